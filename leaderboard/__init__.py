@@ -1,0 +1,1 @@
+"""The challenge server: people, phases, submissions, their journey, standings and pages."""

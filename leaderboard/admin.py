@@ -1,0 +1,206 @@
+"""The organisers' desk: rows to edit where they are policy, to read where they are history.
+
+Nothing here changes a state by itself: actions go through the pipeline like everybody else's wishes.
+"""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from leaderboard import admission, clock, models, pipeline
+
+
+class ReadOnly(admin.ModelAdmin):
+    """Rows that the server writes and people read."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody adds by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody changes by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody deletes by hand."""
+        return False
+
+
+@admin.register(models.Phase)
+class PhaseAdmin(admin.ModelAdmin):
+    """A phase and its policies."""
+
+    list_display = (
+        "name",
+        "case_set",
+        "opens_at",
+        "closes_at",
+        "publication",
+        "counting",
+        "runs_per_day",
+        "runs_total",
+    )
+    prepopulated_fields = {"slug": ("name",)}
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
+        ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at")}),
+        ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
+        ("A run", {"fields": ("batch_size", "max_failures_in_row", "show_categories", "gpus")}),
+        (
+            "Limits of a container",
+            {
+                "fields": (
+                    "case_seconds",
+                    "startup_seconds",
+                    "memory_bytes",
+                    "shm_bytes",
+                    "tmp_bytes",
+                    "output_bytes",
+                    "log_bytes",
+                    "cpus",
+                    "pids",
+                )
+            },
+        ),
+        ("Limits of an image", {"fields": ("max_archive_bytes", "max_unpacked_bytes")}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Phase | None = None) -> tuple[str, ...]:
+        """The case set stays what it is once somebody submitted: standings on different cases do not compare."""
+        return ("case_set",) if obj and obj.submissions.exists() else ()
+
+
+class RunInline(admin.TabularInline):
+    """The runs of a submission."""
+
+    model = models.Run
+    fields = ("number", "state", "reason", "faults", "started_at", "ended_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+
+@admin.register(models.Submission)
+class SubmissionAdmin(ReadOnly):
+    """Submissions, and what an organiser may do with them."""
+
+    list_display = (
+        "id",
+        "team",
+        "phase",
+        "algorithm",
+        "track",
+        "state",
+        "accepted_at",
+        "charged",
+        "disqualified_at",
+    )
+    list_filter = ("phase", "state", "track")
+    search_fields = ("team__name", "algorithm")
+    inlines = (RunInline,)
+    actions = ("cancel", "run_again", "disqualify", "reinstate")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Only the list's actions change something."""
+        return obj is None and request.user.has_perm("leaderboard.change_submission")
+
+    def _each(self, request: HttpRequest, chosen: QuerySet[models.Submission], act: Any, done: str) -> None:
+        for submission in chosen:
+            try:
+                act(submission)
+            except admission.Refused as refusal:
+                self.message_user(request, f"{submission}: {refusal}", messages.WARNING)
+            else:
+                self.message_user(request, f"{submission}: {done}")
+
+    @admin.action(description="Cancel", permissions=["change"])
+    def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """End what is under way."""
+        self._each(request, chosen, lambda one: pipeline.cancel(one, by=request.user), "cancelled")
+
+    @admin.action(description="Run again", permissions=["change"])
+    def run_again(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """A new run, not charged."""
+        self._each(request, chosen, lambda one: pipeline.run_again(one, by=request.user), "queued again")
+
+    @admin.action(description="Disqualify (fixed-category method)", permissions=["change"])
+    def disqualify(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """Take off the board, with the reason and the organiser's name on record."""
+        reason = f"The method does not read the text of the finding. Decided by {request.user}."
+        chosen.update(disqualified_at=clock.now(), disqualified_reason=reason)
+        self._log(request, chosen, "disqualified")
+
+    @admin.action(description="Take back a disqualification", permissions=["change"])
+    def reinstate(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """Put back on the board."""
+        chosen.update(disqualified_at=None, disqualified_reason="")
+        self._log(request, chosen, "reinstated")
+
+    def _log(self, request: HttpRequest, chosen: QuerySet[models.Submission], what: str) -> None:
+        for submission in chosen:
+            self.log_change(request, submission, what)
+            self.message_user(request, f"{submission}: {what}")
+
+
+@admin.register(models.Attempt)
+class AttemptAdmin(ReadOnly):
+    """Each container that ran."""
+
+    list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
+    list_filter = ("host", "fault")
+
+
+@admin.register(models.StateChange)
+class StateChangeAdmin(ReadOnly):
+    """Who moved what, when, and why."""
+
+    list_display = ("at", "submission", "run", "batch", "from_state", "to_state", "by", "why")
+
+
+@admin.register(models.CaseSet)
+class CaseSetAdmin(ReadOnly):
+    """Case sets come in through `manage.py import_cases`."""
+
+    list_display = ("name", "digest", "imported_at")
+
+
+@admin.register(models.Host)
+class HostAdmin(ReadOnly):
+    """GPU hosts come in through `manage.py add_host`."""
+
+    list_display = ("name", "engine", "slots", "seen_at", "revoked_at")
+    actions = ("revoke",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Only the list's actions change something."""
+        return obj is None and request.user.has_perm("leaderboard.change_host")
+
+    @admin.action(description="Revoke the token", permissions=["change"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """The host's next request is refused; its batches go to other hosts when their leases end."""
+        chosen.update(revoked_at=clock.now())
+
+
+class MembershipInline(admin.TabularInline):
+    """The members of a team."""
+
+    model = models.Membership
+    extra = 0
+
+
+@admin.register(models.Team)
+class TeamAdmin(admin.ModelAdmin):
+    """Teams and their members."""
+
+    list_display = ("name", "affiliation", "created_at")
+    search_fields = ("name",)
+    exclude = ("join_code",)
+    inlines = (MembershipInline,)
+
+
+admin.site.register(models.User, UserAdmin)
+admin.site.site_header = "ReXGrounding Challenge: organisers"
+admin.site.site_title = "ReXGrounding Challenge"

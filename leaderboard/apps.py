@@ -1,0 +1,19 @@
+"""The one Django app of the project."""
+
+from django.apps import AppConfig
+
+
+class LeaderboardConfig(AppConfig):
+    """People, phases, submissions, runs and standings."""
+
+    name = "leaderboard"
+    verbose_name = "ReXGrounding Challenge"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Every process of the server passes here: web, workers and commands."""
+        from leaderboard import checks
+        from leaderboard.celery import app
+
+        app.set_default()  # shared tasks belong to this app, whatever else was imported before
+        checks.stop_if_unsafe()

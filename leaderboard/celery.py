@@ -1,0 +1,16 @@
+"""The control side's Celery app.
+
+Messages carry an id and nothing else: PostgreSQL holds the truth, and a message lost or delivered twice only costs
+time (leaderboard/sweeper.py rings again). GPU hosts have an app of their own, containers/worker.py, which knows
+neither these tasks nor this database.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
+
+app = Celery("leaderboard")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["leaderboard"])

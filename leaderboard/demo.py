@@ -1,0 +1,183 @@
+"""The demonstration: a challenge small enough for a minute, and real in every part.
+
+The cases are generated, imported like the real ones and hidden; the images are built from the template in
+containers/example/ and handed in like any team's. Nothing here reaches into a run: rows are earned.
+"""
+
+import hashlib
+import hmac
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+
+import docker
+from django.conf import settings
+from django.utils.text import slugify
+
+from containers.example import images as example
+from leaderboard import admission, clock, importing, pipeline, uploads
+from leaderboard.casesets import demo as demo_cases
+from leaderboard.casesets.official import read_case_set
+from leaderboard.models import CaseSet, Phase, Submission, Team, User
+
+Say = Callable[[str], None]
+MIB = 1 << 20
+ORGANISER = "organiser@example.org"
+
+
+class Entrant(NamedTuple):
+    """A team of the demonstration and what it hands in."""
+
+    team: str
+    affiliation: str
+    captain: str
+    algorithm: str
+    variant: str
+
+
+# In the order in which they stand on the board: reading more of the sentence pays, and so does not crashing.
+ENTRANTS = (
+    Entrant("Lingula", "Institute for Pulmonary Imaging", "ada@example.org", "WordGrounder", "words"),
+    Entrant("Fissure", "University Hospital North", "ben@example.org", "WordGrounder-fragile", "fragile"),
+    Entrant("Hilum", "Radiology Lab East", "cai@example.org", "WordGrounder-stuck", "stuck"),
+    Entrant("Carina", "Faculty of Informatics", "dia@example.org", "SideOnly", "side-only"),
+    Entrant("Pleura", "Independent", "eli@example.org", "Threshold", "threshold"),
+)
+CAPTAIN = ENTRANTS[0].captain
+
+
+def make_challenge(say: Say) -> Phase:
+    """The demo's test phase, with its hidden cases; made once."""
+    phase = Phase.objects.filter(slug="test").first()
+    if phase is not None:
+        return phase
+    case_set = _import_cases("demo-test", say)
+    _make_organiser()
+    now = clock.now()
+    return Phase.objects.create(
+        name="Test phase",
+        slug="test",
+        description="Hidden cases. The last run that a team hands in before the deadline counts.",
+        case_set=case_set,
+        opens_at=now - timedelta(days=1),
+        closes_at=now + timedelta(days=30),
+        gpus=0,
+        cpus=2,
+        batch_size=4,
+        case_seconds=10,
+        startup_seconds=20,
+        memory_bytes=1536 * MIB,
+        shm_bytes=64 * MIB,
+        tmp_bytes=128 * MIB,
+        output_bytes=64 * MIB,
+        max_archive_bytes=2000 * MIB,
+        max_unpacked_bytes=4000 * MIB,
+    )
+
+
+def submit_for_teams(phase: Phase, say: Say) -> list[Submission]:
+    """One submission for each entrant that has none yet."""
+    missing = [entrant for entrant in ENTRANTS if not phase.submissions.filter(team__name=entrant.team).exists()]
+    if missing:
+        with tempfile.TemporaryDirectory(prefix="rexg-demo-") as folder:
+            for entrant, archive in _build_images(missing, Path(folder), say):
+                _submit(entrant, phase, archive)
+                say(f"{entrant.team} handed in {entrant.algorithm}, {archive.stat().st_size / 1e6:.0f} MB")
+    return list(phase.submissions.filter(team__name__in=[entrant.team for entrant in ENTRANTS]).order_by("pk"))
+
+
+def password() -> str:
+    """The password of the demo's accounts: fixed for an installation, unknown to everybody else."""
+    return hmac.new(settings.SECRET_KEY.encode(), b"demo accounts", hashlib.sha256).hexdigest()[:12]
+
+
+def check_over_http(phase: Phase) -> str:
+    """What is wrong with the leaderboard as a visitor reads it; empty when the expected rows stand in order."""
+    address = f"{settings.SITE_URL}/leaderboard/{phase.slug}/"
+    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310  our own address
+        reader = _BoardReader()
+        reader.feed(answer.read().decode())
+    expected = [slugify(entrant.team) for entrant in ENTRANTS]
+    if reader.teams != expected:
+        return f"{address} shows the teams {reader.teams}, expected {expected}."
+    return ""
+
+
+class _BoardReader(HTMLParser):
+    """The teams of a leaderboard page, in order of their rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.teams: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A row names its team in `data-team`."""
+        self.teams += [value for name, value in attrs if name == "data-team" and value]
+
+
+def _import_cases(name: str, say: Say) -> CaseSet:
+    say(f"Generating {demo_cases.CASES} synthetic chest CTs")
+    with tempfile.TemporaryDirectory(prefix="rexg-demo-") as folder:
+        files = Path(folder)
+        demo_cases.generate_demo(files)
+        checked = read_case_set(
+            files / "dataset.json",
+            split=demo_cases.SPLIT,
+            images_dir=files / "images",
+            masks_dir=files / "masks",
+        )
+        case_set, _ = importing.import_case_set(name, checked)
+    return case_set
+
+
+def _build_images(entrants: list[Entrant], folder: Path, say: Say) -> list[tuple[Entrant, Path]]:
+    say("Building the example images")
+    client = docker.from_env(timeout=300)
+    try:
+        base = example.ensure_base(client)
+        archives = []
+        for entrant in entrants:
+            tag = f"{settings.INSTANCE}-demo:{entrant.variant}"
+            archive = folder / f"{entrant.variant}.tar"
+            example.build_image(client, entrant.variant, base=base, tag=tag)
+            example.save_image(client, tag, archive)
+            archives.append((entrant, archive))
+        return archives
+    finally:
+        client.close()
+
+
+def _submit(entrant: Entrant, phase: Phase, archive: Path) -> None:
+    captain = _make_person(entrant.captain)
+    team = Team.objects.filter(name=entrant.team).first()
+    if team is None:
+        team = admission.found_team(captain, name=entrant.team, affiliation=entrant.affiliation)
+    pipeline.submit(
+        user=captain,
+        team=team,
+        phase=phase,
+        upload=uploads.from_disk(archive),
+        track=Submission.Track.MAIN,
+        algorithm=entrant.algorithm,
+        method=example.method(entrant.variant),
+        external_data="none",
+    )
+
+
+def _make_person(email: str) -> User:
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        name = email.partition("@")[0].capitalize()
+        user = User.objects.create_user(username=email, email=email, password=password(), name=name)
+        admission.accept_rules(user)
+    return user
+
+
+def _make_organiser() -> None:
+    organiser = _make_person(ORGANISER)
+    organiser.is_staff = organiser.is_superuser = True
+    organiser.save()

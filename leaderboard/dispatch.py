@@ -1,0 +1,111 @@
+"""Who is next: which waiting batch gets a free slot.
+
+A run that began goes on before a new one starts (its team waits for an answer, and its image is warm); then queued
+runs start, round-robin between teams and in the order of acceptance within a team; slots that are left over help runs
+that have more batches waiting. A run's priority never depends on the broker: a ring is sent only for a batch that has
+a slot.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Max, Q
+from django.db.models.functions import Coalesce
+
+from leaderboard import clock, doorbell, locks
+from leaderboard.models import Attempt, Batch, Host, Run, Team
+from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState
+
+RUNNABLE = (RunState.CANARY, RunState.RUNNING)
+
+
+def fill_slots(start: Callable[[Run], Batch | None]) -> None:
+    """Ring for as many batches as there are free slots. `start` begins a queued run and returns its first batch."""
+    with transaction.atomic():
+        locks.one_at_a_time("dispatch")
+        at = clock.now()
+        slots = free_slots(at)
+        going_on, helping = _waiting_batches(at)
+        for batch in going_on:
+            if _take(slots, batch.run):
+                _call(batch, at)
+        for run in queue():
+            if _take(slots, run) and (first := start(run)):
+                _call(first, at)
+        for batch in helping:
+            if _take(slots, batch.run):
+                _call(batch, at)
+
+
+def _take(slots: list[int], run: Run) -> bool:
+    """Take the smallest free slot that has enough GPUs for the run, if there is one."""
+    slot = next((gpus for gpus in slots if gpus >= run.submission.phase.gpus), None)
+    if slot is not None:
+        slots.remove(slot)
+    return slot is not None
+
+
+def _call(batch: Batch, at: datetime) -> None:
+    Batch.objects.filter(pk=batch.pk).update(rung_at=at)
+    doorbell.ring_for_batch(batch.pk)
+
+
+def free_slots(at: datetime) -> list[int]:
+    """The free slots of living hosts, each as its number of GPUs, smallest first: a CPU run should not take a GPU."""
+    living = Host.objects.filter(revoked_at=None, seen_at__gt=at - timedelta(seconds=settings.LEASE_SECONDS))
+    taken = set(Attempt.objects.filter(ended_at=None, batch__state=BatchState.LEASED).values_list("host_id", "slot"))
+    free = [
+        len(slot.get("gpus", [])) for host in living for slot in host.slots if (host.pk, slot.get("name")) not in taken
+    ]
+    free.sort()
+    called = Batch.objects.filter(state=BatchState.WAITING, rung_at__gt=_stale(at)).count()
+    return free[called:] if called else free
+
+
+def queue() -> list[Run]:
+    """The queued runs in the order in which they will start, as things stand."""
+    queued = list(
+        Run.objects.filter(state=RunState.QUEUED)
+        .select_related("submission__team", "submission__phase")
+        .order_by("submission__accepted_at", "pk")
+    )
+    teams = Team.objects.filter(submissions__runs__in=queued).annotate(
+        active=Count("submissions__runs", filter=Q(submissions__runs__state__in=ACTIVE_RUN_STATES), distinct=True),
+        last_started=Max("submissions__runs__started_at"),
+    )
+    served = {team.pk: [team.active, team.last_started.timestamp() if team.last_started else 0.0] for team in teams}
+    ordered: list[Run] = []
+    while queued:
+        # The first (oldest) run of the team that has least and waited longest; then that team counts as served.
+        run = min(queued, key=lambda run: tuple(served[run.submission.team_id]))
+        queued.remove(run)
+        ordered.append(run)
+        served[run.submission.team_id][0] += 1
+    return ordered
+
+
+def position(run: Run) -> int | None:
+    """A queued run's place in the queue, from 1; None for any other run."""
+    return next((place for place, other in enumerate(queue(), start=1) if other.pk == run.pk), None)
+
+
+def _waiting_batches(at: datetime) -> tuple[list[Batch], list[Batch]]:
+    """Batches to ring for: the next of each run that has none at work, and the others."""
+    waiting = (
+        Batch.objects.filter(state=BatchState.WAITING, run__state__in=RUNNABLE)
+        .filter(Q(rung_at=None) | Q(rung_at__lte=_stale(at)))
+        .select_related("run__submission__phase")
+        .order_by(Coalesce("run__started_at", "run__created_at"), "number")
+    )
+    at_work = set(Batch.objects.filter(state=BatchState.LEASED).values_list("run_id", flat=True))
+    going_on, helping = [], []
+    for batch in waiting:
+        (helping if batch.run_id in at_work else going_on).append(batch)
+        at_work.add(batch.run_id)
+    return going_on, helping
+
+
+def _stale(at: datetime) -> datetime:
+    return at - timedelta(seconds=settings.DOORBELL_SECONDS)

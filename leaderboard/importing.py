@@ -1,0 +1,93 @@
+"""From a checked case set on the disk to rows and blobs, all or nothing.
+
+Volumes are re-written once (no original names, times or text fields), so that what teams' images read tells nothing
+but the CT itself. Blobs are written before the rows: an import that is interrupted leaves at most files that nobody
+names, and repeating it finds them in place.
+"""
+
+import random
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from leaderboard import storage
+from leaderboard.casesets.official import CheckedCase, CheckedCaseSet, case_set_digest, rewrite_volume
+from leaderboard.models import Case, CaseSet, Finding
+
+Progress = Callable[[int, int], None]
+
+
+class NameTaken(Exception):
+    """A case set of this name holds other content."""
+
+
+def import_case_set(name: str, checked: CheckedCaseSet, *, progress: Progress | None = None) -> tuple[CaseSet, bool]:
+    """Store the files and make the rows. Returns the case set and whether it is new; raises NameTaken."""
+    stored = []
+    for number, case in enumerate(checked.cases, start=1):
+        stored.append((case, _store_volume(case), storage.references.put(case.mask_path)))
+        if progress:
+            progress(number, len(checked.cases))
+    digest = case_set_digest(
+        checked,
+        volumes={case.name: volume.digest for case, volume, _ in stored},
+        masks={case.name: mask.digest for case, _, mask in stored},
+    )
+    with transaction.atomic():
+        existing = CaseSet.objects.select_for_update().filter(name=name).first()
+        if existing:
+            if existing.digest == digest:
+                return existing, False
+            raise NameTaken(
+                f"There is a case set called {name} with other content. Case sets never change: import this one under "
+                "another name, and point the phase at it."
+            )
+        case_set = CaseSet.objects.create(name=name, digest=digest)
+        public = _draw_public_half([case.name for case in checked.cases], digest)
+        for case, volume, mask in stored:
+            _make_case(case_set, case, volume, mask, in_public_half=case.name in public)
+    return case_set, True
+
+
+def _store_volume(case: CheckedCase) -> storage.Blob:
+    settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        rewritten = Path(folder) / "volume.nii.gz"
+        rewrite_volume(case.image_path, rewritten)
+        return storage.volumes.put(rewritten)
+
+
+def _make_case(
+    case_set: CaseSet, checked: CheckedCase, volume: storage.Blob, mask: storage.Blob, *, in_public_half: bool
+) -> None:
+    case = Case.objects.create(
+        case_set=case_set,
+        name=checked.name,
+        shape=list(checked.shape),
+        spacing_mm=list(checked.spacing_mm),
+        volume=volume.digest,
+        volume_bytes=volume.size,
+        reference=mask.digest,
+        in_public_half=in_public_half,
+    )
+    Finding.objects.bulk_create(
+        Finding(
+            case=case,
+            channel=channel,
+            text=finding.text,
+            category=finding.category,
+            entity_count=finding.entity_count,
+            voxels=finding.voxels,
+        )
+        for channel, finding in enumerate(checked.findings)
+    )
+
+
+def _draw_public_half(names: list[str], digest: str) -> set[str]:
+    """Half of the cases, fixed by the content of the case set: nobody can choose it, everybody can check it."""
+    drawn = sorted(names)
+    random.Random(digest).shuffle(drawn)  # noqa: S311  reproducible on purpose
+    return set(drawn[: len(drawn) // 2])

@@ -1,0 +1,32 @@
+"""Who is at work on what: PostgreSQL advisory locks, which vanish with the process that holds them."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+
+@contextmanager
+def working_on(kind: str, key: object) -> Iterator[bool]:
+    """Whether this process is now the only one at work on `key`. A killed worker's lock is free at once."""
+    number = _number(kind, key)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine and connection.connection is not None and not connection.connection.closed:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
+def one_at_a_time(kind: str) -> None:
+    """Let transactions of this kind follow each other. Call inside a transaction; released when it ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number(kind, "")])
+
+
+def _number(kind: str, key: object) -> int:
+    return zlib.crc32(kind.encode()) << 31 | zlib.crc32(str(key).encode()) >> 1

@@ -1,0 +1,43 @@
+"""manage.py add_host NAME: give a GPU host a token."""
+
+import os
+import secrets
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from leaderboard.models import Host
+from leaderboard.worker_api import hash_token
+
+
+class Command(BaseCommand):
+    """Makes a host, or gives a known one a new token."""
+
+    help = "Give a GPU host a token. The server keeps only its hash; the host reads it as REX_HOST_TOKEN."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """NAME, --token-file, --renew."""
+        parser.add_argument("name", help="letters, digits, hyphens")
+        parser.add_argument(
+            "--token-file", type=Path, help="write the token to this file (mode 0600), not to the screen"
+        )
+        parser.add_argument("--renew", action="store_true", help="make a known host's old token useless")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print or write the token once; it cannot be read again."""
+        name, file = options["name"], options["token_file"]
+        known = Host.objects.filter(name=name).first()
+        if known and not options["renew"]:
+            if file and file.is_file() and hash_token(file.read_text().strip()) == known.token_hash:
+                return  # asked again for what is there already
+            raise CommandError(f"There is a host called {name}. Use --renew to give it a new token.")
+        token = secrets.token_urlsafe(32)
+        Host.objects.update_or_create(name=name, defaults={"token_hash": hash_token(token), "revoked_at": None})
+        if file is None:
+            self.stdout.write(token)
+        else:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(token + "\n")

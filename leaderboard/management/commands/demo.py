@@ -1,0 +1,90 @@
+"""manage.py demo: a small challenge with submissions by several teams, on the running stack."""
+
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from leaderboard import demo, live, reports, standings
+from leaderboard.models import Phase, Submission
+from leaderboard.visibility import submission_view
+
+GIVE_UP_SECONDS = 600
+LOOK_AGAIN_SECONDS = 2.0
+
+
+class Command(BaseCommand):
+    """Makes the challenge on the first call; later calls find everything in place."""
+
+    help = "Create a small challenge, submit example algorithms for several teams, and show the ranked table."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """--check."""
+        parser.add_argument(
+            "--check", action="store_true", help="verify the leaderboard over HTTP; exit code 1 if wrong"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Set up, submit, wait, show, check."""
+        phase = demo.make_challenge(self._say)
+        submissions = demo.submit_for_teams(phase, self._say)
+        self._watch(submissions)
+        board = standings.board(phase, Submission.Track.MAIN)
+        self.stdout.write(
+            f"\n{phase.name}, {board.cases} hidden cases, evaluation version {board.evaluation_version}\n"
+        )
+        self.stdout.write(reports.table(board))
+        if options["check"]:
+            self._check(phase)
+        self._invite(phase)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+    def _watch(self, submissions: list[Submission]) -> None:
+        """Show the runs while they run: one line for each, rewritten in place on a terminal, appended elsewhere."""
+        deadline = time.monotonic() + GIVE_UP_SECONDS
+        shown: list[str] = []
+        while True:
+            lines, finished = [], True
+            for submission in submissions:
+                submission.refresh_from_db()
+                view = submission_view(submission, organiser=True)
+                finished = finished and view.finished
+                lines.append(_line(submission, view))
+            self._show(lines, shown)
+            shown = lines
+            if finished:
+                return
+            if time.monotonic() > deadline:
+                raise CommandError(f"The runs did not end within {GIVE_UP_SECONDS} s. See the logs: ./dev status")
+            live.wait(LOOK_AGAIN_SECONDS)
+
+    def _show(self, lines: list[str], before: list[str]) -> None:
+        if sys.stdout.isatty():
+            up = f"\x1b[{len(before)}A" if before else ""
+            self.stdout.write(up + "\n".join(f"\x1b[2K{line}" for line in lines))
+        else:
+            for line in lines:
+                if line not in before:
+                    self.stdout.write(line)
+        self.stdout.flush()
+
+    def _check(self, phase: Phase) -> None:
+        problem = demo.check_over_http(phase)
+        if problem:
+            raise CommandError(problem)
+
+    def _invite(self, phase: Phase) -> None:
+        self.stdout.write(f"\nLeaderboard: {settings.SITE_URL}/leaderboard/{phase.slug}/")
+        self.stdout.write(f"Sign in as the captain {demo.CAPTAIN} or the organiser {demo.ORGANISER}: {demo.password()}")
+
+
+def _line(submission: Submission, view: Any) -> str:
+    progress = f"{view.done} of {view.total} cases" if view.done is not None else ""
+    lost = f", {view.failed} lost" if view.failed else ""
+    return f"  {submission.team.name:<22} {submission.algorithm:<18} {view.word:<24} {progress}{lost}"

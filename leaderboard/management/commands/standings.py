@@ -1,0 +1,35 @@
+"""manage.py standings: the ranked table of a phase."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from leaderboard import reports, standings
+from leaderboard.models import Phase, Submission
+
+
+class Command(BaseCommand):
+    """The ranked table, as the public sees it."""
+
+    help = "Print the ranked table of a phase, as the public sees it (--unrounded: as organisers do)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """--phase, --track, --unrounded, --json."""
+        parser.add_argument("--phase", required=True, help="the phase's slug")
+        parser.add_argument("--track", default="main", choices=Submission.Track.values)
+        parser.add_argument("--unrounded", action="store_true", help="exact numbers, for organisers")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print it."""
+        phase = Phase.objects.filter(slug=options["phase"]).first()
+        if phase is None:
+            known = ", ".join(Phase.objects.values_list("slug", flat=True))
+            raise CommandError(f"There is no phase {options['phase']}. Known: {known or 'none yet'}")
+        board = standings.board(phase, options["track"], unrounded=options["unrounded"])
+        if options["json"]:
+            self.stdout.write(json.dumps(reports.board(board), indent=2))
+        else:
+            self.stdout.write(reports.table(board))

@@ -1,0 +1,78 @@
+"""manage.py submit: hand in an image for a team, as the page does."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from leaderboard import admission, live, pipeline, reports, uploads
+from leaderboard.models import Phase, Submission, Team, User
+
+WAIT_SECONDS = 5
+
+
+class Command(BaseCommand):
+    """Submit, and wait for the end if asked."""
+
+    help = "Submit a Docker image archive for a team."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The same facts that the page asks for."""
+        parser.add_argument("--team", required=True, help="the team's slug")
+        parser.add_argument("--phase", required=True, help="the phase's slug")
+        parser.add_argument("--image", required=True, type=Path, help="docker save IMAGE | gzip > FILE")
+        parser.add_argument("--track", default="main", help="main or overall")
+        parser.add_argument("--method", required=True, type=Path, help="the method description, Markdown")
+        parser.add_argument("--name", default="", help="the algorithm's name on the board (default: the team's name)")
+        parser.add_argument("--external-data", default="none", help="every external source, or: none")
+        parser.add_argument("--user", default="", help="e-mail of the member who submits (default: the captain)")
+        parser.add_argument("--wait", action="store_true", help="wait until the run has ended")
+        parser.add_argument("--json", action="store_true", help="print an organiser's view as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Submit; exit code 1 with the sentence that a team would read when refused."""
+        submission = self._submit(options)
+        while options["wait"] and not reports.has_ended(submission):
+            live.wait(WAIT_SECONDS)
+        if options["json"]:
+            self.stdout.write(json.dumps(reports.submission(submission), indent=2))
+        else:
+            self.stdout.write(f"submission {submission.pk}: {reports.state(submission)}")
+
+    def _submit(self, options: dict[str, Any]) -> Submission:
+        team = _find(Team, "team", slug=options["team"])
+        phase = _find(Phase, "phase", slug=options["phase"])
+        user = self._user(team, options["user"])
+        try:
+            return pipeline.submit(
+                user=user,
+                team=team,
+                phase=phase,
+                upload=uploads.from_disk(options["image"]),
+                track=options["track"],
+                algorithm=options["name"] or team.name[:40],
+                method=options["method"].read_text(),
+                external_data=options["external_data"],
+            )
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}") from error
+        except admission.Refused as refusal:
+            raise CommandError(str(refusal)) from refusal
+
+    def _user(self, team: Team, email: str) -> User | None:
+        if email:
+            return _find(User, "member", email__iexact=email, membership__team=team)
+        captain = team.memberships.filter(is_captain=True).select_related("user").first()
+        return captain.user if captain else None
+
+
+def _find(model: Any, word: str, **wanted: Any) -> Any:
+    found = model.objects.filter(**wanted).first()
+    if found is None:
+        known = ", ".join(model.objects.values_list("slug", flat=True)) if hasattr(model, "slug") else ""
+        raise CommandError(
+            f"There is no such {word}: {next(iter(wanted.values()))}." + (f" Known: {known}" if known else "")
+        )
+    return found

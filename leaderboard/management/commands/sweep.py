@@ -1,0 +1,39 @@
+"""manage.py sweep: look after everything that is unfinished, for ever."""
+
+import logging
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+
+from leaderboard import sweeper
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    """The sweeper's process."""
+
+    help = "Derive what should be happening from the database, and put it right, every few seconds."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """--once for a single look."""
+        parser.add_argument("--once", action="store_true", help="look once and end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Sweep until the process is stopped; a database that is away for a while is waited for."""
+        while True:
+            try:
+                sweeper.sweep()
+            except DatabaseError as error:
+                if options["once"]:
+                    raise
+                logger.warning("the database is away, trying again: %s", error)
+            close_old_connections()
+            if options["once"]:
+                return
+            time.sleep(settings.SWEEP_SECONDS)

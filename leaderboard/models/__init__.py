@@ -1,0 +1,28 @@
+"""The rows that hold the truth. Rules about them live in admission, lifecycle, pipeline and standings."""
+
+from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
+from leaderboard.models.history import StateChange
+from leaderboard.models.hosts import Host
+from leaderboard.models.people import Membership, RulesAcceptance, Team, User
+from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
+from leaderboard.models.submissions import AlgorithmImage, Submission
+
+__all__ = [
+    "AlgorithmImage",
+    "Attempt",
+    "Batch",
+    "Case",
+    "CaseSet",
+    "Finding",
+    "Host",
+    "Membership",
+    "Phase",
+    "RulesAcceptance",
+    "Run",
+    "RunCase",
+    "Standing",
+    "StateChange",
+    "Submission",
+    "Team",
+    "User",
+]

@@ -1,0 +1,124 @@
+"""What is asked of teams: case sets, their cases and findings, and the phases with their policies."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+class CaseSet(models.Model):
+    """A fixed set of cases with its reference masks. Immutable once imported: `digest` names its content."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    digest = models.CharField(max_length=80, help_text="sha256 over dataset facts, volumes and masks")
+    imported_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Case(models.Model):
+    """One CT volume with its findings. Volumes and references are blobs, named by digest."""
+
+    case_set = models.ForeignKey(CaseSet, on_delete=models.CASCADE, related_name="cases")
+    name = models.CharField(max_length=120)
+    shape = models.JSONField(help_text="[H, W, D] in voxels")
+    spacing_mm = models.JSONField(help_text="[H, W, D] in mm, from the CT volume")
+    volume = models.CharField(max_length=80, help_text="digest of the re-written CT volume")
+    volume_bytes = models.BigIntegerField()
+    reference = models.CharField(max_length=80, help_text="digest of the reference mask")
+    in_public_half = models.BooleanField(
+        default=False, help_text="drawn once at import; used by phases that publish half of the cases"
+    )
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["case_set", "name"], name="one_case_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Finding(models.Model):
+    """One sentence and its mask channel; the unit of Dice."""
+
+    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="findings")
+    channel = models.PositiveSmallIntegerField()
+    text = models.TextField()
+    category = models.CharField(max_length=2)
+    entity_count = models.PositiveIntegerField()
+    voxels = models.BigIntegerField(help_text="foreground voxels of the reference")
+
+    class Meta:
+        ordering = ["channel"]
+        constraints = [models.UniqueConstraint(fields=["case", "channel"], name="one_finding_per_channel")]
+
+    def __str__(self) -> str:
+        return f"{self.case.name} finding {self.channel}"
+
+
+class Phase(models.Model):
+    """A period with a case set and policies. Every rule that teams argue about is a field here, not code."""
+
+    class Counting(models.TextChoices):
+        LAST = "last", "the last scored run accepted by the deadline"
+        BEST = "best", "the run with the highest ranking score"
+
+    class Publication(models.TextChoices):
+        EVERYTHING = "everything", "everything at once"
+        HALF = "half", "live standings on the public half until the reveal"
+        NOTHING = "nothing", "nothing until the reveal"
+
+    name = models.CharField(max_length=60)
+    slug = models.SlugField(max_length=60, unique=True)
+    description = models.TextField(blank=True, help_text="One or two sentences for the leaderboard and the home page.")
+    case_set = models.ForeignKey(CaseSet, on_delete=models.PROTECT, related_name="phases")
+    opens_at = models.DateTimeField("opens at (UTC)")
+    closes_at = models.DateTimeField("closes at (UTC)")
+
+    cases_are_public = models.BooleanField(
+        default=False,
+        help_text="Teams see per-case scores, logs and exact progress. Only for cases whose masks are public.",
+    )
+    counting = models.CharField(max_length=4, choices=Counting, default=Counting.LAST)
+    publication = models.CharField(max_length=10, choices=Publication, default=Publication.EVERYTHING)
+    revealed_at = models.DateTimeField(null=True, blank=True, help_text="From this instant everything is shown.")
+    show_categories = models.BooleanField(default=False, help_text="Put the category codes into cases.json.")
+
+    runs_per_day = models.PositiveSmallIntegerField(default=2)
+    runs_total = models.PositiveSmallIntegerField(default=10)
+
+    batch_size = models.PositiveSmallIntegerField(default=25, validators=[MinValueValidator(1)])
+    max_failures_in_row = models.PositiveSmallIntegerField(default=5, validators=[MinValueValidator(1)])
+    case_seconds = models.PositiveIntegerField(default=120, validators=[MinValueValidator(1)])
+    startup_seconds = models.PositiveIntegerField(default=300, validators=[MinValueValidator(1)])
+    memory_bytes = models.BigIntegerField(default=32 * GIB, validators=[MinValueValidator(64 * MIB)])
+    shm_bytes = models.BigIntegerField(default=8 * GIB, validators=[MinValueValidator(MIB)])
+    tmp_bytes = models.BigIntegerField(default=8 * GIB, validators=[MinValueValidator(MIB)])
+    output_bytes = models.BigIntegerField(default=4 * GIB, validators=[MinValueValidator(MIB)])
+    log_bytes = models.PositiveIntegerField(default=256 * 1024, validators=[MaxValueValidator(16 * MIB)])
+    cpus = models.DecimalField(max_digits=5, decimal_places=2, default=8, validators=[MinValueValidator(0)])
+    pids = models.PositiveIntegerField(default=2048, validators=[MinValueValidator(16)])
+    gpus = models.PositiveSmallIntegerField(default=1, help_text="GPUs per run; 0 runs on the CPU")
+    max_archive_bytes = models.BigIntegerField("largest image archive, bytes", default=15 * 10**9)
+    max_unpacked_bytes = models.BigIntegerField("largest image unpacked, bytes", default=40 * 10**9)
+
+    class Meta:
+        ordering = ["-opens_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(opens_at__lt=models.F("closes_at")), name="opens_before_it_closes"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Say what an organiser should change before the database has to refuse it."""
+        if self.opens_at and self.closes_at and self.opens_at >= self.closes_at:
+            raise ValidationError({"closes_at": "The phase must close after it opens."})
+        if self.cases_are_public and self.publication != self.Publication.EVERYTHING:
+            raise ValidationError({"publication": "Public cases have nothing to withhold: choose “everything”."})

@@ -1,0 +1,18 @@
+"""The machines that run containers."""
+
+from django.db import models
+
+
+class Host(models.Model):
+    """A GPU host. It knows its token, the server knows only the token's hash; revoking is one field."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    token_hash = models.CharField(max_length=64, unique=True, help_text="sha256 of the token, hex")
+    slots = models.JSONField(default=list, blank=True, help_text='as the host said: [{"name": "cpu0", "gpus": []}]')
+    engine = models.CharField(max_length=200, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,81 @@
+"""Who takes part: people, teams, memberships, and which version of the rules each person accepted."""
+
+import secrets
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.db.models.functions import Lower
+
+
+def new_join_code() -> str:
+    """A code that a captain hands to a team-mate: 80 random bits, no look-alike characters problem in URLs."""
+    return secrets.token_urlsafe(10)
+
+
+class User(AbstractUser):
+    """A person. Signs in by e-mail address; `username` is an internal name that nobody sees."""
+
+    email = models.EmailField("e-mail address", unique=True)
+    name = models.CharField("name", max_length=120, blank=True)
+    affiliation = models.CharField(max_length=200, blank=True)
+
+    objects = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        constraints = [models.UniqueConstraint(Lower("email"), name="one_account_per_email")]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    @property
+    def team(self) -> "Team | None":
+        """The person's team; a person is in at most one."""
+        membership = Membership.objects.filter(user=self).select_related("team").first()
+        return membership.team if membership else None
+
+
+class Team(models.Model):
+    """A team that submits. Quotas, standings and visibility are a team's, never a person's."""
+
+    name = models.CharField(max_length=60)
+    slug = models.SlugField(max_length=60, unique=True)
+    affiliation = models.CharField("institutions", max_length=200, blank=True)
+    join_code = models.CharField(max_length=32, unique=True, default=new_join_code)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("name"), name="one_team_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person's place in a team. One team per person; one captain per team."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="membership")
+    is_captain = models.BooleanField(default=False)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["team"], condition=models.Q(is_captain=True), name="one_captain_per_team")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team}"
+
+
+class RulesAcceptance(models.Model):
+    """That a person accepted a version of the rules, and when."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="rules_acceptances")
+    version = models.CharField(max_length=20)
+    accepted_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "version"], name="one_acceptance_per_version")]
+
+    def __str__(self) -> str:
+        return f"{self.user} accepted rules {self.version}"

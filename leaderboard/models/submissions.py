@@ -1,0 +1,71 @@
+"""What a team hands in: a submission, and the algorithm image that it turns out to hold."""
+
+from django.conf import settings
+from django.db import models
+
+from leaderboard.models.challenge import Phase
+from leaderboard.models.people import Team
+from leaderboard.states import SubmissionState
+
+
+class AlgorithmImage(models.Model):
+    """A validated image, content-addressed. Two teams that submit the same image share the row, and nothing else."""
+
+    image_id = models.CharField(max_length=80, unique=True, help_text="sha256 of the rebuilt image configuration")
+    archive = models.CharField(max_length=80, help_text="digest of the rebuilt archive, as GPU hosts fetch it")
+    archive_bytes = models.BigIntegerField()
+    unpacked_bytes = models.BigIntegerField()
+    layers = models.PositiveSmallIntegerField()
+    warnings = models.JSONField(default=list, blank=True)
+    config = models.JSONField(default=dict, blank=True, help_text="entrypoint, user, labels: for organisers")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.image_id[:19]
+
+
+class Submission(models.Model):
+    """A team's entry into a phase: an image, a track, a method, and the external data it declares."""
+
+    class Track(models.TextChoices):
+        MAIN = "main", "Main"
+        OVERALL = "overall", "Overall"
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="submissions")
+    phase = models.ForeignKey(Phase, on_delete=models.PROTECT, related_name="submissions")
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="submissions"
+    )
+    track = models.CharField(max_length=7, choices=Track, default=Track.MAIN)
+    algorithm = models.CharField("name on the board", max_length=40)
+    method = models.TextField(help_text="Markdown, public with the results")
+    external_data = models.TextField(help_text="every external source, or “none”")
+    paper_url = models.URLField(blank=True)
+    code_url = models.URLField(blank=True)
+
+    state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.RECEIVED)
+    reason_code = models.CharField(max_length=40, blank=True)
+    reason = models.TextField(blank=True, help_text="why it was rejected, in the words shown to the team")
+    upload = models.CharField(max_length=80, help_text="digest of the file as uploaded")
+    upload_name = models.CharField(max_length=200)
+    upload_bytes = models.BigIntegerField()
+    image = models.ForeignKey(
+        AlgorithmImage, on_delete=models.PROTECT, null=True, blank=True, related_name="submissions"
+    )
+
+    accepted_at = models.DateTimeField(help_text="when the upload was complete: orders the queue, decides the deadline")
+    quota_day = models.DateField(help_text="UTC day of acceptance, by the database's clock")
+    charged = models.BooleanField(default=True, help_text="counts against the team's runs per day and in total")
+    rung_at = models.DateTimeField(null=True, blank=True, help_text="when a worker was last called to check the image")
+    failures = models.PositiveSmallIntegerField(default=0, help_text="how often we, not the team, failed to check it")
+    retry_at = models.DateTimeField(null=True, blank=True)
+
+    disqualified_at = models.DateTimeField(null=True, blank=True)
+    disqualified_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-accepted_at"]
+        indexes = [models.Index(fields=["team", "phase"]), models.Index(fields=["state"])]
+
+    def __str__(self) -> str:
+        return f"submission {self.pk}: {self.algorithm} of {self.team}"

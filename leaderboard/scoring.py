@@ -1,0 +1,70 @@
+"""Between our rows and `evaluation`: which files, which findings, which numbers.
+
+Masks are parsed in a child process with limits (evaluation.score_isolated), here, where the references are: never on a
+machine that runs containers.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+
+import evaluation
+from leaderboard import storage
+from leaderboard.models import Batch, Case, CaseSet, RunCase
+
+
+def evaluation_case(case: Case) -> evaluation.Case:
+    """A case as the evaluation names it, under its real name."""
+    findings = list(case.findings.all())
+    return evaluation.Case(
+        name=case.name,
+        findings=tuple(str(finding.channel) for finding in findings),
+        categories={str(finding.channel): finding.category for finding in findings},
+        shape=tuple(case.shape),
+        spacing_mm=tuple(case.spacing_mm),
+    )
+
+
+def unscored(batch: Batch) -> list[RunCase]:
+    """The batch's masks that have no score yet."""
+    cases = batch.cases.filter(outcome=RunCase.Outcome.FINISHED, result__isnull=True)
+    return list(cases.select_related("case").prefetch_related("case__findings"))
+
+
+def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, dict[str, Any]]]:
+    """Score masks one after the other. Raises evaluation.EvaluationError when one of *our* files is unusable."""
+    jobs = (
+        evaluation.Job(
+            case=evaluation_case(run_case.case),
+            reference=storage.references.path(run_case.case.reference),
+            prediction=storage.outputs.path(run_case.output),
+        )
+        for run_case in cases
+    )
+    results = evaluation.score_isolated(
+        jobs, memory_bytes=settings.SCORING_MEMORY_BYTES, seconds_per_case=settings.SCORING_CASE_SECONDS
+    )
+    yield from zip(cases, results, strict=True)
+
+
+def lost(run_case: RunCase, status: str, reason: str) -> dict[str, Any]:
+    """The result of a case without a usable mask: Dice 0 for each finding, every entity a false negative."""
+    case = run_case.case
+    counts = [finding.entity_count for finding in case.findings.all()]
+    return evaluation.lost_case(evaluation_case(case), counts, status, reason)
+
+
+def bootstrap_seed(case_set: CaseSet) -> int:
+    """The seed of the confidence intervals: the same for every run on the case set, so that runs compare in pairs."""
+    return int(case_set.digest.removeprefix("sha256:")[:8], 16)
+
+
+def finding_sizes(case_set: CaseSet) -> dict[tuple[str, str], float]:
+    """Each finding's share of its volume, by case name and finding key."""
+    sizes = {}
+    for case in case_set.cases.prefetch_related("findings"):
+        height, width, depth = case.shape
+        for finding in case.findings.all():
+            sizes[case.name, str(finding.channel)] = finding.voxels / (height * width * depth)
+    return sizes

@@ -1,0 +1,94 @@
+"""The states of a submission, a run and a batch, and every legal transition, as data.
+
+A submission's states end with its image accepted or not; from then on its run has the say:
+
+    submission   received -> validating -> accepted | rejected
+    run          queued -> canary -> running -> scoring -> scored | failed
+    batch        waiting -> leased -> reported -> scored
+
+`halted` is always our fault and always leads back; `cancelled` is somebody's decision. Only leaderboard/lifecycle.py
+changes a state.
+"""
+
+from collections.abc import Mapping
+
+from django.db.models import TextChoices
+
+
+class SubmissionState(TextChoices):
+    """Where the image of a submission stands."""
+
+    RECEIVED = "received", "Received"
+    VALIDATING = "validating", "Checking the image"
+    ACCEPTED = "accepted", "Image accepted"
+    REJECTED = "rejected", "Rejected"
+    CANCELLED = "cancelled", "Cancelled"
+    HALTED = "halted", "Interrupted, our fault"
+
+
+class RunState(TextChoices):
+    """Where an execution and scoring of a submission stands."""
+
+    QUEUED = "queued", "In the queue"
+    CANARY = "canary", "First case"
+    RUNNING = "running", "Running"
+    SCORING = "scoring", "Scoring"
+    SCORED = "scored", "Scored"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    HALTED = "halted", "Interrupted, our fault"
+
+
+class BatchState(TextChoices):
+    """Where the cases that one container gets stand."""
+
+    WAITING = "waiting", "Waiting"
+    LEASED = "leased", "Running"
+    REPORTED = "reported", "Scoring"
+    SCORED = "scored", "Scored"
+    DROPPED = "dropped", "Dropped"
+
+
+Transitions = Mapping[str, frozenset[str]]
+
+SUBMISSION_TRANSITIONS: Transitions = {
+    SubmissionState.RECEIVED: frozenset({SubmissionState.VALIDATING, SubmissionState.CANCELLED}),
+    SubmissionState.VALIDATING: frozenset(
+        {
+            SubmissionState.ACCEPTED,
+            SubmissionState.REJECTED,
+            SubmissionState.CANCELLED,
+            SubmissionState.HALTED,
+        }
+    ),
+    SubmissionState.HALTED: frozenset({SubmissionState.VALIDATING, SubmissionState.CANCELLED}),
+    SubmissionState.ACCEPTED: frozenset(),
+    SubmissionState.REJECTED: frozenset(),
+    SubmissionState.CANCELLED: frozenset(),
+}
+
+RUN_TRANSITIONS: Transitions = {
+    RunState.QUEUED: frozenset({RunState.CANARY, RunState.RUNNING, RunState.HALTED, RunState.CANCELLED}),
+    RunState.CANARY: frozenset(
+        {RunState.RUNNING, RunState.SCORING, RunState.FAILED, RunState.HALTED, RunState.CANCELLED}
+    ),
+    RunState.RUNNING: frozenset({RunState.SCORING, RunState.FAILED, RunState.HALTED, RunState.CANCELLED}),
+    RunState.SCORING: frozenset({RunState.SCORED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.HALTED: frozenset({RunState.QUEUED, RunState.CANCELLED}),
+    RunState.SCORED: frozenset(),
+    RunState.FAILED: frozenset(),
+    RunState.CANCELLED: frozenset(),
+}
+
+BATCH_TRANSITIONS: Transitions = {
+    BatchState.WAITING: frozenset({BatchState.LEASED, BatchState.DROPPED}),
+    BatchState.LEASED: frozenset({BatchState.REPORTED, BatchState.WAITING, BatchState.DROPPED}),
+    BatchState.REPORTED: frozenset({BatchState.SCORED, BatchState.DROPPED}),
+    BatchState.SCORED: frozenset(),
+    BatchState.DROPPED: frozenset(),
+}
+
+# A run that occupies (or may occupy) a slot: what the sweeper looks after and what a team waits for.
+ACTIVE_RUN_STATES = frozenset({RunState.CANARY, RunState.RUNNING, RunState.SCORING})
+UNFINISHED_RUN_STATES = ACTIVE_RUN_STATES | {RunState.QUEUED, RunState.HALTED}
+OPEN_BATCH_STATES = frozenset({BatchState.WAITING, BatchState.LEASED, BatchState.REPORTED})

@@ -1,0 +1,112 @@
+"""Files by content digest, in one small interface: a folder now, an object store later.
+
+Each kind of file has a store of its own, so that "may a GPU host read this?" is a question about the kind. Writing is
+atomic (temporary file, fsync, rename), so a name that exists always has its whole content. No store lies under
+anything that a web server serves; references are readable by this process's user alone.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from django.conf import settings
+
+CHUNK = 1 << 20
+
+
+class Blob(NamedTuple):
+    """A stored file: `digest` is "sha256:<hex>", `size` in bytes."""
+
+    digest: str
+    size: int
+
+
+class DigestMismatch(ValueError):
+    """What arrived is not what its digest promised."""
+
+
+class Store:
+    """One kind of files, named by digest."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    @property
+    def root(self) -> Path:
+        """The folder of this kind, private to the server's user."""
+        return Path(settings.STORE_DIR) / self.kind
+
+    def path(self, digest: str) -> Path:
+        """Where the file with this digest lies, or would lie. Raises ValueError for what is no digest."""
+        algorithm, _, name = digest.partition(":")
+        if algorithm != "sha256" or len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+            raise ValueError(f"not a digest: {digest!r}")
+        return self.root / name[:2] / name[2:]
+
+    def exists(self, digest: str) -> bool:
+        """Whether the whole file is here."""
+        return self.path(digest).is_file()
+
+    def put(self, source: BinaryIO | Path, *, expected: str | None = None) -> Blob:
+        """Store a copy of `source`. Raises DigestMismatch when it is not the `expected` content."""
+        if isinstance(source, Path):
+            with source.open("rb") as stream:
+                return self._write(stream, expected)
+        return self._write(source, expected)
+
+    def adopt(self, source: Path, blob: Blob) -> Blob:
+        """Take over a file whose digest the caller computed while writing it; a rename where the disk allows it."""
+        target = self.path(blob.digest)
+        _make_private(target.parent, self.root)
+        if target.is_file():
+            source.unlink()
+        else:
+            source.chmod(0o600)
+            shutil.move(source, target)
+        return blob
+
+    def delete(self, digest: str) -> None:
+        """Forget the file; nothing happens when it is not here."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def _write(self, stream: BinaryIO, expected: str | None) -> Blob:
+        _make_private(self.root, self.root)
+        descriptor, name = tempfile.mkstemp(dir=self.root, prefix=".incoming-")
+        temporary = Path(name)
+        try:
+            hasher, size = hashlib.sha256(), 0
+            with os.fdopen(descriptor, "wb") as output:
+                for chunk in chunks(stream):
+                    hasher.update(chunk)
+                    size += len(chunk)
+                    output.write(chunk)
+                output.flush()
+                os.fsync(output.fileno())
+            blob = Blob(f"sha256:{hasher.hexdigest()}", size)
+            if expected is not None and blob.digest != expected:
+                raise DigestMismatch(f"expected {expected}, received {blob.digest}")
+            return self.adopt(temporary, blob)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
+    """Read a stream to its end, `size` bytes at a time."""
+    while chunk := stream.read(size):
+        yield chunk
+
+
+def _make_private(folder: Path, root: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root.chmod(0o700)
+
+
+uploads = Store("uploads")  # image archives as teams sent them, until they are checked
+images = Store("images")  # rebuilt archives, as GPU hosts fetch them
+volumes = Store("volumes")  # CT volumes, re-written once
+references = Store("references")  # reference masks: never sent anywhere
+outputs = Store("outputs")  # predicted masks

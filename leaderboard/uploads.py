@@ -1,0 +1,81 @@
+"""Receiving an image archive: streamed to the store's disk while its digest is computed, and bounded.
+
+Django would keep reading a body of any length; here the request ends as soon as it is longer than what any open phase
+takes, and nothing of it stays on the disk.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
+from django.db.models import Max
+
+from leaderboard import storage
+from leaderboard.models import Phase
+
+FORM_OVERHEAD_BYTES = 1 << 20
+
+
+class Upload(NamedTuple):
+    """An archive in the store of uploads: "sha256:<hex>" of its `size` bytes, and the team's name for the file."""
+
+    digest: str
+    size: int
+    name: str
+
+
+class BoundedUploadHandler(TemporaryFileUploadHandler):
+    """Streams a file to the incoming folder, hashing it on the way, up to the largest size that a phase takes."""
+
+    chunk_size = storage.CHUNK
+
+    def handle_raw_input(self, input_data: Any, META: Any, content_length: int, *args: Any, **kwargs: Any) -> None:  # noqa: N803
+        """Refuse a body that announces too much before reading any of it."""
+        self.limit = largest_archive()
+        self.too_large = content_length > self.limit + FORM_OVERHEAD_BYTES
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a file."""
+        Path(settings.FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True, mode=0o700)
+        super().new_file(*args, **kwargs)
+        self.hasher = hashlib.sha256()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        """Write and hash a chunk."""
+        if self.too_large or start + len(raw_data) > self.limit:
+            self.too_large = True
+            raise StopUpload(connection_reset=True)
+        self.hasher.update(raw_data)
+        super().receive_data_chunk(raw_data, start)
+
+    def file_complete(self, file_size: int) -> UploadedFile:
+        """Hand the file to the form, with its digest."""
+        file = super().file_complete(file_size)
+        file.digest = f"sha256:{self.hasher.hexdigest()}"
+        return file
+
+
+def largest_archive() -> int:
+    """The largest archive that any phase takes, in bytes."""
+    return Phase.objects.aggregate(largest=Max("max_archive_bytes"))["largest"] or 0
+
+
+def received(file: UploadedFile) -> Upload:
+    """Keep the archive that a form received."""
+    temporary = cast(TemporaryUploadedFile, file)
+    path = Path(temporary.temporary_file_path())
+    blob = storage.uploads.adopt(path, storage.Blob(temporary.digest, temporary.size or 0))
+    return Upload(*blob, name=_shown_name(temporary.name or ""))
+
+
+def from_disk(path: Path) -> Upload:
+    """Keep a copy of an archive that lies on this machine, for the command line. Raises OSError if it is unreadable."""
+    return Upload(*storage.uploads.put(path), name=_shown_name(path.name))
+
+
+def _shown_name(name: str) -> str:
+    printable = "".join(letter for letter in name if letter.isprintable())
+    return printable[:200] or "image.tar"

@@ -1,0 +1,366 @@
+"""What a team may see of its own submission, and what an organiser may.
+
+On hidden cases a team reads the state, coarse progress (steps of 5 %, at most once a minute), and reasons in our words;
+exact counts and times would be a channel out of the hidden set. Per-case results and logs are shown only where the
+phase's cases are public, and to organisers.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from leaderboard import clock, dispatch, reasons, standings
+from leaderboard.models import Batch, Run, RunCase, Standing, StateChange, Submission
+from leaderboard.states import BatchState, RunState, SubmissionState
+
+COARSE_PERCENT = 5
+
+KINDS = {
+    SubmissionState.RECEIVED: "idle",
+    SubmissionState.VALIDATING: "run",
+    SubmissionState.REJECTED: "bad",
+    SubmissionState.CANCELLED: "idle",
+    SubmissionState.HALTED: "warn",
+    RunState.QUEUED: "idle",
+    RunState.CANARY: "run",
+    RunState.RUNNING: "run",
+    RunState.SCORING: "run",
+    RunState.SCORED: "ok",
+    RunState.FAILED: "bad",
+}
+ENDED = {
+    SubmissionState.REJECTED,
+    SubmissionState.CANCELLED,
+    RunState.SCORED,
+    RunState.FAILED,
+    RunState.CANCELLED,
+}
+STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the journey: `state` is "done", "cur", "todo" or "bad"."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of the history."""
+
+    at: datetime
+    text: str
+    by: str
+
+
+@dataclass(frozen=True)
+class BatchLine:
+    """A batch: cases `first` to `last` of the run, counted from 1."""
+
+    number: int
+    first: int
+    last: int
+    state: str
+    done: int
+    size: int
+    attempts: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class CaseLine:
+    """A case of a run on public cases, or for an organiser."""
+
+    name: str
+    status: str
+    reason: str
+    seconds: float | None
+    dice: float | None
+    findings: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class SubmissionView:
+    """Everything a page shows about a submission. Empty lists and None mean "not shown to this reader"."""
+
+    state: str
+    word: str
+    kind: str
+    headline: str
+    reason: str
+    advice: str
+    done: int | None
+    total: int
+    percent: int | None
+    exact: bool
+    failed: int | None
+    now: str
+    steps: list[Step]
+    finished: bool
+    can_cancel: bool
+    queue_position: int | None
+    history: list[Event]
+    figures: dict[str, Any] | None
+    image: dict[str, Any] | None
+    cells: list[str] = field(default_factory=list)
+    batches: list[BatchLine] = field(default_factory=list)
+    cases: list[CaseLine] = field(default_factory=list)
+    log: str = ""
+
+
+def submission_view(submission: Submission, *, organiser: bool = False) -> SubmissionView:
+    """The submission and its latest run, as a member of its team or an organiser may see them."""
+    run = submission.runs.order_by("-number").first()
+    state = run.state if run else submission.state
+    exact = organiser or submission.phase.cases_are_public
+    cases = list(run.cases.select_related("case", "batch")) if run else []
+    total = len(cases) or submission.phase.case_set.cases.count()
+    done, percent = _progress(run, cases, total, exact=exact)
+    explanation = _explanation(submission, run, cases, exact=exact)
+    return SubmissionView(
+        state=state,
+        word=_word(state),
+        kind=KINDS.get(state, "idle"),
+        headline=explanation[0],
+        reason=explanation[1],
+        advice=explanation[2],
+        done=done,
+        total=total,
+        percent=percent,
+        exact=exact,
+        failed=_lost(cases) if exact else None,
+        now=_now(state, done, total),
+        steps=_steps(submission, run, state),
+        finished=state in ENDED,
+        can_cancel=state not in ENDED,
+        queue_position=dispatch.position(run) if run else None,
+        history=_history(submission, exact=exact),
+        figures=_figures(submission, run, organiser=organiser),
+        image=_image(submission),
+        cells=_cells(cases) if exact else [],
+        batches=_batches(run) if run and exact else [],
+        cases=[_case_line(case) for case in cases] if exact else [],
+        log=_log(run) if run and exact else "",
+    )
+
+
+def _word(state: str) -> str:
+    return (SubmissionState(state) if state in SubmissionState.values else RunState(state)).label
+
+
+def _progress(run: Run | None, cases: list[RunCase], total: int, *, exact: bool) -> tuple[int | None, int | None]:
+    if run is None or not total:
+        return None, None
+    decided = [case for case in cases if case.decided_at]
+    if run.ended_at:
+        return (len(decided) if exact else None), 100 if run.state == RunState.SCORED else None
+    if exact:
+        running = sum(batch.done for batch in run.batches.filter(state=BatchState.LEASED))
+        done = min(len(decided) + running, total)
+        return done, 100 * done // total
+    minute = clock.now().replace(second=0, microsecond=0)
+    known = sum(case.decided_at < minute for case in decided if case.decided_at)
+    return None, (100 * known // total) // COARSE_PERCENT * COARSE_PERCENT
+
+
+def _lost(cases: list[RunCase]) -> int:
+    return sum(case.result is not None and case.result["status"] != "scored" for case in cases)
+
+
+def _now(state: str, done: int | None, total: int) -> str:
+    if state == SubmissionState.RECEIVED:
+        return "Waits for the check of its image."
+    if state == SubmissionState.VALIDATING:
+        return "The image is read, verified and rebuilt before any of it runs."
+    if state == RunState.QUEUED:
+        return "Waits for a free machine."
+    if state == RunState.CANARY:
+        return "The first case runs alone: it shows that the image starts, ends and writes a readable mask."
+    if state == RunState.RUNNING:
+        return (
+            f"Case {min((done or 0) + 1, total)} of {total} is being processed." if done is not None else "Cases run."
+        )
+    if state == RunState.SCORING:
+        return "The last masks are being scored."
+    return ""
+
+
+def _explanation(submission: Submission, run: Run | None, cases: list[RunCase], *, exact: bool) -> tuple[str, str, str]:
+    """Headline, what it means, what to do: whose fault, at which cost."""
+    if submission.state == SubmissionState.REJECTED:
+        return (
+            "The image cannot be used",
+            submission.reason,
+            "Change the image and submit again. This was not charged.",
+        )
+    if submission.disqualified_at:
+        return (
+            "Disqualified by the organisers",
+            submission.disqualified_reason,
+            "Write to the organisers if you object.",
+        )
+    if submission.state == SubmissionState.HALTED or (run and run.state == RunState.HALTED):
+        return (
+            reasons.INTERRUPTED.title,
+            (run.reason if run else "") or reasons.INTERRUPTED.means,
+            reasons.INTERRUPTED.advice,
+        )
+    if run and run.state == RunState.FAILED:
+        why = reasons.FAILURES["failures_in_row"]
+        causes = _causes(cases)
+        return (
+            why.title,
+            f"{run.reason} {causes[0]}. {why.means}" if causes else why.means,
+            causes[1] if causes else why.advice,
+        )
+    causes = _causes(cases)
+    if causes and exact:
+        lost = _lost(cases)
+        return (
+            f"{lost} {'case' if lost == 1 else 'cases'} lost",
+            f"{causes[0]}. Each counts with Dice 0.",
+            causes[1],
+        )
+    return "", "", ""
+
+
+def _causes(cases: list[RunCase]) -> tuple[str, str] | None:
+    """The reasons of the lost cases in one sentence, and the advice for the most frequent one."""
+    counts = Counter(case.reason_code for case in cases if case.reason_code in reasons.FAILURES)
+    if not counts:
+        return None
+    sentence = "; ".join(f"{reasons.FAILURES[code].title} ({count}×)" for code, count in counts.most_common())
+    return sentence, reasons.FAILURES[counts.most_common(1)[0][0]].advice
+
+
+def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
+    reached = {
+        SubmissionState.RECEIVED: 1,
+        SubmissionState.VALIDATING: 1,
+        SubmissionState.REJECTED: 1,
+        RunState.QUEUED: 2,
+        RunState.CANARY: 3,
+        RunState.RUNNING: 4,
+        RunState.SCORING: 5,
+        RunState.SCORED: 6,
+    }
+    at = reached.get(state)  # type: ignore[call-overload]
+    if at is None:
+        at = (
+            1
+            if run is None
+            else 2
+            if run.started_at is None
+            else 3
+            if not run.cases.exclude(result__isnull=True).exists()
+            else 4
+        )
+    stopped = state in {SubmissionState.REJECTED, RunState.FAILED}
+    details = {0: f"{submission.upload_bytes / 1e6:,.0f} MB", 1: _layers(submission)}
+    return [
+        Step(
+            name,
+            "done" if number < at else "todo" if number > at else "bad" if stopped else "cur",
+            details.get(number, "") if number < at else "",
+        )
+        for number, name in enumerate(STEPS)
+    ]
+
+
+def _layers(submission: Submission) -> str:
+    return f"{submission.image.layers} layers" if submission.image else ""
+
+
+def _history(submission: Submission, *, exact: bool) -> list[Event]:
+    by = str(submission.submitted_by) if submission.submitted_by else "a member of the team"
+    changes = StateChange.objects.filter(submission=submission, batch=None)
+    events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
+    for change in changes:
+        text = _word(change.to_state)
+        events.append(Event(change.at, f"{text}: {change.why}" if change.why and exact else text, change.by))
+    return sorted(events, key=lambda event: event.at, reverse=True)
+
+
+def _figures(submission: Submission, run: Run | None, *, organiser: bool) -> dict[str, Any] | None:
+    if run is None or run.state != RunState.SCORED:
+        return None
+    scope = Standing.Scope.ALL if organiser else standings.published_scope(submission.phase)
+    standing = run.standings.filter(scope=scope).first() if scope else None
+    if standing is None:
+        return None
+    return standings.figures(standing, exact=organiser or standings.is_revealed(submission.phase))
+
+
+def _image(submission: Submission) -> dict[str, Any] | None:
+    image = submission.image
+    if image is None:
+        return None
+    return {
+        "id": image.image_id,
+        "bytes": image.unpacked_bytes,
+        "layers": image.layers,
+        "warnings": image.warnings,
+    }
+
+
+def _cells(cases: list[RunCase]) -> list[str]:
+    """One letter per case: d finished, y finished at the second try (our fault), f failed, r running, empty waiting."""
+    cells = []
+    started: dict[Any, int] = {}
+    for case in cases:
+        if case.outcome:
+            lost = case.outcome != RunCase.Outcome.FINISHED or bool(case.result and case.result["status"] != "scored")
+            cells.append("f" if lost else "y" if case.tries > 1 else "d")
+        elif case.batch and case.batch.state == BatchState.LEASED:
+            place = started[case.batch.pk] = started.get(case.batch.pk, -1) + 1
+            cells.append("d" if place < case.batch.done else "r" if place == case.batch.done else "")
+        else:
+            cells.append("")
+    return cells
+
+
+def _batches(run: Run) -> list[BatchLine]:
+    return [_batch_line(batch) for batch in run.batches.prefetch_related("cases", "attempts") if batch.cases.all()]
+
+
+def _batch_line(batch: Batch) -> BatchLine:
+    cases, attempts = list(batch.cases.all()), list(batch.attempts.all())
+    ended = [attempt for attempt in attempts if attempt.ended_at]
+    return BatchLine(
+        number=batch.number,
+        first=cases[0].position + 1,
+        last=cases[-1].position + 1,
+        state=BatchState(batch.state).label,
+        done=batch.done if batch.state == BatchState.LEASED else sum(bool(case.outcome) for case in cases),
+        size=len(cases),
+        attempts=len(attempts),
+        seconds=(ended[-1].ended_at - ended[-1].claimed_at).total_seconds() if ended and ended[-1].ended_at else None,
+    )
+
+
+def _case_line(case: RunCase) -> CaseLine:
+    result = case.result or {}
+    why = reasons.FAILURES.get(case.reason_code)
+    return CaseLine(
+        name=case.case.name,
+        status=result.get("status") or case.outcome or "waiting",
+        reason=result.get("reason") or (why.title if why else ""),
+        seconds=case.seconds,
+        dice=result.get("dice"),
+        findings=result.get("findings", []),
+    )
+
+
+def _log(run: Run) -> str:
+    attempt = (
+        run.batches.filter(attempts__ended_at__isnull=False)
+        .order_by("-attempts__ended_at")
+        .values_list("attempts__log")
+        .first()
+    )
+    return str(attempt[0]) if attempt else ""

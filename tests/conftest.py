@@ -1,0 +1,13 @@
+"""What every test may rely on: the real services that `./dev test` started, and a store of its own."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def store(settings, tmp_path: Path) -> Path:
+    """A private folder for every kind of file."""
+    settings.STORE_DIR = tmp_path / "store"
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "store" / "incoming"
+    return tmp_path / "store"

@@ -1,0 +1,124 @@
+"""A small cast: Alice captains a team, Bob is her team-mate, Charlie is a rival who must see nothing of theirs.
+
+Factories make the minimum valid object; a test says only what it is about.
+"""
+
+import hashlib
+import io
+from datetime import timedelta
+from typing import Any
+
+from leaderboard import admission, clock, pipeline, storage
+from leaderboard.models import (
+    AlgorithmImage,
+    Case,
+    CaseSet,
+    Finding,
+    Host,
+    Membership,
+    Phase,
+    Submission,
+    Team,
+    User,
+)
+from leaderboard.states import SubmissionState
+from leaderboard.uploads import Upload
+from leaderboard.worker_api import hash_token
+
+METHOD = "A frozen text encoder conditions a 3D U-Net at four scales by cross-attention. " * 2
+TOKEN = "a-host-token"
+
+
+def person(name: str, *, accepts_rules: bool = True, **fields: Any) -> User:
+    """A person with an account."""
+    email = f"{name.lower()}@example.org"
+    user = User.objects.create_user(username=name.lower(), email=email, password="correct horse", name=name, **fields)
+    if accepts_rules:
+        admission.accept_rules(user)
+    return user
+
+
+def team_of(captain: User, *members: User, name: str = "") -> Team:
+    """A team with its captain and members."""
+    team = admission.found_team(captain, name=name or f"Team of {captain.name}")
+    for member in members:
+        Membership.objects.create(team=team, user=member)
+    return team
+
+
+def case_set(count: int = 3, *, name: str = "cases", findings: int = 1) -> CaseSet:
+    """Cases without files: for whatever does not read a volume or a mask."""
+    made = CaseSet.objects.create(name=name, digest="sha256:" + hashlib.sha256(name.encode()).hexdigest())
+    for number in range(count):
+        case = Case.objects.create(
+            case_set=made,
+            name=f"case_{number:03}.nii.gz",
+            shape=[16, 16, 16],
+            spacing_mm=[1.0, 1.0, 1.0],
+            volume="sha256:" + "0" * 64,
+            volume_bytes=1,
+            reference="sha256:" + "1" * 64,
+            in_public_half=number % 2 == 0,
+        )
+        for channel in range(findings):
+            Finding.objects.create(
+                case=case,
+                channel=channel,
+                text="Nodule in the right upper lobe",
+                category="2d",
+                entity_count=1,
+                voxels=64,
+            )
+    return made
+
+
+def phase(cases: CaseSet | None = None, **fields: Any) -> Phase:
+    """A phase that is open now."""
+    now = clock.now()
+    slug = fields.pop("slug", "test")
+    defaults: dict[str, Any] = {
+        "name": f"Phase {slug}",
+        "opens_at": now - timedelta(days=1),
+        "closes_at": now + timedelta(days=1),
+        "gpus": 0,
+        "batch_size": 2,
+        "max_failures_in_row": 3,
+    }
+    return Phase.objects.create(case_set=cases or case_set(), slug=slug, **{**defaults, **fields})
+
+
+def upload(content: bytes = b"an archive") -> Upload:
+    """A file in the store of uploads."""
+    return Upload(*storage.uploads.put(io.BytesIO(content)), name="image.tar.gz")
+
+
+def submit(team: Team, phase: Phase, **fields: Any) -> Submission:
+    """A submission that was just accepted; its image is still to be checked."""
+    defaults: dict[str, Any] = {
+        "user": None,
+        "upload": upload(),
+        "track": "main",
+        "algorithm": "Grounder",
+        "method": METHOD,
+        "external_data": "none",
+    }
+    return pipeline.submit(team=team, phase=phase, **{**defaults, **fields})
+
+
+def submit_checked(team: Team, phase: Phase, **fields: Any) -> Submission:
+    """A submission whose image has passed the check, so that its run waits in the queue."""
+    submission = submit(team, phase, **fields)
+    image, _ = AlgorithmImage.objects.get_or_create(
+        image_id="sha256:" + "2" * 64,
+        defaults={"archive": "sha256:" + "3" * 64, "archive_bytes": 1, "unpacked_bytes": 1, "layers": 1},
+    )
+    Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.VALIDATING)
+    pipeline._accept(submission, image)
+    submission.refresh_from_db()
+    return submission
+
+
+def host(name: str = "gpu-1", *, slots: int = 1, gpus: int = 0, token: str = TOKEN) -> Host:
+    """A host that has just said hello."""
+    offered = [{"name": f"slot{number}", "gpus": [str(number)] * gpus} for number in range(slots)]
+    return Host.objects.create(name=name, token_hash=hash_token(token), slots=offered, seen_at=clock.now())

@@ -1,0 +1,158 @@
+"""The one module that refuses."""
+
+from datetime import timedelta
+
+import pytest
+
+from leaderboard import admission, clock, pipeline, storage
+from leaderboard.admission import Refused
+from leaderboard.models import Submission
+from leaderboard.states import SubmissionState
+from tests.leaderboard import cast
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice():
+    return cast.person("Alice")
+
+
+@pytest.fixture
+def team(alice):
+    return cast.team_of(alice)
+
+
+def test_a_team_with_everything_in_order_may_submit(alice, team):
+    assert admission.check_open_for(alice, cast.phase()) == team
+
+
+def test_it_refuses_a_person_without_a_team(alice):
+    with pytest.raises(Refused, match="Found a team"):
+        admission.check_open_for(alice, cast.phase())
+
+
+def test_it_refuses_who_has_not_accepted_the_rules():
+    newcomer = cast.person("Nora", accepts_rules=False)
+    cast.team_of(newcomer)
+    with pytest.raises(Refused, match="accept the rules"):
+        admission.check_open_for(newcomer, cast.phase())
+
+
+def test_a_new_version_of_the_rules_asks_again(alice, team, settings):
+    settings.RULES_VERSION = "2027-01"
+    with pytest.raises(Refused, match="accept the rules"):
+        admission.check_open_for(alice, cast.phase())
+
+
+def test_it_refuses_before_the_phase_opens(team):
+    with pytest.raises(Refused, match="opens on"):
+        cast.submit(team, cast.phase(opens_at=clock.now() + timedelta(minutes=1)))
+
+
+def test_it_refuses_after_the_deadline(team):
+    phase = cast.phase(opens_at=clock.now() - timedelta(days=2), closes_at=clock.now() - timedelta(seconds=1))
+    with pytest.raises(Refused, match="closed on"):
+        cast.submit(team, phase)
+
+
+def test_it_refuses_more_runs_than_the_day_has(team):
+    phase = cast.phase(runs_per_day=1)
+    cast.submit(team, phase)
+    with pytest.raises(Refused, match="used its 1 run of today"):
+        cast.submit(team, phase)
+
+
+def test_it_refuses_more_runs_than_the_phase_has(team):
+    phase = cast.phase(runs_per_day=5, runs_total=1)
+    cast.submit(team, phase)
+    with pytest.raises(Refused, match="all of its 1 runs"):
+        cast.submit(team, phase)
+
+
+def test_another_day_has_its_own_runs(team):
+    phase = cast.phase(runs_per_day=1)
+    cast.submit(team, phase)
+    Submission.objects.update(quota_day=clock.now().date() - timedelta(days=1))
+    cast.submit(team, phase)
+
+
+def test_a_rejected_submission_gives_its_run_back(team):
+    phase = cast.phase(runs_per_day=1)
+    first = cast.submit(team, phase)
+    pipeline.validate_image(first.pk)  # not an archive at all
+    first.refresh_from_db()
+    assert first.state == SubmissionState.REJECTED
+    assert first.reason
+    cast.submit(team, phase)
+
+
+def test_it_refuses_an_empty_file_and_keeps_nothing_of_it(team):
+    empty = cast.upload(b"")
+    with pytest.raises(Refused, match="empty"):
+        cast.submit(team, cast.phase(), upload=empty)
+    assert not storage.uploads.exists(empty.digest)
+
+
+def test_it_refuses_a_file_that_is_too_large(team):
+    with pytest.raises(Refused, match="takes up to"):
+        cast.submit(team, cast.phase(max_archive_bytes=5), upload=cast.upload(b"123456"))
+
+
+def test_a_refusal_keeps_the_bytes_that_another_submission_still_needs(team):
+    phase = cast.phase(runs_per_day=1)
+    first = cast.submit(team, phase, upload=cast.upload(b"the same image"))
+    with pytest.raises(Refused):
+        cast.submit(team, phase, upload=cast.upload(b"the same image"))
+    assert storage.uploads.exists(first.upload)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("method", "too short", "Describe the method"),
+        ("external_data", " ", "none"),
+        ("algorithm", "", "Name your algorithm"),
+        ("track", "sprint", "Choose a track"),
+    ],
+)
+def test_it_refuses_what_the_board_could_not_show(team, field, value, says):
+    with pytest.raises(Refused, match=says):
+        cast.submit(team, cast.phase(), **{field: value})
+
+
+def test_one_person_is_in_one_team(alice, team):
+    with pytest.raises(Refused, match="One person is in one team"):
+        admission.found_team(alice, name="A second team")
+
+
+def test_a_team_mate_joins_by_the_captains_link(team):
+    bob = cast.person("Bob")
+    assert admission.join_team(bob, team.join_code) == team
+    assert bob.team == team
+
+
+def test_joining_twice_is_joining_once(team):
+    bob = cast.person("Bob")
+    admission.join_team(bob, team.join_code)
+    admission.join_team(bob, team.join_code)
+    assert team.memberships.count() == 2
+
+
+def test_an_old_link_opens_nothing(alice, team):
+    old = team.join_code
+    admission.renew_join_code(alice, team)
+    with pytest.raises(Refused, match="not valid any more"):
+        admission.join_team(cast.person("Bob"), old)
+
+
+def test_two_teams_cannot_have_one_name(team):
+    with pytest.raises(Refused, match="already"):
+        admission.found_team(cast.person("Charlie"), name=team.name.upper())
+
+
+def test_it_refuses_to_cancel_what_has_ended(team):
+    submission = cast.submit(team, cast.phase())
+    pipeline.cancel(submission, by=None)
+    with pytest.raises(Refused, match="nothing to cancel"):
+        pipeline.cancel(submission, by=None)

@@ -1,0 +1,65 @@
+"""Who is next."""
+
+import pytest
+
+from leaderboard import clock, dispatch
+from leaderboard.models import Batch, Run
+from leaderboard.states import BatchState, RunState
+from tests.leaderboard import cast, gpu_host
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def phase():
+    return cast.phase(cast.case_set(1), runs_per_day=9)
+
+
+@pytest.fixture
+def teams():
+    return [cast.team_of(cast.person(name)) for name in ("Alice", "Charlie")]
+
+
+def test_the_queue_is_round_robin_between_teams_then_in_order_of_acceptance(phase, teams):
+    alices, charlies = teams
+    first, second, third = (cast.submit_checked(alices, phase) for _ in range(3))
+    late = cast.submit_checked(charlies, phase)
+    assert [run.submission for run in dispatch.queue()] == [first, late, second, third]
+    assert dispatch.position(second.runs.get()) == 3
+
+
+def test_without_a_living_host_nothing_starts(phase, teams):
+    submission = cast.submit_checked(teams[0], phase)
+    assert submission.runs.get().state == RunState.QUEUED
+
+
+def test_one_slot_takes_one_run(phase, teams):
+    cast.host(slots=1)
+    for team in teams:
+        cast.submit_checked(team, phase)
+    assert Run.objects.filter(state=RunState.CANARY).count() == 1
+    assert Run.objects.filter(state=RunState.QUEUED).count() == 1
+
+
+def test_a_slot_without_gpus_does_not_get_a_run_that_needs_one(teams):
+    cast.host(slots=1, gpus=0)
+    submission = cast.submit_checked(teams[0], cast.phase(cast.case_set(1), gpus=1))
+    assert submission.runs.get().state == RunState.QUEUED
+
+
+def test_a_cpu_run_leaves_the_gpu_to_others(teams):
+    host = cast.host(slots=1, gpus=0)
+    host.slots.append({"name": "gpu0", "gpus": ["0"]})
+    host.save()
+    cast.submit_checked(teams[0], cast.phase(cast.case_set(1), gpus=0))
+    batch = Batch.objects.get()
+    gpu_host.claim(host, batch)
+    assert dispatch.free_slots(clock.now()) == [1]
+
+
+def test_a_batch_that_was_rung_for_is_not_rung_for_again_at_once(phase, teams):
+    cast.host(slots=2)
+    cast.submit_checked(teams[0], phase)
+    rung = Batch.objects.get(state=BatchState.WAITING).rung_at
+    dispatch.fill_slots(lambda run: None)
+    assert Batch.objects.get().rung_at == rung

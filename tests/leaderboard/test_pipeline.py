@@ -1,0 +1,254 @@
+"""The journey, step by step, with masks that are scored for real."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from leaderboard import clock, pipeline, sweeper
+from leaderboard.models import Batch, Case, Run, Submission
+from leaderboard.states import BatchState, RunState
+from tests.leaderboard import cast, gpu_host, masks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def alice():
+    return cast.person("Alice")
+
+
+@pytest.fixture
+def team(alice):
+    return cast.team_of(alice)
+
+
+@pytest.fixture
+def host():
+    return cast.host()
+
+
+@pytest.fixture
+def run(team, host) -> Run:
+    """A run over five cases, batches of two, whose canary waits."""
+    phase = cast.phase(cast.case_set(5))
+    for case in Case.objects.all():
+        masks.give_reference(case, masks.cube())
+    return cast.submit_checked(team, phase).runs.get()
+
+
+def pass_canary(host, run) -> None:
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    gpu_host.score_reported(run)
+    run.refresh_from_db()
+
+
+def finish_all(host, run) -> None:
+    while run.batches.filter(state=BatchState.WAITING).exists():
+        order = gpu_host.claim(host, gpu_host.waiting(run))
+        cases = [gpu_host.finished(order, n, masks.nifti(masks.cube())) for n in range(len(order["cases"]))]
+        gpu_host.report(host, order, cases)
+        gpu_host.score_reported(run)
+    run.refresh_from_db()
+
+
+def test_a_run_begins_with_one_case_alone(run):
+    run.refresh_from_db()
+    assert run.state == RunState.CANARY
+    batch = run.batches.get()
+    assert batch.is_canary
+    assert batch.cases.count() == 1
+
+
+def test_an_order_tells_nothing_but_the_case(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    entry = order["cases"][0]["entry"]
+    assert set(entry) == {"name", "findings", "shape", "spacing"}
+    assert entry["name"] == order["cases"][0]["name"] != run.cases.get(position=0).case.name
+    assert "Alice" not in str(order)
+
+
+def test_categories_are_in_the_order_only_where_the_phase_says_so(host, run):
+    run.submission.phase.show_categories = True
+    run.submission.phase.save()
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    assert order["cases"][0]["entry"]["categories"] == {"0": "2d"}
+
+
+def test_a_passed_canary_releases_all_batches_at_once(host, run):
+    pass_canary(host, run)
+    assert run.state == RunState.RUNNING
+    waiting = run.batches.filter(state=BatchState.WAITING)
+    assert [batch.cases.count() for batch in waiting] == [2, 2]
+
+
+def test_a_run_whose_cases_are_all_scored_stands_on_the_board(host, run):
+    pass_canary(host, run)
+    finish_all(host, run)
+    assert run.state == RunState.SCORED
+    standing = run.standings.get(scope="all")
+    assert standing.dice == pytest.approx(1.0)
+    assert standing.lost_cases == 0
+    assert run.standings.get(scope="half").cases == 3
+
+
+def test_a_failed_canary_costs_its_case_and_the_next_case_becomes_the_canary(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0)], exit_code=1)
+    gpu_host.score_reported(run)
+    second = gpu_host.waiting(run)
+    assert second.is_canary
+    assert run.cases.get(batch=second).position == 1
+    assert run.cases.get(position=0).result["dice"] == 0
+
+
+def test_a_canary_that_crashes_after_writing_does_not_pass(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))], exit_code=1)
+    gpu_host.score_reported(run)
+    assert run.cases.get(position=0).outcome == "failed"
+    assert gpu_host.waiting(run).is_canary
+
+
+def test_a_canary_with_an_unreadable_mask_does_not_pass(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, b"not a mask")])
+    gpu_host.score_reported(run)
+    assert run.cases.get(position=0).result["status"] == "invalid"
+    assert gpu_host.waiting(run).is_canary
+
+
+def test_too_many_failures_in_a_row_end_the_run(host, run):
+    for _ in range(3):
+        order = gpu_host.claim(host, gpu_host.waiting(run))
+        gpu_host.report(host, order, [gpu_host.lost(order, 0)], exit_code=1)
+        gpu_host.score_reported(run)
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert run.reason_code == "failures_in_row"
+    assert Submission.objects.get().charged
+    assert not run.standings.exists()
+
+
+def test_a_crash_costs_one_case_and_the_rest_gets_a_new_container(host, run):
+    pass_canary(host, run)
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0), gpu_host.lost(order, 1, "untouched", None)], exit_code=1)
+    assert run.batches.filter(state=BatchState.WAITING).count() == 2
+    gpu_host.score_reported(run)
+    finish_all(host, run)
+    assert run.state == RunState.SCORED
+    standing = run.standings.get(scope="all")
+    assert standing.lost_cases == 1
+    assert standing.dice == pytest.approx(4 / 5)
+
+
+def test_missing_masks_count_as_lost(host, run):
+    pass_canary(host, run)
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    cases = [
+        gpu_host.finished(order, 0, masks.nifti(masks.cube())),
+        gpu_host.lost(order, 1, "missing", "missing"),
+    ]
+    gpu_host.report(host, order, cases)
+    gpu_host.score_reported(run)
+    finish_all(host, run)
+    assert run.standings.get(scope="all").lost_cases == 1
+    assert run.cases.filter(reason_code="missing").count() == 1
+
+
+def test_a_repeated_claim_gets_the_same_order(host, run):
+    batch, key = gpu_host.waiting(run), uuid.uuid4()
+    assert gpu_host.claim(host, batch, key=key) == gpu_host.claim(host, batch, key=key)
+    assert batch.attempts.count() == 1
+
+
+def test_a_second_host_cannot_claim_a_leased_batch(host, run):
+    batch = gpu_host.waiting(run)
+    gpu_host.claim(host, batch)
+    with pytest.raises(pipeline.Stale):
+        gpu_host.claim(cast.host("gpu-2", token="other"), batch)
+
+
+def test_a_repeated_report_is_refused_and_changes_nothing(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    cases = [gpu_host.finished(order, 0, masks.nifti(masks.cube()))]
+    gpu_host.report(host, order, cases)
+    gpu_host.score_reported(run)
+    before = run.cases.get(position=0).scored_at
+    with pytest.raises(pipeline.Stale):
+        gpu_host.report(host, order, cases)
+    gpu_host.score_reported(run)
+    assert run.cases.get(position=0).scored_at == before
+
+
+def test_a_host_that_went_silent_loses_its_batch_and_the_run_goes_on(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    Batch.objects.update(lease_until=clock.now() - timedelta(seconds=1))
+    sweeper.sweep()
+    run.refresh_from_db()
+    assert run.state == RunState.HALTED
+    assert not Submission.objects.get().charged
+    with pytest.raises(pipeline.Stale):
+        pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
+    Run.objects.update(retry_at=clock.now())
+    sweeper.sweep()
+    again = gpu_host.claim(host, gpu_host.waiting(run))
+    assert again["cases"] == order["cases"]
+    assert again["fence"] == order["fence"] + 1
+    assert Submission.objects.get().charged
+
+
+def test_our_fault_keeps_what_is_finished_and_charges_nothing(host, run):
+    pass_canary(host, run)
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    cases = [
+        gpu_host.finished(order, 0, masks.nifti(masks.cube())),
+        gpu_host.lost(order, 1, "untouched", None),
+    ]
+    gpu_host.report(host, order, cases, fault="engine_restarted")
+    run.refresh_from_db()
+    assert run.state == RunState.HALTED
+    assert run.retry_at > clock.now()
+    assert not Submission.objects.get().charged
+    Run.objects.update(retry_at=clock.now())
+    gpu_host.score_reported(run)
+    sweeper.sweep()
+    finish_all(host, run)
+    assert run.state == RunState.SCORED
+    assert run.standings.get(scope="all").lost_cases == 0
+    assert run.cases.filter(tries=2).count() == 1
+
+
+def test_cancelling_stops_the_host_at_its_next_heartbeat(alice, host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    assert pipeline.cancel(run.submission, by=alice)
+    with pytest.raises(pipeline.Stale) as stale:
+        pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
+    assert stale.value.cancelled
+    assert Submission.objects.get().charged
+
+
+def test_cancelling_before_the_first_container_is_free(alice, run):
+    pipeline.cancel(run.submission, by=alice)
+    assert not Submission.objects.get().charged
+
+
+def test_a_run_that_was_forgotten_is_found_by_the_sweeper(host, run):
+    """A worker that is killed between scoring and advancing leaves a batch that nobody rings for."""
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    Batch.objects.update(rung_at=clock.now() - timedelta(minutes=1))
+    sweeper.sweep()
+    assert Batch.objects.get().rung_at > clock.now() - timedelta(seconds=10)
+
+
+def test_organisers_can_run_a_submission_again_and_the_old_run_stays(alice, host, run):
+    pass_canary(host, run)
+    finish_all(host, run)
+    again = pipeline.run_again(run.submission, by=alice)
+    assert again.number == 2
+    assert {case.token for case in again.cases.all()}.isdisjoint(case.token for case in run.cases.all())
+    run.refresh_from_db()
+    assert run.state == RunState.SCORED
