@@ -100,7 +100,8 @@ def _waiting_batches(at: datetime) -> tuple[list[Batch], list[Batch]]:
         .order_by(Coalesce("run__started_at", "run__created_at"), "number")
     )
     at_work = set(Batch.objects.filter(state=BatchState.LEASED).values_list("run_id", flat=True))
-    going_on, helping = [], []
+    going_on: list[Batch] = []
+    helping: list[Batch] = []
     for batch in waiting:
         (helping if batch.run_id in at_work else going_on).append(batch)
         at_work.add(batch.run_id)

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import transaction
 
 from leaderboard import storage
-from leaderboard.casesets.official import CheckedCase, CheckedCaseSet, case_set_digest, rewrite_volume
+from leaderboard.casesets.nifti import rewrite_volume
+from leaderboard.casesets.official import CheckedCase, CheckedCaseSet, case_set_digest
 from leaderboard.models import Case, CaseSet, Finding
 
 Progress = Callable[[int, int], None]
@@ -28,11 +29,11 @@ def import_case_set(name: str, checked: CheckedCaseSet, *, progress: Progress | 
     """Store the files and make the rows. Returns the case set and whether it is new; raises NameTaken."""
     stored = []
     for number, case in enumerate(checked.cases, start=1):
-        stored.append((case, _store_volume(case), storage.references.put(case.mask_path)))
+        stored.append((case, _store_volume(case), _store_mask(case)))
         if progress:
             progress(number, len(checked.cases))
     digest = case_set_digest(
-        checked,
+        checked.cases,
         volumes={case.name: volume.digest for case, volume, _ in stored},
         masks={case.name: mask.digest for case, _, mask in stored},
     )
@@ -56,8 +57,14 @@ def _store_volume(case: CheckedCase) -> storage.Blob:
     settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         rewritten = Path(folder) / "volume.nii.gz"
-        rewrite_volume(case.image_path, rewritten)
+        rewrite_volume(case.volume, rewritten)
         return storage.volumes.put(rewritten)
+
+
+def _store_mask(case: CheckedCase) -> storage.Blob:
+    if case.mask is None:
+        raise ValueError(f"{case.name} has no reference mask: a ranked case set needs one for each case")
+    return storage.references.put(case.mask)
 
 
 def _make_case(
@@ -78,9 +85,9 @@ def _make_case(
             case=case,
             channel=channel,
             text=finding.text,
-            category=finding.category,
-            entity_count=finding.entity_count,
-            voxels=finding.voxels,
+            category=finding.category or "",
+            entity_count=finding.entity_count or 0,
+            voxels=finding.voxels or 0,
         )
         for channel, finding in enumerate(checked.findings)
     )

@@ -42,7 +42,7 @@ def move(
     where the table has no such transition. `thing` holds the present row afterwards, whatever the answer.
     """
     with transaction.atomic():
-        model = type(thing)
+        model: Any = type(thing)
         model.objects.select_for_update().only("pk").get(pk=thing.pk)
         thing.refresh_from_db()
         origin = thing.state

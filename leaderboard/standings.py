@@ -120,7 +120,7 @@ def record(run: Run) -> None:
         Standing.Scope.HALF: [case for case in cases if case.case.in_public_half],
     }
     for scope, members in scopes.items():
-        results = [case.result for case in members]
+        results = [case.result for case in members if case.result is not None]
         if not results:
             continue
         numbers = evaluation.summarise(results, seed=scoring.bootstrap_seed(case_set), sizes=sizes, limits=limits)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from django.conf import settings
-from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.db.models import Max
 
@@ -51,11 +51,17 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         self.hasher.update(raw_data)
         super().receive_data_chunk(raw_data, start)
 
-    def file_complete(self, file_size: int) -> UploadedFile:
+    def file_complete(self, file_size: int) -> "HashedFile":
         """Hand the file to the form, with its digest."""
-        file = super().file_complete(file_size)
+        file = cast(HashedFile, super().file_complete(file_size))
         file.digest = f"sha256:{self.hasher.hexdigest()}"
         return file
+
+
+class HashedFile(TemporaryUploadedFile):
+    """What `BoundedUploadHandler` hands to a form."""
+
+    digest: str
 
 
 def largest_archive() -> int:
@@ -63,12 +69,11 @@ def largest_archive() -> int:
     return Phase.objects.aggregate(largest=Max("max_archive_bytes"))["largest"] or 0
 
 
-def received(file: UploadedFile) -> Upload:
+def received(file: HashedFile) -> Upload:
     """Keep the archive that a form received."""
-    temporary = cast(TemporaryUploadedFile, file)
-    path = Path(temporary.temporary_file_path())
-    blob = storage.uploads.adopt(path, storage.Blob(temporary.digest, temporary.size or 0))
-    return Upload(*blob, name=_shown_name(temporary.name or ""))
+    blob = storage.Blob(file.digest, file.size or 0)
+    storage.uploads.adopt(Path(file.temporary_file_path()), blob)
+    return Upload(*blob, name=_shown_name(file.name or ""))
 
 
 def from_disk(path: Path) -> Upload:

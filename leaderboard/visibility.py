@@ -17,7 +17,7 @@ from leaderboard.states import BatchState, RunState, SubmissionState
 
 COARSE_PERCENT = 5
 
-KINDS = {
+KINDS: dict[str, str] = {
     SubmissionState.RECEIVED: "idle",
     SubmissionState.VALIDATING: "run",
     SubmissionState.REJECTED: "bad",
@@ -150,7 +150,7 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
 
 
 def _word(state: str) -> str:
-    return (SubmissionState(state) if state in SubmissionState.values else RunState(state)).label
+    return str((SubmissionState(state) if state in SubmissionState.values else RunState(state)).label)
 
 
 def _progress(run: Run | None, cases: list[RunCase], total: int, *, exact: bool) -> tuple[int | None, int | None]:
@@ -239,7 +239,7 @@ def _causes(cases: list[RunCase]) -> tuple[str, str] | None:
 
 
 def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
-    reached = {
+    reached: dict[str, int] = {
         SubmissionState.RECEIVED: 1,
         SubmissionState.VALIDATING: 1,
         SubmissionState.REJECTED: 1,
@@ -249,7 +249,7 @@ def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
         RunState.SCORING: 5,
         RunState.SCORED: 6,
     }
-    at = reached.get(state)  # type: ignore[call-overload]
+    at = reached.get(state)
     if at is None:
         at = (
             1
@@ -335,7 +335,7 @@ def _batch_line(batch: Batch) -> BatchLine:
         number=batch.number,
         first=cases[0].position + 1,
         last=cases[-1].position + 1,
-        state=BatchState(batch.state).label,
+        state=str(BatchState(batch.state).label),
         done=batch.done if batch.state == BatchState.LEASED else sum(bool(case.outcome) for case in cases),
         size=len(cases),
         attempts=len(attempts),

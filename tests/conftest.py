@@ -11,3 +11,9 @@ def store(settings, tmp_path: Path) -> Path:
     settings.STORE_DIR = tmp_path / "store"
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "store" / "incoming"
     return tmp_path / "store"
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings) -> None:
+    """Hashing a password well takes long on purpose; tests make dozens of people."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,29 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from leaderboard.views import people, public, submissions
+
+handler400 = "leaderboard.views.errors.bad_request"
+
+urlpatterns = [
+    path("", public.home, name="home"),
+    path("leaderboard/", public.leaderboard, name="leaderboard"),
+    path("leaderboard/<slug:slug>/", public.board, name="board"),
+    path("guidelines/", public.guidelines, name="guidelines"),
+    path("rules/", people.rules, name="rules"),
+    path("theme/", public.theme, name="theme"),
+    path("team/", people.team, name="team"),
+    path("team/join/<str:code>/", people.team_join, name="team_join"),
+    path("submit/", submissions.submit, name="submit"),
+    path("submit/<slug:slug>/", submissions.submit_to, name="submit_to"),
+    path("runs/", submissions.runs, name="runs"),
+    path("runs/<int:pk>/", submissions.submission, name="submission"),
+    path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
+    path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
+    path("account/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("worker/v1/", include("leaderboard.worker_api")),
+    path("healthz", public.healthz, name="healthz"),
+]

@@ -1,0 +1,159 @@
+"""Ranks, which run counts, and what the public may see of it."""
+
+from datetime import timedelta
+
+import pytest
+
+import evaluation
+from leaderboard import clock, standings
+from leaderboard.models import Phase, Run, Standing, Submission
+from leaderboard.states import RunState
+from tests.leaderboard import cast
+
+
+@pytest.mark.parametrize(
+    ("scores", "ranks"),
+    [
+        ([], []),
+        ([0.5], [1]),
+        ([0.1, 0.3, 0.2], [3, 1, 2]),
+        ([0.3, 0.3, 0.2], [1, 1, 3]),
+        ([0.2, 0.2, 0.2, 0.1], [1, 1, 1, 4]),
+        ([0.0, 0.0], [1, 1]),
+    ],
+)
+def test_equal_scores_share_a_rank_and_the_next_one_skips(scores, ranks):
+    assert standings.ranks(scores) == ranks
+
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def teams():
+    return [cast.team_of(cast.person(name)) for name in ("Alice", "Charlie")]
+
+
+def scored(team, phase, dice, *, half=None, track="main", minutes=0, findings=20) -> Submission:
+    """A submission with a scored run and these numbers."""
+    submission = cast.submit_checked(team, phase, track=track)
+    Submission.objects.filter(pk=submission.pk).update(accepted_at=clock.now() + timedelta(minutes=minutes))
+    run = submission.runs.get()
+    Run.objects.filter(pk=run.pk).update(state=RunState.SCORED, ended_at=clock.now())
+    for scope, value in (("all", dice), ("half", dice if half is None else half)):
+        numbers = {
+            "dice": value,
+            "hit_rate": 0.51239,
+            "instance_f1": 0.4,
+            "distance_f1": None,
+            "tp": 7,
+            "total_findings": findings,
+            "confidence_intervals": {"dice": [value - 0.00123, value + 0.00123]},
+        }
+        Standing.objects.create(
+            run=run,
+            scope=scope,
+            evaluation_version=evaluation.VERSION,
+            dice=value,
+            cases=3,
+            lost_cases=0,
+            summary=numbers,
+            groups={"2d": numbers, "focal": numbers},
+        )
+    return submission
+
+
+def shown(phase, track="main", **options):
+    return [(row.rank, row.submission) for row in standings.board(phase, track, **options).rows]
+
+
+def test_the_last_scored_run_counts_even_when_an_earlier_one_was_better(teams):
+    phase = cast.phase(counting="last", runs_per_day=9)
+    scored(teams[0], phase, 0.9, minutes=1)
+    last = scored(teams[0], phase, 0.4, minutes=2)
+    assert shown(phase) == [(1, last)]
+
+
+def test_a_later_failed_run_does_not_displace_the_last_scored_one(teams):
+    phase = cast.phase(counting="last", runs_per_day=9)
+    counts = scored(teams[0], phase, 0.9, minutes=1)
+    later = cast.submit_checked(teams[0], phase)
+    Run.objects.filter(submission=later).update(state=RunState.FAILED)
+    assert shown(phase) == [(1, counts)]
+
+
+def test_the_best_run_counts_where_the_phase_says_so(teams):
+    phase = cast.phase(counting="best", runs_per_day=9)
+    best = scored(teams[0], phase, 0.9, minutes=1)
+    scored(teams[0], phase, 0.4, minutes=2)
+    assert shown(phase) == [(1, best)]
+
+
+def test_the_best_run_is_the_best_on_the_public_half_before_and_after_the_reveal(teams):
+    phase = cast.phase(counting="best", publication="half", runs_per_day=9)
+    best_on_half = scored(teams[0], phase, 0.1, half=0.9, minutes=1)
+    scored(teams[0], phase, 0.8, half=0.2, minutes=2)
+    assert shown(phase) == [(1, best_on_half)]
+    Phase.objects.update(revealed_at=clock.now() - timedelta(seconds=1))
+    phase.refresh_from_db()
+    assert shown(phase) == [(1, best_on_half)]
+    assert standings.board(phase, "main").rows[0].dice == pytest.approx(0.1)
+
+
+def test_a_main_entry_competes_in_overall_too_but_not_the_other_way_round(teams):
+    phase = cast.phase()
+    main = scored(teams[0], phase, 0.5)
+    overall = scored(teams[1], phase, 0.6, track="overall")
+    assert shown(phase, "overall") == [(1, overall), (2, main)]
+    assert shown(phase, "main") == [(1, main)]
+
+
+def test_a_disqualified_run_leaves_the_board(teams):
+    phase = cast.phase()
+    submission = scored(teams[0], phase, 0.5)
+    Submission.objects.filter(pk=submission.pk).update(disqualified_at=clock.now())
+    assert shown(phase) == []
+
+
+def test_rows_of_another_evaluation_version_are_never_ranked_beside_this_one(teams):
+    phase = cast.phase()
+    scored(teams[0], phase, 0.5)
+    Standing.objects.update(evaluation_version="0")
+    assert shown(phase) == []
+
+
+def test_before_the_reveal_scores_are_rounded_and_ties_follow_from_that(teams):
+    phase = cast.phase()
+    scored(teams[0], phase, 0.50004)
+    scored(teams[1], phase, 0.50001)
+    board = standings.board(phase, "main")
+    assert [(row.rank, row.dice, row.dice_ci) for row in board.rows] == [(1, 0.5, (0.499, 0.501))] * 2
+    assert [row.rank for row in standings.board(phase, "main", unrounded=True).rows] == [1, 2]
+
+
+def test_nothing_is_published_before_the_reveal_where_the_phase_says_so(teams):
+    phase = cast.phase(publication="nothing")
+    scored(teams[0], phase, 0.5)
+    board = standings.board(phase, "main")
+    assert (board.scope, board.rows) == (None, [])
+
+
+def test_small_groups_stay_hidden_until_the_reveal(teams):
+    phase = cast.phase()
+    scored(teams[0], phase, 0.5, findings=9)
+    assert standings.board(phase, "main").rows[0].categories == []
+    Phase.objects.update(revealed_at=clock.now() - timedelta(seconds=1))
+    phase.refresh_from_db()
+    assert [line.code for line in standings.board(phase, "main").rows[0].categories] == ["2d"]
+
+
+def test_a_board_can_be_ranked_by_a_group_and_sorted_by_a_column(teams):
+    phase = cast.phase()
+    first, second = scored(teams[0], phase, 0.5), scored(teams[1], phase, 0.6)
+    assert shown(phase, group="focal") == [(1, second), (2, first)]
+    assert shown(phase, sort="team") == [(2, first), (1, second)]
+
+
+def test_an_unknown_group_is_an_error(teams):
+    with pytest.raises(KeyError):
+        standings.board(cast.phase(), "main", group="9z")

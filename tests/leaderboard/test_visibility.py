@@ -1,0 +1,97 @@
+"""What a team may see of its own run."""
+
+from datetime import timedelta
+
+import pytest
+
+from leaderboard import clock
+from leaderboard.models import Attempt, Case, RunCase
+from leaderboard.visibility import submission_view
+from tests.leaderboard import cast, gpu_host, masks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def host():
+    return cast.host()
+
+
+def start(host, **policies):
+    """A run on four cases whose canary has crashed, so that there is something to hide."""
+    phase = cast.phase(cast.case_set(4), **policies)
+    for case in Case.objects.all():
+        masks.give_reference(case, masks.cube())
+    submission = cast.submit_checked(cast.team_of(cast.person("Alice")), phase)
+    run = submission.runs.get()
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0)], exit_code=1)
+    gpu_host.score_reported(run)
+    return submission
+
+
+def test_on_hidden_cases_a_team_sees_neither_cases_nor_counts_nor_logs(host):
+    view = submission_view(start(host))
+    assert (view.cells, view.batches, view.cases, view.log, view.done, view.failed) == ([], [], [], "", None, None)
+    assert not view.exact
+
+
+def test_on_hidden_cases_progress_moves_in_steps_and_lags_by_a_minute(host):
+    submission = start(host)
+    assert submission_view(submission).percent == 0
+    RunCase.objects.filter(position=0).update(decided_at=clock.now() - timedelta(minutes=2))
+    assert submission_view(submission).percent == 25
+
+
+def test_on_hidden_cases_the_reason_of_a_lost_case_is_not_told_while_the_run_goes_on(host):
+    view = submission_view(start(host))
+    assert view.headline == ""
+    assert "crash" not in str(view.history).lower()
+
+
+def test_on_public_cases_a_team_sees_everything(host):
+    view = submission_view(start(host, cases_are_public=True))
+    assert view.cells == ["f", "", "", ""]
+    assert view.cases[0].reason == "Your program ended with an error"
+    assert view.log == "hello\ufffdworld"
+    assert view.failed == 1
+    assert view.headline == "1 case lost"
+
+
+def test_an_organiser_sees_everything_of_a_hidden_run(host):
+    view = submission_view(start(host), organiser=True)
+    assert view.cells[0] == "f"
+    assert view.log
+
+
+def test_a_failed_run_tells_whose_fault_it_was_and_what_to_do(host):
+    submission = start(host, max_failures_in_row=1)
+    view = submission_view(submission)
+    assert view.kind == "bad"
+    assert "Too many cases in a row failed" in view.headline
+    assert "ended with an error" in view.reason
+    assert view.advice
+    assert view.finished
+
+
+def test_scores_are_withheld_where_nothing_is_published(host):
+    submission = start(host, publication="nothing", max_failures_in_row=9)
+    run = submission.runs.get()
+    while run.batches.filter(state="waiting").exists():
+        order = gpu_host.claim(host, gpu_host.waiting(run))
+        cases = [gpu_host.finished(order, n, masks.nifti(masks.cube())) for n in range(len(order["cases"]))]
+        gpu_host.report(host, order, cases)
+        gpu_host.score_reported(run)
+    submission.refresh_from_db()
+    assert submission_view(submission).word == "Scored"
+    assert submission_view(submission).figures is None
+    assert submission_view(submission, organiser=True).figures["dice"] == pytest.approx(0.75)
+
+
+def test_a_second_try_by_our_fault_is_told_apart_from_a_first_one(host):
+    submission = start(host, cases_are_public=True)
+    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
+    RunCase.objects.filter(position=1).update(tries=1)
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    assert submission_view(submission).cells[1] == "y"
+    assert Attempt.objects.count() == 2

@@ -1,0 +1,157 @@
+"""The addresses that GPU hosts call: over HTTP, with a token."""
+
+import io
+import json
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from leaderboard import clock, storage
+from leaderboard.models import Batch, Case, Host, Phase
+from leaderboard.states import BatchState
+from tests.leaderboard import cast, gpu_host, masks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def host():
+    return cast.host()
+
+
+@pytest.fixture
+def api():
+    return Client(headers={"Authorization": f"Bearer {cast.TOKEN}"})
+
+
+@pytest.fixture
+def batch(host):
+    phase = cast.phase(cast.case_set(2))
+    for case in Case.objects.all():
+        masks.give_reference(case, masks.cube())
+    return gpu_host.waiting(cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get())
+
+
+def post(api, path, **body):
+    return api.post(f"/worker/v1/{path}", json.dumps(body), content_type="application/json")
+
+
+def claim(api, batch):
+    return post(api, f"batches/{batch.pk}/claim", key=str(uuid.uuid4()), slot="slot0")
+
+
+def put(api, batch, name, content, *, fence=1, digest=None):
+    return api.put(
+        f"/worker/v1/batches/{batch.pk}/outputs/{name}?fence={fence}",
+        content,
+        content_type="application/octet-stream",
+        headers={"X-Content-SHA256": digest or storage.outputs.put(io.BytesIO(content)).digest.removeprefix("sha256:")},
+    )
+
+
+def test_a_host_says_what_it_offers(api, host):
+    answer = post(api, "hello", version="1", slots=[{"name": "gpu0", "gpus": ["0"]}], engine="20.10")
+    assert answer.json()["lease_seconds"] == 60
+    host.refresh_from_db()
+    assert host.slots == [{"name": "gpu0", "gpus": ["0"]}]
+
+
+def test_a_batch_goes_from_claim_to_scores(api, batch):
+    order = claim(api, batch).json()
+    name, content = order["cases"][0]["name"], masks.nifti(masks.cube())
+    assert put(api, batch, name, content).status_code == 204
+    assert post(api, f"batches/{batch.pk}/heartbeat", fence=1, done=1).json() == {"go_on": True}
+    blob = storage.outputs.put(io.BytesIO(content))
+    case = {"name": name, "status": "finished", "seconds": 1, "output": {"blob": blob.digest, "size": blob.size}}
+    answer = post(api, f"batches/{batch.pk}/report", fence=1, cases=[case], container=None, fault=None, log="")
+    assert answer.json() == {"accepted": True}
+    gpu_host.score_reported(batch.run)
+    assert batch.run.cases.get(position=0).result["dice"] == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {cast.TOKEN}"}])
+def test_it_refuses_strangers(host, batch, headers):
+    assert claim(Client(headers=headers), batch).status_code == 401
+
+
+def test_it_refuses_a_revoked_host(api, host, batch):
+    Host.objects.update(revoked_at=clock.now())
+    assert claim(api, batch).status_code == 401
+
+
+def test_a_host_reads_the_volumes_of_its_batch_and_nothing_else(api, batch):
+    volume = storage.volumes.put(io.BytesIO(b"a volume"))
+    reference = Case.objects.all()[0].reference
+    Case.objects.update(volume=volume.digest)
+    assert api.get(f"/worker/v1/blobs/{volume.digest}").status_code == 404
+    claim(api, batch)
+    answer = api.get(f"/worker/v1/blobs/{volume.digest}")
+    assert b"".join(answer.streaming_content) == b"a volume"
+    assert api.get(f"/worker/v1/blobs/{reference}").status_code == 404
+    assert api.get("/worker/v1/blobs/sha256:../../etc/passwd").status_code == 404
+
+
+def test_a_reference_is_not_served_even_when_a_row_names_it_as_a_volume(api, batch):
+    reference = Case.objects.all()[0].reference
+    Case.objects.update(volume=reference)
+    claim(api, batch)
+    assert api.get(f"/worker/v1/blobs/{reference}").status_code == 404
+
+
+def test_a_stale_fence_is_told_to_stop(api, batch):
+    claim(api, batch)
+    Batch.objects.update(lease_until=clock.now() - timedelta(seconds=1), fence=2)
+    answer = post(api, f"batches/{batch.pk}/heartbeat", fence=1, done=0)
+    assert (answer.status_code, answer.json()["why"]) == (409, "stale")
+
+
+def test_a_mask_that_arrives_changed_is_refused(api, batch):
+    name = claim(api, batch).json()["cases"][0]["name"]
+    assert put(api, batch, name, b"mask", digest="0" * 64).status_code == 422
+    assert not storage.outputs.exists("sha256:" + "0" * 64)
+
+
+def test_a_mask_for_a_case_of_no_order_is_refused(api, batch):
+    claim(api, batch)
+    assert put(api, batch, "other.nii.gz", b"mask").status_code == 400
+
+
+def test_a_mask_beyond_the_phases_space_is_refused(api, batch):
+    Phase.objects.update(output_bytes=1 << 20)
+    name = claim(api, batch).json()["cases"][0]["name"]
+    assert put(api, batch, name, b"x" * ((1 << 20) + 1)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {},
+        {"fence": "1"},
+        {"fence": 1, "cases": "all"},
+        {"fence": 1, "cases": [{"name": "x", "status": "won"}]},
+        {"fence": 1, "cases": [{"name": "x", "status": "failed", "reason": "tired"}]},
+        {"fence": 1, "cases": [{"name": "x", "status": "finished"}]},
+        {"fence": 1, "cases": [], "fault": {"code": "bad weather"}},
+        {"fence": 1, "cases": [{"name": "not-mine.nii.gz", "status": "missing"}]},
+    ],
+)
+def test_a_report_without_the_agreed_form_changes_nothing(api, batch, garbage):
+    claim(api, batch)
+    assert post(api, f"batches/{batch.pk}/report", **garbage).status_code == 400
+    batch.refresh_from_db()
+    assert batch.state == BatchState.LEASED
+
+
+def test_a_body_that_is_no_json_is_refused(api, batch):
+    answer = api.post(f"/worker/v1/batches/{batch.pk}/claim", b"\xff{", content_type="application/json")
+    assert answer.status_code == 400
+
+
+def test_finished_cases_need_their_mask_uploaded_first(api, batch):
+    order = claim(api, batch).json()
+    output = {"blob": "sha256:" + "4" * 64, "size": 3}
+    case = {"name": order["cases"][0]["name"], "status": "finished", "seconds": 1, "output": output}
+    answer = post(api, f"batches/{batch.pk}/report", fence=1, cases=[case], container=None, fault=None, log="")
+    assert answer.status_code == 400
