@@ -54,7 +54,6 @@ def import_case_set(name: str, checked: CheckedCaseSet, *, progress: Progress | 
 
 
 def _store_volume(case: CheckedCase) -> storage.Blob:
-    settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         rewritten = Path(folder) / "volume.nii.gz"
         rewrite_volume(case.volume, rewritten)

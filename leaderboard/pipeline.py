@@ -150,7 +150,6 @@ def validate_image(submission_id: int) -> None:
 def _checked_image(submission: Submission) -> AlgorithmImage:
     phase = submission.phase
     bounds = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
-    settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         rebuilt = Path(folder) / "image.tar"
         checked = check_archive(storage.uploads.path(submission.upload), rebuilt, limits=bounds)

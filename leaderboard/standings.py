@@ -261,7 +261,7 @@ def _group_line(standing: Standing, code: str, *, exact: bool) -> GroupLine:
     return GroupLine(
         code=code,
         label=GROUPS[code],
-        n=numbers["total_findings"],
+        n=numbers["n"],
         dice=shown.number("dice") or 0.0,
         dice_ci=shown.interval("dice"),
         hit_rate=shown.number("hit_rate") or 0.0,
@@ -270,7 +270,7 @@ def _group_line(standing: Standing, code: str, *, exact: bool) -> GroupLine:
 
 
 def _is_shown(standings: Sequence[Standing], code: str, exact: bool) -> bool:
-    sizes = [standing.groups[code]["total_findings"] for standing in standings if code in standing.groups]
+    sizes = [standing.groups[code]["n"] for standing in standings if code in standing.groups]
     return bool(sizes) and (exact or min(sizes) >= FEWEST_FINDINGS)
 
 

@@ -94,6 +94,12 @@ class Store:
             temporary.unlink(missing_ok=True)
 
 
+def prepare() -> None:
+    """Have the store's root and the folder of incoming files; both are the server's alone."""
+    incoming = Path(settings.FILE_UPLOAD_TEMP_DIR)
+    incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
     """Read a stream to its end, `size` bytes at a time."""
     while chunk := stream.read(size):

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from leaderboard.views import people, public, submissions
+from leaderboard.views import guidelines, people, public, submissions
 
 handler400 = "leaderboard.views.errors.bad_request"
 
@@ -11,7 +11,7 @@ urlpatterns = [
     path("", public.home, name="home"),
     path("leaderboard/", public.leaderboard, name="leaderboard"),
     path("leaderboard/<slug:slug>/", public.board, name="board"),
-    path("guidelines/", public.guidelines, name="guidelines"),
+    path("guidelines/", guidelines.guidelines, name="guidelines"),
     path("rules/", people.rules, name="rules"),
     path("theme/", public.theme, name="theme"),
     path("team/", people.team, name="team"),

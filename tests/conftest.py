@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from leaderboard import storage
+
 
 @pytest.fixture(autouse=True)
 def store(settings, tmp_path: Path) -> Path:
     """A private folder for every kind of file."""
     settings.STORE_DIR = tmp_path / "store"
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "store" / "incoming"
+    storage.prepare()
     return tmp_path / "store"
 
 

@@ -47,7 +47,7 @@ def scored(team, phase, dice, *, half=None, track="main", minutes=0, findings=20
             "instance_f1": 0.4,
             "distance_f1": None,
             "tp": 7,
-            "total_findings": findings,
+            "n": findings,
             "confidence_intervals": {"dice": [value - 0.00123, value + 0.00123]},
         }
         Standing.objects.create(

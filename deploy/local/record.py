@@ -1,0 +1,51 @@
+"""Whether this clone's supervisor lives, and what it runs, for the other commands of the clone."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from deploy.local import LocalError
+from deploy.local.paths import State, read_json, write_json
+
+
+def take_lock(state: State) -> IO[str]:
+    """The lock that a supervisor holds for life; LocalError when another one lives."""
+    lock = (state.run / "supervisor.lock").open("w")
+    for _ in range(20):  # `running` holds it for an instant, a supervisor for long
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return lock
+    lock.close()
+    purpose = (running(state) or {}).get("purpose", "up")
+    raise LocalError(f"`./dev {purpose}` of this clone is running: wait for its end, or stop it with ./dev down.")
+
+
+def running(state: State) -> dict[str, Any] | None:
+    """What the live supervisor of this clone last wrote; None when there is none."""
+    try:
+        with (state.run / "supervisor.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return read_json(_path(state))
+    return None
+
+
+def write_record(state: State, record: Mapping[str, Any] | None) -> None:
+    """Publish the record, or (None) remove it."""
+    if record is None:
+        _path(state).unlink(missing_ok=True)
+    else:
+        write_json(_path(state), record)
+
+
+def _path(state: State) -> Path:
+    return state.run / "supervisor.json"

@@ -1,0 +1,83 @@
+"""A running stack, a phase with cases that have files, and an engine that is as clean afterwards as before."""
+
+import io
+import uuid
+from pathlib import Path
+
+import docker
+import nibabel
+import numpy as np
+import pytest
+
+from leaderboard import storage
+from leaderboard.models import Case, Phase
+from tests.containers import baseimage
+from tests.journey.stack import Stack
+from tests.leaderboard import cast, masks
+
+MIB = 1 << 20
+CASES = 6
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The engine's client."""
+    client = docker.from_env(timeout=120).api
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def base(engine):
+    """An image with the interpreter of these tests."""
+    tag = f"journey-{uuid.uuid4().hex[:8]}"
+    yield baseimage.build(engine, tag)
+    engine.remove_image(f"{baseimage.REPOSITORY}:{tag}", noprune=True)
+
+
+@pytest.fixture
+def phase(transactional_db) -> Phase:
+    """An open phase over a few small cases, each with its own volume and the same reference."""
+    cases = cast.case_set(CASES)
+    for number, case in enumerate(cases.cases.all()):
+        volume = nibabel.Nifti1Image(np.full((16, 16, 16), number, np.int16), np.eye(4)).to_bytes()
+        blob = storage.volumes.put(io.BytesIO(masks.gzip.compress(volume)))
+        Case.objects.filter(pk=case.pk).update(volume=blob.digest, volume_bytes=blob.size)
+        masks.give_reference(case, masks.cube(4, 5))
+    return cast.phase(
+        cases,
+        batch_size=3,
+        case_seconds=6,
+        startup_seconds=12,
+        memory_bytes=256 * MIB,
+        shm_bytes=16 * MIB,
+        tmp_bytes=16 * MIB,
+        output_bytes=16 * MIB,
+        cpus=2,
+        pids=64,
+        max_archive_bytes=500 * MIB,
+        max_unpacked_bytes=500 * MIB,
+        runs_per_day=20,
+        runs_total=20,
+    )
+
+
+@pytest.fixture
+def stack(phase, tmp_path: Path, engine):
+    """All processes of the server."""
+    stack = Stack(tmp_path)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+        _remove_what_is_left(engine, stack.instance)
+
+
+def _remove_what_is_left(engine: docker.APIClient, instance: str) -> None:
+    """Take the stack's own images away; containers and volumes must be gone by themselves."""
+    for image in engine.images(filters={"reference": f"{instance}*/*"}) + engine.images(
+        filters={"reference": f"{instance}*"}
+    ):
+        for tag in image["RepoTags"] or []:
+            engine.remove_image(tag, force=True)
