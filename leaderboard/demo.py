@@ -18,7 +18,7 @@ import docker
 from django.conf import settings
 from django.utils.text import slugify
 
-from containers.example import images as example
+from containers.example import base as example
 from leaderboard import admission, clock, importing, pipeline, uploads
 from leaderboard.casesets import demo as demo_cases
 from leaderboard.casesets.official import read_case_set
@@ -115,21 +115,18 @@ class _BoardReader(HTMLParser):
         self.teams: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A row names its team in `data-team`."""
-        self.teams += [value for name, value in attrs if name == "data-team" and value]
+        """A row is a table body with the team's slug in its id."""
+        name = dict(attrs).get("id") or ""
+        if tag == "tbody" and name.startswith("team-"):
+            self.teams.append(name.removeprefix("team-"))
 
 
 def _import_cases(name: str, say: Say) -> CaseSet:
     say(f"Generating {demo_cases.CASES} synthetic chest CTs")
     with tempfile.TemporaryDirectory(prefix="rexg-demo-") as folder:
         files = Path(folder)
-        demo_cases.generate_demo(files)
-        checked = read_case_set(
-            files / "dataset.json",
-            split=demo_cases.SPLIT,
-            images_dir=files / "images",
-            masks_dir=files / "masks",
-        )
+        dataset = demo_cases.generate_demo(files, split="test")
+        checked = read_case_set(dataset, split="test", images_dir=files / "images", masks_dir=files / "masks")
         case_set, _ = importing.import_case_set(name, checked)
     return case_set
 
@@ -138,7 +135,7 @@ def _build_images(entrants: list[Entrant], folder: Path, say: Say) -> list[tuple
     say("Building the example images")
     client = docker.from_env(timeout=300)
     try:
-        base = example.ensure_base(client)
+        base = example.build_base(client)
         archives = []
         for entrant in entrants:
             tag = f"{settings.INSTANCE}-demo:{entrant.variant}"
@@ -163,7 +160,7 @@ def _submit(entrant: Entrant, phase: Phase, archive: Path) -> None:
         upload=uploads.from_disk(archive),
         track=Submission.Track.MAIN,
         algorithm=entrant.algorithm,
-        method=example.method(entrant.variant),
+        method=example.method_of(entrant.variant),
         external_data="none",
     )
 

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import transaction
 
 from leaderboard import storage
-from leaderboard.casesets.nifti import rewrite_volume
-from leaderboard.casesets.official import CheckedCase, CheckedCaseSet, case_set_digest
+from leaderboard.casesets.nifti import NiftiError, rewrite_volume
+from leaderboard.casesets.official import CaseSetProblems, CheckedCase, CheckedCaseSet, case_set_digest
 from leaderboard.models import Case, CaseSet, Finding
 
 Progress = Callable[[int, int], None]
@@ -26,12 +26,20 @@ class NameTaken(Exception):
 
 
 def import_case_set(name: str, checked: CheckedCaseSet, *, progress: Progress | None = None) -> tuple[CaseSet, bool]:
-    """Store the files and make the rows. Returns the case set and whether it is new; raises NameTaken."""
-    stored = []
+    """Store the files and make the rows. Returns the case set and whether it is new.
+
+    Raises CaseSetProblems for volumes that cannot be read to their end, NameTaken.
+    """
+    stored, problems = [], {}
     for number, case in enumerate(checked.cases, start=1):
-        stored.append((case, _store_volume(case), _store_mask(case)))
+        try:
+            stored.append((case, _store_volume(case), _store_mask(case)))
+        except NiftiError as error:
+            problems[case.name] = [str(error)]
         if progress:
             progress(number, len(checked.cases))
+    if problems:
+        raise CaseSetProblems(problems)
     digest = case_set_digest(
         checked.cases,
         volumes={case.name: volume.digest for case, volume, _ in stored},

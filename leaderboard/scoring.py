@@ -55,11 +55,6 @@ def lost(run_case: RunCase, status: str, reason: str) -> dict[str, Any]:
     return evaluation.lost_case(evaluation_case(case), counts, status, reason)
 
 
-def bootstrap_seed(case_set: CaseSet) -> int:
-    """The seed of the confidence intervals: the same for every run on the case set, so that runs compare in pairs."""
-    return int(case_set.digest.removeprefix("sha256:")[:8], 16)
-
-
 def finding_sizes(case_set: CaseSet) -> dict[tuple[str, str], float]:
     """Each finding's share of its volume, by case name and finding key."""
     sizes = {}

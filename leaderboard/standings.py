@@ -123,7 +123,7 @@ def record(run: Run) -> None:
         results = [case.result for case in members if case.result is not None]
         if not results:
             continue
-        numbers = evaluation.summarise(results, seed=scoring.bootstrap_seed(case_set), sizes=sizes, limits=limits)
+        numbers = evaluation.summarise(results, seed=evaluation.seed_from(case_set.digest), sizes=sizes, limits=limits)
         Standing.objects.update_or_create(
             run=run,
             scope=scope,

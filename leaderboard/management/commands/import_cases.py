@@ -33,11 +33,10 @@ class Command(BaseCommand):
                 masks_dir=options["masks"],
                 progress=self._progress("checked"),
             )
-        except CaseSetProblems as problems:
-            raise CommandError(f"Nothing was imported.\n{problems}") from problems
-        try:
+            for warning in checked.warnings:
+                self.stderr.write(f"warning: {warning}")
             case_set, is_new = importing.import_case_set(options["name"], checked, progress=self._progress("stored"))
-        except importing.NameTaken as error:
+        except (CaseSetProblems, importing.NameTaken) as error:
             raise CommandError(str(error)) from error
         word = "imported" if is_new else "was there already, unchanged"
         self.stdout.write(f"{case_set.name}: {case_set.cases.count()} cases {word} ({case_set.digest[:19]})")

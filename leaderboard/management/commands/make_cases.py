@@ -34,7 +34,7 @@ class Command(BaseCommand):
                 options["folder"],
                 cases=options["cases"],
                 shape=tuple(options["shape"]),
-                spacing=tuple(options["spacing"]),
+                spacing_mm=tuple(options["spacing"]),
                 seed=options["seed"],
                 split=options["split"],
                 workers=options["workers"],

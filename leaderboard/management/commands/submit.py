@@ -63,7 +63,8 @@ class Command(BaseCommand):
 
     def _user(self, team: Team, email: str) -> User | None:
         if email:
-            return _find(User, "member", email__iexact=email, membership__team=team)
+            member: User = _find(User, "member", email__iexact=email, membership__team=team)
+            return member
         captain = team.memberships.filter(is_captain=True).select_related("user").first()
         return captain.user if captain else None
 

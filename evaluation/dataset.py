@@ -1,0 +1,175 @@
+"""The challenge's dataset file, and from it the cases that can be scored.
+
+All problems are collected and reported together: who prepares 300 files wants one list, not 300 attempts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.distances import Spacing
+from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.masks import Shape, reference_shape
+from evaluation.nifti import Header, NiftiStream
+from evaluation.scoring import Case, is_focal, is_non_focal
+
+MAX_PROBLEMS_SHOWN = 20
+SPACING_TOLERANCE = 1e-3  # relative; a header stores single precision
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Cases in the order of the file, and what a person should know about them."""
+
+    cases: tuple[Case, ...]
+    warnings: tuple[str, ...]
+
+
+def load_dataset(path: Path, split: str | None, gt_dir: Path, ct_dir: Path | None) -> Dataset:
+    """The cases of a split with shape (from the reference) and spacing (from the CT or the entry).
+
+    Without `split`, every split that has reference files in `gt_dir`. Raises `EvaluationError` with all problems.
+    """
+    entries, warnings = _select(_read_splits(path), split, gt_dir)
+    cases, problems = [], []
+    seen: set[str] = set()
+    for entry in entries:
+        try:
+            case = _case(entry, gt_dir, ct_dir, warnings)
+        except EvaluationError as error:
+            problems.append(str(error))
+            continue
+        if case.name in seen:
+            problems.append(f"{case.name}: listed twice")
+        seen.add(case.name)
+        cases.append(case)
+    if problems:
+        raise EvaluationError(_listed(f"{path.name} and the reference files do not fit together:", problems))
+    without = [case.name for case in cases if case.spacing_mm is None]
+    if without:
+        warnings.append(
+            f"{len(without)} of {len(cases)} cases have no known voxel spacing, so their distance metrics are "
+            "left out; give --ct_dir, or a `spacing` field in the dataset file"
+        )
+    warnings += _category_warnings(cases)
+    return Dataset(tuple(cases), tuple(warnings))
+
+
+def _category_warnings(cases: list[Case]) -> list[str]:
+    categories = [case.categories.get(key) for case in cases for key in case.findings]
+    others = sum(not is_focal(category) and not is_non_focal(category) for category in categories)
+    return [f"{others} findings have no category 1x or 2x and are left out of the distance metrics"] if others else []
+
+
+def _read_splits(path: Path) -> dict[str, list[Entry]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise EvaluationError(f"{path} is not JSON") from None
+    splits = {"": content} if isinstance(content, list) else content
+    if not isinstance(splits, dict):
+        raise EvaluationError(f'{path.name}: expected {{"<split>": [entry, ...]}}')
+    found = {str(name): entries for name, entries in splits.items() if isinstance(entries, list)}
+    if not all(isinstance(entry, dict) for entries in found.values() for entry in entries):
+        raise EvaluationError(f"{path.name}: an entry is not an object")
+    return found
+
+
+def _select(splits: dict[str, list[Entry]], split: str | None, gt_dir: Path) -> tuple[list[Entry], list[str]]:
+    if split is not None:
+        if split not in splits:
+            raise EvaluationError(f"there is no split {split!r}; the dataset file has: {', '.join(splits) or 'none'}")
+        chosen, warnings = splits[split], []
+    else:
+        used = {name: entries for name, entries in splits.items() if any(_has_reference(e, gt_dir) for e in entries)}
+        chosen = [entry for entries in used.values() for entry in entries]
+        skipped = [name for name in splits if name not in used]
+        warnings = [f"no reference files for split {name!r}: left out" for name in skipped if used]
+    if not chosen:
+        raise EvaluationError(f"no case to score: {gt_dir} holds no reference file that the dataset file names")
+    return chosen, warnings
+
+
+def _has_reference(entry: Entry, gt_dir: Path) -> bool:
+    name = entry.get("name")
+    return isinstance(name, str) and "\0" not in name and (gt_dir / name).is_file()
+
+
+def _case(entry: Entry, gt_dir: Path, ct_dir: Path | None, warnings: list[str]) -> Case:
+    name, findings, categories = entry.get("name"), entry.get("findings"), entry.get("categories") or {}
+    if not isinstance(name, str) or not name:
+        raise EvaluationError("an entry has no name")
+    if not isinstance(findings, dict) or not isinstance(categories, dict):
+        raise EvaluationError(f"{name}: findings and categories must be objects")
+    keys = sorted(findings, key=lambda key: (len(key), key))
+    codes = {key: str(code) for key, code in categories.items() if key in findings and code is not None}
+    Case(name, tuple(keys), codes, (1, 1, 1))  # refuses a name that would lead out of the folders below
+    if not (gt_dir / name).is_file():
+        raise EvaluationError(f"{name}: the reference file is missing")
+    shape = _reference_shape(name, gt_dir)
+    if int(keys[-1]) >= shape[0]:
+        raise EvaluationError(f"{name}: the reference has {shape[0]} findings, the dataset file lists key {keys[-1]}")
+    if shape[0] != len(keys):
+        warnings.append(f"{name}: the reference has {shape[0]} findings, only the {len(keys)} listed ones are scored")
+    stated = entry.get("shape")
+    if stated is not None and stated != list(shape[1:]):
+        raise EvaluationError(f"{name}: the reference is {shape[1:]}, the dataset file states {stated}")
+    return Case(name, tuple(keys), codes, shape[1:], _spacing(entry, name, shape[1:], ct_dir, warnings))
+
+
+def _spacing(
+    entry: Entry, name: str, shape: tuple[int, int, int], ct_dir: Path | None, warnings: list[str]
+) -> Spacing | None:
+    """Spacing in mm of H, W, D: of the CT where there is one, else of the entry."""
+    field = entry.get("spacing")
+    stated = None if field is None else _stated_spacing(name, field)
+    if ct_dir is None:
+        return stated
+    path = ct_dir / name
+    if not path.is_file():
+        warnings.append(f"{name}: no CT volume in {ct_dir}")
+        return stated
+    header = _ct_header(name, path)
+    if header.dims[:3] != shape or any(size != 1 for size in header.dims[3:]):
+        raise EvaluationError(f"{name}: the CT volume is {header.dims}, the reference {shape}")
+    measured = header.spacing_mm
+    if measured is None:
+        warnings.append(f"{name}: the CT volume states no usable spacing")
+        return stated
+    if stated is not None and any(abs(a - b) > SPACING_TOLERANCE * a for a, b in zip(measured, stated, strict=False)):
+        warnings.append(f"{name}: the CT volume's spacing {measured} is used, not the dataset file's {stated}")
+    return measured
+
+
+def _reference_shape(name: str, gt_dir: Path) -> Shape:
+    try:
+        return reference_shape(gt_dir / name)
+    except InvalidMask as error:
+        raise EvaluationError(f"{name}: the reference is unusable: {error}") from error
+
+
+def _ct_header(name: str, path: Path) -> Header:
+    try:
+        with NiftiStream(path) as stream:
+            return stream.header
+    except InvalidMask as error:
+        raise EvaluationError(f"{name}: the CT volume is unusable: {error}") from error
+
+
+def _stated_spacing(name: str, field: object) -> Spacing:
+    if isinstance(field, list) and len(field) == 3 and all(isinstance(size, int | float) for size in field):
+        return float(field[0]), float(field[1]), float(field[2])
+    raise EvaluationError(f"{name}: spacing must be three numbers in mm, not {field!r}")
+
+
+def _listed(title: str, problems: list[str]) -> str:
+    more = len(problems) - MAX_PROBLEMS_SHOWN
+    lines = [f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
+    return "\n".join([title, *lines, *([f"  ... and {more} more"] if more > 0 else [])])

@@ -1,0 +1,239 @@
+"""Reading NIfTI files that may be hostile, in one pass and in bounded memory.
+
+A prediction comes from a team's container, so nothing in it is believed before it is checked: the header is parsed
+here, field by field, and a volume is only ever read forwards, in pieces, up to the size that its *expected* shape
+implies. No length found in the file decides how much memory is taken, and a file that inflates further than announced
+is refused after one byte too many.
+
+Accepted: NIfTI-1 and NIfTI-2 single files, either byte order, plain or gzip-compressed (recognised by content, not by
+name; several gzip members and zero padding behind the last one are fine), header extensions, integer and float voxels
+of 8 to 64 bits, `scl_slope` and `scl_inter`. Refused, always with the reason: everything else.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import stat
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self, cast
+
+import numpy as np
+from isal import igzip, isal_zlib
+
+from evaluation.errors import InvalidMask
+
+GZIP_MAGIC = b"\x1f\x8b"
+MAX_DATA_OFFSET = 16 << 20  # header extensions beyond 16 MiB are not a mask's
+
+_DTYPES = {
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
+_UNSUPPORTED = {
+    0: "of no stated type",
+    1: "single bits",
+    32: "complex numbers",
+    128: "RGB colours",
+    1536: "128-bit floats",
+    1792: "complex numbers",
+    2048: "complex numbers",
+    2304: "RGBA colours",
+}
+_MILLIMETRES_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fields of a NIfTI header that matter here, checked."""
+
+    dims: tuple[int, ...]  # axes as the file states them, first axis fastest
+    dtype: np.dtype[np.integer | np.floating]  # with the file's byte order
+    slope: float
+    inter: float
+    data_offset: int
+    pixdim: tuple[float, ...]  # spacing of axes 1 to 7 as stated, in the file's unit
+    sform: tuple[float, ...] | None  # twelve numbers, rows x, y, z; None when the file sets no sform
+    unit_mm: float
+
+    @property
+    def scaled(self) -> bool:
+        """Whether stored values differ from the meant ones."""
+        return (self.slope, self.inter) != (1.0, 0.0)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float] | None:
+        """Spacing in mm of the first three axes, for a CT volume (H, W, D).
+
+        It is `pixdim`, as nibabel and SimpleITK report it; where that is unusable, the lengths of the sform's columns.
+        None if neither is usable.
+        """
+        candidates = [tuple(abs(size) for size in self.pixdim[:3])]
+        if self.sform is not None:
+            rows = (self.sform[0:4], self.sform[4:8], self.sform[8:12])
+            candidates.append(tuple(math.sqrt(sum(row[axis] ** 2 for row in rows)) for axis in range(3)))
+        for sizes in candidates:
+            if all(math.isfinite(size) and size > 0 for size in sizes):
+                return cast("tuple[float, float, float]", tuple(size * self.unit_mm for size in sizes))
+        return None
+
+
+_DAMAGED = (cast("type[Exception]", isal_zlib.error), zlib.error, ValueError)
+
+
+class NiftiStream:
+    """A NIfTI file opened for one pass over its voxels; use it as a context manager.
+
+    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `finish()` makes sure that the file ends
+    there. Everything that is wrong with the file is raised as `InvalidMask`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        raw = _open_regular_file(path)
+        try:
+            compressed = raw.read(2) == GZIP_MAGIC
+            raw.seek(0)
+            self._raw = raw
+            self._stream = _inflating(raw) if compressed else raw
+            self.header = self._read_header()
+        except BaseException:
+            raw.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._raw.close()
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, all of them."""
+        data = self._read_some(size)
+        if len(data) < size:
+            raise InvalidMask("the file is truncated: it ends before the last voxel that its header announces")
+        return data
+
+    def finish(self) -> None:
+        """Check that the file ends here; in a gzip file this also verifies the checksum."""
+        if self._read_some(1):
+            raise InvalidMask("the file holds more bytes than the shape and data type in its header allow")
+
+    def _read_some(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except EOFError:
+            raise InvalidMask("the file is truncated: its gzip stream has no proper end") from None
+        except gzip.BadGzipFile as error:
+            if "crc" in str(error).lower() or "length" in str(error).lower():
+                raise InvalidMask("the file is damaged: its gzip checksum does not match its content") from None
+            raise InvalidMask("the file has bytes that are not gzip behind its gzip stream") from None
+        except _DAMAGED:
+            raise InvalidMask("the file is damaged: it cannot be decompressed") from None
+        except OSError as error:
+            raise InvalidMask(f"the file cannot be read: {error.strerror or 'input/output error'}") from None
+
+    def _read_header(self) -> Header:
+        start = self._read_some(4)
+        sizes = {struct.pack(order + "i", size): (order, size) for order in "<>" for size in (348, 540)}
+        if not start:
+            raise InvalidMask("the file is empty")
+        if start not in sizes:
+            raise InvalidMask("not a NIfTI file")
+        order, size = sizes[start]
+        rest = self._read_some(size - 4)
+        if len(rest) < size - 4:
+            raise InvalidMask("the file is truncated: it ends inside the NIfTI header")
+        header = parse_header(start + rest, order)
+        self.read(header.data_offset - size)
+        return header
+
+
+def _open_regular_file(path: Path) -> BinaryIO:
+    """Open without ever blocking on a FIFO or reading from a device."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        raise InvalidMask(f"the file cannot be opened: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidMask("not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _inflating(raw: BinaryIO) -> BinaryIO:
+    return cast("BinaryIO", igzip.open(raw, "rb"))
+
+
+def parse_header(raw: bytes, order: str) -> Header:
+    """Check and translate a NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes) header; `order` is "<" or ">"."""
+    if len(raw) == 348:
+        magic, expected, pair = raw[344:348], b"n+1\0", b"ni1\0"
+        dim, code = struct.unpack_from(order + "8h", raw, 40), struct.unpack_from(order + "h", raw, 70)[0]
+        pixdim = struct.unpack_from(order + "8f", raw, 76)
+        offset, slope, inter = struct.unpack_from(order + "3f", raw, 108)
+        sform_code, unit = struct.unpack_from(order + "h", raw, 254)[0], raw[123]
+        sform = struct.unpack_from(order + "12f", raw, 280)
+    else:
+        magic, expected, pair = raw[4:12], b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"
+        code, dim = struct.unpack_from(order + "h", raw, 12)[0], struct.unpack_from(order + "8q", raw, 16)
+        pixdim = struct.unpack_from(order + "8d", raw, 104)
+        offset, slope, inter = struct.unpack_from(order + "q2d", raw, 168)
+        sform_code, unit = struct.unpack_from(order + "i", raw, 348)[0], struct.unpack_from(order + "i", raw, 500)[0]
+        sform = struct.unpack_from(order + "12d", raw, 400)
+    if magic == pair:
+        raise InvalidMask("a two-file NIfTI (.hdr and .img); save one .nii.gz file instead")
+    if magic != expected:
+        raise InvalidMask("not a NIfTI file: the header has no NIfTI magic")
+    return Header(
+        dims=_dims(dim),
+        dtype=_dtype(code, order),
+        slope=_scaling(slope, inter)[0],
+        inter=_scaling(slope, inter)[1],
+        data_offset=_data_offset(offset, len(raw) + 4),
+        pixdim=tuple(float(size) for size in pixdim[1:]),
+        sform=tuple(float(number) for number in sform) if sform_code > 0 else None,
+        unit_mm=_MILLIMETRES_PER_UNIT.get(unit & 7, 1.0),
+    )
+
+
+def _dims(dim: tuple[int, ...]) -> tuple[int, ...]:
+    if not 1 <= dim[0] <= 7:
+        raise InvalidMask(f"the header states {dim[0]} axes; a NIfTI file has 1 to 7")
+    dims = dim[1 : dim[0] + 1]
+    if min(dims) < 1:
+        raise InvalidMask(f"the header states the impossible shape {dims}")
+    return dims
+
+
+def _dtype(code: int, order: str) -> np.dtype[np.integer | np.floating]:
+    if code in _DTYPES:
+        return np.dtype(order + _DTYPES[code])
+    what = _UNSUPPORTED.get(code, f"of unknown type {code}")
+    raise InvalidMask(f"voxels are {what}; save whole numbers as uint8")
+
+
+def _scaling(slope: float, inter: float) -> tuple[float, float]:
+    """A slope of zero, or one that is not a number, means "no scaling" (NIfTI standard and common practice)."""
+    if slope == 0 or not math.isfinite(slope):
+        return 1.0, 0.0
+    if not math.isfinite(inter):
+        raise InvalidMask(f"scl_inter is {inter}; save the mask without scaling")
+    return slope, inter
+
+
+def _data_offset(offset: float, smallest: int) -> int:
+    if not math.isfinite(offset) or offset != int(offset) or not smallest <= offset <= MAX_DATA_OFFSET:
+        raise InvalidMask(f"vox_offset is {offset:g}, expected {smallest} or a little more")
+    return int(offset)

@@ -1,0 +1,202 @@
+"""One case: a reference mask and a prediction in, the finding-by-finding result out.
+
+The result is the plain dictionary that the native JSON lists under "cases", so it can be stored, sent and printed as
+it is. A prediction that is missing or unreadable never raises: it is a result too, the worst one there is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from evaluation import matching
+from evaluation.distances import Spacing, match_focal, match_non_focal
+from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.instances import Instances, entities, overlaps, predicted_instances
+from evaluation.masks import Shape, read_prediction, read_reference, reference_shape
+from evaluation.runs import Runs
+
+VERSION = "1"
+
+CaseResult = dict[str, Any]
+FindingResult = dict[str, Any]
+
+_Channel = TypeVar("_Channel")
+_NAME = re.compile(r"[^/\\\0]+")
+
+
+def is_focal(category: str | None) -> bool:
+    """Category 2x."""
+    return category is not None and re.fullmatch(r"2[a-z]", category) is not None
+
+
+def is_non_focal(category: str | None) -> bool:
+    """Category 1x."""
+    return category is not None and re.fullmatch(r"1[a-z]", category) is not None
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of a case besides its masks.
+
+    `findings` are the keys "0", "1", ... in channel order: the number is the index on the first axis of the mask.
+    `categories` maps a key to its code ("2d"), where it has one. `shape` and `spacing_mm` are those of the CT: H, W, D.
+    """
+
+    name: str
+    findings: tuple[str, ...]
+    categories: Mapping[str, str]
+    shape: tuple[int, int, int]
+    spacing_mm: Spacing | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name in (".", ".."):
+            raise EvaluationError(f"{self.name!r} is not a plain file name")
+        if not self.findings:
+            raise EvaluationError(f"{self.name}: no findings")
+        if not all(re.fullmatch(r"0|[1-9][0-9]{0,3}", key) for key in self.findings):
+            raise EvaluationError(f'{self.name}: finding keys are the numbers "0", "1", ... in decimal')
+        if list(self.findings) != sorted(set(self.findings), key=int):
+            raise EvaluationError(f"{self.name}: findings must be in channel order, each once")
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise EvaluationError(f"{self.name}: shape must be three positive numbers (H, W, D), not {self.shape}")
+        sizes = self.spacing_mm
+        if sizes is not None and not (len(sizes) == 3 and all(0 < size < 1e6 for size in sizes)):
+            raise EvaluationError(f"{self.name}: spacing must be three positive numbers in mm, not {self.spacing_mm}")
+
+    def measures_distance(self, key: str) -> bool:
+        """Whether the finding takes part in the distance metrics: it has a spacing and a category 1x or 2x."""
+        category = self.categories.get(key)
+        return self.spacing_mm is not None and (is_focal(category) or is_non_focal(category))
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A case's result and, for the size groups, the reference voxels of each of its findings."""
+
+    result: CaseResult
+    reference_voxels: tuple[int, ...]
+
+
+def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResult:
+    """One element of the native JSON's "cases".
+
+    Without a prediction the status is "missing", with an unusable one "invalid" and a reason says what to change in it.
+    Raises `EvaluationError` only if the reference is unusable.
+    """
+    return assess(case, reference, prediction).result
+
+
+def assess(case: Case, reference: Path, prediction: Path | None) -> Assessment:
+    """`score_case` together with the sizes of the findings."""
+    try:
+        shape = _checked_shape(case, reference)
+        if prediction is not None:
+            try:
+                return _compare(case, shape, reference, prediction)
+            except _BadPrediction as error:
+                status, reason = "invalid", str(error)
+        else:
+            status, reason = "missing", "no file of this name was found"
+        wanted = [entities(finding) for _, finding in _chosen(case, read_reference(reference, shape))]
+    except InvalidMask as error:
+        raise EvaluationError(f"the reference of {case.name} is unusable: {error}") from error
+    result = lost_case(case, [finding.count for finding in wanted], status, reason)
+    return Assessment(result, tuple(finding.voxels for finding in wanted))
+
+
+def lost_case(case: Case, n_reference: Sequence[int], status: str, reason: str) -> CaseResult:
+    """The result of a case without a usable prediction: Dice 0 and no hit whatever the reference, all entities missed.
+
+    `n_reference` are the entity counts of the findings, in their order; `status` is "missing", "invalid" or "failed".
+    """
+    findings = []
+    for key, count in zip(case.findings, n_reference, strict=True):
+        missed = matching.Counts(0, 0, count)
+        distance = missed if case.measures_distance(key) else None
+        findings.append(_finding_result(case, key, 0.0, 0.0, missed, distance, hit=False, hit_05=False))
+    return {"name": case.name, "status": status, "reason": reason, "dice": 0.0, "findings": findings}
+
+
+class _BadPrediction(Exception):
+    """Keeps what is wrong with the prediction apart from what is wrong with the reference."""
+
+
+def _checked_shape(case: Case, reference: Path) -> Shape:
+    shape = reference_shape(reference)
+    if shape[1:] != tuple(case.shape):
+        raise InvalidMask(f"its shape is {shape}, but the case is {tuple(case.shape)}")
+    if int(max(case.findings, key=int)) >= shape[0]:
+        raise InvalidMask(f"it has {shape[0]} findings, but the case lists {', '.join(case.findings)}")
+    return shape
+
+
+def _compare(case: Case, shape: Shape, reference: Path, prediction: Path) -> Assessment:
+    findings, voxels = [], []
+    predicted = _chosen(case, _predicted(prediction, shape))
+    wanted = _chosen(case, read_reference(reference, shape))
+    for (key, runs), (_, finding) in zip(predicted, wanted, strict=True):
+        known = entities(finding)
+        findings.append(_score_finding(case, key, known, predicted_instances(runs)))
+        voxels.append(known.voxels)
+    mean = sum(finding["dice"] for finding in findings) / len(findings)
+    result = {"name": case.name, "status": "scored", "reason": None, "dice": mean, "findings": findings}
+    return Assessment(result, tuple(voxels))
+
+
+def _predicted(prediction: Path, shape: Shape) -> Iterator[Runs]:
+    try:
+        yield from read_prediction(prediction, shape)
+    except InvalidMask as error:
+        raise _BadPrediction(str(error)) from error
+
+
+def _chosen(case: Case, channels: Iterator[_Channel]) -> Iterator[tuple[str, _Channel]]:
+    """The channels that the case lists as findings; the dataset may leave some of a mask's channels out."""
+    wanted = {int(key): key for key in case.findings}
+    return ((wanted[index], channel) for index, channel in enumerate(channels) if index in wanted)
+
+
+def _score_finding(case: Case, key: str, reference: Instances, prediction: Instances) -> FindingResult:
+    common = overlaps(reference, prediction)
+    kept = matching.dice(int(common[1:, 1:].sum()), reference.voxels, prediction.voxels)
+    raw = matching.dice(int(common[1:].sum()), reference.voxels, int(prediction.sizes.sum()))
+    counts = matching.match_by_dice(common[1:, 1:], reference.sizes[1:], prediction.sizes[1:])
+    distance = None
+    if case.spacing_mm is not None and case.measures_distance(key):
+        match = match_focal if is_focal(case.categories[key]) else match_non_focal
+        distance = match(reference, prediction, case.spacing_mm)
+    hit, hit_05 = kept >= matching.HIT_DICE, kept >= matching.LENIENT_HIT_DICE
+    return _finding_result(case, key, kept, raw, counts, distance, hit=hit, hit_05=hit_05)
+
+
+def _finding_result(
+    case: Case,
+    key: str,
+    dice: float,
+    dice_raw: float,
+    counts: matching.Counts,
+    distance: matching.Counts | None,
+    *,
+    hit: bool,
+    hit_05: bool,
+) -> FindingResult:
+    return {
+        "finding": key,
+        "category": case.categories.get(key),
+        "dice": dice,
+        "dice_raw": dice_raw,
+        "hit": hit,
+        "hit_05": hit_05,
+        "n_reference": counts.tp + counts.fn,
+        "n_predicted": counts.tp + counts.fp,
+        "tp": counts.tp,
+        "fp": counts.fp,
+        "fn": counts.fn,
+        "distance_tp": distance.tp if distance else None,
+        "distance_fp": distance.fp if distance else None,
+        "distance_fn": distance.fn if distance else None,
+    }

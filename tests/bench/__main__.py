@@ -1,0 +1,20 @@
+"""`./dev bench NAME [options]`: choose a benchmark."""
+
+import importlib
+import sys
+from pathlib import Path
+
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+
+
+def main() -> None:
+    """Run the benchmark that the first argument names."""
+    if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
+        raise SystemExit(f"usage: ./dev bench {{{','.join(NAMES)}}} [options]")
+    name = sys.argv.pop(1)
+    sys.argv[0] = f"./dev bench {name}"
+    importlib.import_module(f"tests.bench.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Scoring in a child process: what a file does to it costs that file's case, and nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation import EvaluationError, Job, isolation, score_case, score_isolated
+from evaluation.isolation import IsolatedScorer
+from tests.evaluation import builders
+
+SHAPE = (2, 8, 8, 8)
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A good job; a prediction of its own by number."""
+    reference = np.zeros(SHAPE, np.uint8)
+    reference[:, :4] = 1
+    reference[0, 6:] = 2
+    path = builders.mask_file(tmp_path / "reference.nii.gz", reference)
+
+    def make(number=0):
+        prediction = builders.mask_file(tmp_path / f"{number}.nii.gz", np.roll(reference, number, 1))
+        case = builders.a_case(SHAPE, ["1a", "2a"], (1.0, 1.0, 2.5), name=f"{number}.nii.gz")
+        return Job(case, path, prediction)
+
+    return make
+
+
+def test_it_gives_what_scoring_in_this_process_gives(job):
+    jobs = [job(0), job(1), job(2)]
+    assert list(score_isolated(jobs)) == [score_case(j.case, j.reference, j.prediction) for j in jobs]
+
+
+def test_one_child_serves_many_cases(job):
+    with IsolatedScorer() as scorer:
+        scorer.assess(job(0))
+        first = scorer.pid
+        scorer.assess(job(1))
+        assert scorer.pid == first
+
+
+def test_missing_and_invalid_predictions_are_results(job, tmp_path):
+    good = job(0)
+    bad = builders.write(tmp_path / "bad.nii.gz", b"no")
+    results = list(score_isolated([Job(good.case, good.reference, None), Job(good.case, good.reference, bad)]))
+    assert [result["status"] for result in results] == ["missing", "invalid"]
+
+
+def test_an_unusable_reference_is_an_error(job, tmp_path):
+    good = job(0)
+    bad = builders.write(tmp_path / "bad.nii.gz", b"no")
+    with pytest.raises(EvaluationError, match="unusable"):
+        list(score_isolated([Job(good.case, bad, good.prediction)]))
+
+
+def noise_job(tmp_path, shape):
+    reference = np.zeros(shape, np.uint8)
+    reference[0, 0, 0, :3] = [1, 2, 3]
+    noise = (np.random.default_rng(0).random(shape) < 0.5).astype(np.uint8)
+    return Job(
+        builders.a_case(shape, ["1a"], (1.0, 1.0, 1.0), name="noise"),
+        builders.mask_file(tmp_path / "noise_reference.nii.gz", reference),
+        builders.mask_file(tmp_path / "noise.nii", noise),
+    )
+
+
+def test_a_case_that_needs_too_much_memory_is_invalid_and_the_next_goes_on(job, tmp_path):
+    hungry = noise_job(tmp_path, (1, 200, 200, 200))
+    results = list(score_isolated([job(0), hungry, job(1)], memory_bytes=300 << 20))
+    assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
+    assert "takes more than 0.3 GiB of memory" in results[1]["reason"]
+    assert results[1]["findings"][0]["fn"] == 3
+
+
+def test_a_case_that_takes_too_long_is_invalid_and_the_next_goes_on(job, tmp_path):
+    slow = noise_job(tmp_path, (1, 200, 200, 200))
+    results = list(score_isolated([job(0), slow, job(1)], seconds_per_case=0.5))
+    assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
+    assert "takes too long" in results[1]["reason"]
+    assert results[1]["findings"][0]["fn"] == 3
+
+
+def test_a_killed_child_costs_the_case_in_hand(job, tmp_path):
+    victim = noise_job(tmp_path, (1, 200, 200, 200))
+    with IsolatedScorer() as scorer:
+        scorer.assess(job(0))
+        assert scorer.pid is not None
+        killer = threading.Timer(0.2, os.kill, (scorer.pid, signal.SIGKILL))
+        killer.start()
+        result = scorer.assess(victim).result
+        killer.join()
+        assert "ended abnormally (signal 9)" in result["reason"]
+        assert scorer.assess(job(1)).result["status"] == "scored"
+
+
+def test_a_child_that_died_between_cases_is_replaced(job):
+    with IsolatedScorer() as scorer:
+        scorer.assess(job(0))
+        assert scorer.pid is not None
+        os.kill(scorer.pid, signal.SIGKILL)
+        time.sleep(0.1)
+        assert scorer.assess(job(1)).result["status"] == "scored"
+
+
+def test_an_unexpected_exception_costs_the_case(job, monkeypatch, caplog):
+    # Categories that are no mapping break the child's code in a way that no file is known to.
+    broken = job(0)
+    monkeypatch.setattr(isolation, "_message", lambda job: b'{"case": {"name": "x"}}\n')
+    with pytest.raises(EvaluationError, match="failed unexpectedly"):
+        list(score_isolated([broken]))
+    assert "KeyError" in caplog.text
+
+
+def test_the_child_inherits_no_secrets_and_no_files(job, monkeypatch):
+    monkeypatch.setenv("SECRET_THING", "hidden")
+    monkeypatch.setenv("PYTHONSTARTUP", "/nowhere")
+    with IsolatedScorer() as scorer:
+        scorer.assess(job(0))
+        process = Path(f"/proc/{scorer.pid}")
+        names = {entry.split("=")[0] for entry in (process / "environ").read_text().split("\0") if entry}
+        assert names <= {*isolation._ENVIRONMENT, "LD_LIBRARY_PATH"}
+        assert str((process / "cwd").readlink()) == "/"
+        links = [str(link.readlink()) for link in (process / "fd").iterdir()]
+        assert all(link == "/dev/null" or link.startswith("pipe:") for link in links)
+        assert len(links) <= 4
+        assert f"{2 << 30}" in (process / "limits").read_text()
+
+
+def test_nothing_is_left_running(job):
+    with IsolatedScorer() as scorer:
+        scorer.assess(job(0))
+        process = Path(f"/proc/{scorer.pid}")
+        assert process.exists()
+    assert not process.exists()
+
+
+def test_the_package_needs_neither_django_nor_docker():
+    code = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'django', 'docker', 'celery', 'redis', 'requests'}:\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "import evaluation.cli, evaluation.worker\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

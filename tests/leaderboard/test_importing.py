@@ -1,0 +1,124 @@
+"""From official files to rows and blobs, all or nothing."""
+
+import json
+import shutil
+import stat
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import SimpleITK
+from django.core.management import CommandError, call_command
+
+from leaderboard import storage
+from leaderboard.casesets.synthesis import generate
+from leaderboard.models import Case, CaseSet, Finding
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory) -> Path:
+    """Three cases as the challenge distributes them."""
+    folder = tmp_path_factory.mktemp("official")
+    generate(folder, cases=3, shape=(64, 64, 32), spacing_mm=(5.0, 5.0, 9.0), seed=5, split="test")
+    return folder
+
+
+@pytest.fixture
+def files(official, tmp_path) -> Path:
+    """A copy to break."""
+    return Path(shutil.copytree(official, tmp_path / "files"))
+
+
+def run(folder: Path, name: str = "test") -> str:
+    out, err = StringIO(), StringIO()
+    call_command(
+        "import_cases",
+        name,
+        dataset_json=folder / "dataset.json",
+        split="test",
+        images=folder / "images",
+        masks=folder / "masks",
+        stdout=out,
+        stderr=err,
+    )
+    return out.getvalue()
+
+
+def test_an_import_makes_rows_and_blobs(files):
+    assert "3 cases imported" in run(files)
+    listed = json.loads((files / "dataset.json").read_text())["test"]
+    assert Case.objects.count() == 3
+    assert Finding.objects.count() == sum(len(entry["findings"]) for entry in listed)
+    case = Case.objects.get(name=listed[0]["name"])
+    assert case.shape == listed[0]["shape"]
+    assert [finding.entity_count for finding in case.findings.all()] == list(listed[0]["entity_counts"].values())
+    assert case.spacing_mm == pytest.approx([5.0, 5.0, 9.0])
+
+
+def test_the_stored_volume_is_the_same_ct(files):
+    run(files)
+    case = Case.objects.all()[0]
+    stored = files / "stored.nii.gz"
+    stored.write_bytes(storage.volumes.path(case.volume).read_bytes())
+    original = SimpleITK.ReadImage(str(files / "images" / case.name))
+    again = SimpleITK.ReadImage(str(stored))
+    assert (SimpleITK.GetArrayFromImage(original) == SimpleITK.GetArrayFromImage(again)).all()
+    assert original.GetSpacing() == again.GetSpacing()
+
+
+def test_references_are_private_to_the_server(files, store):
+    run(files)
+    reference = storage.references.path(Case.objects.all()[0].reference)
+    assert stat.S_IMODE(reference.stat().st_mode) == 0o600
+    assert stat.S_IMODE((store / "references").stat().st_mode) == 0o700
+
+
+def test_importing_the_same_files_again_changes_nothing(files):
+    run(files)
+    assert "unchanged" in run(files)
+    assert CaseSet.objects.count() == 1
+
+
+def test_other_content_under_a_known_name_is_refused(files):
+    run(files)
+    data = json.loads((files / "dataset.json").read_text())
+    data["test"][0]["findings"]["0"] += " today"
+    (files / "dataset.json").write_text(json.dumps(data))
+    with pytest.raises(CommandError, match="another name"):
+        run(files)
+    assert CaseSet.objects.count() == 1
+
+
+def test_all_problems_are_reported_at_once_and_nothing_is_imported(files):
+    first, second, _ = sorted(path.name for path in (files / "images").iterdir())
+    (files / "masks" / first).unlink()
+    (files / "images" / "stray.txt").write_text("?")
+    data = json.loads((files / "dataset.json").read_text())
+    next(entry for entry in data["test"] if entry["name"] == second)["categories"]["0"] = "7z"
+    (files / "dataset.json").write_text(json.dumps(data))
+    with pytest.raises(CommandError) as refusal:
+        run(files)
+    for word in (first, second, "stray.txt", "7z"):
+        assert word in str(refusal.value)
+    assert not CaseSet.objects.exists()
+
+
+def test_a_truncated_volume_is_named_and_nothing_is_imported(files):
+    volume = next((files / "images").iterdir())
+    volume.write_bytes(volume.read_bytes()[:-2000])
+    with pytest.raises(CommandError, match=volume.name):
+        run(files)
+    assert not CaseSet.objects.exists()
+
+
+def test_half_of_the_cases_is_drawn_by_content(files):
+    run(files)
+    run(files, "again")
+    halves = [
+        set(Case.objects.filter(case_set__name=name, in_public_half=True).values_list("name", flat=True))
+        for name in ("test", "again")
+    ]
+    assert halves[0] == halves[1]
+    assert len(halves[0]) == 1
