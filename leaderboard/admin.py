@@ -106,11 +106,15 @@ class SubmissionAdmin(ReadOnly):
     list_filter = ("phase", "state", "track")
     search_fields = ("team__name", "algorithm")
     inlines = (RunInline,)
-    actions = ("cancel", "run_again", "disqualify", "reinstate")
+    actions = ("cancel", "run_again")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Only the list's actions change something."""
-        return obj is None and request.user.has_perm("leaderboard.change_submission")
+        """Only the list's actions, and the reason of a disqualification, change something."""
+        return request.user.has_perm("leaderboard.change_submission")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Everything but the reason of a disqualification."""
+        return [field.name for field in models.Submission._meta.fields if field.name != "disqualified_reason"]
 
     def _each(self, request: HttpRequest, chosen: QuerySet[models.Submission], act: Any, done: str) -> None:
         for submission in chosen:
@@ -131,23 +135,9 @@ class SubmissionAdmin(ReadOnly):
         """A new run, not charged."""
         self._each(request, chosen, lambda one: pipeline.run_again(one, by=_organiser(request)), "queued again")
 
-    @admin.action(description="Disqualify (fixed-category method)", permissions=["change"])
-    def disqualify(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
-        """Take off the board, with the reason and the organiser's name on record."""
-        reason = f"The method does not read the text of the finding. Decided by {_organiser(request)}."
-        chosen.update(disqualified_at=clock.now(), disqualified_reason=reason)
-        self._log(request, chosen, "disqualified")
-
-    @admin.action(description="Take back a disqualification", permissions=["change"])
-    def reinstate(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
-        """Put back on the board."""
-        chosen.update(disqualified_at=None, disqualified_reason="")
-        self._log(request, chosen, "reinstated")
-
-    def _log(self, request: HttpRequest, chosen: QuerySet[models.Submission], what: str) -> None:
-        for submission in chosen:
-            self.log_change(request, submission, what)
-            self.message_user(request, f"{submission}: {what}")
+    def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
+        """A reason disqualifies, an empty one puts back; the admin's log keeps who did it."""
+        pipeline.disqualify(obj, obj.disqualified_reason)
 
 
 @admin.register(models.Attempt)

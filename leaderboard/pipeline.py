@@ -458,6 +458,7 @@ def cancel(submission: Submission, *, by: User | None) -> bool:
     with transaction.atomic():
         run = submission.runs.last()
         if run is None:
+            transaction.on_commit(lambda: forget_upload(submission.upload))
             return lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
         run = _lock_run(run.pk)
         started = Attempt.objects.filter(batch__run=run).exists()
@@ -478,6 +479,13 @@ def run_again(submission: Submission, *, by: User) -> Run:
         logger.info("%s runs submission %s again", by, submission.pk)
         transaction.on_commit(fill_slots)
         return run
+
+
+def disqualify(submission: Submission, reason: str) -> None:
+    """Take a submission off the board with a reason, or put it back with an empty one. An organiser's decision."""
+    submission.disqualified_reason = reason.strip()
+    submission.disqualified_at = clock.now() if submission.disqualified_reason else None
+    submission.save(update_fields=["disqualified_reason", "disqualified_at"])
 
 
 def _drop_batches(run: Run) -> None:

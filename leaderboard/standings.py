@@ -5,6 +5,7 @@ phase is revealed, scores are rounded to 3 decimals, ranks and ties follow from 
 left out, and so is every group of fewer than 10 findings.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -156,7 +157,7 @@ def is_revealed(phase: Phase, at: datetime | None = None) -> bool:
 
 
 def counting_standings(phase: Phase, track: str, scope: str) -> list[Standing]:
-    """One standing per team that has a counting run, in no particular order.
+    """One standing per team that has a counting run, in no particular order. Of a submission its latest run counts.
 
     `last`: the latest-accepted scored run; a later failed run never displaces it. `best`: the highest ranking score,
     with a public half always the one on that half, before and after the reveal. Main entries compete in Overall too.
@@ -169,20 +170,25 @@ def counting_standings(phase: Phase, track: str, scope: str) -> list[Standing]:
         run__submission__phase=phase,
         run__submission__track__in=tracks,
         run__submission__disqualified_at=None,
-    ).select_related("run__submission__team", "run__submission__phase")
-    of_team: dict[int, list[Standing]] = {}
-    for standing in candidates.order_by("run__submission__accepted_at", "run__number"):
-        of_team.setdefault(standing.run.submission.team_id, []).append(standing)
+    ).order_by("run__submission__accepted_at", "run__number")
+    columns = candidates.values_list("pk", "run_id", "run__submission_id", "run__submission__team_id")
+    latest_run = {submission: (pk, run, team) for pk, run, submission, team in columns}
+    of_team: dict[int, list[tuple[int, int]]] = {}
+    for pk, run, team in latest_run.values():
+        of_team.setdefault(team, []).append((pk, run))
+    chosen = [_counting(phase, runs) for runs in of_team.values()]
+    related = ("run__submission__team", "run__submission__phase")
+    return list(Standing.objects.filter(pk__in=chosen).select_related(*related))
+
+
+def _counting(phase: Phase, runs: Sequence[tuple[int, int]]) -> int:
+    """Which of a team's (standing, run), in the order of acceptance, counts: the standing."""
     if phase.counting == Phase.Counting.LAST:
-        return [standings[-1] for standings in of_team.values()]
-    choosing = _choosing_scores(phase, of_team)
-    return [max(standings, key=lambda one: choosing[one.run_id]) for standings in of_team.values()]
-
-
-def _choosing_scores(phase: Phase, of_team: dict[int, list[Standing]]) -> dict[int, float]:
+        return runs[-1][0]
     scope = Standing.Scope.HALF if phase.publication == Phase.Publication.HALF else Standing.Scope.ALL
-    runs = [standing.run_id for standings in of_team.values() for standing in standings]
-    return dict(Standing.objects.filter(run__in=runs, scope=scope).values_list("run_id", "dice"))
+    scores = Standing.objects.filter(run__in=[run for _, run in runs], scope=scope).values_list("run_id", "dice")
+    choosing = dict(scores)
+    return max(runs, key=lambda one: choosing[one[1]])[0]
 
 
 def ranks(scores: Sequence[float]) -> list[int]:
@@ -204,7 +210,8 @@ def board(phase: Phase, track: str, *, group: str = "all", sort: str = "rank", u
     scope = published_scope(phase)
     exact = unrounded or is_revealed(phase)
     standings = counting_standings(phase, track, scope) if scope else []
-    rows = [row for standing in standings if (row := _row(standing, group, exact=exact))]
+    runs = Counter(phase.submissions.filter(charged=True).values_list("team_id", flat=True))
+    rows = [row for standing in standings if (row := _row(standing, group, runs, exact=exact))]
     places = ranks([row.dice for row in rows])
     ranked = [_with_rank(row, place) for row, place in zip(rows, places, strict=True)]
     return Board(
@@ -221,7 +228,7 @@ def board(phase: Phase, track: str, *, group: str = "all", sort: str = "rank", u
     )
 
 
-def _row(standing: Standing, group: str, *, exact: bool) -> Row | None:
+def _row(standing: Standing, group: str, runs: Counter[int], *, exact: bool) -> Row | None:
     submission = standing.run.submission
     numbers = standing.summary if group == "all" else standing.groups.get(group)
     if not numbers or (group != "all" and not _is_shown([standing], group, exact)):
@@ -248,7 +255,7 @@ def _row(standing: Standing, group: str, *, exact: bool) -> Row | None:
         distance_f1=shown.number("distance_f1"),
         distance_f1_ci=shown.interval("distance_f1"),
         lost_cases=standing.lost_cases,
-        runs=submission.team.submissions.filter(phase=submission.phase, charged=True).count(),
+        runs=runs[submission.team_id],
         date=submission.accepted_at,
         categories=[line for line in lines if line.code in CATEGORIES],
         groups=[line for line in lines if line.code not in CATEGORIES],

@@ -6,7 +6,6 @@ first container's start to the last one's end, alternating for some rounds; the 
 """
 
 import argparse
-import io
 import json
 import os
 import statistics
@@ -16,7 +15,6 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -112,9 +110,10 @@ def _journey(stack: Any, phase: Any, archive: Path, client: docker.APIClient) ->
     start, end = _span(client, began, {f"{_batch_label()}={batch.pk}" for batch in run.batches.all()})
     last = run.batches.order_by("-number")[0]
     changes = {change.to_state: change.at for change in StateChange.objects.filter(batch=last)}
-    scored: datetime = run.ended_at
+    assert run.ended_at is not None
+    assert submission.image is not None
     scoring = (changes["scored"] - changes["reported"]).total_seconds()
-    return submission.image.image_id, Journey(end - start, scored.timestamp() - end, scoring)
+    return submission.image.image_id, Journey(end - start, run.ended_at.timestamp() - end, scoring)
 
 
 def _bare(client: docker.APIClient, image: str, volumes: Sequence[Path], sizes: Sequence[int], folder: Path) -> float:
@@ -163,20 +162,13 @@ def _batch_label() -> str:
 
 def _make_phase(options: argparse.Namespace) -> tuple[Any, list[Path]]:
     """A phase over small cases, and its volumes as files."""
-    import nibabel
-    import numpy as np
-
     from leaderboard import storage
-    from leaderboard.models import Case
     from tests.leaderboard import cast, masks
 
     cases = cast.case_set(options.cases)
     paths = []
     for number, case in enumerate(cases.cases.all()):
-        volume = nibabel.Nifti1Image(np.full((16, 16, 16), number, np.int16), np.eye(4)).to_bytes()
-        blob = storage.volumes.put(io.BytesIO(masks.gzip.compress(volume)))
-        Case.objects.filter(pk=case.pk).update(volume=blob.digest, volume_bytes=blob.size)
-        masks.give_reference(case, masks.cube(4, 5))
+        blob = masks.give_files(case, number, masks.cube(4, 5))
         named = storage.volumes.root / f"case{number}.nii.gz"
         os.link(storage.volumes.path(blob.digest), named)
         named.chmod(0o644)

@@ -11,7 +11,7 @@ from tests.containers import baseimage
 
 # Marks a cube whose place follows from the case's content, so that a mask that ends up at another case shows in its
 # score. A NIfTI header by hand: the image holds the standard library and nothing else.
-PROGRAM = '''
+PROGRAM = """
 import gzip, hashlib, json, os, struct, time
 for case in json.load(open("/input/cases.json")):
     volume = gzip.open("/input/images/" + case["name"]).read()
@@ -35,7 +35,7 @@ for case in json.load(open("/input/cases.json")):
     with gzip.open(temporary, "wb") as stream:
         stream.write(bytes(header) + bytes(mask))
     os.rename(temporary, "/output/" + case["name"])
-'''
+"""
 
 
 def archive(client: docker.APIClient, base: str, act: str, path: Path) -> Path:

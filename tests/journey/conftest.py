@@ -1,16 +1,12 @@
 """A running stack, a phase with cases that have files, and an engine that is as clean afterwards as before."""
 
-import io
 import uuid
 from pathlib import Path
 
 import docker
-import nibabel
-import numpy as np
 import pytest
 
-from leaderboard import storage
-from leaderboard.models import Case, Phase
+from leaderboard.models import Phase
 from tests.containers import baseimage
 from tests.journey.stack import Stack
 from tests.leaderboard import cast, masks
@@ -40,10 +36,7 @@ def phase(transactional_db) -> Phase:
     """An open phase over a few small cases, each with its own volume and the same reference."""
     cases = cast.case_set(CASES)
     for number, case in enumerate(cases.cases.all()):
-        volume = nibabel.Nifti1Image(np.full((16, 16, 16), number, np.int16), np.eye(4)).to_bytes()
-        blob = storage.volumes.put(io.BytesIO(masks.gzip.compress(volume)))
-        Case.objects.filter(pk=case.pk).update(volume=blob.digest, volume_bytes=blob.size)
-        masks.give_reference(case, masks.cube(4, 5))
+        masks.give_files(case, number, masks.cube(4, 5))
     return cast.phase(
         cases,
         batch_size=3,

@@ -6,8 +6,10 @@ once, nothing lost, nothing charged twice, nothing left in the engine.
 
 import json
 import urllib.request
+from functools import partial
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -47,11 +49,12 @@ def finish(submission: Submission) -> None:
     wait_for(lambda: has_ended(submission), "the run to end", PATIENCE_SECONDS)
 
 
-def decided(submission: Submission) -> int:
-    return RunCase.objects.filter(run__submission=submission).exclude(outcome="").count()
+def has_begun(submission: Submission) -> bool:
+    """Whether the first case is decided."""
+    return RunCase.objects.filter(run__submission=submission).exclude(outcome="").exists()
 
 
-def scores(submission: Submission) -> dict[str, dict]:
+def scores(submission: Submission) -> dict[str, Any]:
     """Each case's result by its name: what must not depend on what happened on the way."""
     return {case.case.name: case.result for case in RunCase.objects.filter(run__submission=submission)}
 
@@ -81,7 +84,6 @@ def test_a_run_whose_machines_are_shot_ends_like_an_undisturbed_one(stack, engin
     undisturbed = hand_in(team, phase, slow_image)
     finish(undisturbed)
     killed = hand_in(team, phase, slow_image)
-    wait_for(lambda: decided(killed) >= 1, "the canary", PATIENCE_SECONDS)
     wait_for(lambda: killed.runs.filter(batches__done__gte=1, batches__is_canary=False).exists(), "the middle", 60)
     stack.kill("sandbox")
     stack.start_part("sandbox")
@@ -90,14 +92,14 @@ def test_a_run_whose_machines_are_shot_ends_like_an_undisturbed_one(stack, engin
     assert not RunCase.objects.filter(run__submission=killed, tries__gt=1).exists(), "the container was not adopted"
 
     flushed = hand_in(team, phase, slow_image)
-    wait_for(lambda: decided(flushed) >= 1, "the canary", PATIENCE_SECONDS)
+    wait_for(partial(has_begun, flushed), "the canary", PATIENCE_SECONDS)
     stack.flush_broker()
     finish(flushed)
     assert scores(flushed) == scores(undisturbed)
 
     for part in ("control", "web", "sweeper"):
         disturbed = hand_in(team, phase, slow_image)
-        wait_for(lambda one=disturbed: decided(one) >= 1, "the canary", PATIENCE_SECONDS)
+        wait_for(partial(has_begun, disturbed), "the canary", PATIENCE_SECONDS)
         stack.kill(part)
         stack.start_part(part)
         finish(disturbed)
@@ -112,11 +114,9 @@ def test_a_crash_and_a_hang_cost_one_case_each(stack, engine, base, team, phase,
         image = algorithms.archive(engine, base, act, tmp_path / f"{reason}.tar.gz")
         submission = hand_in(team, phase, image)
         finish(submission)
-        lost = RunCase.objects.filter(run__submission=submission).exclude(reason_code="")
-        assert [(case.reason_code, case.result["dice"]) for case in lost] in (
-            [(reason, 0)],
-            [("startup_timed_out", 0)] if reason == "timed_out" else [],  # when the shuffled order put it first
-        )
+        lost = RunCase.objects.get(run__submission=submission, result__dice=0)
+        # The shuffled order may put the hang first, where the start-up allowance ends it.
+        assert lost.reason_code in {reason, f"startup_{reason}"}
         assert state(submission) == "scored"
 
 

@@ -25,6 +25,19 @@ def nifti(mask: np.ndarray) -> bytes:
     return gzip.compress(nibabel.Nifti1Image(mask, np.eye(4)).to_bytes())
 
 
+def volume(value: int) -> bytes:
+    """A small CT, the same HU everywhere, as gzipped NIfTI."""
+    return gzip.compress(nibabel.Nifti1Image(np.full(SHAPE[1:], value, np.int16), np.eye(4)).to_bytes())
+
+
+def give_files(case: Case, value: int, mask: np.ndarray) -> storage.Blob:
+    """Store a volume and a reference for the case; the volume's blob."""
+    blob = storage.volumes.put(io.BytesIO(volume(value)))
+    Case.objects.filter(pk=case.pk).update(volume=blob.digest, volume_bytes=blob.size)
+    give_reference(case, mask)
+    return blob
+
+
 def give_reference(case: Case, mask: np.ndarray) -> None:
     """Store the case's reference mask."""
     Case.objects.filter(pk=case.pk).update(reference=storage.references.put(io.BytesIO(nifti(mask))).digest)

@@ -28,7 +28,8 @@ def official(tmp_path_factory) -> Path:
 @pytest.fixture
 def files(official, tmp_path) -> Path:
     """A copy to break."""
-    return Path(shutil.copytree(official, tmp_path / "files"))
+    shutil.copytree(official, tmp_path / "files")
+    return tmp_path / "files"
 
 
 def run(folder: Path, name: str = "test") -> str:

@@ -241,7 +241,7 @@ def test_a_run_that_was_forgotten_is_found_by_the_sweeper(host, run):
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
     Batch.objects.update(rung_at=clock.now() - timedelta(minutes=1))
     sweeper.sweep()
-    assert Batch.objects.get().rung_at > clock.now() - timedelta(seconds=10)
+    assert Batch.objects.filter(rung_at__gt=clock.now() - timedelta(seconds=10)).exists()
 
 
 def test_organisers_can_run_a_submission_again_and_the_old_run_stays(alice, host, run):

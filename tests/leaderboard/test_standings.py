@@ -100,6 +100,17 @@ def test_the_best_run_is_the_best_on_the_public_half_before_and_after_the_reveal
     assert standings.board(phase, "main").rows[0].dice == pytest.approx(0.1)
 
 
+def test_of_a_submission_that_was_run_again_the_latest_run_counts(teams):
+    phase = cast.phase(counting="best")
+    submission = scored(teams[0], phase, 0.9)
+    again = Run.objects.create(submission=submission, number=2, state=RunState.SCORED, created_at=clock.now())
+    for standing in Standing.objects.filter(run__number=1):
+        standing.pk, standing.run, standing.dice = None, again, 0.3
+        standing.summary["dice"] = 0.3
+        standing.save()
+    assert [row.dice for row in standings.board(phase, "main").rows] == [0.3]
+
+
 def test_a_main_entry_competes_in_overall_too_but_not_the_other_way_round(teams):
     phase = cast.phase()
     main = scored(teams[0], phase, 0.5)

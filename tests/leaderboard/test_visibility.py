@@ -85,7 +85,9 @@ def test_scores_are_withheld_where_nothing_is_published(host):
     submission.refresh_from_db()
     assert submission_view(submission).word == "Scored"
     assert submission_view(submission).figures is None
-    assert submission_view(submission, organiser=True).figures["dice"] == pytest.approx(0.75)
+    figures = submission_view(submission, organiser=True).figures
+    assert figures is not None
+    assert figures["dice"] == pytest.approx(0.75)
 
 
 def test_a_second_try_by_our_fault_is_told_apart_from_a_first_one(host):
