@@ -1,0 +1,146 @@
+"""The commands of organisers and operators."""
+
+import json
+import stat
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from leaderboard.models import Case, Host, Submission
+from leaderboard.worker_api import hash_token
+from tests.leaderboard import cast, gpu_host, masks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def phase():
+    phase = cast.phase(cast.case_set(2))
+    for case in Case.objects.all():
+        masks.give_reference(case, masks.cube())
+    return phase
+
+
+@pytest.fixture
+def files(tmp_path):
+    """An image (that is none) and a method description."""
+    (tmp_path / "image.tar").write_bytes(b"no archive")
+    (tmp_path / "method.md").write_text(cast.METHOD)
+    return {"image": tmp_path / "image.tar", "method": tmp_path / "method.md"}
+
+
+def run(command: str, *arguments: object, **options: object) -> str:
+    out = StringIO()
+    call_command(command, *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def scored(phase) -> Submission:
+    """A submission whose run has gone through: one case found, one lost."""
+    host = cast.host()
+    submission = cast.submit_checked(cast.team_of(cast.person("Alice")), phase)
+    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    gpu_host.score_reported(submission.runs.get())
+    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0, "failed", "timed_out")], exit_code=137)
+    gpu_host.score_reported(submission.runs.get())
+    return submission
+
+
+def test_submit_hands_in_for_a_team_and_its_captain(phase, files):
+    team = cast.team_of(cast.person("Alice"))
+    said = json.loads(run("submit", team=team.slug, phase=phase.slug, json=True, **files))
+    submission = Submission.objects.get()
+    assert (said["id"], said["state"], said["charged"]) == (submission.pk, "received", True)
+    assert submission.submitted_by == team.memberships.get().user
+    assert files["image"].exists(), "the file on the disk is the caller's"
+
+
+def test_submit_says_what_a_team_would_read_when_it_is_refused(phase, files):
+    team = cast.team_of(cast.person("Alice"))
+    files["method"].write_text("short")
+    with pytest.raises(CommandError, match="Describe the method"):
+        run("submit", team=team.slug, phase=phase.slug, **files)
+
+
+def test_submit_names_a_team_that_does_not_exist(phase, files):
+    with pytest.raises(CommandError, match="no such team: nobody"):
+        run("submit", team="nobody", phase=phase.slug, **files)
+
+
+def test_submit_names_a_file_that_does_not_exist(phase, files):
+    team = cast.team_of(cast.person("Alice"))
+    files["image"].unlink()
+    with pytest.raises(CommandError, match=r"image\.tar: No such file"):
+        run("submit", team=team.slug, phase=phase.slug, **files)
+
+
+def test_submission_tells_an_organiser_everything(phase):
+    submission = scored(phase)
+    said = json.loads(run("submission", submission.pk, json=True))
+    (one,) = said["runs"]
+    assert one["state"] == "scored"
+    assert [(case["status"], case["reason_code"], case["seconds"]) for case in one["cases"]] == [
+        ("scored", "", 1.0),
+        ("failed", "timed_out", 1.0),
+    ]
+    assert one["attempts"][1]["container"]["exit_code"] == 137
+    assert {"submission", "run", "batch 1", "batch 2"} == {change["what"] for change in said["history"]}
+    assert "Dice 1.000" in run("submission", submission.pk)
+
+
+def test_submission_says_that_there_is_none(phase):
+    with pytest.raises(CommandError, match="no submission 99"):
+        run("submission", 99)
+
+
+def test_standings_prints_the_ranked_table(phase):
+    scored(phase)
+    said = json.loads(run("standings", phase=phase.slug, json=True))
+    (row,) = said["rows"]
+    assert (row["rank"], row["dice"], row["lost_cases"]) == (1, 0.5, 1)
+    table = run("standings", phase=phase.slug)
+    assert "1 of 2 cases" in table
+    assert "0.500" in table
+
+
+def test_standings_lists_the_phases_that_there_are(phase):
+    with pytest.raises(CommandError, match=f"Known: {phase.slug}"):
+        run("standings", phase="finals")
+
+
+def test_add_host_prints_a_token_once_and_keeps_its_hash():
+    token = run("add_host", "gpu-1").strip()
+    assert Host.objects.get().token_hash == hash_token(token)
+    with pytest.raises(CommandError, match="--renew"):
+        run("add_host", "gpu-1")
+    assert run("add_host", "gpu-1", renew=True).strip() != token
+
+
+def test_add_host_writes_a_private_file_and_may_be_asked_again(tmp_path):
+    file = tmp_path / "token"
+    run("add_host", "gpu-1", token_file=file)
+    token = file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    run("add_host", "gpu-1", token_file=file)
+    assert file.read_text() == token
+
+
+def test_sweep_looks_once_when_asked_to(phase):
+    run("sweep", once=True)
+
+
+def test_make_cases_writes_what_import_cases_reads(tmp_path):
+    folder = tmp_path / "cases"
+    call_command("make_cases", folder, cases=2, shape=[64, 64, 32], spacing=[5.0, 5.0, 9.0], seed=3, workers=1)
+    said = run(
+        "import_cases",
+        "made",
+        dataset_json=folder / "dataset.json",
+        split="test",
+        images=folder / "images",
+        masks=folder / "masks",
+    )
+    assert "2 cases imported" in said
