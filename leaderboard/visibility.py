@@ -183,7 +183,9 @@ def _now(state: str, done: int | None, total: int) -> str:
         return "The first case runs alone: it shows that the image starts, ends and writes a readable mask."
     if state == RunState.RUNNING:
         return (
-            f"Case {min((done or 0) + 1, total)} of {total} is being processed." if done is not None else "Cases run."
+            f"Case {min((done or 0) + 1, total)} of {total} is being processed."
+            if done is not None
+            else "The cases are being processed."
         )
     if state == RunState.SCORING:
         return "The last masks are being scored."
@@ -261,7 +263,7 @@ def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
             else 4
         )
     stopped = state in {SubmissionState.REJECTED, RunState.FAILED}
-    details = {0: f"{submission.upload_bytes / 1e6:,.0f} MB", 1: _layers(submission)}
+    details = {1: _layers(submission)}
     return [
         Step(
             name,

@@ -33,7 +33,7 @@ SERVICE_OF = {"DATABASE_URL": "postgres", "REDIS_URL": "broker", "DOCKER_HOST": 
 SERVER_ONLY = ("DATABASE_URL", "SECRET_KEY", "STORE_DIR", "EMAIL_HOST_PASSWORD", "DJANGO_SETTINGS_MODULE")
 
 WEB = """-m gunicorn leaderboard.wsgi --bind 127.0.0.1:{port} --worker-class gthread --workers 2 --threads 8
-    --timeout 120 --graceful-timeout 3 --worker-tmp-dir /dev/shm --no-control-socket"""
+    --keep-alive 30 --timeout 120 --graceful-timeout 3 --worker-tmp-dir /dev/shm --no-control-socket"""
 # Nobody listens to gossip: remote control is off, and the database knows who does what.
 CONTROL = """-m celery -A leaderboard worker --hostname control@%h --queues control,scoring --concurrency 2
     --without-gossip --without-mingle --without-heartbeat --loglevel INFO"""

@@ -1,0 +1,78 @@
+// What the pages do better with a script; each of them works without it.
+// Loaded before the body, so that these elements are filled while the page is being laid out and nothing jumps.
+"use strict";
+
+document.documentElement.classList.add("js");
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const two = (n) => String(n).padStart(2, "0");
+
+// <local-time datetime="…Z">: the instant by the visitor's clock. Says nothing where that clock is UTC.
+customElements.define("local-time", class extends HTMLElement {
+  connectedCallback() {
+    const at = new Date(this.getAttribute("datetime"));
+    const offset = -at.getTimezoneOffset();
+    if (Number.isNaN(offset) || offset === 0) return;
+    const hours = Math.trunc(Math.abs(offset) / 60), minutes = Math.abs(offset) % 60;
+    const zone = `UTC${offset < 0 ? "−" : "+"}${hours}${minutes ? ":" + two(minutes) : ""}`;
+    this.textContent = `${MONTHS[at.getMonth()]} ${at.getDate()}, ${two(at.getHours())}:${two(at.getMinutes())} your time (${zone})`;
+  }
+});
+
+// <time-left until="…Z" now="…Z">: counts down by the server's clock, whatever the visitor's says.
+customElements.define("time-left", class extends HTMLElement {
+  connectedCallback() {
+    const ahead = new Date(this.getAttribute("now")) - Date.now();
+    const until = new Date(this.getAttribute("until"));
+    const show = () => {
+      const minutes = Math.floor((until - Date.now() - ahead) / 60000);
+      if (minutes < 1) { this.textContent = minutes < 0 ? "no time" : "less than 1 min"; return; }
+      const d = Math.floor(minutes / 1440), h = Math.floor(minutes / 60) % 24, m = minutes % 60;
+      this.textContent = [d && `${d} d`, (d || h) && `${h} h`, (m || !(d || h)) && `${m} min`].filter(Boolean).join(" ");
+    };
+    this.timer = setInterval(show, 10000);
+  }
+  disconnectedCallback() { clearInterval(this.timer); }
+});
+
+// <copy-button for="id">: a button that exists only where it works.
+customElements.define("copy-button", class extends HTMLElement {
+  connectedCallback() {
+    if (this.firstChild || !navigator.clipboard) return;
+    const button = document.createElement("button");
+    const words = this.getAttribute("words") || "Copy";
+    button.type = "button";
+    button.className = "btn small";
+    button.textContent = words;
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(this.getAttribute("for"));
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = words; }, 2000);
+    });
+    this.append(button);
+  }
+});
+
+// What is longer than its frame, and grows at its end, is first shown from its end.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const element of document.querySelectorAll("[data-end]")) element.scrollTop = element.scrollHeight;
+});
+
+// A panel that is swapped keeps what the reader did with it: how far a log is scrolled, what is unfolded.
+const kept = new Map();
+document.addEventListener("htmx:beforeSwap", () => {
+  kept.clear();
+  for (const element of document.querySelectorAll("[data-keep][id]")) {
+    const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 4;
+    kept.set(element.id, { top: element.scrollTop, atEnd, open: element.open });
+  }
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const [id, before] of kept) {
+    const element = document.getElementById(id);
+    if (!element) continue;
+    if (before.open !== undefined) element.open = before.open;
+    element.scrollTop = before.atEnd ? element.scrollHeight : before.top;
+  }
+});

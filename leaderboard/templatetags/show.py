@@ -1,0 +1,281 @@
+"""How facts are put into words on every page: times in two clocks, numbers with their doubt, states with their shape.
+
+Everything that a team wrote passes through `plain` (or `markdown`, which uses it) before a template escapes it.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Protocol
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from leaderboard.states import BatchState
+
+register = template.Library()
+
+DASH = "–"
+FORMATS = {
+    "full": "%b %-d, %Y %H:%M UTC",
+    "minute": "%b %-d, %H:%M UTC",
+    "day": "%b %-d, %Y",
+    "short": "%b %-d",
+    "hour": "%H:%M UTC",
+}
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def when(at: datetime, style: str = "full") -> SafeString:
+    """An instant in UTC, readable by machines too: `<time datetime="…">Sep 15, 2026 04:00 UTC</time>`."""
+    at = at.astimezone(UTC)
+    return format_html('<time datetime="{}">{}</time>', f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:{FORMATS[style]}}")
+
+
+@register.simple_tag
+def local(at: datetime) -> SafeString:
+    """The same instant by the visitor's clock. Empty without a script: the server does not know where a visitor is."""
+    return format_html('<local-time datetime="{}"></local-time>', f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+
+
+@register.simple_tag
+def left(until: datetime, now: datetime) -> SafeString:
+    """The time left, which a small script keeps counting down by the server's clock."""
+    return format_html(
+        '<time-left until="{}" now="{}">{}</time-left>',
+        f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        span(until - now),
+    )
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its three largest units: `2 d 19 h 46 min`; below a minute `less than 1 min`."""
+    minutes = max(0, int(length.total_seconds() // 60))
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [f"{days} d"] if days else []
+    parts += [f"{hours} h"] if days or hours else []
+    parts += [f"{minutes} min"] if minutes or not parts else []
+    return " ".join(parts) if (days, hours, minutes) != (0, 0, 0) else "less than 1 min"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration as people say it: `0.8 s`, `31 s`, `2 min 04 s`, `1 h 20 min`."""
+    if value is None:
+        return DASH
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@register.filter
+def score(value: float | None) -> str | SafeString:
+    """A Dice, rate, P, R or F1 in three decimals; a dash with words for readers of text where there is none."""
+    if value is None:
+        return mark_safe('<span aria-hidden="true">–</span><span class="vh">not published</span>')
+    return f"{value:.3f}"
+
+
+@register.filter
+def interval(ends: Sequence[float] | None) -> str:
+    """A 95 % interval: `0.259–0.316`; nothing where there is none."""
+    return f"{ends[0]:.3f}–{ends[1]:.3f}" if ends else ""
+
+
+@register.filter
+def thousands(value: int) -> str:
+    """`2,992`."""
+    return f"{value:,}"
+
+
+@register.filter
+def gigabytes(value: int | None) -> str:
+    """Bytes of files and uploads, in decimal units as disks are sold: `9.14 GB`, `96 MB`, `15 GB`, `12 kB`."""
+    return _scaled(value, 1000, ("bytes", "kB", "MB", "GB", "TB"))
+
+
+@register.filter
+def gibibytes(value: int | None) -> str:
+    """Bytes of memory, in binary units: `32 GiB`."""
+    return _scaled(value, 1024, ("bytes", "KiB", "MiB", "GiB", "TiB"))
+
+
+def _scaled(value: int | None, base: int, units: Sequence[str]) -> str:
+    if value is None:
+        return DASH
+    power = 0
+    scaled = float(value)
+    while scaled >= base and power < len(units) - 1:
+        scaled, power = scaled / base, power + 1
+    digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
+    text = f"{scaled:.{digits if power else 0}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} {units[power]}"
+
+
+@register.filter
+def number(value: float | Decimal) -> str:
+    """A number without trailing zeros: a limit of 8.00 CPUs reads `8`."""
+    return f"{float(value):g}"
+
+
+@register.simple_tag
+def count(value: int, one: str, many: str = "") -> str:
+    """`1 case`, `2 cases`, `2,992 cases`."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+@register.filter
+def minus(value: int, taken: int) -> int:
+    """What is left of `value`; never below 0."""
+    return max(value - taken, 0)
+
+
+@register.filter
+def tens(percent: int) -> int:
+    """A percentage in steps of 10: what is read aloud should not change every second."""
+    return percent // 10 * 10
+
+
+@register.filter
+def tally(cells: Sequence[str]) -> dict[str, int]:
+    """How many cells of a strip are in which state."""
+    return {**{kind: cells.count(kind) for kind in "dyfr"}, "waiting": cells.count("")}
+
+
+@register.simple_tag
+def pips(used: int, limit: int) -> SafeString:
+    """Runs used and left, drawn; the numbers always stand beside it."""
+    marks = '<i class="u"></i>' * min(used, limit) + "<i></i>" * max(limit - used, 0)
+    return mark_safe(f'<span class="quota" aria-hidden="true">{marks}</span>')  # noqa: S308
+
+
+@register.filter
+def digest(value: str) -> str:
+    """A digest short enough to compare by eye: `sha256:8c41…e09b`."""
+    algorithm, _, name = value.partition(":")
+    return f"{algorithm}:{name[:8]}…{name[-4:]}" if len(name) > 16 else value
+
+
+# --- what teams wrote -------------------------------------------------------------------------------------------------
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Control characters but for tab and line feed, and the marks that turn the direction of everything that follows.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+@register.filter
+def plain(value: object) -> str:
+    """Text without terminal colours, control characters and direction overrides. The template still escapes it."""
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
+    return _INVISIBLE.sub("", _ESCAPE_SEQUENCE.sub("", text))
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    """CommonMark without HTML and without pictures, so that it brings in nothing from elsewhere."""
+    parser = MarkdownIt("commonmark", {"html": False}).disable("image")
+    parser.core.ruler.push("fit_the_page", lambda state: _fit_the_page(state.tokens))
+    return parser
+
+
+def _fit_the_page(tokens: list[Token]) -> None:
+    """Put a team's headings below the page's own, and say of its links that we do not vouch for them."""
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
+        for child in token.children or ():
+            if child.type == "link_open":
+                child.attrSet("rel", "nofollow noopener ugc")
+
+
+@register.filter
+def markdown(value: str) -> SafeString:
+    """A team's Markdown as HTML; HTML inside it comes out as text."""
+    html: str = _markdown().render(plain(value))
+    return mark_safe(html)  # noqa: S308  html=False escapes everything that it did not make
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+class _Address(Protocol):
+    def with_(self, **changes: str | int) -> str: ...
+
+
+@register.simple_tag
+def link(address: _Address, **changes: str | int) -> str:
+    """The present address with some of its parameters changed."""
+    return address.with_(**changes)
+
+
+@register.filter
+def same(one: object, other: object) -> bool:
+    """Whether two things are equal: a comparison to give a name to with `with`."""
+    return one == other
+
+
+# --- states -----------------------------------------------------------------------------------------------------------
+
+_SHAPES = {
+    "ok": '<circle cx="8" cy="8" r="7" class="fill"/><path class="on" d="M4.5 8.3 7 10.8l4.6-5.2"/>',
+    "run": '<circle cx="8" cy="8" r="6.5"/><path class="fill" d="M8 1.5a6.5 6.5 0 0 1 0 13z"/>',
+    "warn": '<path d="M8 1.8 15 14H1z" stroke-linejoin="round"/><path d="M8 6v4m0 1.3v1"/>',
+    "bad": '<path d="M2.5 2.5l11 11m0-11l-11 11"/>',
+    "idle": '<circle cx="8" cy="8" r="6.5"/>',
+    "off": '<circle cx="8" cy="8" r="6.5"/><path d="M3.5 12.5l9-9"/>',
+    "half": '<circle cx="8" cy="8" r="6.5"/><path class="fill" d="M1.5 8a6.5 6.5 0 0 0 13 0z"/>',
+}
+_STEPS = {
+    "done": '<circle cx="12" cy="12" r="10"/><path d="M7 12.5l3.5 3.5 6.5-7.5"/>',
+    "cur": '<circle cx="12" cy="12" r="10"/><path class="fill" d="M12 2a10 10 0 0 1 0 20z"/>',
+    "todo": '<circle cx="12" cy="12" r="10"/>',
+    "bad": '<circle cx="12" cy="12" r="10"/><path d="M8 8l8 8m0-8l-8 8"/>',
+}
+
+
+@register.simple_tag
+def icon(kind: str) -> SafeString:
+    """The shape of a state."""
+    return mark_safe(f'<svg viewBox="0 0 16 16" aria-hidden="true">{_SHAPES[kind]}</svg>')  # noqa: S308
+
+
+@register.simple_tag
+def step_icon(state: str) -> SafeString:
+    """The shape of a step of the journey."""
+    return mark_safe(f'<svg viewBox="0 0 24 24" aria-hidden="true">{_STEPS[state]}</svg>')  # noqa: S308
+
+
+_BATCH_KINDS: dict[str, str] = {
+    str(BatchState.LEASED.label): "run",
+    str(BatchState.REPORTED.label): "run",
+    str(BatchState.SCORED.label): "ok",
+}
+
+
+@register.filter
+def batch_kind(word: str) -> str:
+    """The kind of a batch's state, which visibility gives as its word."""
+    return _BATCH_KINDS.get(word, "idle")
+
+
+@register.simple_tag
+def state(kind: str, word: str) -> SafeString:
+    """A state: a shape, a word, a colour; never the colour alone. "idle" is a ring, with a stroke when it is over."""
+    shape = "off" if kind == "idle" and word in {"Cancelled", "Disqualified"} else kind
+    return format_html('<span class="state is-{}">{}{}</span>', kind, icon(shape), word)

@@ -1,0 +1,114 @@
+"""A stranger takes part: registers, founds a team, a second person joins it, the rules, the first submission."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from leaderboard.models import Submission, Team, User
+from tests.leaderboard import cast
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PASSWORD = "a long enough secret"
+
+
+def register(page: Page, name: str) -> None:
+    page.get_by_label("Your name").fill(name)
+    page.get_by_label("Affiliation").fill(f"Institution of {name}")
+    page.get_by_label("Email").fill(f"{name.lower()}@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password (again)").fill(PASSWORD)
+    page.get_by_role("button", name="Register").click()
+
+
+def test_two_strangers_become_a_team_and_submit(visit, tmp_path):
+    cast.phase(slug="dev", cases_are_public=True)
+    alice = visit().go("/")
+    alice.get_by_role("link", name="Register").first.click()
+    register(alice, "Alice")
+    alice.get_by_label("Team name").fill("Team A")
+    alice.get_by_role("button", name="Found the team").click()
+    link = alice.get_by_label("Link").input_value()
+
+    bob = visit()
+    page = bob.go(link[link.index("/team/") :])
+    page.get_by_role("link", name="Register").last.click()
+    register(page, "Bob")
+    expect(page.get_by_role("heading", name="Join Team A?")).to_be_visible()
+    page.get_by_role("button", name="Join the team").click()
+    expect(page.get_by_role("cell", name="Institution of Alice")).to_be_visible()
+    assert Team.objects.get().memberships.count() == 2
+
+    page.get_by_role("link", name="Submit", exact=True).click()
+    page.get_by_role("link", name="Read and accept the rules").click()
+    page.get_by_label("I have read the rules").check()
+    page.get_by_role("button", name="Accept the rules").click()
+    fill_in(page, tmp_path)
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
+    assert Submission.objects.get().submitted_by == User.objects.get(name="Bob")
+
+
+def fill_in(page: Page, folder, *, method: str = cast.METHOD) -> None:
+    archive = folder / "image.tar.gz"
+    archive.write_bytes(b"not an image, but a file")
+    page.get_by_label("Name on the board").fill("LungText")
+    page.get_by_label("Description").fill(method)
+    page.get_by_label("None").check()
+    page.get_by_label("Image archive").set_input_files(archive)
+
+
+@pytest.fixture
+def form(visit):
+    """Charlie's browser at an empty form."""
+    charlie = cast.person("Charlie")
+    cast.team_of(charlie)
+    cast.phase(slug="dev")
+    visitor = visit(charlie)
+    visitor.go("/submit/dev/")
+    return visitor
+
+
+def test_an_error_keeps_the_text_and_the_chosen_file(form, tmp_path):
+    page = form.page
+    fill_in(page, tmp_path, method=cast.METHOD)
+    # The browser's own checks are set aside, so that the server has to answer.
+    page.locator("#submission-form").evaluate("form => { form.noValidate = true; }")
+    page.get_by_label("Description").fill("Too short.")
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_text("you wrote 10").first).to_be_visible()
+    expect(page.get_by_label("Description")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Name on the board")).to_have_value("LungText")
+    assert page.get_by_label("Image archive").evaluate("input => input.files[0].name") == "image.tar.gz"
+    page.get_by_label("Description").fill(cast.METHOD)
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
+    form.complaints[:] = [line for line in form.complaints if "422" not in line]  # Chromium reports the status as such
+
+
+def test_the_form_works_without_a_script(visit, tmp_path):
+    charlie = cast.person("Charlie")
+    cast.team_of(charlie)
+    cast.phase(slug="dev")
+    page = visit(charlie, java_script_enabled=False).go("/submit/dev/")
+    fill_in(page, tmp_path)
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
+
+
+def test_a_file_that_is_too_large_is_said_before_the_upload(visit, tmp_path):
+    charlie = cast.person("Charlie")
+    cast.team_of(charlie)
+    cast.phase(slug="dev", max_archive_bytes=10)
+    page = visit(charlie).go("/submit/dev/")
+    fill_in(page, tmp_path)
+    page.get_by_role("button", name="Submit the run").click()
+    words = page.get_by_label("Image archive").evaluate("input => input.validationMessage")
+    assert "this phase takes up to 10 bytes" in words
+    assert not Submission.objects.exists()
+
+
+def test_the_external_data_asks_for_nothing_more_after_none(form):
+    page = form.page
+    expect(page.get_by_label("Data sets and pre-trained models")).to_be_visible()
+    page.get_by_label("None").check()
+    expect(page.get_by_label("Data sets and pre-trained models")).to_be_hidden()

@@ -1,0 +1,95 @@
+"""What the pages have to show, made of rows: scored runs, and runs in the middle of their journey."""
+
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+from leaderboard import clock
+from leaderboard.models import Phase, Run, Standing, StateChange, Submission, Team
+from tests.leaderboard import cast
+
+HOSTILE = '<script>alert("x")</script>\u202e<b>'
+GROUP_SIZES = {"focal": 40, "non_focal": 20, "small": 30, "medium": 15, "large": 15, "1a": 20, "2d": 36, "2g": 4}
+
+
+def numbers(dice: float, findings: int = 60) -> dict[str, Any]:
+    """The part of an evaluation's summary (or group) that pages show."""
+    others = ("instance_precision", "instance_recall", "instance_f1", "distance_precision", "distance_recall")
+    return {
+        "n": findings,
+        "dice": dice,
+        "hit_rate": min(1.0, 2 * dice),
+        "distance_f1": dice,
+        **dict.fromkeys(others, dice),
+        "confidence_intervals": {
+            name: [max(0.0, dice - 0.03), min(1.0, dice + 0.03)]
+            for name in ("dice", "hit_rate", "instance_f1", "distance_f1")
+        },
+    }
+
+
+def scored(
+    team: Team, phase: Phase, *, dice: float = 0.3, lost: int = 0, at: datetime | None = None, **fields: Any
+) -> Run:
+    """A run that has ended with a place on the board; on the public half it is worse by 0.1."""
+    submission = cast.submit_checked(team, phase, **fields)
+    if at:
+        Submission.objects.filter(pk=submission.pk).update(accepted_at=at)
+    run = submission.runs.get()
+    for scope, value in ((Standing.Scope.ALL, dice), (Standing.Scope.HALF, dice - 0.1)):
+        Standing.objects.create(
+            run=run,
+            scope=scope,
+            evaluation_version="1",
+            dice=value,
+            cases=phase.case_set.cases.count(),
+            lost_cases=lost,
+            summary=numbers(value),
+            groups={code: numbers(value, size) for code, size in GROUP_SIZES.items()},
+        )
+    return in_state(run, "scored", ended_at=clock.now())
+
+
+def in_state(run: Run, state: str, **fields: Any) -> Run:
+    """The run, put into a state with a line of history."""
+    origin = run.state
+    Run.objects.filter(pk=run.pk).update(state=state, **{"started_at": clock.now() - timedelta(minutes=5), **fields})
+    StateChange.objects.create(
+        submission=run.submission, run=run, from_state=origin, to_state=state, at=clock.now(), by="server"
+    )
+    run.refresh_from_db()
+    return run
+
+
+class Page(HTMLParser):
+    """What tests ask a page: its elements with their attributes, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        inside = self.elements[-1][0] if self.elements else ""
+        if inside in {"script", "style"} and data.strip():
+            self.scripts.append(data)
+        self.text += data
+
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
+        """The attributes of every `tag` that has these attributes."""
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+        return [
+            found
+            for name, found in self.elements
+            if name == tag and all(found.get(key) == value for key, value in wanted.items())
+        ]
+
+
+def page(response: Any) -> Page:
+    """A response as a page."""
+    return Page(response.content.decode())
