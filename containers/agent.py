@@ -1,0 +1,213 @@
+"""The worker's day: start, pick up what an earlier worker left, carry out batches, step out.
+
+Broker messages only say "there may be something to do for this batch". What this host has promised is in the
+journal, what runs is in the engine under our label, and the two are compared at the start: a container with a
+journal entry is adopted, everything else with our label is removed.
+"""
+
+import fcntl
+import logging
+import shutil
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from docker.errors import APIError
+
+from containers import __version__
+from containers.attempt import Attempt, Host
+from containers.cache import BlobCache
+from containers.client import Interrupted, Revoked, Server, ServerRefused
+from containers.config import ConfigurationError, Settings
+from containers.engine import Engine, EngineGone
+from containers.journal import Entry, Journal
+from containers.orders import OrderRejected, batch_id
+from containers.sandbox import LABEL_BATCH, LABEL_FENCE, LABEL_INSTANCE, Slot
+from containers.slots import SlotPool
+
+log = logging.getLogger(__name__)
+
+
+def open_state(folder: Path) -> IO[bytes]:
+    """Create the state folder, closed to others, and lock it.
+
+    Raises ConfigurationError if a worker has it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        lock = (folder / "lock").open("wb")
+    except OSError as error:
+        raise ConfigurationError(f"REX_STATE_DIR: {error}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ConfigurationError(f"REX_STATE_DIR: another worker uses {folder}.") from None
+    return lock
+
+
+class Agent:
+    """One worker process. `start` once, then `run_batch` from any number of threads, then `shut_down`."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._lock_file = open_state(settings.state_dir)
+        self._settings = settings
+        self._host = Host(
+            settings=settings,
+            engine=engine,
+            cache=BlobCache(settings.state_dir / "cache", settings.cache_bytes),
+            journal=Journal(settings.state_dir / "journal"),
+            batches=settings.state_dir / "batches",
+            loading=threading.Lock(),
+        )
+        self._host.batches.mkdir(exist_ok=True)
+        self._slots = SlotPool(settings.slots)
+        self._attempts: dict[str, Attempt | None] = {}
+        self._guard = threading.Lock()
+        self._closing = threading.Event()
+        self._unclean = threading.Event()
+
+    def start(self) -> None:
+        """Introduce the host, adopt or remove what an earlier worker left. Raises Revoked.
+
+        A server or an engine that does not answer does not hold up the start.
+        """
+        for entry in list(self._host.journal.entries()):
+            self._resume(entry)
+        self._sweep()
+        self._in_background(self._hello)
+
+    def shut_down(self) -> None:
+        """Step out: running containers are left to the next worker, whoever waits returns."""
+        self._closing.set()
+        self._slots.wake()
+        with self._guard:
+            attempts = [attempt for attempt in self._attempts.values() if attempt is not None]
+        for attempt in attempts:
+            attempt.stop("detach")
+
+    @property
+    def batches(self) -> frozenset[str]:
+        """The batches that are being done or waiting for a slot."""
+        with self._guard:
+            return frozenset(self._attempts)
+
+    def close(self) -> None:
+        """Let go of the state folder, after `shut_down` and when every `run_batch` has returned."""
+        self._lock_file.close()
+
+    def run_batch(self, batch: str) -> None:
+        """Do a batch if it is there for us. Returns at once when this host is doing it already.
+
+        Whatever happens is in the report to the server or in the log; nothing is raised for a batch.
+        """
+        try:
+            batch = batch_id(batch)
+        except OrderRejected as error:
+            log.warning("Ignoring a message: %s", error)
+            return
+        with self._guard:
+            if batch in self._attempts:
+                return
+            self._attempts[batch] = None
+        slot = self._slots.acquire(self._closing.is_set)
+        if slot is None:
+            with self._guard:
+                del self._attempts[batch]
+            return
+        if self._unclean.is_set():
+            self._sweep()
+        entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
+        self._carry_out(entry, slot)
+
+    def _carry_out(self, entry: Entry, slot: Slot) -> None:
+        attempt = Attempt(self._host, entry, slot)
+        try:
+            with self._guard:
+                self._attempts[entry.batch] = attempt
+            if self._closing.is_set():
+                attempt.stop("detach")
+            if not attempt.carry_out():
+                self._unclean.set()
+        finally:
+            with self._guard:
+                del self._attempts[entry.batch]
+            self._slots.release(slot)
+
+    def _resume(self, entry: Entry) -> None:
+        """Go on with a batch of an earlier worker, in a thread that holds its slot."""
+        slot = self._slots.take(entry.slot)
+        if slot is None:
+            log.warning("Batch %s: its slot %s is no more; the batch is dropped.", entry.batch, entry.slot)
+            self._host.journal.remove(entry.batch)
+            return
+        with self._guard:
+            self._attempts[entry.batch] = None
+        self._in_background(lambda: self._carry_out(entry, slot))
+
+    def _hello(self) -> None:
+        """Say what this host offers, again and again: a host that is silent for a lease gets no work."""
+        server = Server(self._settings.server_url, self._settings.token, interrupted=self._closing.is_set)
+        slots = [{"name": slot.name, "gpus": list(slot.gpus)} for slot in self._settings.slots]
+        try:
+            engine = self._host.engine.version()
+        except (EngineGone, APIError) as error:
+            engine = f"not answering: {error}"
+        try:
+            while not self._closing.is_set():
+                lease_seconds = server.hello(version=__version__, slots=slots, engine=engine)["lease_seconds"]
+                log.debug("The server knows this host.")
+                self._closing.wait(lease_seconds / 3)
+        except Interrupted:
+            pass
+        except Revoked:
+            log.critical("The server does not accept this host's token (REX_HOST_TOKEN); it will get no work.")
+        except ServerRefused as error:
+            log.critical("The server does not accept this host: %s", error)
+
+    def _sweep(self) -> None:
+        """Remove everything with our label that no journal entry claims.
+
+        What exists is listed before the journal is read: an entry is written before its container is made, so
+        nothing that is being started can be taken for abandoned.
+        """
+        folders = list(self._host.batches.iterdir())
+        self._unclean.clear()
+        try:
+            containers, volumes = self._host.engine.labelled(f"{LABEL_INSTANCE}={self._settings.instance}")
+        except (EngineGone, APIError) as error:
+            log.warning("Could not look for leftovers in the engine, will do later: %s", error)
+            self._unclean.set()
+            containers, volumes = [], []
+        claimed = self._claimed()
+        for container in containers:
+            if _stem(container["Labels"]) not in claimed:
+                self._try_to_remove(self._host.engine.remove_container, container["Id"])
+        for volume in volumes:
+            if _stem(volume["Labels"] or {}) not in claimed:
+                self._try_to_remove(self._host.engine.remove_volume, volume["Name"])
+        for folder in folders:
+            if folder.name not in claimed:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _try_to_remove(self, remove: Callable[[str], None], name: str) -> None:
+        """Remove one leftover; what an engine clings to (20.10 after a live restore) must not hold up the others."""
+        try:
+            remove(name)
+        except (EngineGone, APIError) as error:
+            log.warning("Could not remove %s, will be done later: %s", name, error)
+            self._unclean.set()
+
+    def _claimed(self) -> frozenset[str]:
+        entries = self._host.journal.entries()
+        return frozenset(f"{entry.batch}-{entry.order['fence']}" for entry in entries if entry.order)
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, daemon=True).start()
+
+
+def _stem(labels: dict[str, str]) -> str:
+    return f"{labels.get(LABEL_BATCH)}-{labels.get(LABEL_FENCE)}"

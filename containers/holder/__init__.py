@@ -1,0 +1,61 @@
+"""The holder's image: one static program of under 1 KB, packed here, byte for byte the same everywhere.
+
+It needs no registry and no build on the host: a docker-archive with a single layer of a single file is put
+together in memory and loaded. The image is found again by the digest of its configuration; the tag only keeps
+it from being pruned.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any, Final
+
+from docker import APIClient
+from docker.errors import ImageNotFound
+
+PROGRAM: Final = Path(__file__).parent / "holder"
+
+
+def archive(repository: str) -> tuple[str, bytes]:
+    """The image's tag, which contains its digest, and its docker-archive, which sets that tag when loaded."""
+    layer = _tar({"holder": (PROGRAM.read_bytes(), 0o555)})
+    config = _json(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        }
+    )
+    digest = hashlib.sha256(config).hexdigest()
+    tag = f"{repository}:{digest}"
+    manifest = _json([{"Config": f"{digest}.json", "RepoTags": [tag], "Layers": ["layer.tar"]}])
+    files = {f"{digest}.json": config, "layer.tar": layer, "manifest.json": manifest}
+    return tag, _tar({name: (content, 0o444) for name, content in files.items()})
+
+
+def ensure(client: APIClient, instance: str) -> str:
+    """Make sure that the engine has the holder's image, and return the id to run it by."""
+    tag, content = archive(f"rexgrounding-{instance}/holder")
+    try:
+        return str(client.inspect_image(tag)["Id"])
+    except ImageNotFound:
+        for _ in client.load_image(content):
+            pass
+        return str(client.inspect_image(tag)["Id"])
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, (content, mode) in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), mode
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

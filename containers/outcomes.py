@@ -1,0 +1,142 @@
+"""Blame: how a container's end is judged, as one pure function over what the host saw.
+
+There are three answers. *Nobody*: the program exited with 0. *Theirs*: the algorithm lost the case it was
+working on (a code of CASE_FAILURES). *Ours*: the machine failed (a code of FAULTS); the cases are run again
+and nobody is charged. Only what the host itself observed decides; what the container printed never turns a
+failure into a fault, or a team could have its cases run for ever.
+
+The witness of the machine's health is the *holder*, our own container beside the algorithm's
+(containers/holder). On cgroup v1 the engine reports no memory kill, only exit code 137, and a restarted
+engine leaves the same 137. A restart takes the holder down too, so 137 with a living holder is memory, and a
+dead holder is a restart.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+#: Why a case was lost through the algorithm's own doing.
+CASE_FAILURES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "crashed": "The program ended with an error while working on the case.",
+        "out_of_memory": "The program was ended because it needed more memory than it may use.",
+        "timed_out": "The case took longer than the time limit per case.",
+        "startup_timed_out": "No result appeared within the start-up allowance plus the time of one case.",
+        "output_full": "The output folder was full: more was written than its size allows.",
+        "not_a_regular_file": "The output is a link, folder or special file instead of a regular file.",
+        "could_not_start": "The image's program could not be started.",
+        "missing": "The program ended without an error, but wrote no file for the case.",
+    }
+)
+
+#: What goes wrong on our side; the cases it touches are run again.
+FAULTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "engine_unavailable": "The container engine did not answer.",
+        "engine_restarted": "The container engine was restarted while the container ran.",
+        "image_unavailable": "The image could not be made available on the host.",
+        "input_unavailable": "The input files could not be made available on the host.",
+        "no_gpu_runtime": "The host cannot give a GPU to a container.",
+        "gpu_lost": "A GPU of the host is no longer usable.",
+        "disk_full": "The host's disk is full.",
+        "internal": "An unexpected error on the host.",
+    }
+)
+
+
+class Blame(Enum):
+    """Whose doing the end of a container is."""
+
+    NOBODY = "nobody"
+    THEIRS = "theirs"
+    OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whose doing it is, with a code of CASE_FAILURES (theirs) or FAULTS (ours)."""
+
+    blame: Blame
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the host saw of a container's end.
+
+    `exit_code` is None when it never started; then `start_error` holds the engine's words. `clock` is the
+    failure code of the clock that made us kill it. `holder_alive`: our witness was still running after the
+    results were read. `output_full`: the output volume was out of pages or inodes during the case in
+    progress. `init_failed`: the engine's init printed that it could not execute the image's program.
+    """
+
+    exit_code: int | None
+    oom_killed: bool = False
+    clock: str | None = None
+    start_error: str = ""
+    holder_alive: bool = True
+    output_full: bool = False
+    init_failed: bool = False
+
+
+KILLED = 128 + 9
+FILE_TOO_LARGE = 128 + 25  # SIGXFSZ: one file larger than the volume itself
+
+_THEIRS: Final = Verdict(Blame.THEIRS, "could_not_start")
+#: How runc begins when it got as far as the image's own program or working directory.
+_PROCESS: Final = r"(failed to create (shim )?task: )?OCI runtime create failed: (\w+ create failed: )?"
+#: The engine's words when a container cannot be started, first match wins. What names a path of the image is
+#: recognised by how it begins, before anything else, since a path may be chosen to look like a fault of ours.
+#: Whatever is not known to come from the image is ours: a needless second try costs minutes, a wrong charge
+#: costs a team its place.
+_START_ERRORS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.DOTALL), verdict)
+    for pattern, verdict in (
+        (rf"^{_PROCESS}[^\"]*?(exec:|chdir to cwd)", _THEIRS),
+        (r"^no command specified", _THEIRS),
+        (r"^could not select device driver", Verdict(Blame.OURS, "no_gpu_runtime")),
+        (r"nvidia-container-cli: requirement error", _THEIRS),  # made for a newer GPU driver
+        (r"nvidia-container-cli: device error", Verdict(Blame.OURS, "gpu_lost")),
+        (r"unresolvable CDI devices|nvidia-container|libnvidia", Verdict(Blame.OURS, "no_gpu_runtime")),
+        (r"no space left on device(: unknown)?\W*$", Verdict(Blame.OURS, "disk_full")),
+        (r"^no such image", Verdict(Blame.OURS, "image_unavailable")),
+        (r"bind source path does not exist", Verdict(Blame.OURS, "input_unavailable")),
+        # a file or a link of the image where a folder has to be
+        (r"to rootfs at .*(not a directory|is a directory|file exists|too many levels)", _THEIRS),
+        (r"cannot mkdir|mkdir .*not a directory", _THEIRS),
+    )
+)
+
+
+def classify_start_error(text: str) -> Verdict:
+    """Judge the engine's message for a container that could not be created or started."""
+    for pattern, verdict in _START_ERRORS:
+        if pattern.search(text):
+            return verdict
+    return Verdict(Blame.OURS, "internal")
+
+
+def classify(ending: Ending) -> Verdict:
+    """Judge how a container ended."""
+    if ending.exit_code is None:
+        return classify_start_error(ending.start_error)
+    if not ending.holder_alive:
+        return Verdict(Blame.OURS, "engine_restarted")
+    if ending.clock is not None:
+        return Verdict(Blame.THEIRS, ending.clock)
+    if ending.exit_code == 0:
+        return Verdict(Blame.NOBODY)
+    return Verdict(Blame.THEIRS, _failure(ending))
+
+
+def _failure(ending: Ending) -> str:
+    if ending.oom_killed or ending.exit_code == KILLED:
+        return "out_of_memory"
+    if ending.output_full or ending.exit_code == FILE_TOO_LARGE:
+        return "output_full"
+    if ending.init_failed and ending.exit_code in (126, 127):
+        return "could_not_start"
+    return "crashed"

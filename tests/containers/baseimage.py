@@ -1,0 +1,110 @@
+"""A small Python image made from the interpreter that runs the tests, for an engine that can pull nothing.
+
+The image holds the interpreter, the shared libraries it and its extension modules need, and the standard
+library. Its program runs, case by case, the Python code that a test has put into the case's entry of
+cases.json as "do", so one image serves every behaviour.
+"""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from pathlib import Path
+
+from docker import APIClient
+
+REPOSITORY = "rexgrounding-tests/python"
+_LEFT_OUT = re.compile(
+    r"/(test|tests|site-packages|idlelib|tkinter|turtledemo|ensurepip|lib2to3|distutils|config-[^/]*)(/|$)"
+)
+
+PROGRAM = """
+import json, os, pathlib, sys
+INPUT, OUTPUT = pathlib.Path("/input"), pathlib.Path("/output")
+
+def finish(name, content=b"mask"):
+    temporary = OUTPUT / (name + ".part")
+    temporary.write_bytes(content)
+    temporary.rename(OUTPUT / name)
+
+for case in json.loads((INPUT / "cases.json").read_text()):
+    name = case["name"]
+    volume = INPUT / "images" / name
+    if "do" in case:
+        exec(case["do"])
+    else:
+        finish(name, b"mask of " + volume.read_bytes())
+"""
+
+
+def _libraries(binary: Path) -> set[Path]:
+    listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
+    return {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+)", listing, re.MULTILINE)}
+
+
+def _files() -> dict[str, Path]:
+    """Path in the image -> file on this machine."""
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    interpreter = Path(sys.executable).resolve()
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    files = {"usr/local/bin/python3": interpreter}
+    libraries = _libraries(interpreter)
+    for path in stdlib.rglob("*"):
+        inside = "/" + path.relative_to(stdlib).as_posix()
+        if path.is_file() and not _LEFT_OUT.search(inside):
+            files[f"usr/local/lib/{version}{inside}"] = path
+    for name in (
+        "_ctypes",
+        "_json",
+        "_struct",
+        "_posixsubprocess",
+        "_socket",
+        "_hashlib",
+        "_ssl",
+        "zlib",
+        "_lzma",
+        "_bz2",
+    ):
+        for module in (stdlib / "lib-dynload").glob(f"{name}.*.so"):
+            libraries |= _libraries(module)
+    for library in libraries:
+        folder = "lib64" if library.name.startswith("ld-linux") else "usr/local/lib"
+        files[f"{folder}/{library.name}"] = library
+    return files
+
+
+def _archive() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, path in sorted(_files().items()):
+            member = tar.gettarinfo(path.resolve(), name)
+            member.uid = member.gid = 0
+            member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+            with path.open("rb") as stream:
+                tar.addfile(member, stream)
+        program = tarfile.TarInfo("algorithm.py")
+        program.size, program.mode = len(PROGRAM), 0o644
+        tar.addfile(program, io.BytesIO(PROGRAM.encode()))
+    return buffer.getvalue()
+
+
+def build(client: APIClient, tag: str) -> str:
+    """Make the image `REPOSITORY:tag` and return its id."""
+    changes = [
+        "ENV PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib PYTHONHOME=/usr/local PYTHONUNBUFFERED=1",
+        'ENTRYPOINT ["python3", "/algorithm.py"]',
+    ]
+    client.import_image_from_data(_archive(), repository=REPOSITORY, tag=tag, changes=changes)
+    return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
+
+
+def derive(client: APIClient, base: str, dockerfile: str, tag: str) -> str:
+    """Make an image from `base` with further Dockerfile lines, and return its id."""
+    context = io.BytesIO(f"FROM {base}\n{dockerfile}\n".encode())
+    for line in client.build(fileobj=context, tag=f"{REPOSITORY}:{tag}", rm=True, forcerm=True, decode=True):
+        if "error" in line:
+            raise RuntimeError(line["error"])
+    return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])

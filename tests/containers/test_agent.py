@@ -1,0 +1,184 @@
+"""A worker against a real engine and a real socket: nothing is lost, whatever breaks, and nothing is left behind."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from containers import holder
+from containers.agent import Agent
+from containers.engine import Engine
+from containers.images import ArchiveLimits, check_archive
+from tests.containers import baseimage
+from tests.containers.conftest import order_json, outcomes, wait_until
+from tests.containers.fakeserver import FakeServer
+
+pytestmark = pytest.mark.engine
+
+SLOW = "import time; time.sleep(1.0)\n"
+
+
+def test_a_batch_is_claimed_run_uploaded_and_reported(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    new_agent().run_batch(offer(None, "print('oh no'); raise SystemExit(1)", None))
+    assert [outcomes(report) for report in server.reports] == [["finished", "crashed", "untouched"]]
+    assert server.outputs == {"case0.nii.gz": b"mask of input"}
+    assert server.reports[0]["log"] == "oh no\n"
+
+
+def test_it_introduces_itself_with_its_slots(new_agent: Callable[[], Agent], server: FakeServer) -> None:
+    new_agent()
+    wait_until(lambda: server.hellos)
+    assert server.hellos[0]["slots"] == [{"name": "cpu0", "gpus": []}]
+
+
+def test_inputs_are_downloaded_once(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    agent = new_agent()
+    agent.run_batch(offer(None, None))
+    agent.run_batch(offer(None))
+    assert len([path for path in server.requests if "/blobs/" in path]) == 1
+
+
+@pytest.mark.parametrize("failure", ["lose", 503])
+def test_an_answer_that_fails_to_come_is_asked_for_again(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str], failure: Any
+) -> None:
+    for path in ("/claim", "/blobs/", "/outputs/", "/report"):
+        server.fail(path, failure, times=2)
+    new_agent().run_batch(offer(None))
+    assert [outcomes(report) for report in server.reports] == [["finished"]]
+    assert server.outputs == {"case0.nii.gz": b"mask of input"}
+
+
+def test_a_batch_of_another_host_is_left_alone(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    agent, taken = new_agent(), offer(None)
+    server.claims[taken] = "another host's key"
+    agent.run_batch(taken)
+    assert server.reports == []
+    agent.run_batch(offer(None))  # the slot is free again
+    assert len(server.reports) == 1
+
+
+def test_a_message_that_comes_twice_is_done_once(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    agent, batch = new_agent(), offer(SLOW + "finish(name)")
+    ring = threading.Thread(target=agent.run_batch, args=[batch])
+    ring.start()
+    wait_until(lambda: server.claims)
+    agent.run_batch(batch)
+    assert server.reports == []  # it returned at once
+    ring.join()
+    assert len(server.reports) == 1
+
+
+def test_a_message_that_is_no_batch_is_ignored(new_agent: Callable[[], Agent], server: FakeServer) -> None:
+    new_agent().run_batch("../../etc/passwd")
+    assert not [path for path in server.requests if "batches" in path]
+
+
+def test_cancelling_ends_the_container_within_seconds(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    agent, batch = new_agent(), offer(None, "import time; time.sleep(60)")
+    ring = threading.Thread(target=agent.run_batch, args=[batch])
+    ring.start()
+    wait_until(lambda: 1 in server.beats)
+    before = time.monotonic()
+    server.called_off.add(batch)
+    ring.join()
+    assert time.monotonic() - before < 5
+    assert server.reports == []
+
+
+def test_a_stale_report_is_dropped(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    server.fail("/report", 409)
+    new_agent().run_batch(offer(None))
+    assert server.reports == []
+
+
+def test_a_revoked_token_ends_the_batch(
+    new_agent: Callable[..., Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    new_agent(token="revoked").run_batch(offer(None))
+    assert server.claims == {}
+
+
+def test_an_order_that_makes_no_sense_is_dropped(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    batch = offer(None)
+    server.orders[batch]["cases"][0]["name"] = "../escape.nii.gz"
+    new_agent().run_batch(batch)
+    assert server.reports == []
+
+
+def test_progress_is_told_while_it_runs(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    new_agent().run_batch(offer(*[SLOW + "finish(name)"] * 3))
+    assert {1, 2} <= set(server.beats)
+
+
+def test_an_input_that_the_server_does_not_have_is_our_fault(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    batch = offer(None)
+    server.blobs.clear()
+    new_agent().run_batch(batch)
+    assert server.reports[0]["fault"]["code"] == "input_unavailable"
+    assert outcomes(server.reports[0]) == ["untouched"]
+
+
+def test_an_input_that_arrives_damaged_is_our_fault(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    batch = offer(None)
+    server.blobs = dict.fromkeys(server.blobs, b"INPUT")
+    new_agent().run_batch(batch)
+    assert server.reports[0]["fault"]["code"] == "input_unavailable"
+
+
+def test_an_image_that_the_server_does_not_have_is_our_fault(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    new_agent().run_batch(offer(None, image="sha256:" + "1" * 64))
+    assert server.reports[0]["fault"]["code"] == "image_unavailable"
+
+
+def test_an_order_for_more_gpus_than_the_slot_has_is_our_fault(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    new_agent().run_batch(offer(None, gpus=1))
+    assert server.reports[0]["fault"]["code"] == "no_gpu_runtime"
+
+
+def test_an_image_is_fetched_and_loaded_by_its_id(
+    new_agent: Callable[[], Agent], server: FakeServer, engine: Engine, tmp_path: Path
+) -> None:
+    tag = f"uploaded-{uuid.uuid4().hex[:12]}"
+    _, layer = holder.archive("unused")
+    engine.client.import_image_from_data(
+        layer, repository=baseimage.REPOSITORY, tag=tag, changes=['ENTRYPOINT ["/not-there"]']
+    )
+    upload = tmp_path / "upload.tar"
+    upload.write_bytes(b"".join(engine.client.get_image(f"{baseimage.REPOSITORY}:{tag}")))
+    engine.client.remove_image(f"{baseimage.REPOSITORY}:{tag}")
+    checked = check_archive(upload, tmp_path / "rebuilt.tar", limits=ArchiveLimits())
+    order = order_json(None, image=checked.image_id)
+    order["image"] |= {"blob": server.put_blob((tmp_path / "rebuilt.tar").read_bytes()), "size": checked.size}
+    assert not engine.has_image(checked.image_id)
+    new_agent().run_batch(server.offer(order))
+    assert [outcomes(report) for report in server.reports] == [["could_not_start"]]
+    assert engine.has_image(checked.image_id)

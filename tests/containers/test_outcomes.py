@@ -1,0 +1,85 @@
+"""The table of blame."""
+
+import pytest
+
+from containers.outcomes import CASE_FAILURES, FAULTS, Blame, Ending, Verdict, classify, classify_start_error
+
+
+def theirs(code: str) -> Verdict:
+    return Verdict(Blame.THEIRS, code)
+
+
+def ours(code: str) -> Verdict:
+    return Verdict(Blame.OURS, code)
+
+
+@pytest.mark.parametrize(
+    ("ending", "verdict"),
+    [
+        (Ending(0), Verdict(Blame.NOBODY)),
+        (Ending(0, oom_killed=True), Verdict(Blame.NOBODY)),  # a helper process died, the program coped
+        (Ending(0, output_full=True), Verdict(Blame.NOBODY)),
+        (Ending(1), theirs("crashed")),
+        (Ending(139), theirs("crashed")),  # SIGSEGV
+        (Ending(143), theirs("crashed")),  # SIGTERM, and the holder is alive: not the engine's shutdown
+        (Ending(137), theirs("out_of_memory")),  # cgroup v1 does not say so
+        (Ending(137, oom_killed=True), theirs("out_of_memory")),
+        (Ending(1, oom_killed=True), theirs("out_of_memory")),  # a worker process was killed, the parent gave up
+        (Ending(1, output_full=True), theirs("output_full")),
+        (Ending(153), theirs("output_full")),  # SIGXFSZ
+        (Ending(127), theirs("crashed")),  # a shell script that did not find a program
+        (Ending(127, init_failed=True), theirs("could_not_start")),
+        (Ending(126, init_failed=True), theirs("could_not_start")),
+        (Ending(137, clock="timed_out"), theirs("timed_out")),
+        (Ending(137, clock="startup_timed_out", oom_killed=True), theirs("startup_timed_out")),
+        (Ending(137, holder_alive=False), ours("engine_restarted")),
+        (Ending(255, holder_alive=False), ours("engine_restarted")),
+        (Ending(0, holder_alive=False), ours("engine_restarted")),  # the results are lost with it
+        (Ending(137, clock="timed_out", holder_alive=False), ours("engine_restarted")),
+        (Ending(None, start_error="no such image: sha256:12"), ours("image_unavailable")),
+    ],
+)
+def test_an_ending_is_judged(ending: Ending, verdict: Verdict) -> None:
+    assert classify(ending) == verdict
+
+
+RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+
+
+@pytest.mark.parametrize(
+    ("message", "verdict"),
+    [
+        ('could not select device driver "" with capabilities: [[gpu]]', ours("no_gpu_runtime")),
+        (RUNC + "error during container init: error running hook #0: nvidia-container-cli: device error: "
+         "GPU-1: unknown device: unknown", ours("gpu_lost")),
+        (RUNC + "error during container init: error running hook #0: nvidia-container-cli: initialization error: "
+         "nvml error: driver not loaded: unknown", ours("no_gpu_runtime")),
+        (RUNC + "error running hook #0: nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9",
+         theirs("could_not_start")),
+        ("error creating overlay mount: no space left on device", ours("disk_full")),
+        ('invalid mount config for type "bind": bind source path does not exist: /x', ours("input_unavailable")),
+        (RUNC + 'exec: "/nope": stat /nope: no such file or directory: unknown', theirs("could_not_start")),
+        (RUNC + 'exec: "/no space left on device": no such file: no space left on device', theirs("could_not_start")),
+        (RUNC + 'chdir to cwd ("/root/could not select device driver") set in config.json failed: permission denied: '
+         "unknown", theirs("could_not_start")),
+        ("No command specified", theirs("could_not_start")),
+        (RUNC + 'error during container init: error mounting "/state/input" to rootfs at "/input": mount /state/input:'
+         "/input, flags: 0x5000: not a directory: unknown", theirs("could_not_start")),
+        ("unknown or invalid runtime name: runsc", ours("internal")),
+        ("something new", ours("internal")),
+        ("", ours("internal")),
+    ],
+)  # fmt: skip
+def test_an_engines_words_are_judged(message: str, verdict: Verdict) -> None:
+    assert classify_start_error(message) == verdict
+
+
+def test_every_code_is_described() -> None:
+    assert set(CASE_FAILURES) == {
+        "crashed", "out_of_memory", "timed_out", "startup_timed_out", "output_full", "not_a_regular_file",
+        "could_not_start", "missing",
+    }  # fmt: skip
+    assert set(FAULTS) == {
+        "engine_unavailable", "engine_restarted", "image_unavailable", "input_unavailable", "no_gpu_runtime",
+        "gpu_lost", "disk_full", "internal",
+    }  # fmt: skip

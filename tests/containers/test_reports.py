@@ -1,0 +1,97 @@
+"""From a verdict to every case's status, and the report's way through JSON."""
+
+import json
+from typing import Any
+
+import pytest
+
+from containers.orders import OrderRejected
+from containers.outcomes import Blame, Verdict
+from containers.reports import Blob, ContainerReport, Fault, Report, parse_report, settle
+
+NAMES = ("a.nii.gz", "b.nii.gz", "c.nii.gz")
+FILE = Blob("sha256:" + "a" * 64, 7)
+NOBODY = Verdict(Blame.NOBODY)
+CRASH = Verdict(Blame.THEIRS, "crashed")
+OURS = Verdict(Blame.OURS, "disk_full")
+
+
+def found(text: str) -> dict[str, Blob | str]:
+    """ "F-L": a file, nothing, a link."""
+    values: dict[str, Blob | str | None] = {"F": FILE, "L": "not_a_regular_file", "-": None}
+    return {name: value for name, letter in zip(NAMES, text, strict=True) if (value := values[letter]) is not None}
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "clocked", "expected"),
+    [
+        ("FFF", NOBODY, None, ["finished", "finished", "finished"]),
+        ("F-F", NOBODY, None, ["finished", "missing", "finished"]),
+        ("-L-", NOBODY, None, ["missing", "not_a_regular_file", "missing"]),
+        ("F--", CRASH, None, ["finished", "crashed", "untouched"]),
+        ("---", CRASH, None, ["crashed", "untouched", "untouched"]),
+        ("L--", CRASH, None, ["not_a_regular_file", "crashed", "untouched"]),
+        ("-FF", CRASH, None, ["crashed", "untouched", "untouched"]),  # out of order is not done in order
+        ("FFF", CRASH, None, ["finished", "finished", "finished"]),
+        ("F--", CRASH, 1, ["finished", "crashed", "untouched"]),
+        ("FF-", CRASH, 1, ["finished", "finished", "untouched"]),  # it made it in the last instant
+        ("F--", OURS, None, ["finished", "untouched", "untouched"]),
+        ("---", OURS, None, ["untouched", "untouched", "untouched"]),
+    ],
+)
+def test_cases_are_settled(text: str, verdict: Verdict, clocked: int | None, expected: list[str]) -> None:
+    cases = settle(NAMES, found(text), verdict, appeared=(), ended=5, clocked=clocked)
+    assert [case.reason or case.status for case in cases] == expected
+
+
+def test_times_are_differences_and_the_failed_case_lasts_until_the_end() -> None:
+    cases = settle(NAMES, found("F--"), CRASH, appeared=(2.5,), ended=4.0)
+    assert [case.seconds for case in cases] == [2.5, 1.5, None]
+
+
+def test_a_file_that_nobody_saw_appear_lasts_until_the_end() -> None:
+    cases = settle(NAMES, found("FFF"), NOBODY, appeared=(1.0,), ended=4.0)
+    assert [case.seconds for case in cases] == [1.0, 3.0, None]
+
+
+REPORT = Report(
+    fence=3,
+    cases=settle(NAMES, found("FL-"), CRASH, appeared=(1.0, 2.0), ended=4.0),
+    container=ContainerReport(1, False, 4.0, ("a warning",)),
+    fault=Fault("disk_full", "no room"),
+    log="\ufffd\x00log",
+)
+
+
+def test_a_report_survives_its_way_through_json() -> None:
+    assert parse_report(json.loads(json.dumps(REPORT.to_json()))) == REPORT
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("cases", 0, "status"), "great"),
+        (("cases", 0, "output"), None),
+        (("cases", 0, "output", "blob"), "../x"),
+        (("cases", 0, "output", "size"), -1),
+        (("cases", 0, "name"), "../a.nii.gz"),
+        (("cases", 0, "seconds"), -1),
+        (("cases", 1, "reason"), None),
+        (("cases", 1, "reason"), "bad luck"),
+        (("cases", 2, "reason"), ["crashed"]),
+        (("container", "warnings"), [1]),
+        (("container", "exit_code"), "1"),
+        (("fault", "code"), "theirs"),
+        (("fence",), None),
+        (("log",), 7),
+        (("extra",), 7),
+    ],
+)
+def test_an_odd_report_is_rejected(path: tuple[Any, ...], value: object) -> None:
+    report = json.loads(json.dumps(REPORT.to_json()))
+    place = report
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(OrderRejected):
+        parse_report(report)

@@ -1,0 +1,231 @@
+"""Whole runs of small algorithms on the real engine: what each end is called, and that nothing is left."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from containers.engine import Engine
+from containers.sandbox import Slot
+from containers.watch import Stopped
+from tests.containers.conftest import UID, Sandbox, case, statuses, wait_until
+
+pytestmark = pytest.mark.engine
+
+FINISHED = ("finished", None)
+UNTOUCHED = ("untouched", None)
+
+
+def test_every_case_is_finished_and_its_file_harvested(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, None, None)
+    assert statuses(report) == [FINISHED] * 3
+    assert sandbox.output(report, 1) == b"mask of input"
+    assert report.fault is None
+    assert report.container is not None
+    assert report.container.exit_code == 0
+
+
+def test_seconds_are_counted_from_the_appearance_of_the_file_before(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "import time; time.sleep(0.6); finish(name)")
+    assert 0.5 < (case(report, 1).seconds or 0) < 0.9
+
+
+def test_a_crash_costs_the_case_and_leaves_the_rest_for_the_next_container(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "print('about to fail'); raise SystemExit(3)", None)
+    assert statuses(report) == [FINISHED, ("failed", "crashed"), UNTOUCHED]
+    assert report.container is not None
+    assert report.container.exit_code == 3
+    assert report.log == "about to fail\n"
+
+
+def test_a_hanging_case_is_ended_by_its_clock(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "import time; time.sleep(60)", None, case_seconds=0.6)
+    assert statuses(report) == [FINISHED, ("failed", "timed_out"), UNTOUCHED]
+    assert 0.6 < (case(report, 1).seconds or 0) < 2
+
+
+def test_a_first_case_has_the_start_up_allowance_on_top(sandbox: Sandbox) -> None:
+    slow_start = "import time; time.sleep(1.5); finish(name)"
+    report = sandbox.run(slow_start, None, case_seconds=0.5, startup_seconds=5)
+    assert statuses(report) == [FINISHED, FINISHED]
+
+
+def test_a_program_that_never_gets_to_a_result_fails_its_first_case(sandbox: Sandbox) -> None:
+    report = sandbox.run("import time; time.sleep(60)", None, case_seconds=0.3, startup_seconds=0.3)
+    assert statuses(report) == [("failed", "startup_timed_out"), UNTOUCHED]
+
+
+def test_a_program_that_stops_the_containers_init_is_still_ended(sandbox: Sandbox) -> None:
+    stop = "import os, signal, time; os.kill(1, signal.SIGSTOP); os.kill(os.getpid(), signal.SIGSTOP)"
+    report = sandbox.run(stop, case_seconds=0.3, startup_seconds=0.3)
+    assert statuses(report) == [("failed", "startup_timed_out")]
+
+
+def test_a_program_that_lingers_after_its_last_file_loses_nothing(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "finish(name); import time; time.sleep(60)", case_seconds=0.5)
+    assert statuses(report) == [FINISHED, FINISHED]
+    assert report.container is not None
+    assert report.container.warnings
+
+
+def test_too_much_memory_is_recognised_even_where_the_engine_does_not_say_so(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "x = bytearray(200 << 20)", memory_bytes=64 << 20)
+    assert statuses(report) == [FINISHED, ("failed", "out_of_memory")]
+
+
+def test_a_full_output_folder_is_recognised(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "finish(name, bytes(8 << 20))")
+    assert statuses(report) == [FINISHED, ("failed", "output_full")]
+
+
+def test_a_full_output_folder_is_recognised_after_the_program_tidied_up(sandbox: Sandbox) -> None:
+    tidy = """
+import time
+try:
+    (OUTPUT / "big").write_bytes(bytes(3 << 20)); (OUTPUT / "more").write_bytes(bytes(3 << 20))
+except OSError:
+    time.sleep(0.3)
+    for path in OUTPUT.iterdir(): path.unlink()
+    raise
+"""
+    assert statuses(sandbox.run(tidy)) == [("failed", "output_full")]
+
+
+def test_too_many_files_count_as_a_full_output_folder(sandbox: Sandbox) -> None:
+    report = sandbox.run("for i in range(5000): (OUTPUT / str(i)).touch()")
+    assert statuses(report) == [("failed", "output_full")]
+
+
+def test_a_sparse_file_cannot_claim_more_than_the_folder_holds(sandbox: Sandbox) -> None:
+    report = sandbox.run("(OUTPUT / name).touch(); os.truncate(OUTPUT / name, 8 << 20)", None)
+    assert statuses(report) == [("failed", "output_full"), FINISHED]
+
+
+def test_sparse_files_together_cannot_either(sandbox: Sandbox) -> None:
+    sparse = "(OUTPUT / name).touch(); os.truncate(OUTPUT / name, 3 << 20)"
+    assert statuses(sandbox.run(sparse, sparse, None)) == [FINISHED, ("failed", "output_full"), FINISHED]
+
+
+def test_links_pipes_and_folders_are_no_results(sandbox: Sandbox) -> None:
+    report = sandbox.run(
+        "os.symlink('/etc/passwd', OUTPUT / name)",
+        "os.mkfifo(OUTPUT / name)",
+        "(OUTPUT / name).mkdir()",
+        "os.symlink('/nowhere', OUTPUT / name)",
+        None,
+        "os.link(OUTPUT / 'case4.nii.gz', OUTPUT / name)",
+    )
+    refused = ("failed", "not_a_regular_file")
+    assert statuses(report) == [refused] * 6  # of a file with two names, neither is a result
+
+
+def test_exit_0_without_a_file_is_missing_and_needs_no_further_container(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "pass", None)
+    assert statuses(report) == [FINISHED, ("missing", "missing"), FINISHED]
+
+
+def test_extra_files_are_ignored_and_near_misses_are_named(sandbox: Sandbox) -> None:
+    report = sandbox.run("(OUTPUT / 'CASE0.NII').touch(); (OUTPUT / 'notes.txt').touch()")
+    assert statuses(report) == [("missing", "missing")]
+    assert report.container is not None
+    assert [w for w in report.container.warnings if "CASE0.NII" in w and "case0.nii.gz" in w]
+    assert "notes.txt" not in str(report.container.warnings)
+
+
+def test_a_deep_nest_of_folders_does_no_harm(sandbox: Sandbox) -> None:
+    nest = """
+os.chdir(OUTPUT)
+for i in range(900):
+    os.mkdir("d" * 200); os.chdir("d" * 200)
+finish(name)
+"""
+    assert statuses(sandbox.run(nest)) == [FINISHED]
+
+
+def test_an_output_folder_closed_by_its_owner_is_his_own_doing(sandbox: Sandbox) -> None:
+    report = sandbox.run("finish(name); os.chmod(OUTPUT, 0)", case_seconds=5)
+    assert statuses(report) == [("missing", "missing")]
+
+
+def test_only_the_end_of_a_long_log_is_kept(sandbox: Sandbox) -> None:
+    report = sandbox.run("print('x' * 100_000); print('the end'); finish(name)")
+    assert len(report.log) <= 4096
+    assert report.log.endswith("the end\n")
+
+
+def test_an_unknown_entrypoint_could_not_start(sandbox: Sandbox, derived_image: Callable[[str], str]) -> None:
+    report = sandbox.run(None, None, image=derived_image('ENTRYPOINT ["/no/such/program"]'))
+    assert statuses(report) == [("failed", "could_not_start"), UNTOUCHED]
+
+
+def test_a_program_that_is_not_executable_could_not_start(
+    sandbox: Sandbox, derived_image: Callable[[str], str]
+) -> None:
+    report = sandbox.run(None, image=derived_image('ENTRYPOINT ["/algorithm.py"]'))
+    assert statuses(report) == [("failed", "could_not_start")]
+
+
+def test_a_missing_image_is_our_fault(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, image="sha256:" + "1" * 64)
+    assert report.fault is not None
+    assert report.fault.code == "image_unavailable"
+    assert statuses(report) == [UNTOUCHED]
+
+
+def test_a_gpu_request_without_a_gpu_runtime_is_our_fault_and_leaves_nothing(sandbox: Sandbox) -> None:
+    run = sandbox.prepare(sandbox.order(None, gpus=1), Slot("gpu0", UID + 1, ("0", "1")))
+    report = run.carry_out(sandbox.stage(run))
+    assert report.fault is not None
+    assert report.fault.code == "no_gpu_runtime"
+    assert statuses(report) == [UNTOUCHED]
+    requests = sandbox.engine.client.inspect_container(run.names.algorithm)["HostConfig"]["DeviceRequests"]
+    assert [request["DeviceIDs"] for request in requests] == [["0"]]
+    run.clean_up()
+    assert sandbox.engine.inspect(run.names.algorithm) is None
+
+
+def test_a_container_of_which_the_holder_died_is_our_fault(sandbox: Sandbox, engine: Engine) -> None:
+    run = sandbox.prepare(sandbox.order(None, "import time; time.sleep(1)"))
+
+    def end_both() -> None:
+        wait_until(run.was_started)
+        engine.kill(run.names.holder)
+        engine.kill(run.names.algorithm)
+
+    threading.Thread(target=end_both).start()
+    report = run.carry_out(sandbox.stage(run))
+    assert report.fault is not None
+    assert report.fault.code == "engine_restarted"
+    assert statuses(report) == [UNTOUCHED, UNTOUCHED]
+
+
+def test_a_stop_ends_the_watching_at_once(sandbox: Sandbox) -> None:
+    run = sandbox.prepare(sandbox.order("import time; time.sleep(60)"))
+    threading.Timer(0.8, run.stop, ["drop"]).start()
+    before = time.monotonic()
+    with pytest.raises(Stopped):
+        run.carry_out(sandbox.stage(run))
+    run.clean_up()
+    assert time.monotonic() - before < 3
+
+
+def test_progress_is_told_while_the_container_runs(sandbox: Sandbox) -> None:
+    seen: list[int] = []
+    run = sandbox.prepare(sandbox.order(*["import time; time.sleep(0.2); finish(name)"] * 3))
+    run.watcher.on_progress = seen.append
+    run.carry_out(sandbox.stage(run))
+    assert seen == [1, 2, 3]
+
+
+def test_the_sandbox_adds_little_time_to_an_algorithm(sandbox: Sandbox) -> None:
+    sandbox.run(None)
+    run = sandbox.prepare(sandbox.order(None))
+    staged = sandbox.stage(run)
+    before = time.monotonic()
+    report = run.carry_out(staged)
+    run.clean_up()
+    assert report.container is not None
+    overhead = time.monotonic() - before - report.container.seconds
+    print(f"overhead per container: {overhead * 1000:.0f} ms")
+    assert overhead < 1.5  # about 0.5 s on an idle machine

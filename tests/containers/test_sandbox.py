@@ -1,0 +1,216 @@
+"""Every security property on the container that the engine made of our configuration."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from containers import sandbox as spec
+from containers.orders import MEBIBYTE, parse_order
+from containers.sandbox import SandboxSettings, Slot
+from tests.containers.conftest import LIMITS, UID, Sandbox, order_json
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def created(sandbox: Sandbox) -> Any:
+    """Creates, without starting it, an algorithm's container and returns what the engine says about it."""
+
+    def create(slot: Slot | None = None, *, gpus: int = 0, volumes: tuple[str, ...] = ()) -> dict[str, Any]:
+        run = sandbox.prepare(sandbox.order(None, None, gpus=gpus), slot)
+        client, order = sandbox.engine.client, run.order
+        client.create_volume(**spec.output_volume(order, run.slot, run.settings))
+        config = spec.algorithm(order, run.slot, run.settings, sandbox.stage(run), volumes)
+        client.create_container_from_config(config, run.names.algorithm)
+        value: dict[str, Any] = client.inspect_container(run.names.algorithm)
+        return value
+
+    return create
+
+
+@pytest.fixture
+def inspected(created: Any) -> dict[str, Any]:
+    value: dict[str, Any] = created()
+    return value
+
+
+@pytest.fixture
+def host_config(inspected: dict[str, Any]) -> dict[str, Any]:
+    value: dict[str, Any] = inspected["HostConfig"]
+    return value
+
+
+def _environment(inspected: dict[str, Any]) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in inspected["Config"]["Env"])
+
+
+def test_the_user_is_the_slots_own(inspected: dict[str, Any]) -> None:
+    assert inspected["Config"]["User"] == f"{UID + 1}:{UID + 1}"
+
+
+def test_there_is_no_network(host_config: dict[str, Any]) -> None:
+    assert host_config["NetworkMode"] == "none"
+
+
+def test_the_root_is_read_only_and_without_privilege(host_config: dict[str, Any]) -> None:
+    assert host_config["ReadonlyRootfs"] is True
+    assert host_config["Privileged"] is False
+    assert host_config["CapDrop"] == ["ALL"]
+    assert host_config["CapAdd"] is None
+    assert host_config["Devices"] in (None, [])
+    assert "no-new-privileges:true" in host_config["SecurityOpt"]
+
+
+def test_the_system_call_filter_is_our_own(host_config: dict[str, Any]) -> None:
+    assert f"seccomp={spec.SECCOMP_PROFILE}" in host_config["SecurityOpt"]
+
+
+@pytest.mark.parametrize("path", ["/proc/keys", "/proc/kcore", "/sys/firmware"])
+def test_the_engines_masked_paths_stay_masked(host_config: dict[str, Any], path: str) -> None:
+    assert path in host_config["MaskedPaths"]
+
+
+def test_memory_is_raised_by_every_memory_backed_folder_and_there_is_no_swap(host_config: dict[str, Any]) -> None:
+    expected = sum(LIMITS[name] for name in ("memory_bytes", "shm_bytes", "tmp_bytes", "output_bytes"))
+    assert host_config["Memory"] == expected
+    assert host_config["MemorySwap"] == expected
+
+
+def test_processes_and_processors_are_limited(host_config: dict[str, Any]) -> None:
+    assert host_config["PidsLimit"] == LIMITS["pids"]
+    assert host_config["NanoCpus"] == LIMITS["cpus"] * 1e9
+
+
+def test_shared_memory_is_private_and_sized(host_config: dict[str, Any]) -> None:
+    assert host_config["IpcMode"] == "private"
+    assert host_config["ShmSize"] == LIMITS["shm_bytes"]
+
+
+def test_namespaces_are_its_own(host_config: dict[str, Any]) -> None:
+    assert host_config["PidMode"] == ""
+    assert host_config["UTSMode"] == ""
+    assert host_config["CgroupnsMode"] == "private"
+
+
+def test_an_init_reaps_its_processes(host_config: dict[str, Any]) -> None:
+    assert host_config["Init"] is True
+
+
+def test_it_is_the_first_to_go_when_the_host_is_short_of_memory(host_config: dict[str, Any]) -> None:
+    assert host_config["OomScoreAdj"] == 1000
+
+
+def test_open_files_core_dumps_and_file_sizes_are_limited(host_config: dict[str, Any]) -> None:
+    limits = {limit["Name"]: limit["Hard"] for limit in host_config["Ulimits"]}
+    assert limits == {"nofile": spec.MAX_OPEN_FILES, "core": 0, "fsize": LIMITS["tmp_bytes"]}
+
+
+def test_scratch_is_sized_and_executable(host_config: dict[str, Any]) -> None:
+    options = host_config["Tmpfs"]["/tmp"].split(",")
+    assert {"exec", "nosuid", "nodev", f"size={LIMITS['tmp_bytes']}"} <= set(options)
+
+
+def test_a_volume_of_the_image_is_a_small_tmpfs_and_never_hides_ours(created: Any) -> None:
+    host_config = created(volumes=("/data", "/input", "/tmp/x", "/output/images"))["HostConfig"]
+    assert set(host_config["Tmpfs"]) == {"/tmp", "/data"}
+    assert f"size={spec.VOLUME_BYTES}" in host_config["Tmpfs"]["/data"]
+    without = sum(LIMITS[name] for name in ("memory_bytes", "shm_bytes", "tmp_bytes", "output_bytes"))
+    assert host_config["Memory"] == without + 16 * MEBIBYTE
+
+
+def test_input_is_a_read_only_bind_and_output_a_volume_that_takes_nothing_from_the_image(
+    host_config: dict[str, Any],
+) -> None:
+    mounts = {mount["Target"]: mount for mount in host_config["Mounts"]}
+    assert mounts["/input"]["Type"] == "bind"
+    assert mounts["/input"]["ReadOnly"] is True
+    assert mounts["/output"]["Type"] == "volume"
+    assert mounts["/output"]["VolumeOptions"]["NoCopy"] is True
+    assert host_config["Binds"] is None
+
+
+def test_the_output_volume_is_a_tmpfs_of_exact_size(sandbox: Sandbox, created: Any) -> None:
+    name = next(mount["Name"] for mount in created()["Mounts"] if mount["Destination"] == "/output")
+    options = sandbox.engine.client.inspect_volume(name)["Options"]
+    assert options["type"] == "tmpfs"
+    inodes = 2 + spec.SPARE_INODES
+    assert {f"size={LIMITS['output_bytes']}", f"nr_inodes={inodes}", f"uid={UID + 1}", "noexec"} <= set(
+        options["o"].split(",")
+    )
+
+
+def test_the_log_is_bounded_and_local(host_config: dict[str, Any]) -> None:
+    assert host_config["LogConfig"]["Type"] == "local"
+    assert host_config["LogConfig"]["Config"] == {"max-size": "16384", "max-file": "1", "compress": "false"}
+
+
+def test_it_is_never_restarted_and_never_checked(inspected: dict[str, Any]) -> None:
+    assert inspected["HostConfig"]["RestartPolicy"]["Name"] == "no"
+    assert inspected["Config"]["Healthcheck"]["Test"] == ["NONE"]
+
+
+def test_the_host_name_tells_nothing(inspected: dict[str, Any]) -> None:
+    assert inspected["Config"]["Hostname"] == "sandbox"
+
+
+def test_labels_name_the_instance_the_batch_and_the_role(inspected: dict[str, Any], instance: str) -> None:
+    labels = inspected["Config"]["Labels"]
+    assert labels[spec.LABEL_INSTANCE] == instance
+    assert labels[spec.LABEL_ROLE] == "algorithm"
+    assert labels[spec.LABEL_FENCE] == "1"
+
+
+def test_caches_go_to_the_scratch_folder(inspected: dict[str, Any]) -> None:
+    environment = _environment(inspected)
+    for name in ("HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TMPDIR"):
+        assert environment[name].startswith("/tmp")
+
+
+def test_without_a_gpu_the_image_gets_none_whatever_it_asks_for(
+    sandbox: Sandbox, created: Any, derived_image: Any
+) -> None:
+    sandbox.image = derived_image(
+        "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_IMEX_CHANNELS=0 NVIDIA_GDS=enabled LD_PRELOAD=/x.so\n"
+        f"LABEL {spec.LABEL_INSTANCE}=another"
+    )
+    inspected = created()
+    environment = _environment(inspected)
+    assert inspected["HostConfig"]["DeviceRequests"] is None
+    assert environment["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert environment["CUDA_VISIBLE_DEVICES"] == ""
+    assert environment["NVIDIA_IMEX_CHANNELS"] == ""
+    assert environment["NVIDIA_GDS"] == "disabled"
+    assert environment["LD_PRELOAD"] == ""
+    assert inspected["Config"]["Labels"][spec.LABEL_INSTANCE] == sandbox.settings.instance
+
+
+def test_a_gpu_slot_asks_for_exactly_its_devices(sandbox: Sandbox, created: Any, derived_image: Any) -> None:
+    sandbox.image = derived_image("ENV NVIDIA_VISIBLE_DEVICES=all CUDA_VISIBLE_DEVICES=0,1,2,3,4,5,6,7")
+    inspected = created(Slot("gpu2+3", UID + 1, ("2", "GPU-5f3c")), gpus=2)
+    request = inspected["HostConfig"]["DeviceRequests"][0]
+    assert request["DeviceIDs"] == ["2", "GPU-5f3c"]
+    assert request["Capabilities"] == [["gpu"]]
+    assert request["Count"] == 0
+    assert _environment(inspected)["NVIDIA_VISIBLE_DEVICES"] == "2,GPU-5f3c"
+    assert _environment(inspected)["CUDA_VISIBLE_DEVICES"] == "0,1"
+
+
+def test_another_runtime_and_a_profile_are_settings_of_the_worker(sandbox: Sandbox) -> None:
+    order = parse_order(order_json(None))
+    settings = SandboxSettings("x", UID, runtime="runsc", apparmor="rexgrounding")
+    host_config = spec.algorithm(order, sandbox.slot, settings, Path("/staged"))["HostConfig"]
+    assert host_config["Runtime"] == "runsc"
+    assert "apparmor=rexgrounding" in host_config["SecurityOpt"]
+
+
+def test_the_holder_is_locked_down_as_well(sandbox: Sandbox) -> None:
+    run = sandbox.prepare(sandbox.order(None, "import time; time.sleep(0.3)"))
+    run.carry_out(sandbox.stage(run))
+    holder = sandbox.engine.client.inspect_container(run.names.holder)
+    host_config = holder["HostConfig"]
+    assert holder["Config"]["User"] == f"{UID}:{UID}"
+    assert host_config["NetworkMode"] == "none"
+    assert host_config["ReadonlyRootfs"] is True
+    assert host_config["CapDrop"] == ["ALL"]
+    assert [mount["RW"] for mount in holder["Mounts"]] == [False]
