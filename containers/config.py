@@ -54,7 +54,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     return Settings(
         server_url=_url(environment, "REX_SERVER_URL", ("http", "https")),
         token=_required(environment, "REX_HOST_TOKEN"),
-        redis_url=_url(environment, "REDIS_URL", ("redis", "rediss", "unix", "redis+socket")),
+        redis_url=_broker(environment),
         state_dir=_absolute(environment, "REX_STATE_DIR"),
         slots=parse_slots(environment.get("REX_SLOTS", "cpu:1"), first_uid=uid + 1),
         cache_bytes=_size(environment, "REX_CACHE_BYTES", "20G"),
@@ -95,6 +95,14 @@ def _url(environment: Mapping[str, str], name: str, schemes: tuple[str, ...]) ->
     value = _required(environment, name)
     if urlsplit(value).scheme not in schemes:
         raise ConfigurationError(f"{name} must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+    return value
+
+
+def _broker(environment: Mapping[str, str]) -> str:
+    value = _url(environment, "REDIS_URL", ("redis", "rediss", "unix", "redis+socket"))
+    if value.startswith("rediss:") and "ssl_cert_reqs=required" not in urlsplit(value).query:
+        # Without it the client takes any certificate, and whoever stands between reads the password.
+        raise ConfigurationError("REDIS_URL: a rediss:// address must end with ?ssl_cert_reqs=required.")
     return value
 
 

@@ -30,6 +30,10 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             # batch is still being done, and is then ignored.
             "visibility_timeout": 600,
             "unacked_restore_interval": 5,
+            # kombu's usual keys are shared by all queues: who may write them could place a task of the server's.
+            "unacked_key": f"{QUEUE_NAME}-unacked",
+            "unacked_index_key": f"{QUEUE_NAME}-unacked-index",
+            "unacked_mutex_key": f"{QUEUE_NAME}-unacked-mutex",
             "health_check_interval": 10,
             "socket_keepalive": True,
             "socket_connect_timeout": 5,

@@ -167,6 +167,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "10/h/ip,5/h/key",
 }
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if IS_HTTPS else 0  # the proxy that ends TLS says who calls
 RULES_VERSION = "2026-07"  # accepted by each person before a first submission; a new version asks again
 
 EMAIL_BACKEND = _text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")

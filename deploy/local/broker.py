@@ -60,7 +60,7 @@ def access_rules(instance: str, credentials: Credentials) -> str:
     """The users, with their passwords as digests: the host's rights are production's, the developer's own are all."""
     server = f"user {SERVER} on #{sha256(credentials.broker_server.encode()).hexdigest()} ~* &* +@all"
     host = access_rule(HOST, credentials.broker_host, instance)
-    return "\n".join(["user default off", server, f"{host} ~{instance}:unacked*", ""])
+    return "\n".join(["user default off", server, host, ""])
 
 
 def _program() -> Path:

@@ -162,16 +162,24 @@ def python(state: State, arguments: Sequence[str]) -> int:
 
 def test(state: State, arguments: Sequence[str]) -> int:
     """pytest with real services; those that were not running are stopped afterwards."""
-    if find_chromium(os.environ) is None:
+    for package in _missing_for_tests():
         if apt.can_install():
-            apt.install(state, "chromium", say)
+            apt.install(state, package, say)
         else:
-            say("No Chromium was found: install it or set REX_CHROMIUM, or the browser tests will fail.")
+            say(f"{package} was not found: install it, or the tests that use it will fail.")
     cache = state.root / "cache"
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}", *arguments]
     with _services(state, "test", SERVICES) as (stack, run):
         environment = {**stack.test_environment(), "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis")}
         return run(command, environment, cwd=state.clone)
+
+
+def _missing_for_tests() -> list[str]:
+    """Debian's packages whose programs tests use for real, and which are not here."""
+    programs = {"nginx-light": "nginx", "openssl": "openssl", "systemd": "systemd-analyze"}
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    missing = [package for package, program in programs.items() if shutil.which(program, path=path) is None]
+    return missing if find_chromium(os.environ) else ["chromium", *missing]
 
 
 def bench(state: State, arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from containers.config import ConfigurationError, from_environment, parse_slots
 GOOD = {
     "REX_SERVER_URL": "https://challenge.example.org",
     "REX_HOST_TOKEN": "token",
-    "REDIS_URL": "rediss://host:secret@broker/0",
+    "REDIS_URL": "rediss://host:secret@broker/0?ssl_cert_reqs=required",
     "REX_STATE_DIR": "/var/lib/rexgrounding",
 }
 
@@ -65,3 +65,9 @@ def test_every_slot_has_a_user_of_its_own_that_is_not_the_holders() -> None:
 def test_slots_of_one_kind_given_twice_have_different_names() -> None:
     names = [slot.name for slot in parse_slots("cpu:1,cpu:2", first_uid=1000)]
     assert len(set(names)) == 3
+
+
+def test_an_encrypted_broker_whose_certificate_would_not_be_checked_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="ssl_cert_reqs=required"):
+        from_environment(GOOD | {"REDIS_URL": "rediss://host:secret@broker.example.org/0"})
+    from_environment(GOOD | {"REDIS_URL": "rediss://host:secret@broker.example.org/0?ssl_cert_reqs=required"})

@@ -135,3 +135,15 @@ def test_a_used_up_day_refuses_a_form_that_was_opened_earlier(people):
     response = people.browser["Alice"].post("/submit/dev/", words())
     assert response.status_code == 422
     assert Submission.objects.count() == 1
+
+
+def test_an_upload_without_a_sign_in_is_turned_away_before_it_is_read(people):
+    browser = Client(enforce_csrf_checks=True)
+    answer = browser.post(f"/submit/{cast.phase().slug}/", words())
+    assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, "/account/login/")
+
+
+def test_an_upload_without_the_forms_token_is_refused(people):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(people.alice)
+    assert browser.post(f"/submit/{cast.phase().slug}/", {"algorithm": "x"}).status_code == 403

@@ -1,0 +1,109 @@
+"""What a production start refuses, in real processes; and what follows from the address's scheme."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import ROOT
+
+SECRET = "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB"
+UNSAFE = [
+    ({"SECRET_KEY": "change-me"}, 0o700, "SECRET_KEY is a default or too short."),
+    ({"SECRET_KEY": SECRET[:39]}, 0o700, "SECRET_KEY is a default or too short."),
+    ({"DEBUG": "1"}, 0o700, "DEBUG is on."),
+    ({}, 0o755, "is open to every user of this machine. Close it: chmod o-rwx"),
+]
+IDS = ["default secret", "short secret", "debug", "open store"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A safe production server's."""
+    (tmp_path / "cases").mkdir(mode=0o700)
+    unset = ("DEBUG", "SITE_URL", "EXTRA_HOSTS", "GUNICORN_CMD_ARGS", "PYTEST_CURRENT_TEST")
+    inherited = {name: value for name, value in os.environ.items() if name not in unset}
+    return {
+        **inherited,
+        "SITE_URL": "https://challenge.example.org",
+        "SECRET_KEY": SECRET,
+        "STORE_DIR": str(tmp_path / "cases"),
+        "DJANGO_SETTINGS_MODULE": "leaderboard.settings",
+    }
+
+
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def gunicorn(environment: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    shipped = ("-m", "gunicorn", "--config", "deploy/gunicorn_settings.py")
+    return run(environment, *shipped, "--bind", f"unix:{tmp_path}/web.sock")
+
+
+def settings(environment: dict[str, str], *names: str) -> dict[str, object]:
+    code = f"import json, leaderboard.settings as s; print(json.dumps({{n: getattr(s, n) for n in {names}}}))"
+    done = run(environment, "-c", code)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_a_safe_production_server_starts(environment: dict[str, str]) -> None:
+    done = run(environment, "manage.py", "check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("change", "mode", "sentence"), UNSAFE, ids=IDS)
+def test_every_process_of_an_unsafe_server_refuses_and_says_why(
+    environment: dict[str, str], change: dict[str, str], mode: int, sentence: str
+) -> None:
+    Path(environment["STORE_DIR"]).chmod(mode)
+    done = run(environment | change, "manage.py", "check")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Refusing to start:\n- ")
+    assert sentence in done.stderr
+
+
+def test_gunicorn_ends_with_all_reasons_instead_of_trying_for_ever(environment: dict[str, str], tmp_path: Path) -> None:
+    Path(environment["STORE_DIR"]).chmod(0o755)
+    done = gunicorn(environment | {"SECRET_KEY": "change-me", "DEBUG": "1"}, tmp_path)
+    assert done.returncode == 1
+    for _change, _mode, sentence in UNSAFE:
+        assert sentence in done.stderr
+
+
+def test_the_workers_of_gunicorn_refuse_too_whatever_started_them(environment: dict[str, str]) -> None:
+    done = run(environment | {"SECRET_KEY": "change-me"}, "-c", "import leaderboard.wsgi")
+    assert done.returncode == 1
+    assert "SECRET_KEY is a default or too short." in done.stderr
+
+
+def test_a_value_that_cannot_be_right_stops_the_start_with_its_name(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = gunicorn(environment | {"LEASE_SECONDS": "a minute"}, tmp_path)
+    assert done.returncode == 1
+    assert "LEASE_SECONDS must be a whole number" in done.stderr
+
+
+def test_an_https_address_brings_secure_cookies_hsts_and_the_redirect(environment: dict[str, str]) -> None:
+    names = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS")
+    assert settings(environment, *names) == dict(zip(names, (True, True, True, 31_536_000), strict=True))
+
+
+def test_an_http_address_brings_none_of_them_and_no_demands(environment: dict[str, str]) -> None:
+    """A browser that once saw HSTS for a laptop's address would not come back."""
+    environment |= {"SITE_URL": "http://127.0.0.1:8000", "SECRET_KEY": "x"}
+    names = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS")
+    assert settings(environment, *names, "SECURE_PROXY_SSL_HEADER") == {
+        **dict(zip(names, (False, False, False, 0), strict=True)),
+        "SECURE_PROXY_SSL_HEADER": None,
+    }
+    assert run(environment, "manage.py", "check").returncode == 0

@@ -1,0 +1,90 @@
+"""The systemd units, as systemd itself reads them."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import DEPLOY, ROOT
+
+UNITS = sorted((DEPLOY / "systemd").iterdir())
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+MOST_EXPOSURE = 20  # of 100, as `systemd-analyze security` counts
+
+
+def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("systemd-analyze") is None:
+        pytest.fail("systemd-analyze is missing: apt-get install systemd", pytrace=False)
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+
+
+def read(unit: Path) -> dict[str, list[str]]:
+    """Every setting of a unit, with all its values."""
+    settings: dict[str, list[str]] = {}
+    for line in unit.read_text().replace("\\\n", " ").splitlines():
+        if match := re.fullmatch(r"([A-Za-z]+)=(.*)", line):
+            settings.setdefault(match[1], []).append(match[2])
+    return settings
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> list[str]:
+    """The units as if the virtual environment were there, which systemd looks for."""
+    for unit in UNITS:
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/rexg/venv/bin/python", "/bin/true"))
+    return [str(tmp_path / unit.name) for unit in UNITS]
+
+
+def test_systemd_finds_no_fault_with_the_units(installed: list[str]) -> None:
+    done = systemd_analyze("verify", "--man=no", *installed)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_systemd_calls_every_service_well_confined(unit: Path) -> None:
+    done = systemd_analyze("security", "--no-pager", "--offline=yes", f"--threshold={MOST_EXPOSURE}", str(unit))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_every_service_runs_as_a_user_of_its_own_on_a_closed_folder(unit: Path) -> None:
+    settings = read(unit)
+    assert settings["User"] == (["rexg-worker"] if unit.stem == "rexg-worker" else ["rexg"])
+    assert settings["ProtectSystem"] == ["strict"]
+    assert settings["StateDirectoryMode"] == ["0700"]
+    assert settings["UMask"] == ["0077"]
+
+
+def test_only_the_worker_may_use_the_engine_and_it_reads_no_secret_of_the_server() -> None:
+    by_name = {unit.stem: read(unit) for unit in SERVICES}
+    assert {name for name, unit in by_name.items() if "SupplementaryGroups" in unit} == {"rexg-worker"}
+    assert by_name["rexg-worker"]["EnvironmentFile"] == ["/etc/rexg/worker.env"]
+
+
+def test_only_the_control_worker_reads_the_reference_masks() -> None:
+    kept_out = {unit.stem for unit in SERVICES if "-/var/lib/rexg/store/references" in str(read(unit))}
+    assert kept_out == {"rexg-web", "rexg-sweep"}
+
+
+def test_the_target_starts_every_unit_of_the_server() -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(DEPLOY / "systemd" / "rexg.target")
+    server = {unit.name for unit in UNITS} - {"rexg.target", "rexg-worker.service"}
+    assert set(parser["Unit"]["Wants"].split()) == server
+
+
+def test_compose_and_systemd_run_the_same_control_worker() -> None:
+    import yaml
+
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["control"]["command"]
+    unit = read(DEPLOY / "systemd" / "rexg-control.service")["ExecStart"][0].replace("%%", "%").split()
+    assert {option for option in unit if option.startswith("--") and "concurrency" not in option} == {
+        option for option in compose if option.startswith("--") and "concurrency" not in option
+    }
+    for option in ("--without-gossip", "--without-mingle"):
+        assert option in (ROOT / "deploy" / "local" / "stack.py").read_text()
