@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import docker
 from django.conf import settings
@@ -26,6 +26,7 @@ from leaderboard.models import CaseSet, Phase, Submission, Team, User
 
 Say = Callable[[str], None]
 MIB = 1 << 20
+DEVELOPMENT_SEED = 38
 ORGANISER = "organiser@example.org"
 
 
@@ -37,31 +38,49 @@ class Entrant(NamedTuple):
     captain: str
     algorithm: str
     variant: str
+    develops: bool = False  # hands in to the development phase, too
 
 
 # In the order in which they stand on the board: reading more of the sentence pays, and so does not crashing.
 ENTRANTS = (
-    Entrant("Lingula", "Institute for Pulmonary Imaging", "ada@example.org", "WordGrounder", "words"),
+    Entrant("Lingula", "Institute for Pulmonary Imaging", "ada@example.org", "WordGrounder", "words", develops=True),
     Entrant("Fissure", "University Hospital North", "ben@example.org", "WordGrounder-fragile", "fragile"),
     Entrant("Hilum", "Radiology Lab East", "cai@example.org", "WordGrounder-stuck", "stuck"),
-    Entrant("Carina", "Faculty of Informatics", "dia@example.org", "SideOnly", "side-only"),
+    Entrant("Carina", "Faculty of Informatics", "dia@example.org", "SideOnly", "side-only", develops=True),
     Entrant("Pleura", "Independent", "eli@example.org", "Threshold", "threshold"),
 )
 CAPTAIN = ENTRANTS[0].captain
 
 
-def make_challenge(say: Say) -> Phase:
-    """The demo's test phase, with its hidden cases; made once."""
-    phase = Phase.objects.filter(slug="test").first()
-    if phase is not None:
-        return phase
-    case_set = _import_cases("demo-test", say)
-    _make_organiser()
+def make_challenge(say: Say) -> list[Phase]:
+    """The demo's phases, made once: a development phase on public cases and a test phase on hidden ones."""
+    if not Phase.objects.exists():
+        _make_organiser()
+        _make_phase(
+            "Development phase",
+            "development",
+            "Public validation cases: you see every case, its log and its scores.",
+            _import_cases("demo-validation", "val", DEVELOPMENT_SEED, say),
+            cases_are_public=True,
+            counting=Phase.Counting.BEST,
+            runs_per_day=10,
+            runs_total=100,
+        )
+        _make_phase(
+            "Test phase",
+            "test",
+            "Hidden cases. The last run that a team hands in before the deadline counts.",
+            _import_cases("demo-test", "test", demo_cases.SEED, say),
+        )
+    return list(Phase.objects.filter(slug__in=["development", "test"]).order_by("slug"))
+
+
+def _make_phase(name: str, slug: str, description: str, case_set: CaseSet, **policies: Any) -> None:
     now = clock.now()
-    return Phase.objects.create(
-        name="Test phase",
-        slug="test",
-        description="Hidden cases. The last run that a team hands in before the deadline counts.",
+    Phase.objects.create(
+        name=name,
+        slug=slug,
+        description=description,
         case_set=case_set,
         opens_at=now - timedelta(days=1),
         closes_at=now + timedelta(days=30),
@@ -76,18 +95,28 @@ def make_challenge(say: Say) -> Phase:
         output_bytes=64 * MIB,
         max_archive_bytes=2000 * MIB,
         max_unpacked_bytes=4000 * MIB,
+        **policies,
     )
 
 
-def submit_for_teams(phase: Phase, say: Say) -> list[Submission]:
-    """One submission for each entrant that has none yet."""
-    missing = [entrant for entrant in ENTRANTS if not phase.submissions.filter(team__name=entrant.team).exists()]
+def entrants_of(phase: Phase) -> list[Entrant]:
+    """Who hands in to the phase, best first."""
+    return [entrant for entrant in ENTRANTS if not phase.cases_are_public or entrant.develops]
+
+
+def submit_for_teams(phases: list[Phase], say: Say) -> list[Submission]:
+    """One submission to each phase for each entrant that has none there yet."""
+    known = set(Submission.objects.filter(phase__in=phases).values_list("phase_id", "team__name"))
+    missing = [(phase, one) for phase in phases for one in entrants_of(phase) if (phase.pk, one.team) not in known]
     if missing:
         with tempfile.TemporaryDirectory(prefix="rexg-demo-") as folder:
-            for entrant, archive in _build_images(missing, Path(folder), say):
-                _submit(entrant, phase, archive)
-                say(f"{entrant.team} handed in {entrant.algorithm}, {archive.stat().st_size / 1e6:.0f} MB")
-    return list(phase.submissions.filter(team__name__in=[entrant.team for entrant in ENTRANTS]).order_by("pk"))
+            archives = _build_images({entrant.variant for _, entrant in missing}, Path(folder), say)
+            for phase, entrant in missing:
+                _submit(entrant, phase, archives[entrant.variant])
+                say(f"{entrant.team} handed in {entrant.algorithm} to the {phase.name}")
+    return list(
+        Submission.objects.filter(phase__in=phases, team__name__in=[one.team for one in ENTRANTS]).order_by("pk")
+    )
 
 
 def password() -> str:
@@ -101,7 +130,7 @@ def check_over_http(phase: Phase) -> str:
     with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310  our own address
         reader = _BoardReader()
         reader.feed(answer.read().decode())
-    expected = [slugify(entrant.team) for entrant in ENTRANTS]
+    expected = [slugify(entrant.team) for entrant in entrants_of(phase)]
     if reader.teams != expected:
         return f"{address} shows the teams {reader.teams}, expected {expected}."
     return ""
@@ -121,29 +150,27 @@ class _BoardReader(HTMLParser):
             self.teams.append(name.removeprefix("team-"))
 
 
-def _import_cases(name: str, say: Say) -> CaseSet:
-    say(f"Generating {demo_cases.CASES} synthetic chest CTs")
+def _import_cases(name: str, split: str, seed: int, say: Say) -> CaseSet:
     with tempfile.TemporaryDirectory(prefix="rexg-demo-") as folder:
         files = Path(folder)
-        dataset = demo_cases.generate_demo(files, split="test")
-        checked = read_case_set(dataset, split="test", images_dir=files / "images", masks_dir=files / "masks")
+        say(f"Generating {demo_cases.CASES} synthetic chest CTs: {name}")
+        dataset = demo_cases.generate_demo(files, split=split, seed=seed)
+        checked = read_case_set(dataset, split=split, images_dir=files / "images", masks_dir=files / "masks")
         case_set, _ = importing.import_case_set(name, checked)
     return case_set
 
 
-def _build_images(entrants: list[Entrant], folder: Path, say: Say) -> list[tuple[Entrant, Path]]:
+def _build_images(variants: set[str], folder: Path, say: Say) -> dict[str, Path]:
+    """The archives of some variants of the example, as `docker save` writes them."""
     say("Building the example images")
-    client = docker.from_env(timeout=300)
+    client = docker.from_env(timeout=600)
     try:
         base = example.build_base(client)
-        archives = []
-        for entrant in entrants:
-            tag = f"{settings.INSTANCE}-demo:{entrant.variant}"
-            archive = folder / f"{entrant.variant}.tar"
-            example.build_image(client, entrant.variant, base=base, tag=tag)
-            example.save_image(client, tag, archive)
-            archives.append((entrant, archive))
-        return archives
+        for variant in sorted(variants):
+            tag = f"{settings.INSTANCE}-demo:{variant}"
+            example.build_image(client, variant, base=base, tag=tag)
+            example.save_image(client, tag, folder / f"{variant}.tar")
+        return {variant: folder / f"{variant}.tar" for variant in variants}
     finally:
         client.close()
 

@@ -23,9 +23,9 @@ BEST_FIRST = ("words", "fragile", "stuck", "side-only", "threshold")
 
 
 def generate_demo(
-    destination: Path, *, split: str = "test", progress: Callable[[int, int], None] | None = None
+    destination: Path, *, split: str = "test", seed: int = SEED, progress: Callable[[int, int], None] | None = None
 ) -> Path:
     """Write the demo's case set below `destination` (about a second); returns the path of its dataset.json."""
     return generate(
-        destination, cases=CASES, shape=SHAPE, spacing_mm=SPACING_MM, seed=SEED, split=split, progress=progress
+        destination, cases=CASES, shape=SHAPE, spacing_mm=SPACING_MM, seed=seed, split=split, progress=progress
     )

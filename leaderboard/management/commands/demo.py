@@ -29,17 +29,22 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set up, submit, wait, show, check."""
-        phase = demo.make_challenge(self._say)
-        submissions = demo.submit_for_teams(phase, self._say)
+        phases = demo.make_challenge(self._say)
+        submissions = demo.submit_for_teams(phases, self._say)
         self._watch(submissions)
+        for phase in phases:
+            self._show_board(phase)
+        for phase in phases if options["check"] else ():
+            if problem := demo.check_over_http(phase):
+                raise CommandError(problem)
+        self.stdout.write(f"\nLeaderboard: {settings.SITE_URL}/leaderboard/{phases[-1].slug}/")
+        self.stdout.write(f"Sign in as the captain {demo.CAPTAIN} or the organiser {demo.ORGANISER}: {demo.password()}")
+
+    def _show_board(self, phase: Phase) -> None:
         board = standings.board(phase, Submission.Track.MAIN)
-        self.stdout.write(
-            f"\n{phase.name}, {board.cases} hidden cases, evaluation version {board.evaluation_version}\n"
-        )
+        kind = "public" if phase.cases_are_public else "hidden"
+        self.stdout.write(f"\n{phase.name}: {board.cases} {kind} cases, evaluation version {board.evaluation_version}")
         self.stdout.write(reports.table(board))
-        if options["check"]:
-            self._check(phase)
-        self._invite(phase)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -74,17 +79,8 @@ class Command(BaseCommand):
                     self.stdout.write(line)
         self.stdout.flush()
 
-    def _check(self, phase: Phase) -> None:
-        problem = demo.check_over_http(phase)
-        if problem:
-            raise CommandError(problem)
-
-    def _invite(self, phase: Phase) -> None:
-        self.stdout.write(f"\nLeaderboard: {settings.SITE_URL}/leaderboard/{phase.slug}/")
-        self.stdout.write(f"Sign in as the captain {demo.CAPTAIN} or the organiser {demo.ORGANISER}: {demo.password()}")
-
 
 def _line(submission: Submission, view: Any) -> str:
     progress = f"{view.done} of {view.total} cases" if view.done is not None else ""
     lost = f", {view.failed} lost" if view.failed else ""
-    return f"  {submission.team.name:<22} {submission.algorithm:<18} {view.word:<24} {progress}{lost}"
+    return f"  {submission.phase.name:<18} {submission.team.name:<8} {submission.algorithm:<20} {view.word:<22} {progress}{lost}"
