@@ -83,4 +83,5 @@ class Command(BaseCommand):
 def _line(submission: Submission, view: Any) -> str:
     progress = f"{view.done} of {view.total} cases" if view.done is not None else ""
     lost = f", {view.failed} lost" if view.failed else ""
-    return f"  {submission.phase.name:<18} {submission.team.name:<8} {submission.algorithm:<20} {view.word:<22} {progress}{lost}"
+    who = f"{submission.phase.name:<18} {submission.team.name:<8} {submission.algorithm:<20}"
+    return f"  {who} {view.word:<22} {progress}{lost}"
