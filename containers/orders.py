@@ -88,14 +88,14 @@ class Fields:
             raise OrderRejected(f"{where} is not an object")
         if unknown := sorted(map(repr, set(value) - known)):
             raise OrderRejected(f"{where} has unknown fields: {', '.join(unknown)[:200]}")
-        self._value: Mapping[str, Any] = value
+        self.value: Mapping[str, Any] = value
         self.where = where
 
     def get(self, name: str) -> Any:
         """The field's value, whatever it is."""
-        if name not in self._value:
+        if name not in self.value:
             raise OrderRejected(f"{self.where} lacks {name}")
-        return self._value[name]
+        return self.value[name]
 
     def _checked(self, name: str, valid: Callable[[Any], bool]) -> Any:
         value = self.get(name)

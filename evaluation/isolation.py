@@ -1,7 +1,7 @@
 """Scoring in a child process, so that no prediction file can hurt more than its own case.
 
 One child is started and reused for many cases. It gets a clean environment, no open files of the parent, and limits on
-memory and processor time; the parent watches the clock. When the child dies or stalls, the case in hand becomes
+memory and processor time; the parent watches the clock. When the child dies or stalls twice on a case, it becomes
 "invalid" with the reason, a new child counts that case's reference entities (so that they are all counted as missed),
 and the next case goes on there. If even that fails, it is the reference that is unusable: `EvaluationError`.
 """
@@ -64,6 +64,10 @@ def score_isolated(
             yield scorer.assess(job).result
 
 
+class _Ended(_Lost):
+    """The child died or did not answer in time: the file's doing, or that of a machine in trouble."""
+
+
 class IsolatedScorer:
     """Keeps one child process and scores one case at a time in it; use it as a context manager."""
 
@@ -97,7 +101,7 @@ class IsolatedScorer:
     def assess(self, job: Job) -> Assessment:
         """The result of one case, whatever its prediction does to the child."""
         try:
-            return self._ask(job)
+            return self._ask_twice(job)
         except _Lost as error:
             reason = str(error)
         if job.prediction is None:
@@ -108,6 +112,13 @@ class IsolatedScorer:
             raise EvaluationError(f"the reference of {job.case.name} cannot be read: {error}") from error
         counts = [finding["n_reference"] for finding in known.result["findings"]]
         return Assessment(lost_case(job.case, counts, "invalid", reason), known.reference_voxels)
+
+    def _ask_twice(self, job: Job) -> Assessment:
+        """Ask, and once more in a fresh child when the first one was killed or too slow: that may have been us."""
+        try:
+            return self._ask(job)
+        except _Ended:
+            return self._ask(job)
 
     def _ask(self, job: Job) -> Assessment:
         if self._closed:
@@ -196,12 +207,12 @@ class _Child:
         while not line.endswith(b"\n"):
             left = deadline - time.monotonic()
             if left <= 0 or not poll.poll(left * 1000):
-                raise _Lost("scoring it takes too long; is it noise? Remove small fragments before saving")
+                raise _Ended("scoring it takes too long; is it noise? Remove small fragments before saving")
             piece = os.read(self._answers.fileno(), 1 << 20)
             line += piece
             if not piece or len(line) > MAX_ANSWER_BYTES:
                 self._process.kill()
-                raise _Lost(_how_it_ended(self._process.wait()))
+                raise _Ended(_how_it_ended(self._process.wait()))
         return bytes(line)
 
 

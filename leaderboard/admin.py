@@ -106,7 +106,7 @@ class SubmissionAdmin(ReadOnly):
     list_filter = ("phase", "state", "track")
     search_fields = ("team__name", "algorithm")
     inlines = (RunInline,)
-    actions = ("cancel", "run_again")
+    actions = ("cancel", "run_again", "go_on")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Only the list's actions, and the reason of a disqualification, change something."""
@@ -123,6 +123,7 @@ class SubmissionAdmin(ReadOnly):
             except admission.Refused as refusal:
                 self.message_user(request, f"{submission}: {refusal}", messages.WARNING)
             else:
+                self.log_change(request, submission, done)
                 self.message_user(request, f"{submission}: {done}")
 
     @admin.action(description="Cancel", permissions=["change"])
@@ -134,6 +135,11 @@ class SubmissionAdmin(ReadOnly):
     def run_again(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """A new run, not charged."""
         self._each(request, chosen, lambda one: pipeline.run_again(one, by=_organiser(request)), "queued again")
+
+    @admin.action(description="Go on (after an interruption that people had to look at)", permissions=["change"])
+    def go_on(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """Try again what halted."""
+        self._each(request, chosen, lambda one: pipeline.go_on(one, by=_organiser(request)), "goes on")
 
     def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
         """A reason disqualifies, an empty one puts back; the admin's log keeps who did it."""
@@ -176,6 +182,8 @@ class HostAdmin(ReadOnly):
     @admin.action(description="Revoke the token", permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """The host's next request is refused; its batches go to other hosts when their leases end."""
+        for host in chosen:
+            self.log_change(request, host, "token revoked")
         chosen.update(revoked_at=clock.now())
 
 

@@ -15,7 +15,7 @@ from django.utils.text import slugify
 from leaderboard import clock
 from leaderboard.models import Membership, Phase, RulesAcceptance, Submission, Team, User
 from leaderboard.models.people import new_join_code
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.states import ENDED
 
 MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
@@ -176,18 +176,9 @@ def lock_team(team: Team) -> Team:
     return Team.objects.select_for_update().get(pk=team.pk)
 
 
-def check_cancel(submission: Submission) -> None:
+def check_cancel(state: str) -> None:
     """Refuse to cancel what has ended."""
-    run = submission.runs.last()
-    state = run.state if run else submission.state
-    over = {
-        RunState.SCORED,
-        RunState.FAILED,
-        RunState.CANCELLED,
-        SubmissionState.REJECTED,
-        SubmissionState.CANCELLED,
-    }
-    if state in over:
+    if state in ENDED:
         raise Refused("This run has ended; there is nothing to cancel.")
 
 

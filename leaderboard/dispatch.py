@@ -6,17 +6,21 @@ that have more batches waiting. A run's priority never depends on the broker: a 
 a slot.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Max, Q
 from django.db.models.functions import Coalesce
 
 from leaderboard import clock, doorbell, locks
-from leaderboard.models import Attempt, Batch, Host, Run, Team
+from leaderboard.models import Attempt, Batch, Host, Run
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState
+
+logger = logging.getLogger(__name__)
 
 RUNNABLE = (RunState.CANARY, RunState.RUNNING)
 
@@ -32,11 +36,21 @@ def fill_slots(start: Callable[[Run], Batch | None]) -> None:
             if _take(slots, batch.run):
                 _call(batch, at)
         for run in queue():
-            if _take(slots, run) and (first := start(run)):
+            if _take(slots, run) and (first := _started(start, run)):
                 _call(first, at)
         for batch in helping:
             if _take(slots, batch.run):
                 _call(batch, at)
+
+
+def _started(start: Callable[[Run], Batch | None], run: Run) -> Batch | None:
+    """Begin a run; one that cannot begin must not keep the others waiting."""
+    try:
+        with transaction.atomic():
+            return start(run)
+    except Exception:
+        logger.exception("run %s could not be started", run.pk)
+        return None
 
 
 def _take(slots: list[int], run: Run) -> bool:
@@ -65,25 +79,33 @@ def free_slots(at: datetime) -> list[int]:
 
 
 def queue() -> list[Run]:
-    """The queued runs in the order in which they will start, as things stand."""
+    """The queued runs in the order in which they will start, as things stand.
+
+    First the runs that we interrupted; then always the oldest run of the team that has least at work and was served
+    longest ago.
+    """
     queued = list(
         Run.objects.filter(state=RunState.QUEUED)
         .select_related("submission__team", "submission__phase")
         .order_by("submission__accepted_at", "pk")
     )
-    teams = Team.objects.filter(submissions__runs__in=queued).annotate(
-        active=Count("submissions__runs", filter=Q(submissions__runs__state__in=ACTIVE_RUN_STATES), distinct=True),
-        last_started=Max("submissions__runs__started_at"),
-    )
-    served = {team.pk: [team.active, team.last_started.timestamp() if team.last_started else 0.0] for team in teams}
-    ordered: list[Run] = []
-    while queued:
-        # The first (oldest) run of the team that has least and waited longest; then that team counts as served.
-        run = min(queued, key=lambda run: tuple(served[run.submission.team_id]))
-        queued.remove(run)
+    began = [run for run in queued if run.started_at]
+    fresh = [run for run in queued if not run.started_at]
+    runs = Run.objects.values_list("submission__team")
+    at_work = Counter(team for (team,) in runs.filter(state__in=ACTIVE_RUN_STATES))
+    at_work.update(run.submission.team_id for run in began)
+    served = dict(runs.filter(started_at__isnull=False).annotate(last=Max("started_at")))
+    ordered = []
+    while fresh:
+        run = min(fresh, key=lambda run: (at_work[run.submission.team_id], _age(served, run.submission.team_id)))
+        fresh.remove(run)
         ordered.append(run)
-        served[run.submission.team_id][0] += 1
-    return ordered
+        at_work[run.submission.team_id] += 1
+    return began + ordered
+
+
+def _age(served: dict[int, datetime], team: int) -> float:
+    return served[team].timestamp() if team in served else 0.0
 
 
 def position(run: Run) -> int | None:

@@ -1,13 +1,17 @@
 """Calling workers. A ring carries an id, is sent after the commit, and may be lost: the sweeper rings again."""
 
 import logging
+import time
 
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from leaderboard.celery import app
 
 logger = logging.getLogger(__name__)
+PAUSE_SECONDS = 5.0
+_away_until = 0.0
 
 
 def ring(task: str, key: object, queue: str) -> None:
@@ -16,9 +20,14 @@ def ring(task: str, key: object, queue: str) -> None:
 
 
 def _ring(task: str, key: str, queue: str) -> None:
+    """Send it, unless the broker was found away a moment ago: nobody should wait for it again and again."""
+    global _away_until
+    if time.monotonic() < _away_until:
+        return
     try:
         app.send_task(task, [key], queue=queue, retry=False)
-    except OperationalError as error:
+    except (OperationalError, RedisError, OSError) as error:
+        _away_until = time.monotonic() + PAUSE_SECONDS
         logger.warning("the broker is away, %s(%s) waits for the sweeper: %s", task, key, error)
 
 

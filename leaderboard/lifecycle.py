@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from leaderboard import clock, live
-from leaderboard.models import Batch, Run, StateChange, Submission
+from leaderboard.models import Batch, Run, StateChange, Submission, User
 from leaderboard.states import BATCH_TRANSITIONS, RUN_TRANSITIONS, SUBMISSION_TRANSITIONS, Transitions
 
 SERVER = "server"
@@ -56,6 +56,18 @@ def move(
         thing.save(update_fields=["state", *fields])
         _record(thing, origin, by=by, why=why)
     return True
+
+
+def signature(person: User | None) -> str:
+    """How a person stands in a submission's history, which the team reads: never an e-mail address."""
+    if person is None:
+        return SERVER
+    return person.name or ("an organiser" if person.is_staff else "a member of the team")
+
+
+def begin(run: Run, *, by: str) -> None:
+    """Write down that a new run came to be, and through whom."""
+    _record(run, "", by=by, why="")
 
 
 def _record(thing: Movable, origin: str, *, by: str, why: str) -> None:

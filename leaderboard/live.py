@@ -7,6 +7,7 @@ falls back to the database.
 
 import contextlib
 import logging
+import time
 from functools import cache
 
 import redis
@@ -52,9 +53,10 @@ def version(submission_id: int) -> str | None:
 
 def wait(seconds: float) -> None:
     """Sleep until any submission changes, or for at most `seconds`."""
-    with (
-        contextlib.suppress(redis.RedisError),
-        connection().pubsub(ignore_subscribe_messages=True) as listener,
-    ):
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(redis.RedisError), connection().pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(f"{settings.INSTANCE}:live")
-        listener.get_message(timeout=seconds)
+        while (left := deadline - time.monotonic()) > 0:
+            if listener.get_message(timeout=min(left, 1.0)):
+                return
+    time.sleep(max(0.0, deadline - time.monotonic()))  # the broker is away: then simply sleep

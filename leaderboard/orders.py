@@ -1,49 +1,13 @@
-"""What a GPU host is told, and what it answers.
+"""What a GPU host is told: digests, limits and opaque names, never a path, a person, a team, or a reference.
 
-An order carries digests, limits and opaque names: never a path, a person, a team, or anything of a reference. A report
-comes from a machine that runs strangers' programs, so it is checked like any other input.
+What it answers is read by containers.parse_report, like any other input.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 
-from containers.outcomes import CASE_FAILURES, FAULTS
 from leaderboard.models import Batch, Phase, RunCase
-
-MAX_DETAIL_CHARACTERS = 4000
-REPORTED_OUTCOMES = {"finished", "failed", "missing", "untouched"}
-
-
-class BadReport(ValueError):
-    """A report that does not have the agreed form."""
-
-
-@dataclass(frozen=True)
-class CaseReport:
-    """What became of a case: `outcome` as in RunCase, or "untouched"."""
-
-    name: str
-    outcome: str
-    reason_code: str
-    seconds: float | None
-    output: str
-    output_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of a batch: `fault` is ours and empty otherwise."""
-
-    fence: int
-    cases: tuple[CaseReport, ...]
-    exit_code: int | None
-    container: dict[str, Any] | None
-    fault: str
-    detail: str
-    log: str
 
 
 def order(batch: Batch) -> dict[str, Any]:
@@ -98,49 +62,3 @@ def _entry(run_case: RunCase, *, show_categories: bool) -> dict[str, Any]:
     if show_categories:
         entry["categories"] = {str(finding.channel): finding.category for finding in findings}
     return entry
-
-
-def parse_report(data: Any) -> Report:
-    """Read a report. Raises BadReport naming what is wrong with it."""
-    if not isinstance(data, Mapping) or not isinstance(data.get("fence"), int):
-        raise BadReport("a report is an object with a whole number `fence`")
-    cases, container, fault = data.get("cases"), data.get("container"), data.get("fault")
-    if not isinstance(cases, list):
-        raise BadReport("`cases` must be a list")
-    if container is not None and not isinstance(container, dict):
-        raise BadReport("`container` must be an object or null")
-    if fault is not None and (not isinstance(fault, Mapping) or fault.get("code") not in FAULTS):
-        raise BadReport(f"`fault.code` must be one of {', '.join(sorted(FAULTS))}")
-    exit_code = (container or {}).get("exit_code")
-    return Report(
-        fence=data["fence"],
-        cases=tuple(_parse_case(case) for case in cases),
-        exit_code=exit_code if isinstance(exit_code, int) else None,
-        container=container,
-        fault=str(fault["code"]) if fault else "",
-        detail=_text(fault.get("detail"))[:MAX_DETAIL_CHARACTERS] if fault else "",
-        log=_text(data.get("log")),
-    )
-
-
-def _parse_case(data: Any) -> CaseReport:
-    if not isinstance(data, Mapping) or data.get("status") not in REPORTED_OUTCOMES:
-        raise BadReport(f"a case's `status` must be one of {', '.join(sorted(REPORTED_OUTCOMES))}")
-    status, reason, seconds, output = (data.get(key) for key in ("status", "reason", "seconds", "output"))
-    if status == "failed" and reason not in CASE_FAILURES:
-        raise BadReport(f"a failed case's `reason` must be one of {', '.join(sorted(CASE_FAILURES))}")
-    if (status == "finished") != isinstance(output, Mapping):
-        raise BadReport("a finished case, and no other, has an `output`")
-    return CaseReport(
-        name=str(data.get("name")),
-        outcome=str(status),
-        reason_code="missing" if status == "missing" else str(reason or "")[:40],
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        output=str(output["blob"]) if output else "",
-        output_bytes=int(output["size"]) if output else None,
-    )
-
-
-def _text(value: Any) -> str:
-    """Text that PostgreSQL can hold: it knows no NUL."""
-    return str(value or "").replace("\x00", "\ufffd")

@@ -12,10 +12,12 @@ Blame: what is the team's fault costs a case (failed, missing, invalid) or the r
 puts the run aside (halted), is tried again, and is never charged.
 """
 
+import json
 import logging
 import tempfile
 import uuid
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from django.db.models import F
 
 import evaluation
 from containers.images import ArchiveLimits, ImageRejected, check_archive
+from containers.reports import Report
 from leaderboard import (
     admission,
     clock,
@@ -39,6 +42,7 @@ from leaderboard import (
     scoring,
     standings,
     storage,
+    uploads,
 )
 from leaderboard.models import (
     AlgorithmImage,
@@ -58,6 +62,11 @@ from leaderboard.uploads import Upload
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (5, 15, 60, 300)  # after our first, second, ... fault in a row
+FETCH_SECONDS = 3600
+
+
+class BadReport(ValueError):
+    """A report that does not go with its order."""
 
 
 class Stale(Exception):
@@ -103,6 +112,7 @@ def submit(
                 paper_url=paper_url,
                 code_url=code_url,
                 upload=upload.digest,
+                upload_file=upload.file,
                 upload_name=upload.name,
                 upload_bytes=upload.size,
                 accepted_at=accepted_at,
@@ -111,19 +121,9 @@ def submit(
             )
             doorbell.ring_for_image(submission.pk)
     except admission.Refused:
-        forget_upload(upload.digest)
+        uploads.forget(upload.file)
         raise
     return submission
-
-
-def forget_upload(digest: str) -> None:
-    """Delete an uploaded file, unless a submission still needs it: two teams may have sent the same bytes."""
-    needed = Submission.objects.filter(
-        upload=digest,
-        state__in=[SubmissionState.RECEIVED, SubmissionState.VALIDATING, SubmissionState.HALTED],
-    )
-    if not needed.exists():
-        storage.uploads.delete(digest)
 
 
 def validate_image(submission_id: int) -> None:
@@ -144,7 +144,8 @@ def validate_image(submission_id: int) -> None:
             _halt_submission(submission)
         else:
             _accept(submission, image)
-        forget_upload(submission.upload)
+        if submission.state != SubmissionState.HALTED:
+            uploads.forget(submission.upload_file)
 
 
 def _checked_image(submission: Submission) -> AlgorithmImage:
@@ -152,7 +153,7 @@ def _checked_image(submission: Submission) -> AlgorithmImage:
     bounds = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         rebuilt = Path(folder) / "image.tar"
-        checked = check_archive(storage.uploads.path(submission.upload), rebuilt, limits=bounds)
+        checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=bounds)
         storage.images.adopt(rebuilt, storage.Blob(checked.blob, checked.size))
     image, _ = AlgorithmImage.objects.get_or_create(
         image_id=checked.image_id,
@@ -177,7 +178,7 @@ def _accept(submission: Submission, image: AlgorithmImage) -> None:
         image=image,
         failures=0,
     ):
-        planning.new_run(submission)
+        planning.new_run(submission, by=lifecycle.SERVER)
         transaction.on_commit(fill_slots)
 
 
@@ -200,7 +201,7 @@ def _halt_submission(submission: Submission) -> None:
         SubmissionState.HALTED,
         allowed_from={SubmissionState.VALIDATING},
         failures=failures,
-        retry_at=clock.now() + _pause(failures),
+        retry_at=_retry_at(failures),
         charged=False,
     )
 
@@ -273,9 +274,15 @@ def _gpus_of(host: Host, name: str) -> int:
 
 
 def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None:
-    """Renew a lease and note the progress. Raises Stale when the host should stop its container."""
+    """Renew a lease and note the progress. Raises Stale when the host should stop its container.
+
+    Not for ever: a host that hangs with a living heartbeat must not keep a run to itself.
+    """
     with transaction.atomic():
         batch = _held_batch(host, batch_id, fence)
+        if clock.now() > _latest_end(batch):
+            raise Stale(cancelled=False)
+        done = min(done, batch.cases.count())
         progressed = done > batch.done
         batch.done = max(batch.done, done)
         batch.lease_until = clock.now() + _lease()
@@ -284,57 +291,78 @@ def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None
             live.announce(batch.run.submission_id)
 
 
+def _latest_end(batch: Batch) -> datetime:
+    """When an attempt must be over by the phase's own clocks, with an hour to fetch the image and the volumes."""
+    phase = batch.run.submission.phase
+    attempt = batch.attempts.get(fence=batch.fence)
+    seconds = FETCH_SECONDS + phase.startup_seconds + (batch.cases.count() + 1) * phase.case_seconds
+    return attempt.claimed_at + timedelta(seconds=seconds)
+
+
 def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
     """The batch, if this attempt of the host still holds it; Stale otherwise."""
     with transaction.atomic():
         return _held_batch(host, batch_id, fence)
 
 
-def report(host: Host, batch_id: uuid.UUID, answer: orders.Report) -> None:
-    """Take over what a host says about a batch: decided cases, and whose fault the rest is. Raises Stale, BadReport."""
+def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
+    """Take over what a host says about a batch: decided cases, and whose fault the rest is.
+
+    Raises Stale, and BadReport for what does not go with the order.
+    """
     with transaction.atomic():
         batch = _held_batch(host, batch_id, answer.fence)
         run = batch.run
-        at = clock.now()
-        batch.attempts.filter(fence=batch.fence).update(
-            ended_at=at, fault=answer.fault, detail=answer.detail, container=answer.container, log=answer.log
-        )
         decided = _decide_cases(batch, answer)
+        # A container that decided nothing, for no reason, is our fault too: it would go round for ever.
+        fault = answer.fault.code if answer.fault else "" if decided else "internal"
+        _end_attempt(batch, answer, fault)
         undecided = batch.cases.filter(outcome="")
-        if answer.fault:
+        if fault:
             undecided.update(tries=F("tries") + 1)
-            _halt(run, answer.fault)
+            _halt(run, fault)
+        else:
+            Run.objects.filter(pk=run.pk).update(faults=0)
         if decided:
             undecided.update(batch=None)
-            lifecycle.move(batch, BatchState.REPORTED, by=host.name, lease_until=None, rung_at=at)
+            lifecycle.move(batch, BatchState.REPORTED, by=host.name, lease_until=None, rung_at=clock.now())
             doorbell.ring_for_scores(batch.pk)
         else:
-            lifecycle.move(batch, BatchState.WAITING, by=host.name, why=answer.fault, rung_at=None)
-        if decided and not answer.fault:
-            Run.objects.filter(pk=run.pk).update(faults=0)
+            lifecycle.move(batch, BatchState.WAITING, by=host.name, why=fault, rung_at=None)
         advance(run)
         transaction.on_commit(fill_slots)
 
 
-def _decide_cases(batch: Batch, answer: orders.Report) -> int:
+def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
+    batch.attempts.filter(fence=batch.fence).update(
+        ended_at=clock.now(),
+        fault=fault,
+        detail=_storable(answer.fault.detail if answer.fault else ""),
+        container=json.loads(_storable(json.dumps(asdict(answer.container)))) if answer.container else None,
+        log=_storable(answer.log),
+    )
+
+
+def _decide_cases(batch: Batch, answer: Report) -> int:
     """Write down what the report says of each case that is still open; how many are decided now."""
     open_cases = {case.file_name: case for case in batch.cases.filter(outcome="").select_related("case")}
-    unclean_canary = batch.is_canary and answer.exit_code not in (0, None)
+    exit_code = answer.container.exit_code if answer.container else None
+    # A canary's gate is a clean exit as well: a mask from a program that then crashed does not pass it.
+    unclean_canary = batch.is_canary and exit_code not in (0, None) and answer.fault is None
     decided = 0
     for said in answer.cases:
         case = open_cases.pop(said.name, None)
         if case is None:
-            raise orders.BadReport(f"{said.name!r} is not an open case of this batch")
-        if said.outcome == "untouched":
+            raise BadReport(f"{said.name!r} is not an open case of this batch")
+        if said.status == "untouched":
             continue
-        if said.outcome == "finished" and not unclean_canary:
-            if not storage.outputs.exists(said.output):
-                raise orders.BadReport(f"the mask of {said.name} was not uploaded")
-            case.outcome, case.output, case.output_bytes = said.outcome, said.output, said.output_bytes
+        if said.output and not unclean_canary:
+            if not storage.outputs.exists(said.output.blob):
+                raise BadReport(f"the mask of {said.name} was not uploaded")
+            case.outcome, case.output, case.output_bytes = "finished", said.output.blob, said.output.size
         else:
-            # A canary's gate is a clean exit as well: a mask from a program that then crashed does not pass it.
-            case.outcome = RunCase.Outcome.MISSING if said.outcome == "missing" else RunCase.Outcome.FAILED
-            case.reason_code = said.reason_code or "crashed"
+            case.outcome = RunCase.Outcome.MISSING if said.status == "missing" else RunCase.Outcome.FAILED
+            case.reason_code = said.reason or "crashed"
             case.result = scoring.lost(case, case.outcome, reasons.FAILURES[case.reason_code].title)
             case.scored_at = clock.now()
         case.seconds, case.decided_at = said.seconds, clock.now()
@@ -353,17 +381,29 @@ def score_batch(batch_id: uuid.UUID) -> None:
         batch = Batch.objects.select_related("run__submission").get(pk=batch_id)
         if not mine or batch.state != BatchState.REPORTED:
             return
-        for case, result in scoring.score(scoring.unscored(batch)):
-            RunCase.objects.filter(pk=case.pk, result__isnull=True).update(
-                result=result,
-                scored_at=clock.now(),
-                reason_code="invalid" if result["status"] == "invalid" else "",
-            )
+        try:
+            _score_masks(batch)
+        except (evaluation.EvaluationError, OSError):
+            # Bad masks are results; what arrives here is a reference, a disk or a process of ours.
+            logger.exception("batch %s could not be scored", batch_id)
+            with transaction.atomic():
+                _halt(_lock_run(batch.run_id), "scoring")
+            return
         with transaction.atomic():
             run = _lock_run(batch.run_id)
             lifecycle.move(batch, BatchState.SCORED, allowed_from={BatchState.REPORTED})
             advance(run)
         fill_slots()
+
+
+def _score_masks(batch: Batch) -> None:
+    for case, result in scoring.score(scoring.unscored(batch)):
+        RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
+            result=result,
+            evaluation_version=evaluation.VERSION,
+            scored_at=clock.now(),
+            reason_code="invalid" if result["status"] == "invalid" else "",
+        )
 
 
 def advance(run: Run) -> None:
@@ -384,10 +424,10 @@ def advance(run: Run) -> None:
             finish(run)
 
 
-def look_after(run_id: int) -> None:
+def look_after(run: Run) -> None:
     """Advance a run for which no message came: the sweeper's way in."""
     with transaction.atomic():
-        advance(_lock_run(run_id))
+        advance(_lock_run(run.pk))
 
 
 def finish(run: Run) -> None:
@@ -425,60 +465,79 @@ def lose_lease(batch_id: uuid.UUID) -> None:
 
 
 def _halt(run: Run, fault: str) -> None:
-    """Put the run aside for a while: our fault, growing pauses, nothing charged."""
+    """Put the run aside for a while: our fault, growing pauses, nothing charged. At the limit, people must look."""
     faults = run.faults + 1
     why = reasons.INTERRUPTED if faults < settings.MAX_FAULTS else reasons.NEEDS_ORGANISERS
-    lifecycle.move(
+    if not lifecycle.move(
         run,
         RunState.HALTED,
-        allowed_from={RunState.CANARY, RunState.RUNNING, RunState.QUEUED},
+        allowed_from={RunState.CANARY, RunState.RUNNING, RunState.SCORING},
         why=fault,
         faults=faults,
-        retry_at=clock.now() + _pause(faults),
+        retry_at=_retry_at(faults),
         reason_code=fault,
         reason=f"{why.title}. {why.means}",
-    )
-    Submission.objects.filter(pk=run.submission_id).update(charged=False)
+    ):
+        return
+    if run.number == 1:  # a re-run is the organisers' and was never charged
+        Submission.objects.filter(pk=run.submission_id).update(charged=False)
     if faults >= settings.MAX_FAULTS:
         logger.error("run %s was interrupted %s times in a row by our fault (%s)", run.pk, faults, fault)
 
 
-def resume(run: Run) -> None:
-    """Let a halted run take its place in the queue again; it goes on at the case where it stopped."""
+def resume(run: Run, *, by: str = lifecycle.SERVER) -> None:
+    """Let a halted run go on at the case where it stopped: in the queue, or with its scores."""
     with transaction.atomic():
-        if lifecycle.move(run, RunState.QUEUED, allowed_from={RunState.HALTED}, retry_at=None):
-            Submission.objects.filter(pk=run.submission_id).update(charged=True)
+        run = _lock_run(run.pk)
+        to = RunState.QUEUED if run.cases.filter(outcome="").exists() else RunState.SCORING
+        if lifecycle.move(run, to, by=by, allowed_from={RunState.HALTED}, retry_at=None, reason_code="", reason=""):
+            if run.number == 1:
+                Submission.objects.filter(pk=run.submission_id).update(charged=True)
             transaction.on_commit(fill_slots)
 
 
-def cancel(submission: Submission, *, by: User | None) -> bool:
+def cancel(submission: Submission, *, by: User | None) -> None:
     """End a submission by somebody's decision. It is not charged when no container had started. Raises Refused."""
-    admission.check_cancel(submission)
-    name = str(by) if by else lifecycle.SERVER
+    name = lifecycle.signature(by)
     with transaction.atomic():
+        submission = Submission.objects.select_for_update().get(pk=submission.pk)
         run = submission.runs.last()
         if run is None:
-            transaction.on_commit(lambda: forget_upload(submission.upload))
-            return lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
+            admission.check_cancel(submission.state)
+            lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
+            transaction.on_commit(lambda: uploads.forget(submission.upload_file))
+            return
         run = _lock_run(run.pk)
-        started = Attempt.objects.filter(batch__run=run).exists()
+        admission.check_cancel(run.state)
         _drop_batches(run)
-        Submission.objects.filter(pk=submission.pk).update(charged=started)
-        cancelled = lifecycle.move(run, RunState.CANCELLED, by=name, ended_at=clock.now())
+        lifecycle.move(run, RunState.CANCELLED, by=name, ended_at=clock.now())
+        if not Attempt.objects.filter(batch__run__submission=submission).exists():
+            Submission.objects.filter(pk=submission.pk).update(charged=False)
         transaction.on_commit(fill_slots)
-        return cancelled
 
 
 def run_again(submission: Submission, *, by: User) -> Run:
     """A new run of an accepted submission, by an organiser's decision. The old runs stay readable."""
     with transaction.atomic():
-        Submission.objects.select_for_update().get(pk=submission.pk)
+        submission = Submission.objects.select_for_update().get(pk=submission.pk)
         if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
             raise admission.Refused("Only a submission whose last run has ended can be run again.")
-        run = planning.new_run(submission)
-        logger.info("%s runs submission %s again", by, submission.pk)
+        run = planning.new_run(submission, by=lifecycle.signature(by))
         transaction.on_commit(fill_slots)
         return run
+
+
+def go_on(submission: Submission, *, by: User) -> None:
+    """Try again what was interrupted so often that people had to look. Raises Refused when nothing is."""
+    run = submission.latest_run
+    if submission.stage not in {SubmissionState.HALTED, RunState.HALTED}:
+        raise admission.Refused("Only what is interrupted can go on.")
+    if run is None:
+        Submission.objects.filter(pk=submission.pk).update(failures=0)
+        retry_image(submission)
+    else:
+        Run.objects.filter(pk=run.pk).update(faults=0)
+        resume(run, by=lifecycle.signature(by))
 
 
 def disqualify(submission: Submission, reason: str) -> None:
@@ -524,5 +583,13 @@ def _lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def _pause(faults: int) -> timedelta:
-    return timedelta(seconds=RETRY_SECONDS[min(faults, len(RETRY_SECONDS)) - 1])
+def _retry_at(faults: int) -> datetime | None:
+    """When to try again after so many of our faults in a row; None when people must look first."""
+    if faults >= settings.MAX_FAULTS:
+        return None
+    return clock.now() + timedelta(seconds=RETRY_SECONDS[min(faults, len(RETRY_SECONDS)) - 1])
+
+
+def _storable(text: str) -> str:
+    """Text that PostgreSQL can hold: it knows no NUL, neither as a character nor escaped in JSON."""
+    return text.replace("\x00", "\ufffd").replace("\\u0000", "\ufffd")

@@ -9,20 +9,21 @@ from collections.abc import Sequence
 
 from django.db.models import Max
 
-from leaderboard import clock
+from leaderboard import clock, lifecycle
 from leaderboard.models import Batch, Run, RunCase, Submission
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 
 _random = secrets.SystemRandom()
 
 
-def new_run(submission: Submission) -> Run:
+def new_run(submission: Submission, *, by: str) -> Run:
     """A run over all cases of the phase: new opaque names, in an order that nobody can foresee."""
     number = (submission.runs.aggregate(last=Max("number"))["last"] or 0) + 1
     run = Run.objects.create(submission=submission, number=number, created_at=clock.now())
     cases = list(submission.phase.case_set.cases.all())
     _random.shuffle(cases)
     RunCase.objects.bulk_create(RunCase(run=run, case=case, position=position) for position, case in enumerate(cases))
+    lifecycle.begin(run, by=by)
     return run
 
 
@@ -52,8 +53,8 @@ def _make_batch(run: Run, cases: Sequence[RunCase], *, is_canary: bool) -> None:
 def longest_streak(run: Run) -> int:
     """The most cases in a row, in the run's order, that were lost by the team's fault."""
     longest = streak = 0
-    for outcome, result in run.cases.order_by("position").values_list("outcome", "result"):
-        lost = outcome in {"failed", "missing"} or (result is not None and result["status"] == "invalid")
+    for outcome, status in run.cases.order_by("position").values_list("outcome", "result__status"):
+        lost = outcome in {"failed", "missing"} or status == "invalid"
         streak = streak + 1 if lost else 0
         longest = max(longest, streak)
     return longest

@@ -5,14 +5,12 @@ from typing import Any
 
 from leaderboard.models import Attempt, Run, RunCase, StateChange, Submission
 from leaderboard.standings import Board
-from leaderboard.visibility import ENDED
+from leaderboard.states import ENDED
 
 
 def state(submission: Submission) -> str:
-    """The state that matters now: of the latest run, or of the submission while there is none."""
-    submission.refresh_from_db()
-    run = submission.runs.order_by("-number").first()
-    return run.state if run else submission.state
+    """The state that matters now, as the database has it."""
+    return Submission.objects.get(pk=submission.pk).stage
 
 
 def has_ended(submission: Submission) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
 import evaluation
 from leaderboard import storage
@@ -26,14 +27,25 @@ def evaluation_case(case: Case) -> evaluation.Case:
     )
 
 
+# Without a result, or with one of an older evaluation: a server may be upgraded in the middle of a run.
+NOT_SCORED = Q(outcome=RunCase.Outcome.FINISHED) & (Q(result__isnull=True) | ~Q(evaluation_version=evaluation.VERSION))
+
+
 def unscored(batch: Batch) -> list[RunCase]:
-    """The batch's masks that have no score yet."""
-    cases = batch.cases.filter(outcome=RunCase.Outcome.FINISHED, result__isnull=True)
+    """The masks of the batch that have no score yet, and those of its run that another evaluation version scored."""
+    of_this = Q(batch=batch) | Q(run=batch.run, result__isnull=False)
+    cases = RunCase.objects.filter(of_this, NOT_SCORED)
     return list(cases.select_related("case").prefetch_related("case__findings"))
 
 
 def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, dict[str, Any]]]:
-    """Score masks one after the other. Raises evaluation.EvaluationError when one of *our* files is unusable."""
+    """Score masks one after the other.
+
+    Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable.
+    """
+    for case in cases:
+        if not storage.outputs.exists(case.output):
+            raise FileNotFoundError(f"the mask {case.output} of {case} is not in the store")
     jobs = (
         evaluation.Job(
             case=evaluation_case(run_case.case),

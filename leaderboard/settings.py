@@ -198,7 +198,9 @@ CACHES = {
 
 STORE_DIR = Path(_text("STORE_DIR"))
 FILE_UPLOAD_TEMP_DIR = STORE_DIR / "incoming"
-FILE_UPLOAD_HANDLERS = ["leaderboard.uploads.BoundedUploadHandler"]
+# Only the submission form receives files on the disk, from who may submit (leaderboard/views/submissions.py).
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 
@@ -213,7 +215,17 @@ SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)
 
 QUEUES = ("control", "scoring", "sandbox")
 CELERY_BROKER_URL = REDIS_URL
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": f"{INSTANCE}:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{INSTANCE}:",
+    "visibility_timeout": 3600,
+    # A broker that does not answer must not hold a request or the sweeper: a ring that is lost is rung again.
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_RESULT_BACKEND = None

@@ -170,25 +170,26 @@ def counting_standings(phase: Phase, track: str, scope: str) -> list[Standing]:
         run__submission__phase=phase,
         run__submission__track__in=tracks,
         run__submission__disqualified_at=None,
+        run__submission__accepted_at__lt=phase.closes_at,
     ).order_by("run__submission__accepted_at", "run__number")
     columns = candidates.values_list("pk", "run_id", "run__submission_id", "run__submission__team_id")
     latest_run = {submission: (pk, run, team) for pk, run, submission, team in columns}
     of_team: dict[int, list[tuple[int, int]]] = {}
     for pk, run, team in latest_run.values():
         of_team.setdefault(team, []).append((pk, run))
-    chosen = [_counting(phase, runs) for runs in of_team.values()]
+    if phase.counting == Phase.Counting.LAST:
+        chosen = [runs[-1][0] for runs in of_team.values()]
+    else:
+        scores = _choosing_scores(phase, [run for runs in of_team.values() for _, run in runs])
+        chosen = [max(runs, key=lambda one: scores.get(one[1], 0.0))[0] for runs in of_team.values()]
     related = ("run__submission__team", "run__submission__phase")
     return list(Standing.objects.filter(pk__in=chosen).select_related(*related))
 
 
-def _counting(phase: Phase, runs: Sequence[tuple[int, int]]) -> int:
-    """Which of a team's (standing, run), in the order of acceptance, counts: the standing."""
-    if phase.counting == Phase.Counting.LAST:
-        return runs[-1][0]
+def _choosing_scores(phase: Phase, runs: list[int]) -> dict[int, float]:
+    """By which Dice the best run is chosen, by run: with a public half the one on that half, for ever."""
     scope = Standing.Scope.HALF if phase.publication == Phase.Publication.HALF else Standing.Scope.ALL
-    scores = Standing.objects.filter(run__in=[run for _, run in runs], scope=scope).values_list("run_id", "dice")
-    choosing = dict(scores)
-    return max(runs, key=lambda one: choosing[one[1]])[0]
+    return dict(Standing.objects.filter(run__in=runs, scope=scope).values_list("run_id", "dice"))
 
 
 def ranks(scores: Sequence[float]) -> list[int]:
@@ -207,7 +208,7 @@ def board(phase: Phase, track: str, *, group: str = "all", sort: str = "rank", u
     """
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
-    scope = published_scope(phase)
+    scope = Standing.Scope.ALL if unrounded else published_scope(phase)
     exact = unrounded or is_revealed(phase)
     standings = counting_standings(phase, track, scope) if scope else []
     runs = Counter(phase.submissions.filter(charged=True).values_list("team_id", flat=True))

@@ -73,8 +73,8 @@ RUN_TRANSITIONS: Transitions = {
         {RunState.RUNNING, RunState.SCORING, RunState.FAILED, RunState.HALTED, RunState.CANCELLED}
     ),
     RunState.RUNNING: frozenset({RunState.SCORING, RunState.FAILED, RunState.HALTED, RunState.CANCELLED}),
-    RunState.SCORING: frozenset({RunState.SCORED, RunState.FAILED, RunState.CANCELLED}),
-    RunState.HALTED: frozenset({RunState.QUEUED, RunState.CANCELLED}),
+    RunState.SCORING: frozenset({RunState.SCORED, RunState.FAILED, RunState.HALTED, RunState.CANCELLED}),
+    RunState.HALTED: frozenset({RunState.QUEUED, RunState.SCORING, RunState.CANCELLED}),
     RunState.SCORED: frozenset(),
     RunState.FAILED: frozenset(),
     RunState.CANCELLED: frozenset(),
@@ -88,7 +88,14 @@ BATCH_TRANSITIONS: Transitions = {
     BatchState.DROPPED: frozenset(),
 }
 
-# A run that occupies (or may occupy) a slot: what the sweeper looks after and what a team waits for.
+# A run that occupies (or may occupy) a slot, or waits for its scores: what the sweeper looks after.
 ACTIVE_RUN_STATES = frozenset({RunState.CANARY, RunState.RUNNING, RunState.SCORING})
-UNFINISHED_RUN_STATES = ACTIVE_RUN_STATES | {RunState.QUEUED, RunState.HALTED}
 OPEN_BATCH_STATES = frozenset({BatchState.WAITING, BatchState.LEASED, BatchState.REPORTED})
+
+# Nothing more happens by itself. ("accepted" is no end: from there on the run has the say.)
+ENDED = frozenset(
+    {
+        *(SubmissionState.REJECTED, SubmissionState.CANCELLED),
+        *(RunState.SCORED, RunState.FAILED, RunState.CANCELLED),
+    }
+)

@@ -1,8 +1,8 @@
 """Files by content digest, in one small interface: a folder now, an object store later.
 
-Each kind of file has a store of its own, so that "may a GPU host read this?" is a question about the kind. Writing is
-atomic (temporary file, fsync, rename), so a name that exists always has its whole content. No store lies under
-anything that a web server serves; references are readable by this process's user alone.
+Each kind of file has a store of its own, so that "may a GPU host read this?" is a question about the kind. A file gets
+its name by a rename when its whole content is there. No store lies under anything that a web server serves, and all
+are readable by this process's user alone.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple
 from django.conf import settings
 
 CHUNK = 1 << 20
+INCOMING = ".incoming-"
 
 
 class Blob(NamedTuple):
@@ -75,7 +76,7 @@ class Store:
 
     def _write(self, stream: BinaryIO, expected: str | None) -> Blob:
         _make_private(self.root, self.root)
-        descriptor, name = tempfile.mkstemp(dir=self.root, prefix=".incoming-")
+        descriptor, name = tempfile.mkstemp(dir=self.root, prefix=INCOMING)
         temporary = Path(name)
         try:
             hasher, size = hashlib.sha256(), 0
@@ -96,8 +97,8 @@ class Store:
 
 def prepare() -> None:
     """Have the store's root and the folder of incoming files; both are the server's alone."""
-    incoming = Path(settings.FILE_UPLOAD_TEMP_DIR)
-    incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (Path(settings.STORE_DIR), Path(settings.FILE_UPLOAD_TEMP_DIR)):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
@@ -111,7 +112,6 @@ def _make_private(folder: Path, root: Path) -> None:
     root.chmod(0o700)
 
 
-uploads = Store("uploads")  # image archives as teams sent them, until they are checked
 images = Store("images")  # rebuilt archives, as GPU hosts fetch them
 volumes = Store("volumes")  # CT volumes, re-written once
 references = Store("references")  # reference masks: never sent anywhere

@@ -5,10 +5,13 @@ workers are killed, hosts go silent, and pauses end. Running it twice at once ma
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 
 from leaderboard import clock, doorbell, pipeline
 from leaderboard.models import Batch, Run, Submission
@@ -18,50 +21,53 @@ logger = logging.getLogger(__name__)
 
 
 def sweep() -> None:
-    """Look once at everything that is unfinished."""
+    """Look once at everything that is unfinished. What fails is logged and does not keep the rest waiting."""
     at = clock.now()
-    _ring_for_forgotten_images(at)
-    _end_lost_leases(at)
-    _ring_for_forgotten_scores(at)
-    _end_pauses(at)
-    _advance_runs()
+    _each(_forgotten_images(at), _ring_for_image)
+    _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
+    _each(_forgotten_scores(at), _ring_for_scores)
+    _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), pipeline.retry_image)
+    _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), pipeline.resume)
+    _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.look_after)
     pipeline.fill_slots()
+
+
+def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
+    for thing in things:
+        try:
+            act(thing)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("sweeping %r failed", thing)
+
+
+def _forgotten_images(at: datetime) -> QuerySet[Submission]:
+    waiting = [SubmissionState.RECEIVED, SubmissionState.VALIDATING]
+    return Submission.objects.filter(state__in=waiting, rung_at__lt=_unanswered(at))
+
+
+def _forgotten_scores(at: datetime) -> QuerySet[Batch]:
+    active = Batch.objects.filter(run__state__in=ACTIVE_RUN_STATES)
+    return active.filter(state=BatchState.REPORTED, rung_at__lt=_unanswered(at))
+
+
+def _ring_for_image(submission: Submission) -> None:
+    with transaction.atomic():
+        Submission.objects.filter(pk=submission.pk).update(rung_at=clock.now())
+        doorbell.ring_for_image(submission.pk)
+
+
+def _ring_for_scores(batch: Batch) -> None:
+    with transaction.atomic():
+        Batch.objects.filter(pk=batch.pk).update(rung_at=clock.now())
+        doorbell.ring_for_scores(batch.pk)
+
+
+def _end_lease(batch: Batch) -> None:
+    logger.warning("batch %s: its host went silent", batch.pk)
+    pipeline.lose_lease(batch.pk)
 
 
 def _unanswered(at: datetime) -> datetime:
     return at - timedelta(seconds=settings.DOORBELL_SECONDS)
-
-
-def _ring_for_forgotten_images(at: datetime) -> None:
-    waiting = Submission.objects.filter(
-        state__in=[SubmissionState.RECEIVED, SubmissionState.VALIDATING], rung_at__lt=_unanswered(at)
-    )
-    for submission in waiting:
-        with transaction.atomic():
-            Submission.objects.filter(pk=submission.pk).update(rung_at=at)
-            doorbell.ring_for_image(submission.pk)
-
-
-def _end_lost_leases(at: datetime) -> None:
-    for batch_id in Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at).values_list("pk", flat=True):
-        logger.warning("batch %s: its host went silent", batch_id)
-        pipeline.lose_lease(batch_id)
-
-
-def _ring_for_forgotten_scores(at: datetime) -> None:
-    for batch in Batch.objects.filter(state=BatchState.REPORTED, rung_at__lt=_unanswered(at)):
-        with transaction.atomic():
-            Batch.objects.filter(pk=batch.pk).update(rung_at=at)
-            doorbell.ring_for_scores(batch.pk)
-
-
-def _end_pauses(at: datetime) -> None:
-    for submission in Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at):
-        pipeline.retry_image(submission)
-    for run in Run.objects.filter(state=RunState.HALTED, retry_at__lt=at):
-        pipeline.resume(run)
-
-
-def _advance_runs() -> None:
-    for run_id in Run.objects.filter(state__in=ACTIVE_RUN_STATES).values_list("pk", flat=True):
-        pipeline.look_after(run_id)

@@ -5,9 +5,12 @@ takes, and nothing of it stays on the disk.
 """
 
 import hashlib
+import secrets
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.db.models import Max
@@ -19,8 +22,12 @@ FORM_OVERHEAD_BYTES = 1 << 20
 
 
 class Upload(NamedTuple):
-    """An archive in the store of uploads: "sha256:<hex>" of its `size` bytes, and the team's name for the file."""
+    """An archive in the server's hands: its file's random name there, its digest and size, the team's name for it.
 
+    Each upload has a file of its own. Two teams may send the same bytes; what becomes of one must not touch the other.
+    """
+
+    file: str
     digest: str
     size: int
     name: str
@@ -69,14 +76,40 @@ def largest_archive() -> int:
 
 def received(file: HashedFile) -> Upload:
     """Keep the archive that a form received."""
-    blob = storage.Blob(file.digest, file.size or 0)
-    storage.uploads.adopt(Path(file.temporary_file_path()), blob)
-    return Upload(*blob, name=_shown_name(file.name or ""))
+    upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""))
+    shutil.move(file.temporary_file_path(), path(upload.file))
+    return upload
 
 
-def from_disk(path: Path) -> Upload:
+def from_disk(source: Path) -> Upload:
     """Keep a copy of an archive that lies on this machine, for the command line. Raises OSError if it is unreadable."""
-    return Upload(*storage.uploads.put(path), name=_shown_name(path.name))
+    name, hasher, size = _new_name(), hashlib.sha256(), 0
+    with source.open("rb") as stream, path(name).open("xb") as copy:
+        for chunk in storage.chunks(stream):
+            hasher.update(chunk)
+            size += copy.write(chunk)
+    return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name))
+
+
+def path(file: str) -> Path:
+    """Where an upload's file lies."""
+    return folder() / file
+
+
+def folder() -> Path:
+    """The folder of archives that wait for their check."""
+    folder = Path(settings.STORE_DIR) / "uploads"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def forget(file: str) -> None:
+    """Delete an upload's file; nothing happens when it is not here."""
+    path(file).unlink(missing_ok=True)
+
+
+def _new_name() -> str:
+    return secrets.token_hex(16)
 
 
 def _shown_name(name: str) -> str:

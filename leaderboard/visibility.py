@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from leaderboard import clock, dispatch, reasons, standings
+from leaderboard import clock, dispatch, lifecycle, reasons, standings
 from leaderboard.models import Batch, Run, RunCase, Standing, StateChange, Submission
-from leaderboard.states import BatchState, RunState, SubmissionState
+from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
 
 COARSE_PERCENT = 5
 
@@ -29,13 +29,6 @@ KINDS: dict[str, str] = {
     RunState.SCORING: "run",
     RunState.SCORED: "ok",
     RunState.FAILED: "bad",
-}
-ENDED = {
-    SubmissionState.REJECTED,
-    SubmissionState.CANCELLED,
-    RunState.SCORED,
-    RunState.FAILED,
-    RunState.CANCELLED,
 }
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
 
@@ -115,8 +108,7 @@ class SubmissionView:
 
 def submission_view(submission: Submission, *, organiser: bool = False) -> SubmissionView:
     """The submission and its latest run, as a member of its team or an organiser may see them."""
-    run = submission.runs.order_by("-number").first()
-    state = run.state if run else submission.state
+    run, state = submission.latest_run, submission.stage
     exact = organiser or submission.phase.cases_are_public
     cases = list(run.cases.select_related("case", "batch")) if run else []
     total = len(cases) or submission.phase.case_set.cases.count()
@@ -214,13 +206,13 @@ def _explanation(submission: Submission, run: Run | None, cases: list[RunCase], 
         )
     if run and run.state == RunState.FAILED:
         why = reasons.FAILURES["failures_in_row"]
-        causes = _causes(cases)
+        causes = _causes(cases, exact=exact)
         return (
             why.title,
             f"{run.reason} {causes[0]}. {why.means}" if causes else why.means,
             causes[1] if causes else why.advice,
         )
-    causes = _causes(cases)
+    causes = _causes(cases, exact=exact)
     if causes and exact:
         lost = _lost(cases)
         return (
@@ -231,13 +223,17 @@ def _explanation(submission: Submission, run: Run | None, cases: list[RunCase], 
     return "", "", ""
 
 
-def _causes(cases: list[RunCase]) -> tuple[str, str] | None:
-    """The reasons of the lost cases in one sentence, and the advice for the most frequent one."""
-    counts = Counter(case.reason_code for case in cases if case.reason_code in reasons.FAILURES)
+def _causes(cases: list[RunCase], *, exact: bool) -> tuple[str, str] | None:
+    """The reasons of the lost cases in one sentence, and the advice for the most frequent one.
+
+    On hidden cases without their counts: an image could write bits of a case into them.
+    """
+    counts = Counter(case.reason_code for case in cases if case.reason_code in reasons.FAILURES).most_common()
     if not counts:
         return None
-    sentence = "; ".join(f"{reasons.FAILURES[code].title} ({count}×)" for code, count in counts.most_common())
-    return sentence, reasons.FAILURES[counts.most_common(1)[0][0]].advice
+    titles = [(reasons.FAILURES[code].title, count) for code, count in counts]
+    shown = [f"{title} ({count}×)" for title, count in titles] if exact else sorted(title for title, _ in titles)
+    return "; ".join(shown), reasons.FAILURES[counts[0][0]].advice
 
 
 def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
@@ -279,13 +275,15 @@ def _layers(submission: Submission) -> str:
 
 
 def _history(submission: Submission, *, exact: bool) -> list[Event]:
-    by = str(submission.submitted_by) if submission.submitted_by else "a member of the team"
+    by = lifecycle.signature(submission.submitted_by) if submission.submitted_by else "a member of the team"
     changes = StateChange.objects.filter(submission=submission, batch=None)
     events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
     for change in changes:
         text = _word(change.to_state)
-        events.append(Event(change.at, f"{text}: {change.why}" if change.why and exact else text, change.by))
-    return sorted(events, key=lambda event: event.at, reverse=True)
+        # Exact times are a channel out of the hidden cases; the minute is not.
+        at = change.at if exact else change.at.replace(second=0, microsecond=0)
+        events.append(Event(at, f"{text}: {change.why}" if change.why and exact else text, change.by))
+    return events[::-1]
 
 
 def _figures(submission: Submission, run: Run | None, *, organiser: bool) -> dict[str, Any] | None:

@@ -19,13 +19,20 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from leaderboard import clock, orders, pipeline, storage
+from containers.orders import Fields, OrderRejected
+from containers.orders import batch_id as batch_id_of
+from containers.reports import parse_report
+from leaderboard import clock, pipeline, storage
 from leaderboard.models import Batch, Host
 from leaderboard.states import BatchState
 
 MAX_BODY_BYTES = 32 << 20
 MAX_SLOTS = 64
 HostView = Callable[..., HttpResponseBase]
+
+
+class BadRequest(ValueError):
+    """A request that does not have the agreed form."""
 
 
 def hash_token(token: str) -> str:
@@ -51,7 +58,7 @@ def for_hosts(method: str) -> Callable[[HostView], HostView]:
             except pipeline.Stale as stale:
                 why = "cancelled" if stale.cancelled else "stale"
                 return JsonResponse({"go_on": False, "why": why, "detail": why}, status=HTTPStatus.CONFLICT)
-            except (orders.BadReport, KeyError, TypeError, ValueError) as error:
+            except (BadRequest, OrderRejected, pipeline.BadReport) as error:
                 return _refuse(HTTPStatus.BAD_REQUEST, str(error))
 
         return wrapped
@@ -63,37 +70,51 @@ def _refuse(status: HTTPStatus, detail: str) -> JsonResponse:
     return JsonResponse({"detail": detail}, status=status)
 
 
-def _body(request: HttpRequest) -> Any:
-    length = int(request.headers.get("Content-Length") or 0)
-    if length > MAX_BODY_BYTES:
-        raise ValueError(f"a request has at most {MAX_BODY_BYTES} bytes")
-    return json.loads(request.read(length))
+def _body(request: HttpRequest, *wanted: str) -> Fields:
+    """The request's JSON object, with these fields and no other. Raises BadRequest, OrderRejected."""
+    length = request.headers.get("Content-Length", "")
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        raise BadRequest(f"a request has a length, of at most {MAX_BODY_BYTES} bytes")
+    try:
+        body = json.loads(request.read(int(length)))
+    except (ValueError, RecursionError):
+        raise BadRequest("the request is not JSON") from None
+    return Fields(body, "request", frozenset(wanted))
 
 
 @for_hosts("POST")
 def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
     """A host says what it offers; then it may be called."""
-    said = _body(request)
-    slots = [{"name": str(slot["name"])[:60], "gpus": [str(gpu) for gpu in slot["gpus"]]} for slot in said["slots"]]
-    if len(slots) > MAX_SLOTS or len({slot["name"] for slot in slots}) < len(slots):
-        raise ValueError(f"a host has at most {MAX_SLOTS} slots, each with a name of its own")
-    Host.objects.filter(pk=host.pk).update(slots=slots, engine=str(said.get("engine", ""))[:200])
+    said = _body(request, "version", "slots", "engine")
+    slots = [_slot(value) for value in said.items("slots", 1, MAX_SLOTS)]
+    if len({slot["name"] for slot in slots}) < len(slots):
+        raise BadRequest("each slot has a name of its own")
+    Host.objects.filter(pk=host.pk).update(slots=slots, engine=said.text("engine", 1000)[:200].replace("\x00", ""))
     pipeline.fill_slots()
     return JsonResponse({"lease_seconds": settings.LEASE_SECONDS, "instance": settings.INSTANCE})
+
+
+def _slot(value: object) -> dict[str, Any]:
+    slot = Fields(value, "slot", frozenset({"name", "gpus"}))
+    gpus = slot.items("gpus", 0, MAX_SLOTS)
+    if not all(isinstance(gpu, str) and len(gpu) <= 100 for gpu in gpus):
+        raise BadRequest("a slot's GPUs are short texts")
+    return {"name": slot.text("name", 60), "gpus": gpus}
 
 
 @for_hosts("POST")
 def claim(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
     """Lease a batch and read its order."""
-    said = _body(request)
-    return JsonResponse(pipeline.claim(host, batch_id, key=uuid.UUID(said["key"]), slot=str(said["slot"])))
+    said = _body(request, "key", "slot")
+    key = uuid.UUID(batch_id_of(said.text("key", 60)))
+    return JsonResponse(pipeline.claim(host, batch_id, key=key, slot=said.text("slot", 60)))
 
 
 @for_hosts("POST")
 def heartbeat(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
     """Renew the lease."""
-    said = _body(request)
-    pipeline.heartbeat(host, batch_id, fence=int(said["fence"]), done=int(said["done"]))
+    said = _body(request, "fence", "done")
+    pipeline.heartbeat(host, batch_id, fence=said.integer("fence", 0, 2**31), done=said.integer("done", 0, 10**6))
     return JsonResponse({"go_on": True})
 
 
@@ -113,14 +134,17 @@ def blob(_request: HttpRequest, host: Host, digest: str) -> HttpResponseBase:
 @for_hosts("PUT")
 def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> HttpResponseBase:
     """Receive the mask of a case, streamed to the store."""
-    batch = pipeline.check_lease(host, batch_id, fence=int(request.GET["fence"]))
-    length = int(request.headers["Content-Length"])
-    if length > batch.run.submission.phase.output_bytes:
-        raise ValueError("the mask is larger than the phase's space for masks")
+    fence, length = request.GET.get("fence", ""), request.headers.get("Content-Length", "")
+    digest = f"sha256:{request.headers.get('X-Content-SHA256', '')}"
+    if not (fence.isdecimal() and length.isdecimal()):
+        raise BadRequest("a mask comes with a fence and a length")
+    batch = pipeline.check_lease(host, batch_id, fence=int(fence))
+    if int(length) > batch.run.submission.phase.output_bytes:
+        raise BadRequest("the mask is larger than the phase's space for masks")
     if name not in {case.file_name for case in batch.cases.filter(outcome="")}:
-        raise ValueError(f"{name!r} is not an open case of this batch")
+        raise BadRequest(f"{name!r} is not an open case of this batch")
     try:
-        storage.outputs.put(cast(BinaryIO, request), expected=f"sha256:{request.headers['X-Content-SHA256']}")
+        storage.outputs.put(cast(BinaryIO, request), expected=digest)
     except storage.DigestMismatch as mismatch:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(mismatch))
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -129,7 +153,8 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
 @for_hosts("POST")
 def report(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
     """Take over what became of a batch."""
-    pipeline.report(host, batch_id, orders.parse_report(_body(request)))
+    body = _body(request, "fence", "cases", "container", "fault", "log")
+    pipeline.report(host, batch_id, parse_report(body.value))
     return JsonResponse({"accepted": True})
 
 

@@ -1,5 +1,7 @@
 """What is asked of teams: case sets, their cases and findings, and the phases with their policies."""
 
+from decimal import Decimal
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -98,8 +100,10 @@ class Phase(models.Model):
     shm_bytes = models.BigIntegerField(default=8 * GIB, validators=[MinValueValidator(MIB)])
     tmp_bytes = models.BigIntegerField(default=8 * GIB, validators=[MinValueValidator(MIB)])
     output_bytes = models.BigIntegerField(default=4 * GIB, validators=[MinValueValidator(MIB)])
-    log_bytes = models.PositiveIntegerField(default=256 * 1024, validators=[MaxValueValidator(16 * MIB)])
-    cpus = models.DecimalField(max_digits=5, decimal_places=2, default=8, validators=[MinValueValidator(0)])
+    log_bytes = models.PositiveIntegerField(default=256 * 1024, validators=[MaxValueValidator(MIB)])
+    cpus = models.DecimalField(
+        max_digits=5, decimal_places=2, default=8, validators=[MinValueValidator(Decimal("0.1"))]
+    )
     pids = models.PositiveIntegerField(default=2048, validators=[MinValueValidator(16)])
     gpus = models.PositiveSmallIntegerField(default=1, help_text="GPUs per run; 0 runs on the CPU")
     max_archive_bytes = models.BigIntegerField("largest image archive, bytes", default=15 * 10**9)

@@ -20,12 +20,8 @@ def new_token() -> str:
 class Run(models.Model):
     """One execution and scoring of a submission. A re-run or a re-score is a new run; the old one stays readable."""
 
-    class Kind(models.TextChoices):
-        SCORED = "scored", "scored run"
-
     submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveSmallIntegerField()
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.SCORED)
     token = models.CharField(max_length=32, unique=True, default=new_token, help_text="its name on GPU hosts")
     state = models.CharField(max_length=10, choices=RunState, default=RunState.QUEUED)
     reason_code = models.CharField(max_length=40, blank=True)
@@ -125,6 +121,7 @@ class RunCase(models.Model):
         default=0, help_text="more than one: an earlier attempt failed by our fault"
     )
     result = models.JSONField(null=True, blank=True, help_text="the case as in the evaluation's native JSON")
+    evaluation_version = models.CharField(max_length=20, blank=True, help_text="which evaluation made the result")
     scored_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -1,11 +1,16 @@
 """What a team hands in: a submission, and the algorithm image that it turns out to hold."""
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.db import models
 
 from leaderboard.models.challenge import Phase
 from leaderboard.models.people import Team
 from leaderboard.states import SubmissionState
+
+if TYPE_CHECKING:
+    from leaderboard.models.runs import Run
 
 
 class AlgorithmImage(models.Model):
@@ -47,6 +52,7 @@ class Submission(models.Model):
     reason_code = models.CharField(max_length=40, blank=True)
     reason = models.TextField(blank=True, help_text="why it was rejected, in the words shown to the team")
     upload = models.CharField(max_length=80, help_text="digest of the file as uploaded")
+    upload_file = models.CharField(max_length=40, help_text="its file's name here, until the image is checked")
     upload_name = models.CharField(max_length=200)
     upload_bytes = models.BigIntegerField()
     image = models.ForeignKey(
@@ -69,3 +75,14 @@ class Submission(models.Model):
 
     def __str__(self) -> str:
         return f"submission {self.pk}: {self.algorithm} of {self.team}"
+
+    @property
+    def latest_run(self) -> "Run | None":
+        """The run that matters; an earlier one stays readable."""
+        return max(self.runs.all(), key=lambda run: run.number, default=None)
+
+    @property
+    def stage(self) -> str:
+        """The state that matters now: of the latest run, or of the submission while there is none."""
+        run = self.latest_run
+        return run.state if run else self.state

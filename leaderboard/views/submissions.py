@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from leaderboard import admission, clock, live, pipeline, standings, uploads, visibility
 from leaderboard.forms import SubmissionForm
 from leaderboard.models import Phase, Standing, Submission, Team, User
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.states import ENDED, RunState, SubmissionState
 
 RUNS_PER_PAGE = 25
 UNPROCESSABLE = 422
@@ -65,9 +65,8 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 def _line(submission: Submission) -> Line:
     """Cheap for what has ended: only a run that moves is looked at case by case."""
-    run = max(submission.runs.all(), key=lambda one: one.number, default=None)
-    state = run.state if run else submission.state
-    if state not in visibility.ENDED:
+    run, state = submission.latest_run, submission.stage
+    if state not in ENDED:
         view = visibility.submission_view(submission)
         return Line(submission, view.word, view.kind, view.percent, None)
     scope = standings.published_scope(submission.phase)
@@ -91,9 +90,8 @@ def submit(request: HttpRequest) -> HttpResponse:
     return render(request, "submissions/choose_phase.html", {"phases": phases})
 
 
-@csrf_exempt  # checked below, once it is known who sends: the check reads the whole upload
+@csrf_exempt  # checked in _form, once it is known who sends: the check reads the whole upload
 @login_required
-@csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
 def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
     """The form of a phase. Whatever stands in the way is said before anybody uploads anything."""
@@ -108,11 +106,18 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
             "has_accepted": admission.has_accepted_rules(person),
             "quota": admission.quota(person.team, phase) if person.team else None,
         }
-        return render(request, "submissions/refused.html", context, status=UNPROCESSABLE if request.POST else 200)
+        status = UNPROCESSABLE if request.method == "POST" else 200
+        return render(request, "submissions/refused.html", context, status=status)
+    request.upload_handlers = [uploads.BoundedUploadHandler(request)]
+    return _form(request, phase, team)
+
+
+@csrf_protect
+def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     form = SubmissionForm(phase=phase)
     if request.method == "POST":
         form = SubmissionForm(request.POST, request.FILES, phase=phase, was_cut_off=_was_cut_off(request))
-        accepted = _hand_in(person, team, form)
+        accepted = _hand_in(_person(request), team, form)
         if accepted:
             return redirect("submission", pk=accepted.pk)
     context = {"phase": phase, "form": form, "team": team, "quota": admission.quota(team, phase), "now": clock.now()}
@@ -211,8 +216,9 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """End a run by its team's decision."""
     found = _visible(request, pk)
     try:
-        if pipeline.cancel(found, by=_person(request)):
-            messages.success(request, "The run is cancelled.")
+        pipeline.cancel(found, by=_person(request))
     except admission.Refused as refusal:
         messages.error(request, str(refusal))
+    else:
+        messages.success(request, "The run is cancelled.")
     return redirect(reverse("submission", args=[found.pk]))

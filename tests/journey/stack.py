@@ -13,6 +13,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -42,7 +43,7 @@ class Stack:
             self.start_part(part)
         wait_for(self._answers, "the web server to answer", START_SECONDS)
         for part in ("control", "sandbox"):
-            wait_for(lambda part=part: " ready." in self.log(part), f"{part} to be ready", START_SECONDS)
+            wait_for(partial(self._is_ready, part), f"{part} to be ready", START_SECONDS)
 
     def start_part(self, part: str) -> None:
         """Start a part, or start it again after a kill."""
@@ -118,6 +119,9 @@ class Stack:
             "DOORBELL_SECONDS": "2",
             "SWEEP_SECONDS": "1",
         }
+
+    def _is_ready(self, part: str) -> bool:
+        return " ready." in self.log(part)
 
     def _answers(self) -> bool:
         try:

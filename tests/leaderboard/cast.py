@@ -4,11 +4,12 @@ Factories make the minimum valid object; a test says only what it is about.
 """
 
 import hashlib
-import io
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from leaderboard import admission, clock, pipeline, storage
+from leaderboard import admission, clock, pipeline, uploads
 from leaderboard.models import (
     AlgorithmImage,
     Case,
@@ -88,8 +89,11 @@ def phase(cases: CaseSet | None = None, **fields: Any) -> Phase:
 
 
 def upload(content: bytes = b"an archive") -> Upload:
-    """A file in the store of uploads."""
-    return Upload(*storage.uploads.put(io.BytesIO(content)), name="image.tar.gz")
+    """An archive in the server's hands."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return uploads.from_disk(Path(file.name))
 
 
 def submit(team: Team, phase: Phase, **fields: Any) -> Submission:

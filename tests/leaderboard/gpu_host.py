@@ -4,7 +4,8 @@ import io
 import uuid
 from typing import Any
 
-from leaderboard import orders, pipeline, storage
+from containers.reports import parse_report
+from leaderboard import pipeline, storage
 from leaderboard.models import Batch, Host, Run
 from leaderboard.states import BatchState
 
@@ -53,7 +54,7 @@ def report(
         "fault": {"code": fault, "detail": "from the test"} if fault else None,
         "log": "hello\x00world",
     }
-    pipeline.report(host, uuid.UUID(order["batch"]), orders.parse_report(said))
+    pipeline.report(host, uuid.UUID(order["batch"]), parse_report(said))
 
 
 def score_reported(run: Run) -> None:

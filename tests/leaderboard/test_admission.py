@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import admission, clock, pipeline, storage
+from leaderboard import admission, clock, pipeline, uploads
 from leaderboard.admission import Refused
 from leaderboard.models import Submission
 from leaderboard.states import SubmissionState
@@ -91,7 +91,7 @@ def test_it_refuses_an_empty_file_and_keeps_nothing_of_it(team):
     empty = cast.upload(b"")
     with pytest.raises(Refused, match="empty"):
         cast.submit(team, cast.phase(), upload=empty)
-    assert not storage.uploads.exists(empty.digest)
+    assert not uploads.path(empty.file).exists()
 
 
 def test_it_refuses_a_file_that_is_too_large(team):
@@ -99,12 +99,12 @@ def test_it_refuses_a_file_that_is_too_large(team):
         cast.submit(team, cast.phase(max_archive_bytes=5), upload=cast.upload(b"123456"))
 
 
-def test_a_refusal_keeps_the_bytes_that_another_submission_still_needs(team):
+def test_a_refusal_leaves_the_same_bytes_of_another_submission_alone(team):
     phase = cast.phase(runs_per_day=1)
     first = cast.submit(team, phase, upload=cast.upload(b"the same image"))
     with pytest.raises(Refused):
         cast.submit(team, phase, upload=cast.upload(b"the same image"))
-    assert storage.uploads.exists(first.upload)
+    assert uploads.path(first.upload_file).exists()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class Command(BaseCommand):
         phase = _find(Phase, "phase", slug=options["phase"])
         user = self._user(team, options["user"])
         try:
+            method = options["method"].read_text()  # before the image is copied
             return pipeline.submit(
                 user=user,
                 team=team,
@@ -53,7 +54,7 @@ class Command(BaseCommand):
                 upload=uploads.from_disk(options["image"]),
                 track=options["track"],
                 algorithm=options["name"] or team.name[:40],
-                method=options["method"].read_text(),
+                method=method,
                 external_data=options["external_data"],
             )
         except OSError as error:

@@ -10,9 +10,10 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from leaderboard import sweeper
+from leaderboard import housekeeping, sweeper
 
 logger = logging.getLogger(__name__)
+TIDY_SECONDS = 600
 
 
 class Command(BaseCommand):
@@ -26,9 +27,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep until the process is stopped; a database that is away for a while is waited for."""
+        tidy_at = 0.0
         while True:
             try:
                 sweeper.sweep()
+                if time.monotonic() > tidy_at:
+                    housekeeping.tidy()
+                    tidy_at = time.monotonic() + TIDY_SECONDS
             except DatabaseError as error:
                 if options["once"]:
                     raise
