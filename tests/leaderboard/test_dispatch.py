@@ -1,5 +1,7 @@
 """Who is next."""
 
+from datetime import timedelta
+
 import pytest
 
 from leaderboard import clock, dispatch
@@ -63,3 +65,46 @@ def test_a_batch_that_was_rung_for_is_not_rung_for_again_at_once(phase, teams):
     rung = Batch.objects.get(state=BatchState.WAITING).rung_at
     dispatch.fill_slots(lambda run: None)
     assert Batch.objects.get().rung_at == rung
+
+
+def test_a_team_with_a_run_at_work_waits_behind_one_without(phase, teams):
+    alices, charlies = teams
+    cast.host(slots=1)
+    cast.submit_checked(alices, phase)  # takes the slot
+    waiting = cast.submit_checked(alices, phase)
+    late = cast.submit_checked(charlies, phase)
+    assert [run.submission for run in dispatch.queue()] == [late, waiting]
+
+
+def test_a_team_that_was_served_longer_ago_comes_first(phase, teams):
+    alices, charlies = teams
+    for team, minutes in ((alices, 1), (charlies, 2)):
+        cast.submit_checked(team, phase)
+        ended = Run.objects.filter(submission__team=team)
+        ended.update(state=RunState.SCORED, started_at=clock.now() - timedelta(minutes=minutes))
+    first = cast.submit_checked(alices, phase)
+    second = cast.submit_checked(charlies, phase)
+    assert [run.submission for run in dispatch.queue()] == [second, first]
+
+
+def test_a_run_that_we_interrupted_goes_on_before_a_new_one_starts(phase, teams):
+    alices, charlies = teams
+    cast.submit_checked(charlies, phase)
+    interrupted = cast.submit_checked(alices, phase)
+    Run.objects.filter(submission=interrupted).update(started_at=clock.now())
+    assert dispatch.queue()[0].submission == interrupted
+
+
+def test_a_run_that_cannot_start_does_not_keep_others_waiting(phase, teams, caplog):
+    broken, fine = (cast.submit_checked(team, phase).runs.get() for team in teams)
+    cast.host(slots=2)
+    started = []
+
+    def start(run):
+        if run == broken:
+            raise RuntimeError("a bug of ours")
+        started.append(run)
+
+    dispatch.fill_slots(start)
+    assert started == [fine]
+    assert "could not be started" in caplog.text

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import clock, pipeline, sweeper
-from leaderboard.models import Batch, Case, Run, Submission
+from leaderboard import admission, clock, pipeline, storage, sweeper
+from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -252,3 +252,111 @@ def test_organisers_can_run_a_submission_again_and_the_old_run_stays(alice, host
     assert {case.token for case in again.cases.all()}.isdisjoint(case.token for case in run.cases.all())
     run.refresh_from_db()
     assert run.state == RunState.SCORED
+
+
+def test_cancelling_what_we_interrupted_does_not_charge_it(alice, host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="engine_restarted")
+    pipeline.cancel(run.submission, by=alice)
+    assert not Submission.objects.get().charged
+
+
+def test_cancelling_a_repeated_run_does_not_give_a_used_run_back(alice, host, run):
+    pass_canary(host, run)
+    finish_all(host, run)
+    Host.objects.update(seen_at=None)
+    pipeline.run_again(run.submission, by=alice)
+    pipeline.cancel(run.submission, by=alice)
+    assert Submission.objects.get().charged
+
+
+def test_cancelling_a_run_that_has_just_ended_is_refused(alice, host, run):
+    submission = Submission.objects.get()
+    pass_canary(host, run)
+    finish_all(host, run)
+    with pytest.raises(admission.Refused, match="nothing to cancel"):
+        pipeline.cancel(submission, by=alice)
+
+
+def test_a_mask_that_our_store_lost_is_our_fault(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    storage.outputs.delete(run.cases.get(position=0).output)
+    gpu_host.score_reported(run)
+    run.refresh_from_db()
+    assert (run.state, run.reason_code) == (RunState.HALTED, "scoring")
+    assert run.cases.get(position=0).result is None
+
+
+def test_a_run_that_halted_while_scoring_goes_on_without_a_free_machine(host, run):
+    pass_canary(host, run)
+    while run.batches.filter(state=BatchState.WAITING).exists():
+        order = gpu_host.claim(host, gpu_host.waiting(run))
+        cases = [gpu_host.finished(order, n, masks.nifti(masks.cube())) for n in range(len(order["cases"]))]
+        gpu_host.report(host, order, cases)
+    reference = storage.references.path(Case.objects.all()[0].reference)
+    hidden = reference.rename(reference.with_suffix(".away"))
+    gpu_host.score_reported(run)
+    run.refresh_from_db()
+    assert run.state == RunState.HALTED
+    hidden.rename(reference)
+    Host.objects.update(seen_at=None)
+    Run.objects.update(retry_at=clock.now())
+    sweeper.sweep()
+    gpu_host.score_reported(run)
+    run.refresh_from_db()
+    assert run.state == RunState.SCORED
+
+
+def test_after_too_many_faults_in_a_row_people_must_look(alice, host, run, settings):
+    settings.MAX_FAULTS = 2
+    for _ in range(2):
+        order = gpu_host.claim(host, gpu_host.waiting(run))
+        gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="internal")
+        Run.objects.filter(retry_at__isnull=False).update(retry_at=clock.now())
+        sweeper.sweep()
+    run.refresh_from_db()
+    assert (run.state, run.retry_at) == (RunState.HALTED, None)
+    pipeline.go_on(run.submission, by=alice)
+    run.refresh_from_db()
+    assert (run.state, run.faults) == (RunState.CANARY, 0)
+
+
+def test_a_container_that_decided_nothing_for_no_reason_is_our_fault(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)])
+    run.refresh_from_db()
+    assert run.state == RunState.HALTED
+
+
+def test_a_host_that_only_pretends_to_live_loses_its_batch(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    Attempt.objects.update(claimed_at=clock.now() - timedelta(hours=3))
+    with pytest.raises(pipeline.Stale):
+        pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
+
+
+def test_a_canary_that_our_machine_killed_after_its_mask_was_written_keeps_it(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    said = [gpu_host.finished(order, 0, masks.nifti(masks.cube()))]
+    gpu_host.report(host, order, said, fault="engine_restarted", exit_code=137)
+    assert run.cases.get(position=0).outcome == "finished"
+
+
+def test_masks_of_an_older_evaluation_are_scored_again_before_the_run_ends(host, run):
+    pass_canary(host, run)
+    run.cases.filter(position=0).update(evaluation_version="0", result={"status": "scored", "dice": 0.123})
+    finish_all(host, run)
+    assert run.cases.get(position=0).result["dice"] == pytest.approx(1.0)
+
+
+def test_one_run_that_breaks_the_sweeper_does_not_stop_it(host, run, monkeypatch, caplog):
+    def broken(_run):
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(pipeline, "look_after", broken)
+    other = cast.submit_checked(cast.team_of(cast.person("Charlie")), Phase.objects.get())
+    Host.objects.update(slots=[{"name": f"slot{n}", "gpus": []} for n in range(2)])
+    sweeper.sweep()
+    assert other.runs.get().state == RunState.CANARY
+    assert "sweeping" in caplog.text

@@ -149,6 +149,20 @@ def test_nothing_is_published_before_the_reveal_where_the_phase_says_so(teams):
     assert (board.scope, board.rows) == (None, [])
 
 
+def test_organisers_see_the_exact_board_before_anything_is_published(teams):
+    phase = cast.phase(publication="nothing")
+    scored(teams[0], phase, 0.50004)
+    assert [row.dice for row in standings.board(phase, "main", unrounded=True).rows] == [0.50004]
+
+
+def test_a_run_accepted_after_a_deadline_that_was_moved_forward_does_not_count(teams):
+    phase = cast.phase()
+    scored(teams[0], phase, 0.5)
+    Phase.objects.update(closes_at=clock.now() - timedelta(hours=1), opens_at=clock.now() - timedelta(days=2))
+    phase.refresh_from_db()
+    assert shown(phase) == []
+
+
 def test_small_groups_stay_hidden_until_the_reveal(teams):
     phase = cast.phase()
     scored(teams[0], phase, 0.5, findings=9)

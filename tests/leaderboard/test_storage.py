@@ -51,3 +51,10 @@ def test_stores_are_private_and_apart_from_each_other(store):
 def test_what_is_no_digest_is_no_path(digest):
     with pytest.raises(ValueError, match="not a digest"):
         storage.outputs.path(digest)
+
+
+def test_the_stores_root_is_the_servers_alone(settings, tmp_path):
+    settings.STORE_DIR = tmp_path / "deep" / "store"
+    settings.FILE_UPLOAD_TEMP_DIR = settings.STORE_DIR / "incoming"
+    storage.prepare()
+    assert stat.S_IMODE(settings.STORE_DIR.stat().st_mode) == 0o700

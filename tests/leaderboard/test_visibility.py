@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from leaderboard import clock
-from leaderboard.models import Attempt, Case, RunCase
+from leaderboard.models import Attempt, Case, Phase, RunCase, Submission, Team
 from leaderboard.visibility import submission_view
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -72,6 +72,22 @@ def test_a_failed_run_tells_whose_fault_it_was_and_what_to_do(host):
     assert "ended with an error" in view.reason
     assert view.advice
     assert view.finished
+
+
+def test_on_hidden_cases_the_causes_come_without_counts_and_times_without_seconds(host):
+    view = submission_view(start(host, max_failures_in_row=1))
+    assert "×" not in view.reason
+    assert {(event.at.second, event.at.microsecond) for event in view.history[:-1]} == {(0, 0)}
+    assert "×" in submission_view(start_public(host)).reason
+
+
+def start_public(host):
+    Submission.objects.all().delete()
+    Phase.objects.update(cases_are_public=True)
+    submission = cast.submit_checked(Team.objects.get(), Phase.objects.get())
+    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0)], exit_code=1)
+    return submission
 
 
 def test_scores_are_withheld_where_nothing_is_published(host):

@@ -1,0 +1,88 @@
+"""What happens at the same instant: real threads, each with its own connection."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from leaderboard import admission, locks, pipeline
+from leaderboard.models import Case, StateChange, Submission
+from leaderboard.states import BatchState, RunState
+from tests.leaderboard import cast, gpu_host, masks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(*acts: Callable[[], Any]) -> Sequence[Any]:
+    """What each act returned or raised, all begun together."""
+    outcomes: list[Any] = [None] * len(acts)
+    start = threading.Barrier(len(acts))
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            outcomes[number] = acts[number]()
+        except Exception as error:  # noqa: BLE001  whatever it is, the test looks at it
+            outcomes[number] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_two_uploads_that_end_together_cannot_both_take_the_last_run():
+    team, phase = cast.team_of(cast.person("Alice")), cast.phase(runs_per_day=2)
+    outcomes = at_once(*[lambda: cast.submit(team, phase)] * 8)
+    assert sum(isinstance(outcome, Submission) for outcome in outcomes) == 2
+    assert sum(isinstance(outcome, admission.Refused) for outcome in outcomes) == 6
+
+
+def test_two_last_reports_and_a_doubled_scoring_end_the_run_once():
+    host, phase = cast.host(slots=2), cast.phase(cast.case_set(5))
+    for case in Case.objects.all():
+        masks.give_reference(case, masks.cube())
+    run = cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get()
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    gpu_host.score_reported(run)
+    waiting = list(run.batches.filter(state=BatchState.WAITING))
+    orders = [gpu_host.claim(host, batch, slot=f"slot{number}") for number, batch in enumerate(waiting)]
+
+    def report(order: dict[str, Any]) -> None:
+        cases = [gpu_host.finished(order, number, masks.nifti(masks.cube())) for number in range(len(order["cases"]))]
+        gpu_host.report(host, order, cases)
+
+    assert at_once(*[lambda order=order: report(order) for order in orders]) == [None, None]
+    at_once(*[lambda batch=batch: pipeline.score_batch(batch.pk) for batch in waiting for _ in range(2)])
+    run.refresh_from_db()
+    assert run.state == RunState.SCORED
+    assert StateChange.objects.filter(run=run, batch=None, to_state=RunState.SCORED).count() == 1
+
+
+def test_only_one_worker_is_at_work_on_a_thing_and_a_finished_one_lets_go():
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        with locks.working_on("test", 1) as mine:
+            inside.set()
+            leave.wait(10)
+            return mine
+
+    def try_meanwhile() -> bool:
+        inside.wait(10)
+        try:
+            with locks.working_on("test", 1) as mine:
+                return mine
+        finally:
+            leave.set()
+
+    assert at_once(hold, try_meanwhile) == [True, False]
+    with locks.working_on("test", 1) as mine:
+        assert mine
