@@ -18,7 +18,7 @@ def tidy() -> None:
     """Remove old incoming files, and uploads whose image needs no check any more."""
     for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
         _remove_if_old(path)
-    for store in (storage.images, storage.volumes, storage.references, storage.outputs):
+    for store in (storage.images, storage.volumes, storage.outputs):
         for path in store.root.glob(f"{storage.INCOMING}*"):
             _remove_if_old(path)
     needed = set(Submission.objects.filter(state__in=WAITING).values_list("upload_file", flat=True))

@@ -35,8 +35,10 @@ SERVER_ONLY = ("DATABASE_URL", "SECRET_KEY", "STORE_DIR", "EMAIL_HOST_PASSWORD",
 WEB = """-m gunicorn leaderboard.wsgi --bind 127.0.0.1:{port} --worker-class gthread --workers 2 --threads 8
     --keep-alive 30 --timeout 120 --graceful-timeout 3 --worker-tmp-dir /dev/shm --no-control-socket"""
 # Nobody listens to gossip: remote control is off, and the database knows who does what.
-CONTROL = """-m celery -A leaderboard worker --hostname control@%h --queues control,scoring --concurrency 2
+WORKER = """-m celery -A leaderboard worker --hostname {queue}@%h --queues {queue} --concurrency {processes}
     --without-gossip --without-mingle --without-heartbeat --loglevel INFO"""
+# Apart: a check of an image may take minutes, and the scores of a run must not wait for it.
+PROCESSES = {"control": 1, "scoring": 2}
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Stack:
         web = WEB.format(port=self.ports.web).split()
         return [
             Part("web", (python, *web), server, ready=lambda _log: is_healthy(self.ports.web)),
-            Part("control", (python, *CONTROL.split()), server, ready=is_celery_ready),
+            *(Part(queue, (python, *_worker(queue)), server, ready=is_celery_ready) for queue in PROCESSES),
             Part("sandbox", (python, "-m", "containers"), host, ready=is_celery_ready),
             Part("sweeper", (python, manage, "sweep"), server, ready=lambda _log: True),
         ]
@@ -182,6 +184,10 @@ def start_application(supervisor: Supervisor, stack: Stack) -> None:
     parts = stack.application()
     supervisor.say(f"Starting {', '.join(part.name for part in parts)} ...")
     supervisor.start(parts)
+
+
+def _worker(queue: str) -> list[str]:
+    return WORKER.format(queue=queue, processes=PROCESSES[queue]).split()
 
 
 def is_celery_ready(log: str) -> bool:

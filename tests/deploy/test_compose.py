@@ -15,7 +15,7 @@ from tests.deploy.conftest import DEPLOY
 FILES = {"server": DEPLOY / "compose.yaml", "worker": DEPLOY / "compose.worker.yaml"}
 SERVER: dict[str, dict[str, Any]] = yaml.safe_load(FILES["server"].read_text())["services"]
 WORKER: dict[str, Any] = yaml.safe_load(FILES["worker"].read_text())["services"]["worker"]
-OURS = ("migrate", "web", "control", "sweep")
+OURS = ("migrate", "web", "control", "scoring", "sweep")
 EVERY = [*(pytest.param(service, id=name) for name, service in SERVER.items()), pytest.param(WORKER, id="worker")]
 
 
@@ -42,7 +42,7 @@ def test_what_stops_is_started_again(name: str) -> None:
 
 def test_migrations_run_once_before_the_rest() -> None:
     assert SERVER["migrate"]["restart"] == "no"
-    for name in ("web", "control", "sweep"):
+    for name in ("web", "control", "scoring", "sweep"):
         assert SERVER[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
@@ -51,14 +51,14 @@ def test_what_answers_is_asked_for_its_health(name: str) -> None:
     assert SERVER[name]["healthcheck"]["test"][0] == "CMD"
 
 
-def test_the_reference_masks_are_mounted_for_the_scorer_alone() -> None:
+def test_the_reference_masks_are_mounted_for_import_and_scorer_alone() -> None:
     holders = {name for name, service in SERVER.items() if "references" in mounts(service).values()}
-    assert holders == {"control"}
+    assert holders == {"control", "scoring"}
 
 
 def test_the_case_store_is_mounted_for_the_servers_processes_alone() -> None:
     holders = {name for name, service in SERVER.items() if "store" in mounts(service).values()}
-    assert holders == {"web", "control", "sweep"}
+    assert holders == {"web", "control", "scoring", "sweep"}
 
 
 def test_only_the_edge_and_the_brokers_tls_port_are_published() -> None:

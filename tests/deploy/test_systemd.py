@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.conftest import DEPLOY, ROOT
 
@@ -66,7 +67,7 @@ def test_only_the_worker_may_use_the_engine_and_it_reads_no_secret_of_the_server
     assert by_name["rexg-worker"]["EnvironmentFile"] == ["/etc/rexg/worker.env"]
 
 
-def test_only_the_control_worker_reads_the_reference_masks() -> None:
+def test_only_import_and_scorer_read_the_reference_masks() -> None:
     kept_out = {unit.stem for unit in SERVICES if "-/var/lib/rexg/store/references" in str(read(unit))}
     assert kept_out == {"rexg-web", "rexg-sweep"}
 
@@ -74,17 +75,17 @@ def test_only_the_control_worker_reads_the_reference_masks() -> None:
 def test_the_target_starts_every_unit_of_the_server() -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(DEPLOY / "systemd" / "rexg.target")
-    server = {unit.name for unit in UNITS} - {"rexg.target", "rexg-worker.service"}
+    server = {unit.name for unit in UNITS} - {"rexg.target", "rexg-worker.service", "rexg-queue@.service"}
+    server |= {"rexg-queue@control.service", "rexg-queue@scoring.service"}
     assert set(parser["Unit"]["Wants"].split()) == server
 
 
-def test_compose_and_systemd_run_the_same_control_worker() -> None:
-    import yaml
-
-    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["control"]["command"]
-    unit = read(DEPLOY / "systemd" / "rexg-control.service")["ExecStart"][0].replace("%%", "%").split()
-    assert {option for option in unit if option.startswith("--") and "concurrency" not in option} == {
+@pytest.mark.parametrize("queue", ["control", "scoring"])
+def test_compose_and_systemd_run_the_same_workers(queue: str) -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][queue]["command"]
+    unit = read(DEPLOY / "systemd" / "rexg-queue@.service")["ExecStart"][0]
+    started = unit.replace("%i", queue).replace("%%", "%").split()
+    assert {option for option in started if option.startswith("--") and "concurrency" not in option} == {
         option for option in compose if option.startswith("--") and "concurrency" not in option
     }
-    for option in ("--without-gossip", "--without-mingle"):
-        assert option in (ROOT / "deploy" / "local" / "stack.py").read_text()
+    assert f'"{queue}"' in (ROOT / "deploy" / "local" / "stack.py").read_text()

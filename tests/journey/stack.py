@@ -42,7 +42,7 @@ class Stack:
         for part in self.commands():
             self.start_part(part)
         wait_for(self._answers, "the web server to answer", START_SECONDS)
-        for part in ("control", "sandbox"):
+        for part in ("control", "scoring", "sandbox"):
             wait_for(partial(self._is_ready, part), f"{part} to be ready", START_SECONDS)
 
     def start_part(self, part: str) -> None:
@@ -86,11 +86,12 @@ class Stack:
     def commands(self) -> dict[str, list[str]]:
         """The parts and how each is started."""
         web = f"-m gunicorn leaderboard.wsgi --bind 127.0.0.1:{self.port} --worker-class gthread --threads 8"
-        control = "-m celery -A leaderboard worker -n control@%h -Q control,scoring -c 2"
-        quiet = " --without-gossip --without-mingle --without-heartbeat -l INFO"
+        worker = "-m celery -A leaderboard worker -c 1"
+        quiet = "--without-gossip --without-mingle --without-heartbeat -l INFO"
         return {
             "web": [*web.split(), "--no-control-socket"],
-            "control": (control + quiet).split(),
+            "control": f"{worker} -n control@%h -Q control {quiet}".split(),
+            "scoring": f"{worker} -n scoring@%h -Q scoring {quiet}".split(),
             "sandbox": ["-m", "containers"],
             "sweeper": ["manage.py", "sweep"],
         }

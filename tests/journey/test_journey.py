@@ -97,7 +97,7 @@ def test_a_run_whose_machines_are_shot_ends_like_an_undisturbed_one(stack, engin
     finish(flushed)
     assert scores(flushed) == scores(undisturbed)
 
-    for part in ("control", "web", "sweeper"):
+    for part in ("scoring", "web", "sweeper"):
         disturbed = hand_in(team, phase, slow_image)
         wait_for(partial(has_begun, disturbed), "the canary", PATIENCE_SECONDS)
         stack.kill(part)

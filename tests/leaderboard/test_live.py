@@ -6,6 +6,7 @@ import time
 import pytest
 
 from leaderboard import doorbell, live
+from leaderboard.celery import app
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +53,7 @@ def test_a_broker_that_is_away_is_asked_once_and_then_left_alone_for_a_while(mon
         calls.append(arguments)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(doorbell.app, "send_task", refuse)
+    monkeypatch.setattr(app, "send_task", refuse)
     monkeypatch.setattr(doorbell, "_away_until", 0.0)
     for number in range(3):
         doorbell.ring_for_image(number)
