@@ -10,7 +10,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from leaderboard import admission, clock, models, pipeline
+from leaderboard import admission, clock, decisions, models
 
 
 def _organiser(request: HttpRequest) -> models.User:
@@ -129,21 +129,21 @@ class SubmissionAdmin(ReadOnly):
     @admin.action(description="Cancel", permissions=["change"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """End what is under way."""
-        self._each(request, chosen, lambda one: pipeline.cancel(one, by=_organiser(request)), "cancelled")
+        self._each(request, chosen, lambda one: decisions.cancel(one, by=_organiser(request)), "cancelled")
 
     @admin.action(description="Run again", permissions=["change"])
     def run_again(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """A new run, not charged."""
-        self._each(request, chosen, lambda one: pipeline.run_again(one, by=_organiser(request)), "queued again")
+        self._each(request, chosen, lambda one: decisions.run_again(one, by=_organiser(request)), "queued again")
 
     @admin.action(description="Go on (after an interruption that people had to look at)", permissions=["change"])
     def go_on(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """Try again what halted."""
-        self._each(request, chosen, lambda one: pipeline.go_on(one, by=_organiser(request)), "goes on")
+        self._each(request, chosen, lambda one: decisions.go_on(one, by=_organiser(request)), "goes on")
 
     def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
         """A reason disqualifies, an empty one puts back; the admin's log keeps who did it."""
-        pipeline.disqualify(obj, obj.disqualified_reason)
+        decisions.disqualify(obj, obj.disqualified_reason)
 
 
 @admin.register(models.Attempt)

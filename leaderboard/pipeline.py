@@ -9,7 +9,8 @@ commit. Nothing that matters is in a message: `advance()` and the sweeper derive
 so a step that is repeated, or that was lost with a killed process, is harmless.
 
 Blame: what is the team's fault costs a case (failed, missing, invalid) or the run (rejected, failed); what is ours
-puts the run aside (halted), is tried again, and is never charged.
+puts the run aside (leaderboard/halting.py), is tried again, and is never charged. What people decide about a
+submission is in leaderboard/decisions.py.
 """
 
 import json
@@ -33,6 +34,7 @@ from leaderboard import (
     clock,
     dispatch,
     doorbell,
+    halting,
     lifecycle,
     live,
     locks,
@@ -56,25 +58,17 @@ from leaderboard.models import (
     Team,
     User,
 )
-from leaderboard.states import ACTIVE_RUN_STATES, OPEN_BATCH_STATES, BatchState, RunState, SubmissionState
+from leaderboard.rows import Stale, drop_batches, held_batch, lock_batch, lock_run
+from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 from leaderboard.uploads import Upload
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = (5, 15, 60, 300)  # after our first, second, ... fault in a row
 FETCH_SECONDS = 3600
 
 
 class BadReport(ValueError):
     """A report that does not go with its order."""
-
-
-class Stale(Exception):
-    """A host speaks about an attempt that is not (or no longer) its own; `cancelled` says that the run has ended."""
-
-    def __init__(self, *, cancelled: bool) -> None:
-        super().__init__("cancelled" if cancelled else "stale")
-        self.cancelled = cancelled
 
 
 # --- a team hands in -------------------------------------------------------------------------------------------------
@@ -141,7 +135,7 @@ def validate_image(submission_id: int) -> None:
             _reject(submission, rejection)
         except Exception:
             logger.exception("submission %s: the check of its image broke down", submission_id)
-            _halt_submission(submission)
+            halting.halt_submission(submission)
         else:
             _accept(submission, image)
         if submission.state != SubmissionState.HALTED:
@@ -194,32 +188,6 @@ def _reject(submission: Submission, rejection: ImageRejected) -> None:
     )
 
 
-def _halt_submission(submission: Submission) -> None:
-    failures = submission.failures + 1
-    lifecycle.move(
-        submission,
-        SubmissionState.HALTED,
-        allowed_from={SubmissionState.VALIDATING},
-        failures=failures,
-        retry_at=_retry_at(failures),
-        charged=False,
-    )
-
-
-def retry_image(submission: Submission) -> None:
-    """Try once more to check an image; the earlier failure was ours."""
-    with transaction.atomic():
-        if lifecycle.move(
-            submission,
-            SubmissionState.VALIDATING,
-            allowed_from={SubmissionState.HALTED},
-            charged=True,
-            retry_at=None,
-            rung_at=clock.now(),
-        ):
-            doorbell.ring_for_image(submission.pk)
-
-
 # --- a slot is free --------------------------------------------------------------------------------------------------
 
 
@@ -230,7 +198,7 @@ def fill_slots() -> None:
 
 def _start(run: Run) -> Batch | None:
     """Begin a queued run, or go on with one that was halted; its first waiting batch."""
-    run = _lock_run(run.pk)
+    run = lock_run(run.pk)
     state = RunState.RUNNING if planning.canary_passed(run) else RunState.CANARY
     began = run.started_at or clock.now()
     if not lifecycle.move(run, state, allowed_from={RunState.QUEUED}, started_at=began, reason_code="", reason=""):
@@ -244,7 +212,7 @@ def _start(run: Run) -> Batch | None:
 def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict[str, Any]:
     """Lease a batch to a host and return the order. The same key gets the same order again: an answer may get lost."""
     with transaction.atomic():
-        batch = _lock_batch(batch_id)
+        batch = lock_batch(batch_id)
         current = batch.attempts.filter(fence=batch.fence).first()
         if batch.state == BatchState.LEASED and current and current.key == key and current.host_id == host.pk:
             return orders.order(batch)
@@ -279,7 +247,7 @@ def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None
     Not for ever: a host that hangs with a living heartbeat must not keep a run to itself.
     """
     with transaction.atomic():
-        batch = _held_batch(host, batch_id, fence)
+        batch = held_batch(host, batch_id, fence)
         if clock.now() > _latest_end(batch):
             raise Stale(cancelled=False)
         done = min(done, batch.cases.count())
@@ -302,7 +270,7 @@ def _latest_end(batch: Batch) -> datetime:
 def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
     """The batch, if this attempt of the host still holds it; Stale otherwise."""
     with transaction.atomic():
-        return _held_batch(host, batch_id, fence)
+        return held_batch(host, batch_id, fence)
 
 
 def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
@@ -311,7 +279,7 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
     Raises Stale, and BadReport for what does not go with the order.
     """
     with transaction.atomic():
-        batch = _held_batch(host, batch_id, answer.fence)
+        batch = held_batch(host, batch_id, answer.fence)
         run = batch.run
         decided = _decide_cases(batch, answer)
         # A container that decided nothing, for no reason, is our fault too: it would go round for ever.
@@ -320,7 +288,7 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
         undecided = batch.cases.filter(outcome="")
         if fault:
             undecided.update(tries=F("tries") + 1)
-            _halt(run, fault)
+            halting.halt_run(run, fault)
         else:
             Run.objects.filter(pk=run.pk).update(faults=0)
         if decided:
@@ -372,6 +340,18 @@ def _decide_cases(batch: Batch, answer: Report) -> int:
     return decided
 
 
+def lose_lease(batch_id: uuid.UUID) -> None:
+    """A host went silent: its attempt is over, the batch waits for another."""
+    with transaction.atomic():
+        batch = lock_batch(batch_id)
+        if batch.state != BatchState.LEASED or batch.lease_until is None or batch.lease_until > clock.now():
+            return
+        batch.attempts.filter(fence=batch.fence).update(ended_at=clock.now(), fault="host_lost")
+        batch.cases.filter(outcome="").update(tries=F("tries") + 1)
+        lifecycle.move(batch, BatchState.WAITING, why="host_lost", rung_at=None, done=0)
+        halting.halt_run(batch.run, "host_lost")
+
+
 # --- masks become numbers --------------------------------------------------------------------------------------------
 
 
@@ -387,10 +367,10 @@ def score_batch(batch_id: uuid.UUID) -> None:
             # Bad masks are results; what arrives here is a reference, a disk or a process of ours.
             logger.exception("batch %s could not be scored", batch_id)
             with transaction.atomic():
-                _halt(_lock_run(batch.run_id), "scoring")
+                halting.halt_run(lock_run(batch.run_id), "scoring")
             return
         with transaction.atomic():
-            run = _lock_run(batch.run_id)
+            run = lock_run(batch.run_id)
             lifecycle.move(batch, BatchState.SCORED, allowed_from={BatchState.REPORTED})
             advance(run)
         fill_slots()
@@ -427,7 +407,7 @@ def advance(run: Run) -> None:
 def look_after(run: Run) -> None:
     """Advance a run for which no message came: the sweeper's way in."""
     with transaction.atomic():
-        advance(_lock_run(run.pk))
+        advance(lock_run(run.pk))
 
 
 def finish(run: Run) -> None:
@@ -438,7 +418,7 @@ def finish(run: Run) -> None:
 
 def _fail(run: Run, phase: Phase) -> None:
     why = reasons.FAILURES["failures_in_row"]
-    _drop_batches(run)
+    drop_batches(run)
     lifecycle.move(
         run,
         RunState.FAILED,
@@ -449,145 +429,8 @@ def _fail(run: Run, phase: Phase) -> None:
     )
 
 
-# --- our faults, and decisions of people -----------------------------------------------------------------------------
-
-
-def lose_lease(batch_id: uuid.UUID) -> None:
-    """A host went silent: its attempt is over, the batch waits for another, and what it had uploaded is kept."""
-    with transaction.atomic():
-        batch = _lock_batch(batch_id)
-        if batch.state != BatchState.LEASED or batch.lease_until is None or batch.lease_until > clock.now():
-            return
-        batch.attempts.filter(fence=batch.fence).update(ended_at=clock.now(), fault="host_lost")
-        batch.cases.filter(outcome="").update(tries=F("tries") + 1)
-        lifecycle.move(batch, BatchState.WAITING, why="host_lost", rung_at=None, done=0)
-        _halt(batch.run, "host_lost")
-
-
-def _halt(run: Run, fault: str) -> None:
-    """Put the run aside for a while: our fault, growing pauses, nothing charged. At the limit, people must look."""
-    faults = run.faults + 1
-    why = reasons.INTERRUPTED if faults < settings.MAX_FAULTS else reasons.NEEDS_ORGANISERS
-    if not lifecycle.move(
-        run,
-        RunState.HALTED,
-        allowed_from={RunState.CANARY, RunState.RUNNING, RunState.SCORING},
-        why=fault,
-        faults=faults,
-        retry_at=_retry_at(faults),
-        reason_code=fault,
-        reason=f"{why.title}. {why.means}",
-    ):
-        return
-    if run.number == 1:  # a re-run is the organisers' and was never charged
-        Submission.objects.filter(pk=run.submission_id).update(charged=False)
-    if faults >= settings.MAX_FAULTS:
-        logger.error("run %s was interrupted %s times in a row by our fault (%s)", run.pk, faults, fault)
-
-
-def resume(run: Run, *, by: str = lifecycle.SERVER) -> None:
-    """Let a halted run go on at the case where it stopped: in the queue, or with its scores."""
-    with transaction.atomic():
-        run = _lock_run(run.pk)
-        to = RunState.QUEUED if run.cases.filter(outcome="").exists() else RunState.SCORING
-        if lifecycle.move(run, to, by=by, allowed_from={RunState.HALTED}, retry_at=None, reason_code="", reason=""):
-            if run.number == 1:
-                Submission.objects.filter(pk=run.submission_id).update(charged=True)
-            transaction.on_commit(fill_slots)
-
-
-def cancel(submission: Submission, *, by: User | None) -> None:
-    """End a submission by somebody's decision. It is not charged when no container had started. Raises Refused."""
-    name = lifecycle.signature(by)
-    with transaction.atomic():
-        submission = Submission.objects.select_for_update().get(pk=submission.pk)
-        run = submission.runs.last()
-        if run is None:
-            admission.check_cancel(submission.state)
-            lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
-            transaction.on_commit(lambda: uploads.forget(submission.upload_file))
-            return
-        run = _lock_run(run.pk)
-        admission.check_cancel(run.state)
-        _drop_batches(run)
-        lifecycle.move(run, RunState.CANCELLED, by=name, ended_at=clock.now())
-        if not Attempt.objects.filter(batch__run__submission=submission).exists():
-            Submission.objects.filter(pk=submission.pk).update(charged=False)
-        transaction.on_commit(fill_slots)
-
-
-def run_again(submission: Submission, *, by: User) -> Run:
-    """A new run of an accepted submission, by an organiser's decision. The old runs stay readable."""
-    with transaction.atomic():
-        submission = Submission.objects.select_for_update().get(pk=submission.pk)
-        if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
-            raise admission.Refused("Only a submission whose last run has ended can be run again.")
-        run = planning.new_run(submission, by=lifecycle.signature(by))
-        transaction.on_commit(fill_slots)
-        return run
-
-
-def go_on(submission: Submission, *, by: User) -> None:
-    """Try again what was interrupted so often that people had to look. Raises Refused when nothing is."""
-    run = submission.latest_run
-    if submission.stage not in {SubmissionState.HALTED, RunState.HALTED}:
-        raise admission.Refused("Only what is interrupted can go on.")
-    if run is None:
-        Submission.objects.filter(pk=submission.pk).update(failures=0)
-        retry_image(submission)
-    else:
-        Run.objects.filter(pk=run.pk).update(faults=0)
-        resume(run, by=lifecycle.signature(by))
-
-
-def disqualify(submission: Submission, reason: str) -> None:
-    """Take a submission off the board with a reason, or put it back with an empty one. An organiser's decision."""
-    submission.disqualified_reason = reason.strip()
-    submission.disqualified_at = clock.now() if submission.disqualified_reason else None
-    submission.save(update_fields=["disqualified_reason", "disqualified_at"])
-
-
-def _drop_batches(run: Run) -> None:
-    for batch in run.batches.filter(state__in=OPEN_BATCH_STATES):
-        lifecycle.move(batch, BatchState.DROPPED)
-
-
-# --- rows ------------------------------------------------------------------------------------------------------------
-
-
-def _lock_run(run_id: int) -> Run:
-    """The run, locked: whatever concerns its cases and batches follows one after the other."""
-    Run.objects.select_for_update().only("pk").get(pk=run_id)
-    return Run.objects.select_related("submission__phase").get(pk=run_id)
-
-
-def _lock_batch(batch_id: uuid.UUID) -> Batch:
-    """The batch, with its run locked first: always in this order."""
-    run_id = Batch.objects.values_list("run_id", flat=True).filter(pk=batch_id).first()
-    if run_id is None:
-        raise Stale(cancelled=False)
-    run = _lock_run(run_id)
-    batch = Batch.objects.get(pk=batch_id)
-    batch.run = run
-    return batch
-
-
-def _held_batch(host: Host, batch_id: uuid.UUID, fence: int) -> Batch:
-    batch = _lock_batch(batch_id)
-    if batch.state != BatchState.LEASED or batch.host_id != host.pk or batch.fence != fence:
-        raise Stale(cancelled=batch.state == BatchState.DROPPED)
-    return batch
-
-
 def _lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
-
-
-def _retry_at(faults: int) -> datetime | None:
-    """When to try again after so many of our faults in a row; None when people must look first."""
-    if faults >= settings.MAX_FAULTS:
-        return None
-    return clock.now() + timedelta(seconds=RETRY_SECONDS[min(faults, len(RETRY_SECONDS)) - 1])
 
 
 def _storable(text: str) -> str:

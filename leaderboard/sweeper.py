@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from leaderboard import clock, doorbell, pipeline
+from leaderboard import clock, doorbell, halting, pipeline
 from leaderboard.models import Batch, Run, Submission
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 
@@ -26,8 +26,8 @@ def sweep() -> None:
     _each(_forgotten_images(at), _ring_for_image)
     _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _each(_forgotten_scores(at), _ring_for_scores)
-    _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), pipeline.retry_image)
-    _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), pipeline.resume)
+    _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), halting.retry_image)
+    _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), halting.resume)
     _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.look_after)
     pipeline.fill_slots()
 

@@ -24,6 +24,7 @@ from containers.orders import batch_id as batch_id_of
 from containers.reports import parse_report
 from leaderboard import clock, pipeline, storage
 from leaderboard.models import Batch, Host
+from leaderboard.rows import Stale
 from leaderboard.states import BatchState
 
 MAX_BODY_BYTES = 32 << 20
@@ -55,7 +56,7 @@ def for_hosts(method: str) -> Callable[[HostView], HostView]:
             Host.objects.filter(pk=host.pk).update(seen_at=clock.now())
             try:
                 return view(request, host, *args, **kwargs)
-            except pipeline.Stale as stale:
+            except Stale as stale:
                 why = "cancelled" if stale.cancelled else "stale"
                 return JsonResponse({"go_on": False, "why": why, "detail": why}, status=HTTPStatus.CONFLICT)
             except (BadRequest, OrderRejected, pipeline.BadReport) as error:

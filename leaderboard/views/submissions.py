@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard import admission, clock, live, pipeline, standings, uploads, visibility
+from leaderboard import admission, clock, decisions, live, pipeline, standings, uploads, visibility
 from leaderboard.forms import SubmissionForm
 from leaderboard.models import Phase, Standing, Submission, Team, User
 from leaderboard.states import ENDED, RunState, SubmissionState
@@ -216,7 +216,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """End a run by its team's decision."""
     found = _visible(request, pk)
     try:
-        pipeline.cancel(found, by=_person(request))
+        decisions.cancel(found, by=_person(request))
     except admission.Refused as refusal:
         messages.error(request, str(refusal))
     else:

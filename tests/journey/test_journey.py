@@ -15,7 +15,7 @@ import pytest
 from django.core.management import call_command
 
 from containers.sandbox import LABEL_INSTANCE
-from leaderboard import pipeline
+from leaderboard import decisions
 from leaderboard.models import RunCase, Submission
 from leaderboard.reports import has_ended, state
 from leaderboard.uploads import from_disk
@@ -124,5 +124,5 @@ def test_cancelling_stops_the_container_within_seconds(stack, engine, base, team
     image = algorithms.archive(engine, base, "time.sleep(600)", tmp_path / "sleeper.tar.gz")
     submission = hand_in(team, phase, image)
     wait_for(lambda: state(submission) == "canary" and submission.runs.get().batches.get().fence == 1, "a start", 60)
-    pipeline.cancel(submission, by=None)
+    decisions.cancel(submission, by=None)
     assert_nothing_is_left(engine, stack)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import admission, clock, pipeline, uploads
+from leaderboard import admission, clock, decisions, pipeline, uploads
 from leaderboard.admission import Refused
 from leaderboard.models import Submission
 from leaderboard.states import SubmissionState
@@ -153,6 +153,6 @@ def test_two_teams_cannot_have_one_name(team):
 
 def test_it_refuses_to_cancel_what_has_ended(team):
     submission = cast.submit(team, cast.phase())
-    pipeline.cancel(submission, by=None)
+    decisions.cancel(submission, by=None)
     with pytest.raises(Refused, match="nothing to cancel"):
-        pipeline.cancel(submission, by=None)
+        decisions.cancel(submission, by=None)

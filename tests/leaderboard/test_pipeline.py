@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import admission, clock, pipeline, storage, sweeper
+from leaderboard import admission, clock, decisions, pipeline, storage, sweeper
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
+from leaderboard.rows import Stale
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -167,7 +168,7 @@ def test_a_repeated_claim_gets_the_same_order(host, run):
 def test_a_second_host_cannot_claim_a_leased_batch(host, run):
     batch = gpu_host.waiting(run)
     gpu_host.claim(host, batch)
-    with pytest.raises(pipeline.Stale):
+    with pytest.raises(Stale):
         gpu_host.claim(cast.host("gpu-2", token="other"), batch)
 
 
@@ -177,7 +178,7 @@ def test_a_repeated_report_is_refused_and_changes_nothing(host, run):
     gpu_host.report(host, order, cases)
     gpu_host.score_reported(run)
     before = run.cases.get(position=0).scored_at
-    with pytest.raises(pipeline.Stale):
+    with pytest.raises(Stale):
         gpu_host.report(host, order, cases)
     gpu_host.score_reported(run)
     assert run.cases.get(position=0).scored_at == before
@@ -190,7 +191,7 @@ def test_a_host_that_went_silent_loses_its_batch_and_the_run_goes_on(host, run):
     run.refresh_from_db()
     assert run.state == RunState.HALTED
     assert not Submission.objects.get().charged
-    with pytest.raises(pipeline.Stale):
+    with pytest.raises(Stale):
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
     Run.objects.update(retry_at=clock.now())
     sweeper.sweep()
@@ -223,15 +224,15 @@ def test_our_fault_keeps_what_is_finished_and_charges_nothing(host, run):
 
 def test_cancelling_stops_the_host_at_its_next_heartbeat(alice, host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
-    pipeline.cancel(run.submission, by=alice)
-    with pytest.raises(pipeline.Stale) as stale:
+    decisions.cancel(run.submission, by=alice)
+    with pytest.raises(Stale) as stale:
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
     assert stale.value.cancelled
     assert Submission.objects.get().charged
 
 
 def test_cancelling_before_the_first_container_is_free(alice, run):
-    pipeline.cancel(run.submission, by=alice)
+    decisions.cancel(run.submission, by=alice)
     assert not Submission.objects.get().charged
 
 
@@ -247,7 +248,7 @@ def test_a_run_that_was_forgotten_is_found_by_the_sweeper(host, run):
 def test_organisers_can_run_a_submission_again_and_the_old_run_stays(alice, host, run):
     pass_canary(host, run)
     finish_all(host, run)
-    again = pipeline.run_again(run.submission, by=alice)
+    again = decisions.run_again(run.submission, by=alice)
     assert again.number == 2
     assert {case.token for case in again.cases.all()}.isdisjoint(case.token for case in run.cases.all())
     run.refresh_from_db()
@@ -257,7 +258,7 @@ def test_organisers_can_run_a_submission_again_and_the_old_run_stays(alice, host
 def test_cancelling_what_we_interrupted_does_not_charge_it(alice, host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="engine_restarted")
-    pipeline.cancel(run.submission, by=alice)
+    decisions.cancel(run.submission, by=alice)
     assert not Submission.objects.get().charged
 
 
@@ -265,8 +266,8 @@ def test_cancelling_a_repeated_run_does_not_give_a_used_run_back(alice, host, ru
     pass_canary(host, run)
     finish_all(host, run)
     Host.objects.update(seen_at=None)
-    pipeline.run_again(run.submission, by=alice)
-    pipeline.cancel(run.submission, by=alice)
+    decisions.run_again(run.submission, by=alice)
+    decisions.cancel(run.submission, by=alice)
     assert Submission.objects.get().charged
 
 
@@ -275,7 +276,7 @@ def test_cancelling_a_run_that_has_just_ended_is_refused(alice, host, run):
     pass_canary(host, run)
     finish_all(host, run)
     with pytest.raises(admission.Refused, match="nothing to cancel"):
-        pipeline.cancel(submission, by=alice)
+        decisions.cancel(submission, by=alice)
 
 
 def test_a_mask_that_our_store_lost_is_our_fault(host, run):
@@ -317,7 +318,7 @@ def test_after_too_many_faults_in_a_row_people_must_look(alice, host, run, setti
         sweeper.sweep()
     run.refresh_from_db()
     assert (run.state, run.retry_at) == (RunState.HALTED, None)
-    pipeline.go_on(run.submission, by=alice)
+    decisions.go_on(run.submission, by=alice)
     run.refresh_from_db()
     assert (run.state, run.faults) == (RunState.CANARY, 0)
 
@@ -332,7 +333,7 @@ def test_a_container_that_decided_nothing_for_no_reason_is_our_fault(host, run):
 def test_a_host_that_only_pretends_to_live_loses_its_batch(host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     Attempt.objects.update(claimed_at=clock.now() - timedelta(hours=3))
-    with pytest.raises(pipeline.Stale):
+    with pytest.raises(Stale):
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
 
 

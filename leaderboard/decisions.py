@@ -1,0 +1,60 @@
+"""What people decide about a submission: cancel, run again, go on, disqualify."""
+
+from django.db import transaction
+
+from leaderboard import admission, clock, halting, lifecycle, planning, uploads
+from leaderboard.models import Attempt, Run, Submission, User
+from leaderboard.pipeline import fill_slots
+from leaderboard.rows import drop_batches, lock_run
+from leaderboard.states import RunState, SubmissionState
+
+
+def cancel(submission: Submission, *, by: User | None) -> None:
+    """End a submission by somebody's decision. It is not charged when no container had started. Raises Refused."""
+    name = lifecycle.signature(by)
+    with transaction.atomic():
+        submission = Submission.objects.select_for_update().get(pk=submission.pk)
+        run = submission.runs.last()
+        if run is None:
+            admission.check_cancel(submission.state)
+            lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
+            transaction.on_commit(lambda: uploads.forget(submission.upload_file))
+            return
+        run = lock_run(run.pk)
+        admission.check_cancel(run.state)
+        drop_batches(run)
+        lifecycle.move(run, RunState.CANCELLED, by=name, ended_at=clock.now())
+        if not Attempt.objects.filter(batch__run__submission=submission).exists():
+            Submission.objects.filter(pk=submission.pk).update(charged=False)
+        transaction.on_commit(fill_slots)
+
+
+def run_again(submission: Submission, *, by: User) -> Run:
+    """A new run of an accepted submission, by an organiser's decision. The old runs stay readable."""
+    with transaction.atomic():
+        submission = Submission.objects.select_for_update().get(pk=submission.pk)
+        if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
+            raise admission.Refused("Only a submission whose last run has ended can be run again.")
+        run = planning.new_run(submission, by=lifecycle.signature(by))
+        transaction.on_commit(fill_slots)
+        return run
+
+
+def go_on(submission: Submission, *, by: User) -> None:
+    """Try again what was interrupted so often that people had to look. Raises Refused when nothing is."""
+    run = submission.latest_run
+    if submission.stage not in {SubmissionState.HALTED, RunState.HALTED}:
+        raise admission.Refused("Only what is interrupted can go on.")
+    if run is None:
+        Submission.objects.filter(pk=submission.pk).update(failures=0)
+        halting.retry_image(submission)
+    else:
+        Run.objects.filter(pk=run.pk).update(faults=0)
+        halting.resume(run, by=lifecycle.signature(by))
+
+
+def disqualify(submission: Submission, reason: str) -> None:
+    """Take a submission off the board with a reason, or put it back with an empty one. An organiser's decision."""
+    submission.disqualified_reason = reason.strip()
+    submission.disqualified_at = clock.now() if submission.disqualified_reason else None
+    submission.save(update_fields=["disqualified_reason", "disqualified_at"])
