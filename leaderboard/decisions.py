@@ -51,6 +51,7 @@ def go_on(submission: Submission, *, by: User) -> None:
     else:
         Run.objects.filter(pk=run.pk).update(faults=0)
         halting.resume(run, by=lifecycle.signature(by))
+        fill_slots()
 
 
 def disqualify(submission: Submission, reason: str) -> None:
