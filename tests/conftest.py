@@ -8,12 +8,12 @@ from leaderboard import storage
 
 
 @pytest.fixture(autouse=True)
-def store(settings, tmp_path: Path) -> Path:
+def store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A private folder for every kind of file."""
-    settings.STORE_DIR = tmp_path / "store"
-    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "store" / "incoming"
+    settings.STORE_DIR = tmp_path_factory.mktemp("store")
+    settings.FILE_UPLOAD_TEMP_DIR = settings.STORE_DIR / "incoming"
     storage.prepare()
-    return tmp_path / "store"
+    return settings.STORE_DIR
 
 
 @pytest.fixture(autouse=True)

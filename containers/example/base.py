@@ -46,7 +46,8 @@ _LEFT_OUT = frozenset(
         "lib2to3",
     }
 )
-_LAYOUT = "1"  # raise when what `_files` packs changes, so that an older base is not taken for a current one
+_VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_LAYOUT = "2"  # raise when what `_files` packs changes, so that an older base is not taken for a current one
 
 
 class BaseImageError(Exception):
@@ -64,7 +65,10 @@ def build_base(client: Any, repository: str = BASE_REPOSITORY) -> str:
                 _chunks(archive),
                 repository=repository,
                 tag=tag.rpartition(":")[2],
-                changes=["ENV PATH=/usr/local/bin:/usr/bin:/bin", "ENV PYTHONDONTWRITEBYTECODE=1"],
+                changes=[
+                    "ENV PATH=/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1",
+                    f"ENV PYTHONPATH=/usr/local/lib/{_VERSION}/site-packages",  # Debian's Python looks elsewhere
+                ],
             )
         if not client.api.images(name=tag):
             raise BaseImageError(f"the engine did not import {tag}")
@@ -157,17 +161,16 @@ def _pack(output: BinaryIO) -> None:
 
 def _files() -> Iterator[tuple[str, Path]]:
     """(path in the image, file here) of interpreter, shell, standard library and packages."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     yield "usr/local/bin/python3", Path(sys.executable).resolve()
     yield "usr/bin/sh", Path("/bin/sh").resolve()
     roots = {Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("platstdlib")), Path(_dynload()).parent}
     for root in sorted(roots):
         # In a venv "platstdlib" is the venv's own folder, which holds no standard library.
         if (root / "os.py").exists() or (root / "lib-dynload").exists():
-            yield from ((f"usr/local/lib/{version}/{path.relative_to(root)}", path) for path in _walk(root))
+            yield from ((f"usr/local/lib/{_VERSION}/{path.relative_to(root)}", path) for path in _walk(root))
     for package in _PACKAGES:
         for folder in _package_folders(package):
-            base = f"usr/local/lib/{version}/site-packages/{folder.name}"
+            base = f"usr/local/lib/{_VERSION}/site-packages/{folder.name}"
             yield from ((f"{base}/{path.relative_to(folder)}", path) for path in _walk(folder))
 
 

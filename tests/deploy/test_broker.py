@@ -25,7 +25,7 @@ from containers.doorbell import celery_settings
 from deploy.broker_users import SERVER, access_rule, put_user
 from tests.deploy.conftest import DEPLOY, ROOT, eventually, free_port, running
 
-INSTANCE = "rexg"
+INSTANCE = "broker-test"  # nobody else's: a worker sweeps whatever in the engine carries its label
 HOST, OTHER_HOST, WATCHER = "gpu1", "gpu2", "watcher"
 FOREIGN_KEYS = [
     *("control", "scoring", "control\x06\x163", "_kombu.binding.control", "unacked", "unacked_index"),
@@ -116,7 +116,8 @@ def server_app(broker: Broker) -> Iterator[Celery]:
     """The server's Celery, with its own settings but for the broker's address."""
     app = Celery("server", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
-    app.conf.update(broker_url=broker.url(SERVER))
+    options = {**app.conf.broker_transport_options, "global_keyprefix": f"{INSTANCE}:"}
+    app.conf.update(broker_url=broker.url(SERVER), broker_transport_options=options)
     yield app
     app.close()
 
@@ -309,7 +310,7 @@ def test_nobody_enters_without_a_password(broker: Broker) -> None:
 
 def test_a_new_password_replaces_the_old_one_and_leaves_other_users_alone(tmp_path: Path) -> None:
     users = tmp_path / "users.acl"
-    command = [sys.executable, str(DEPLOY / "broker_users.py"), "--file", str(users)]
+    command = [sys.executable, str(DEPLOY / "broker_users.py"), "--file", str(users), "--instance", INSTANCE]
     passwords = [
         subprocess.run([*command, name], check=True, capture_output=True, text=True).stdout.strip()
         for name in (SERVER, HOST, HOST)

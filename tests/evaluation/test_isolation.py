@@ -88,13 +88,35 @@ def test_a_case_that_takes_too_long_is_invalid_and_the_next_goes_on(job, tmp_pat
     assert results[1]["findings"][0]["fn"] == 3
 
 
-def test_a_killed_child_costs_the_case_in_hand(job, tmp_path):
+def kill_children(scorer: IsolatedScorer, times: int) -> threading.Thread:
+    """kill -9 the scorer's child in the middle of its work, and the next ones."""
+
+    def kill() -> None:
+        killed: set[int | None] = {None}
+        for _ in range(times):
+            while scorer.pid in killed:
+                time.sleep(0.01)
+            killed.add(scorer.pid)
+            time.sleep(0.4)
+            os.kill(scorer.pid or 0, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
+def test_a_child_that_is_killed_once_costs_nothing(job, tmp_path):
     victim = noise_job(tmp_path, (1, 200, 200, 200))
     with IsolatedScorer() as scorer:
-        scorer.assess(job(0))
-        assert scorer.pid is not None
-        killer = threading.Timer(0.2, os.kill, (scorer.pid, signal.SIGKILL))
-        killer.start()
+        killer = kill_children(scorer, times=1)
+        assert scorer.assess(victim).result["status"] == "scored"
+        killer.join()
+
+
+def test_a_child_that_is_killed_twice_costs_the_case_in_hand(job, tmp_path):
+    victim = noise_job(tmp_path, (1, 200, 200, 200))
+    with IsolatedScorer() as scorer:
+        killer = kill_children(scorer, times=2)
         result = scorer.assess(victim).result
         killer.join()
         assert "ended abnormally (signal 9)" in result["reason"]
