@@ -106,6 +106,7 @@ def _journey(stack: Any, phase: Any, archive: Path, client: docker.APIClient) ->
     wait_for(lambda: has_ended(submission), "the run to end", 3600)
     if state(submission) != "scored":
         raise SystemExit(f"The run ended as {state(submission)}; see {stack.folder}.")
+    submission.refresh_from_db()
     run = submission.runs.get()
     start, end = _span(client, began, {f"{_batch_label()}={batch.pk}" for batch in run.batches.all()})
     last = run.batches.order_by("-number")[0]
