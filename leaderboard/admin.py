@@ -87,6 +87,10 @@ class RunInline(admin.TabularInline):
     extra = 0
     can_delete = False
 
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A new run is an action, not a row."""
+        return False
+
 
 @admin.register(models.Submission)
 class SubmissionAdmin(ReadOnly):

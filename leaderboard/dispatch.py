@@ -78,6 +78,14 @@ def free_slots(at: datetime) -> list[int]:
     return free[called:] if called else free
 
 
+def can_run_somewhere(run: Run) -> bool:
+    """Whether a living host offers a slot with enough GPUs, free or not."""
+    at = clock.now()
+    living = Host.objects.filter(revoked_at=None, seen_at__gt=at - timedelta(seconds=settings.LEASE_SECONDS))
+    needed = run.submission.phase.gpus
+    return any(len(slot.get("gpus", [])) >= needed for host in living for slot in host.slots)
+
+
 def queue() -> list[Run]:
     """The queued runs in the order in which they will start, as things stand.
 

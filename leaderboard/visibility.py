@@ -70,6 +70,7 @@ class CaseLine:
     """A case of a run on public cases, or for an organiser."""
 
     name: str
+    seen_as: str  # the file name that the program saw
     status: str
     reason: str
     seconds: float | None
@@ -126,7 +127,7 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
         percent=percent,
         exact=exact,
         failed=_lost(cases) if exact else None,
-        now=_now(state, done, total),
+        now=_now(run, state, done, total),
         steps=_steps(submission, run, state),
         finished=state in ENDED,
         can_cancel=state not in ENDED,
@@ -155,6 +156,8 @@ def _progress(run: Run | None, cases: list[RunCase], total: int, *, exact: bool)
         running = sum(batch.done for batch in run.batches.filter(state=BatchState.LEASED))
         done = min(len(decided) + running, total)
         return done, 100 * done // total
+    if run.state == RunState.SCORING:
+        return None, 100
     minute = clock.now().replace(second=0, microsecond=0)
     known = sum(case.decided_at < minute for case in decided if case.decided_at)
     return None, (100 * known // total) // COARSE_PERCENT * COARSE_PERCENT
@@ -164,12 +167,14 @@ def _lost(cases: list[RunCase]) -> int:
     return sum(case.result is not None and case.result["status"] != "scored" for case in cases)
 
 
-def _now(state: str, done: int | None, total: int) -> str:
+def _now(run: Run | None, state: str, done: int | None, total: int) -> str:
     if state == SubmissionState.RECEIVED:
         return "Waits for the check of its image."
     if state == SubmissionState.VALIDATING:
         return "The image is read, verified and rebuilt before any of it runs."
-    if state == RunState.QUEUED:
+    if run and state == RunState.QUEUED:
+        if not dispatch.can_run_somewhere(run):
+            return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
         return "Waits for a free machine."
     if state == RunState.CANARY:
         return "The first case runs alone: it shows that the image starts, ends and writes a readable mask."
@@ -258,7 +263,7 @@ def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
             if not run.cases.exclude(result__isnull=True).exists()
             else 4
         )
-    stopped = state in {SubmissionState.REJECTED, RunState.FAILED}
+    stopped = state in {SubmissionState.REJECTED, RunState.FAILED, RunState.CANCELLED}
     details = {1: _layers(submission)}
     return [
         Step(
@@ -283,6 +288,8 @@ def _history(submission: Submission, *, exact: bool) -> list[Event]:
         # Exact times are a channel out of the hidden cases; the minute is not.
         at = change.at if exact else change.at.replace(second=0, microsecond=0)
         events.append(Event(at, f"{text}: {change.why}" if change.why and exact else text, change.by))
+    if submission.disqualified_at:
+        events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
     return events[::-1]
 
 
@@ -348,6 +355,7 @@ def _case_line(case: RunCase) -> CaseLine:
     why = reasons.FAILURES.get(case.reason_code)
     return CaseLine(
         name=case.case.name,
+        seen_as=case.file_name,
         status=result.get("status") or case.outcome or "waiting",
         reason=result.get("reason") or (why.title if why else ""),
         seconds=case.seconds,

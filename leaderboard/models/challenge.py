@@ -89,8 +89,8 @@ class Phase(models.Model):
     revealed_at = models.DateTimeField(null=True, blank=True, help_text="From this instant everything is shown.")
     show_categories = models.BooleanField(default=False, help_text="Put the category codes into cases.json.")
 
-    runs_per_day = models.PositiveSmallIntegerField(default=2)
-    runs_total = models.PositiveSmallIntegerField(default=10)
+    runs_per_day = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
+    runs_total = models.PositiveSmallIntegerField(default=10, validators=[MinValueValidator(1)])
 
     batch_size = models.PositiveSmallIntegerField(default=25, validators=[MinValueValidator(1)])
     max_failures_in_row = models.PositiveSmallIntegerField(default=5, validators=[MinValueValidator(1)])
@@ -126,3 +126,12 @@ class Phase(models.Model):
             raise ValidationError({"closes_at": "The phase must close after it opens."})
         if self.cases_are_public and self.publication != self.Publication.EVERYTHING:
             raise ValidationError({"publication": "Public cases have nothing to withhold: choose “everything”."})
+        if self.case_set_id:
+            self._refuse_showing_hidden_cases()
+
+    def _refuse_showing_hidden_cases(self) -> None:
+        others = Phase.objects.filter(case_set=self.case_set_id).exclude(pk=self.pk)
+        other = others.exclude(cases_are_public=self.cases_are_public).first()
+        if other is not None:
+            kept = "public" if other.cases_are_public else "hidden"
+            raise ValidationError({"cases_are_public": f"The {other.name} uses the same cases and keeps them {kept}."})

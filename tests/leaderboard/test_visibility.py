@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import clock
+from leaderboard import clock, decisions
 from leaderboard.models import Attempt, Case, Phase, RunCase, Submission, Team
 from leaderboard.visibility import submission_view
 from tests.leaderboard import cast, gpu_host, masks
@@ -113,3 +113,15 @@ def test_a_second_try_by_our_fault_is_told_apart_from_a_first_one(host):
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
     assert submission_view(submission).cells[1] == "y"
     assert Attempt.objects.count() == 2
+
+
+def test_a_run_that_no_machine_can_take_says_so():
+    cast.host(gpus=0)
+    submission = cast.submit_checked(cast.team_of(cast.person("Alice")), cast.phase(gpus=1))
+    assert "No machine that fits is connected" in submission_view(submission).now
+
+
+def test_a_cancelled_run_is_not_shown_as_going_on(host):
+    submission = start(host)
+    decisions.cancel(submission, by=None)
+    assert "cur" not in {step.state for step in submission_view(submission).steps}
