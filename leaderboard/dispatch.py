@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from leaderboard import clock, doorbell, locks
@@ -68,10 +68,12 @@ def _call(batch: Batch, at: datetime) -> None:
 
 def free_slots(at: datetime) -> list[int]:
     """The free slots of living hosts, each as its number of GPUs, smallest first: a CPU run should not take a GPU."""
-    living = Host.objects.filter(revoked_at=None, seen_at__gt=at - timedelta(seconds=settings.LEASE_SECONDS))
     taken = set(Attempt.objects.filter(ended_at=None, batch__state=BatchState.LEASED).values_list("host_id", "slot"))
     free = [
-        len(slot.get("gpus", [])) for host in living for slot in host.slots if (host.pk, slot.get("name")) not in taken
+        len(slot.get("gpus", []))
+        for host in _living(at)
+        for slot in host.slots
+        if (host.pk, slot.get("name")) not in taken
     ]
     free.sort()
     called = Batch.objects.filter(state=BatchState.WAITING, rung_at__gt=_stale(at)).count()
@@ -80,10 +82,8 @@ def free_slots(at: datetime) -> list[int]:
 
 def can_run_somewhere(run: Run) -> bool:
     """Whether a living host offers a slot with enough GPUs, free or not."""
-    at = clock.now()
-    living = Host.objects.filter(revoked_at=None, seen_at__gt=at - timedelta(seconds=settings.LEASE_SECONDS))
     needed = run.submission.phase.gpus
-    return any(len(slot.get("gpus", [])) >= needed for host in living for slot in host.slots)
+    return any(len(slot.get("gpus", [])) >= needed for host in _living(clock.now()) for slot in host.slots)
 
 
 def queue() -> list[Run]:
@@ -140,3 +140,8 @@ def _waiting_batches(at: datetime) -> tuple[list[Batch], list[Batch]]:
 
 def _stale(at: datetime) -> datetime:
     return at - timedelta(seconds=settings.DOORBELL_SECONDS)
+
+
+def _living(at: datetime) -> QuerySet[Host]:
+    """The hosts that were heard of within a lease."""
+    return Host.objects.filter(revoked_at=None, seen_at__gt=at - timedelta(seconds=settings.LEASE_SECONDS))
