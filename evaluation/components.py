@@ -1,8 +1,10 @@
 """18-connected components (face or edge neighbours, not corners) of a run list.
 
-cc3d labels dense volumes, fast but at five bytes a voxel. So the volume is cut into slabs of slices, the bounding box
-of each slab's foreground is filled in and labelled by itself, and what touches across the cut is joined afterwards:
-memory stays bounded however large the volume. All voxels of a run are connected, so one look-up per run is enough.
+All voxels of a run are connected, so a component is a set of runs. Two ways lead there, with equal results. In a sparse
+mask, the runs are the nodes of a graph, joined where two of neighbouring rows touch. In a dense or ragged one there
+would be too many nodes, and cc3d labels the voxels themselves, at five bytes a voxel: so the volume is cut into slabs
+of slices, the bounding box of each slab's foreground is filled in and labelled by itself, and what touches across a cut
+is joined afterwards, which bounds the memory however large the volume is.
 """
 
 from __future__ import annotations
@@ -16,28 +18,78 @@ from scipy.sparse.csgraph import connected_components
 from evaluation.runs import Integers, Runs, blocks, expand, intersect
 
 SLAB_VOXELS = 1 << 24
+DENSE_VOXELS_PER_RUN = 100  # of the bounding box; where the two ways take equally long
+
+# Rows that come before a voxel's own in the file and hold neighbours of it, as steps along (W, D). In a row one step
+# away these lie up to one voxel further along H; in a row two steps away they have the same h: the rest are corners.
+BESIDE = ((-1, 0),)
+BEHIND = ((0, -1), (-1, -1), (1, -1))
 
 
-def label_components(runs: Runs, slab_voxels: int = SLAB_VOXELS) -> tuple[Integers, int]:
+def label_components(runs: Runs) -> tuple[Integers, int]:
     """The component 1..n of each run, in no particular order, and n."""
+    if len(runs) == 0:
+        return np.zeros(0, np.int32), 0
+    low, high = _bounding_box(runs)
+    if np.prod(high - low) > DENSE_VOXELS_PER_RUN * len(runs):
+        return label_sparse(runs)
+    return label_dense(runs)
+
+
+def label_sparse(runs: Runs) -> tuple[Integers, int]:
+    """`label_components`, over the graph of touching runs."""
+    return _joined(len(runs), *_touching(runs, slice(None), BESIDE + BEHIND))
+
+
+def label_dense(runs: Runs, slab_voxels: int = SLAB_VOXELS) -> tuple[Integers, int]:
+    """`label_components`, over voxels, slab by slab."""
     height, width, depth = runs.grid
     slices = max(1, slab_voxels // (height * width))
-    borders = np.arange(0, depth, slices) * height * width
-    cuts = np.searchsorted(runs.start, borders.astype(runs.start.dtype)).tolist()
+    borders = np.arange(0, depth + 1) * height * width
+    slice_starts = np.searchsorted(runs.start, borders.astype(runs.start.dtype)).tolist()
     labels = np.zeros(len(runs), np.int32)
     count = 0
-    for first, last in zip(cuts, [*cuts[1:], len(runs)], strict=True):
+    for d in range(0, depth, slices):
+        first, last = slice_starts[d], slice_starts[min(d + slices, depth)]
         if first < last:
             found, number = _label_box(Runs(runs.grid, runs.start[first:last], runs.stop[first:last]))
             labels[first:last] = found + count
             count += number
-    touching = [_touching(runs, d) for d in range(slices, depth, slices)]
-    if not touching or count == 0:
+    touching = [
+        _touching(runs, slice(slice_starts[d], slice_starts[d + 1]), BEHIND) for d in range(slices, depth, slices)
+    ]
+    if not touching:
         return labels, count
-    above, below = (labels[np.concatenate(side)] - 1 for side in zip(*touching, strict=True))
-    graph = coo_array((np.ones(len(above), np.bool_), (above, below)), shape=(count, count))
-    joined, group = connected_components(graph, directed=False)
-    return group[labels - 1].astype(np.int32) + 1, int(joined)
+    one, other = (labels[np.concatenate(side)] - 1 for side in zip(*touching, strict=True))
+    group, number = _joined(count, one, other)
+    return group[labels - 1], number
+
+
+def _joined(nodes: int, one: Integers, other: Integers) -> tuple[Integers, int]:
+    """The connected component 1..n of each node, and n, of the graph in which one[i] and other[i] are joined."""
+    graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(nodes, nodes))
+    number, group = connected_components(graph, directed=False)
+    return group + 1, int(number)
+
+
+def _touching(runs: Runs, chosen: slice, steps: tuple[tuple[int, int], ...]) -> tuple[Integers, Integers]:
+    """Indices of the chosen runs and of the runs these steps away that are 18-connected with them, pair by pair."""
+    height, width, _ = runs.grid
+    start, stop = runs.start[chosen], runs.stop[chosen]
+    index = np.arange(len(runs))[chosen]
+    row = start // height
+    w = row % width
+    wide_start, wide_stop = np.maximum(start - 1, row * height), np.minimum(stop + 1, (row + 1) * height)
+    pairs = []
+    for along_w, along_d in steps:
+        one_step = abs(along_w) + abs(along_d) == 1
+        low, high = (wide_start, wide_stop) if one_step else (start, stop)
+        inside = (w + along_w >= 0) & (w + along_w < width)
+        shift = height * (along_w + width * along_d)
+        mine, theirs, _, _ = intersect(low[inside] + shift, high[inside] + shift, runs.start, runs.stop)
+        pairs.append((index[inside][mine], theirs))
+    one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return one, other
 
 
 def _label_box(runs: Runs) -> tuple[Integers, int]:
@@ -54,29 +106,6 @@ def _label_box(runs: Runs) -> tuple[Integers, int]:
     for block in blocks(len(runs)):
         labels[block] = found[_crop_positions(runs, block, low, box)]
     return labels, int(count)
-
-
-def _touching(runs: Runs, d: int) -> tuple[Integers, Integers]:
-    """Indices of the runs of slice d - 1 and of slice d that are 18-connected with each other, pair by pair."""
-    height, width, _ = runs.grid
-    area = height * width
-    edges = np.array([d - 1, d, d + 1]) * area
-    first, cut, last = np.searchsorted(runs.start, edges.astype(runs.start.dtype)).tolist()
-    start, stop = runs.start[cut:last] - d * area, runs.stop[cut:last] - d * area
-    below_start, below_stop = runs.start[first:cut] - (d - 1) * area, runs.stop[first:cut] - (d - 1) * area
-    row = start // height
-    pairs = []
-    for step in (-1, 0, 1):
-        # In the row straight below, an edge neighbour is one voxel further along H; in the rows beside that one it has
-        # the same h, and whatever is further is a corner.
-        reach = int(step == 0)
-        low = np.maximum(start - reach, row * height) + step * height
-        high = np.minimum(stop + reach, (row + 1) * height) + step * height
-        inside = (row + step >= 0) & (row + step < width)
-        mine, theirs, _, _ = intersect(low[inside], high[inside], below_start, below_stop)
-        pairs.append((theirs + first, np.flatnonzero(inside)[mine] + cut))
-    below, above = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return below, above
 
 
 def _bounding_box(runs: Runs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from evaluation.instances import Instances, totals
 from evaluation.matching import Counts, Pair, match_by_distance
+from evaluation.nearest import NearestVoxel, Spacing, Voxels
 from evaluation.runs import Grid, Integers, Runs, blocks, expand, surface
 
-Spacing = tuple[float, float, float]
 Floats = NDArray[np.float64]
 
 RELATIVE_TOLERANCE = 1e-9  # of the threshold
@@ -67,7 +66,7 @@ def centroids(instances: Instances) -> Floats:
 def assd_pairs(reference: Instances, prediction: Instances, spacing_mm: Spacing) -> list[Pair]:
     """The pairs whose ASSD can be within the threshold, with the exact ASSD in mm."""
     limit = threshold_mm(spacing_mm) * (1 + BOUND_MARGIN)
-    reference_boxes, prediction_boxes = bounding_boxes(reference), bounding_boxes(prediction)
+    reference_boxes, prediction_boxes = reference.boxes, prediction.boxes
     near = _box_gaps_mm(reference_boxes, prediction_boxes, spacing_mm) <= limit
     if not near.any():
         return []
@@ -78,26 +77,12 @@ def assd_pairs(reference: Instances, prediction: Instances, spacing_mm: Spacing)
     pairs = []
     for i, j in np.argwhere(near).tolist():
         total = limit * (surface_a.voxels[i] + surface_b.voxels[j])
-        there = np.sum(surface_b.tree(j).query(surface_a.points(i))[0])
+        there = np.sum(surface_b.nearest(j).distances_mm(surface_a.points(i)))
         if there > total:
             continue  # the way back can only add to it
-        back = np.sum(surface_a.tree(i).query(surface_b.points(j))[0])
+        back = np.sum(surface_a.nearest(i).distances_mm(surface_b.points(j)))
         pairs.append(Pair(float((there + back) / (surface_a.voxels[i] + surface_b.voxels[j])), i + 1, j + 1))
     return pairs
-
-
-def bounding_boxes(instances: Instances) -> NDArray[np.int64]:
-    """Per instance 1..n, (first, last) index along h, w and d: shape (n, 3, 2)."""
-    count = instances.count + 1
-    low = np.full((count, 3), np.iinfo(np.int64).max)
-    high = np.full((count, 3), -1)
-    for block in blocks(len(instances.runs)):
-        labels = instances.labels[block]
-        h, w, d = instances.runs.coordinates(block)
-        for axis, (first, last) in enumerate(((h, h + instances.runs.lengths(block) - 1), (w, w), (d, d))):
-            np.minimum.at(low[:, axis], labels, first)
-            np.maximum.at(high[:, axis], labels, last)
-    return np.stack([low, high], axis=2)[1:]
 
 
 def _box_gaps_mm(a: NDArray[np.int64], b: NDArray[np.int64], spacing_mm: Spacing) -> Floats:
@@ -117,11 +102,11 @@ class _Surface:
         order = np.argsort(labels, kind="stable")
         self._start, self._lengths = pieces.start[order], pieces.lengths()[order]
         self._bounds = np.searchsorted(labels[order], np.arange(1, instances.count + 2))
-        self._grid, self._spacing_mm = instances.runs.grid, np.array(spacing_mm)
+        self._grid, self._spacing_mm = instances.runs.grid, spacing_mm
         self._histograms = _histograms(pieces, labels, instances.count + 1)
         self.voxels = totals(labels, pieces.lengths(), instances.count + 1)[1:]
-        self._points: dict[int, Floats] = {}
-        self._trees: dict[int, cKDTree] = {}
+        self._points: dict[int, Voxels] = {}
+        self._nearest: dict[int, NearestVoxel] = {}
 
     def summed_gaps_mm(self, boxes: NDArray[np.int64]) -> Floats:
         """Per instance and box, a lower bound of the summed distances of the surface voxels to the box, in mm.
@@ -137,25 +122,25 @@ class _Surface:
             best = np.maximum(best, sums)
         return best
 
-    def points(self, index: int) -> Floats:
-        """Coordinates in mm of the surface voxels of instance `index` + 1."""
+    def points(self, index: int) -> Voxels:
+        """The surface voxels (h, w, d) of instance `index` + 1."""
         if index not in self._points:
             part = slice(self._bounds[index], self._bounds[index + 1])
             pieces = [positions for _, positions in expand(self._start[part], self._lengths[part])]
-            self._points[index] = _coordinates(np.concatenate(pieces), self._grid) * self._spacing_mm
+            self._points[index] = _coordinates(np.concatenate(pieces), self._grid)
         return self._points[index]
 
-    def tree(self, index: int) -> cKDTree:
-        """Search tree over `points`."""
-        if index not in self._trees:
-            self._trees[index] = cKDTree(self.points(index), balanced_tree=False)
-        return self._trees[index]
+    def nearest(self, index: int) -> NearestVoxel:
+        """Distances to `points`."""
+        if index not in self._nearest:
+            self._nearest[index] = NearestVoxel(self.points(index), self._spacing_mm)
+        return self._nearest[index]
 
 
 def _coordinates(positions: Integers, grid: Grid) -> NDArray[np.int64]:
     row, h = np.divmod(positions, grid[0])
     d, w = np.divmod(row, grid[1])
-    return np.stack([h, w, d], axis=1)
+    return np.stack([h, w, d])
 
 
 def _histograms(pieces: Runs, labels: Integers, count: int) -> tuple[Floats, Floats, Floats]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.components import label_components
-from evaluation.masks import ValuedRuns
-from evaluation.runs import Integers, Runs, blocks, intersect
+from evaluation.runs import Integers, Runs, ValuedRuns, blocks, intersect
 
 MIN_VOXELS = 10
 MAX_INSTANCES = 50
@@ -26,6 +26,25 @@ class Instances:
     @property
     def count(self) -> int:
         return len(self.sizes) - 1
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int64]:
+        """Per instance 1..n, (first, last) index along h, w and d: shape (n, 3, 2)."""
+        low = np.full((3, self.count + 1), np.iinfo(np.int64).max)
+        high = np.full((3, self.count + 1), -1)
+        # Small integers are sorted in linear time.
+        small = np.uint8 if self.count < 1 << 8 else np.uint16 if self.count < 1 << 16 else np.int64
+        for block in blocks(len(self.runs)):
+            order = np.argsort(self.labels[block].astype(small), kind="stable")
+            labels = self.labels[block][order]
+            first = np.flatnonzero(np.diff(labels, prepend=-1))
+            present = labels[first]
+            h, w, d = (axis[order] for axis in self.runs.coordinates(block))
+            ends = ((h, h + self.runs.lengths(block)[order] - 1), (w, w), (d, d))
+            for axis, (lowest, highest) in enumerate(ends):
+                low[axis, present] = np.minimum(low[axis, present], np.minimum.reduceat(lowest, first))
+                high[axis, present] = np.maximum(high[axis, present], np.maximum.reduceat(highest, first))
+        return np.stack([low, high], axis=2)[:, 1:].swapaxes(0, 1)
 
     @property
     def voxels(self) -> int:

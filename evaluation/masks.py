@@ -1,8 +1,8 @@
 """From a NIfTI file to the runs of each finding, without ever holding the volume.
 
-A mask is a 4D file of shape (F, H, W, D), findings first; NIfTI stores the first axis fastest, so one *row* of the
-file is all H positions of one (w, d) with the F findings interleaved. The reader takes whole rows at a time, drops
-the empty ones at once, and keeps only where a voxel differs from its predecessor along H.
+A mask is a 4D file of shape (F, H, W, D), findings first; NIfTI stores the first axis fastest, so a *row* of the file
+is all H positions of one (w, d) with the F findings interleaved. The file is read in pieces, those that are all zero
+are passed over at once, and of the others `scan` keeps the runs.
 
 Accepted besides the exact shape: extra axes of length 1 behind the fourth; a 3D file (H, W, D) when F = 1; a 3D file
 (F, H, W) when D = 1. In these the bytes can mean only one thing. A 4D file whose axes are in another order is another
@@ -11,6 +11,7 @@ shape and refused, even where F = 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,26 +21,17 @@ from numpy.typing import NDArray
 
 from evaluation.errors import InvalidMask
 from evaluation.nifti import Header, NiftiStream
-from evaluation.runs import Grid, Integers, Runs, position_dtype
+from evaluation.runs import Runs, Shape, ValuedRuns
+from evaluation.scan import WORD, RunScanner
 
 Real = np.integer | np.floating | np.bool_
-Shape = tuple[int, int, int, int]
 
-CHUNK_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 20
 MAX_VALUE = 255  # of a prediction: what the published format, uint8, can hold
-MAX_RUNS_AT_ONCE = 4_000_000  # beyond this a file is read once per finding instead of once
 MAX_VOXELS = 1 << 33  # of one finding; a 1024 x 1024 x 1005 volume has 2^30
 MAX_FINDINGS = 1024
 # A scaled value is computed from single-precision numbers: 255 * (1 / 255) is 1.00000006 and means 1.
 SCALING_TOLERANCE = 2.0**-22
-
-
-@dataclass(frozen=True)
-class ValuedRuns:
-    """The runs of one finding; all voxels of a run share its non-zero value (1 in a binarised mask)."""
-
-    runs: Runs
-    values: NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -125,41 +117,35 @@ def _read(path: Path, shape: Shape, *, binarise: bool) -> Iterator[ValuedRuns]:
 
 def _collect(path: Path, shape: Shape, findings: range, *, binarise: bool) -> list[ValuedRuns] | None:
     """The given findings of the file, checked to its end; None if they are several and too many runs for one go."""
-    collector = _Collector(shape, findings)
+    scanner = RunScanner(shape, findings, binarise=binarise)
     with NiftiStream(path) as stream:
         check_shape(stream.header.dims, shape)
-        for rows, values in _occupied_rows(stream, shape):
-            if not binarise:
-                collector.add(rows, values)
+        for voxels in _pieces(stream, math.prod(shape)):
+            if isinstance(voxels, int):
+                scanner.skip(voxels)
                 continue
-            check_prediction_values(values)
-            collector.add(rows, values != 0)
+            if binarise and voxels.dtype != np.uint8:
+                check_prediction_values(voxels)
+                voxels = (voxels != 0).view(np.uint8)  # noqa: PLW2901
+            scanner.feed(voxels)
         stream.finish()
-    return collector.result()
+    return scanner.result()
 
 
-def _occupied_rows(stream: NiftiStream, shape: Shape) -> Iterator[tuple[Integers, NDArray[Real]]]:
-    """The rows that hold any non-zero voxel: (row numbers w + W * d, whole numbers of shape (rows, H * F))."""
+def _pieces(stream: NiftiStream, total: int) -> Iterator[NDArray[np.integer] | int]:
+    """All voxels in order, as whole numbers in pieces of whole words, or as the number of voxels that are all zero."""
     header = stream.header
-    row_voxels = shape[0] * shape[1]
-    row_bytes = row_voxels * header.dtype.itemsize
-    rows_total = shape[2] * shape[3]
-    rows_per_chunk = max(1, CHUNK_BYTES // row_bytes)
-    zeros = bytes(rows_per_chunk * row_bytes)
-    zero_means_zero = header.inter == 0
-    for first in range(0, rows_total, rows_per_chunk):
-        count = min(rows_per_chunk, rows_total - first)
-        data = stream.read(count * row_bytes)
-        if zero_means_zero and data == zeros:
+    size = header.dtype.itemsize
+    zeros = bytes(CHUNK_BYTES) if header.inter == 0 else b""
+    for first in range(0, total, CHUNK_BYTES // size):
+        count = min(CHUNK_BYTES // size, total - first)
+        data = stream.read(count * size)
+        if data == zeros[: len(data)]:
+            yield count
             continue
-        stored = np.frombuffer(data, header.dtype).reshape(count, row_voxels)
-        occupied = _rows_with_content(data, count, row_bytes) if zero_means_zero else np.arange(count)
-        yield first + occupied, whole_numbers(stored[occupied], header)
-
-
-def _rows_with_content(data: bytes, count: int, row_bytes: int) -> Integers:
-    word = np.uint64 if row_bytes % 8 == 0 else np.uint8
-    return np.flatnonzero(np.frombuffer(data, word).reshape(count, -1).any(axis=1))
+        voxels = whole_numbers(np.frombuffer(data, header.dtype), header)
+        missing = -count % WORD
+        yield np.concatenate([voxels, np.zeros(missing, voxels.dtype)]) if missing else voxels
 
 
 def whole_numbers(stored: NDArray[Real], header: Header) -> NDArray[Real]:
@@ -187,8 +173,6 @@ def whole_numbers(stored: NDArray[Real], header: Header) -> NDArray[Real]:
 
 def check_prediction_values(values: NDArray[Real]) -> None:
     """Raise `InvalidMask` unless all values are in 0..255."""
-    if values.dtype == np.uint8:
-        return
     _refuse(values, values < 0, "are negative", "save 0 for background and 1 for the finding")
     _refuse(values, values > MAX_VALUE, f"are above {MAX_VALUE}", "save 0 for background and 1 for the finding")
 
@@ -197,58 +181,3 @@ def _refuse(values: NDArray[Real], wrong: NDArray[np.bool_], what: str, advice: 
     if wrong.any():
         found = values.ravel()[int(np.argmax(wrong))]
         raise InvalidMask(f"values {what}: found {found:.9g}; {advice}")
-
-
-class _Collector:
-    """Gathers the runs of some findings, row block by row block."""
-
-    def __init__(self, shape: Shape, findings: range) -> None:
-        self.shape = shape
-        self.findings = findings
-        self.grid: Grid = shape[1:]
-        self.dtype = position_dtype(self.grid)
-        self.count = 0
-        self.overflowed = False
-        self.parts: dict[int, list[tuple[Integers, Integers, NDArray[np.integer]]]] = {f: [] for f in findings}
-
-    def add(self, rows: Integers, values: NDArray[Real]) -> None:
-        """Take the rows' voxels, values of shape (rows, H * F); the file is checked on even after an overflow."""
-        if self.overflowed or len(rows) == 0:
-            return
-        step = len(self.findings)
-        if step < self.shape[0]:
-            by_finding = values.reshape(len(rows), -1, self.shape[0])
-            values = by_finding[:, :, self.findings.start : self.findings.stop].reshape(len(rows), -1)
-        filled = values != 0
-        changed = values[:, step:] != values[:, :-step]
-        first = filled.copy()
-        first[:, step:] &= changed
-        last = filled
-        last[:, :-step] &= changed
-        start_finding, start = self._positions(rows, first)
-        last_finding, final = self._positions(rows, last)
-        worth = values[first].astype(np.uint8 if values.dtype == np.bool_ else np.int64)
-        for finding in self.findings:
-            begins, ends = start_finding == finding, last_finding == finding
-            if begins.any():
-                part = (start[begins], final[ends] + self.dtype(1), worth[begins])
-                self.parts[finding].append(part)
-                self.count += len(part[0])
-        if self.count > MAX_RUNS_AT_ONCE and len(self.findings) > 1:
-            self.overflowed = True
-            self.parts.clear()
-
-    def _positions(self, rows: Integers, marks: NDArray[np.bool_]) -> tuple[Integers, Integers]:
-        flat = np.flatnonzero(marks)
-        row, within = np.divmod(flat, marks.shape[1])
-        h, finding = np.divmod(within, len(self.findings))
-        return finding + self.findings.start, (rows[row] * self.shape[1] + h).astype(self.dtype)
-
-    def result(self) -> list[ValuedRuns] | None:
-        return None if self.overflowed else [self._finding(finding) for finding in self.findings]
-
-    def _finding(self, finding: int) -> ValuedRuns:
-        parts = self.parts.pop(finding)
-        empty = (np.empty(0, self.dtype), np.empty(0, self.dtype), np.empty(0, np.uint8))
-        start, stop, values = (np.concatenate(column) for column in zip(empty, *parts, strict=True))
-        return ValuedRuns(Runs(self.grid, start, stop), values)

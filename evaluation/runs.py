@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Grid = tuple[int, int, int]
+Grid = tuple[int, int, int]  # H, W, D
+Shape = tuple[int, int, int, int]  # F, H, W, D
 Integers = NDArray[np.signedinteger]
 
 BLOCK_RUNS = 1 << 20
@@ -52,6 +53,14 @@ class Runs:
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> Runs:
         return Runs(self.grid, self.start[chosen], self.stop[chosen])
+
+
+@dataclass(frozen=True)
+class ValuedRuns:
+    """The runs of one finding; all voxels of a run share its non-zero value (1 in a binarised mask)."""
+
+    runs: Runs
+    values: NDArray[np.integer]
 
 
 def blocks(count: int, size: int = BLOCK_RUNS) -> Iterator[slice]:

@@ -7,7 +7,7 @@ it is. A prediction that is missing or unreadable never raises: it is a result t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +16,9 @@ from evaluation import matching
 from evaluation.distances import Spacing, match_focal, match_non_focal
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.instances import Instances, entities, overlaps, predicted_instances
-from evaluation.masks import Shape, read_prediction, read_reference, reference_shape
-from evaluation.runs import Runs
+from evaluation.masks import read_prediction
+from evaluation.prepared import Reference, open_reference
+from evaluation.runs import Runs, Shape
 
 VERSION = "1"
 
@@ -93,15 +94,16 @@ def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResu
 def assess(case: Case, reference: Path, prediction: Path | None) -> Assessment:
     """`score_case` together with the sizes of the findings."""
     try:
-        shape = _checked_shape(case, reference)
+        opened = open_reference(reference)
+        _check_reference(case, opened.shape)
         if prediction is not None:
             try:
-                return _compare(case, shape, reference, prediction)
+                return _compare(case, opened, prediction)
             except _BadPrediction as error:
                 status, reason = "invalid", str(error)
         else:
             status, reason = "missing", "no file of this name was found"
-        wanted = [entities(finding) for _, finding in _chosen(case, read_reference(reference, shape))]
+        wanted = [entities(finding) for _, finding in _chosen(case, open_reference(reference).findings)]
     except InvalidMask as error:
         raise EvaluationError(f"the reference of {case.name} is unusable: {error}") from error
     result = lost_case(case, [finding.count for finding in wanted], status, reason)
@@ -125,19 +127,17 @@ class _BadPrediction(Exception):
     """Keeps what is wrong with the prediction apart from what is wrong with the reference."""
 
 
-def _checked_shape(case: Case, reference: Path) -> Shape:
-    shape = reference_shape(reference)
+def _check_reference(case: Case, shape: Shape) -> None:
     if shape[1:] != tuple(case.shape):
         raise InvalidMask(f"its shape is {shape}, but the case is {tuple(case.shape)}")
     if int(max(case.findings, key=int)) >= shape[0]:
         raise InvalidMask(f"it has {shape[0]} findings, but the case lists {', '.join(case.findings)}")
-    return shape
 
 
-def _compare(case: Case, shape: Shape, reference: Path, prediction: Path) -> Assessment:
+def _compare(case: Case, reference: Reference, prediction: Path) -> Assessment:
     findings, voxels = [], []
-    predicted = _chosen(case, _predicted(prediction, shape))
-    wanted = _chosen(case, read_reference(reference, shape))
+    predicted = _chosen(case, _predicted(prediction, reference.shape))
+    wanted = _chosen(case, reference.findings)
     for (key, runs), (_, finding) in zip(predicted, wanted, strict=True):
         known = entities(finding)
         findings.append(_score_finding(case, key, known, predicted_instances(runs)))
@@ -154,7 +154,7 @@ def _predicted(prediction: Path, shape: Shape) -> Iterator[Runs]:
         raise _BadPrediction(str(error)) from error
 
 
-def _chosen(case: Case, channels: Iterator[_Channel]) -> Iterator[tuple[str, _Channel]]:
+def _chosen(case: Case, channels: Iterable[_Channel]) -> Iterator[tuple[str, _Channel]]:
     """The channels that the case lists as findings; the dataset may leave some of a mask's channels out."""
     wanted = {int(key): key for key in case.findings}
     return ((wanted[index], channel) for index, channel in enumerate(channels) if index in wanted)

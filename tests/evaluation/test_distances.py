@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.distances import assd_pairs, bounding_boxes, centroids, threshold_mm
+from evaluation.distances import assd_pairs, centroids, threshold_mm
 from evaluation.instances import Instances, entities
-from evaluation.masks import ValuedRuns
-from evaluation.runs import Runs, position_dtype, surface
+from evaluation.runs import Runs, ValuedRuns, position_dtype, surface
 from tests.evaluation import reference_implementation
 
 
@@ -68,7 +67,7 @@ def test_centroids_and_boxes_are_those_of_the_definition(seed):
     known = instances_in(volume)
     points = [np.argwhere(volume == value) for value in np.unique(volume[volume != 0])]
     assert len(points) == known.count
-    for centre, box, expected in zip(centroids(known), bounding_boxes(known), points, strict=True):
+    for centre, box, expected in zip(centroids(known), known.boxes, points, strict=True):
         assert centre == pytest.approx(expected.mean(axis=0), abs=1e-12)
         assert box.tolist() == np.stack([expected.min(axis=0), expected.max(axis=0)], axis=1).tolist()
 

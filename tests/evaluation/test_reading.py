@@ -50,6 +50,34 @@ def test_it_agrees_with_simpleitk_about_the_axes(tmp_path):
     assert np.array_equal(dense(tmp_path / "mask.nii.gz"), MASK > 0)
 
 
+@pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz"])
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("dtype", ["u1", "i1", ">i2", "u2", "i4", "u4", "i8", "u8", "f4", ">f8"])
+def test_it_reads_whatever_nibabel_writes(tmp_path, dtype, kind, name):
+    image = kind(MASK.astype(dtype), np.diag([-0.7, 0.7, 2.5, 1.0]), dtype=np.dtype(dtype))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"made by a careful team" * 99))
+    nibabel.save(image, tmp_path / name)
+    assert np.array_equal(dense(tmp_path / name), MASK > 0)
+
+
+@pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz"])
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
+def test_it_reads_whatever_simpleitk_writes(tmp_path, dtype, name):
+    image = SimpleITK.GetImageFromArray(MASK.T.astype(dtype), isVector=False)
+    image.SetSpacing((1.0, 0.7, 0.7, 2.5))
+    SimpleITK.WriteImage(image, tmp_path / name, useCompression=True, compressionLevel=9)
+    assert np.array_equal(dense(tmp_path / name), MASK > 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 4, 3), (2, 5, 4, 1), (2, 5, 1, 1), (1, 1, 1, 1), (2, 1, 1, 3)])
+def test_it_reads_axes_of_length_one_as_both_libraries_write_them(tmp_path, shape):
+    mask = np.ascontiguousarray(MASK[tuple(slice(length) for length in shape)])
+    nibabel.save(nibabel.Nifti1Image(mask, None), tmp_path / "nibabel.nii")
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(mask.T, isVector=False), tmp_path / "simpleitk.nii")
+    assert np.array_equal(dense(tmp_path / "nibabel.nii", shape), mask > 0)
+    assert np.array_equal(dense(tmp_path / "simpleitk.nii", shape), mask > 0)
+
+
 def test_it_reads_several_gzip_members_and_zero_padding(tmp_path):
     content = builders.nifti_bytes(MASK)
     parts = (content[:100], content[100:352], content[352:400], content[400:])
@@ -145,12 +173,12 @@ def test_a_reference_of_another_kind_of_shape_is_refused(tmp_path, shape):
 
 
 def test_a_mask_of_too_many_runs_is_read_finding_by_finding(tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluation.masks.MAX_RUNS_AT_ONCE", 3)
+    monkeypatch.setattr("evaluation.scan.MAX_RUNS_AT_ONCE", 3)
     assert np.array_equal(dense(builders.mask_file(tmp_path / "mask.nii.gz", MASK)), MASK > 0)
 
 
 def test_chunks_may_end_anywhere(tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluation.masks.CHUNK_BYTES", 33)
+    monkeypatch.setattr("evaluation.masks.CHUNK_BYTES", 64)
     assert np.array_equal(dense(builders.mask_file(tmp_path / "mask.nii.gz", MASK)), MASK > 0)
 
 

@@ -1,0 +1,84 @@
+"""References read once: their runs, kept in a folder under the digest of the mask file they come from.
+
+Half of the work on a case is to inflate its reference, the same one for every run on a case set. A prepared reference
+is as secret as the mask itself, so its folder belongs where the masks are, with their permissions. It is a plain NumPy
+archive of four arrays; nothing in it is ever executed. One that is damaged is only a reason to read the mask again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from evaluation.errors import InvalidMask
+from evaluation.masks import read_reference, reference_shape
+from evaluation.runs import Runs, Shape, ValuedRuns, position_dtype
+
+SUFFIX = ".runs-1.npz"  # the number changes whenever what is in the file does
+
+
+class Reference(NamedTuple):
+    """Shape (F, H, W, D) and, in order, the findings of a reference mask."""
+
+    shape: Shape
+    findings: Iterable[ValuedRuns]
+
+
+def open_reference(path: Path) -> Reference:
+    """Read a reference mask, or what `prepare` made of one. Raises `InvalidMask` if it is unusable."""
+    if path.name.endswith(SUFFIX):
+        return _load(path)
+    shape = reference_shape(path)
+    return Reference(shape, read_reference(path, shape))
+
+
+def prepare(mask: Path, folder: Path) -> Path:
+    """The prepared form of a reference mask, made now unless `folder` has it. Raises `InvalidMask` and `OSError`."""
+    with mask.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    target = folder / f"{digest}{SUFFIX}"
+    if not target.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _save(target, open_reference(mask))
+    return target
+
+
+def _save(target: Path, reference: Reference) -> None:
+    findings = list(reference.findings)
+    arrays = {
+        "shape": np.array(reference.shape, np.int64),
+        "counts": np.array([len(finding.runs) for finding in findings], np.int64),
+        "start": np.concatenate([finding.runs.start for finding in findings]),
+        "stop": np.concatenate([finding.runs.stop for finding in findings]),
+        "values": np.concatenate([finding.values for finding in findings]),
+    }
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+        Path(name).replace(target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _load(path: Path) -> Reference:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            shape: Shape = tuple(archive["shape"].tolist())
+            bounds = np.concatenate([[0], np.cumsum(archive["counts"])])
+            start, stop, values = archive["start"], archive["stop"], archive["values"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InvalidMask(f"the prepared reference is damaged: {error}") from None
+    if len(shape) != 4 or len(bounds) != shape[0] + 1 or {len(start), len(stop), len(values)} != {bounds[-1]}:
+        raise InvalidMask("the prepared reference is damaged: its parts do not fit together")
+    if {start.dtype, stop.dtype} != {np.dtype(position_dtype(shape[1:]))}:
+        raise InvalidMask("the prepared reference is damaged: its numbers are of another type")
+    parts = [slice(first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
+    return Reference(shape, [ValuedRuns(Runs(shape[1:], start[part], stop[part]), values[part]) for part in parts])

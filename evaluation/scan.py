@@ -1,0 +1,163 @@
+"""From a stream of voxels to the runs of each finding, without ever holding the volume.
+
+In the file the F findings are interleaved: the predecessor of a voxel along H lies F voxels before it. A run begins or
+ends where these two differ, and in a mask they hardly ever do. So the stream is compared with itself, F voxels apart,
+eight bytes at a time, and only words that are not zero on one of the two sides are looked at any further.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.runs import Grid, Integers, Runs, Shape, ValuedRuns, blocks, position_dtype
+
+WORD = 8  # voxels compared at once where a voxel is a byte
+MAX_RUNS_AT_ONCE = 4_000_000  # with more, a file is read once per finding instead of once
+PENDING_CHANGES = 1 << 18
+
+Voxels = NDArray[np.integer]
+
+
+class Changes(NamedTuple):
+    """Where a voxel differs from its predecessor along H (or from the last voxel of the row before)."""
+
+    place: NDArray[np.int64]  # in the stream
+    before: Voxels
+    after: Voxels
+
+
+class RunScanner:
+    """Takes a file's voxels in order, in pieces of whole words; gives the runs of `findings`.
+
+    With `binarise`, all non-zero values are one and the voxels must be uint8.
+    """
+
+    def __init__(self, shape: Shape, findings: range, *, binarise: bool) -> None:
+        self._step = shape[0]
+        self._findings = findings
+        self._grid = shape[1:]
+        self._dtype = position_dtype(self._grid)
+        self._binarise = binarise
+        self._overlap = (self._step // WORD + 1) * WORD
+        self._tail: Voxels = np.zeros(self._overlap, np.uint8)
+        self._done = 0
+        self._pending: list[Changes] = []
+        self._count = 0
+        self.overflowed = False
+        self._start: dict[int, list[Integers]] = {finding: [] for finding in findings}
+        self._stop: dict[int, list[Integers]] = {finding: [] for finding in findings}
+        self._value: dict[int, list[Voxels]] = {finding: [] for finding in findings}
+
+    def feed(self, voxels: Voxels) -> None:
+        """The next voxels of the stream."""
+        if not self.overflowed:
+            if voxels.dtype == np.uint8:
+                found = byte_changes(voxels, self._tail, self._step, binarise=self._binarise)
+            else:
+                found = any_changes(voxels, self._tail, self._step)
+            self._keep(found._replace(place=found.place + self._done))
+        self._tail = np.concatenate([self._tail, voxels[-self._overlap :]])[-self._overlap :]
+        self._done += len(voxels)
+
+    def skip(self, count: int) -> None:
+        """The next `count` voxels are zero."""
+        if self._tail.any():
+            near = min(self._overlap, count + -count % WORD)
+            self.feed(np.zeros(near, self._tail.dtype))
+            count -= near
+        self._done += count
+
+    def result(self) -> list[ValuedRuns] | None:
+        """The runs of each of the findings; None if they are several and have too many runs to be held together."""
+        self.skip(self._overlap)  # what reaches to the last voxel ends behind it
+        self._sort_pending()
+        return None if self.overflowed else [self._runs(finding) for finding in self._findings]
+
+    def _keep(self, changes: Changes) -> None:
+        self._pending.append(changes)
+        self._count += len(changes.place)
+        if self._count > PENDING_CHANGES:
+            self._sort_pending()
+
+    def _sort_pending(self) -> None:
+        """Give each change to its finding, as the start of a run, the stop of one, or both."""
+        if not self._pending:
+            return
+        place, before, after = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+        self._pending, self._count = [], 0
+        position, finding = np.divmod(place, self._step)
+        for wanted in self._findings:
+            mine = finding == wanted
+            starts, stops = mine & (after != 0), mine & (before != 0)
+            self._start[wanted].append(position[starts].astype(self._dtype))
+            self._value[wanted].append(after[starts])
+            self._stop[wanted].append(position[stops].astype(self._dtype))
+        held = sum(len(part) for parts in self._start.values() for part in parts)
+        if held > MAX_RUNS_AT_ONCE and len(self._findings) > 1:
+            self.overflowed = True
+            self._start, self._stop, self._value = {}, {}, {}
+
+    def _runs(self, finding: int) -> ValuedRuns:
+        nothing = [np.empty(0, self._dtype)]
+        start = np.concatenate(nothing + self._start.pop(finding))
+        stop = np.concatenate(nothing + self._stop.pop(finding))
+        values = np.concatenate([np.empty(0, np.uint8), *self._value.pop(finding)])
+        return split_at_rows(self._grid, start, stop, values)
+
+
+def byte_changes(voxels: Voxels, tail: Voxels, step: int, *, binarise: bool) -> Changes:
+    """The changes among `voxels`, which follow on `tail`; both uint8, both whole words, `tail` longer than `step`."""
+    words, tail_words = voxels.view("<u8"), tail.view("<u8")
+    apart, odd = divmod(step, WORD)
+    filled = np.concatenate([tail_words != 0, words != 0])
+    margin = len(tail_words)
+    ahead, behind = (filled[margin - lag : len(filled) - lag] for lag in (apart, apart + 1))
+    at = np.flatnonzero(filled[margin:] | ahead | behind)
+    now = words[at]
+    shift = np.uint64(8 * odd)  # the word that lies `step` bytes before straddles two words; numpy takes a shift by 64
+    earlier = _words(words, tail_words, at - apart) << shift
+    earlier |= _words(words, tail_words, at - apart - 1) >> (np.uint64(64) - shift)
+    if binarise:
+        now, earlier = ((word.view(np.uint8) != 0).view("<u8") for word in (now, earlier))
+    byte = np.flatnonzero((now ^ earlier).view(np.uint8) != 0)
+    place = at[byte // WORD] * WORD + byte % WORD
+    return Changes(place, earlier.view(np.uint8)[byte], now.view(np.uint8)[byte])
+
+
+def _words(words: Voxels, tail: Voxels, index: NDArray[np.int64]) -> Voxels:
+    """`words[index]`, where the ascending index may reach back into `tail`."""
+    found = words.take(index, mode="clip")
+    reaching = int(np.searchsorted(index, 0))
+    found[:reaching] = tail[index[:reaching]]
+    return found
+
+
+def any_changes(voxels: Voxels, tail: Voxels, step: int) -> Changes:
+    """`byte_changes` for whole numbers of any type."""
+    both = np.concatenate([tail, voxels])
+    now, earlier = both[len(tail) :], both[len(tail) - step : len(both) - step]
+    place = np.flatnonzero(now != earlier)
+    return Changes(place, earlier[place], now[place])
+
+
+def split_at_rows(grid: Grid, start: Integers, stop: Integers, values: Voxels) -> ValuedRuns:
+    """Cut the runs that go on from the end of a row into the next."""
+    height = grid[0]
+    parts = []
+    for block in blocks(len(start)):
+        first, last = start[block] // height, (stop[block] - 1) // height
+        if (first == last).all():
+            parts.append((start[block], stop[block], values[block]))
+            continue
+        rows = last - first + 1
+        owner = np.repeat(np.arange(len(rows)), rows)
+        before = np.cumsum(rows) - rows
+        row = first[owner] + (np.arange(len(owner)) - before[owner]).astype(start.dtype)
+        low, high = np.maximum(start[block][owner], row * height), np.minimum(stop[block][owner], (row + 1) * height)
+        parts.append((low, high, values[block][owner]))
+    if len(parts) > 1 or (parts and len(parts[0][0]) != len(start)):
+        start, stop, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return ValuedRuns(Runs(grid, start, stop), values)

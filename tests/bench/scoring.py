@@ -1,0 +1,238 @@
+"""What scoring costs: a heavy, a typical and a distance-stress case, against the least that any scorer must do.
+
+Each contender is a process of its own on one core. They take turns for some rounds on the same files, the first turn
+uncounted; the median seconds, their ratio to the floor (inflating both files once with ISA-L) and the peak memory are
+printed. Then sets of heavy cases are scored by `python -m evaluation` on one core and on all.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench import masks
+
+MIB = 1 << 20
+CHUNK = 1 << 20
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="./dev bench scoring", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cases", type=int, default=300, help="heavy cases in the large set (0: no sets)")
+    parser.add_argument("--level", type=int, default=masks.GZIP_LEVEL, help="compression of the files, 1 to 9")
+    parser.add_argument("--no-dense", action="store_true", help="leave out the dense implementation (minutes, 3 GB)")
+    options = parser.parse_args()
+    masks.GZIP_LEVEL = options.level
+    with tempfile.TemporaryDirectory(prefix="rexg-bench-") as name:
+        folder = Path(name)
+        for make in (masks.heavy, masks.typical, masks.shifted):
+            compare(make(folder), folder, options.rounds, dense=not options.no_dense and make is not masks.shifted)
+        if options.cases:
+            measure_sets(folder, options.cases)
+
+
+class Contender(NamedTuple):
+    """`run(files, folder)` is what is timed."""
+
+    title: str
+    run: Callable[[masks.Files, Path], object]
+    once: bool = False
+
+
+def floor(files: masks.Files, folder: Path) -> None:
+    """Inflate both files once, keeping nothing."""
+    from isal import igzip
+
+    for path in (files.reference, files.prediction):
+        with igzip.open(path) as stream:
+            while stream.read(CHUNK):
+                pass
+
+
+def read_with_simpleitk(files: masks.Files, folder: Path) -> None:
+    """Both files as arrays."""
+    import SimpleITK as sitk  # noqa: N813
+
+    for path in (files.reference, files.prediction):
+        sitk.GetArrayViewFromImage(sitk.ReadImage(str(path)))
+
+
+def read_with_nibabel(files: masks.Files, folder: Path) -> None:
+    """Both files as arrays."""
+    import nibabel
+    import numpy as np
+
+    for path in (files.reference, files.prediction):
+        np.asarray(nibabel.load(path).dataobj)
+
+
+def dense(files: masks.Files, folder: Path) -> object:
+    """All metrics on dense volumes."""
+    from tests.bench import dense as implementation
+
+    return implementation.score(files.case, files.reference, files.prediction)
+
+
+def ours(files: masks.Files, folder: Path) -> object:
+    """All metrics from both files."""
+    from evaluation import score_case
+
+    return score_case(files.case, files.reference, files.prediction)
+
+
+def ours_prepared(files: masks.Files, folder: Path) -> object:
+    """All metrics, with the reference's runs from the cache."""
+    from evaluation import score_case
+    from evaluation.prepared import prepare
+
+    return score_case(files.case, prepare(files.reference, folder / "prepared"), files.prediction)
+
+
+CONTENDERS = (
+    Contender("floor: inflate both", floor),
+    Contender("read with SimpleITK", read_with_simpleitk),
+    Contender("read with nibabel", read_with_nibabel),
+    Contender("dense, numpy and scipy", dense, once=True),
+    Contender("ours", ours),
+    Contender("ours, prepared reference", ours_prepared),
+)
+
+
+def compare(files: masks.Files, folder: Path, rounds: int, *, dense: bool) -> None:
+    """One case, all contenders in turns."""
+    chosen = [contender for contender in CONTENDERS if dense or not contender.once]
+    seconds: dict[str, list[float]] = {contender.title: [] for contender in chosen}
+    peaks: dict[str, float] = {}
+    results: dict[str, object] = {}
+    lasting = [contender for contender in chosen if not contender.once]
+    hosts = {contender.title: _Host(contender, files, folder) for contender in lasting}
+    for turn in range(rounds + 1):
+        for title, host in hosts.items():
+            elapsed, results[title] = host.turn()
+            seconds[title] += [elapsed] if turn else []
+    for title, host in hosts.items():
+        peaks[title] = host.end()
+    for contender in chosen:
+        if contender.once:
+            host = _Host(contender, files, folder)
+            elapsed, results[contender.title] = host.turn()
+            seconds[contender.title], peaks[contender.title] = [elapsed], host.end()
+    _check_agreement(results)
+    _show(files, seconds, peaks)
+
+
+def _show(files: masks.Files, seconds: dict[str, list[float]], peaks: dict[str, float]) -> None:
+    sizes = [path.stat().st_size / MIB for path in (files.reference, files.prediction)]
+    print(f"\n{files.case.name}: {len(files.case.findings)} findings of {files.case.shape}, files of "
+          f"{sizes[0]:.1f} and {sizes[1]:.1f} MiB, gzip level {masks.GZIP_LEVEL}")
+    print(f"  {'':26}{'seconds':>9}{'x floor':>9}{'peak MB':>9}")
+    least = statistics.median(seconds[CONTENDERS[0].title])
+    for title, values in seconds.items():
+        median = statistics.median(values)
+        print(f"  {title:26}{median:9.3f}{median / least:9.2f}{peaks[title]:9.0f}")
+
+
+def _check_agreement(results: dict[str, object]) -> None:
+    """A fast wrong answer is no answer."""
+    if results["ours"] != results["ours, prepared reference"]:
+        raise SystemExit("the prepared reference gives other numbers")
+    slow = results.get("dense, numpy and scipy")
+    findings = results["ours"]["findings"]  # type: ignore[index]
+    for finding, (dice, tp, distance_tp) in zip(findings, slow or (), strict=slow is not None):  # type: ignore[call-overload]
+        if (finding["tp"], finding["distance_tp"]) != (tp, distance_tp) or abs(finding["dice"] - dice) > 1e-9:
+            raise SystemExit(f"the dense implementation disagrees: {finding} and {dice, tp, distance_tp}")
+
+
+class _Host:
+    """A process on one core that runs a contender whenever it is asked to."""
+
+    def __init__(self, contender: Contender, files: masks.Files, folder: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, contender.run, files, folder))
+        self._process.start()
+
+    def turn(self) -> tuple[float, object]:
+        """Seconds and result."""
+        self._pipe.send("run")
+        elapsed, result = self._pipe.recv()
+        return elapsed, result
+
+    def end(self) -> float:
+        """Peak memory in MB."""
+        self._pipe.send("end")
+        peak: float = self._pipe.recv()
+        self._process.join()
+        return peak
+
+
+def _serve(pipe, run, files: masks.Files, folder: Path) -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    while pipe.recv() == "run":
+        start = time.perf_counter()
+        result = run(files, folder)
+        pipe.send((time.perf_counter() - start, result))
+    pipe.send(_peak_mb())
+
+
+def _peak_mb() -> float:
+    # Not ru_maxrss: a new process inherits its parent's.
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def measure_sets(folder: Path, count: int) -> None:
+    """Sets of heavy cases through the command line: is it linear in cases, and in cores?"""
+    cores = len(os.sched_getaffinity(0))
+    made = [masks.heavy(folder, seed) for seed in range(4)]
+    print(f"\nsets of heavy cases with python -m evaluation, {cores} cores")
+    for cases, workers, cached in (
+        (count // 4, 1, False),
+        (count // 4, cores, False),
+        (count, cores, False),
+        (count, cores, True),
+    ):
+        seconds, peak = _score_set(folder, made, cases, workers, cached=cached)
+        what = "prepared references" if cached else "no cache"
+        print(f"  {cases:4} cases, {workers} workers, {what:20}{seconds:8.1f} s, {seconds / cases:.3f} s a case, "
+              f"largest process {peak:.0f} MB")
+
+
+def _score_set(folder: Path, made: list[masks.Files], cases: int, workers: int, *, cached: bool) -> tuple[float, float]:
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        root = Path(name)
+        for part in ("gt", "pred"):
+            (root / part).mkdir()
+        entries = []
+        for index in range(cases):
+            files = made[index % len(made)]
+            case = f"case-{index:03}.nii.gz"
+            os.link(files.reference, root / "gt" / case)
+            os.link(files.prediction, root / "pred" / case)
+            entries.append({
+                "name": case,
+                "findings": {key: "a finding" for key in files.case.findings},
+                "categories": files.case.categories,
+                "spacing": files.case.spacing_mm,
+            })
+        (root / "dataset.json").write_text(json.dumps({"test": entries}))
+        command = [sys.executable, "-m", "evaluation", "--gt_dir", root / "gt", "--pred_dir", root / "pred",
+                   "--dataset_json", root / "dataset.json", "--output_json", root / "scores.json",
+                   "--num_workers", str(workers)]
+        command += ["--cache_dir", folder / "prepared-set"] if cached else []
+        if cached:
+            subprocess.run(command, check=True, capture_output=True)
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
