@@ -3,13 +3,14 @@
 Nothing here knows of the server; teams run the same code on their own files with `python -m evaluation`. The layers,
 each of which uses only those before it:
 
-    nifti, masks      a hostile file -> the runs of each finding
     runs              sparse geometry: overlaps and surfaces of run lists
-    components, instances, matching, distances
+    nifti, scan, masks    a hostile file -> the runs of each finding
+    components, instances, matching, nearest, distances
+    prepared          references read once
     scoring           one case -> one element of the native JSON's "cases"
     aggregate         many cases -> summary, groups, confidence intervals
     isolation, worker the same in a child process with limits
-    dataset, report, cli
+    dataset, names, hints, shape_hints, progress, report, cli
 """
 
 from evaluation.aggregate import seed_from, size_limits, summarise

@@ -1,46 +1,77 @@
-"""`python -m evaluation`: score a folder of predictions as the challenge server does.
-
-Every case of the dataset file counts. A prediction that is missing or unreadable is not left out of the means: it has
-Dice 0 and no hit, and every lesion of its reference counts as missed.
-"""
+"""`python -m evaluation`: from the arguments to the table, the JSON, the CSV and the exit code."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import textwrap
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import TypeVar
 
 from evaluation.aggregate import seed_from, size_limits, summarise
 from evaluation.dataset import Dataset, load_dataset
 from evaluation.errors import EvaluationError
+from evaluation.hints import Fit, advice, worth_a_look
+from evaluation.instances import MIN_VOXELS
 from evaluation.isolation import IsolatedScorer, Job
-from evaluation.report import native, params, rexrank, table
-from evaluation.scoring import Assessment, CaseResult
+from evaluation.names import folder_warnings, same_folder_warnings
+from evaluation.progress import Progress, tell
+from evaluation.report import csv_text, native, params, rexrank, table
+from evaluation.scoring import VERSION, Assessment, CaseResult
 
-EXIT_OK, EXIT_UNUSABLE, EXIT_LOST_CASES, EXIT_INTERRUPTED = 0, 2, 3, 130
+EXIT_OK, EXIT_NO_RESULTS, EXIT_LOST_CASES, EXIT_INTERRUPTED = 0, 2, 3, 130
 SECONDS_PER_CASE = 600.0  # generous: a slow disk at home must not make a good file invalid
 MAX_WORKERS = 16
-PROGRESS_STEPS = 10
+MAX_LOST_SHOWN = 20
+WIDTH = 80
+# Options of the organisers' script for what the challenge has settled; taken as long as they say the same.
+OFFICIAL = {"min_size": MIN_VOXELS, "cc_connectivity": 2}
+LOOK_SECONDS = 1.0  # between two looks at the progress while a case takes long
 
+DESCRIPTION = """\
+Score a folder of predicted masks as the challenge server does.
+
+Every case of the dataset file counts. A prediction that is missing or invalid
+is not left out of the means: it has Dice 0 and no hit, and every lesion of its
+reference counts as missed.
+"""
 EPILOG = """\
+example:
+  python -m evaluation --gt_dir masks --pred_dir predictions --ct_dir images \\
+                       --dataset_json dataset.json --output_json scores.json
+
+input:
+  A mask is one NIfTI file per case, named exactly like its CT volume, of shape
+  (F, H, W, D): findings first, then the CT's own three axes in the order of
+  its file. Channel 0 is the finding with key "0" in the dataset file. Values
+  are whole numbers from 0 to 255, and everything but 0 is foreground;
+  gzip-compressed uint8 is best.
+  The voxel spacing, which only the distance metrics need, comes from the CT
+  volumes or from a field `spacing` of the dataset file (three numbers in mm,
+  for H, W, D), never from a mask.
+
+output:
+  A table on standard output; the results as JSON and, if wanted, as CSV.
+  Progress, warnings and errors go to standard error. When a poor score looks
+  like masks that were saved wrongly (flipped, transposed, empty, ...), a hint
+  below the table says so. Hints never change a score.
+
 exit codes:
   0    every case was scored
-  2    nothing was scored: an argument, the dataset file or a reference is unusable
-  3    scored, but predictions are missing or invalid (listed; they count as Dice 0)
+  2    no results: an argument, the dataset file, a reference or the output
+       file is unusable
+  3    results, but predictions are missing or invalid; they count as Dice 0
   130  interrupted
-
-masks:
-  One NIfTI file per case, named like its CT volume, of shape (F, H, W, D): findings first, then the CT's own axes.
-  Whole numbers from 0 to 255, non-zero is foreground. uint8, gzip-compressed, is best; see the submission guidelines.
 """
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,148 +80,190 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except EvaluationError as error:
-        _tell(f"error: {error}")
-        return EXIT_UNUSABLE
+        tell(f"error: {error}")
+        return EXIT_NO_RESULTS
     except KeyboardInterrupt:
-        _tell("interrupted")
+        tell("\ninterrupted, nothing was written")
         return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m evaluation",
-        description=__doc__,
+        description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--gt_dir", type=Path, required=True, help="folder of reference masks")
-    parser.add_argument("--pred_dir", type=Path, required=True, help="folder of predicted masks, same file names")
-    parser.add_argument("--dataset_json", type=Path, required=True, help="the challenge's dataset file")
-    parser.add_argument("--output_json", type=Path, required=True, help="where to write the results")
-    parser.add_argument("--split", help="which split of the dataset file (default: those that have references)")
-    parser.add_argument("--num_workers", type=int, help="processes at work at once (default: one per processor)")
-    parser.add_argument("--ct_dir", type=Path, help="folder of CT volumes; their spacing is used for the distances")
-    parser.add_argument("--format", choices=("native", "rexrank"), default="native", help="form of the output")
+    parser.add_argument("--gt_dir", metavar="DIR", type=Path, required=True, help="folder of reference masks")
+    parser.add_argument("--pred_dir", metavar="DIR", type=Path, required=True, help="folder of predicted masks")
+    parser.add_argument("--dataset_json", metavar="FILE", type=Path, required=True, help="the challenge's dataset file")
+    parser.add_argument("--output_json", metavar="FILE", type=Path, required=True, help="where to write the results")
+    parser.add_argument("--output_csv", metavar="FILE", type=Path, help="also write one row per case and finding")
+    parser.add_argument("--ct_dir", metavar="DIR", type=Path, help="folder of CT volumes, for the voxel spacing")
+    parser.add_argument(
+        "--split", metavar="NAME", help="split of the dataset file to score (default: those that have references)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("native", "rexrank"),
+        default="native",
+        help="form of the JSON: all numbers with intervals and groups, or the fields of the organisers' script",
+    )
+    parser.add_argument(
+        "--num_workers",
+        metavar="N",
+        type=int,
+        help=f"processes at work at once (default: one per processor, at most {MAX_WORKERS}; 0 is 1)",
+    )
+    parser.add_argument(
+        "--cache_dir", metavar="DIR", type=Path, help="keep what is needed of the references there, for the next run"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    for setting in OFFICIAL:
+        parser.add_argument(f"--{setting}", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--global_only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"evaluation version {VERSION}")
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
-    workers = options.num_workers if options.num_workers is not None else len(os.sched_getaffinity(0))
-    _check_arguments(options, workers)
-    dataset = load_dataset(options.dataset_json, options.split, options.gt_dir, options.ct_dir)
-    for warning in (*dataset.warnings, *name_warnings(dataset, options.pred_dir)):
-        _tell(f"warning: {warning}")
-    jobs = [Job(case, options.gt_dir / case.name, _prediction(options.pred_dir / case.name)) for case in dataset.cases]
-    assessments = _assess_all(jobs, min(workers, MAX_WORKERS, len(jobs)))
+    _check_arguments(options)
+    reading = Progress("headers read", quiet=options.quiet)
+    dataset = load_dataset(options.dataset_json, options.split, options.gt_dir, options.ct_dir, reading.show)
+    names = [case.name for case in dataset.cases]
+    for warning in (
+        *dataset.warnings,
+        *same_folder_warnings(options.gt_dir, options.pred_dir, options.ct_dir),
+        *folder_warnings(names, dataset.elsewhere, options.pred_dir),
+    ):
+        tell(f"warning: {warning}")
+    assessments, fits = _score(dataset, options)
     results = [assessment.result for assessment in assessments]
 
     sizes = _sizes(dataset, assessments)
     limits = size_limits(list(sizes.values()))
-    seed = seed_from("\n".join(sorted(case.name for case in dataset.cases)))
+    seed = seed_from("\n".join(sorted(names)))
     summarised = summarise(results, seed=seed, sizes=sizes, limits=limits)
+    _say("\n".join([table(summarised), *_lost_lines(results), *_hint_lines(advice(results, fits))]))
     if options.format == "native":
         document = native(results, summarised, params(seed, limits, options.split))
     else:
         document = rexrank(results, summarised)
-    _write(options.output_json, document)
-    return _finish(results, summarised, options.output_json)
+    _write(options.output_json, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    if options.output_csv is not None:
+        _write(options.output_csv, csv_text(results))
+    written = " and ".join(str(path) for path in (options.output_json, options.output_csv) if path is not None)
+    _say(f"\nresults written to {written}")
+    return EXIT_OK if all(case["status"] == "scored" for case in results) else EXIT_LOST_CASES
 
 
-def _check_arguments(options: argparse.Namespace, workers: int) -> None:
+def _check_arguments(options: argparse.Namespace) -> None:
     """Find out before the long work, not after it, that something cannot be read or written."""
-    if workers < 1:
-        raise EvaluationError("--num_workers must be 1 or more")
+    if options.num_workers is not None and options.num_workers < 0:
+        raise EvaluationError("--num_workers must be 0 or more")
+    for setting, value in OFFICIAL.items():
+        if getattr(options, setting) not in (None, value):
+            raise EvaluationError(f"--{setting}: the challenge is scored with {value}, and so is everything here")
+    if options.global_only:
+        tell(
+            "warning: --global_only has no effect: all metrics are computed; its Dice is `dice_raw` in the native form"
+        )
     for name in ("gt_dir", "pred_dir", "ct_dir"):
         folder = getattr(options, name)
         if folder is not None and not folder.is_dir():
             raise EvaluationError(f"--{name}: there is no folder {folder}")
-    parent = options.output_json.absolute().parent
-    if options.output_json.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise EvaluationError(f"--output_json: cannot write {options.output_json}")
+    if options.cache_dir is not None:
+        _make_folder(options.cache_dir)
+    taken = {options.dataset_json.resolve(): "dataset_json"}
+    for name in ("output_json", "output_csv"):
+        path = getattr(options, name)
+        if path is not None:
+            other = taken.setdefault(path.resolve(), name)
+            if other != name:
+                raise EvaluationError(f"--{name}: {path} is --{other} already")
+            if not _is_writable(path.resolve()):
+                raise EvaluationError(f"--{name}: cannot write {path}")
 
 
-def _prediction(path: Path) -> Path | None:
-    return path if os.path.lexists(path) else None
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EvaluationError(f"--cache_dir: cannot make {folder}: {error.strerror}") from None
 
 
-def name_warnings(dataset: Dataset, pred_dir: Path) -> Iterator[str]:
-    """What is conspicuous about the names in the folder of predictions."""
-    expected = {case.name for case in dataset.cases}
-    present = {path.relative_to(pred_dir).as_posix() for path in pred_dir.rglob("*") if path.is_file()}
-    extra = sorted(present - expected)
-    for name in sorted(expected - present):
-        candidate = near_miss(name, extra)
-        if candidate is not None:
-            yield f"{name} is missing, but there is {candidate}; is it meant? A prediction is named exactly like its CT"
-    if extra:
-        yield f"{len(extra)} files in {pred_dir} belong to no case and are not read, for example {extra[0]}"
+def _is_writable(path: Path) -> bool:
+    if _is_special(path):
+        return os.access(path, os.W_OK)
+    return not path.is_dir() and path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)
 
 
-def near_miss(name: str, others: Sequence[str]) -> str | None:
-    """The file among `others` that was probably meant to have this name, if there is one."""
-    stem = _stem(name)
-    for other in others:
-        if _stem(other) == stem:
-            return other
-    affixed = [other for other in others if _stem(other).startswith(stem) or _stem(other).endswith(stem)]
-    if affixed:
-        return min(affixed, key=len)
-    stems = {_stem(other): other for other in others}
-    close = difflib.get_close_matches(stem, stems, n=1, cutoff=0.9)
-    return stems[close[0]] if close else None
+def _is_special(path: Path) -> bool:
+    """Something like /dev/null, which is written to as it is, not replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _stem(name: str) -> str:
-    """A file name without folder, extension, capitals and separators."""
-    base = name.rsplit("/", 1)[-1].lower()
-    for extension in (".gz", ".nii"):
-        base = base.removesuffix(extension)
-    return "".join(character for character in base if character.isalnum())
+def _score(dataset: Dataset, options: argparse.Namespace) -> tuple[list[Assessment], list[Fit]]:
+    """All cases' assessments, in their order, and what a look at the poor ones found."""
+    jobs = [Job(case, options.gt_dir / case.name, _existing(options.pred_dir / case.name)) for case in dataset.cases]
+    wanted = options.num_workers if options.num_workers is not None else _processors()
+    with ExitStack() as stack:
+        count = max(1, min(wanted, MAX_WORKERS, len(jobs)))
+        pool = stack.enter_context(ThreadPoolExecutor(count))
+        # Closed before the pool waits for its threads: that ends the children, and with them what the threads wait for.
+        scorers = [
+            stack.enter_context(IsolatedScorer(seconds_per_case=SECONDS_PER_CASE, prepared=options.cache_dir))
+            for _ in range(count)
+        ]
+        progress = Progress("cases scored", quiet=options.quiet)
+        assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
+        poor = [jobs[index] for index in worth_a_look([assessment.result for assessment in assessments])]
+        progress = Progress("poorly scored cases looked at", quiet=options.quiet)
+        fits = _shared_out(poor, IsolatedScorer.fit, scorers, pool, progress)
+    return assessments, [fit for fit in fits if fit is not None]
 
 
-def _assess_all(jobs: Sequence[Job], workers: int) -> list[Assessment]:
-    """Every job's assessment, in the order of the jobs. Each thread looks after one child process of its own."""
-    own = threading.local()
-    scorers: list[IsolatedScorer] = []
+def _shared_out(
+    items: Sequence[_Item],
+    work: Callable[[IsolatedScorer, _Item], _Answer],
+    scorers: Sequence[IsolatedScorer],
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> list[_Answer]:
+    """The work's answer for each item, in the order of the items; each thread of the pool takes a free scorer."""
+    free: SimpleQueue[IsolatedScorer] = SimpleQueue()
+    for scorer in scorers:
+        free.put(scorer)
 
-    def assess(job: Job) -> Assessment:
-        if not hasattr(own, "scorer"):
-            own.scorer = IsolatedScorer(seconds_per_case=SECONDS_PER_CASE)
-            scorers.append(own.scorer)
-        result: Assessment = own.scorer.assess(job)
-        return result
-
-    progress = _Progress(len(jobs))
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(assess, job) for job in jobs]
+    def with_a_free_scorer(item: _Item) -> _Answer:
+        scorer = free.get()
         try:
-            for future in as_completed(futures):
-                future.result()
-                progress.step()
-            return [future.result() for future in futures]
+            return work(scorer, item)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for scorer in scorers:
-                scorer.close()
+            free.put(scorer)
+
+    futures = [pool.submit(with_a_free_scorer, item) for item in items]
+    pending = set(futures)
+    try:
+        while pending:
+            done, pending = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            progress.show(len(items) - len(pending), len(items))
+    except BaseException:
+        progress.interrupt()
+        for future in pending:
+            future.cancel()
+        raise
+    return [future.result() for future in futures]
 
 
-class _Progress:
-    """A line that counts on a terminal; a line every tenth of the way elsewhere."""
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._start = total, 0, time.monotonic()
-        self._live = sys.stderr.isatty()
 
-    def step(self) -> None:
-        self._done += 1
-        seconds = time.monotonic() - self._start
-        line = f"scored {self._done} of {self._total} cases, {seconds:.0f} s"
-        if self._live:
-            end = "\n" if self._done == self._total else ""
-            sys.stderr.write(f"\r{line}{end}")
-            sys.stderr.flush()
-        elif self._done * PROGRESS_STEPS // self._total > (self._done - 1) * PROGRESS_STEPS // self._total:
-            _tell(line)
+def _existing(path: Path) -> Path | None:
+    return path if os.path.lexists(path) else None
 
 
 def _sizes(dataset: Dataset, assessments: Sequence[Assessment]) -> dict[tuple[str, str], float]:
@@ -203,29 +276,46 @@ def _sizes(dataset: Dataset, assessments: Sequence[Assessment]) -> dict[tuple[st
     return sizes
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def _lost_lines(results: Sequence[CaseResult]) -> list[str]:
+    lost = [case for case in results if case["status"] != "scored"]
+    if not lost:
+        return []
+    lines = [f"  {case['name']}: {case['status']}: {case['reason']}" for case in lost[:MAX_LOST_SHOWN]]
+    if len(lost) > MAX_LOST_SHOWN:
+        lines.append(f"  ... and {len(lost) - MAX_LOST_SHOWN} more, listed in the results")
+    return ["", f"{len(lost)} of {len(results)} cases have no usable prediction and count as Dice 0:", *lines]
+
+
+def _hint_lines(hints: Sequence[str]) -> list[str]:
+    return ["\n" + textwrap.fill(f"hint: {hint}", WIDTH, subsequent_indent="  ") for hint in hints]
+
+
+def _say(text: str) -> None:
+    """Print results; that they cannot be printed does not matter, for they are in the files."""
+    with suppress(OSError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def _write(path: Path, text: str) -> None:
     """Write completely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    target = path.resolve()
     try:
-        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-        temporary.replace(path)
+        if _is_special(target):
+            target.write_text(text, encoding="utf-8")
+        else:
+            _replace(target, text)
     except OSError as error:
-        raise EvaluationError(f"--output_json: {path} cannot be written: {error.strerror}") from None
+        raise EvaluationError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _replace(target: Path, text: str) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _finish(results: Sequence[CaseResult], summarised: dict[str, Any], output: Path) -> int:
-    lost = [case for case in results if case["status"] != "scored"]
-    lines = [table(summarised), ""]
-    if lost:
-        lines.append(f"{len(lost)} of {len(results)} cases have no usable prediction and count as Dice 0:")
-        lines += [f"  {case['name']}: {case['status']}: {case['reason']}" for case in lost] + [""]
-    lines.append(f"results written to {output}")
-    sys.stdout.write("\n".join(lines) + "\n")
-    return EXIT_LOST_CASES if lost else EXIT_OK
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

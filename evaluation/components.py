@@ -67,7 +67,7 @@ def label_dense(runs: Runs, slab_voxels: int = SLAB_VOXELS) -> tuple[Integers, i
 
 def _joined(nodes: int, one: Integers, other: Integers) -> tuple[Integers, int]:
     """The connected component 1..n of each node, and n, of the graph in which one[i] and other[i] are joined."""
-    graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(nodes, nodes))
+    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(nodes, nodes))
     number, group = connected_components(graph, directed=False)
     return group + 1, int(number)
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from evaluation.instances import Instances, totals
 from evaluation.matching import Counts, Pair, match_by_distance
-from evaluation.nearest import NearestVoxel, Spacing, Voxels
-from evaluation.runs import Grid, Integers, Runs, blocks, expand, surface
+from evaluation.nearest import NearestVoxel, Voxels
+from evaluation.runs import Grid, Integers, Runs, Spacing, blocks, expand, surface
 
 Floats = NDArray[np.float64]
 

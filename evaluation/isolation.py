@@ -4,6 +4,9 @@ One child is started and reused for many cases. It gets a clean environment, no 
 memory and processor time; the parent watches the clock. When the child dies or stalls twice on a case, it becomes
 "invalid" with the reason, a new child counts that case's reference entities (so that they are all counted as missed),
 and the next case goes on there. If even that fails, it is the reference that is unusable: `EvaluationError`.
+
+The command line asks the same child for `fit`, its hints, in a message of its own after a case has its result. So
+whatever becomes of it can cost no case, and the server, which never asks, pays nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +17,17 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
-from evaluation.errors import EvaluationError
+from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.hints import Fit
+from evaluation.prepared import prepare
 from evaluation.scoring import Assessment, Case, CaseResult, lost_case
 
 logger = logging.getLogger(__name__)
@@ -29,6 +35,7 @@ logger = logging.getLogger(__name__)
 MEMORY_BYTES = 2 << 30
 SECONDS_PER_CASE = 120.0
 START_SECONDS = 60.0
+FIT_SECONDS = 60.0
 MAX_ANSWER_BYTES = 64 << 20
 
 _BOOT = (
@@ -53,13 +60,18 @@ class _Lost(Exception):
 
 
 def score_isolated(
-    jobs: Iterable[Job], *, memory_bytes: int = MEMORY_BYTES, seconds_per_case: float = SECONDS_PER_CASE
+    jobs: Iterable[Job],
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+    seconds_per_case: float = SECONDS_PER_CASE,
+    prepared: Path | None = None,
 ) -> Iterator[CaseResult]:
     """`score_case` for each job, in order, in one reused child process with limits.
 
+    With a folder `prepared`, references are read once and kept there in another form (see evaluation.prepared).
     Raises `EvaluationError` when a reference is unusable.
     """
-    with IsolatedScorer(memory_bytes=memory_bytes, seconds_per_case=seconds_per_case) as scorer:
+    with IsolatedScorer(memory_bytes=memory_bytes, seconds_per_case=seconds_per_case, prepared=prepared) as scorer:
         for job in jobs:
             yield scorer.assess(job).result
 
@@ -71,11 +83,18 @@ class _Ended(_Lost):
 class IsolatedScorer:
     """Keeps one child process and scores one case at a time in it; use it as a context manager."""
 
-    def __init__(self, *, memory_bytes: int = MEMORY_BYTES, seconds_per_case: float = SECONDS_PER_CASE) -> None:
+    def __init__(
+        self,
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+        seconds_per_case: float = SECONDS_PER_CASE,
+        prepared: Path | None = None,
+    ) -> None:
+        self._prepared = prepared
         self._memory_bytes = memory_bytes
         self._seconds = seconds_per_case
         self._child: _Child | None = None
-        self._closed = False
+        self._closed = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +109,7 @@ class IsolatedScorer:
 
     def close(self) -> None:
         """End the child and start no other; another thread that waits for a result gets an `EvaluationError`."""
-        self._closed = True
+        self._closed.set()
         self._end_child()
 
     def _end_child(self) -> None:
@@ -100,6 +119,7 @@ class IsolatedScorer:
 
     def assess(self, job: Job) -> Assessment:
         """The result of one case, whatever its prediction does to the child."""
+        job = replace(job, reference=self._readable(job.reference))
         try:
             return self._ask_twice(job)
         except _Lost as error:
@@ -113,6 +133,29 @@ class IsolatedScorer:
         counts = [finding["n_reference"] for finding in known.result["findings"]]
         return Assessment(lost_case(job.case, counts, "invalid", reason), known.reference_voxels)
 
+    def _readable(self, reference: Path) -> Path:
+        """What the child is to read: the prepared form, made here because the child may not write, or the mask."""
+        if self._prepared is None:
+            return reference
+        try:
+            return prepare(reference, self._prepared)
+        except OSError as error:
+            logger.warning("cannot prepare %s: %s", reference.name, error)
+        except InvalidMask:
+            pass  # the child says so
+        return reference
+
+    def fit(self, job: Job) -> Fit | None:
+        """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
+        try:
+            answer = self._exchange(_message(job, task="fit"), FIT_SECONDS)
+        except (_Lost, EvaluationError):
+            answer = {}
+        if "fit" not in answer:
+            self._end_child()
+            return None
+        return Fit(**answer["fit"]) if answer["fit"] is not None else None
+
     def _ask_twice(self, job: Job) -> Assessment:
         """Ask, and once more in a fresh child when the first one was killed or too slow: that may have been us."""
         try:
@@ -121,17 +164,24 @@ class IsolatedScorer:
             return self._ask(job)
 
     def _ask(self, job: Job) -> Assessment:
-        if self._closed:
+        try:
+            return self._interpret(job, self._exchange(_message(job), self._seconds))
+        except _Lost:
+            self._end_child()
+            raise
+
+    def _exchange(self, message: bytes, seconds: float) -> dict[str, Any]:
+        """A message to the child, which is started if need be, and its answer."""
+        if self._closed.is_set():
             raise EvaluationError("the evaluation was stopped")
         child = self._child
         if child is None or not child.alive():
             self._end_child()
             child = self._child = _Child(self._memory_bytes, self._seconds)
-        try:
-            return self._interpret(job, child.ask(_message(job), self._seconds))
-        except _Lost:
-            self._end_child()
-            raise
+            if self._closed.is_set():  # meanwhile, by another thread, which found no child to end
+                self._end_child()
+                raise EvaluationError("the evaluation was stopped")
+        return child.ask(message, seconds)
 
     def _interpret(self, job: Job, answer: dict[str, Any]) -> Assessment:
         if "unusable_reference" in answer:
@@ -147,10 +197,10 @@ class IsolatedScorer:
         return Assessment(result, tuple(answer["reference_voxels"]))
 
 
-def _message(job: Job) -> bytes:
+def _message(job: Job, task: str = "score") -> bytes:
     prediction = str(job.prediction.absolute()) if job.prediction is not None else None
     case = {**asdict(job.case), "categories": dict(job.case.categories)}
-    message = {"case": case, "reference": str(job.reference.absolute()), "prediction": prediction}
+    message = {"task": task, "case": case, "reference": str(job.reference.absolute()), "prediction": prediction}
     return json.dumps(message).encode() + b"\n"
 
 

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from evaluation.errors import InvalidMask
 from evaluation.nifti import Header, NiftiStream
 from evaluation.runs import Runs, Shape, ValuedRuns
 from evaluation.scan import WORD, RunScanner
+from evaluation.shape_hints import shape_hint
 
 Real = np.integer | np.floating | np.bool_
 
@@ -31,7 +33,8 @@ MAX_VALUE = 255  # of a prediction: what the published format, uint8, can hold
 MAX_VOXELS = 1 << 33  # of one finding; a 1024 x 1024 x 1005 volume has 2^30
 MAX_FINDINGS = 1024
 # A scaled value is computed from single-precision numbers: 255 * (1 / 255) is 1.00000006 and means 1.
-SCALING_TOLERANCE = 2.0**-22
+SCALING_TOLERANCE = 2.0**-22  # of the numbers added
+MAX_SCALING_ERROR = 2.0**-10
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,8 @@ def check_shape(dims: tuple[int, ...], expected: Shape) -> None:
         return
     if (found == expected[1:] and expected[0] == 1) or (found == expected[:3] and expected[3] == 1):
         return
-    hint = ""
-    if sorted(found) == sorted(expected):
-        hint = "; the axes are in another order: findings come first, then the CT's own three axes"
-    raise InvalidMask(f"shape {found}, expected {expected}{hint}")
+    hint = shape_hint(found, expected)
+    raise InvalidMask(f"shape {found}, expected {expected}" + (f"; {hint}" if hint else ""))
 
 
 def _without_trailing_ones(dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -126,7 +127,7 @@ def _collect(path: Path, shape: Shape, findings: range, *, binarise: bool) -> li
                 continue
             if binarise and voxels.dtype != np.uint8:
                 check_prediction_values(voxels)
-                voxels = (voxels != 0).view(np.uint8)  # noqa: PLW2901
+                voxels = (voxels != 0).view(np.uint8)
             scanner.feed(voxels)
         stream.finish()
     return scanner.result()
@@ -148,25 +149,24 @@ def _pieces(stream: NiftiStream, total: int) -> Iterator[NDArray[np.integer] | i
         yield np.concatenate([voxels, np.zeros(missing, voxels.dtype)]) if missing else voxels
 
 
-def whole_numbers(stored: NDArray[Real], header: Header) -> NDArray[Real]:
+def whole_numbers(stored: NDArray[Real], header: Header) -> NDArray[np.integer]:
     """The meant values of stored ones, as integers in native byte order; `InvalidMask` where they are not whole."""
-    if header.scaled:
-        product = stored.astype(np.float64) * header.slope
-        values = product + header.inter
-        _refuse(values, ~np.isfinite(values), "are not finite", "replace them by 0")
-        rounded = np.rint(values)
-        tolerance = SCALING_TOLERANCE * (np.abs(product) + abs(header.inter))
-        wrong = np.abs(values - rounded) > tolerance
-    elif stored.dtype.kind == "f":
-        values = stored.astype(np.float64)
-        _refuse(values, ~np.isfinite(values), "are not finite", "replace them by 0")
-        rounded = np.rint(values)
-        wrong = values != rounded
-    else:
+    if stored.dtype.kind != "f" and not header.scaled:
         if stored.dtype.kind == "u" and stored.dtype.itemsize == 8:
             _refuse(stored, stored > np.iinfo(np.int64).max, "are far too large", "save small whole numbers")
-        return stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    _refuse(values, wrong, "are not integers", "threshold your probabilities before saving")
+        return cast("NDArray[np.integer]", stored.astype(stored.dtype.newbyteorder("="), copy=False))
+    with np.errstate(all="ignore"):  # what cannot be computed is not finite, and refused
+        values = stored.astype(np.float64)
+        magnitude = np.zeros(1)
+        if header.scaled:
+            values *= header.slope
+            magnitude = np.abs(values) + abs(header.inter)
+            values += header.inter
+        rounded = np.rint(values)
+        wrong = np.abs(values - rounded) > np.minimum(SCALING_TOLERANCE * magnitude, MAX_SCALING_ERROR)
+    _refuse(values, ~np.isfinite(values), "are not finite", "replace them by 0")
+    advice = "save whole numbers without scaling" if header.scaled else "threshold your probabilities before saving"
+    _refuse(values, wrong, "are not integers", advice)
     _refuse(values, np.abs(rounded) > 2.0**53, "are far too large", "save small whole numbers")
     return rounded.astype(np.int64)
 
@@ -174,7 +174,8 @@ def whole_numbers(stored: NDArray[Real], header: Header) -> NDArray[Real]:
 def check_prediction_values(values: NDArray[Real]) -> None:
     """Raise `InvalidMask` unless all values are in 0..255."""
     _refuse(values, values < 0, "are negative", "save 0 for background and 1 for the finding")
-    _refuse(values, values > MAX_VALUE, f"are above {MAX_VALUE}", "save 0 for background and 1 for the finding")
+    advice = "instance numbers are not needed: save 1 for every voxel of the finding, 0 elsewhere, as uint8"
+    _refuse(values, values > MAX_VALUE, f"are above {MAX_VALUE}", advice)
 
 
 def _refuse(values: NDArray[Real], wrong: NDArray[np.bool_], what: str, advice: str) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-Spacing = tuple[float, float, float]
+from evaluation.runs import Spacing
+
 Floats = NDArray[np.float64]
 Voxels = NDArray[np.signedinteger]  # (3, n): rows h, w, d
 

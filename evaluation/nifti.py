@@ -6,8 +6,9 @@ implies. No length found in the file decides how much memory is taken, and a fil
 is refused after one byte too many.
 
 Accepted: NIfTI-1 and NIfTI-2 single files, either byte order, plain or gzip-compressed (recognised by content, not by
-name; several gzip members and zero padding behind the last one are fine), header extensions, integer and float voxels
-of 8 to 64 bits, `scl_slope` and `scl_inter`. Refused, always with the reason: everything else.
+name; several gzip members and zeros behind them are fine, as long as the file stays near what its voxels can need),
+header extensions, integer and float voxels of 8 to 64 bits, `scl_slope` and `scl_inter`. Refused, always with the
+reason: everything else.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ import stat
 import struct
 import zlib
 from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 import numpy as np
 from isal import igzip, isal_zlib
 
 from evaluation.errors import InvalidMask
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DATA_OFFSET = 16 << 20  # header extensions beyond 16 MiB are not a mask's
+PACKING_SLACK = 1 << 20  # what a gzip file may take beyond its content and a quarter of it
 
 _DTYPES = {
     2: "u1",
@@ -106,7 +112,8 @@ class NiftiStream:
             compressed = raw.read(2) == GZIP_MAGIC
             raw.seek(0)
             self._raw = raw
-            self._stream = _inflating(raw) if compressed else raw
+            self._metered = _Metered(raw)
+            self._stream = _inflating(self._metered) if compressed else raw
             self.header = self._read_header()
         except BaseException:
             raw.close()
@@ -134,11 +141,12 @@ class NiftiStream:
         try:
             return self._stream.read(size)
         except EOFError:
-            raise InvalidMask("the file is truncated: its gzip stream has no proper end") from None
+            reason = "its gzip stream has no proper end: the file is truncated, or bytes that are not gzip follow"
+            raise InvalidMask(reason) from None
         except gzip.BadGzipFile as error:
-            if "crc" in str(error).lower() or "length" in str(error).lower():
-                raise InvalidMask("the file is damaged: its gzip checksum does not match its content") from None
-            raise InvalidMask("the file has bytes that are not gzip behind its gzip stream") from None
+            raise InvalidMask(_bad_gzip(str(error))) from None
+        except OverflowError:  # igzip has to hold all of it at once, 512 KiB at most
+            raise InvalidMask("a gzip header in the file is far too long") from None
         except _DAMAGED:
             raise InvalidMask("the file is damaged: it cannot be decompressed") from None
         except OSError as error:
@@ -149,6 +157,8 @@ class NiftiStream:
         sizes = {struct.pack(order + "i", size): (order, size) for order in "<>" for size in (348, 540)}
         if not start:
             raise InvalidMask("the file is empty")
+        if start.startswith(GZIP_MAGIC):
+            raise InvalidMask("the file is compressed twice")
         if start not in sizes:
             raise InvalidMask("not a NIfTI file")
         order, size = sizes[start]
@@ -156,8 +166,31 @@ class NiftiStream:
         if len(rest) < size - 4:
             raise InvalidMask("the file is truncated: it ends inside the NIfTI header")
         header = parse_header(start + rest, order)
+        content = header.data_offset + math.prod(header.dims) * header.dtype.itemsize
+        self._metered.left += content + content // 4
         self.read(header.data_offset - size)
         return header
+
+
+class _Metered(RawIOBase):
+    """A compressed file of which only so much is read as its content can need.
+
+    Empty gzip members, empty deflate blocks and padding inflate to nothing, and a hundred megabytes of them keep a
+    processor busy for a quarter of a minute.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__()
+        self._raw = cast("BufferedReader", raw)
+        self.left = PACKING_SLACK
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """All that `RawIOBase` needs to read."""
+        count = self._raw.readinto(buffer)
+        self.left -= count
+        if self.left < 0:
+            raise InvalidMask("the file is far larger than its voxels can need, even without compression")
+        return count
 
 
 def _open_regular_file(path: Path) -> BinaryIO:
@@ -172,7 +205,16 @@ def _open_regular_file(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _inflating(raw: BinaryIO) -> BinaryIO:
+def _bad_gzip(message: str) -> str:
+    """What the inflater's complaint means; that the file begins as gzip does is known by then."""
+    if message.startswith("Not a gzipped file"):
+        return "the file has bytes that are not gzip behind its gzip stream"
+    if "header" in message or "method" in message:
+        return "the file is damaged: a gzip header in it is broken"
+    return "the file is damaged: its gzip checksum does not match its content"
+
+
+def _inflating(raw: _Metered) -> BinaryIO:
     return cast("BinaryIO", igzip.open(raw, "rb"))
 
 

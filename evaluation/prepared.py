@@ -8,6 +8,7 @@ archive of four arrays; nothing in it is ever executed. One that is damaged is o
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 import zipfile
@@ -40,14 +41,25 @@ def open_reference(path: Path) -> Reference:
 
 
 def prepare(mask: Path, folder: Path) -> Path:
-    """The prepared form of a reference mask, made now unless `folder` has it. Raises `InvalidMask` and `OSError`."""
+    """The prepared form of a reference mask, made now unless `folder` has it whole.
+
+    Raises `InvalidMask` if the mask is unusable, `OSError` if it cannot be read or the folder not be written.
+    """
     with mask.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     target = folder / f"{digest}{SUFFIX}"
-    if not target.exists():
+    if not _is_whole(target):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _save(target, open_reference(mask))
     return target
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _load(path)
+    except InvalidMask:
+        return False
+    return True
 
 
 def _save(target: Path, reference: Reference) -> None:
@@ -80,5 +92,5 @@ def _load(path: Path) -> Reference:
         raise InvalidMask("the prepared reference is damaged: its parts do not fit together")
     if {start.dtype, stop.dtype} != {np.dtype(position_dtype(shape[1:]))}:
         raise InvalidMask("the prepared reference is damaged: its numbers are of another type")
-    parts = [slice(first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
+    parts = [slice(first, last) for first, last in itertools.pairwise(bounds.tolist())]
     return Reference(shape, [ValuedRuns(Runs(shape[1:], start[part], stop[part]), values[part]) for part in parts])

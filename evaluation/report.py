@@ -1,8 +1,10 @@
-"""The forms that results leave in: the two JSON documents and the table at the end of a run."""
+"""The forms that results leave in: the two JSON documents, the CSV, and the table at the end of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evaluation import instances, matching
@@ -10,14 +12,47 @@ from evaluation.aggregate import PERCENTILES, RESAMPLES
 from evaluation.matching import precision_recall_f1
 from evaluation.scoring import VERSION, CaseResult, FindingResult
 
-GROUP_TITLES = {
-    "focal": "focal (2a-2h)",
-    "non_focal": "non-focal (1a-1f)",
-    "small": "small",
-    "medium": "medium",
-    "large": "large",
+CSV_COLUMNS = (
+    *("case", "status", "reason", "case_dice", "finding", "category", "dice", "dice_raw", "hit", "hit_05"),
+    *("n_reference", "n_predicted", "tp", "fp", "fn", "distance_tp", "distance_fp", "distance_fn"),
+)
+FORMULA_STARTS = ("=", "+", "-", "@")
+
+TITLES = {
+    "focal": "focal 2a-2h",
+    "non_focal": "non-focal 1a-1f",
+    "1a": "1a bronchial wall",
+    "1b": "1b bronchiectasis",
+    "1c": "1c emphysema",
+    "1d": "1d septal",
+    "1e": "1e micronodules",
+    "1f": "1f other",
+    "2a": "2a linear",
+    "2b": "2b consolidation",
+    "2c": "2c ground-glass",
+    "2d": "2d nodule, mass",
+    "2e": "2e pleural",
+    "2f": "2f honeycombing",
+    "2g": "2g pneumothorax",
+    "2h": "2h other",
 }
-COLUMNS = ("", "n", "Dice", "95 % CI", "hit rate", "inst P", "inst R", "inst F1", "dist F1")
+TITLE_WIDTH = 17
+ROW = "{:<17} {:>4}  {:>6}  {:>11}  {:>5}  {:>5}  {:>5}  {:>5}  {:>6}"
+HEADER = [
+    f"{'':30}  {'95 %':>11}  {'hit':>5}  {'---- instances ----':>19}  {'dist.':>6}",
+    ROW.format("", "n", "Dice", "interval", "rate", "P", "R", "F1", "F1"),
+]
+LEGEND = """\
+overall Dice  {dice}, the ranking number: the mean over the {total_cases} cases of the
+              mean over a case's findings. Over all findings it is {dice_per_finding},
+              and in the other rows it is a mean over findings.
+n             findings
+95 % interval of the Dice, by bootstrap over cases
+hit rate      share of the findings with a Dice of 0.1 or more
+instances     precision, recall, F1 of the lesions, matched at a Dice of 0.2
+dist. F1      the same, matched by distance in mm; "-" without a known spacing
+small, ...    by the volume of the finding: up to the median of this set, up to
+              its 75th percentile, above"""
 
 
 def params(seed: int, limits: tuple[float, float], split: str | None) -> dict[str, Any]:
@@ -117,22 +152,58 @@ def _rexrank_finding(finding: FindingResult) -> dict[str, Any]:
     }
 
 
+def csv_text(results: Sequence[CaseResult]) -> str:
+    """One row per finding, in the order of the results, with what is said of its case in the first columns.
+
+    Numbers are written in full, hits as 1 and 0, what does not exist as nothing. Text that a spreadsheet would take for
+    a formula gets an apostrophe in front.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for case in results:
+        about = {"case": case["name"], "status": case["status"], "reason": case["reason"], "case_dice": case["dice"]}
+        for finding in case["findings"]:
+            row = {**finding, **about}
+            writer.writerow([_csv_cell(row[column]) for column in CSV_COLUMNS])
+    return text.getvalue()
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str):
+        text = "".join(character if character.isprintable() else " " for character in value).strip()
+        return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return repr(value)
+
+
 def table(summarised: Mapping[str, Any]) -> str:
-    """The results as a text table: overall (its Dice, the ranking metric, is the mean over cases), then each group."""
-    summary = summarised["summary"]
-    rows = [COLUMNS, _row("overall", summary["total_findings"], summary)]
-    rows += [_row(GROUP_TITLES.get(name, name), group["n"], group) for name, group in summarised["groups"].items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    """The results as a text table of 80 columns with a legend."""
+    summary, groups = summarised["summary"], summarised["groups"]
+    rule = "-" * len(HEADER[-1])
+    lines = [*HEADER, rule, _row("overall", summary["total_findings"], summary)]
+    for names in _sections(groups):
+        lines += [rule, *(_row(TITLES.get(name, name), groups[name]["n"], groups[name]) for name in names)]
+    means = {name: f"{summary[name]:.4f}" for name in ("dice", "dice_per_finding")}
+    return "\n".join([*lines, rule, LEGEND.format(**means, total_cases=summary["total_cases"])])
 
 
-def _row(title: str, n: int, numbers: Mapping[str, Any]) -> tuple[str, ...]:
+def _sections(groups: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The groups that there are: focal and non-focal, the categories, the sizes."""
+    kinds, sizes = ("focal", "non_focal"), ("small", "medium", "large")
+    categories = [name for name in groups if name not in kinds and name not in sizes]
+    for names in (kinds, categories, sizes):
+        present = [name for name in names if name in groups]
+        if present:
+            yield present
+
+
+def _row(title: str, n: int, numbers: Mapping[str, Any]) -> str:
     interval = numbers["confidence_intervals"]["dice"]
-    names = ("hit_rate", "instance_precision", "instance_recall", "instance_f1", "distance_f1")
     spread = f"{interval[0]:.3f}-{interval[1]:.3f}" if interval else "-"
-    return (title, str(n), f"{numbers['dice']:.4f}", spread, *(_shown(numbers[name]) for name in names))
-
-
-def _shown(number: float | None) -> str:
-    return "-" if number is None else f"{number:.3f}"
+    names = ("hit_rate", "instance_precision", "instance_recall", "instance_f1", "distance_f1")
+    ratios = ("-" if numbers[name] is None else f"{numbers[name]:.3f}" for name in names)
+    return ROW.format(title[:TITLE_WIDTH], n, f"{numbers['dice']:.4f}", spread, *ratios)

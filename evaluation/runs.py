@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Grid = tuple[int, int, int]  # H, W, D
 Shape = tuple[int, int, int, int]  # F, H, W, D
+Spacing = tuple[float, float, float]  # mm along H, W, D
 Integers = NDArray[np.signedinteger]
 
 BLOCK_RUNS = 1 << 20

@@ -45,15 +45,15 @@ class RunScanner:
         self._tail: Voxels = np.zeros(self._overlap, np.uint8)
         self._done = 0
         self._pending: list[Changes] = []
-        self._count = 0
-        self.overflowed = False
-        self._start: dict[int, list[Integers]] = {finding: [] for finding in findings}
-        self._stop: dict[int, list[Integers]] = {finding: [] for finding in findings}
-        self._value: dict[int, list[Voxels]] = {finding: [] for finding in findings}
+        self._pending_count = 0
+        self._held = 0
+        self._overflowed = False
+        # Of each finding: starts, stops, and the values from there on; in one part, these may belong to different runs.
+        self._parts: dict[int, list[tuple[Integers, Integers, Voxels]]] = {finding: [] for finding in findings}
 
     def feed(self, voxels: Voxels) -> None:
         """The next voxels of the stream."""
-        if not self.overflowed:
+        if not self._overflowed:
             if voxels.dtype == np.uint8:
                 found = byte_changes(voxels, self._tail, self._step, binarise=self._binarise)
             else:
@@ -67,19 +67,19 @@ class RunScanner:
         if self._tail.any():
             near = min(self._overlap, count + -count % WORD)
             self.feed(np.zeros(near, self._tail.dtype))
-            count -= near
+            count -= min(near, count)
         self._done += count
 
     def result(self) -> list[ValuedRuns] | None:
         """The runs of each of the findings; None if they are several and have too many runs to be held together."""
         self.skip(self._overlap)  # what reaches to the last voxel ends behind it
         self._sort_pending()
-        return None if self.overflowed else [self._runs(finding) for finding in self._findings]
+        return None if self._overflowed else [self._runs(finding) for finding in self._findings]
 
     def _keep(self, changes: Changes) -> None:
         self._pending.append(changes)
-        self._count += len(changes.place)
-        if self._count > PENDING_CHANGES:
+        self._pending_count += len(changes.place)
+        if self._pending_count > PENDING_CHANGES:
             self._sort_pending()
 
     def _sort_pending(self) -> None:
@@ -87,24 +87,23 @@ class RunScanner:
         if not self._pending:
             return
         place, before, after = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
-        self._pending, self._count = [], 0
+        self._pending, self._pending_count = [], 0
         position, finding = np.divmod(place, self._step)
         for wanted in self._findings:
             mine = finding == wanted
-            starts, stops = mine & (after != 0), mine & (before != 0)
-            self._start[wanted].append(position[starts].astype(self._dtype))
-            self._value[wanted].append(after[starts])
-            self._stop[wanted].append(position[stops].astype(self._dtype))
-        held = sum(len(part) for parts in self._start.values() for part in parts)
-        if held > MAX_RUNS_AT_ONCE and len(self._findings) > 1:
-            self.overflowed = True
-            self._start, self._stop, self._value = {}, {}, {}
+            begins, ends = mine & (after != 0), mine & (before != 0)
+            start, stop = position[begins].astype(self._dtype), position[ends].astype(self._dtype)
+            self._parts[wanted].append((start, stop, after[begins]))
+            self._held += len(start)
+        if self._held > MAX_RUNS_AT_ONCE and len(self._findings) > 1:
+            self._overflowed = True
+            self._parts.clear()
 
     def _runs(self, finding: int) -> ValuedRuns:
-        nothing = [np.empty(0, self._dtype)]
-        start = np.concatenate(nothing + self._start.pop(finding))
-        stop = np.concatenate(nothing + self._stop.pop(finding))
-        values = np.concatenate([np.empty(0, np.uint8), *self._value.pop(finding)])
+        nothing = (np.empty(0, self._dtype), np.empty(0, self._dtype), np.empty(0, np.uint8))
+        start, stop, values = (
+            np.concatenate(column) for column in zip(nothing, *self._parts.pop(finding), strict=True)
+        )
         return split_at_rows(self._grid, start, stop, values)
 
 

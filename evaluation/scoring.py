@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evaluation import matching
-from evaluation.distances import Spacing, match_focal, match_non_focal
+from evaluation.distances import match_focal, match_non_focal
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.instances import Instances, entities, overlaps, predicted_instances
 from evaluation.masks import read_prediction
 from evaluation.prepared import Reference, open_reference
-from evaluation.runs import Runs, Shape
+from evaluation.runs import Runs, Shape, Spacing
 
 VERSION = "1"
 

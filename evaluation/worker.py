@@ -1,7 +1,8 @@
 """The child's side of `evaluation.isolation`: read a job, score it, answer; one JSON object per line each way.
 
 Answers are {"ready": true} once, then for each job one of {"result", "reference_voxels"}, {"unusable_reference": why},
-{"out_of_memory": true} or {"crash": traceback}. Any other end of the process is the parent's to interpret.
+{"out_of_memory": true} or {"crash": traceback}; for a job with the task "fit" it is {"fit"} in place of the first. Any
+other end of the process is the parent's to interpret.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import os
 import resource
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from evaluation import hints
 from evaluation.errors import EvaluationError
+from evaluation.masks import read_prediction
+from evaluation.prepared import open_reference
 from evaluation.scoring import Case, assess
 
 
@@ -36,19 +41,12 @@ def _send(answers: Any, message: dict[str, Any]) -> None:
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
     try:
-        case = job["case"]
+        case = _case(job["case"])
+        reference = Path(job["reference"])
         prediction = Path(job["prediction"]) if job["prediction"] is not None else None
-        assessment = assess(
-            Case(
-                name=case["name"],
-                findings=tuple(case["findings"]),
-                categories=case["categories"],
-                shape=tuple(case["shape"]),
-                spacing_mm=tuple(case["spacing_mm"]) if case["spacing_mm"] is not None else None,
-            ),
-            Path(job["reference"]),
-            prediction,
-        )
+        if job["task"] == "fit" and prediction is not None:
+            return _fit(case, reference, prediction)
+        assessment = assess(case, reference, prediction)
     except EvaluationError as error:
         return {"unusable_reference": str(error)}
     except MemoryError:
@@ -56,6 +54,24 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
     except Exception:  # noqa: BLE001  (whatever a hostile file provokes costs its own case, not the others)
         return {"crash": traceback.format_exc()}
     return {"result": assessment.result, "reference_voxels": assessment.reference_voxels}
+
+
+def _case(fields: dict[str, Any]) -> Case:
+    return Case(
+        name=fields["name"],
+        findings=tuple(fields["findings"]),
+        categories=fields["categories"],
+        shape=tuple(fields["shape"]),
+        spacing_mm=tuple(fields["spacing_mm"]) if fields["spacing_mm"] is not None else None,
+    )
+
+
+def _fit(case: Case, reference: Path, prediction: Path) -> dict[str, Any]:
+    opened = open_reference(reference)
+    wanted = [finding.runs for finding in opened.findings]
+    pairs = list(zip(read_prediction(prediction, opened.shape), wanted, strict=True))
+    found = hints.fit({key: pairs[int(key)] for key in case.findings})
+    return {"fit": asdict(found) if found is not None else None}
 
 
 def _limit(memory_bytes: int) -> None:

@@ -55,7 +55,10 @@ def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, dict[str, Any]]]:
         for run_case in cases
     )
     results = evaluation.score_isolated(
-        jobs, memory_bytes=settings.SCORING_MEMORY_BYTES, seconds_per_case=settings.SCORING_CASE_SECONDS
+        jobs,
+        memory_bytes=settings.SCORING_MEMORY_BYTES,
+        seconds_per_case=settings.SCORING_CASE_SECONDS,
+        prepared=storage.references.root / "prepared",
     )
     yield from zip(cases, results, strict=True)
 

@@ -11,8 +11,7 @@ from evaluation.matching import Pair
 
 def score(case, reference_path, prediction_path):
     """The counts and Dice of each finding of a case."""
-    references = np.asarray(nibabel.load(reference_path).dataobj)
-    predictions = np.asarray(nibabel.load(prediction_path).dataobj)
+    references, predictions = (np.asarray(nibabel.load(path).dataobj) for path in (reference_path, prediction_path))  # type: ignore[attr-defined]
     return [
         score_finding(references[int(key)], predictions[int(key)], case.categories[key], case.spacing_mm)
         for key in case.findings
@@ -55,7 +54,9 @@ def surface_distances(entities, n_entities, instances, n_instances, spacing_mm):
     trees = [cKDTree(points) for points in one], [cKDTree(points) for points in other]
     distance = np.empty((n_entities, n_instances))
     for i, j in np.ndindex(*distance.shape):
-        there, back = trees[1][j].query(one[i])[0], trees[0][i].query(other[j])[0]
+        there, back = (
+            np.asarray(tree.query(points)[0]) for tree, points in ((trees[1][j], one[i]), (trees[0][i], other[j]))
+        )
         distance[i, j] = (there.sum() + back.sum()) / (len(there) + len(back))
     return distance
 

@@ -56,8 +56,10 @@ def shifted(folder: Path, seed: int = 0, grid=GRID) -> Files:
 def _scatter(rng, reference, prediction, lesions: int, radius: float) -> None:
     """Ragged blobs, numbered in the reference; the prediction finds most of them, and some that are not there."""
     for lesion in range(lesions):
-        center = [rng.integers(low * size // full, high * size // full)
-                  for (low, high), size, full in zip(LUNGS, reference.shape, GRID, strict=True)]
+        center = [
+            rng.integers(low * size // full, high * size // full)
+            for (low, high), size, full in zip(LUNGS, reference.shape, GRID, strict=True)
+        ]
         blob = _blob(rng, radius * rng.uniform(0.5, 1.5))
         chance = rng.random()
         if chance < 0.9:

@@ -2,7 +2,8 @@
 
 Each contender is a process of its own on one core. They take turns for some rounds on the same files, the first turn
 uncounted; the median seconds, their ratio to the floor (inflating both files once with ISA-L) and the peak memory are
-printed. Then sets of heavy cases are scored by `python -m evaluation` on one core and on all.
+printed. Then sets of heavy cases are scored by `python -m evaluation` on one core and on all, and 300 made-up results
+are summarised.
 """
 
 import argparse
@@ -19,7 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from tests.bench import masks
+from tests.evaluation import builders
 
 MIB = 1 << 20
 CHUNK = 1 << 20
@@ -40,6 +44,7 @@ def main() -> None:
             compare(make(folder), folder, options.rounds, dense=not options.no_dense and make is not masks.shifted)
         if options.cases:
             measure_sets(folder, options.cases)
+    measure_aggregates()
 
 
 class Contender(NamedTuple):
@@ -74,7 +79,7 @@ def read_with_nibabel(files: masks.Files, folder: Path) -> None:
     import numpy as np
 
     for path in (files.reference, files.prediction):
-        np.asarray(nibabel.load(path).dataobj)
+        np.asarray(nibabel.load(path).dataobj)  # type: ignore[attr-defined]
 
 
 def dense(files: masks.Files, folder: Path) -> object:
@@ -134,8 +139,10 @@ def compare(files: masks.Files, folder: Path, rounds: int, *, dense: bool) -> No
 
 def _show(files: masks.Files, seconds: dict[str, list[float]], peaks: dict[str, float]) -> None:
     sizes = [path.stat().st_size / MIB for path in (files.reference, files.prediction)]
-    print(f"\n{files.case.name}: {len(files.case.findings)} findings of {files.case.shape}, files of "
-          f"{sizes[0]:.1f} and {sizes[1]:.1f} MiB, gzip level {masks.GZIP_LEVEL}")
+    print(
+        f"\n{files.case.name}: {len(files.case.findings)} findings of {files.case.shape}, files of "
+        f"{sizes[0]:.1f} and {sizes[1]:.1f} MiB, gzip level {masks.GZIP_LEVEL}"
+    )
     print(f"  {'':26}{'seconds':>9}{'x floor':>9}{'peak MB':>9}")
     least = statistics.median(seconds[CONTENDERS[0].title])
     for title, values in seconds.items():
@@ -205,8 +212,10 @@ def measure_sets(folder: Path, count: int) -> None:
     ):
         seconds, peak = _score_set(folder, made, cases, workers, cached=cached)
         what = "prepared references" if cached else "no cache"
-        print(f"  {cases:4} cases, {workers} workers, {what:20}{seconds:8.1f} s, {seconds / cases:.3f} s a case, "
-              f"largest process {peak:.0f} MB")
+        print(
+            f"  {cases:4} cases, {workers} workers, {what:20}{seconds:8.1f} s, {seconds / cases:.3f} s a case, "
+            f"largest process {peak:.0f} MB"
+        )
 
 
 def _score_set(folder: Path, made: list[masks.Files], cases: int, workers: int, *, cached: bool) -> tuple[float, float]:
@@ -220,19 +229,63 @@ def _score_set(folder: Path, made: list[masks.Files], cases: int, workers: int, 
             case = f"case-{index:03}.nii.gz"
             os.link(files.reference, root / "gt" / case)
             os.link(files.prediction, root / "pred" / case)
-            entries.append({
-                "name": case,
-                "findings": {key: "a finding" for key in files.case.findings},
-                "categories": files.case.categories,
-                "spacing": files.case.spacing_mm,
-            })
+            entries.append(
+                {
+                    "name": case,
+                    "findings": dict.fromkeys(files.case.findings, "a finding"),
+                    "categories": files.case.categories,
+                    "spacing": files.case.spacing_mm,
+                }
+            )
         (root / "dataset.json").write_text(json.dumps({"test": entries}))
-        command = [sys.executable, "-m", "evaluation", "--gt_dir", root / "gt", "--pred_dir", root / "pred",
-                   "--dataset_json", root / "dataset.json", "--output_json", root / "scores.json",
-                   "--num_workers", str(workers)]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "evaluation",
+            "--gt_dir",
+            root / "gt",
+            "--pred_dir",
+            root / "pred",
+            "--dataset_json",
+            root / "dataset.json",
+            "--output_json",
+            root / "scores.json",
+            "--num_workers",
+            str(workers),
+        ]
         command += ["--cache_dir", folder / "prepared-set"] if cached else []
         if cached:
             subprocess.run(command, check=True, capture_output=True)
         start = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+
+
+def measure_aggregates() -> None:
+    """Everything that a leaderboard row needs of 300 cases: all numbers of all groups, with intervals."""
+    from evaluation import aggregate
+
+    rng = np.random.default_rng(0)
+    categories = [f"1{letter}" for letter in "abcdef"] + [f"2{letter}" for letter in "abcdefgh"]
+    results = [
+        builders.case_result(
+            f"case-{index}",
+            *(
+                builders.finding_result(str(rng.choice(categories)), float(rng.random()), key=str(key))
+                for key in range(rng.integers(1, 5))
+            ),
+        )
+        for index in range(300)
+    ]
+    sizes = {
+        (case["name"], finding["finding"]): float(rng.random()) for case in results for finding in case["findings"]
+    }
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        summarised = aggregate.summarise(results, seed=0, sizes=sizes, limits=(0.5, 0.75))
+        seconds.append(time.perf_counter() - start)
+    print(
+        f"\nsummary and {len(summarised['groups'])} groups of 300 cases, {aggregate.RESAMPLES} resamples: "
+        f"{statistics.median(seconds):.3f} s"
+    )

@@ -1,14 +1,19 @@
 """`python -m evaluation`, as a team runs it."""
 
 import json
+import os
+import shlex
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from evaluation import cli
-from evaluation.dataset import load_dataset
+from evaluation import VERSION, cli, hints
+from evaluation.isolation import IsolatedScorer
 from tests.evaluation import builders
 
 SHAPE = (2, 8, 8, 8)
@@ -49,11 +54,6 @@ class Challenge:
         folders = ["--gt_dir", self.root / "gt", "--pred_dir", self.root / "pred"]
         files = ["--dataset_json", self.root / "dataset.json", "--output_json", self.root / "out.json"]
         return cli.main([str(word) for word in [*folders, *files, "--num_workers", 1, *more]])
-
-    def name_warnings(self):
-        (self.root / "dataset.json").write_text(json.dumps(self.dataset))
-        dataset = load_dataset(self.root / "dataset.json", "val", self.root / "gt", None)
-        return list(cli.name_warnings(dataset, self.root / "pred"))
 
     def output(self):
         return json.loads((self.root / "out.json").read_text())
@@ -189,28 +189,10 @@ def test_an_output_that_cannot_be_written_is_an_error_before_the_work(challenge,
     assert "cannot write" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["case_0001.nii", "CASE_0001.NII.GZ", "case_0001_pred.nii.gz", "case-0001.nii.gz", "sub/case_0001.nii.gz"],
-)
-def test_a_name_that_almost_matches_is_pointed_out(challenge, name):
-    predictions = challenge.root / "pred"
-    (predictions / "sub").mkdir()
-    (predictions / challenge.names[0]).rename(predictions / name)
-    pointed_out, extra = challenge.name_warnings()
-    assert pointed_out.startswith(f"{challenge.names[0]} is missing, but there is {name}; is it meant?")
-    assert extra.startswith("1 files in")
-
-
-def test_a_neighbours_file_is_no_near_miss(challenge):
-    (challenge.root / "pred" / challenge.names[0]).unlink()
-    assert challenge.name_warnings() == []
-
-
 def test_warnings_about_names_are_shown(challenge, capsys):
     (challenge.root / "pred" / challenge.names[0]).rename(challenge.root / "pred" / "case_0001.nii")
     assert challenge.run() == 3
-    assert "warning: case_0001.nii.gz is missing, but there is case_0001.nii" in capsys.readouterr().err
+    assert "case_0001.nii.gz  is missing, but there is  case_0001.nii\n" in capsys.readouterr().err
 
 
 def test_rexrank_has_the_names_of_the_organisers_script(challenge):
@@ -235,7 +217,217 @@ def test_the_result_does_not_depend_on_the_number_of_workers(challenge):
     assert challenge.output() == alone
 
 
-def test_it_runs_as_a_module_and_explains_itself():
-    run = subprocess.run([sys.executable, "-m", "evaluation", "--help"], capture_output=True, text=True, check=False)
-    assert run.returncode == 0
-    assert "exit codes" in run.stdout
+@pytest.mark.parametrize("workers", [0, 40])
+def test_no_workers_are_one_and_too_many_are_fewer(challenge, workers):
+    assert challenge.run("--num_workers", workers) == 0
+
+
+def test_a_negative_number_of_workers_is_an_error(challenge):
+    assert challenge.run("--num_workers", -1) == 2
+
+
+def test_the_csv_has_a_row_for_each_finding(challenge, capsys):
+    (challenge.root / "pred" / challenge.names[1]).unlink()
+    assert challenge.run("--output_csv", challenge.root / "out.csv") == 3
+    header, *rows = (challenge.root / "out.csv").read_text().splitlines()
+    assert header.startswith("case,status,reason,case_dice,finding,category,dice,")
+    assert [row.split(",")[:2] for row in rows] == [
+        *[["case_0001.nii.gz", "scored"]] * 2,
+        *[["case_0002.nii.gz", "missing"]] * 2,
+        *[["case_0003.nii.gz", "scored"]] * 2,
+    ]
+    assert "out.json and " in capsys.readouterr().out
+
+
+class TestHints:
+    def flip(self, challenge, axis):
+        for number, name in enumerate(challenge.names):
+            mask = np.zeros(SHAPE, np.uint8)
+            mask[0, 1:3, : 2 + number, :4] = mask[1, 5:, 5:, 5:] = 1
+            builders.mask_file(challenge.root / "gt" / name, mask)
+            builders.mask_file(challenge.root / "pred" / name, np.flip(mask, axis))
+
+    def test_flipped_masks_are_recognised(self, challenge, capsys):
+        self.flip(challenge, 3)
+        assert challenge.run() == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "hint: on 3 of 3 cases looked at, Dice would be far better (mean 1.00 instead of 0.00)" in said
+        assert "if the masks were flipped along D." in said
+
+    def test_hints_change_no_score(self, challenge, monkeypatch):
+        self.flip(challenge, 3)
+        challenge.run()
+        with_hints = challenge.output()
+        monkeypatch.setattr(hints, "POOR_DICE", -1.0)
+        challenge.run()
+        assert challenge.output() == with_hints
+
+    def test_good_masks_are_not_looked_at(self, challenge, monkeypatch):
+        monkeypatch.setattr(IsolatedScorer, "fit", lambda *_: pytest.fail("looked at"))
+        assert challenge.run() == 0
+
+    def test_a_failure_to_look_costs_nothing(self, challenge, monkeypatch, capsys):
+        self.flip(challenge, 3)
+        monkeypatch.setattr(IsolatedScorer, "fit", lambda *_: None)
+        assert challenge.run() == 0
+        assert "hint" not in capsys.readouterr().out
+
+
+def test_the_list_of_lost_cases_is_bounded(challenge, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "MAX_LOST_SHOWN", 1)
+    for name in challenge.names:
+        (challenge.root / "pred" / name).unlink()
+    assert challenge.run() == 3
+    captured = capsys.readouterr()
+    assert "3 of 3 cases have no usable prediction" in captured.out
+    assert "... and 2 more, listed in the results" in captured.out
+    assert "none of the 3 cases has a prediction" in captured.err
+
+
+def test_the_references_as_predictions_are_noticed(challenge, capsys):
+    assert challenge.run("--pred_dir", challenge.root / "gt") == 0
+    assert "--pred_dir is --gt_dir" in capsys.readouterr().err
+
+
+def test_the_predictions_of_another_split_are_noticed(challenge, capsys):
+    (challenge.root / "pred" / "hidden.nii.gz").write_bytes(b"")
+    challenge.run("--split", "val")
+    assert "1 file in" in (errors := capsys.readouterr().err)
+    assert "belongs to split 'test', which is not scored" in errors
+
+
+def test_the_same_remark_about_many_cases_is_one_line(challenge, capsys):
+    for name in challenge.names:
+        (challenge.root / "ct" / name).unlink()
+    challenge.run("--ct_dir", challenge.root / "ct")
+    assert "no CT volume in" in (errors := capsys.readouterr().err)
+    assert ": 3 cases, for example case_0001.nii.gz" in errors
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\ud800", "x" * 300, "a/b", "..", "", 3])
+def test_a_name_that_no_file_can_have_is_an_error(challenge, capsys, name):
+    challenge.dataset["val"][0]["name"] = name
+    assert challenge.run("--split", "val") == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("spacing", [3, [1, 2], [1, 2, 10**400], [0, 1, 1], [1, 1, float("nan")], ["1", "1", "1"]])
+def test_an_impossible_spacing_is_an_error(challenge, capsys, spacing):
+    challenge.dataset["val"][0]["spacing"] = spacing
+    assert challenge.run() == 2
+    assert "spacing must be three" in capsys.readouterr().err
+
+
+class TestOptionsOfTheOrganisersScript:
+    def test_the_official_settings_are_taken(self, challenge):
+        assert challenge.run("--min_size", 10, "--cc_connectivity", 2) == 0
+
+    @pytest.mark.parametrize(("option", "value"), [("--min_size", 5), ("--cc_connectivity", 3)])
+    def test_other_settings_are_refused(self, challenge, capsys, option, value):
+        assert challenge.run(option, value) == 2
+        assert "the challenge is scored with" in capsys.readouterr().err
+
+    def test_global_only_changes_nothing_and_says_so(self, challenge, capsys):
+        assert challenge.run("--global_only") == 0
+        assert "--global_only has no effect" in capsys.readouterr().err
+
+
+class TestOutputFiles:
+    @pytest.mark.parametrize("option", ["--output_json", "--output_csv"])
+    def test_no_input_is_overwritten(self, challenge, capsys, option):
+        assert challenge.run(option, challenge.root / "dataset.json") == 2
+        assert "is --dataset_json already" in capsys.readouterr().err
+
+    def test_the_two_outputs_are_two_files(self, challenge, capsys):
+        assert challenge.run("--output_csv", challenge.root / "out.json") == 2
+        assert "is --output_json already" in capsys.readouterr().err
+
+    def test_a_link_is_written_through(self, challenge):
+        (challenge.root / "link.json").symlink_to(challenge.root / "out.json")
+        assert challenge.run("--output_json", challenge.root / "link.json") == 0
+        assert challenge.output()["summary"]["dice"] == 1
+        assert (challenge.root / "link.json").is_symlink()
+
+    def test_a_full_disk_is_an_error_that_leaves_the_old_file_and_shows_the_table(self, challenge, monkeypatch, capsys):
+        def full(_):
+            raise OSError(28, "No space left on device")
+
+        (challenge.root / "out.json").write_text("old")
+        monkeypatch.setattr(os, "fsync", full)
+        assert challenge.run() == 2
+        captured = capsys.readouterr()
+        assert "out.json cannot be written: No space left on device" in captured.err
+        assert "overall" in captured.out
+        assert (challenge.root / "out.json").read_text() == "old"
+        assert [path.name for path in challenge.root.iterdir() if "tmp" in path.name] == []
+
+
+def command(challenge, *more):
+    """The command as a process of its own."""
+    challenge.run()
+    folders = ["--gt_dir", challenge.root / "gt", "--pred_dir", challenge.root / "pred"]
+    files = ["--dataset_json", challenge.root / "dataset.json", "--output_json", challenge.root / "again.json"]
+    return [sys.executable, "-m", "evaluation", *map(str, [*folders, *files, "--num_workers", 1, *more])]
+
+
+def children_of(pid):
+    """The process ids of a process's children, whichever of its threads started them."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [child for task in tasks for child in (task / "children").read_text().split()]
+
+
+class TestAsAProcess:
+    def test_it_explains_itself_in_80_columns(self):
+        words = [sys.executable, "-m", "evaluation", "--help"]
+        run = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "80"})
+        assert run.returncode == 0
+        assert "exit codes" in run.stdout
+        assert max(map(len, run.stdout.splitlines())) <= 80
+
+    def test_it_states_the_version_of_the_metrics(self):
+        run = subprocess.run(
+            [sys.executable, "-m", "evaluation", "--version"], capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stdout) == (0, f"evaluation version {VERSION}\n")
+
+    def test_a_wrong_option_is_explained(self):
+        run = subprocess.run([sys.executable, "-m", "evaluation", "--x"], capture_output=True, text=True, check=False)
+        assert run.returncode == 2
+        assert "usage" in run.stderr
+
+    def test_nobody_reading_the_table_does_no_harm(self, challenge):
+        arguments = [shlex.quote(word) for word in command(challenge)]
+        run = subprocess.run(
+            ["bash", "-c", f"{' '.join(arguments)} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, check=False
+        )
+        assert run.returncode == 0
+        assert b"Error" not in run.stderr
+        assert (challenge.root / "again.json").exists()
+
+    @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_it_stops_at_once_when_told_to_and_takes_its_children_along(self, challenge, sent, code):
+        # One case of noise, which takes long enough to be interrupted.
+        shape = (1, 200, 200, 200)
+        noise = (np.random.default_rng(0).random(shape) < 0.5).astype(np.uint8)
+        for folder in ("gt", "pred"):
+            builders.mask_file(challenge.root / folder / "noise.nii", noise)
+        challenge.dataset = {"val": [{"name": "noise.nii", "findings": {"0": "noise"}}]}
+        arguments = command(challenge, "--split", "val")
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        while not (started := children_of(process.pid)):
+            time.sleep(0.01)
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == code
+        assert b"Traceback" not in errors
+        assert not any(Path(f"/proc/{child}").exists() for child in started)
+        assert not (challenge.root / "again.json").exists()
+
+
+def test_a_cache_of_the_references_changes_nothing_but_the_time(challenge):
+    challenge.run("--ct_dir", challenge.root / "ct")
+    expected = challenge.output()
+    for _ in range(2):
+        challenge.run("--ct_dir", challenge.root / "ct", "--cache_dir", challenge.root / "cache")
+        assert challenge.output() == expected
+    assert len(list((challenge.root / "cache").iterdir())) == len(challenge.names)

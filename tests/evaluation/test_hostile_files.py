@@ -6,10 +6,13 @@ import random
 import struct
 import tracemalloc
 
+import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
-from evaluation import EvaluationError, score_case
+from evaluation import EvaluationError, InvalidMask, score_case
+from evaluation.masks import read_prediction
 from tests.evaluation import builders
 
 SHAPE = (3, 6, 5, 4)
@@ -57,7 +60,10 @@ def test_the_good_file_is_scored(verdict):
         (MASK.astype(np.int16) * 256, "values are above 255: found 256"),
         (MASK * 1e300, "values are far too large: found 1e+300"),
         (MASK.astype(np.uint64) * 2**63, "values are far too large: found 9.22337204e+18"),
-        (MASK.transpose(1, 2, 3, 0), "shape (6, 5, 4, 3), expected (3, 6, 5, 4); the axes are in another order"),
+        (
+            MASK.transpose(1, 2, 3, 0),
+            "shape (6, 5, 4, 3), expected (3, 6, 5, 4); it looks like (H, W, D, F), findings last",
+        ),
         (MASK[..., :3], "shape (3, 6, 5, 3), expected (3, 6, 5, 4)"),
         (MASK[0], "shape (6, 5, 4), expected (3, 6, 5, 4)"),
         (np.stack([MASK, MASK], axis=4), "shape (3, 6, 5, 4, 2), expected (3, 6, 5, 4)"),
@@ -65,6 +71,33 @@ def test_the_good_file_is_scored(verdict):
 )
 def test_wrong_content_is_named(verdict, array, reason):
     assert_invalid(verdict(builders.nifti_bytes(array)), reason)
+
+
+def test_a_slice_too_few_is_refused_from_the_header_alone(tmp_path):
+    path = builders.write(tmp_path / "prediction.nii.gz", builders.header_1((3, 512, 512, 350), 2) + bytes(4))
+    with pytest.raises(InvalidMask) as refused:
+        list(read_prediction(path, (3, 512, 512, 351)))
+    assert str(refused.value).startswith("shape (3, 512, 512, 350), expected (3, 512, 512, 351); D differs from the CT")
+
+
+@pytest.mark.parametrize(
+    ("join", "shape"), [(SimpleITK.JoinSeries, (6, 5, 4, 3)), (SimpleITK.Compose, (6, 5, 4, 1, 3))]
+)
+def test_findings_that_simpleitk_joined_on_its_last_axis_are_refused(verdict, tmp_path, join, shape):
+    findings = [SimpleITK.GetImageFromArray(finding.T) for finding in MASK]
+    SimpleITK.WriteImage(join(findings), tmp_path / "joined.nii.gz")
+    content = (tmp_path / "joined.nii.gz").read_bytes()
+    assert_invalid(verdict(content, compress=False), f"shape {shape}, expected (3, 6, 5, 4)")
+
+
+@pytest.mark.parametrize(("dtype", "found"), [("u1", 2.94117652), ("i2", 2.9999237)])
+def test_labels_that_nibabel_scaled_until_they_were_lost_are_refused(verdict, dtype, found):
+    """Saved as integers of few bits, floats from 0 to 50 become multiples of 50 / 255 or 50 / 65535."""
+    labels = MASK * 3.0
+    labels[0, 0, 0, 0] = 50
+    image = nibabel.Nifti1Image(labels, None)
+    image.set_data_dtype(dtype)
+    assert_invalid(verdict(image.to_bytes()), f"values are not integers: found {found}")
 
 
 def test_a_4d_file_with_the_finding_axis_last_is_refused_even_for_one_finding(tmp_path):
@@ -76,9 +109,12 @@ def test_a_4d_file_with_the_finding_axis_last_is_refused_even_for_one_finding(tm
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"code": 0}, "voxels are of no stated type"),
         ({"code": 32}, "voxels are complex numbers"),
         ({"code": 1792}, "voxels are complex numbers"),
+        ({"code": 2048}, "voxels are complex numbers"),
         ({"code": 128}, "voxels are RGB colours"),
+        ({"code": 2304}, "voxels are RGBA colours"),
         ({"code": 1536}, "voxels are 128-bit floats"),
         ({"code": 1}, "voxels are single bits"),
         ({"code": 4711}, "voxels are of unknown type 4711"),

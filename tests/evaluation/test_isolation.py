@@ -164,6 +164,38 @@ def test_nothing_is_left_running(job):
     assert not process.exists()
 
 
+class TestFit:
+    """The look at a poor case, for the command line's hints."""
+
+    def test_it_gives_what_looking_in_this_process_gives(self, job):
+        with IsolatedScorer() as scorer:
+            found = scorer.fit(job(0))
+        assert found is not None
+        assert found.turned["HWD"] == pytest.approx(1)
+        assert found.order == {"0": "0", "1": "1"}
+
+    def test_nothing_that_happens_to_it_costs_a_case(self, job, tmp_path):
+        good = job(0)
+        bad = builders.write(tmp_path / "bad.nii.gz", b"no")
+        with IsolatedScorer() as scorer:
+            assert scorer.fit(Job(good.case, good.reference, bad)) is None
+            assert scorer.assess(good).result["status"] == "scored"
+
+    def test_too_much_memory_or_time_costs_only_the_hint(self, job, tmp_path, monkeypatch):
+        noise = noise_job(tmp_path, (1, 200, 200, 200))
+        with IsolatedScorer(memory_bytes=300 << 20) as scorer:
+            assert scorer.fit(noise) is None
+            assert scorer.assess(job(0)).result["status"] == "scored"
+        monkeypatch.setattr(isolation, "FIT_SECONDS", 0.01)
+        with IsolatedScorer() as scorer:
+            assert scorer.fit(noise) is None
+
+    def test_after_the_end_there_is_none(self, job):
+        scorer = IsolatedScorer()
+        scorer.close()
+        assert scorer.fit(job(0)) is None
+
+
 def test_the_package_needs_neither_django_nor_docker():
     code = (
         "import sys\n"
@@ -175,3 +207,35 @@ def test_the_package_needs_neither_django_nor_docker():
         "import evaluation.cli, evaluation.worker\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestPreparedReferences:
+    def test_results_are_the_same_and_the_mask_is_not_read_again(self, job, tmp_path):
+        jobs = [job(0), job(1)]
+        expected = list(score_isolated(jobs))
+        folder = tmp_path / "prepared"
+        assert list(score_isolated(jobs, prepared=folder)) == expected
+        (kept,) = folder.iterdir()
+        made = kept.stat().st_mtime_ns
+        assert list(score_isolated(jobs, prepared=folder)) == expected
+        assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [made]
+
+    def test_a_damaged_one_is_made_again(self, job, tmp_path):
+        folder = tmp_path / "prepared"
+        expected = list(score_isolated([job(1)], prepared=folder))
+        (kept,) = folder.iterdir()
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[:100])
+        assert list(score_isolated([job(1)], prepared=folder)) == expected
+        assert kept.read_bytes() == whole
+
+    def test_a_folder_that_cannot_be_written_only_costs_time(self, job, tmp_path, caplog):
+        folder = builders.write(tmp_path / "prepared", b"a file")
+        assert list(score_isolated([job(1)], prepared=folder)) == list(score_isolated([job(1)]))
+        assert "cannot prepare" in caplog.text
+
+    def test_an_unusable_reference_is_an_error_as_ever(self, job, tmp_path):
+        good = job(0)
+        bad = builders.write(tmp_path / "bad.nii.gz", b"no")
+        with pytest.raises(EvaluationError, match="unusable"):
+            list(score_isolated([Job(good.case, bad, good.prediction)], prepared=tmp_path / "prepared"))

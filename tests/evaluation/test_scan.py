@@ -24,7 +24,9 @@ def scanned(volume, lengths, binarise=False):
         else:
             scanner.skip(len(piece))
         at, turn = at + len(piece), turn + 1
-    return scanner.result()
+    found = scanner.result()
+    assert found is not None
+    return found
 
 
 def painted(found, shape):
@@ -72,5 +74,5 @@ def test_a_mask_that_fills_the_grid_has_one_run_per_row(dtype):
 def test_only_the_chosen_findings_are_kept():
     scanner = RunScanner((3, 8, 1, 1), range(1, 2), binarise=False)
     scanner.feed(np.arange(24, dtype=np.uint8))
-    (found,) = scanner.result()
+    (found,) = scanner.result() or ()
     assert found.values.tolist() == list(range(1, 24, 3))

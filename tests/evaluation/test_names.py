@@ -1,0 +1,97 @@
+"""File names that almost match, and folders that are not the right ones."""
+
+import pytest
+
+from evaluation import names
+from evaluation.names import folder_warnings, near_misses, same_folder_warnings
+
+CASES = ["case_0001.nii.gz", "case_0002.nii.gz", "case_0003.nii.gz"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of predictions with a file of some content for each case."""
+    predictions = tmp_path / "pred"
+    (predictions / "sub").mkdir(parents=True)
+    for number, name in enumerate(CASES):
+        (predictions / name).write_bytes(bytes([number]))
+    return predictions
+
+
+def warnings(folder, elsewhere=None):
+    return list(folder_warnings(CASES, elsewhere or {}, folder))
+
+
+def test_a_folder_with_a_file_for_each_case_is_fine(folder):
+    assert warnings(folder) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "case_0001.nii",
+        "CASE_0001.NII.GZ",
+        "case_0001_pred.nii.gz",
+        "seg_case_0001.nii.gz",
+        "case-0001.nii.gz",
+        "case_1.nii.gz",
+        "caes_0001.nii.gz",
+        "0001.nii.gz",
+        "case_0001_0000.nii.gz",
+        "case_0001.npz",
+        "case_0001.nii.gz.nii.gz",
+        "sub/case_0001.nii.gz",
+    ],
+)
+def test_a_name_that_almost_matches_is_pointed_out(folder, name):
+    (folder / CASES[0]).rename(folder / name)
+    pointed_out, extra = warnings(folder)
+    assert f"{CASES[0]}  is missing, but there is  {name}" in pointed_out
+    assert extra == f"1 file in {folder} belongs to no case, for example {name}"
+
+
+@pytest.mark.parametrize("name", ["case_0011.nii.gz", "case_00012.nii.gz", "case_10001.nii.gz", "notes.txt"])
+def test_another_number_is_another_case(name):
+    assert near_misses(["case_0001.nii.gz"], [name]) == {}
+
+
+@pytest.mark.parametrize(("other", "pointed_out"), [("thoraxscan.nii.gz", True), ("abdomen.nii.gz", False)])
+def test_names_without_numbers_are_compared_by_their_letters(other, pointed_out):
+    assert bool(near_misses(["thorax-scam.nii.gz"], [other])) is pointed_out
+
+
+def test_a_missing_file_without_a_candidate_is_no_near_miss(folder):
+    (folder / CASES[0]).unlink()
+    assert warnings(folder) == []
+
+
+def test_many_near_misses_are_one_short_warning(tmp_path):
+    wanted = [f"case_{number}.nii.gz" for number in range(300)]
+    for name in wanted:
+        (tmp_path / name.removesuffix(".gz")).touch()
+    nothing, pointed_out, extra = folder_warnings(wanted, {}, tmp_path)
+    assert nothing == f"none of the 300 cases has a prediction in {tmp_path}"
+    assert len(pointed_out.splitlines()) == names.MAX_SHOWN + 2
+    assert pointed_out.endswith("... and 295 more")
+    assert extra.startswith("300 files")
+
+
+def test_the_predictions_of_another_split_are_named_as_such(folder):
+    (folder / CASES[0]).rename(folder / "test_0001.nii.gz")
+    assert warnings(folder, {"test_0001.nii.gz": "test"}) == [
+        f"1 file in {folder} belongs to split 'test', which is not scored, for example test_0001.nii.gz"
+    ]
+
+
+def test_predictions_that_are_all_the_same_file_are_conspicuous(folder):
+    for name in CASES:
+        (folder / name).write_bytes(b"the same")
+    assert warnings(folder) == [f"all predictions in {folder} are the same file; is it the model that wrote them?"]
+
+
+def test_a_folder_given_twice_is_noticed(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert len(list(same_folder_warnings(tmp_path, tmp_path / "link", None))) == 1
+    assert len(list(same_folder_warnings(tmp_path / "other", tmp_path, tmp_path))) == 1
+    assert list(same_folder_warnings(tmp_path, tmp_path / "other", None)) == []
