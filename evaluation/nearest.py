@@ -21,7 +21,7 @@ Voxels = NDArray[np.signedinteger]  # (3, n): rows h, w, d
 
 RADIUS = 4  # voxels, along the axis of the smallest spacing
 NEIGHBOURS = 57  # the voxel itself and, with equal spacings, everything up to sqrt(5) away
-MAX_MAP_VOXELS = 1 << 23
+MAX_MAP_VOXELS = 1 << 22  # a byte each; one map for each instance that is near another
 
 
 class Offsets(NamedTuple):

@@ -10,13 +10,13 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -193,9 +193,9 @@ def _serve(pipe, run, files: masks.Files, folder: Path) -> None:
     pipe.send(_peak_mb())
 
 
-def _peak_mb() -> float:
+def _peak_mb(pid: str = "self") -> float:
     # Not ru_maxrss: a new process inherits its parent's.
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024 / 1e6
 
 
@@ -255,10 +255,24 @@ def _score_set(folder: Path, made: list[masks.Files], cases: int, workers: int, 
         ]
         command += ["--cache_dir", folder / "prepared-set"] if cached else []
         if cached:
-            subprocess.run(command, check=True, capture_output=True)
-        start = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+            _timed(command)
+        return _timed(command)
+
+
+def _timed(command: list[str | Path]) -> tuple[float, float]:
+    """Seconds, and the peak memory in MB of the largest process."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0.0
+    while process.poll() is None:
+        with suppress(OSError, StopIteration):  # one of them ended at this moment
+            threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+            children = [pid for thread in threads for pid in thread.read_text().split()]
+            peak = max(_peak_mb(pid) for pid in (str(process.pid), *children)) if children else peak
+        time.sleep(0.1)
+    if process.returncode != 0:
+        raise SystemExit(f"the command line failed with exit code {process.returncode}")
+    return time.perf_counter() - start, peak
 
 
 def measure_aggregates() -> None:

@@ -74,5 +74,6 @@ def test_a_mask_that_fills_the_grid_has_one_run_per_row(dtype):
 def test_only_the_chosen_findings_are_kept():
     scanner = RunScanner((3, 8, 1, 1), range(1, 2), binarise=False)
     scanner.feed(np.arange(24, dtype=np.uint8))
-    (found,) = scanner.result() or ()
-    assert found.values.tolist() == list(range(1, 24, 3))
+    found = scanner.result()
+    assert found is not None
+    assert found[0].values.tolist() == list(range(1, 24, 3))
