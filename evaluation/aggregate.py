@@ -73,9 +73,11 @@ def summarise(
     summary = {
         "total_cases": len(ordered),
         "total_findings": sum(len(findings) for findings in everything),
-        **_population(everything, drawn, case_means=np.array([case["dice"] for case in ordered], np.float64)),
+        **_population(everything, drawn, by_case=True),
     }
-    groups = {name: _population(members, drawn) for name, members in _groups(ordered, sizes, limits).items()}
+    groups = {
+        name: _population(members, drawn, by_case=False) for name, members in _groups(ordered, sizes, limits).items()
+    }
     return {"summary": summary, "groups": groups}
 
 
@@ -120,18 +122,20 @@ def _drawn(n_cases: int, seed: int, resamples: int) -> Floats:
     return drawn
 
 
-def _population(findings: Findings, drawn: Floats, case_means: Floats | None = None) -> dict[str, Any]:
-    """All numbers of one set of findings; "dice" is the mean of `case_means` if given, else the mean over findings."""
+def _population(findings: Findings, drawn: Floats, *, by_case: bool) -> dict[str, Any]:
+    """All numbers of one set of findings. Dice is a mean over cases of the case's mean, or else one over findings."""
     counts, dice, dice_raw = _per_case(findings)
     pooled = {name: _added(drawn, column) for name, column in zip(COUNTS, counts, strict=True)}
-    numbers = _numbers(pooled, _added(drawn, dice), _added(drawn, dice_raw))
     totals = {name: int(values[0]) for name, values in pooled.items()}
+    per_finding, raw_per_finding = (_ratio(_added(drawn, sums), pooled["n"]) for sums in (dice, dice_raw))
     result: dict[str, Any] = {}
-    if case_means is None:
-        result["n"] = totals["n"]
+    if by_case:
+        per_case, raw_per_case = (_added(drawn, sums / counts[0]) / len(findings) for sums in (dice, dice_raw))
+        numbers = {"dice": per_case, "dice_per_finding": per_finding, "dice_raw": raw_per_case}
     else:
-        per_case = _added(drawn, case_means) / len(case_means)
-        numbers = {"dice": per_case, "dice_per_finding": numbers.pop("dice"), **numbers}
+        result["n"] = totals["n"]
+        numbers = {"dice": per_finding, "dice_raw": raw_per_finding}
+    numbers |= _rates(pooled)
     for name, values in numbers.items():
         result[name] = _number(values[0])
     for name in ("tp", "fp", "fn"):
@@ -163,11 +167,10 @@ def _added(drawn: Floats, per_case: Floats) -> Floats:
     return total
 
 
-def _numbers(pooled: Mapping[str, Floats], dice: Floats, dice_raw: Floats) -> dict[str, Floats]:
-    """Every headline number for each row of sums; NaN where a resample lacks what the number is about."""
+def _rates(pooled: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Hit rates and pooled ratios for each row of sums; NaN where a resample lacks what the number is about."""
     n = pooled["n"]
-    numbers = {"dice": _ratio(dice, n), "dice_raw": _ratio(dice_raw, n)}
-    numbers |= {"hit_rate": _ratio(pooled["hits"], n), "hit_rate_05": _ratio(pooled["hits_05"], n)}
+    numbers = {"hit_rate": _ratio(pooled["hits"], n), "hit_rate_05": _ratio(pooled["hits_05"], n)}
     for prefix, kind, present in (("", "instance", n), ("distance_", "distance", pooled["distance_n"])):
         ratios = _pooled_ratios(*(pooled[prefix + name] for name in ("tp", "fp", "fn")))
         for name, values in zip(("precision", "recall", "f1"), ratios, strict=True):

@@ -71,7 +71,6 @@ class Header:
     inter: float
     data_offset: int
     pixdim: tuple[float, ...]  # spacing of axes 1 to 7 as stated, in the file's unit
-    sform: tuple[float, ...] | None  # twelve numbers, rows x, y, z; None when the file sets no sform
     unit_mm: float
 
     @property
@@ -81,19 +80,14 @@ class Header:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float] | None:
-        """Spacing in mm of the first three axes, for a CT volume (H, W, D).
+        """Spacing in mm of the first three axes, for a CT volume (H, W, D); None if the header states none.
 
-        It is `pixdim`, as nibabel and SimpleITK report it; where that is unusable, the lengths of the sform's columns.
-        None if neither is usable.
+        It is `pixdim`, as nibabel and SimpleITK report it. An affine that says something else is not asked.
         """
-        candidates = [tuple(abs(size) for size in self.pixdim[:3])]
-        if self.sform is not None:
-            rows = (self.sform[0:4], self.sform[4:8], self.sform[8:12])
-            candidates.append(tuple(math.sqrt(sum(row[axis] ** 2 for row in rows)) for axis in range(3)))
-        for sizes in candidates:
-            if all(math.isfinite(size) and size > 0 for size in sizes):
-                return cast("tuple[float, float, float]", tuple(size * self.unit_mm for size in sizes))
-        return None
+        sizes = [abs(size) * self.unit_mm for size in self.pixdim[:3]]
+        if not all(math.isfinite(size) and size > 0 for size in sizes):
+            return None
+        return cast("tuple[float, float, float]", tuple(sizes))
 
 
 _DAMAGED = (cast("type[Exception]", isal_zlib.error), zlib.error, ValueError)
@@ -225,15 +219,13 @@ def parse_header(raw: bytes, order: str) -> Header:
         dim, code = struct.unpack_from(order + "8h", raw, 40), struct.unpack_from(order + "h", raw, 70)[0]
         pixdim = struct.unpack_from(order + "8f", raw, 76)
         offset, slope, inter = struct.unpack_from(order + "3f", raw, 108)
-        sform_code, unit = struct.unpack_from(order + "h", raw, 254)[0], raw[123]
-        sform = struct.unpack_from(order + "12f", raw, 280)
+        unit = raw[123]
     else:
         magic, expected, pair = raw[4:12], b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"
         code, dim = struct.unpack_from(order + "h", raw, 12)[0], struct.unpack_from(order + "8q", raw, 16)
         pixdim = struct.unpack_from(order + "8d", raw, 104)
         offset, slope, inter = struct.unpack_from(order + "q2d", raw, 168)
-        sform_code, unit = struct.unpack_from(order + "i", raw, 348)[0], struct.unpack_from(order + "i", raw, 500)[0]
-        sform = struct.unpack_from(order + "12d", raw, 400)
+        unit = struct.unpack_from(order + "i", raw, 500)[0]
     if magic == pair:
         raise InvalidMask("a two-file NIfTI (.hdr and .img); save one .nii.gz file instead")
     if magic != expected:
@@ -245,7 +237,6 @@ def parse_header(raw: bytes, order: str) -> Header:
         inter=_scaling(slope, inter)[1],
         data_offset=_data_offset(offset, len(raw) + 4),
         pixdim=tuple(float(size) for size in pixdim[1:]),
-        sform=tuple(float(number) for number in sform) if sform_code > 0 else None,
         unit_mm=_MILLIMETRES_PER_UNIT.get(unit & 7, 1.0),
     )
 

@@ -64,6 +64,8 @@ def _caution(expected: Shape) -> str:
 
 
 def _three_axes_hint(found: tuple[int, ...], expected: Shape) -> str:
+    if found == tuple(length for length in expected if length != 1):
+        return "save all four axes, also one that is only 1 voxel long"
     if sorted(found) != sorted(expected[1:]):
         return "the axis of the findings is missing" if expected[0] > 1 else ""
     hint = f"the axis of the findings is missing: stack the {expected[0]} masks of the case, findings first"

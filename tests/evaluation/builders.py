@@ -21,8 +21,6 @@ def header_1(dims, code, order="<", **fields):
     struct.pack_into(order + "8f", raw, 76, *fields.get("pixdim", [1] * 8))
     struct.pack_into(order + "3f", raw, 108, fields.get("offset", 352), fields.get("slope", 1), fields.get("inter", 0))
     raw[123] = fields.get("unit", 2)
-    struct.pack_into(order + "h", raw, 254, fields.get("sform_code", 0))
-    struct.pack_into(order + "12f", raw, 280, *fields.get("sform", [0] * 12))
     raw[344:348] = fields.get("magic", b"n+1\0")
     return bytes(raw)
 

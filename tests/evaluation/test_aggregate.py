@@ -23,6 +23,14 @@ def test_dice_is_the_mean_of_case_means_and_dice_per_finding_the_plain_mean():
     assert (summary["total_cases"], summary["total_findings"]) == (2, 3)
 
 
+def test_dice_raw_is_averaged_as_dice_is():
+    one = finding_result(dice=0.2, dice_raw=0.1)
+    two = [finding_result(dice=0.5, dice_raw=0.4, key="0"), finding_result(dice=0.7, dice_raw=1.0, key="1")]
+    result = summarise([case_result("a", one), case_result("b", *two)], seed=1)
+    assert result["summary"]["dice_raw"] == pytest.approx((0.1 + 0.7) / 2)
+    assert result["groups"]["focal"]["dice_raw"] == pytest.approx(0.5)
+
+
 def test_hit_rates_are_over_findings():
     summary = summarise(CASES, seed=1)["summary"]
     assert (summary["hit_rate"], summary["hit_rate_05"]) == (pytest.approx(2 / 3), 1.0)

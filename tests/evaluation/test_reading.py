@@ -197,10 +197,7 @@ def test_it_reads_random_masks(tmp_path_factory, seed, shape, density):
         ({"pixdim": [-1, -0.7, 0.8, 2.5, 0, 0, 0, 0]}, (0.7, 0.8, 2.5)),
         ({"pixdim": [1, 0.002, 0.003, 0.004, 0, 0, 0, 0], "unit": 1}, (2, 3, 4)),
         ({"pixdim": [1, 700, 800, 900, 0, 0, 0, 0], "unit": 3 | 8}, (0.7, 0.8, 0.9)),
-        (
-            {"pixdim": [0] * 8, "sform_code": 1, "sform": [0, -2, 0, 9, 3, 0, 0, 9, 0, 0, 4, 9]},
-            (3, 2, 4),
-        ),
+        ({"pixdim": [1, 0, 1, 1, 0, 0, 0, 0]}, None),
         ({"pixdim": [0] * 8}, None),
         ({"pixdim": [1, float("nan"), 1, 1, 0, 0, 0, 0]}, None),
     ],

@@ -57,6 +57,10 @@ def test_other_shapes_are_explained(found, said):
     assert said in shape_hint(found, EXPECTED)
 
 
+def test_an_axis_of_one_voxel_that_was_dropped():
+    assert shape_hint((2, 12, 12), (2, 1, 12, 12)).startswith("save all four axes")
+
+
 def test_a_single_finding_without_its_axis():
     assert "another order" in shape_hint((351, 500, 512), (1, 512, 500, 351))
 
