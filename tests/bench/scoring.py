@@ -194,9 +194,9 @@ def _serve(pipe, run, files: masks.Files, folder: Path) -> None:
 
 
 def _peak_mb(pid: str = "self") -> float:
-    # Not ru_maxrss: a new process inherits its parent's.
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024 / 1e6
+    # Not ru_maxrss: a new process inherits its parent's. One that has ended but is not yet waited for has none.
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return max((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")), default=0.0)
 
 
 def measure_sets(folder: Path, count: int) -> None:
@@ -265,10 +265,10 @@ def _timed(command: list[str | Path]) -> tuple[float, float]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0.0
     while process.poll() is None:
-        with suppress(OSError, StopIteration):  # one of them ended at this moment
+        with suppress(OSError):  # one of them ended at this moment
             threads = Path(f"/proc/{process.pid}/task").glob("*/children")
             children = [pid for thread in threads for pid in thread.read_text().split()]
-            peak = max(_peak_mb(pid) for pid in (str(process.pid), *children)) if children else peak
+            peak = max(peak, *(_peak_mb(pid) for pid in (str(process.pid), *children)))
         time.sleep(0.1)
     if process.returncode != 0:
         raise SystemExit(f"the command line failed with exit code {process.returncode}")
