@@ -3,7 +3,7 @@
 Centroids are cheap. The average symmetric surface distance (ASSD) is not: it needs, for each surface voxel of one, the
 nearest surface voxel of the other. Nearly all pairs are far apart, so lower bounds reject them first, the cheapest
 first: the gap between the bounding boxes, then the mean gap of one's surface voxels to the other's box along each
-single axis (a product of histograms). Only what is left is measured exactly, with k-d trees. A bound rejects with a
+single axis (a product of histograms). Only what is left is measured exactly (see `nearest`). A bound rejects with a
 margin for rounding, so what is close to the threshold is always decided by the exact distance.
 """
 
@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from evaluation.instances import Instances, totals
 from evaluation.matching import Counts, Pair, match_by_distance
-from evaluation.nearest import NearestVoxel, Voxels
-from evaluation.runs import Grid, Integers, Runs, Spacing, blocks, expand, surface
-
-Floats = NDArray[np.float64]
+from evaluation.nearest import NearestVoxel
+from evaluation.runs import Coordinates, Floats, Integers, Runs, Spacing, blocks, coordinates, expand, surface
 
 RELATIVE_TOLERANCE = 1e-9  # of the threshold
 BOUND_MARGIN = 1e-6  # a lower bound must exceed the threshold by this much to reject
@@ -94,7 +92,7 @@ def _box_gaps_mm(a: NDArray[np.int64], b: NDArray[np.int64], spacing_mm: Spacing
 
 
 class _Surface:
-    """The surfaces of some instances: summaries of all, coordinates and search tree of one when asked for."""
+    """The surfaces of some instances: summaries of all, coordinates of one when asked for."""
 
     def __init__(self, instances: Instances, wanted: NDArray[np.bool_], spacing_mm: Spacing) -> None:
         chosen = np.concatenate([[False], wanted])[instances.labels]
@@ -105,7 +103,7 @@ class _Surface:
         self._grid, self._spacing_mm = instances.runs.grid, spacing_mm
         self._histograms = _histograms(pieces, labels, instances.count + 1)
         self.voxels = totals(labels, pieces.lengths(), instances.count + 1)[1:]
-        self._points: dict[int, Voxels] = {}
+        self._points: dict[int, Coordinates] = {}
         self._nearest: dict[int, NearestVoxel] = {}
 
     def summed_gaps_mm(self, boxes: NDArray[np.int64]) -> Floats:
@@ -122,12 +120,12 @@ class _Surface:
             best = np.maximum(best, sums)
         return best
 
-    def points(self, index: int) -> Voxels:
+    def points(self, index: int) -> Coordinates:
         """The surface voxels (h, w, d) of instance `index` + 1."""
         if index not in self._points:
             part = slice(self._bounds[index], self._bounds[index + 1])
             pieces = [positions for _, positions in expand(self._start[part], self._lengths[part])]
-            self._points[index] = _coordinates(np.concatenate(pieces), self._grid)
+            self._points[index] = np.stack(coordinates(np.concatenate(pieces), self._grid))
         return self._points[index]
 
     def nearest(self, index: int) -> NearestVoxel:
@@ -135,12 +133,6 @@ class _Surface:
         if index not in self._nearest:
             self._nearest[index] = NearestVoxel(self.points(index), self._spacing_mm)
         return self._nearest[index]
-
-
-def _coordinates(positions: Integers, grid: Grid) -> NDArray[np.int64]:
-    row, h = np.divmod(positions, grid[0])
-    d, w = np.divmod(row, grid[1])
-    return np.stack([h, w, d])
 
 
 def _histograms(pieces: Runs, labels: Integers, count: int) -> tuple[Floats, Floats, Floats]:

@@ -14,10 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from evaluation.runs import Spacing
-
-Floats = NDArray[np.float64]
-Voxels = NDArray[np.signedinteger]  # (3, n): rows h, w, d
+from evaluation.runs import Coordinates, Floats, Spacing
 
 RADIUS = 4  # voxels, along the axis of the smallest spacing
 NEIGHBOURS = 57  # the voxel itself and, with equal spacings, everything up to sqrt(5) away
@@ -27,7 +24,7 @@ MAX_MAP_VOXELS = 1 << 22  # a byte each; one map for each instance that is near 
 class Offsets(NamedTuple):
     """The nearest neighbours of a voxel in the order of their distance, without a gap."""
 
-    steps: Voxels
+    steps: Coordinates
     distance_mm: Floats
     reach: NDArray[np.int64]  # how far the steps go along h, w and d
 
@@ -46,14 +43,14 @@ def nearest_offsets(spacing_mm: Spacing) -> Offsets:
 class NearestVoxel:
     """A set of one voxel or more, prepared to be asked for distances."""
 
-    def __init__(self, voxels: Voxels, spacing_mm: Spacing) -> None:
+    def __init__(self, voxels: Coordinates, spacing_mm: Spacing) -> None:
         self._voxels, self._spacing_mm = voxels, np.array(spacing_mm)[:, None]
         self._offsets = nearest_offsets(spacing_mm)
         self._low = voxels.min(axis=1) - self._offsets.reach
         self._high = voxels.max(axis=1) + self._offsets.reach
         self._shape = self._high + 1 - self._low
 
-    def distances_mm(self, queries: Voxels) -> Floats:
+    def distances_mm(self, queries: Coordinates) -> Floats:
         """The Euclidean distance in mm of each query to the nearest voxel of the set."""
         result = np.full(queries.shape[1], np.nan)
         if self._shape.prod() <= MAX_MAP_VOXELS:
@@ -65,13 +62,13 @@ class NearestVoxel:
             result[rest] = self._tree.query((queries[:, rest] * self._spacing_mm).T)[0]
         return result
 
-    def _is_inside(self, voxels: Voxels) -> NDArray[np.bool_]:
+    def _is_inside(self, voxels: Coordinates) -> NDArray[np.bool_]:
         inside = np.ones(voxels.shape[1], np.bool_)
         for axis, low, high in zip(voxels, self._low, self._high, strict=True):
             inside &= (axis >= low) & (axis <= high)
         return inside
 
-    def _cells(self, voxels: Voxels) -> NDArray[np.int64]:
+    def _cells(self, voxels: Coordinates) -> NDArray[np.int64]:
         h, w, d = voxels - self._low[:, None]
         cells: NDArray[np.int64] = (h * self._shape[1] + w) * self._shape[2] + d
         return cells

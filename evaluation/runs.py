@@ -20,13 +20,16 @@ Grid = tuple[int, int, int]  # H, W, D
 Shape = tuple[int, int, int, int]  # F, H, W, D
 Spacing = tuple[float, float, float]  # mm along H, W, D
 Integers = NDArray[np.signedinteger]
+Coordinates = NDArray[np.signedinteger]  # (3, n): rows h, w, d
+Values = NDArray[np.integer]  # what voxels hold
+Floats = NDArray[np.float64]
 
 BLOCK_RUNS = 1 << 20
 BLOCK_VOXELS = 1 << 22
 
 
 def position_dtype(grid: Grid) -> type[np.signedinteger]:
-    """The smallest of int32 and int64 that numbers all voxels, with one blank row per slice (see `padded`)."""
+    """The smallest of int32 and int64 that numbers all voxels, with one blank row per slice (see `surface`)."""
     height, width, depth = grid
     return np.int32 if height * (width + 1) * (depth + 2) < 2**31 else np.int64
 
@@ -42,15 +45,18 @@ class Runs:
     def __len__(self) -> int:
         return len(self.start)
 
+    @property
+    def voxels(self) -> int:
+        """Voxels of all runs together."""
+        return int(self.lengths().sum(dtype=np.int64))
+
     def lengths(self, block: slice = slice(None)) -> Integers:
         """Voxels of each run."""
         return self.stop[block] - self.start[block]
 
     def coordinates(self, block: slice = slice(None)) -> tuple[Integers, Integers, Integers]:
         """(h, w, d) of the first voxel of each run."""
-        row, h = np.divmod(self.start[block], self.grid[0])
-        d, w = np.divmod(row, self.grid[1])
-        return h, w, d
+        return coordinates(self.start[block], self.grid)
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> Runs:
         return Runs(self.grid, self.start[chosen], self.stop[chosen])
@@ -62,6 +68,13 @@ class ValuedRuns:
 
     runs: Runs
     values: NDArray[np.integer]
+
+
+def coordinates(positions: Integers, grid: Grid) -> tuple[Integers, Integers, Integers]:
+    """(h, w, d) of the voxels at these positions."""
+    row, h = np.divmod(positions, grid[0])
+    d, w = np.divmod(row, grid[1])
+    return h, w, d
 
 
 def blocks(count: int, size: int = BLOCK_RUNS) -> Iterator[slice]:

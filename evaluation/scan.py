@@ -12,21 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.runs import Grid, Integers, Runs, Shape, ValuedRuns, blocks, position_dtype
+from evaluation.runs import Grid, Integers, Runs, Shape, ValuedRuns, Values, blocks, position_dtype
 
 WORD = 8  # voxels compared at once where a voxel is a byte
 MAX_RUNS_AT_ONCE = 4_000_000  # with more, a file is read once per finding instead of once
 PENDING_CHANGES = 1 << 18
-
-Voxels = NDArray[np.integer]
 
 
 class Changes(NamedTuple):
     """Where a voxel differs from its predecessor along H (or from the last voxel of the row before)."""
 
     place: NDArray[np.int64]  # in the stream
-    before: Voxels
-    after: Voxels
+    before: Values
+    after: Values
 
 
 class RunScanner:
@@ -42,16 +40,16 @@ class RunScanner:
         self._dtype = position_dtype(self._grid)
         self._binarise = binarise
         self._overlap = (self._step // WORD + 1) * WORD
-        self._tail: Voxels = np.zeros(self._overlap, np.uint8)
+        self._tail: Values = np.zeros(self._overlap, np.uint8)
         self._done = 0
         self._pending: list[Changes] = []
         self._pending_count = 0
         self._held = 0
         self._overflowed = False
         # Of each finding: starts, stops, and the values from there on; in one part, these may belong to different runs.
-        self._parts: dict[int, list[tuple[Integers, Integers, Voxels]]] = {finding: [] for finding in findings}
+        self._parts: dict[int, list[tuple[Integers, Integers, Values]]] = {finding: [] for finding in findings}
 
-    def feed(self, voxels: Voxels) -> None:
+    def feed(self, voxels: Values) -> None:
         """The next voxels of the stream."""
         if not self._overflowed:
             if voxels.dtype == np.uint8:
@@ -73,16 +71,16 @@ class RunScanner:
     def result(self) -> list[ValuedRuns] | None:
         """The runs of each of the findings; None if they are several and have too many runs to be held together."""
         self.skip(self._overlap)  # what reaches to the last voxel ends behind it
-        self._sort_pending()
+        self._distribute()
         return None if self._overflowed else [self._runs(finding) for finding in self._findings]
 
     def _keep(self, changes: Changes) -> None:
         self._pending.append(changes)
         self._pending_count += len(changes.place)
         if self._pending_count > PENDING_CHANGES:
-            self._sort_pending()
+            self._distribute()
 
-    def _sort_pending(self) -> None:
+    def _distribute(self) -> None:
         """Give each change to its finding, as the start of a run, the stop of one, or both."""
         if not self._pending:
             return
@@ -107,7 +105,7 @@ class RunScanner:
         return split_at_rows(self._grid, start, stop, values)
 
 
-def byte_changes(voxels: Voxels, tail: Voxels, step: int, *, binarise: bool) -> Changes:
+def byte_changes(voxels: Values, tail: Values, step: int, *, binarise: bool) -> Changes:
     """The changes among `voxels`, which follow on `tail`; both uint8, both whole words, `tail` longer than `step`."""
     words, tail_words = voxels.view("<u8"), tail.view("<u8")
     apart, odd = divmod(step, WORD)
@@ -126,7 +124,7 @@ def byte_changes(voxels: Voxels, tail: Voxels, step: int, *, binarise: bool) -> 
     return Changes(place, earlier.view(np.uint8)[byte], now.view(np.uint8)[byte])
 
 
-def _words(words: Voxels, tail: Voxels, index: NDArray[np.int64]) -> Voxels:
+def _words(words: Values, tail: Values, index: NDArray[np.int64]) -> Values:
     """`words[index]`, where the ascending index may reach back into `tail`."""
     found = words.take(index, mode="clip")
     reaching = int(np.searchsorted(index, 0))
@@ -134,7 +132,7 @@ def _words(words: Voxels, tail: Voxels, index: NDArray[np.int64]) -> Voxels:
     return found
 
 
-def any_changes(voxels: Voxels, tail: Voxels, step: int) -> Changes:
+def any_changes(voxels: Values, tail: Values, step: int) -> Changes:
     """`byte_changes` for whole numbers of any type."""
     both = np.concatenate([tail, voxels])
     now, earlier = both[len(tail) :], both[len(tail) - step : len(both) - step]
@@ -142,7 +140,7 @@ def any_changes(voxels: Voxels, tail: Voxels, step: int) -> Changes:
     return Changes(place, earlier[place], now[place])
 
 
-def split_at_rows(grid: Grid, start: Integers, stop: Integers, values: Voxels) -> ValuedRuns:
+def split_at_rows(grid: Grid, start: Integers, stop: Integers, values: Values) -> ValuedRuns:
     """Cut the runs that go on from the end of a row into the next."""
     height = grid[0]
     parts = []
