@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.errors import EvaluationError
+from evaluation.matching import precision_recall_f1, ratio
+from evaluation.runs import Floats
 from evaluation.scoring import CaseResult, FindingResult, is_focal, is_non_focal
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
 
-Floats = NDArray[np.float64]
 Sizes = Mapping[tuple[str, str], float]
 Limits = tuple[float, float]
 Findings = Sequence[Sequence[FindingResult]]  # per case
@@ -127,7 +127,9 @@ def _population(findings: Findings, drawn: Floats, *, by_case: bool) -> dict[str
     counts, dice, dice_raw = _per_case(findings)
     pooled = {name: _added(drawn, column) for name, column in zip(COUNTS, counts, strict=True)}
     totals = {name: int(values[0]) for name, values in pooled.items()}
-    per_finding, raw_per_finding = (_ratio(_added(drawn, sums), pooled["n"]) for sums in (dice, dice_raw))
+    per_finding, raw_per_finding = (
+        ratio(_added(drawn, sums), pooled["n"], otherwise=np.nan) for sums in (dice, dice_raw)
+    )
     result: dict[str, Any] = {}
     if by_case:
         per_case, raw_per_case = (_added(drawn, sums / counts[0]) / len(findings) for sums in (dice, dice_raw))
@@ -170,25 +172,15 @@ def _added(drawn: Floats, per_case: Floats) -> Floats:
 def _rates(pooled: Mapping[str, Floats]) -> dict[str, Floats]:
     """Hit rates and pooled ratios for each row of sums; NaN where a resample lacks what the number is about."""
     n = pooled["n"]
-    numbers = {"hit_rate": _ratio(pooled["hits"], n), "hit_rate_05": _ratio(pooled["hits_05"], n)}
+    numbers = {
+        "hit_rate": ratio(pooled["hits"], n, otherwise=np.nan),
+        "hit_rate_05": ratio(pooled["hits_05"], n, otherwise=np.nan),
+    }
     for prefix, kind, present in (("", "instance", n), ("distance_", "distance", pooled["distance_n"])):
-        ratios = _pooled_ratios(*(pooled[prefix + name] for name in ("tp", "fp", "fn")))
+        ratios = precision_recall_f1(*(pooled[prefix + name] for name in ("tp", "fp", "fn")))
         for name, values in zip(("precision", "recall", "f1"), ratios, strict=True):
             numbers[f"{kind}_{name}"] = np.where(present > 0, values, np.nan)
     return numbers
-
-
-def _pooled_ratios(tp: Floats, fp: Floats, fn: Floats) -> tuple[Floats, Floats, Floats]:
-    """`precision_recall_f1`, element by element."""
-    precision = _ratio(tp, tp + fp, otherwise=1.0)
-    recall = _ratio(tp, tp + fn, otherwise=1.0)
-    return precision, recall, _ratio(2 * precision * recall, precision + recall, otherwise=0.0)
-
-
-def _ratio(numerator: Floats, denominator: Floats, otherwise: float = np.nan) -> Floats:
-    result = np.full(len(numerator), otherwise)
-    np.divide(numerator, denominator, out=result, where=denominator > 0)
-    return result
 
 
 def _interval(values: Floats) -> list[float] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.instances import Instances, totals
+from evaluation.instances import Instances, by_label, totals
 from evaluation.matching import Counts, Pair, match_by_distance
 from evaluation.nearest import NearestVoxel
 from evaluation.runs import Coordinates, Floats, Integers, Runs, Spacing, blocks, coordinates, expand, surface
@@ -97,7 +97,7 @@ class _Surface:
     def __init__(self, instances: Instances, wanted: NDArray[np.bool_], spacing_mm: Spacing) -> None:
         chosen = np.concatenate([[False], wanted])[instances.labels]
         pieces, labels = surface(instances.runs[chosen], instances.labels[chosen])
-        order = np.argsort(labels, kind="stable")
+        order = by_label(labels, instances.count)
         self._start, self._lengths = pieces.start[order], pieces.lengths()[order]
         self._bounds = np.searchsorted(labels[order], np.arange(1, instances.count + 2))
         self._grid, self._spacing_mm = instances.runs.grid, spacing_mm

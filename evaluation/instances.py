@@ -32,10 +32,8 @@ class Instances:
         """Per instance 1..n, (first, last) index along h, w and d: shape (n, 3, 2)."""
         low = np.full((3, self.count + 1), np.iinfo(np.int64).max)
         high = np.full((3, self.count + 1), -1)
-        # Small integers are sorted in linear time.
-        small = np.uint8 if self.count < 1 << 8 else np.uint16 if self.count < 1 << 16 else np.int64
         for block in blocks(len(self.runs)):
-            order = np.argsort(self.labels[block].astype(small), kind="stable")
+            order = by_label(self.labels[block], self.count)
             labels = self.labels[block][order]
             first = np.flatnonzero(np.diff(labels, prepend=-1))
             present = labels[first]
@@ -50,6 +48,13 @@ class Instances:
     def voxels(self) -> int:
         """Voxels of all instances together, without label 0."""
         return int(self.sizes[1:].sum())
+
+
+def by_label(labels: Integers, count: int) -> NDArray[np.intp]:
+    """A stable order by label, all of them from 0 to `count`."""
+    # NumPy sorts integers of up to 16 bits in linear time.
+    small = np.uint16 if count < 1 << 16 else np.int64
+    return np.argsort(labels.astype(small), kind="stable")
 
 
 def entities(finding: ValuedRuns) -> Instances:

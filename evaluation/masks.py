@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from evaluation.errors import InvalidMask
 from evaluation.nifti import Header, NiftiStream
-from evaluation.runs import Runs, Shape, ValuedRuns
+from evaluation.runs import Runs, Shape, ValuedRuns, Values
 from evaluation.scan import WORD, RunScanner
 from evaluation.shape_hints import shape_hint
 
@@ -106,55 +106,58 @@ def inspect_mask(path: Path) -> MaskSummary:
 
 
 def _read(path: Path, shape: Shape, *, binarise: bool) -> Iterator[ValuedRuns]:
-    everything = _collect(path, shape, range(shape[0]), binarise=binarise)
-    if everything is not None:
-        yield from everything
+    scanner = _scan(path, shape, range(shape[0]), binarise=binarise)
+    if not scanner.overflowed:
+        yield from scanner.result()
         return
-    for finding in range(shape[0]):
-        alone = _collect(path, shape, range(finding, finding + 1), binarise=binarise)
-        if alone is not None:
-            yield from alone
+    for findings in scanner.portions():
+        yield from _scan(path, shape, findings, binarise=binarise).result()
 
 
-def _collect(path: Path, shape: Shape, findings: range, *, binarise: bool) -> list[ValuedRuns] | None:
-    """The given findings of the file, checked to its end; None if they are several and too many runs for one go."""
+def _scan(path: Path, shape: Shape, findings: range, *, binarise: bool) -> RunScanner:
+    """A scanner that has seen the whole file, which was checked to its end."""
     scanner = RunScanner(shape, findings, binarise=binarise)
     with NiftiStream(path) as stream:
-        check_shape(stream.header.dims, shape)
-        for voxels in _pieces(stream, math.prod(shape)):
-            if isinstance(voxels, int):
-                scanner.skip(voxels)
-                continue
-            if binarise and voxels.dtype != np.uint8:
-                check_prediction_values(voxels)
-                voxels = (voxels != 0).view(np.uint8)
-            scanner.feed(voxels)
+        header = stream.header
+        check_shape(header.dims, shape)
+        total, at_once = math.prod(shape), CHUNK_BYTES // header.dtype.itemsize
+        background = _background(header, at_once)
+        for first in range(0, total, at_once):
+            count = min(at_once, total - first)
+            data = stream.read(count * header.dtype.itemsize)
+            if data == background[: len(data)]:
+                scanner.skip(count)
+            else:
+                scanner.feed(_voxels(data, header, binarise=binarise))
         stream.finish()
-    return scanner.result()
+    scanner.finish()
+    return scanner
 
 
-def _pieces(stream: NiftiStream, total: int) -> Iterator[NDArray[np.integer] | int]:
-    """All voxels in order, as whole numbers in pieces of whole words, or as the number of voxels that are all zero."""
-    header = stream.header
-    size = header.dtype.itemsize
-    zeros = bytes(CHUNK_BYTES) if header.inter == 0 else b""
-    for first in range(0, total, CHUNK_BYTES // size):
-        count = min(CHUNK_BYTES // size, total - first)
-        data = stream.read(count * size)
-        if data == zeros[: len(data)]:
-            yield count
-            continue
-        voxels = whole_numbers(np.frombuffer(data, header.dtype), header)
-        missing = -count % WORD
-        yield np.concatenate([voxels, np.zeros(missing, voxels.dtype)]) if missing else voxels
+def _background(header: Header, count: int) -> bytes:
+    """So many stored voxels that mean 0; nothing if no stored value does."""
+    with np.errstate(all="ignore"):
+        stored = (np.float64(-header.inter) / header.slope + 0.0).astype(header.dtype)
+        meant = stored.astype(np.float64) * header.slope + header.inter
+    return np.full(count, stored, header.dtype).tobytes() if meant == 0 else b""
 
 
-def whole_numbers(stored: NDArray[Real], header: Header) -> NDArray[np.integer]:
+def _voxels(data: bytes, header: Header, *, binarise: bool) -> Values:
+    """The whole numbers that the data means, padded to whole words; of a prediction, only whether they are not 0."""
+    voxels = whole_numbers(np.frombuffer(data, header.dtype), header)
+    if binarise and voxels.dtype != np.uint8:
+        check_prediction_values(voxels)
+        voxels = (voxels != 0).view(np.uint8)
+    missing = -len(voxels) % WORD
+    return np.concatenate([voxels, np.zeros(missing, voxels.dtype)]) if missing else voxels
+
+
+def whole_numbers(stored: NDArray[Real], header: Header) -> Values:
     """The meant values of stored ones, as integers in native byte order; `InvalidMask` where they are not whole."""
     if stored.dtype.kind != "f" and not header.scaled:
         if stored.dtype.kind == "u" and stored.dtype.itemsize == 8:
             _refuse(stored, stored > np.iinfo(np.int64).max, "are far too large", "save small whole numbers")
-        return cast("NDArray[np.integer]", stored.astype(stored.dtype.newbyteorder("="), copy=False))
+        return cast("Values", stored.astype(stored.dtype.newbyteorder("="), copy=False))
     with np.errstate(all="ignore"):  # what cannot be computed is not finite, and refused
         values = stored.astype(np.float64)
         magnitude = np.zeros(1)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from evaluation.runs import Floats
 
 EPSILON = 1e-6
 HIT_DICE = 0.1
@@ -67,12 +69,21 @@ def match_by_distance(pairs: Iterable[Pair], n_entities: int, n_instances: int, 
     return _counts(matched, n_entities, n_instances)
 
 
-def precision_recall_f1(tp: float, fp: float, fn: float) -> tuple[float, float, float]:
-    """P is 1 if nothing was predicted, R is 1 if there was nothing to find, F1 is 0 if both are 0."""
-    precision = tp / (tp + fp) if tp + fp else 1.0
-    recall = tp / (tp + fn) if tp + fn else 1.0
-    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-    return precision, recall, f1
+def precision_recall_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """P is 1 if nothing was predicted, R is 1 if there was nothing to find, F1 is 0 if both are 0.
+
+    Counts, or arrays of counts of one shape, in; numbers of that shape from 0 to 1 out.
+    """
+    precision = ratio(tp, np.add(tp, fp), otherwise=1.0)
+    recall = ratio(tp, np.add(tp, fn), otherwise=1.0)
+    return precision, recall, ratio(2 * precision * recall, precision + recall, otherwise=0.0)
+
+
+def ratio(numerator: ArrayLike, denominator: ArrayLike, *, otherwise: float) -> Floats:
+    """`otherwise` where the denominator is 0."""
+    result = np.full(np.shape(numerator), otherwise)
+    np.divide(numerator, denominator, out=result, where=np.greater(denominator, 0))
+    return result[()]
 
 
 def _greedy(pairs: Iterable[tuple[int, int]]) -> int:

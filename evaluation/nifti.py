@@ -108,6 +108,7 @@ class NiftiStream:
             self._raw = raw
             self._metered = _Metered(raw)
             self._stream = _inflating(self._metered) if compressed else raw
+            self._gap = 0  # bytes between the header and the voxels
             self.header = self._read_header()
         except BaseException:
             raw.close()
@@ -120,7 +121,14 @@ class NiftiStream:
         self._raw.close()
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, all of them."""
+        """The next `size` bytes of voxel data, all of them."""
+        gap, self._gap = self._gap, 0
+        if gap:  # only now: whoever reads voxels has looked at the shape
+            self._read_all(gap)
+        return self._read_all(size)
+
+    def _read_all(self, size: int) -> bytes:
+        self._metered.left += size + size // 4
         data = self._read_some(size)
         if len(data) < size:
             raise InvalidMask("the file is truncated: it ends before the last voxel that its header announces")
@@ -160,14 +168,12 @@ class NiftiStream:
         if len(rest) < size - 4:
             raise InvalidMask("the file is truncated: it ends inside the NIfTI header")
         header = parse_header(start + rest, order)
-        content = header.data_offset + math.prod(header.dims) * header.dtype.itemsize
-        self._metered.left += content + content // 4
-        self.read(header.data_offset - size)
+        self._gap = header.data_offset - size
         return header
 
 
 class _Metered(RawIOBase):
-    """A compressed file of which only so much is read as its content can need.
+    """A compressed file of which only so much is read as the content that was asked for can need.
 
     Empty gzip members, empty deflate blocks and padding inflate to nothing, and a hundred megabytes of them keep a
     processor busy for a quarter of a minute.

@@ -7,6 +7,7 @@ eight bytes at a time, and only words that are not zero on one of the two sides 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from evaluation.runs import Grid, Integers, Runs, Shape, ValuedRuns, Values, blocks, position_dtype
 
 WORD = 8  # voxels compared at once where a voxel is a byte
-MAX_RUNS_AT_ONCE = 4_000_000  # with more, a file is read once per finding instead of once
+MAX_RUNS_AT_ONCE = 1 << 24  # of all findings; with more, a file is read again for each portion of its findings
 PENDING_CHANGES = 1 << 18
 
 
@@ -28,9 +29,10 @@ class Changes(NamedTuple):
 
 
 class RunScanner:
-    """Takes a file's voxels in order, in pieces of whole words; gives the runs of `findings`.
+    """Takes a file's voxels in order, in pieces of whole words (the last one padded); gives the runs of `findings`.
 
-    With `binarise`, all non-zero values are one and the voxels must be uint8.
+    With `binarise`, all non-zero values are one and the voxels must be uint8. When several findings have too many runs
+    to be held together it has `overflowed`, and only counts them on.
     """
 
     def __init__(self, shape: Shape, findings: range, *, binarise: bool) -> None:
@@ -44,19 +46,18 @@ class RunScanner:
         self._done = 0
         self._pending: list[Changes] = []
         self._pending_count = 0
-        self._held = 0
-        self._overflowed = False
+        self.overflowed = False
+        self._counts = dict.fromkeys(findings, 0)  # of runs, before they are cut into rows
         # Of each finding: starts, stops, and the values from there on; in one part, these may belong to different runs.
         self._parts: dict[int, list[tuple[Integers, Integers, Values]]] = {finding: [] for finding in findings}
 
     def feed(self, voxels: Values) -> None:
         """The next voxels of the stream."""
-        if not self._overflowed:
-            if voxels.dtype == np.uint8:
-                found = byte_changes(voxels, self._tail, self._step, binarise=self._binarise)
-            else:
-                found = any_changes(voxels, self._tail, self._step)
-            self._keep(found._replace(place=found.place + self._done))
+        if voxels.dtype == np.uint8:
+            found = byte_changes(voxels, self._tail, self._step, binarise=self._binarise)
+        else:
+            found = any_changes(voxels, self._tail, self._step)
+        self._keep(found._replace(place=found.place + self._done))
         self._tail = np.concatenate([self._tail, voxels[-self._overlap :]])[-self._overlap :]
         self._done += len(voxels)
 
@@ -68,11 +69,24 @@ class RunScanner:
             count -= min(near, count)
         self._done += count
 
-    def result(self) -> list[ValuedRuns] | None:
-        """The runs of each of the findings; None if they are several and have too many runs to be held together."""
-        self.skip(self._overlap)  # what reaches to the last voxel ends behind it
+    def finish(self) -> None:
+        """All voxels were given: what reaches to the last one ends behind it."""
+        self.skip(self._overlap)
         self._distribute()
-        return None if self._overflowed else [self._runs(finding) for finding in self._findings]
+
+    def result(self) -> Iterator[ValuedRuns]:
+        """The runs of each of the findings, unless it has `overflowed`; each can be had once."""
+        return (self._runs(finding) for finding in self._findings)
+
+    def portions(self) -> Iterator[range]:
+        """The findings, in order, in portions that can each be held together, or are a single one."""
+        first, held = self._findings.start, 0
+        for finding, count in self._counts.items():
+            if finding > first and held + count > MAX_RUNS_AT_ONCE:
+                yield range(first, finding)
+                first, held = finding, 0
+            held += count
+        yield range(first, self._findings.stop)
 
     def _keep(self, changes: Changes) -> None:
         self._pending.append(changes)
@@ -90,11 +104,12 @@ class RunScanner:
         for wanted in self._findings:
             mine = finding == wanted
             begins, ends = mine & (after != 0), mine & (before != 0)
-            start, stop = position[begins].astype(self._dtype), position[ends].astype(self._dtype)
-            self._parts[wanted].append((start, stop, after[begins]))
-            self._held += len(start)
-        if self._held > MAX_RUNS_AT_ONCE and len(self._findings) > 1:
-            self._overflowed = True
+            self._counts[wanted] += int(begins.sum())
+            if not self.overflowed:
+                start, stop = position[begins].astype(self._dtype), position[ends].astype(self._dtype)
+                self._parts[wanted].append((start, stop, after[begins]))
+        if sum(self._counts.values()) > MAX_RUNS_AT_ONCE and len(self._findings) > 1:
+            self.overflowed = True
             self._parts.clear()
 
     def _runs(self, finding: int) -> ValuedRuns:

@@ -119,7 +119,7 @@ def lost_case(case: Case, n_reference: Sequence[int], status: str, reason: str) 
     for key, count in zip(case.findings, n_reference, strict=True):
         missed = matching.Counts(0, 0, count)
         distance = missed if case.measures_distance(key) else None
-        findings.append(_finding_result(case, key, 0.0, 0.0, missed, distance, hit=False, hit_05=False))
+        findings.append(_finding_result(case, key, 0.0, 0.0, missed, distance))
     return {"name": case.name, "status": status, "reason": reason, "dice": 0.0, "findings": findings}
 
 
@@ -165,12 +165,14 @@ def _score_finding(case: Case, key: str, reference: Instances, prediction: Insta
     kept = matching.dice(int(common[1:, 1:].sum()), reference.voxels, prediction.voxels)
     raw = matching.dice(int(common[1:].sum()), reference.voxels, int(prediction.sizes.sum()))
     counts = matching.match_by_dice(common[1:, 1:], reference.sizes[1:], prediction.sizes[1:])
-    distance = None
-    if case.spacing_mm is not None and case.measures_distance(key):
-        match = match_focal if is_focal(case.categories[key]) else match_non_focal
-        distance = match(reference, prediction, case.spacing_mm)
-    hit, hit_05 = kept >= matching.HIT_DICE, kept >= matching.LENIENT_HIT_DICE
-    return _finding_result(case, key, kept, raw, counts, distance, hit=hit, hit_05=hit_05)
+    return _finding_result(case, key, kept, raw, counts, _distance_counts(case, key, reference, prediction))
+
+
+def _distance_counts(case: Case, key: str, reference: Instances, prediction: Instances) -> matching.Counts | None:
+    if case.spacing_mm is None or not case.measures_distance(key):
+        return None
+    match = match_focal if is_focal(case.categories[key]) else match_non_focal
+    return match(reference, prediction, case.spacing_mm)
 
 
 def _finding_result(
@@ -180,17 +182,14 @@ def _finding_result(
     dice_raw: float,
     counts: matching.Counts,
     distance: matching.Counts | None,
-    *,
-    hit: bool,
-    hit_05: bool,
 ) -> FindingResult:
     return {
         "finding": key,
         "category": case.categories.get(key),
         "dice": dice,
         "dice_raw": dice_raw,
-        "hit": hit,
-        "hit_05": hit_05,
+        "hit": dice >= matching.HIT_DICE,
+        "hit_05": dice >= matching.LENIENT_HIT_DICE,
         "n_reference": counts.tp + counts.fn,
         "n_predicted": counts.tp + counts.fp,
         "tp": counts.tp,

@@ -16,7 +16,7 @@ def overall_dice(a, b):
     return (2 * np.count_nonzero(a & b) + EPS) / (np.count_nonzero(a) + np.count_nonzero(b) + EPS)
 
 
-def instances_of(binary):
+def instances_of(binary, cap=50):
     """List of boolean arrays: the kept 18-connected components in their order."""
     labels, n = ndimage.label(binary, structure=ndimage.generate_binary_structure(3, 2))
     parts = [labels == k for k in range(1, n + 1)]
@@ -26,7 +26,7 @@ def instances_of(binary):
         return int(np.flatnonzero(part.ravel(order="C"))[0])
 
     parts.sort(key=lambda part: (-part.sum(), first(part)))
-    return sorted(parts[:50], key=first)
+    return sorted(parts[:cap], key=first)
 
 
 def greedy(pairs, better, tie):

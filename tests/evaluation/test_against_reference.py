@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from evaluation import components
-from evaluation.instances import predicted_instances
+from evaluation import components, instances
 from evaluation.masks import read_prediction
 from evaluation.runs import Runs
 from tests.evaluation import builders, reference_implementation
@@ -93,13 +93,21 @@ def test_every_way_of_labelling_gives_the_18_connected_components(way, seed, den
 
 
 @slow
-@given(st.integers(0, 2**32))
-def test_instances_are_numbered_in_c_order_of_their_first_voxel(seed):
-    rng = np.random.default_rng(seed)
-    volume = rng.random((9, 8, 7)) < 0.3
-    instances = predicted_instances(runs_of(volume))
-    expected = reference_implementation.instances_of(volume)
-    assert instances.sizes[1:].tolist() == [part.sum() for part in expected]
+@pytest.mark.parametrize("cap", [3, 50])
+@given(seed=st.integers(0, 2**32))
+def test_the_kept_instances_are_numbered_in_c_order_of_their_first_voxel(cap, seed):
+    volume = np.random.default_rng(seed).random((14, 12, 9)) < 0.16
+    volume[:6, :4, :4], volume[8:, 7:, 5:] = True, True
+    with patch.object(instances, "MAX_INSTANCES", cap):
+        found = instances.predicted_instances(runs_of(volume))
+    expected = reference_implementation.instances_of(volume, cap)
+    labels = np.zeros(volume.size, np.int64)
+    for start, stop, label in zip(found.runs.start, found.runs.stop, found.labels, strict=True):
+        labels[start:stop] = label
+    labels = labels.reshape(volume.shape, order="F")
+    assert found.count == len(expected)
+    for number, part in enumerate(expected, start=1):
+        assert np.array_equal(labels == number, part)
 
 
 def runs_of(volume) -> Runs:

@@ -24,9 +24,8 @@ def scanned(volume, lengths, binarise=False):
         else:
             scanner.skip(len(piece))
         at, turn = at + len(piece), turn + 1
-    found = scanner.result()
-    assert found is not None
-    return found
+    scanner.finish()
+    return list(scanner.result())
 
 
 def painted(found, shape):
@@ -74,6 +73,28 @@ def test_a_mask_that_fills_the_grid_has_one_run_per_row(dtype):
 def test_only_the_chosen_findings_are_kept():
     scanner = RunScanner((3, 8, 1, 1), range(1, 2), binarise=False)
     scanner.feed(np.arange(24, dtype=np.uint8))
-    found = scanner.result()
-    assert found is not None
-    assert found[0].values.tolist() == list(range(1, 24, 3))
+    scanner.finish()
+    (found,) = scanner.result()
+    assert found.values.tolist() == list(range(1, 24, 3))
+
+
+@pytest.mark.parametrize(
+    ("counts", "portions"),
+    [
+        ([3, 3, 3], [range(3)]),
+        ([6, 4, 1], [range(2), range(2, 3)]),
+        ([20, 0, 5, 6], [range(1), range(1, 3), range(3, 4)]),
+        ([0, 11], [range(1), range(1, 2)]),
+    ],
+)
+def test_findings_with_too_many_runs_are_taken_in_portions(monkeypatch, counts, portions):
+    monkeypatch.setattr("evaluation.scan.MAX_RUNS_AT_ONCE", 10)
+    volume = np.zeros((len(counts), 64, 1, 1), np.uint8)
+    for channel, count in zip(volume, counts, strict=True):
+        channel[: 2 * count : 2] = 1
+    scanner = RunScanner(volume.shape, range(len(counts)), binarise=False)
+    stream = volume.ravel(order="F")
+    scanner.feed(np.concatenate([stream, np.zeros(-len(stream) % WORD, np.uint8)]))
+    scanner.finish()
+    assert scanner.overflowed == (sum(counts) > 10)
+    assert list(scanner.portions()) == portions
