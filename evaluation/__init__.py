@@ -1,16 +1,22 @@
 """The official metrics of the ReXGrounding Challenge: masks in, numbers out.
 
 Nothing here knows of the server; teams run the same code on their own files with `python -m evaluation`. The layers,
-each of which uses only those before it:
+each of which uses only those before it (`./dev lint` makes sure):
 
-    runs              sparse geometry: overlaps and surfaces of run lists
-    nifti, scan, masks    a hostile file -> the runs of each finding
+    errors, runs              what can go wrong; sparse geometry: overlaps and surfaces of run lists
+    nifti, scan, shape_hints, masks
+                              a hostile file -> the runs of each finding
     components, instances, matching, nearest, distances
-    prepared          references read once
-    scoring           one case -> one element of the native JSON's "cases"
-    aggregate         many cases -> summary, groups, confidence intervals
-    isolation, worker the same in a child process with limits
-    dataset, names, hints, shape_hints, progress, report, cli
+                              the runs of each finding -> lesions, and which of them are found
+    prepared                  references read once
+    scoring                   one case -> one element of the native JSON's "cases"
+    aggregate                 many cases -> summary, groups, confidence intervals
+    fit                       one case, had its mask been saved in another way
+    child, messages, isolation, worker
+                              the same in a child process with limits
+    dataset, names, hints, files, progress, report
+                              what the command line reads, says and writes
+    cli                       from the arguments to the exit code
 """
 
 from evaluation.aggregate import seed_from, size_limits, summarise

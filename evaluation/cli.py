@@ -17,7 +17,9 @@ from typing import TypeVar
 from evaluation.aggregate import seed_from, size_limits, summarise
 from evaluation.dataset import Dataset, load_dataset
 from evaluation.errors import EvaluationError
-from evaluation.hints import Fit, advice, worth_a_look
+from evaluation.files import is_writable, write
+from evaluation.fit import Fit
+from evaluation.hints import advice, worth_a_look
 from evaluation.instances import MIN_VOXELS
 from evaluation.isolation import IsolatedScorer, Job
 from evaluation.names import folder_warnings, same_folder_warnings
@@ -26,7 +28,6 @@ from evaluation.report import csv_text, native, params, rexrank, table
 from evaluation.scoring import VERSION, Assessment, CaseResult
 
 EXIT_OK, EXIT_NO_RESULTS, EXIT_LOST_CASES, EXIT_INTERRUPTED = 0, 2, 3, 130
-SECONDS_PER_CASE = 600.0  # generous: a slow disk at home must not make a good file invalid
 MAX_WORKERS = 16
 MAX_LOST_SHOWN = 20
 WIDTH = 80
@@ -67,7 +68,8 @@ exit codes:
   2    no results: an argument, the dataset file, a reference or the output
        file is unusable
   3    results, but predictions are missing or invalid; they count as Dice 0
-  130  interrupted
+  130  interrupted (Ctrl-C)
+  143  terminated
 """
 
 _Item = TypeVar("_Item")
@@ -81,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except EvaluationError as error:
         tell(f"error: {error}")
+        return EXIT_NO_RESULTS
+    except OSError as error:  # a folder of somebody else's, a disk that fails, no process left to start
+        tell(f"error: {error.strerror}: {error.filename}" if error.filename else f"error: {error}")
         return EXIT_NO_RESULTS
     except KeyboardInterrupt:
         tell("\ninterrupted, nothing was written")
@@ -149,9 +154,9 @@ def _run(options: argparse.Namespace) -> int:
         document = native(results, summarised, params(seed, limits, options.split))
     else:
         document = rexrank(results, summarised)
-    _write(options.output_json, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write(options.output_json, json.dumps(document, indent=1, allow_nan=False) + "\n")
     if options.output_csv is not None:
-        _write(options.output_csv, csv_text(results))
+        write(options.output_csv, csv_text(results))
     written = " and ".join(str(path) for path in (options.output_json, options.output_csv) if path is not None)
     _say(f"\nresults written to {written}")
     return EXIT_OK if all(case["status"] == "scored" for case in results) else EXIT_LOST_CASES
@@ -172,35 +177,19 @@ def _check_arguments(options: argparse.Namespace) -> None:
         folder = getattr(options, name)
         if folder is not None and not folder.is_dir():
             raise EvaluationError(f"--{name}: there is no folder {folder}")
+        if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
+            raise EvaluationError(f"--{name}: cannot read {folder}")
     if options.cache_dir is not None:
-        _make_folder(options.cache_dir)
-    taken = {options.dataset_json.resolve(): "dataset_json"}
+        options.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    taken = {os.path.realpath(options.dataset_json): "dataset_json"}
     for name in ("output_json", "output_csv"):
         path = getattr(options, name)
         if path is not None:
-            other = taken.setdefault(path.resolve(), name)
+            other = taken.setdefault(os.path.realpath(path), name)
             if other != name:
                 raise EvaluationError(f"--{name}: {path} is --{other} already")
-            if not _is_writable(path.resolve()):
+            if not is_writable(path):
                 raise EvaluationError(f"--{name}: cannot write {path}")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise EvaluationError(f"--cache_dir: cannot make {folder}: {error.strerror}") from None
-
-
-def _is_writable(path: Path) -> bool:
-    if _is_special(path):
-        return os.access(path, os.W_OK)
-    return not path.is_dir() and path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)
-
-
-def _is_special(path: Path) -> bool:
-    """Something like /dev/null, which is written to as it is, not replaced."""
-    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _score(dataset: Dataset, options: argparse.Namespace) -> tuple[list[Assessment], list[Fit]]:
@@ -211,10 +200,7 @@ def _score(dataset: Dataset, options: argparse.Namespace) -> tuple[list[Assessme
         count = max(1, min(wanted, MAX_WORKERS, len(jobs)))
         pool = stack.enter_context(ThreadPoolExecutor(count))
         # Closed before the pool waits for its threads: that ends the children, and with them what the threads wait for.
-        scorers = [
-            stack.enter_context(IsolatedScorer(seconds_per_case=SECONDS_PER_CASE, prepared=options.cache_dir))
-            for _ in range(count)
-        ]
+        scorers = [stack.enter_context(IsolatedScorer(prepared=options.cache_dir)) for _ in range(count)]
         progress = Progress("cases scored", quiet=options.quiet)
         assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
         poor = [jobs[index] for index in worth_a_look([assessment.result for assessment in assessments])]
@@ -295,27 +281,3 @@ def _say(text: str) -> None:
     with suppress(OSError):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write completely or not at all."""
-    target = path.resolve()
-    try:
-        if _is_special(target):
-            target.write_text(text, encoding="utf-8")
-        else:
-            _replace(target, text)
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def _replace(target: Path, text: str) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

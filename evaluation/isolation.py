@@ -1,49 +1,47 @@
 """Scoring in a child process, so that no prediction file can hurt more than its own case.
 
-One child is started and reused for many cases. It gets a clean environment, no open files of the parent, and limits on
-memory and processor time; the parent watches the clock. When the child dies or stalls twice on a case, it becomes
-"invalid" with the reason, a new child counts that case's reference entities (so that they are all counted as missed),
-and the next case goes on there. If even that fails, it is the reference that is unusable: `EvaluationError`.
+One child is started and reused for many cases. Who is to blame when one gets no result?
 
-The command line asks the same child for `fit`, its hints, in a message of its own after a case has its result. So
+* The file, at once, when it takes more processor time or memory than a case may have: our machine's load does not
+  change these.
+* Us, when the child was killed or said nothing for far longer than its processor time: `EvaluationError`.
+* The file, when the child broke down in any other way, or gave an answer that cannot be.
+
+Of the last two nobody can be sure, so a fresh child tries again first. The file's fault makes the case "invalid" with
+the reason, and another child counts the reference's entities (so that they are all counted as missed). If even that
+fails, it is the reference that is unusable: `EvaluationError`.
+
+The command line asks the same child for `fit`, its hints, in a request of its own after a case has its result. So
 whatever becomes of it can cost no case, and the server, which never asks, pays nothing.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import select
-import subprocess
-import sys
+import signal
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import Self
 
+from evaluation.child import Child, Ended
 from evaluation.errors import EvaluationError, InvalidMask
-from evaluation.hints import Fit
+from evaluation.fit import Fit
+from evaluation.messages import Failure, Nonsense, Request, Why, decode_assessment, decode_fit, encode_request
 from evaluation.prepared import prepare
 from evaluation.scoring import Assessment, Case, CaseResult, lost_case
 
 logger = logging.getLogger(__name__)
 
 MEMORY_BYTES = 2 << 30
-SECONDS_PER_CASE = 120.0
-START_SECONDS = 60.0
-FIT_SECONDS = 60.0
-MAX_ANSWER_BYTES = 64 << 20
+SECONDS_PER_CASE = 120.0  # of processor time
+FIT_SECONDS = 60.0  # of processor time
+TRIES = 2  # the second in a fresh child
 
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from evaluation.worker import main; "
-    "main(int(sys.argv[2]), float(sys.argv[3]))"
-)
-# Threads of a maths library would only compete with the other workers, and each reserves memory of its own.
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# A safety net, seconds by the clock: an overloaded machine or a slow disk must not tear it.
+WALL_FACTOR, WALL_ALLOWANCE = 4.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,15 @@ class Job:
 
 
 class _Lost(Exception):
-    """The child gave no result for the case in hand; the message is the reason to show."""
+    """The file costs its case; the message is the reason to show."""
+
+
+class _BrokeDown(Exception):
+    """The child did, in a way that a file can bring about; the message is the reason to show if it does so again."""
+
+
+class _Stopped(Exception):
+    """The child was killed or stalled: most likely our machine's doing."""
 
 
 def score_isolated(
@@ -68,16 +74,13 @@ def score_isolated(
 ) -> Iterator[CaseResult]:
     """`score_case` for each job, in order, in one reused child process with limits.
 
-    With a folder `prepared`, references are read once and kept there in another form (see evaluation.prepared).
-    Raises `EvaluationError` when a reference is unusable.
+    `seconds_per_case` are of processor time. With a folder `prepared`, references are read once and kept there in
+    another form (see evaluation.prepared). Raises `EvaluationError` when a reference is unusable, or the child is
+    killed or stalls twice on a case.
     """
     with IsolatedScorer(memory_bytes=memory_bytes, seconds_per_case=seconds_per_case, prepared=prepared) as scorer:
         for job in jobs:
             yield scorer.assess(job).result
-
-
-class _Ended(_Lost):
-    """The child died or did not answer in time: the file's doing, or that of a machine in trouble."""
 
 
 class IsolatedScorer:
@@ -93,7 +96,7 @@ class IsolatedScorer:
         self._prepared = prepared
         self._memory_bytes = memory_bytes
         self._seconds = seconds_per_case
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._closed = threading.Event()
 
     def __enter__(self) -> Self:
@@ -112,160 +115,120 @@ class IsolatedScorer:
         self._closed.set()
         self._end_child()
 
-    def _end_child(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-
     def assess(self, job: Job) -> Assessment:
         """The result of one case, whatever its prediction does to the child."""
-        job = replace(job, reference=self._readable(job.reference))
         try:
-            return self._ask_twice(job)
+            return self._try(job)
         except _Lost as error:
             reason = str(error)
         if job.prediction is None:
             raise EvaluationError(f"the reference of {job.case.name} cannot be read: {reason}")
         try:
-            known = self._ask(Job(job.case, job.reference, None))
+            known = self._try(replace(job, prediction=None))
         except _Lost as error:
             raise EvaluationError(f"the reference of {job.case.name} cannot be read: {error}") from error
         counts = [finding["n_reference"] for finding in known.result["findings"]]
         return Assessment(lost_case(job.case, counts, "invalid", reason), known.reference_voxels)
 
-    def _readable(self, reference: Path) -> Path:
-        """What the child is to read: the prepared form, made here because the child may not write, or the mask."""
+    def fit(self, job: Job) -> Fit | None:
+        """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
+        request = Request("fit", job.case, job.reference, job.prediction, FIT_SECONDS)
+        try:
+            found = decode_fit(self._exchange(request), request)
+        except (Ended, Nonsense, EvaluationError):
+            found = Failure(Why.EXCEPTION)
+        if isinstance(found, Failure):
+            self._end_child()
+            return None
+        return found
+
+    def _try(self, job: Job) -> Assessment:
+        """Ask until there is an answer, or `_Lost`, or every child has come to grief."""
+        failures: list[_BrokeDown | _Stopped] = []
+        for _ in range(TRIES):
+            try:
+                return self._ask(job)
+            except (_BrokeDown, _Stopped) as failure:
+                self._refuse_if_closed()  # which is what ended the child
+                logger.warning("scoring %s: %s", job.case.name, failure)
+                failures.append(failure)
+        stopped = [failure for failure in failures if isinstance(failure, _Stopped)]
+        if stopped:
+            raise EvaluationError(f"scoring {job.case.name}: {stopped[0]}") from stopped[0]
+        raise _Lost(str(failures[-1]))
+
+    def _ask(self, job: Job) -> Assessment:
+        """The child's answer, or what its lack means; a child that came to grief over a case is not used again."""
+        try:
+            answer = self._answer(job)
+        except Ended as end:
+            self._end_child()
+            raise _meaning(end) from end
+        except Nonsense as error:
+            self._end_child()
+            raise _BrokeDown(f"scoring it gave an impossible answer ({error}); is the file damaged?") from error
+        if isinstance(answer, Assessment):
+            return answer
+        if answer.why is Why.UNUSABLE_REFERENCE:
+            raise EvaluationError(answer.detail)
+        self._end_child()
+        if answer.why is Why.OUT_OF_MEMORY:
+            raise _Lost(f"scoring it takes more than {self._memory_bytes / 2**30:.1f} GiB of memory; is it noise?")
+        logger.error("scoring %s failed unexpectedly:\n%s", job.case.name, answer.detail)
+        raise _BrokeDown("scoring it failed unexpectedly; please report this file to the organisers")
+
+    def _answer(self, job: Job) -> Assessment | Failure:
+        """With the prepared reference if there is a sound one, or else with the mask."""
+        prepared = self._prepare(job.reference)
+        if prepared is not None:
+            request = Request("score", job.case, prepared, job.prediction, self._seconds, prepared=True)
+            answer = decode_assessment(self._exchange(request), request)
+            if not isinstance(answer, Failure) or answer.why is not Why.DAMAGED_PREPARED:
+                return answer
+            logger.warning("the prepared form of %s is damaged and will be made again", job.reference.name)
+            with suppress(OSError):
+                prepared.unlink()
+        request = Request("score", job.case, job.reference, job.prediction, self._seconds)
+        return decode_assessment(self._exchange(request), request)
+
+    def _prepare(self, reference: Path) -> Path | None:
+        """The prepared form, made here because the child may not write; None if there is none."""
         if self._prepared is None:
-            return reference
+            return None
         try:
             return prepare(reference, self._prepared)
         except OSError as error:
             logger.warning("cannot prepare %s: %s", reference.name, error)
         except InvalidMask:
             pass  # the child says so
-        return reference
+        return None
 
-    def fit(self, job: Job) -> Fit | None:
-        """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
-        try:
-            answer = self._exchange(_message(job, task="fit"), FIT_SECONDS)
-        except (_Lost, EvaluationError):
-            answer = {}
-        if "fit" not in answer:
-            self._end_child()
-            return None
-        return Fit(**answer["fit"]) if answer["fit"] is not None else None
-
-    def _ask_twice(self, job: Job) -> Assessment:
-        """Ask, and once more in a fresh child when the first one was killed or too slow: that may have been us."""
-        try:
-            return self._ask(job)
-        except _Ended:
-            return self._ask(job)
-
-    def _ask(self, job: Job) -> Assessment:
-        try:
-            return self._interpret(job, self._exchange(_message(job), self._seconds))
-        except _Lost:
-            self._end_child()
-            raise
-
-    def _exchange(self, message: bytes, seconds: float) -> dict[str, Any]:
-        """A message to the child, which is started if need be, and its answer."""
-        if self._closed.is_set():
-            raise EvaluationError("the evaluation was stopped")
+    def _exchange(self, request: Request) -> bytes:
+        """A request to the child, which is started if need be, and its answer."""
+        self._refuse_if_closed()
         child = self._child
-        if child is None or not child.alive():
+        if child is None or not child.idle():
             self._end_child()
-            child = self._child = _Child(self._memory_bytes, self._seconds)
-            if self._closed.is_set():  # meanwhile, by another thread, which found no child to end
-                self._end_child()
-                raise EvaluationError("the evaluation was stopped")
-        return child.ask(message, seconds)
+            child = self._child = Child(self._memory_bytes)
+            self._refuse_if_closed()  # meanwhile, by another thread, which found no child to end
+        return child.ask(encode_request(request), WALL_FACTOR * request.seconds + WALL_ALLOWANCE)
 
-    def _interpret(self, job: Job, answer: dict[str, Any]) -> Assessment:
-        if "unusable_reference" in answer:
-            raise EvaluationError(answer["unusable_reference"])
-        if "out_of_memory" in answer:
-            raise _Lost(f"scoring it takes more than {self._memory_bytes / 2**30:.1f} GiB of memory; is it noise?")
-        if "crash" in answer:
-            logger.error("scoring %s failed unexpectedly:\n%s", job.case.name, answer["crash"])
-            raise _Lost("scoring it failed unexpectedly; please report this file to the organisers")
-        result = answer["result"]
-        if result["name"] != job.case.name or len(result["findings"]) != len(job.case.findings):
-            raise _Lost("scoring it failed unexpectedly; please report this file to the organisers")
-        return Assessment(result, tuple(answer["reference_voxels"]))
+    def _refuse_if_closed(self) -> None:
+        if self._closed.is_set():
+            self._end_child()
+            raise EvaluationError("the evaluation was stopped")
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
 
 
-def _message(job: Job, task: str = "score") -> bytes:
-    prediction = str(job.prediction.absolute()) if job.prediction is not None else None
-    case = {**asdict(job.case), "categories": dict(job.case.categories)}
-    message = {"task": task, "case": case, "reference": str(job.reference.absolute()), "prediction": prediction}
-    return json.dumps(message).encode() + b"\n"
-
-
-class _Child:
-    """One worker process and the two pipes to it."""
-
-    def __init__(self, memory_bytes: int, seconds_per_case: float) -> None:
-        here = str(Path(__file__).resolve().parent.parent)
-        paths = [here, *(str(Path(path).absolute()) for path in sys.path if path != here)]
-        environment = dict(_ENVIRONMENT)
-        if "LD_LIBRARY_PATH" in os.environ:  # without it, some Python builds do not start
-            environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-c", _BOOT, json.dumps(paths), str(memory_bytes), str(seconds_per_case)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            cwd="/",
-            env=environment,
-            start_new_session=True,
-        )
-        self._jobs, self._answers = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
-        try:
-            self._read_line(time.monotonic() + START_SECONDS)
-        except _Lost as error:
-            self.kill()
-            raise EvaluationError(f"the scoring process does not start: {error}") from error
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def ask(self, message: bytes, seconds: float) -> dict[str, Any]:
-        """Send a job and wait for its answer; raises `_Lost` if there is none in time."""
-        with suppress(BrokenPipeError):  # it died meanwhile; reading says how
-            self._jobs.write(message)
-        answer: dict[str, Any] = json.loads(self._read_line(time.monotonic() + seconds))
-        return answer
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._jobs.close()
-        self._answers.close()
-
-    def _read_line(self, deadline: float) -> bytes:
-        poll = select.poll()
-        poll.register(self._answers, select.POLLIN | select.POLLHUP)
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                raise _Ended("scoring it takes too long; is it noise? Remove small fragments before saving")
-            piece = os.read(self._answers.fileno(), 1 << 20)
-            line += piece
-            if not piece or len(line) > MAX_ANSWER_BYTES:
-                self._process.kill()
-                raise _Ended(_how_it_ended(self._process.wait()))
-        return bytes(line)
-
-
-def _how_it_ended(code: int) -> str:
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"scoring it ended abnormally ({how}); is the file damaged?"
+def _meaning(end: Ended) -> _Lost | _BrokeDown | _Stopped:
+    if end.code == -signal.SIGXCPU:
+        return _Lost("scoring it takes too long; is it noise? Remove small fragments before saving")
+    if end.code == -signal.SIGKILL:
+        return _Stopped("the scoring process was killed")
+    if end.code is None:
+        return _Stopped("the scoring process stalled")
+    return _BrokeDown(f"scoring it ended abnormally ({end}); is the file damaged?")

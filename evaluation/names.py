@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from difflib import SequenceMatcher
 from hashlib import file_digest
-from itertools import islice
 from pathlib import Path
 
 MAX_SHOWN = 5
-MAX_FILES = 100_000  # that are listed; a folder with more is not one of predictions
+MAX_ENTRIES = 100_000  # after which no further folder is listed; one with more is not one of predictions
 MIN_IDENTICAL = 3
-TYPING_ERROR = 0.8  # likeness of two words, from 0 to 1
-
-Tokens = tuple[str, ...]
 
 
 def folder_warnings(names: Collection[str], elsewhere: Mapping[str, str], pred_dir: Path) -> Iterator[str]:
@@ -43,8 +39,18 @@ def same_folder_warnings(gt_dir: Path, pred_dir: Path, ct_dir: Path | None) -> I
 
 
 def _files(folder: Path) -> set[str]:
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return set(islice(found, MAX_FILES))
+    """The files in a folder and in the folders directly in it, as far as these can be listed."""
+    found: set[str] = set()
+    entries = 0
+    for place, folders, files in os.walk(folder):
+        inside = Path(place).relative_to(folder)
+        found.update((inside / name).as_posix() for name in files)
+        entries += len(folders) + len(files)
+        if entries > MAX_ENTRIES:
+            break
+        if inside.parts:
+            folders.clear()
+    return found
 
 
 def _near_miss_warnings(missing: list[str], extra: list[str]) -> Iterator[str]:
@@ -78,7 +84,7 @@ def _are_identical(paths: Iterable[Path]) -> bool:
     first, *others = known
     try:
         size = first.stat().st_size
-        if any(path.stat().st_size != size for path in others):
+        if not all(path.is_file() and path.stat().st_size == size for path in known):
             return False
         digest = _digest(first)
         return all(_digest(path) == digest for path in others)
@@ -94,46 +100,18 @@ def _digest(path: Path) -> bytes:
 def near_misses(missing: Iterable[str], others: Iterable[str]) -> dict[str, str]:
     """For names that are missing, the file among `others` that was probably meant, where there is one.
 
-    A file that has the same numbers in its name but other words around them, other separators, capitals, zeros or
-    another ending, or that lies in another folder. Other numbers mean another case.
+    A file that has the same numbers in its name, but another ending, folder, capitals, separators or words.
     """
-    by_tokens: dict[Tokens, str] = {}
-    by_numbers: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
-    for other in others:
-        tokens = _tokens(other)
-        by_numbers[_numbers(tokens)].append(other)
-        for length in range(len(tokens), 0, -1):
-            for part in (tokens[:length], tokens[-length:]):
-                current = by_tokens.get(part)
-                if current is None or len(other) < len(current):
-                    by_tokens[part] = other
-    found = {}
-    for name in missing:
-        tokens = _tokens(name)
-        candidate = by_tokens.get(tokens) or _most_alike(tokens, by_numbers[_numbers(tokens)])
-        if candidate is not None:
-            found[name] = candidate
-    return found
+    meant = {_numbers(other): other for other in sorted(others, key=len, reverse=True)}  # of several, the shortest name
+    return {name: meant[_numbers(name)] for name in missing if _numbers(name) in meant}
 
 
-def _most_alike(tokens: Tokens, candidates: list[str]) -> str | None:
-    """The one with the most similar words among the names with the same numbers; without numbers, a typing error."""
-    likeness = {name: SequenceMatcher(None, _words(tokens), _words(_tokens(name))).ratio() for name in candidates}
-    best = max(likeness, key=lambda name: likeness[name], default=None)
-    return best if best is not None and (_numbers(tokens) or likeness[best] > TYPING_ERROR) else None
+def _numbers(name: str) -> tuple[str, ...]:
+    """What tells cases apart in a file's name: its numbers and single letters, as in case_0001 and train_1_a_2.
 
-
-def _tokens(name: str) -> Tokens:
-    """The words and numbers of a file name without folder, ending and capitals."""
+    Where there are none, all its letters before the ending.
+    """
     base = name.rsplit("/", 1)[-1].lower()
-    stem = re.sub(r"(\.nii)?(\.gz)?$", "", base)
-    stem = re.sub(r"\.(npz|npy|nrrd|mha|mhd|hdr|img|zip|json|txt)$", "", stem)
-    return tuple(re.findall(r"[^\W\d_]+|\d+", stem))
-
-
-def _numbers(tokens: Tokens) -> tuple[int, ...]:
-    return tuple(int(token) for token in tokens if token.isdecimal())
-
-
-def _words(tokens: Tokens) -> str:
-    return "".join(token for token in tokens if not token.isdecimal())
+    words = re.findall(r"\d+|[^\W\d_]+", base)
+    numbers = tuple(word.lstrip("0") for word in words if word.isdecimal() or len(word) == 1)
+    return numbers or ("".join(re.findall(r"[^\W_]+", base.split(".")[0])),)

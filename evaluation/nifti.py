@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 import numpy as np
 from isal import igzip, isal_zlib
 
-from evaluation.errors import InvalidMask
+from evaluation.errors import EvaluationError, InvalidMask
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -97,10 +97,11 @@ class NiftiStream:
     """A NIfTI file opened for one pass over its voxels; use it as a context manager.
 
     `header` is there at once, `read(n)` gives the next n bytes of voxel data, `finish()` makes sure that the file ends
-    there. Everything that is wrong with the file is raised as `InvalidMask`.
+    there. Everything that is wrong with the file is raised as `InvalidMask`, a failing disk as `EvaluationError`.
     """
 
     def __init__(self, path: Path) -> None:
+        self._name = path.name
         raw = _open_regular_file(path)
         try:
             compressed = raw.read(2) == GZIP_MAGIC
@@ -152,7 +153,8 @@ class NiftiStream:
         except _DAMAGED:
             raise InvalidMask("the file is damaged: it cannot be decompressed") from None
         except OSError as error:
-            raise InvalidMask(f"the file cannot be read: {error.strerror or 'input/output error'}") from None
+            # Not the file's fault but that of the disk below it, so no verdict about the mask.
+            raise EvaluationError(f"{self._name} cannot be read: {error.strerror or 'input/output error'}") from None
 
     def _read_header(self) -> Header:
         start = self._read_some(4)

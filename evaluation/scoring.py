@@ -7,7 +7,7 @@ it is. A prediction that is missing or unreadable never raises: it is a result t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,13 +88,13 @@ def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResu
     Without a prediction the status is "missing", with an unusable one "invalid" and a reason says what to change in it.
     Raises `EvaluationError` only if the reference is unusable.
     """
-    return assess(case, reference, prediction).result
+    return assess(case, lambda: open_reference(reference), prediction).result
 
 
-def assess(case: Case, reference: Path, prediction: Path | None) -> Assessment:
-    """`score_case` together with the sizes of the findings."""
+def assess(case: Case, open_it: Callable[[], Reference], prediction: Path | None) -> Assessment:
+    """`score_case` together with the sizes of the findings; `open_it` gives the reference from its beginning."""
     try:
-        opened = open_reference(reference)
+        opened = open_it()
         _check_reference(case, opened.shape)
         if prediction is not None:
             try:
@@ -103,7 +103,7 @@ def assess(case: Case, reference: Path, prediction: Path | None) -> Assessment:
                 status, reason = "invalid", str(error)
         else:
             status, reason = "missing", "no file of this name was found"
-        wanted = [entities(finding) for _, finding in _chosen(case, open_reference(reference).findings)]
+        wanted = [entities(finding) for _, finding in _chosen(case, open_it().findings)]
     except InvalidMask as error:
         raise EvaluationError(f"the reference of {case.name} is unusable: {error}") from error
     result = lost_case(case, [finding.count for finding in wanted], status, reason)

@@ -1,77 +1,64 @@
-"""The child's side of `evaluation.isolation`: read a job, score it, answer; one JSON object per line each way.
+"""The child's side of `evaluation.isolation`: read a request, do it, answer (see evaluation.messages).
 
-Answers are {"ready": true} once, then for each job one of {"result", "reference_voxels"}, {"unusable_reference": why},
-{"out_of_memory": true} or {"crash": traceback}; for a job with the task "fit" it is {"fit"} in place of the first. Any
-other end of the process is the parent's to interpret.
+Whatever a file makes Python raise is an answer. Any other end of the process is the parent's to interpret.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import resource
 import sys
 import traceback
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
-from evaluation import hints
+from evaluation.child import READY
 from evaluation.errors import EvaluationError
+from evaluation.fit import Fit, fit
 from evaluation.masks import read_prediction
-from evaluation.prepared import open_reference
-from evaluation.scoring import Case, assess
+from evaluation.messages import Failure, Request, Why, decode_request, encode_answer
+from evaluation.prepared import Damaged, open_prepared, open_reference
+from evaluation.scoring import Assessment, assess
 
 
-def main(memory_bytes: int, seconds_per_case: float) -> None:
-    """Serve jobs from standard input until it ends."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+def main(memory_bytes: int) -> None:
+    """Serve requests from standard input until it ends."""
+    with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)  # what a library prints must not look like an answer
         _limit(memory_bytes)
-        _send(answers, {"ready": True})
-        for line in sys.stdin:
-            _limit_cpu(seconds_per_case)
-            _send(answers, _answer(json.loads(line)))
+        answers.write(READY)
+        for line in sys.stdin.buffer:
+            request = decode_request(line)
+            _limit_cpu(request.seconds)
+            answers.write(encode_answer(_answer(request)))
 
 
-def _send(answers: Any, message: dict[str, Any]) -> None:
-    answers.write(json.dumps(message) + "\n")
-    answers.flush()
-
-
-def _answer(job: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: Request) -> Assessment | Fit | Failure | None:
     try:
-        case = _case(job["case"])
-        reference = Path(job["reference"])
-        prediction = Path(job["prediction"]) if job["prediction"] is not None else None
-        if job["task"] == "fit" and prediction is not None:
-            return _fit(case, reference, prediction)
-        assessment = assess(case, reference, prediction)
+        return _fit(request) if request.task == "fit" else _assess(request)
     except EvaluationError as error:
-        return {"unusable_reference": str(error)}
+        return Failure(Why.UNUSABLE_REFERENCE, str(error))
+    except Damaged:
+        return Failure(Why.DAMAGED_PREPARED)
     except MemoryError:
-        return {"out_of_memory": True}
+        return Failure(Why.OUT_OF_MEMORY)
     except Exception:  # noqa: BLE001  (whatever a hostile file provokes costs its own case, not the others)
-        return {"crash": traceback.format_exc()}
-    return {"result": assessment.result, "reference_voxels": assessment.reference_voxels}
+        return Failure(Why.EXCEPTION, traceback.format_exc())
 
 
-def _case(fields: dict[str, Any]) -> Case:
-    return Case(
-        name=fields["name"],
-        findings=tuple(fields["findings"]),
-        categories=fields["categories"],
-        shape=tuple(fields["shape"]),
-        spacing_mm=tuple(fields["spacing_mm"]) if fields["spacing_mm"] is not None else None,
-    )
+def _assess(request: Request) -> Assessment:
+    if request.prepared:
+        loaded = open_prepared(request.reference)
+        return assess(request.case, lambda: loaded, request.prediction)
+    return assess(request.case, lambda: open_reference(request.reference), request.prediction)
 
 
-def _fit(case: Case, reference: Path, prediction: Path) -> dict[str, Any]:
-    opened = open_reference(reference)
+def _fit(request: Request) -> Fit | None:
+    if request.prediction is None:
+        return None
+    opened = open_reference(request.reference)
     wanted = [finding.runs for finding in opened.findings]
-    pairs = list(zip(read_prediction(prediction, opened.shape), wanted, strict=True))
-    found = hints.fit({key: pairs[int(key)] for key in case.findings})
-    return {"fit": asdict(found) if found is not None else None}
+    pairs = list(zip(read_prediction(request.prediction, opened.shape), wanted, strict=True))
+    return fit({key: pairs[int(key)] for key in request.case.findings})
 
 
 def _limit(memory_bytes: int) -> None:
@@ -88,9 +75,12 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _limit_cpu(seconds: float) -> None:
-    """End this process after so much more processor time; a second limit beside the parent's clock."""
+    """End this process by SIGXCPU after so much more processor time, rounded up to a whole second of its total.
+
+    Only the soft limit does that; at the hard one, which is the machine's, the signal is SIGKILL.
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    wanted = int(usage.ru_utime + usage.ru_stime + seconds) + 2
+    wanted = math.ceil(usage.ru_utime + usage.ru_stime + seconds)
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))

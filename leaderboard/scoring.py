@@ -41,7 +41,8 @@ def unscored(batch: Batch) -> list[RunCase]:
 def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, dict[str, Any]]]:
     """Score masks one after the other.
 
-    Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable.
+    Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable, or when the process
+    that scores is killed or stalls, again and again.
     """
     for case in cases:
         if not storage.outputs.exists(case.output):

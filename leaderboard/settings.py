@@ -211,7 +211,7 @@ DOORBELL_SECONDS = _number("DOORBELL_SECONDS", 10)  # ring again when nobody cam
 SWEEP_SECONDS = _number("SWEEP_SECONDS", 2)
 MAX_FAULTS = _number("MAX_FAULTS", 8)  # our faults in a row before organisers must look
 SCORING_MEMORY_BYTES = _number("SCORING_MEMORY_BYTES", 2 << 30)
-SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)
+SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)  # of processor time
 
 QUEUES = ("control", "scoring", "sandbox")
 CELERY_BROKER_URL = REDIS_URL

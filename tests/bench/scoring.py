@@ -98,10 +98,11 @@ def ours(files: masks.Files, folder: Path) -> object:
 
 def ours_prepared(files: masks.Files, folder: Path) -> object:
     """All metrics, with the reference's runs from the cache."""
-    from evaluation import score_case
-    from evaluation.prepared import prepare
+    from evaluation.prepared import open_prepared, prepare
+    from evaluation.scoring import assess
 
-    return score_case(files.case, prepare(files.reference, folder / "prepared"), files.prediction)
+    prepared = open_prepared(prepare(files.reference, folder / "prepared"))
+    return assess(files.case, lambda: prepared, files.prediction).result
 
 
 CONTENDERS = (

@@ -104,10 +104,9 @@ def test_the_kept_instances_are_numbered_in_c_order_of_their_first_voxel(cap, se
     labels = np.zeros(volume.size, np.int64)
     for start, stop, label in zip(found.runs.start, found.runs.stop, found.labels, strict=True):
         labels[start:stop] = label
-    labels = labels.reshape(volume.shape, order="F")
     assert found.count == len(expected)
     for number, part in enumerate(expected, start=1):
-        assert np.array_equal(labels == number, part)
+        assert np.array_equal(labels == number, part.ravel(order="F"))
 
 
 def runs_of(volume) -> Runs:

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,12 +19,28 @@ from evaluation.isolation import IsolatedScorer
 from tests.evaluation import builders
 
 SHAPE = (2, 8, 8, 8)
+COMMAND = [sys.executable, "-m", "evaluation"]
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    """One child process for many tests: starting it takes longer than most of them."""
+    with IsolatedScorer() as scorer:
+        yield scorer
 
 
 @pytest.fixture
-def challenge(tmp_path):
+def challenge_with_own_children(tmp_path):
     """Folders with three cases and perfect predictions."""
     return Challenge(tmp_path)
+
+
+@pytest.fixture
+def challenge(challenge_with_own_children, monkeypatch, scorer):
+    """The same, scored by a process that is there already."""
+    there = Mock(return_value=nullcontext(scorer), assess=IsolatedScorer.assess, fit=IsolatedScorer.fit)
+    monkeypatch.setattr(cli, "IsolatedScorer", there)
+    return challenge_with_own_children
 
 
 class Challenge:
@@ -49,11 +67,14 @@ class Challenge:
             "seg_path": "ignored",
         }
 
-    def run(self, *more):
+    def arguments(self, *more):
         (self.root / "dataset.json").write_text(json.dumps(self.dataset))
         folders = ["--gt_dir", self.root / "gt", "--pred_dir", self.root / "pred"]
         files = ["--dataset_json", self.root / "dataset.json", "--output_json", self.root / "out.json"]
-        return cli.main([str(word) for word in [*folders, *files, "--num_workers", 1, *more]])
+        return [str(word) for word in [*folders, *files, "--num_workers", 1, *more]]
+
+    def run(self, *more):
+        return cli.main(self.arguments(*more))
 
     def output(self):
         return json.loads((self.root / "out.json").read_text())
@@ -184,6 +205,26 @@ def test_a_folder_that_is_not_there_is_an_error(challenge, capsys):
     assert "there is no folder" in capsys.readouterr().err
 
 
+def test_a_folder_that_may_not_be_read_is_an_error(challenge, monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "pred")
+    assert challenge.run() == 2
+    assert "--pred_dir: cannot read" in capsys.readouterr().err
+
+
+def test_any_trouble_with_the_machine_is_an_error_in_words(challenge, monkeypatch, capsys):
+    def forbidden(*_):
+        raise PermissionError(13, "Permission denied", "somewhere")
+
+    monkeypatch.setattr(Path, "samefile", forbidden)
+    assert challenge.run() == 2
+    assert capsys.readouterr().err.endswith("error: Permission denied: somewhere\n")
+
+
+def test_a_cache_that_cannot_be_made_is_an_error_before_the_work(challenge, capsys):
+    assert challenge.run("--cache_dir", challenge.root / "dataset.json") == 2
+    assert "File exists" in capsys.readouterr().err
+
+
 def test_an_output_that_cannot_be_written_is_an_error_before_the_work(challenge, capsys):
     assert challenge.run("--output_json", challenge.root / "nowhere" / "out.json") == 2
     assert "cannot write" in capsys.readouterr().err
@@ -208,18 +249,6 @@ def test_rexrank_has_the_names_of_the_organisers_script(challenge):
     assert (result["summary"]["total_hits"], result["summary"]["total_misses"]) == (4, 2)
     assert result["summary"]["mean_global_dice_per_case"] == pytest.approx(2 / 3)
     assert result["cases"][1]["findings"]["finding_0"]["global_dice"] == 1
-
-
-def test_the_result_does_not_depend_on_the_number_of_workers(challenge):
-    challenge.run("--num_workers", 1)
-    alone = challenge.output()
-    challenge.run("--num_workers", 3)
-    assert challenge.output() == alone
-
-
-@pytest.mark.parametrize("workers", [0, 40])
-def test_no_workers_are_one_and_too_many_are_fewer(challenge, workers):
-    assert challenge.run("--num_workers", workers) == 0
 
 
 def test_a_negative_number_of_workers_is_an_error(challenge):
@@ -263,12 +292,12 @@ class TestHints:
         assert challenge.output() == with_hints
 
     def test_good_masks_are_not_looked_at(self, challenge, monkeypatch):
-        monkeypatch.setattr(IsolatedScorer, "fit", lambda *_: pytest.fail("looked at"))
+        monkeypatch.setattr("evaluation.cli.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
         assert challenge.run() == 0
 
     def test_a_failure_to_look_costs_nothing(self, challenge, monkeypatch, capsys):
         self.flip(challenge, 3)
-        monkeypatch.setattr(IsolatedScorer, "fit", lambda *_: None)
+        monkeypatch.setattr("evaluation.cli.IsolatedScorer.fit", lambda *_: None)
         assert challenge.run() == 0
         assert "hint" not in capsys.readouterr().out
 
@@ -342,32 +371,15 @@ class TestOutputFiles:
         assert challenge.run("--output_csv", challenge.root / "out.json") == 2
         assert "is --output_json already" in capsys.readouterr().err
 
-    def test_a_link_is_written_through(self, challenge):
-        (challenge.root / "link.json").symlink_to(challenge.root / "out.json")
-        assert challenge.run("--output_json", challenge.root / "link.json") == 0
-        assert challenge.output()["summary"]["dice"] == 1
-        assert (challenge.root / "link.json").is_symlink()
-
-    def test_a_full_disk_is_an_error_that_leaves_the_old_file_and_shows_the_table(self, challenge, monkeypatch, capsys):
+    def test_a_full_disk_is_an_error_and_the_table_is_shown(self, challenge, monkeypatch, capsys):
         def full(_):
             raise OSError(28, "No space left on device")
 
-        (challenge.root / "out.json").write_text("old")
         monkeypatch.setattr(os, "fsync", full)
         assert challenge.run() == 2
         captured = capsys.readouterr()
         assert "out.json cannot be written: No space left on device" in captured.err
         assert "overall" in captured.out
-        assert (challenge.root / "out.json").read_text() == "old"
-        assert [path.name for path in challenge.root.iterdir() if "tmp" in path.name] == []
-
-
-def command(challenge, *more):
-    """The command as a process of its own."""
-    challenge.run()
-    folders = ["--gt_dir", challenge.root / "gt", "--pred_dir", challenge.root / "pred"]
-    files = ["--dataset_json", challenge.root / "dataset.json", "--output_json", challenge.root / "again.json"]
-    return [sys.executable, "-m", "evaluation", *map(str, [*folders, *files, "--num_workers", 1, *more])]
 
 
 def children_of(pid):
@@ -376,33 +388,42 @@ def children_of(pid):
     return [child for task in tasks for child in (task / "children").read_text().split()]
 
 
+def test_the_result_does_not_depend_on_the_number_of_workers_or_on_a_cache(challenge_with_own_children):
+    challenge = challenge_with_own_children
+    cache = challenge.root / "cache"
+    challenge.run("--num_workers", 0)
+    alone = challenge.output()
+    for workers in (40, 1):  # the first fills the cache, the second uses it
+        challenge.run("--num_workers", workers, "--cache_dir", cache)
+        assert challenge.output() == alone
+    assert len(list(cache.iterdir())) == len(challenge.names)
+
+
 class TestAsAProcess:
     def test_it_explains_itself_in_80_columns(self):
-        words = [sys.executable, "-m", "evaluation", "--help"]
+        words = [*COMMAND, "--help"]
         run = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "80"})
         assert run.returncode == 0
         assert "exit codes" in run.stdout
         assert max(map(len, run.stdout.splitlines())) <= 80
 
     def test_it_states_the_version_of_the_metrics(self):
-        run = subprocess.run(
-            [sys.executable, "-m", "evaluation", "--version"], capture_output=True, text=True, check=False
-        )
+        run = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=False)
         assert (run.returncode, run.stdout) == (0, f"evaluation version {VERSION}\n")
 
     def test_a_wrong_option_is_explained(self):
-        run = subprocess.run([sys.executable, "-m", "evaluation", "--x"], capture_output=True, text=True, check=False)
+        run = subprocess.run([*COMMAND, "--x"], capture_output=True, text=True, check=False)
         assert run.returncode == 2
         assert "usage" in run.stderr
 
     def test_nobody_reading_the_table_does_no_harm(self, challenge):
-        arguments = [shlex.quote(word) for word in command(challenge)]
+        words = shlex.join([*COMMAND, *challenge.arguments()])
         run = subprocess.run(
-            ["bash", "-c", f"{' '.join(arguments)} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, check=False
+            ["bash", "-c", f"{words} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, check=False
         )
         assert run.returncode == 0
         assert b"Error" not in run.stderr
-        assert (challenge.root / "again.json").exists()
+        assert challenge.output()["summary"]["dice"] == 1
 
     @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_it_stops_at_once_when_told_to_and_takes_its_children_along(self, challenge, sent, code):
@@ -412,8 +433,9 @@ class TestAsAProcess:
         for folder in ("gt", "pred"):
             builders.mask_file(challenge.root / folder / "noise.nii", noise)
         challenge.dataset = {"val": [{"name": "noise.nii", "findings": {"0": "noise"}}]}
-        arguments = command(challenge, "--split", "val")
-        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [*COMMAND, *challenge.arguments()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         while not (started := children_of(process.pid)):
             time.sleep(0.01)
         process.send_signal(sent)
@@ -421,13 +443,4 @@ class TestAsAProcess:
         assert process.returncode == code
         assert b"Traceback" not in errors
         assert not any(Path(f"/proc/{child}").exists() for child in started)
-        assert not (challenge.root / "again.json").exists()
-
-
-def test_a_cache_of_the_references_changes_nothing_but_the_time(challenge):
-    challenge.run("--ct_dir", challenge.root / "ct")
-    expected = challenge.output()
-    for _ in range(2):
-        challenge.run("--ct_dir", challenge.root / "ct", "--cache_dir", challenge.root / "cache")
-        assert challenge.output() == expected
-    assert len(list((challenge.root / "cache").iterdir())) == len(challenge.names)
+        assert not (challenge.root / "out.json").exists()

@@ -263,3 +263,10 @@ def test_a_reference_that_does_not_fit_its_case_is_an_error(tmp_path, case_shape
     reference = builders.mask_file(tmp_path / "reference.nii.gz", MASK)
     with pytest.raises(EvaluationError, match="unusable"):
         score_case(builders.a_case(case_shape), reference, None)
+
+
+def test_a_failing_disk_is_no_verdict_about_the_mask():
+    unreadable = Path("/proc/self/mem")  # a regular file whose first byte cannot be read
+    with pytest.raises(EvaluationError, match="mem cannot be read: Input/output error") as error:
+        list(read_prediction(unreadable, (1, 2, 2, 2)))
+    assert not isinstance(error.value, InvalidMask)

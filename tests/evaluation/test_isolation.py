@@ -1,5 +1,6 @@
 """Scoring in a child process: what a file does to it costs that file's case, and nothing else."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation import EvaluationError, Job, isolation, score_case, score_isolated
+from evaluation import EvaluationError, Job, child, isolation, score_case, score_isolated
 from evaluation.isolation import IsolatedScorer
+from evaluation.messages import Failure, Why, encode_answer, encode_request
+from evaluation.prepared import open_reference
+from evaluation.scoring import assess
 from tests.evaluation import builders
 
 SHAPE = (2, 8, 8, 8)
@@ -34,37 +38,17 @@ def job(tmp_path):
     return make
 
 
-def test_it_gives_what_scoring_in_this_process_gives(job):
-    jobs = [job(0), job(1), job(2)]
-    assert list(score_isolated(jobs)) == [score_case(j.case, j.reference, j.prediction) for j in jobs]
-
-
-def test_one_child_serves_many_cases(job):
+@pytest.fixture(scope="module")
+def shared():
+    """A scorer with the usual limits; its child has scored other tests' cases before."""
     with IsolatedScorer() as scorer:
-        scorer.assess(job(0))
-        first = scorer.pid
-        scorer.assess(job(1))
-        assert scorer.pid == first
-
-
-def test_missing_and_invalid_predictions_are_results(job, tmp_path):
-    good = job(0)
-    bad = builders.write(tmp_path / "bad.nii.gz", b"no")
-    results = list(score_isolated([Job(good.case, good.reference, None), Job(good.case, good.reference, bad)]))
-    assert [result["status"] for result in results] == ["missing", "invalid"]
-
-
-def test_an_unusable_reference_is_an_error(job, tmp_path):
-    good = job(0)
-    bad = builders.write(tmp_path / "bad.nii.gz", b"no")
-    with pytest.raises(EvaluationError, match="unusable"):
-        list(score_isolated([Job(good.case, bad, good.prediction)]))
+        yield scorer
 
 
 def noise_job(tmp_path, shape):
     reference = np.zeros(shape, np.uint8)
     reference[0, 0, 0, :3] = [1, 2, 3]
-    noise = (np.random.default_rng(0).random(shape) < 0.5).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 2, shape, np.uint8)
     return Job(
         builders.a_case(shape, ["1a"], (1.0, 1.0, 1.0), name="noise"),
         builders.mask_file(tmp_path / "noise_reference.nii.gz", reference),
@@ -72,128 +56,268 @@ def noise_job(tmp_path, shape):
     )
 
 
-def test_a_case_that_needs_too_much_memory_is_invalid_and_the_next_goes_on(job, tmp_path):
-    hungry = noise_job(tmp_path, (1, 200, 200, 200))
-    results = list(score_isolated([job(0), hungry, job(1)], memory_bytes=300 << 20))
-    assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
-    assert "takes more than 0.3 GiB of memory" in results[1]["reason"]
-    assert results[1]["findings"][0]["fn"] == 3
+class TestResults:
+    def test_they_are_what_scoring_in_this_process_gives(self, job):
+        jobs = [job(0), job(1), job(2)]
+        assert list(score_isolated(jobs)) == [score_case(j.case, j.reference, j.prediction) for j in jobs]
+
+    def test_one_child_serves_many_cases(self, shared, job):
+        shared.assess(job(0))
+        first = shared.pid
+        shared.assess(job(1))
+        assert shared.pid == first
+
+    def test_missing_and_invalid_predictions_are_results(self, shared, job, tmp_path):
+        good = job(0)
+        bad = builders.write(tmp_path / "bad.nii.gz", b"no")
+        assert shared.assess(Job(good.case, good.reference, None)).result["status"] == "missing"
+        assert shared.assess(Job(good.case, good.reference, bad)).result["status"] == "invalid"
+
+    def test_an_unusable_reference_is_an_error(self, shared, job, tmp_path):
+        good = job(0)
+        bad = builders.write(tmp_path / "bad.nii.gz", b"no")
+        with pytest.raises(EvaluationError, match="unusable"):
+            shared.assess(Job(good.case, bad, good.prediction))
+        assert shared.assess(good).result["status"] == "scored"
 
 
-def test_a_case_that_takes_too_long_is_invalid_and_the_next_goes_on(job, tmp_path):
-    slow = noise_job(tmp_path, (1, 200, 200, 200))
-    results = list(score_isolated([job(0), slow, job(1)], seconds_per_case=0.5))
-    assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
-    assert "takes too long" in results[1]["reason"]
-    assert results[1]["findings"][0]["fn"] == 3
+class TestLimits:
+    def test_a_case_that_needs_too_much_memory_is_invalid_and_the_next_goes_on(self, job, tmp_path):
+        hungry = noise_job(tmp_path, (1, 200, 200, 200))
+        results = list(score_isolated([job(0), hungry, job(1)], memory_bytes=300 << 20))
+        assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
+        assert "takes more than 0.3 GiB of memory" in results[1]["reason"]
+        assert results[1]["findings"][0]["fn"] == 3
+
+    def test_a_case_that_needs_too_much_processor_time_is_invalid_and_the_next_goes_on(self, job, tmp_path):
+        slow = noise_job(tmp_path, (1, 320, 320, 320))  # some 3 seconds; at 0.5, a child is ended after 1.5 at most
+        results = list(score_isolated([job(0), slow, job(1)], seconds_per_case=0.5))
+        assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
+        assert "takes too long" in results[1]["reason"]
+        assert results[1]["findings"][0]["fn"] == 3
+
+    def test_the_child_inherits_no_secrets_and_no_files_and_cannot_write(self, job, monkeypatch):
+        monkeypatch.setenv("SECRET_THING", "hidden")
+        monkeypatch.setenv("PYTHONSTARTUP", "/nowhere")
+        with IsolatedScorer() as scorer:
+            scorer.assess(job(0))
+            process = Path(f"/proc/{scorer.pid}")
+            names = {entry.split("=")[0] for entry in (process / "environ").read_text().split("\0") if entry}
+            assert names <= {*child._ENVIRONMENT, "LD_LIBRARY_PATH"}
+            assert str((process / "cwd").readlink()) == "/"
+            links = [str(link.readlink()) for link in (process / "fd").iterdir()]
+            assert all(link == "/dev/null" or link.startswith("pipe:") for link in links)
+            assert len(links) <= 4
+            limits = {line[:25].strip(): line[25:].split() for line in (process / "limits").read_text().splitlines()}
+            assert limits["Max address space"][0] == f"{2 << 30}"
+            assert limits["Max file size"][:2] == ["0", "0"]
 
 
-def kill_children(scorer: IsolatedScorer, times: int) -> threading.Thread:
-    """kill -9 the scorer's child in the middle of its work, and the next ones."""
-
-    def kill() -> None:
-        killed: set[int | None] = {None}
-        for _ in range(times):
-            while scorer.pid in killed:
-                time.sleep(0.01)
-            killed.add(scorer.pid)
-            time.sleep(0.4)
-            os.kill(scorer.pid or 0, signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    return thread
-
-
-def test_a_child_that_is_killed_once_costs_nothing(job, tmp_path):
-    victim = noise_job(tmp_path, (1, 200, 200, 200))
-    with IsolatedScorer() as scorer:
-        killer = kill_children(scorer, times=1)
-        assert scorer.assess(victim).result["status"] == "scored"
-        killer.join()
-
-
-def test_a_child_that_is_killed_twice_costs_the_case_in_hand(job, tmp_path):
-    victim = noise_job(tmp_path, (1, 200, 200, 200))
-    with IsolatedScorer() as scorer:
-        killer = kill_children(scorer, times=2)
-        result = scorer.assess(victim).result
-        killer.join()
-        assert "ended abnormally (signal 9)" in result["reason"]
-        assert scorer.assess(job(1)).result["status"] == "scored"
-
-
-def test_a_child_that_died_between_cases_is_replaced(job):
-    with IsolatedScorer() as scorer:
-        scorer.assess(job(0))
-        assert scorer.pid is not None
-        os.kill(scorer.pid, signal.SIGKILL)
+class TestLife:
+    def test_a_child_that_died_between_cases_is_replaced(self, shared, job):
+        shared.assess(job(0))
+        os.kill(shared.pid, signal.SIGKILL)
         time.sleep(0.1)
-        assert scorer.assess(job(1)).result["status"] == "scored"
+        assert shared.assess(job(1)).result["status"] == "scored"
+
+    def test_nothing_is_left_running(self, job):
+        with IsolatedScorer() as scorer:
+            scorer.assess(job(0))
+            process = Path(f"/proc/{scorer.pid}")
+            assert process.exists()
+        assert not process.exists()
+
+    def test_after_the_end_there_is_no_result(self, job):
+        scorer = IsolatedScorer()
+        scorer.close()
+        assert scorer.fit(job(0)) is None
+        with pytest.raises(EvaluationError, match="stopped"):
+            scorer.assess(job(0))
+
+    def test_who_waits_while_another_thread_ends_it_is_told_so(self, scorer_of, job, caplog):
+        scorer, plan = scorer_of(STALLED)
+        closing = threading.Timer(0.5, scorer.close)
+        closing.start()
+        with pytest.raises(EvaluationError, match="stopped"):
+            scorer.assess(job(0))
+        closing.join()
+        assert (scorer.pid, plan.read_text(), caplog.text) == (None, "", "")
+
+    @pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('hello')"])
+    def test_a_child_that_does_not_start_is_an_error(self, job, monkeypatch, program):
+        monkeypatch.setattr(child, "_BOOT", program)
+        with IsolatedScorer() as scorer, pytest.raises(EvaluationError, match="does not start"):
+            scorer.assess(job(0))
 
 
-def test_an_unexpected_exception_costs_the_case(job, monkeypatch, caplog):
-    # Categories that are no mapping break the child's code in a way that no file is known to.
-    broken = job(0)
-    monkeypatch.setattr(isolation, "_message", lambda job: b'{"case": {"name": "x"}}\n')
-    with pytest.raises(EvaluationError, match="failed unexpectedly"):
-        list(score_isolated([broken]))
-    assert "KeyError" in caplog.text
+# --- whose fault it is -----------------------------------------------------------------------------------------------
+
+# One line of this per request, from child to child: what happens instead of scoring.
+STUB = """
+import os, resource, signal, sys, time
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def die(number):
+    os.kill(os.getpid(), number)
+def say(line):
+    print(line, flush=True)
+say("ready")
+for request in sys.stdin:
+    step, _, rest = plan.read_text().partition("\\n")
+    plan.write_text(rest)
+    exec(step)
+"""
+ANSWER = "say(answer)"
+COUNT = "say(count)"
+LIE = "say(answer.replace('true', 'false', 1))"
+TWICE = "say(answer + chr(10) + answer)"
+FLOOD = "say('x' * (9 << 20))"
+TOO_LONG = "die(signal.SIGXCPU)"
+KILLED = "die(signal.SIGKILL)"
+STALLED = "time.sleep(60)"
+SILENT = "os.close(1); time.sleep(60)"
+SEGFAULT, BUS_ERROR, ABORTED = "die(signal.SIGSEGV)", "die(signal.SIGBUS)", "die(signal.SIGABRT)"
+EXIT = "os._exit(3)"
 
 
-def test_the_child_inherits_no_secrets_and_no_files(job, monkeypatch):
-    monkeypatch.setenv("SECRET_THING", "hidden")
-    monkeypatch.setenv("PYTHONSTARTUP", "/nowhere")
-    with IsolatedScorer() as scorer:
-        scorer.assess(job(0))
-        process = Path(f"/proc/{scorer.pid}")
-        names = {entry.split("=")[0] for entry in (process / "environ").read_text().split("\0") if entry}
-        assert names <= {*isolation._ENVIRONMENT, "LD_LIBRARY_PATH"}
-        assert str((process / "cwd").readlink()) == "/"
-        links = [str(link.readlink()) for link in (process / "fd").iterdir()]
-        assert all(link == "/dev/null" or link.startswith("pipe:") for link in links)
-        assert len(links) <= 4
-        assert f"{2 << 30}" in (process / "limits").read_text()
+def failing(why):
+    return f"say({encode_answer(Failure(why, 'detail')).decode().strip()!r})"
 
 
-def test_nothing_is_left_running(job):
-    with IsolatedScorer() as scorer:
-        scorer.assess(job(0))
-        process = Path(f"/proc/{scorer.pid}")
-        assert process.exists()
-    assert not process.exists()
+HUNGRY, EXCEPTION = failing(Why.OUT_OF_MEMORY), failing(Why.EXCEPTION)
+
+THEIRS = {  # what happens, until it costs the case -> the reason
+    (TOO_LONG,): "takes too long",
+    (HUNGRY,): "GiB of memory",
+    (KILLED, TOO_LONG): "takes too long",
+    (SEGFAULT, HUNGRY): "GiB of memory",
+    (SEGFAULT, SEGFAULT): "ended abnormally (signal 11)",
+    (BUS_ERROR, BUS_ERROR): "ended abnormally (signal 7)",
+    (ABORTED, ABORTED): "ended abnormally (signal 6)",
+    (SEGFAULT, EXIT): "ended abnormally (exit code 3)",
+    (EXCEPTION, EXCEPTION): "please report this file",
+    (LIE, LIE): "an impossible answer",
+    (TWICE, TWICE): "an impossible answer",
+    (FLOOD, FLOOD): "an impossible answer",
+}
+OURS = {
+    (KILLED, KILLED): "was killed",
+    (STALLED, STALLED): "stalled",
+    (SILENT, SILENT): "stalled",
+    (KILLED, SEGFAULT): "was killed",
+    (SEGFAULT, STALLED): "stalled",
+    (LIE, KILLED): "was killed",
+    # A prediction that costs its case, and then a reference that cannot be counted.
+    (TOO_LONG, TOO_LONG): "the reference of 0.nii.gz cannot be read: scoring it takes too long",
+    (HUNGRY, SEGFAULT, SEGFAULT): "the reference of 0.nii.gz cannot be read: scoring it ended abnormally",
+    (TOO_LONG, KILLED, KILLED): "was killed",
+}
+ONCE = (KILLED, STALLED, SILENT, SEGFAULT, BUS_ERROR, ABORTED, EXIT, EXCEPTION, LIE, TWICE, FLOOD)
+
+
+@pytest.fixture
+def scorer_of(tmp_path, job, monkeypatch):
+    """A scorer of `job(0)` whose children follow a plan; with it, the plan as it is left."""
+    plan = tmp_path / "plan"
+    good = job(0)
+    lines = {
+        "answer": encode_answer(assess(good.case, lambda: open_reference(good.reference), good.prediction)),
+        "count": encode_answer(assess(good.case, lambda: open_reference(good.reference), None)),
+    }
+    known = "".join(f"{name} = {line.decode().strip()!r}\n" for name, line in lines.items())
+    monkeypatch.setattr(child, "_BOOT", f"{known}from pathlib import Path\nplan = Path({str(plan)!r})\n{STUB}")
+    monkeypatch.setattr(child, "END_SECONDS", 1.0)
+    monkeypatch.setattr(isolation, "WALL_ALLOWANCE", 1.5)
+
+    def start(*steps):
+        plan.write_text("".join(step + "\n" for step in steps))
+        return IsolatedScorer(seconds_per_case=0.01), plan
+
+    return start
+
+
+class TestBlame:
+    @pytest.mark.parametrize("step", ONCE)
+    def test_what_happens_once_costs_nothing(self, scorer_of, job, step):
+        scorer, plan = scorer_of(step, ANSWER)
+        with scorer:
+            assert scorer.assess(job(0)).result["status"] == "scored"
+        assert plan.read_text() == ""
+
+    @pytest.mark.parametrize("steps", THEIRS)
+    def test_their_fault_is_an_invalid_case_and_the_next_goes_on(self, scorer_of, job, steps):
+        scorer, plan = scorer_of(*steps, COUNT, ANSWER)
+        with scorer:
+            result = scorer.assess(job(0)).result
+            assert THEIRS[steps] in result["reason"]
+            assert (result["status"], result["dice"]) == ("invalid", 0.0)
+            assert [finding["fn"] for finding in result["findings"]] == [2, 1]
+            assert scorer.assess(job(0)).result["status"] == "scored"
+        assert plan.read_text() == ""
+
+    @pytest.mark.parametrize("steps", OURS)
+    def test_our_fault_is_an_error_and_trying_later_helps(self, scorer_of, job, steps):
+        scorer, plan = scorer_of(*steps, ANSWER)
+        with scorer:
+            with pytest.raises(EvaluationError, match=OURS[steps]):
+                scorer.assess(job(0))
+            assert scorer.assess(job(0)).result["status"] == "scored"
+        assert plan.read_text() == ""
+
+    def test_without_a_prediction_it_is_the_reference_that_cannot_be_read(self, scorer_of, job):
+        scorer, _ = scorer_of(TOO_LONG)
+        with scorer, pytest.raises(EvaluationError, match=r"the reference of 0.nii.gz cannot be read"):
+            scorer.assess(Job(job(0).case, job(0).reference, None))
+
+    def test_a_child_that_talks_unasked_is_replaced(self, scorer_of, job):
+        scorer, plan = scorer_of(f"{ANSWER}; time.sleep(0.1); say('more')", ANSWER)
+        with scorer:
+            scorer.assess(job(0))
+            first = scorer.pid
+            time.sleep(0.3)
+            assert scorer.assess(job(0)).result["status"] == "scored"
+            assert scorer.pid != first
+        assert plan.read_text() == ""
+
+    def test_an_exception_in_the_real_child_costs_its_case_only(self, shared, job, monkeypatch, caplog):
+        def broken(request):
+            fields = json.loads(encode_request(request))
+            if request.prediction == job(0).prediction:
+                fields["case"]["categories"] = None
+            return json.dumps(fields).encode() + b"\n"
+
+        monkeypatch.setattr(isolation, "encode_request", broken)
+        result = shared.assess(job(0)).result
+        assert (result["status"], result["findings"][0]["fn"]) == ("invalid", 2)
+        assert "please report this file" in result["reason"]
+        assert "AttributeError" in caplog.text
+        assert shared.assess(job(1)).result["status"] == "scored"
 
 
 class TestFit:
     """The look at a poor case, for the command line's hints."""
 
-    def test_it_gives_what_looking_in_this_process_gives(self, job):
-        with IsolatedScorer() as scorer:
-            found = scorer.fit(job(0))
+    def test_it_gives_what_looking_in_this_process_gives(self, shared, job):
+        found = shared.fit(job(0))
         assert found is not None
         assert found.turned["HWD"] == pytest.approx(1)
         assert found.order == {"0": "0", "1": "1"}
 
-    def test_nothing_that_happens_to_it_costs_a_case(self, job, tmp_path):
-        good = job(0)
+    def test_there_is_none_of_empty_masks(self, shared, job, tmp_path):
+        empty = builders.mask_file(tmp_path / "empty.nii.gz", np.zeros(SHAPE, np.uint8))
+        assert shared.fit(Job(job(0).case, job(0).reference, empty)) is None
+
+    def test_an_unusable_file_costs_only_the_hint(self, shared, job, tmp_path):
         bad = builders.write(tmp_path / "bad.nii.gz", b"no")
-        with IsolatedScorer() as scorer:
-            assert scorer.fit(Job(good.case, good.reference, bad)) is None
-            assert scorer.assess(good).result["status"] == "scored"
+        assert shared.fit(Job(job(0).case, job(0).reference, bad)) is None
+        assert shared.assess(job(0)).result["status"] == "scored"
 
-    def test_too_much_memory_or_time_costs_only_the_hint(self, job, tmp_path, monkeypatch):
-        noise = noise_job(tmp_path, (1, 200, 200, 200))
-        with IsolatedScorer(memory_bytes=300 << 20) as scorer:
-            assert scorer.fit(noise) is None
+    @pytest.mark.parametrize("step", [TOO_LONG, HUNGRY, KILLED, LIE, ANSWER])
+    def test_nothing_that_happens_to_it_costs_a_case(self, scorer_of, job, step):
+        scorer, plan = scorer_of(step, ANSWER)
+        with scorer:
+            assert scorer.fit(job(0)) is None
             assert scorer.assess(job(0)).result["status"] == "scored"
-        monkeypatch.setattr(isolation, "FIT_SECONDS", 0.01)
-        with IsolatedScorer() as scorer:
-            assert scorer.fit(noise) is None
-
-    def test_after_the_end_there_is_none(self, job):
-        scorer = IsolatedScorer()
-        scorer.close()
-        assert scorer.fit(job(0)) is None
+        assert plan.read_text() == ""
 
 
 def test_the_package_needs_neither_django_nor_docker():
@@ -210,32 +334,45 @@ def test_the_package_needs_neither_django_nor_docker():
 
 
 class TestPreparedReferences:
-    def test_results_are_the_same_and_the_mask_is_not_read_again(self, job, tmp_path):
+    @pytest.fixture
+    def folder(self, tmp_path):
+        return tmp_path / "prepared"
+
+    @pytest.fixture
+    def scorer(self, folder):
+        with IsolatedScorer(prepared=folder) as scorer:
+            yield scorer
+
+    def test_results_are_the_same_and_the_mask_is_not_read_again(self, shared, scorer, job, folder):
         jobs = [job(0), job(1)]
-        expected = list(score_isolated(jobs))
-        folder = tmp_path / "prepared"
-        assert list(score_isolated(jobs, prepared=folder)) == expected
+        expected = [shared.assess(job) for job in jobs]
+        assert [scorer.assess(job) for job in jobs] == expected
         (kept,) = folder.iterdir()
         made = kept.stat().st_mtime_ns
-        assert list(score_isolated(jobs, prepared=folder)) == expected
+        assert [scorer.assess(job) for job in jobs] == expected
         assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [made]
 
-    def test_a_damaged_one_is_made_again(self, job, tmp_path):
-        folder = tmp_path / "prepared"
-        expected = list(score_isolated([job(1)], prepared=folder))
+    def test_a_damaged_one_does_not_matter_and_is_made_again(self, shared, scorer, job, folder, caplog):
+        expected = scorer.assess(job(1))
         (kept,) = folder.iterdir()
         whole = kept.read_bytes()
         kept.write_bytes(whole[:100])
-        assert list(score_isolated([job(1)], prepared=folder)) == expected
+        assert scorer.assess(job(1)) == expected == shared.assess(job(1))
+        assert "damaged" in caplog.text
+        assert scorer.assess(job(1)) == expected
         assert kept.read_bytes() == whole
 
-    def test_a_folder_that_cannot_be_written_only_costs_time(self, job, tmp_path, caplog):
+    def test_a_folder_that_cannot_be_written_only_costs_time(self, shared, job, tmp_path, caplog):
         folder = builders.write(tmp_path / "prepared", b"a file")
-        assert list(score_isolated([job(1)], prepared=folder)) == list(score_isolated([job(1)]))
+        assert list(score_isolated([job(1)], prepared=folder)) == [shared.assess(job(1)).result]
         assert "cannot prepare" in caplog.text
 
-    def test_an_unusable_reference_is_an_error_as_ever(self, job, tmp_path):
-        good = job(0)
+    def test_an_unusable_reference_is_an_error_as_ever(self, scorer, job, tmp_path):
         bad = builders.write(tmp_path / "bad.nii.gz", b"no")
         with pytest.raises(EvaluationError, match="unusable"):
-            list(score_isolated([Job(good.case, bad, good.prediction)], prepared=tmp_path / "prepared"))
+            scorer.assess(Job(job(0).case, bad, job(0).prediction))
+
+    def test_a_reference_is_a_mask_whatever_its_name(self, shared, job):
+        good = job(0)
+        oddly_named = good.reference.rename(good.reference.with_name("x.runs-1.npz"))
+        assert shared.assess(Job(good.case, oddly_named, good.prediction)).result["status"] == "scored"

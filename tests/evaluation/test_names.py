@@ -1,5 +1,7 @@
 """File names that almost match, and folders that are not the right ones."""
 
+import os
+
 import pytest
 
 from evaluation import names
@@ -37,7 +39,6 @@ def test_a_folder_with_a_file_for_each_case_is_fine(folder):
         "case_1.nii.gz",
         "caes_0001.nii.gz",
         "0001.nii.gz",
-        "case_0001_0000.nii.gz",
         "case_0001.npz",
         "case_0001.nii.gz.nii.gz",
         "sub/case_0001.nii.gz",
@@ -55,9 +56,19 @@ def test_another_number_is_another_case(name):
     assert near_misses(["case_0001.nii.gz"], [name]) == {}
 
 
-@pytest.mark.parametrize(("other", "pointed_out"), [("thoraxscan.nii.gz", True), ("abdomen.nii.gz", False)])
+def test_single_letters_tell_cases_apart_like_numbers():
+    missing = ["train_1_a_2.nii.gz", "train_1_b_2.nii.gz"]
+    assert near_misses(missing, ["train_1_b_2_seg.nii.gz"]) == {missing[1]: "train_1_b_2_seg.nii.gz"}
+
+
+@pytest.mark.parametrize(("other", "pointed_out"), [("Thorax_scan.nii", True), ("abdomen.nii.gz", False)])
 def test_names_without_numbers_are_compared_by_their_letters(other, pointed_out):
-    assert bool(near_misses(["thorax-scam.nii.gz"], [other])) is pointed_out
+    assert bool(near_misses(["thorax-scan.nii.gz"], [other])) is pointed_out
+
+
+def test_of_several_candidates_the_shortest_is_pointed_out():
+    others = ["case_0001_left_lung.nii.gz", "case_0001.nii", "case_0001.nii.txt"]
+    assert near_misses(CASES[:1], others) == {CASES[0]: "case_0001.nii"}
 
 
 def test_a_missing_file_without_a_candidate_is_no_near_miss(folder):
@@ -87,6 +98,34 @@ def test_predictions_that_are_all_the_same_file_are_conspicuous(folder):
     for name in CASES:
         (folder / name).write_bytes(b"the same")
     assert warnings(folder) == [f"all predictions in {folder} are the same file; is it the model that wrote them?"]
+
+
+def test_files_that_are_none_are_not_opened_to_compare_them(folder):
+    for name in CASES:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+    assert warnings(folder) == []
+
+
+def test_a_folder_that_cannot_be_listed_is_passed_over(folder, monkeypatch):
+    def scandir(path):
+        if os.fspath(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    listed = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert warnings(folder) == []
+
+
+def test_a_whole_disk_given_as_folder_is_not_searched(folder, monkeypatch):
+    deep = folder / "sub" / "deeper"
+    deep.mkdir()
+    (deep / "case_0004.nii.gz").touch()
+    assert warnings(folder) == []
+    monkeypatch.setattr(names, "MAX_ENTRIES", 1)
+    (folder / "sub" / "case_0004.nii.gz").touch()
+    assert warnings(folder) == []
 
 
 def test_a_folder_given_twice_is_noticed(tmp_path):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from evaluation import child
 from leaderboard import admission, clock, decisions, pipeline, storage, sweeper
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
 from leaderboard.rows import Stale
@@ -287,6 +288,21 @@ def test_a_mask_that_our_store_lost_is_our_fault(host, run):
     run.refresh_from_db()
     assert (run.state, run.reason_code) == (RunState.HALTED, "scoring")
     assert run.cases.get(position=0).result is None
+
+
+def test_a_scoring_process_that_is_killed_is_our_fault_and_trying_again_helps(host, run, monkeypatch):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    with monkeypatch.context() as machine:
+        machine.setattr(child, "_BOOT", "import os; print('ready', flush=True); input(); os.kill(os.getpid(), 9)")
+        gpu_host.score_reported(run)
+    run.refresh_from_db()
+    assert (run.state, run.reason_code, run.submission.charged) == (RunState.HALTED, "scoring", False)
+    assert run.cases.get(position=0).result is None
+    Run.objects.update(retry_at=clock.now())
+    sweeper.sweep()
+    gpu_host.score_reported(run)
+    assert run.cases.get(position=0).result["status"] == "scored"
 
 
 def test_a_run_that_halted_while_scoring_goes_on_without_a_free_machine(host, run):

@@ -1,0 +1,223 @@
+"""What the scoring process and its parent say to each other: one JSON object per line, each way.
+
+C code parses hostile bytes in the child, so the parent believes nothing it says: an answer has exactly the expected
+fields, belongs to the case that was asked for, and its numbers can go together. Anything else is `Nonsense`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from evaluation.fit import Fit, orientations
+from evaluation.matching import HIT_DICE, LENIENT_HIT_DICE
+from evaluation.scoring import Assessment, Case, lost_case
+
+MAX_REASON = 2000  # characters
+MEAN_TOLERANCE = 1e-12
+
+COUNTS = ("n_reference", "n_predicted", "tp", "fp", "fn")
+DISTANCE_COUNTS = ("distance_tp", "distance_fp", "distance_fn")
+FINDING_FIELDS = ("finding", "category", "dice", "dice_raw", "hit", "hit_05", *COUNTS, *DISTANCE_COUNTS)
+
+
+class Nonsense(Exception):
+    """An answer that this package's code cannot give: whoever gave it is broken."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the child is to do: "score" a case, or tell how its prediction would "fit" (see evaluation.fit).
+
+    `reference` is a mask or, if `prepared`, what evaluation.prepared made of one. `seconds` are of processor time.
+    """
+
+    task: Literal["score", "fit"]
+    case: Case
+    reference: Path
+    prediction: Path | None
+    seconds: float
+    prepared: bool = False
+
+
+class Why(StrEnum):
+    """Why the child, itself in good health, has no result."""
+
+    UNUSABLE_REFERENCE = "unusable reference"
+    DAMAGED_PREPARED = "damaged prepared reference"
+    OUT_OF_MEMORY = "out of memory"
+    EXCEPTION = "exception"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The child's answer when it has no result; `detail` is what people should read, or the traceback."""
+
+    why: Why
+    detail: str = ""
+
+
+def encode_request(request: Request) -> bytes:
+    """The request as a line."""
+    prediction = str(request.prediction.absolute()) if request.prediction is not None else None
+    case = {**vars(request.case), "categories": dict(request.case.categories)}
+    fields = {"case": case, "reference": str(request.reference.absolute()), "prediction": prediction}
+    return _line({**vars(request), **fields})
+
+
+def decode_request(line: bytes) -> Request:
+    """The request that `encode_request` made a line of. The parent is trusted: nothing is checked."""
+    fields = json.loads(line)
+    case = fields["case"]
+    spacing = tuple(case["spacing_mm"]) if case["spacing_mm"] is not None else None
+    case |= {"findings": tuple(case["findings"]), "shape": tuple(case["shape"]), "spacing_mm": spacing}
+    prediction = Path(fields["prediction"]) if fields["prediction"] is not None else None
+    return Request(**{**fields, "case": Case(**case), "reference": Path(fields["reference"]), "prediction": prediction})
+
+
+def encode_answer(answer: Assessment | Fit | Failure | None) -> bytes:
+    """The answer as a line; None is the answer to "fit" where there is nothing to fit."""
+    if isinstance(answer, Failure):
+        return _line({"failure": answer.why, "detail": answer.detail})
+    if isinstance(answer, Assessment):
+        return _line({"result": answer.result, "reference_voxels": answer.reference_voxels})
+    return _line({"fit": asdict(answer) if answer is not None else None})
+
+
+def decode_assessment(line: bytes, request: Request) -> Assessment | Failure:
+    """The answer to "score". Raises `Nonsense`."""
+    answer = _object(line)
+    if "failure" in answer:
+        return _failure(answer, request)
+    _require_fields(answer, ("result", "reference_voxels"))
+    volume = math.prod(request.case.shape)
+    voxels = _list(answer["reference_voxels"], len(request.case.findings))
+    for count in voxels:
+        _require_count(count, volume)
+    _require_result(answer["result"], request, voxels)
+    return Assessment(answer["result"], tuple(voxels))
+
+
+def decode_fit(line: bytes, request: Request) -> Fit | Failure | None:
+    """The answer to "fit". Raises `Nonsense`."""
+    answer = _object(line)
+    if "failure" in answer:
+        return _failure(answer, request)
+    _require_fields(answer, ("fit",))
+    fields = answer["fit"]
+    if fields is None:
+        return None
+    _require_fields(fields, ("turned", "order", "reordered", "foreground"))
+    turned, order = _dict(fields["turned"]), _dict(fields["order"])
+    _require(list(turned) == orientations(request.case.shape), "other orientations than the volume has")
+    for dice in (*turned.values(), fields["reordered"]):
+        _require_number(dice, 2.0)  # an estimate from a sample may exceed 1
+    known = [key for key in request.case.findings if key in order]
+    _require(list(order) == known, "an order of other findings")
+    _require(all(isinstance(channel, str) for channel in order.values()), "an order of something else than findings")
+    _require(sorted(order.values()) == sorted(known), "an order that is not one to one")
+    _require_number(fields["foreground"], 1.0)
+    return Fit(**fields)
+
+
+def _line(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """The object that is alone on its line."""
+    _require(line.endswith(b"\n") and line.count(b"\n") == 1, "not one line")
+    try:
+        return _dict(json.loads(line, parse_constant=_refuse_constant))
+    except (ValueError, RecursionError):
+        raise Nonsense("not JSON") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Nonsense(f"{name} is no number")
+
+
+def _failure(answer: dict[str, Any], request: Request) -> Failure:
+    _require_fields(answer, ("failure", "detail"))
+    _require(isinstance(answer["detail"], str) and answer["failure"] in list(Why), "an unknown failure")
+    failure = Failure(Why(answer["failure"]), answer["detail"])
+    _require(failure.why is not Why.DAMAGED_PREPARED or request.prepared, "damage of what it was not given")
+    return failure
+
+
+def _require_result(result: Any, request: Request, reference_voxels: list[int]) -> None:
+    _require_fields(result, ("name", "status", "reason", "dice", "findings"))
+    case = request.case
+    _require(result["name"] == case.name, "another case")
+    findings = _list(result["findings"], len(case.findings))
+    for key, finding, voxels in zip(case.findings, findings, reference_voxels, strict=True):
+        _require_finding(finding, case, key, voxels)
+    mean = sum(finding["dice"] for finding in findings) / len(findings)
+    _require_number(result["dice"], 1.0)
+    _require(abs(result["dice"] - mean) <= MEAN_TOLERANCE, "a Dice that is not the mean of the findings'")
+    status, reason = result["status"], result["reason"]
+    if request.prediction is not None and status == "scored":
+        _require(reason is None, "a scored case with a reason")
+        return
+    _require(status == ("missing" if request.prediction is None else "invalid"), "an impossible status")
+    _require(isinstance(reason, str) and 0 < len(reason) <= MAX_REASON and reason.isprintable(), "no proper reason")
+    counts = [finding["n_reference"] for finding in findings]
+    _require(result == lost_case(case, counts, status, reason), "something found without a usable prediction")
+
+
+def _require_finding(finding: Any, case: Case, key: str, reference_voxels: int) -> None:
+    _require_fields(finding, FINDING_FIELDS)
+    _require(finding["finding"] == key, "another finding")
+    _require(finding["category"] == case.categories.get(key), "another category")
+    for name in ("dice", "dice_raw"):
+        _require_number(finding[name], 1.0)
+    _require(finding["hit"] is (finding["dice"] >= HIT_DICE), "a hit that does not go with its Dice")
+    _require(finding["hit_05"] is (finding["dice"] >= LENIENT_HIT_DICE), "a lenient hit that does not go with its Dice")
+    for name in COUNTS:
+        _require_count(finding[name], math.prod(case.shape))
+    _require(finding["n_reference"] <= reference_voxels, "more entities than voxels")
+    _require_sums(finding, [finding[name] for name in ("tp", "fp", "fn")])
+    distances = [finding[name] for name in DISTANCE_COUNTS]
+    if case.measures_distance(key):
+        for count in distances:
+            _require_count(count, math.prod(case.shape))
+        _require_sums(finding, distances)
+    else:
+        _require(distances == [None, None, None], "distances that nobody measures")
+
+
+def _require_sums(finding: dict[str, Any], counts: list[int]) -> None:
+    tp, fp, fn = counts
+    _require(finding["n_reference"] == tp + fn and finding["n_predicted"] == tp + fp, "counts that do not add up")
+
+
+def _require_fields(value: Any, names: tuple[str, ...]) -> None:
+    _require(_dict(value).keys() == set(names), "other fields than expected")
+
+
+def _require_count(value: Any, highest: int) -> None:
+    # `type`, here and below, for True is an int, too.
+    _require(type(value) is int and 0 <= value <= highest, "an impossible count")
+
+
+def _require_number(value: Any, highest: float) -> None:
+    _require(type(value) is float and 0.0 <= value <= highest, "an impossible number")
+
+
+def _list(value: Any, length: int) -> list[Any]:
+    _require(isinstance(value, list) and len(value) == length, f"not a list of {length}")
+    return list(value)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    _require(isinstance(value, dict), "not an object")
+    return dict(value)
+
+
+def _require(sound: bool, what: str) -> None:
+    if not sound:
+        raise Nonsense(what)

@@ -1,0 +1,233 @@
+"""What the scoring process answers is believed only if it can be true."""
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evaluation.fit import Fit, orientations
+from evaluation.messages import (
+    Failure,
+    Nonsense,
+    Request,
+    Why,
+    decode_assessment,
+    decode_fit,
+    decode_request,
+    encode_answer,
+    encode_request,
+)
+from evaluation.scoring import Assessment, lost_case
+from tests.evaluation import builders
+
+CASE = builders.a_case((2, 8, 9, 9), ["2a"], (1.0, 1.0, 2.5))  # the second finding has no category, so no distances
+SCORE = Request("score", CASE, Path("/masks/reference"), Path("/masks/prediction"), 1.5)
+MISSING = replace(SCORE, prediction=None)
+RESULT = builders.case_result(
+    "case.nii.gz",
+    builders.finding_result("2a", 0.3, tp=1, fp=2, fn=3, key="0", distance=(2, 1, 2)),
+    builders.finding_result(None, 0.07, tp=0, fp=1, fn=1, key="1", distance=None),
+)
+VOXELS = (100, 7)
+INVALID = lost_case(CASE, [4, 1], "invalid", "it is damaged")
+LOOK = replace(SCORE, task="fit")
+FIT = Fit(dict.fromkeys(orientations(CASE.shape), 0.25), {"0": "1", "1": "0"}, 0.5, 0.125)
+
+
+def answer(result=RESULT, voxels=VOXELS):
+    return json.loads(encode_answer(Assessment(result, voxels)))
+
+
+def line(value):
+    return json.dumps(value).encode() + b"\n"
+
+
+def changed(value, path, new):
+    """A copy of nested lists and dictionaries with another value at a place; `...` takes it away."""
+    copied = copy.deepcopy(value)
+    *way, last = path
+    inner = copied
+    for step in way:
+        inner = inner[step]
+    if new is ...:
+        del inner[last]
+    else:
+        inner[last] = new
+    return copied
+
+
+class TestRequests:
+    @pytest.mark.parametrize("request_", [SCORE, MISSING, LOOK, replace(SCORE, prepared=True)])
+    def test_they_arrive_as_they_were_sent(self, request_):
+        assert decode_request(encode_request(request_)) == request_
+
+    def test_names_that_are_no_text_arrive_too(self):
+        odd = replace(SCORE, prediction=Path("/masks/\udcff\n"))
+        assert encode_request(odd).count(b"\n") == 1
+        assert decode_request(encode_request(odd)) == odd
+
+    def test_without_a_spacing(self):
+        bare = replace(SCORE, case=replace(CASE, spacing_mm=None))
+        assert decode_request(encode_request(bare)) == bare
+
+
+class TestTrueAnswers:
+    def test_a_scored_case(self):
+        assert decode_assessment(line(answer()), SCORE) == Assessment(RESULT, VOXELS)
+
+    def test_an_invalid_and_a_missing_case(self):
+        assert decode_assessment(line(answer(INVALID)), SCORE) == Assessment(INVALID, VOXELS)
+        missing = lost_case(CASE, [4, 1], "missing", "no file")
+        assert decode_assessment(line(answer(missing)), MISSING) == Assessment(missing, VOXELS)
+
+    @pytest.mark.parametrize("why", Why)
+    def test_a_failure(self, why):
+        failure = Failure(why, "as it happened")
+        assert decode_assessment(encode_answer(failure), replace(SCORE, prepared=True)) == failure
+        assert decode_fit(encode_answer(failure), replace(LOOK, prepared=True)) == failure
+
+    @pytest.mark.parametrize("fit", [FIT, None, replace(FIT, order={})])
+    def test_a_fit(self, fit):
+        assert decode_fit(encode_answer(fit), LOOK) == fit
+
+
+def finding(index, name):
+    return ("result", "findings", index, name)
+
+
+LIES = {
+    "a field too few": (("result", "reason"), ...),
+    "a field too many": (("result", "more"), 1),
+    "an answer with a field too many": (("more",), 1),
+    "a finding with a field too few": (finding(0, "tp"), ...),
+    "a finding with a field too many": (finding(0, "more"), 1),
+    "no result": (("result",), None),
+    "another case": (("result", "name"), "other.nii.gz"),
+    "a finding too few": (("result", "findings", 1), ...),
+    "findings that are no list": (("result", "findings"), {"0": 1, "1": 2}),
+    "a finding that is no object": (("result", "findings", 0), 5),
+    "another finding": (finding(0, "finding"), "1"),
+    "another category": (finding(0, "category"), "1a"),
+    "a category from nowhere": (finding(1, "category"), "2a"),
+    "an unknown status": (("result", "status"), "best"),
+    "a status that is no text": (("result", "status"), ["scored"]),
+    "missing, though there is a file": (("result", "status"), "missing"),
+    "invalid, but with Dice": (("result", "status"), "invalid"),
+    "scored, but with a reason": (("result", "reason"), "why not"),
+    "a mean of other numbers": (("result", "dice"), 0.1851),
+    "a mean that is no number": (("result", "dice"), None),
+    "Dice above 1": (finding(0, "dice"), 1.5),
+    "Dice below 0": (finding(0, "dice_raw"), -0.1),
+    "Dice as text": (finding(0, "dice_raw"), "0.3"),
+    "Dice as a truth": (finding(0, "dice_raw"), True),
+    "Dice that is no number": (finding(0, "dice_raw"), float("nan")),
+    "Dice without end": (finding(0, "dice_raw"), float("inf")),
+    "a hit below 0.1": (finding(1, "hit"), True),
+    "no hit above 0.1": (finding(0, "hit"), False),
+    "no lenient hit above 0.05": (finding(1, "hit_05"), False),
+    "a hit that is a number": (finding(0, "hit"), 1),
+    "a negative count": (finding(0, "fp"), -1),
+    "a count with a fraction": (finding(0, "tp"), 1.0),
+    "a count that is a truth": (finding(0, "tp"), True),
+    "an enormous count": (finding(0, "n_predicted"), 10**30),
+    "entities that do not add up": (finding(0, "n_reference"), 5),
+    "instances that do not add up": (finding(0, "n_predicted"), 4),
+    "distances of another sum": (finding(0, "distance_fp"), 2),
+    "distances that nobody measures": (finding(1, "distance_tp"), 0),
+    "a distance left out": (finding(0, "distance_fn"), None),
+    "voxels of another number of findings": (("reference_voxels",), [100]),
+    "voxels that are no list": (("reference_voxels",), 100),
+    "negative voxels": (("reference_voxels", 0), -1),
+    "more voxels than the volume has": (("reference_voxels", 0), 8 * 9 * 9 + 1),
+    "fewer voxels than entities": (("reference_voxels", 0), 3),
+}
+
+
+class TestLies:
+    @pytest.mark.parametrize("lie", LIES)
+    def test_a_result_that_cannot_be_is_refused(self, lie):
+        path, value = LIES[lie]
+        with pytest.raises(Nonsense):
+            decode_assessment(line(changed(answer(), path, value)), SCORE)
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [
+            (("result", "reason"), None),
+            (("result", "reason"), ""),
+            (("result", "reason"), "x" * 2001),
+            (("result", "reason"), "two\nlines"),
+            (("result", "reason"), "\0"),
+            (finding(0, "dice_raw"), 0.5),
+            (("result", "status"), "scored"),
+            (("result", "status"), "failed"),
+        ],
+    )
+    def test_a_lost_case_has_a_reason_and_nothing_else(self, path, value):
+        with pytest.raises(Nonsense):
+            decode_assessment(line(changed(answer(INVALID), path, value)), SCORE)
+
+    def test_a_prediction_that_does_not_exist_is_not_scored(self):
+        with pytest.raises(Nonsense, match="status"):
+            decode_assessment(line(answer()), MISSING)
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"",
+            b"\n",
+            b"\xff\n",
+            b"[1]\n",
+            b"null\n",
+            b"{}\n",
+            b"[" * 100_000 + b"\n",
+            b"9" * 5000 + b"\n",
+            line(answer()).rstrip(),
+            line(answer()) + b"\n",
+            line(answer()) * 2,
+            line(answer()) + b"more",
+            line(answer()).replace(b"0.07", b"1e999"),
+            line({"fit": None}),
+        ],
+    )
+    def test_anything_but_one_line_with_one_object_is_refused(self, said):
+        with pytest.raises(Nonsense):
+            decode_assessment(said, SCORE)
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            {"failure": "bad luck", "detail": ""},
+            {"failure": ["exception"], "detail": ""},
+            {"failure": "exception"},
+            {"failure": "exception", "detail": None},
+            {"failure": "damaged prepared reference", "detail": ""},
+        ],
+    )
+    def test_a_failure_that_cannot_be_is_refused(self, failure):
+        with pytest.raises(Nonsense):
+            decode_assessment(line(failure), SCORE)
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [
+            (("fit",), 5),
+            (("fit", "more"), 1),
+            (("fit", "turned", "HWD"), ...),
+            (("fit", "turned", "HWX"), 0.5),
+            (("fit", "turned", "HWD"), 3.0),
+            (("fit", "turned", "HWD"), "1"),
+            (("fit", "turned"), []),
+            (("fit", "reordered"), float("nan")),
+            (("fit", "foreground"), 1.5),
+            (("fit", "order", "0"), "0"),
+            (("fit", "order", "0"), 1),
+            (("fit", "order", "7"), "7"),
+            (("result",), RESULT),
+        ],
+    )
+    def test_a_fit_that_cannot_be_is_refused(self, path, value):
+        with pytest.raises(Nonsense):
+            decode_fit(line(changed(json.loads(encode_answer(FIT)), path, value)), LOOK)
