@@ -2,7 +2,7 @@
 
 
 class EvaluationError(Exception):
-    """The evaluation cannot be done: the reference, the dataset file or the arguments are unusable."""
+    """The evaluation cannot be done: the reference, the dataset file, the arguments or the machine are unusable."""
 
 
 class InvalidMask(EvaluationError):

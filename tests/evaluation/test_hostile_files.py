@@ -5,6 +5,7 @@ import os
 import random
 import struct
 import tracemalloc
+from pathlib import Path
 
 import nibabel
 import numpy as np
