@@ -104,9 +104,10 @@ class NiftiStream:
         self._name = path.name
         raw = _open_regular_file(path)
         try:
-            compressed = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
             self._raw = raw
+            self._stream = raw
+            compressed = self._read_some(2) == GZIP_MAGIC
+            raw.seek(0)
             self._metered = _Metered(raw)
             self._stream = _inflating(self._metered) if compressed else raw
             self._gap = 0  # bytes between the header and the voxels
