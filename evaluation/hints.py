@@ -13,7 +13,7 @@ from typing import Any
 
 from evaluation.fit import AS_SAVED, AXES, Fit
 
-POOR_DICE = 0.2
+POOR_DICE = 0.3  # near that of honest models, too: what protects them from false alarms is `_evidence`
 MAX_CASES = 24  # that are looked at
 
 # What must be gained in Dice by saving the mask of a single case differently. The mean over n cases must gain this
