@@ -434,7 +434,11 @@ class TestAsAProcess:
             builders.mask_file(challenge.root / folder / "noise.nii", noise)
         challenge.dataset = {"val": [{"name": "noise.nii", "findings": {"0": "noise"}}]}
         process = subprocess.Popen(
-            [*COMMAND, *challenge.arguments()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [*COMMAND, *challenge.arguments()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            # These tests may run in a background job, whose children ignore SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         while not (started := children_of(process.pid)):
             time.sleep(0.01)
