@@ -158,7 +158,9 @@ class Agent:
             engine = f"not answering: {error}"
         try:
             while not self._closing.is_set():
-                lease_seconds = server.hello(version=__version__, slots=slots, engine=engine)["lease_seconds"]
+                free = shutil.disk_usage(self._settings.state_dir).free
+                answer = server.hello(version=__version__, slots=slots, engine=engine, free_bytes=free)
+                lease_seconds = answer["lease_seconds"]
                 log.debug("The server knows this host.")
                 self._closing.wait(lease_seconds / 3)
         except Interrupted:

@@ -218,7 +218,8 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in dispatch.RUNNABLE:
             raise Stale(cancelled=batch.state == BatchState.DROPPED)
-        if _gpus_of(host, slot) < batch.run.submission.phase.gpus:
+        # A draining host hears the bell like any other; what it turns down is rung for again.
+        if host.draining or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
             raise Stale(cancelled=False)
         at = clock.now()
         lifecycle.move(

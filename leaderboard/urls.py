@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from leaderboard.views import guidelines, people, public, submissions
+from leaderboard.views import guidelines, health, people, public, submissions
 
 handler400 = "leaderboard.views.errors.bad_request"
 
@@ -22,6 +22,9 @@ urlpatterns = [
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
+    path("organisers/health/", health.health, name="health"),
+    path("organisers/health/panel/", health.health_panel, name="health_panel"),
+    path("metrics", health.prometheus, name="metrics"),
     path("account/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("worker/v1/", include("leaderboard.worker_api")),
