@@ -120,7 +120,14 @@ class Agent:
             return
         if self._unclean.is_set():
             self._sweep()
-        entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
+        try:
+            entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
+        except OSError as error:
+            log.error("Batch %s: left to another host: %s", batch, error)  # noqa: TRY400
+            with self._guard:
+                del self._attempts[batch]
+            self._slots.release(slot)
+            return
         self._carry_out(entry, slot)
 
     def _carry_out(self, entry: Entry, slot: Slot) -> None:

@@ -123,9 +123,9 @@ class Server:
 
         self._until_answered(send)
 
-    def report(self, order: Order, report: Report) -> None:
+    def report(self, batch: str, report: Report) -> None:
         """Deliver the report. Raises Stale, Revoked, Interrupted."""
-        self._json(f"batches/{order.batch}/report", report.to_json())
+        self._json(f"batches/{batch}/report", report.to_json())
 
     def download(self, digest: str, size: int, target: Path) -> None:
         """Download a blob to `target`, going on where an earlier attempt ended; its content is not checked here.
