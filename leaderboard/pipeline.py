@@ -18,7 +18,7 @@ import logging
 import tempfile
 import uuid
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def submit(
                 upload_name=upload.name,
                 upload_bytes=upload.size,
                 accepted_at=accepted_at,
-                quota_day=accepted_at.date(),
+                quota_day=accepted_at.astimezone(UTC).date(),
                 rung_at=accepted_at,
             )
             doorbell.ring_for_image(submission.pk)
