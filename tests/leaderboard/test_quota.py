@@ -4,6 +4,8 @@ import os
 import time
 import uuid
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -19,7 +21,7 @@ from tests.leaderboard.test_races import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ALWAYS = {"opens_at": datetime(2000, 1, 1, tzinfo=UTC), "closes_at": datetime(2100, 1, 1, tzinfo=UTC)}
+ALWAYS: dict[str, Any] = {"opens_at": datetime(2000, 1, 1, tzinfo=UTC), "closes_at": datetime(2100, 1, 1, tzinfo=UTC)}
 
 
 @pytest.fixture
@@ -140,6 +142,7 @@ def test_what_was_accepted_before_the_deadline_runs_and_counts(team):
     Phase.objects.update(closes_at=clock.now())  # while the image waits for its check
     submission.phase.refresh_from_db()
     image = cast.submit_checked(cast.team_of(cast.person("Charlie")), cast.phase(phase.case_set, slug="later")).image
+    assert image is not None
     Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.VALIDATING)
     pipeline._accept(submission, image)
     host, run = cast.host(), submission.runs.get()
@@ -238,7 +241,7 @@ def test_a_cancellation_and_the_first_claim_agree_on_the_charge(alice, team):
         run = cast.submit_checked(team, phase).runs.get()
         batch = gpu_host.waiting(run)
         claimed, cancelled = at_once(
-            lambda batch=batch: gpu_host.claim(host, batch), lambda run=run: decisions.cancel(run.submission, by=alice)
+            partial(gpu_host.claim, host, batch), partial(decisions.cancel, run.submission, by=alice)
         )
         assert cancelled is None
         assert isinstance(claimed, dict | Stale), claimed
@@ -252,8 +255,8 @@ def test_a_cancellation_and_a_fault_of_ours_do_not_stand_in_each_others_way(alic
         order = gpu_host.claim(host, gpu_host.waiting(run), key=uuid.uuid4())
         lost = [gpu_host.lost(order, 0, "untouched", None)]
         reported, cancelled = at_once(
-            lambda order=order, lost=lost: gpu_host.report(host, order, lost, fault="internal"),
-            lambda run=run: decisions.cancel(run.submission, by=alice),
+            partial(gpu_host.report, host, order, lost, fault="internal"),
+            partial(decisions.cancel, run.submission, by=alice),
         )
         assert cancelled is None, cancelled
         assert reported is None or isinstance(reported, Stale), reported
@@ -266,13 +269,14 @@ def test_a_cancellation_and_a_fault_of_ours_do_not_stand_in_each_others_way(alic
 def test_a_cancellation_and_the_end_of_the_check_do_not_stand_in_each_others_way(alice, team):
     phase = cast.phase(cast.case_set(1), runs_per_day=99, runs_total=99)
     image = cast.submit_checked(team, phase).image
+    assert image is not None
     for _ in range(6):
         submission = cast.submit(team, phase)
         Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.VALIDATING)
         mine = Submission.objects.get(pk=submission.pk)
         outcomes = at_once(
-            lambda mine=mine: pipeline._accept(mine, image),
-            lambda submission=submission: decisions.cancel(submission, by=alice),
+            partial(pipeline._accept, mine, image),
+            partial(decisions.cancel, submission, by=alice),
         )
         assert outcomes == [None, None]
         submission.refresh_from_db()
