@@ -120,7 +120,14 @@ class Agent:
             return
         if self._unclean.is_set():
             self._sweep()
-        entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
+        try:
+            entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
+        except OSError as error:
+            log.error("Batch %s: left to another host: %s", batch, error)  # noqa: TRY400
+            with self._guard:
+                del self._attempts[batch]
+            self._slots.release(slot)
+            return
         self._carry_out(entry, slot)
 
     def _carry_out(self, entry: Entry, slot: Slot) -> None:
@@ -158,7 +165,9 @@ class Agent:
             engine = f"not answering: {error}"
         try:
             while not self._closing.is_set():
-                lease_seconds = server.hello(version=__version__, slots=slots, engine=engine)["lease_seconds"]
+                free = shutil.disk_usage(self._settings.state_dir).free
+                answer = server.hello(version=__version__, slots=slots, engine=engine, free_bytes=free)
+                lease_seconds = answer["lease_seconds"]
                 log.debug("The server knows this host.")
                 self._closing.wait(lease_seconds / 3)
         except Interrupted:

@@ -11,11 +11,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from docker.errors import APIError
 
 from containers.cache import BlobCache, CacheFull, Corrupt
-from containers.client import Interrupted, Missing, NoAnswer, Revoked, Server, ServerRefused, Stale, WrongDigest
+from containers.client import Interrupted, Missing, NoAnswer, Revoked, Server, ServerRefused, Stale
 from containers.config import Settings
 from containers.engine import Engine, EngineGone
 from containers.heartbeat import Heartbeat
@@ -108,11 +109,20 @@ class Attempt:
     def _claim(self) -> Order:
         entry = self.entry
         raw = entry.order or self._server.claim(entry.batch, key=entry.key, slot=self.slot.name)
-        order = parse_order(raw)
-        if order.batch != entry.batch:
-            raise OrderRejected(f"the order is for another batch, {order.batch}")
-        self.entry = self.host.journal.write(replace(entry, order=raw))
+        try:
+            order = _order_for(entry.batch, raw)
+            self.entry = self.host.journal.write(replace(entry, order=raw))
+        except (OrderRejected, OSError) as error:
+            self._give_back(raw, error)
+            raise
         return order
+
+    def _give_back(self, raw: dict[str, Any], error: Exception) -> None:
+        """Say why a claimed batch cannot even begin here; else the server would only see a lease that is lost."""
+        fence = raw.get("fence")
+        if type(fence) is int:
+            code = _fault_of(error) if isinstance(error, OSError) else "order_unreadable"
+            self._server.report(self.entry.batch, faulty(fence, (), code, str(error)))
 
     def _execute_and_deliver(self, order: Order) -> bool:
         """Deliver the results while the engine's objects are being removed; forget the batch when both are done."""
@@ -120,7 +130,7 @@ class Attempt:
         adopted = self.entry.report is not None
         report = parse_report(self.entry.report) if adopted else self._execute(order, folder)
         if not adopted:
-            self.entry = self.host.journal.write(replace(self.entry, report=report.to_json()))
+            self._set_down(report)
         with ThreadPoolExecutor(1) as pool:
             removal = pool.submit(self._remove_from_engine, order, folder)
             try:
@@ -131,15 +141,27 @@ class Attempt:
         self.host.journal.remove(order.batch)
         return clean
 
+    def _set_down(self, report: Report) -> None:
+        """Keep the report for a worker that may have to deliver it later; a full disk is no reason not to do it now."""
+        try:
+            self.entry = self.host.journal.write(replace(self.entry, report=report.to_json()))
+        except OSError as error:
+            log.warning("Batch %s: its report could not be kept: %s", self.entry.batch, error)
+
     def _deliver(self, order: Order, report: Report, folder: BatchFolder) -> None:
+        """Upload the results and report. What the server does not take as it is becomes a fault that it hears of."""
         try:
             for case in report.cases:
                 if case.output is not None:
                     self._server.upload(order, case.name, folder.output / case.name, case.output)
-        except (WrongDigest, FileNotFoundError) as error:
-            # only a host that lost power has damaged files here
-            report = faulty(order.fence, order.names, "internal", f"A result was damaged on the host: {error}")
-        self._server.report(order, report)
+            self._server.report(order.batch, report)
+        except (Stale, Revoked):
+            raise
+        except (ServerRefused, FileNotFoundError) as error:
+            # a host that lost power has damaged files; a new server may not take what an old host says
+            log.error("Batch %s: the results could not be delivered: %s", order.batch, error)  # noqa: TRY400
+            detail = f"The results could not be delivered: {error}"
+            self._server.report(order.batch, faulty(order.fence, order.names, "internal", detail))
 
     def _beat(self, order: Order, done: int) -> None:
         """Tell the server that the batch is alive; a no ends it. Called in the heartbeat's thread."""
@@ -181,8 +203,7 @@ class Attempt:
             code, detail = "engine_unavailable", str(error)
         except Exception as error:  # whatever it is, it is ours, and the server must hear of it
             log.exception("Batch %s: unexpected error", order.batch)
-            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            code, detail = "disk_full" if full else "internal", f"{type(error).__name__}: {error}"
+            code, detail = _fault_of(error), f"{type(error).__name__}: {error}"
         log.error("Batch %s: %s: %s", order.batch, code, detail)
         return faulty(order.fence, order.names, code, detail)
 
@@ -246,3 +267,15 @@ class Attempt:
             self._folder.remove()
         self.host.journal.remove(self.entry.batch)
         return clean
+
+
+def _order_for(batch: str, raw: object) -> Order:
+    order = parse_order(raw)
+    if order.batch != batch:
+        raise OrderRejected(f"the order is for another batch, {order.batch}")
+    return order
+
+
+def _fault_of(error: Exception) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk_full" if full else "internal"

@@ -97,9 +97,9 @@ class Server:
         self._session = requests.Session()
         self._session.auth = _Token(token)
 
-    def hello(self, *, version: str, slots: list[dict[str, Any]], engine: str) -> dict[str, Any]:
+    def hello(self, *, version: str, slots: list[dict[str, Any]], engine: str, free_bytes: int) -> dict[str, Any]:
         """Introduce this host. Raises Revoked, Interrupted."""
-        return self._json("hello", {"version": version, "slots": slots, "engine": engine})
+        return self._json("hello", {"version": version, "slots": slots, "engine": engine, "free_bytes": free_bytes})
 
     def claim(self, batch: str, *, key: str, slot: str) -> dict[str, Any]:
         """Claim a batch; the same key gets the same order again. Raises Stale, Revoked, Interrupted."""
@@ -123,9 +123,9 @@ class Server:
 
         self._until_answered(send)
 
-    def report(self, order: Order, report: Report) -> None:
+    def report(self, batch: str, report: Report) -> None:
         """Deliver the report. Raises Stale, Revoked, Interrupted."""
-        self._json(f"batches/{order.batch}/report", report.to_json())
+        self._json(f"batches/{batch}/report", report.to_json())
 
     def download(self, digest: str, size: int, target: Path) -> None:
         """Download a blob to `target`, going on where an earlier attempt ended; its content is not checked here.

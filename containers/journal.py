@@ -37,10 +37,14 @@ class Journal:
         self._folder = folder
 
     def write(self, entry: Entry) -> Entry:
-        """Set down an entry, in place of the batch's earlier one."""
+        """Set down an entry, in place of the batch's earlier one. Raises OSError, and leaves the earlier one."""
         temporary = self._path(entry.batch).with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(entry)), encoding="utf-8")
-        temporary.replace(self._path(entry.batch))
+        try:
+            temporary.write_text(json.dumps(asdict(entry)), encoding="utf-8")
+            temporary.replace(self._path(entry.batch))
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
         return entry
 
     def remove(self, batch: str) -> None:

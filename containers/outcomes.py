@@ -42,6 +42,7 @@ FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "no_gpu_runtime": "The host cannot give a GPU to a container.",
         "gpu_lost": "A GPU of the host is no longer usable.",
         "disk_full": "The host's disk is full.",
+        "order_unreadable": "The host could not read its order.",
         "internal": "An unexpected error on the host.",
     }
 )
@@ -71,6 +72,7 @@ class Ending:
     failure code of the clock that made us kill it. `holder_alive`: our witness was still running after the
     results were read. `output_full`: the output volume was out of pages or inodes during the case in
     progress. `init_failed`: the engine's init printed that it could not execute the image's program.
+    `gpu_lost`: after an end that was not clean, a container of ours could not get the slot's GPUs any more.
     """
 
     exit_code: int | None
@@ -80,6 +82,7 @@ class Ending:
     holder_alive: bool = True
     output_full: bool = False
     init_failed: bool = False
+    gpu_lost: bool = False
 
 
 KILLED = 128 + 9
@@ -125,6 +128,8 @@ def classify(ending: Ending) -> Verdict:
         return classify_start_error(ending.start_error)
     if not ending.holder_alive:
         return Verdict(Blame.OURS, "engine_restarted")
+    if ending.gpu_lost:  # a program without its GPU may end in any way, or hang
+        return Verdict(Blame.OURS, "gpu_lost")
     if ending.clock is not None:
         return Verdict(Blame.THEIRS, ending.clock)
     if ending.exit_code == 0:

@@ -130,9 +130,10 @@ def parse_report(value: object) -> Report:
     """Check a report's JSON object. Raises OrderRejected."""
     fields = Fields(value, "report", frozenset({"fence", "cases", "container", "fault", "log"}))
     container, fault = fields.get("container"), fields.get("fault")
+    fewest = 1 if fault is None else 0  # a host that could not read its order cannot name the cases
     return Report(
         fence=fields.integer("fence", 0, 2**53),
-        cases=tuple(_case(item, f"cases[{i}]") for i, item in enumerate(fields.items("cases", 1, 1000))),
+        cases=tuple(_case(item, f"cases[{i}]") for i, item in enumerate(fields.items("cases", fewest, 1000))),
         container=None if container is None else _container(container),
         fault=None if fault is None else _fault(fault),
         log=fields.text("log", 64 << 20),

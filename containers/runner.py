@@ -17,7 +17,7 @@ from containers import holder, sandbox
 from containers.engine import Engine, EngineGone, State, answered
 from containers.harvest import Harvest, Truncated, harvest
 from containers.orders import Order
-from containers.outcomes import CASE_FAILURES, Blame, Ending, classify
+from containers.outcomes import CASE_FAILURES, FAULTS, Blame, Ending, classify, classify_start_error
 from containers.reports import ContainerReport, Fault, Report, faulty, settle
 from containers.sandbox import SandboxSettings, Slot
 from containers.staging import BatchFolder
@@ -179,8 +179,28 @@ class Run:
             holder_alive=witness is not None and witness.running,
             output_full=self.watcher.full or crop.full,
             init_failed=self.watcher.clock.case == 0 and tail.startswith(_INIT_COMPLAINT),
+            gpu_lost=(state.exit_code != 0 or killed is not None) and self._has_lost_gpus(),
         )
         return self._judged(ending, state, crop, tail, None if killed is None else killed[1])
+
+    def _has_lost_gpus(self) -> bool:
+        """Whether a container of ours cannot get the order's GPUs any more. What the program says does not count."""
+        if not self.order.gpus:
+            return False
+        client, name = self.engine.client, f"{self.names.holder}-gpus"
+        self.engine.remove_container(name)  # of a worker that was killed at this very moment
+        try:
+            image = answered(lambda: holder.ensure(client, self.settings.instance))
+            config = sandbox.gpu_probe(self.order, self.slot, self.settings, image)
+            answered(lambda: client.create_container_from_config(config, name))
+            answered(lambda: client.start(name))
+        except APIError as error:
+            message = error.explanation or str(error)
+            log.warning("Batch %s: no GPU for a container of ours: %s", self.order.batch, message)
+            return classify_start_error(message).code in ("gpu_lost", "no_gpu_runtime")
+        finally:
+            self.engine.remove_container(name)
+        return False
 
     def _harvest(self) -> Harvest:
         """Read the output volume. Raises EngineGone."""
@@ -221,6 +241,6 @@ class Run:
             )
         fault = None
         if verdict.blame is Blame.OURS:
-            fault = Fault(str(verdict.code), f"Exit code {ending.exit_code}; the holder is gone.")
+            fault = Fault(str(verdict.code), f"{FAULTS[str(verdict.code)]} Exit code {ending.exit_code}.")
         container = ContainerReport(state.exit_code, state.oom_killed, round(ended, 3), tuple(warnings))
         return Report(self.order.fence, cases, container, fault, tail.decode(errors="replace"))

@@ -166,10 +166,33 @@ def algorithm(
     if settings.runtime:
         config["HostConfig"]["Runtime"] = settings.runtime
     if gpus:
-        config["HostConfig"]["DeviceRequests"] = [
-            {"Driver": "", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]], "Count": 0, "Options": {}}
-        ]
+        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus)
     return config
+
+
+def gpu_probe(order: Order, slot: Slot, settings: SandboxSettings, image: str) -> Config:
+    """A container of ours that asks for the order's GPUs and ends at once.
+
+    Whether it starts tells whether they are still there.
+    """
+    gpus = slot.gpus[: order.gpus]
+    config = _locked_down(order, settings, "probe", settings.holder_uid)
+    config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _environment(gpus)}
+    config["HostConfig"] |= {
+        "PidsLimit": 64,
+        "Memory": HOLDER_MEMORY_BYTES,
+        "MemorySwap": HOLDER_MEMORY_BYTES,
+        "LogConfig": _log_config(MEBIBYTE),
+        "Ulimits": _ulimits(open_files=64, file_bytes=0),
+        "DeviceRequests": _device_requests(gpus),
+    }
+    if settings.runtime:
+        config["HostConfig"]["Runtime"] = settings.runtime
+    return config
+
+
+def _device_requests(gpus: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"Driver": "", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]], "Count": 0, "Options": {}}]
 
 
 def _locked_down(order: Order, settings: SandboxSettings, role: str, uid: int) -> Config:

@@ -10,7 +10,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from leaderboard import admission, clock, decisions, models
+from leaderboard import admission, clock, decisions, models, pipeline
 
 
 def _organiser(request: HttpRequest) -> models.User:
@@ -176,12 +176,27 @@ class CaseSetAdmin(ReadOnly):
 class HostAdmin(ReadOnly):
     """GPU hosts come in through `manage.py add_host`."""
 
-    list_display = ("name", "engine", "slots", "seen_at", "revoked_at")
-    actions = ("revoke",)
+    list_display = ("name", "version", "engine", "slots", "seen_at", "draining", "revoked_at")
+    actions = ("drain", "take_work", "revoke")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Only the list's actions change something."""
         return obj is None and request.user.has_perm("leaderboard.change_host")
+
+    @admin.action(description="Drain: finish what runs, take nothing new", permissions=["change"])
+    def drain(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """Before a host is updated or switched off; the health page says when it has nothing left."""
+        for host in chosen:
+            self.log_change(request, host, "drained")
+        chosen.update(draining=True)
+
+    @admin.action(description="Take work again", permissions=["change"])
+    def take_work(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """The end of draining."""
+        for host in chosen:
+            self.log_change(request, host, "takes work again")
+        chosen.update(draining=False)
+        pipeline.fill_slots()
 
     @admin.action(description="Revoke the token", permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:

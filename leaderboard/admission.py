@@ -80,6 +80,57 @@ def renew_join_code(user: User, team: Team) -> None:
     team.save(update_fields=["join_code"])
 
 
+def leave_team(user: User, team: Team) -> None:
+    """Leave the team. Its runs stay with it; a team that never submitted ends with its last member."""
+    with transaction.atomic():
+        membership = _membership(user, lock_team(team))
+        others = team.memberships.exclude(pk=membership.pk).exists()
+        if others and membership.is_captain:
+            raise Refused("Make somebody else captain before you leave the team.")
+        if not others and team.submissions.exists():
+            # or one person could found team after team, each with runs of its own
+            raise Refused("You are the last member of a team that has submitted. Write to the organisers to leave it.")
+        membership.delete()
+        if not others:
+            team.delete()
+
+
+def remove_member(captain: User, team: Team, member_id: int) -> None:
+    """Take a member out of the team, and make the link that this person knows useless. Only the captain may."""
+    with transaction.atomic():
+        team = lock_team(team)
+        membership = _of_captain(captain, team, member_id, "remove a member")
+        membership.delete()
+        team.join_code = new_join_code()
+        team.save(update_fields=["join_code"])
+
+
+def make_captain(captain: User, team: Team, member_id: int) -> None:
+    """Hand the team over to another member. Only its captain may."""
+    with transaction.atomic():
+        team = lock_team(team)
+        membership = _of_captain(captain, team, member_id, "hand the team over")
+        team.memberships.filter(user=captain).update(is_captain=False)
+        team.memberships.filter(pk=membership.pk).update(is_captain=True)
+
+
+def _membership(user: User, team: Team) -> Membership:
+    membership = team.memberships.filter(user=user).first()
+    if membership is None:
+        raise Refused("You are not in this team any more.")
+    return membership
+
+
+def _of_captain(captain: User, team: Team, member_id: int, act: str) -> Membership:
+    """Another member of the captain's team, on whom the captain may act."""
+    if not _membership(captain, team).is_captain:
+        raise Refused(f"Only the captain can {act}.")
+    membership = team.memberships.filter(user_id=member_id).exclude(user=captain).first()
+    if membership is None:
+        raise Refused("This person is not another member of your team.")
+    return membership
+
+
 def _refuse_second_team(user: User) -> None:
     User.objects.select_for_update().get(pk=user.pk)
     membership = Membership.objects.filter(user=user).select_related("team").first()

@@ -12,21 +12,32 @@ from leaderboard.states import RunState, SubmissionState
 def cancel(submission: Submission, *, by: User | None) -> None:
     """End a submission by somebody's decision. It is not charged when no container had started. Raises Refused."""
     name = lifecycle.signature(by)
-    with transaction.atomic():
-        submission = Submission.objects.select_for_update().get(pk=submission.pk)
-        run = submission.runs.last()
-        if run is None:
-            admission.check_cancel(submission.state)
-            lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
-            transaction.on_commit(lambda: uploads.forget(submission.upload_file))
-            return
-        run = lock_run(run.pk)
-        admission.check_cancel(run.state)
-        drop_batches(run)
-        lifecycle.move(run, RunState.CANCELLED, by=name, ended_at=clock.now())
-        if not Attempt.objects.filter(batch__run__submission=submission).exists():
-            Submission.objects.filter(pk=submission.pk).update(charged=False)
-        transaction.on_commit(fill_slots)
+    if not _cancel_before_its_run(submission, name):
+        _cancel_run(submission, name)
+
+
+@transaction.atomic
+def _cancel_before_its_run(submission: Submission, name: str) -> bool:
+    """End a submission whose image is not accepted yet. False when it has a run."""
+    submission = Submission.objects.select_for_update().get(pk=submission.pk)
+    if submission.runs.exists():
+        return False
+    admission.check_cancel(submission.state)
+    lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
+    transaction.on_commit(lambda: uploads.forget(submission.upload_file))
+    return True
+
+
+@transaction.atomic
+def _cancel_run(submission: Submission, name: str) -> None:
+    """End the latest run. Its row is locked before the submission's: a host may be reporting on it at this moment."""
+    run = lock_run(submission.runs.order_by("-number")[0].pk)
+    admission.check_cancel(run.state)
+    drop_batches(run)
+    lifecycle.move(run, RunState.CANCELLED, by=name, ended_at=clock.now())
+    if not Attempt.objects.filter(batch__run__submission=submission).exists():
+        Submission.objects.filter(pk=submission.pk).update(charged=False)
+    transaction.on_commit(fill_slots)
 
 
 def run_again(submission: Submission, *, by: User) -> Run:

@@ -67,11 +67,11 @@ def _call(batch: Batch, at: datetime) -> None:
 
 
 def free_slots(at: datetime) -> list[int]:
-    """The free slots of living hosts, each as its number of GPUs, smallest first: a CPU run should not take a GPU."""
+    """The free slots of hosts that take work, each as its number of GPUs, smallest first: a CPU run spares GPUs."""
     taken = set(Attempt.objects.filter(ended_at=None, batch__state=BatchState.LEASED).values_list("host_id", "slot"))
     free = [
         len(slot.get("gpus", []))
-        for host in _living(at)
+        for host in living(at).filter(draining=False)
         for slot in host.slots
         if (host.pk, slot.get("name")) not in taken
     ]
@@ -81,9 +81,10 @@ def free_slots(at: datetime) -> list[int]:
 
 
 def can_run_somewhere(run: Run) -> bool:
-    """Whether a living host offers a slot with enough GPUs, free or not."""
+    """Whether a living host that takes work offers a slot with enough GPUs, free or not."""
     needed = run.submission.phase.gpus
-    return any(len(slot.get("gpus", [])) >= needed for host in _living(clock.now()) for slot in host.slots)
+    hosts = living(clock.now()).filter(draining=False)
+    return any(len(slot.get("gpus", [])) >= needed for host in hosts for slot in host.slots)
 
 
 def queue() -> list[Run]:
@@ -142,6 +143,6 @@ def _stale(at: datetime) -> datetime:
     return at - timedelta(seconds=settings.DOORBELL_SECONDS)
 
 
-def _living(at: datetime) -> QuerySet[Host]:
-    """The hosts that were heard of within a lease."""
+def living(at: datetime) -> QuerySet[Host]:
+    """The hosts that were heard of within a lease, draining ones among them."""
     return Host.objects.filter(revoked_at=None, seen_at__gt=at - timedelta(seconds=settings.LEASE_SECONDS))

@@ -18,7 +18,7 @@ import logging
 import tempfile
 import uuid
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def submit(
                 upload_name=upload.name,
                 upload_bytes=upload.size,
                 accepted_at=accepted_at,
-                quota_day=accepted_at.date(),
+                quota_day=accepted_at.astimezone(UTC).date(),
                 rung_at=accepted_at,
             )
             doorbell.ring_for_image(submission.pk)
@@ -218,7 +218,8 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in dispatch.RUNNABLE:
             raise Stale(cancelled=batch.state == BatchState.DROPPED)
-        if _gpus_of(host, slot) < batch.run.submission.phase.gpus:
+        # A draining host hears the bell like any other; what it turns down is rung for again.
+        if host.draining or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
             raise Stale(cancelled=False)
         at = clock.now()
         lifecycle.move(

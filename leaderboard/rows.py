@@ -1,4 +1,7 @@
-"""Rows and the order in which they are locked: a run first, then its batches. Nobody who follows it can deadlock."""
+"""Rows and the order in which they are locked: a run, then its batches, then its submission.
+
+Nobody who follows it can deadlock. (A history row refers to its submission and thereby waits for who has it locked.)
+"""
 
 import uuid
 

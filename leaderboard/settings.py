@@ -178,6 +178,10 @@ EMAIL_HOST_PASSWORD = _text("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = _flag("EMAIL_USE_TLS")
 DEFAULT_FROM_EMAIL = _text("EMAIL_FROM", f"challenge@{_site.hostname}")
 CONTACT_EMAIL = _text("CONTACT_EMAIL", DEFAULT_FROM_EMAIL)
+# Who is told when something is wrong with the server; nobody named: every organiser (a user with staff status).
+ADMINS = [(address.strip(), address.strip()) for address in _text("ADMIN_EMAILS", "").split(",") if address.strip()]
+EMAIL_TIMEOUT = 20
+EMAIL_SUBJECT_PREFIX = "[ReXGrounding server] "
 
 # --- PostgreSQL, the broker, files -----------------------------------------------------------------------------------
 
@@ -242,6 +246,11 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+
+# --- watching --------------------------------------------------------------------------------------------------------
+
+METRICS_TOKEN = _text("METRICS_TOKEN", "")  # for Prometheus; without one /metrics is only for signed-in organisers
+ALARM_SECONDS = _number("ALARM_SECONDS", 300)  # organisers are told of what fails for so long
 
 # --- the rest --------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from leaderboard import clock, doorbell, halting, pipeline
+from leaderboard import alarms, clock, doorbell, halting, pipeline, pulse
 from leaderboard.models import Batch, Run, Submission
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 
@@ -30,6 +30,8 @@ def sweep() -> None:
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), halting.resume)
     _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.look_after)
     pipeline.fill_slots()
+    pulse.beat(pulse.SWEEPER)
+    alarms.look()
 
 
 def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:

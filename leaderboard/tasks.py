@@ -1,10 +1,26 @@
 """What control workers do when the bell rings. Each task is a step of leaderboard/pipeline.py, safe to repeat."""
 
 import uuid
+from typing import Any
 
-from celery import shared_task
+from celery import shared_task, signals
 
-from leaderboard import pipeline
+from leaderboard import pipeline, pulse
+
+_worker_name = "worker"
+
+
+@signals.celeryd_init.connect
+def _remember_name(sender: str, **_: Any) -> None:
+    """In the worker's first process: `control@machine`, which the processes that it forks inherit."""
+    global _worker_name
+    _worker_name = sender
+
+
+@signals.worker_process_init.connect
+def _show_life(**_: Any) -> None:
+    """In each process that does the work; the first one must not open the database, it would be forked with it."""
+    pulse.beat_in_background(_worker_name)
 
 
 @shared_task(name="leaderboard.validate_image")

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from leaderboard.views import guidelines, people, public, submissions
+from leaderboard.views import guidelines, health, people, public, submissions
 
 handler400 = "leaderboard.views.errors.bad_request"
 
@@ -16,12 +16,18 @@ urlpatterns = [
     path("theme/", public.theme, name="theme"),
     path("team/", people.team, name="team"),
     path("team/join/<str:code>/", people.team_join, name="team_join"),
+    path("team/leave/", people.team_leave, name="team_leave"),
+    path("team/members/<int:pk>/remove/", people.team_remove, name="team_remove"),
+    path("team/members/<int:pk>/captain/", people.team_captain, name="team_captain"),
     path("submit/", submissions.submit, name="submit"),
     path("submit/<slug:slug>/", submissions.submit_to, name="submit_to"),
     path("runs/", submissions.runs, name="runs"),
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
+    path("organisers/health/", health.health, name="health"),
+    path("organisers/health/panel/", health.health_panel, name="health_panel"),
+    path("metrics", health.prometheus, name="metrics"),
     path("account/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("worker/v1/", include("leaderboard.worker_api")),

@@ -86,11 +86,17 @@ def _body(request: HttpRequest, *wanted: str) -> Fields:
 @for_hosts("POST")
 def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
     """A host says what it offers; then it may be called."""
-    said = _body(request, "version", "slots", "engine")
+    said = _body(request, "version", "slots", "engine", "free_bytes")
     slots = [_slot(value) for value in said.items("slots", 1, MAX_SLOTS)]
     if len({slot["name"] for slot in slots}) < len(slots):
         raise BadRequest("each slot has a name of its own")
-    Host.objects.filter(pk=host.pk).update(slots=slots, engine=said.text("engine", 1000)[:200].replace("\x00", ""))
+    Host.objects.filter(pk=host.pk).update(
+        slots=slots,
+        engine=said.text("engine", 1000)[:200].replace("\x00", ""),
+        version=said.text("version", 40).replace("\x00", ""),
+        # an older host does not say it
+        free_bytes=said.integer("free_bytes", 0, 2**62) if said.value.get("free_bytes") is not None else None,
+    )
     pipeline.fill_slots()
     return JsonResponse({"lease_seconds": settings.LEASE_SECONDS, "instance": settings.INSTANCE})
 

@@ -3,11 +3,13 @@
 from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
+from leaderboard.models.operations import Alarm, Pulse
 from leaderboard.models.people import Membership, RulesAcceptance, Team, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
 from leaderboard.models.submissions import AlgorithmImage, Submission
 
 __all__ = [
+    "Alarm",
     "AlgorithmImage",
     "Attempt",
     "Batch",
@@ -17,6 +19,7 @@ __all__ = [
     "Host",
     "Membership",
     "Phase",
+    "Pulse",
     "RulesAcceptance",
     "Run",
     "RunCase",

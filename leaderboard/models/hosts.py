@@ -11,6 +11,11 @@ class Host(models.Model):
     slots = models.JSONField(default=list, blank=True, help_text='as the host said: [{"name": "cpu0", "gpus": []}]')
     engine = models.CharField(max_length=200, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
+    version = models.CharField(max_length=40, blank=True, db_default="", help_text="of its worker, as the host said")
+    free_bytes = models.BigIntegerField(null=True, blank=True, help_text="free on its disk, if the host said so")
+    draining = models.BooleanField(
+        default=False, db_default=False, help_text="it finishes what it has and gets nothing new"
+    )
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

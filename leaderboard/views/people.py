@@ -1,5 +1,6 @@
 """Teams and the rules: found, join, hand out the link, accept."""
 
+from collections.abc import Callable
 from typing import cast
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from leaderboard import admission, clock
 from leaderboard.forms import CodeForm, TeamForm
@@ -46,6 +47,40 @@ def team(request: HttpRequest) -> HttpResponse:
         "quotas": _quotas(own),
     }
     return render(request, "people/team.html", context)
+
+
+@login_required
+@require_POST
+def team_leave(request: HttpRequest) -> HttpResponse:
+    """Leave one's team."""
+    return _change_team(request, admission.leave_team, "You left the team. Its runs stay with it.")
+
+
+@login_required
+@require_POST
+def team_remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """The captain takes a member out."""
+    done = "Removed from the team. The link to join is new: the old one does not work any more."
+    return _change_team(request, lambda person, own: admission.remove_member(person, own, pk), done)
+
+
+@login_required
+@require_POST
+def team_captain(request: HttpRequest, pk: int) -> HttpResponse:
+    """The captain hands the team over."""
+    done = "The team has a new captain."
+    return _change_team(request, lambda person, own: admission.make_captain(person, own, pk), done)
+
+
+def _change_team(request: HttpRequest, act: Callable[[User, Team], None], done: str) -> HttpResponse:
+    own = _person(request).team
+    try:
+        if own is not None:
+            act(_person(request), own)
+            messages.success(request, done)
+    except admission.Refused as refusal:
+        messages.error(request, str(refusal))
+    return redirect("team")
 
 
 def _quotas(own: Team) -> list[tuple[Phase, admission.Quota]]:

@@ -115,15 +115,6 @@ def test_a_revoked_token_ends_the_batch(
     assert server.claims == {}
 
 
-def test_an_order_that_makes_no_sense_is_dropped(
-    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
-) -> None:
-    batch = offer(None)
-    server.orders[batch]["cases"][0]["name"] = "../escape.nii.gz"
-    new_agent().run_batch(batch)
-    assert server.reports == []
-
-
 def test_progress_is_told_while_it_runs(
     new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
 ) -> None:

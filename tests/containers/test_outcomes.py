@@ -36,6 +36,9 @@ def ours(code: str) -> Verdict:
         (Ending(255, holder_alive=False), ours("engine_restarted")),
         (Ending(0, holder_alive=False), ours("engine_restarted")),  # the results are lost with it
         (Ending(137, clock="timed_out", holder_alive=False), ours("engine_restarted")),
+        (Ending(1, gpu_lost=True), ours("gpu_lost")),
+        (Ending(137, clock="timed_out", gpu_lost=True), ours("gpu_lost")),  # it hung in its driver
+        (Ending(137, gpu_lost=True, holder_alive=False), ours("engine_restarted")),
         (Ending(None, start_error="no such image: sha256:12"), ours("image_unavailable")),
     ],
 )
@@ -81,5 +84,5 @@ def test_every_code_is_described() -> None:
     }  # fmt: skip
     assert set(FAULTS) == {
         "engine_unavailable", "engine_restarted", "image_unavailable", "input_unavailable", "no_gpu_runtime",
-        "gpu_lost", "disk_full", "internal",
+        "gpu_lost", "disk_full", "order_unreadable", "internal",
     }  # fmt: skip

@@ -1,11 +1,13 @@
 """Who is next."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
 
-from leaderboard import clock, dispatch
-from leaderboard.models import Batch, Run
+from leaderboard import clock, dispatch, pipeline
+from leaderboard.models import Batch, Host, Run
+from leaderboard.rows import Stale
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host
 
@@ -108,3 +110,37 @@ def test_a_run_that_cannot_start_does_not_keep_others_waiting(phase, teams, capl
     dispatch.fill_slots(start)
     assert started == [fine]
     assert "could not be started" in caplog.text
+
+
+def test_a_draining_host_gets_no_new_run(phase, teams):
+    cast.host(slots=1)
+    Host.objects.update(draining=True)
+    submission = cast.submit_checked(teams[0], phase)
+    assert submission.runs.get().state == RunState.QUEUED
+    assert not dispatch.can_run_somewhere(submission.runs.get())
+
+
+def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):
+    host = cast.host(slots=2)
+    run = cast.submit_checked(teams[0], cast.phase(cast.case_set(3), slug="long")).runs.get()
+    batch, key = Batch.objects.get(), uuid.uuid4()
+    order = gpu_host.claim(host, batch, key=key)
+    Host.objects.update(draining=True)
+    host.refresh_from_db()
+    assert gpu_host.claim(host, batch, key=key) == order  # an answer that got lost is asked for again
+    pipeline.heartbeat(host, batch.pk, fence=1, done=0)
+    gpu_host.report(host, order, [gpu_host.lost(order, 0)], exit_code=1)
+    gpu_host.score_reported(run)
+    with pytest.raises(Stale):
+        gpu_host.claim(host, gpu_host.waiting(run))
+
+
+def test_the_runs_of_a_draining_host_go_on_elsewhere(phase, teams):
+    drained = cast.host(slots=1)
+    Host.objects.update(draining=True)
+    drained.refresh_from_db()
+    other = cast.host("gpu-2", token="other")
+    run = cast.submit_checked(teams[0], phase).runs.get()
+    with pytest.raises(Stale):  # it heard the bell first
+        gpu_host.claim(drained, gpu_host.waiting(run))
+    assert gpu_host.claim(other, gpu_host.waiting(run))["fence"] == 1
