@@ -118,9 +118,14 @@ class Agent:
             with self._guard:
                 del self._attempts[batch]
             return
-        if self._unclean.is_set():
-            self._sweep()
-        entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
+        try:
+            if self._unclean.is_set():
+                self._sweep()
+            entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
+        except OSError as error:  # a full disk: nothing has been promised, and the server will ask again
+            log.error("Batch %s: not begun: %s", batch, error)  # noqa: TRY400 - the place in the code says nothing
+            self._let_go(batch, slot)
+            return
         self._carry_out(entry, slot)
 
     def _carry_out(self, entry: Entry, slot: Slot) -> None:
@@ -133,9 +138,12 @@ class Agent:
             if not attempt.carry_out():
                 self._unclean.set()
         finally:
-            with self._guard:
-                del self._attempts[entry.batch]
-            self._slots.release(slot)
+            self._let_go(entry.batch, slot)
+
+    def _let_go(self, batch: str, slot: Slot) -> None:
+        with self._guard:
+            del self._attempts[batch]
+        self._slots.release(slot)
 
     def _resume(self, entry: Entry) -> None:
         """Go on with a batch of an earlier worker, in a thread that holds its slot."""

@@ -83,7 +83,10 @@ def _set_up_django(lab: Lab) -> None:
     os.environ.update(lab.stack.environment())
     del os.environ["TMPDIR"]  # the server's alone: what is left there is the server's
     import django
+    from django.conf import settings
 
+    # A pool waits for a database that is away; what fails next must not wait for our own questions.
+    settings.DATABASES["default"]["OPTIONS"] = {}
     django.setup()
 
 
@@ -94,9 +97,7 @@ def _keep_evidence(lab: Lab, one: Round, outcome: Any) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-round-{one.number}-"))
     shutil.copytree(lab.state.logs, folder / "logs")
     for submission in outcome.submissions:
-        (folder / f"submission-{submission.pk}.json").write_text(
-            json.dumps(reports.submission(submission), indent=1)
-        )
+        (folder / f"submission-{submission.pk}.json").write_text(json.dumps(reports.submission(submission), indent=1))
     return folder
 
 
