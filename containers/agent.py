@@ -157,7 +157,10 @@ class Agent:
         self._in_background(lambda: self._carry_out(entry, slot))
 
     def _hello(self) -> None:
-        """Say what this host offers, again and again: a host that is silent for a lease gets no work."""
+        """Say what this host offers, again and again: a host that is silent for a lease gets no work.
+
+        Between the words, what could not be removed when its batch ended is tried once more: no batch may follow.
+        """
         server = Server(self._settings.server_url, self._settings.token, interrupted=self._closing.is_set)
         slots = [{"name": slot.name, "gpus": list(slot.gpus)} for slot in self._settings.slots]
         try:
@@ -169,6 +172,8 @@ class Agent:
                 lease_seconds = server.hello(version=__version__, slots=slots, engine=engine)["lease_seconds"]
                 log.debug("The server knows this host.")
                 self._closing.wait(lease_seconds / 3)
+                if self._unclean.is_set():
+                    self._sweep()
         except Interrupted:
             pass
         except Revoked:
