@@ -59,7 +59,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-class _PatientQoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
+class _PatientQoS(redis.QoS):
     """The messages that a worker has taken, and whether it may take more."""
 
     def ack(self, delivery_tag: str) -> None:

@@ -121,6 +121,13 @@ class Lab:
                 time.sleep(0.05)
         raise LocalError("the engine does not take over its setting of live-restore")
 
+    def restart_engine(self) -> None:
+        """End every container and start the engine anew."""
+        self.let_containers_survive(False)
+        self.take_down("engine", signal.SIGTERM)
+        self.bring_up("engine")
+        self.wait_until_ready()
+
     def fill(self, disk: str) -> None:
         """Leave no free byte on one of the small disks."""
         folder = self.state.root / disk

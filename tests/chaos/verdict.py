@@ -18,7 +18,7 @@ from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState
 from tests.chaos.services import Lab
 
-TIDY_SECONDS = 30.0  # for a worker that has just come back to remove what its predecessor left
+TIDY_SECONDS = 20.0  # for a worker that has just come back to remove what its predecessor left
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,18 @@ def numbers(submission: Submission) -> Numbers:
 def problems(lab: Lab, submissions: list[Submission], expected: Numbers) -> list[str]:
     """Everything that is not as it should be, each in one sentence; nothing is expected of the very first run."""
     close_old_connections()
-    found = [f"submission {one.pk}: {problem}" for one in submissions for problem in _of_submission(one, expected)]
-    found += _of_leases()
-    deadline = time.monotonic() + TIDY_SECONDS
-    while (left := list(_left_behind(lab))) and time.monotonic() < deadline:
-        time.sleep(0.5)
+    found = [f"submission {one.pk}: {problem}" for one in submissions for problem in of_submission(one, expected)]
+    found += of_leases()
+    left = _finally_left(lab)
+    if lab.live_restore and any(one.startswith("volume") for one in left):
+        # Engine 20.10 may miscount a volume's users after a live restore ("volume has active mounts"), and lets go of
+        # it only when it starts anew: then the host has to remove it.
+        lab.restart_engine()
+        left = _finally_left(lab)
     return found + left
 
 
-def _of_submission(submission: Submission, expected: Numbers) -> Iterator[str]:
+def of_submission(submission: Submission, expected: Numbers) -> Iterator[str]:
     submission.refresh_from_db()
     if submission.stage != RunState.SCORED:
         yield f"it is {submission.stage!r}, not scored"
@@ -86,11 +89,18 @@ def _of_history(submission: Submission, run: Run) -> Iterator[str]:
         yield "a case has a score of no evaluation"
 
 
-def _of_leases() -> Iterator[str]:
+def of_leases() -> Iterator[str]:
     for batch in Batch.objects.filter(state__in=OPEN_BATCH_STATES):
         yield f"{batch} is still {batch.state}"
     for attempt in Attempt.objects.filter(ended_at=None):
         yield f"{attempt} has not ended"
+
+
+def _finally_left(lab: Lab) -> list[str]:
+    deadline = time.monotonic() + TIDY_SECONDS
+    while (left := list(_left_behind(lab))) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return left
 
 
 def _left_behind(lab: Lab) -> Iterator[str]:

@@ -5,6 +5,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+from typing import Any
+
 import pytest
 from kombu import Connection, Producer, Queue
 
@@ -35,12 +37,13 @@ def test_a_message_that_cannot_be_acknowledged_does_not_keep_the_worker_from_tak
     broker: subprocess.Popen[bytes], port: int
 ) -> None:
     survive_lost_acknowledgements()
-    with Connection(f"redis://127.0.0.1:{port}/0") as connection, connection.channel() as channel:
+    with Connection(f"redis://127.0.0.1:{port}/0") as connection:
+        channel: Any = connection.channel()
         channel.basic_qos(0, 1, False)
         queue = Queue("bell")(channel)
         queue.declare()
         Producer(channel).publish("a batch", routing_key="bell")
-        message = queue.get()
+        message: Any = queue.get()
         assert not channel.qos.can_consume()
         broker.kill()
         broker.wait()
