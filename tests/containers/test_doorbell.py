@@ -4,7 +4,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-
 from typing import Any
 
 import pytest
