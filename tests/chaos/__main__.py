@@ -61,7 +61,7 @@ def _play(lab: Lab, folder: Path, rounds: Sequence[Round]) -> int:
 
     challenge = game.prepare(lab, folder)
     print(f"An undisturbed run takes {challenge.seconds:.1f} s.\n")
-    print(f"{'round':>5}  {'teams':>5}  {'seconds':>7}  {'lost':>6}  {'verdict':<7}  what failed when", flush=True)
+    print(f"{'round':>5}  {'teams':>5}  {'seconds':>7}  {'later':>6}  {'verdict':<7}  what failed when", flush=True)
     failed = 0
     for one in rounds:
         outcome = game.play(lab, challenge, one)

@@ -167,6 +167,17 @@ def test_a_start_removes_what_nobody_claims_and_nothing_else(
         engine.remove_volume(spec.names(others.instance, order).volume)
 
 
+def test_an_image_that_a_killed_worker_loaded_and_no_more_gets_our_tag(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str], engine: Engine, instance: str
+) -> None:
+    agent, batch = new_agent(), offer(None)
+    image = server.orders[batch]["image"]["id"]
+    tag = f"rexgrounding-{instance}/image:{image.removeprefix('sha256:')}"
+    assert tag not in engine.client.inspect_image(image)["RepoTags"]
+    agent.run_batch(batch)
+    assert tag in engine.client.inspect_image(image)["RepoTags"]
+
+
 def test_what_an_engine_clings_to_is_removed_later_though_no_batch_follows(
     new_agent: Callable[[], Agent], host_settings: Settings, engine: Engine, instance: str
 ) -> None:
