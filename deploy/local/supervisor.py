@@ -192,11 +192,15 @@ class Supervisor:
         running.part, running.failures = part, 0
         self._respawn(running)
 
+    def is_running(self, name: str) -> bool:
+        """Whether a part runs, ready or not."""
+        running = self._running(name)
+        return running.restart_at is None and running.process.poll() is None
+
     def is_ready(self, name: str) -> bool:
         """Whether a part runs and says that it is ready."""
         running = self._running(name)
-        alive = running.restart_at is None and running.process.poll() is None
-        return alive and running.part.ready(_read_from(self._log(running.part), running.log_offset))
+        return self.is_running(name) and running.part.ready(_read_from(self._log(running.part), running.log_offset))
 
     def part(self, name: str) -> Part:
         """The part of this name, as it was last started."""

@@ -88,8 +88,9 @@ class Lab:
         self.supervisor.take_down(name, number, alone=name == "engine")
 
     def bring_up(self, name: str) -> None:
-        """Start a part that was taken down, a service after the same preparations as at its first start."""
-        self.supervisor.bring_up(self._prepared(name))
+        """Start a part, a service after the same preparations as at its first start, unless another failure's end did."""
+        if not self.supervisor.is_running(name):
+            self.supervisor.bring_up(self._prepared(name))
 
     def wait_until_ready(self) -> None:
         """Return when every part is up again; LocalError after a minute."""
@@ -102,23 +103,27 @@ class Lab:
                 time.sleep(0.05)
 
     def flush_broker(self) -> None:
-        """Lose every message."""
+        """Lose every message; a broker that is down has lost them already."""
         import redis
 
-        with closing(redis.Redis.from_url(self.stack.outer["REDIS_URL"])) as broker:
+        with suppress(redis.ConnectionError), closing(redis.Redis.from_url(self.stack.outer["REDIS_URL"])) as broker:
             broker.flushall()
 
     def let_containers_survive(self, survive: bool) -> None:
         """Switch the engine's live-restore on or off, without a restart."""
         self.live_restore = survive
         self._configure_engine()
+        if not self.supervisor.is_running("engine"):
+            return  # another failure has it down: it reads its settings when it comes back
         daemon = next(running for running in self.supervisor.parts if running.part.name == "engine")
         daemon.process.send_signal(signal.SIGHUP)
-        with closing(self.engine()) as client:
-            for _ in range(100):
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            self.supervisor.tend()
+            with suppress(DockerException, requests.RequestException), closing(self.engine()) as client:
                 if client.info()["LiveRestoreEnabled"] == survive:
                     return
-                time.sleep(0.05)
+            time.sleep(0.05)
         raise LocalError("the engine does not take over its setting of live-restore")
 
     def restart_engine(self) -> None:
