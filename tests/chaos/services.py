@@ -88,7 +88,7 @@ class Lab:
         self.supervisor.take_down(name, number, alone=name == "engine")
 
     def bring_up(self, name: str) -> None:
-        """Start a part, a service after the same preparations as at its first start, unless another failure's end did."""
+        """Start a part, a service prepared as at its first start, unless another failure's end has done it."""
         if not self.supervisor.is_running(name):
             self.supervisor.bring_up(self._prepared(name))
 
