@@ -118,15 +118,13 @@ class Agent:
             with self._guard:
                 del self._attempts[batch]
             return
-        if self._unclean.is_set():
-            self._sweep()
         try:
+            if self._unclean.is_set():
+                self._sweep()
             entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
-        except OSError as error:
-            log.error("Batch %s: left to another host: %s", batch, error)  # noqa: TRY400
-            with self._guard:
-                del self._attempts[batch]
-            self._slots.release(slot)
+        except OSError as error:  # a full disk: nothing has been promised, and the server will ask again
+            log.error("Batch %s: not begun: %s", batch, error)  # noqa: TRY400 - the place in the code says nothing
+            self._let_go(batch, slot)
             return
         self._carry_out(entry, slot)
 
@@ -140,9 +138,12 @@ class Agent:
             if not attempt.carry_out():
                 self._unclean.set()
         finally:
-            with self._guard:
-                del self._attempts[entry.batch]
-            self._slots.release(slot)
+            self._let_go(entry.batch, slot)
+
+    def _let_go(self, batch: str, slot: Slot) -> None:
+        with self._guard:
+            del self._attempts[batch]
+        self._slots.release(slot)
 
     def _resume(self, entry: Entry) -> None:
         """Go on with a batch of an earlier worker, in a thread that holds its slot."""
@@ -156,7 +157,10 @@ class Agent:
         self._in_background(lambda: self._carry_out(entry, slot))
 
     def _hello(self) -> None:
-        """Say what this host offers, again and again: a host that is silent for a lease gets no work."""
+        """Say what this host offers, again and again: a host that is silent for a lease gets no work.
+
+        Between the words, what could not be removed when its batch ended is tried once more: no batch may follow.
+        """
         server = Server(self._settings.server_url, self._settings.token, interrupted=self._closing.is_set)
         slots = [{"name": slot.name, "gpus": list(slot.gpus)} for slot in self._settings.slots]
         try:
@@ -170,6 +174,8 @@ class Agent:
                 lease_seconds = answer["lease_seconds"]
                 log.debug("The server knows this host.")
                 self._closing.wait(lease_seconds / 3)
+                if self._unclean.is_set():
+                    self._sweep()
         except Interrupted:
             pass
         except Revoked:

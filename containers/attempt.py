@@ -224,16 +224,15 @@ class Attempt:
         return run.carry_out(folder.stage(order, self._provide_volume))
 
     def _provide_image(self, order: Order, folder: BatchFolder) -> None:
-        """Make sure that the engine has the image."""
+        """Make sure that the engine has the image, under our tag: a killed worker may have loaded it and no more."""
         image, host = order.image, self.host
         tag = f"rexgrounding-{host.settings.instance}/image:{image.id.removeprefix('sha256:')}"
         with host.loading:
-            if host.engine.has_image(image.id):
-                return
             archive = folder.path / "image.tar"
-            archive.parent.mkdir(parents=True, exist_ok=True)
             try:
-                host.cache.link(image.blob, image.size, archive, self._server.download)
+                if not host.engine.has_image(image.id):
+                    archive.parent.mkdir(parents=True, exist_ok=True)
+                    host.cache.link(image.blob, image.size, archive, self._server.download)
                 load_image(host.engine.docker, archive, expected_id=image.id, tag=tag)
             except (Missing, Corrupt) as error:
                 raise ImageUnavailable(str(error)) from error

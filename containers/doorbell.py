@@ -11,6 +11,7 @@ in the broker and lost with a flush, and with it every later message.
 from typing import Any, Final
 
 from kombu import Queue
+from kombu.transport import redis, virtual
 
 from containers.config import Settings
 
@@ -56,3 +57,24 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "timezone": "UTC",
     }
+
+
+class _PatientQoS(redis.QoS):
+    """The messages that a worker has taken, and whether it may take more."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget a message also where the broker, just then away, cannot be told."""
+        try:
+            super().ack(delivery_tag)
+        except Exception:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+
+def survive_lost_acknowledgements() -> None:
+    """For every worker of this process: a broker that is away when a task ends must not make the worker deaf.
+
+    Celery only logs that a message could not be acknowledged. kombu goes on counting it as being worked on, so a worker
+    that takes one message at a time asks for no other, does not notice that its connection is dead, and waits for ever.
+    """
+    redis.Channel.QoS = _PatientQoS

@@ -8,6 +8,7 @@ may be running, and a report is a result that may not have been acknowledged yet
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,18 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        for unfinished in folder.glob("*.new"):
+            unfinished.unlink()
 
     def write(self, entry: Entry) -> Entry:
-        """Set down an entry, in place of the batch's earlier one. Raises OSError, and leaves the earlier one."""
+        """Set down an entry, in place of the batch's earlier one. Raises OSError, and then the earlier one stays."""
         temporary = self._path(entry.batch).with_suffix(".new")
         try:
             temporary.write_text(json.dumps(asdict(entry)), encoding="utf-8")
             temporary.replace(self._path(entry.batch))
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise
         return entry
 

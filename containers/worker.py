@@ -13,7 +13,7 @@ from celery.exceptions import SecurityWarning
 
 from containers.agent import Agent
 from containers.config import ConfigurationError, Settings, from_environment
-from containers.doorbell import QUEUE_NAME, TASK, celery_settings
+from containers.doorbell import QUEUE_NAME, TASK, celery_settings, survive_lost_acknowledgements
 from containers.engine import Engine, EngineGone, connect
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ def _settings() -> Settings:
         raise SystemExit(f"The sandbox worker cannot start: {error}") from None
 
 
+survive_lost_acknowledgements()
 app = Celery("containers")
 app.config_from_object(celery_settings(_settings()))
 _agents: list[Agent] = []

@@ -9,8 +9,11 @@ import os
 
 from celery import Celery
 
+from containers.doorbell import survive_lost_acknowledgements
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 
+survive_lost_acknowledgements()
 app = Celery("leaderboard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["leaderboard"])

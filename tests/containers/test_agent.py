@@ -11,6 +11,7 @@ import pytest
 
 from containers import holder
 from containers.agent import Agent
+from containers.config import Settings
 from containers.engine import Engine
 from containers.images import ArchiveLimits, check_archive
 from tests.containers import baseimage
@@ -79,6 +80,19 @@ def test_a_message_that_comes_twice_is_done_once(
     assert server.reports == []  # it returned at once
     ring.join()
     assert len(server.reports) == 1
+
+
+def test_a_disk_on_which_nothing_can_be_promised_costs_neither_the_slot_nor_the_batch(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str], host_settings: Settings
+) -> None:
+    agent, batch = new_agent(), offer(None)
+    in_the_way = host_settings.state_dir / "journal" / f"{batch}.new"
+    in_the_way.mkdir()  # the entry cannot be written, as on a full disk
+    agent.run_batch(batch)
+    assert server.claims == {}
+    in_the_way.rmdir()
+    agent.run_batch(batch)
+    assert [outcomes(report) for report in server.reports] == [["finished"]]
 
 
 def test_a_message_that_is_no_batch_is_ignored(new_agent: Callable[[], Agent], server: FakeServer) -> None:

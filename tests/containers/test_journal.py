@@ -39,6 +39,13 @@ def test_a_half_written_entry_does_not_count(journal: Journal, tmp_path: Path) -
     assert list(journal.entries()) == []
 
 
+def test_what_a_killed_worker_was_writing_is_removed(journal: Journal, tmp_path: Path) -> None:
+    journal.write(ENTRY)
+    (tmp_path / "journal" / "half.new").write_text("{")
+    assert list(Journal(tmp_path / "journal").entries()) == [ENTRY]
+    assert len(list((tmp_path / "journal").iterdir())) == 1
+
+
 def test_a_slot_is_held_by_one_at_a_time() -> None:
     pool, slot = SlotPool([Slot("cpu0", 60601)]), Slot("cpu0", 60601)
     assert pool.take("cpu0") == slot

@@ -167,6 +167,34 @@ def test_a_start_removes_what_nobody_claims_and_nothing_else(
         engine.remove_volume(spec.names(others.instance, order).volume)
 
 
+def test_an_image_that_a_killed_worker_loaded_and_no_more_gets_our_tag(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str], engine: Engine, instance: str
+) -> None:
+    agent, batch = new_agent(), offer(None)
+    image = server.orders[batch]["image"]["id"]
+    tag = f"rexgrounding-{instance}/image:{image.removeprefix('sha256:')}"
+    assert tag not in engine.client.inspect_image(image)["RepoTags"]
+    agent.run_batch(batch)
+    assert tag in engine.client.inspect_image(image)["RepoTags"]
+
+
+def test_what_an_engine_clings_to_is_removed_later_though_no_batch_follows(
+    new_agent: Callable[[], Agent], host_settings: Settings, engine: Engine, instance: str
+) -> None:
+    order = parse_order(order_json(None, image=NOTHING))
+    volume = spec.output_volume(order, host_settings.slots[0], host_settings.sandbox)
+    engine.client.create_volume(**volume)
+    binds = engine.client.create_host_config(binds=[f"{volume['name']}:/output"])
+    image = holder.ensure(engine.client, instance)
+    user = engine.client.create_container(image, "/holder", host_config=binds)["Id"]
+    try:
+        new_agent()
+        assert engine.labelled(f"{spec.LABEL_INSTANCE}={instance}")[1]  # it is in use
+    finally:
+        engine.remove_container(user)
+    wait_until(lambda: engine.labelled(f"{spec.LABEL_INSTANCE}={instance}") == ([], []))
+
+
 def test_two_workers_cannot_share_a_state_folder(
     new_agent: Callable[[], Agent], host_settings: Settings, engine: Engine
 ) -> None:

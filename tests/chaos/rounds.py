@@ -1,0 +1,132 @@
+"""One round: teams hand in, things fail, everybody's run ends."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+
+from leaderboard.models import Phase, Submission
+from leaderboard.reports import has_ended
+from leaderboard.uploads import from_disk
+from tests.chaos import verdict
+from tests.chaos.disturbances import KINDS, Act, Round
+from tests.chaos.services import MIB, Lab
+from tests.chaos.verdict import Numbers
+from tests.containers import baseimage
+from tests.journey import algorithms
+from tests.leaderboard import cast, masks
+
+T = TypeVar("T")
+CASES = 6
+CASE_SECONDS = 0.4
+PATIENCE_SECONDS = 300.0
+LOOK_SECONDS = 0.2
+
+
+@dataclass
+class Challenge:
+    """What the teams take part in, and what an undisturbed run is like."""
+
+    phase: Phase
+    image: Path
+    numbers: Numbers = field(default_factory=Numbers)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a round went. `problems` is empty when everything is as it should be."""
+
+    submissions: list[Submission]
+    seconds: float
+    problems: list[str]
+
+
+def prepare(lab: Lab, folder: Path) -> Challenge:
+    """A phase, an image, and the numbers of a run that nobody disturbs."""
+    cases = cast.case_set(CASES)
+    for number, case in enumerate(cases.cases.all()):
+        masks.give_files(case, number, masks.cube(4, 5))
+    phase = cast.phase(
+        cases,
+        batch_size=2,
+        case_seconds=30,
+        startup_seconds=60,
+        memory_bytes=256 * MIB,
+        shm_bytes=16 * MIB,
+        tmp_bytes=16 * MIB,
+        output_bytes=16 * MIB,
+        cpus=2,
+        pids=64,
+        max_archive_bytes=500 * MIB,
+        max_unpacked_bytes=500 * MIB,
+    )
+    challenge = Challenge(phase, _image(lab, folder))
+    outcome = play(lab, challenge, Round(0, 1, ()))
+    if outcome.problems:
+        raise SystemExit(f"The undisturbed run failed: {'; '.join(outcome.problems)}")
+    challenge.numbers = verdict.numbers(outcome.submissions[0])
+    challenge.seconds = outcome.seconds
+    return challenge
+
+
+def play(lab: Lab, challenge: Challenge, plan: Round) -> Outcome:
+    """Hand in for each team, disturb, wait for the end, judge, and forget the image so that the next begins cold."""
+    submissions = [_hand_in(challenge) for _ in range(plan.teams)]
+    begun = time.monotonic()
+    events = _events(plan, challenge.seconds, begun)
+    ended = False
+    while (events or not ended) and time.monotonic() - begun < PATIENCE_SECONDS:
+        lab.supervisor.tend()
+        while events and time.monotonic() >= events[0][0]:
+            _, act = events.pop(0)
+            act(lab)
+        ended = bool(asked(lambda: all(has_ended(submission) for submission in submissions)))
+        time.sleep(LOOK_SECONDS)
+    seconds = time.monotonic() - begun
+    lab.wait_until_ready()
+    problems = verdict.problems(lab, submissions, challenge.numbers)
+    verdict.forget_images(lab, submissions)
+    return Outcome(submissions, seconds, problems)
+
+
+def asked(question: Callable[[], T]) -> T | None:
+    """The database's answer; None while it is away."""
+    try:
+        close_old_connections()
+        return question()
+    except DatabaseError:
+        return None
+
+
+def _events(plan: Round, seconds: float, begun: float) -> list[tuple[float, Act]]:
+    """The beginnings and ends of the round's disturbances by their time."""
+    events = []
+    for one in plan.disturbances:
+        kind, at = KINDS[one.name], begun + one.moment * seconds
+        events += [(at, kind.begin), (at + (one.seconds if kind.lasts else 0.0), kind.end)]
+    return sorted(events, key=lambda event: event[0])
+
+
+def _hand_in(challenge: Challenge) -> Submission:
+    close_old_connections()
+    team = cast.team_of(cast.person(f"T{uuid.uuid4().hex[:8]}"))
+    return cast.submit(team, challenge.phase, upload=from_disk(challenge.image))
+
+
+def _image(lab: Lab, folder: Path) -> Path:
+    """The teams' archive; the engine keeps nothing of its making."""
+    client = lab.engine()
+    base = baseimage.build(client, "chaos")
+    try:
+        return algorithms.archive(client, base, f"time.sleep({CASE_SECONDS})", folder / "image.tar.gz")
+    finally:
+        client.remove_image(f"{baseimage.REPOSITORY}:chaos", force=True)
+        client.close()
