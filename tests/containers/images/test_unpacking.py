@@ -1,7 +1,7 @@
 """Layers that verify and still cannot be unpacked: refused at intake, and only those that an engine would not take.
 
-Each line of the two tables is tried twice: by us, and by the real engine without our intake in front of it. The two must
-agree, and so must they on layers made at random from few names.
+Each line of the two tables is tried twice: by us, and by the real engine without our intake in front of it. The two
+must agree, and so must they on layers made at random from few names.
 """
 
 import io
@@ -211,7 +211,7 @@ def test_the_engine_agrees_on_random_layers(client: docker.DockerClient, seed: i
         assert (number, entries, _we_unpack(layer)) == (number, entries, _engine_unpacks(client, layer))
 
 
-# --- Layers made to cost us --------------------------------------------------------------------------------------------
+# --- Layers made to cost us -------------------------------------------------------------------------------------------
 
 
 def test_folders_that_no_entry_names_count_as_entries(refusal: Refusal) -> None:
