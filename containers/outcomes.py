@@ -2,8 +2,9 @@
 
 There are three answers. *Nobody*: the program exited with 0. *Theirs*: the algorithm lost the case it was
 working on (a code of CASE_FAILURES). *Ours*: the machine failed (a code of FAULTS); the cases are run again
-and nobody is charged. (An image that an engine cannot even unpack comes to no container: REJECTIONS.) Only what the host itself observed decides; what the container printed never turns a
-failure into a fault, or a team could have its cases run for ever.
+and nobody is charged. (An image that an engine cannot even unpack comes to no container: REJECTIONS.) Only
+what the host itself observed decides; what the container printed never turns a failure into a fault, or a
+team could have its cases run for ever.
 
 The witness of the machine's health is the *holder*, our own container beside the algorithm's
 (containers/holder). On cgroup v1 the engine reports no memory kill, only exit code 137, and a restarted

@@ -123,8 +123,8 @@ def _run_settings(settings: dict[str, Any]) -> dict[str, Any]:
         if any(len(text.encode()) > _ARGUMENT_BYTES for text in texts):
             raise ImageRejected(
                 "bad_config",
-                f"An {instruction} of the image has a text of more than {_ARGUMENT_BYTES:,} bytes, with which no program "
-                "can be started. Put it into a file of the image.",
+                f"An {instruction} of the image has a text of more than {_ARGUMENT_BYTES:,} bytes, with which no "
+                "program can be started. Put it into a file of the image.",
             )
     if run["WorkingDir"] and not run["WorkingDir"].startswith("/"):
         raise ImageRejected(
