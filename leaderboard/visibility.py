@@ -1,8 +1,8 @@
 """What a team may see of its own submission, and what an organiser may.
 
 On hidden cases a team reads the state, coarse progress (steps of 5 %), and reasons in our words, all of it as it was at
-the beginning of the present minute; exact counts and times would be a channel out of the hidden set. Per-case results and logs are shown only where the
-phase's cases are public, and to organisers.
+the beginning of the present minute; exact counts and times would be a channel out of the hidden set. Per-case results
+and logs are shown only where the phase's cases are public, and to organisers.
 """
 
 from collections import Counter

@@ -260,7 +260,7 @@ def test_ordinary_work_goes_on_undisturbed(found: dict[str, Any]) -> None:
     assert found["ordinary work"] == "42"
 
 
-# --- Images that bring their tools along --------------------------------------------------------------------------------
+# --- Images that bring their tools along ------------------------------------------------------------------------------
 
 
 @pytest.fixture

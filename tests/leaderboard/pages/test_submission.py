@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from leaderboard import clock, live
-from leaderboard.models import Attempt, Batch, RunCase, Submission
+from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import in_state, page, scored
 
