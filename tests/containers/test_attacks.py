@@ -267,13 +267,12 @@ def test_ordinary_work_goes_on_undisturbed(found: dict[str, Any]) -> None:
 def armed_image(engine: Engine, python_image: str) -> Iterator[str]:
     """An image with device nodes that everybody may open, and an interpreter that runs as root, with capabilities."""
     tag = f"{baseimage.REPOSITORY}:armed-{uuid.uuid4().hex[:12]}"
-    everyone = {"mode": 0o666}
     nodes = layer_of(
-        entry("mem", tarfile.CHRTYPE, devmajor=1, devminor=1, **everyone),
-        entry("kmsg", tarfile.CHRTYPE, devmajor=1, devminor=11, **everyone),
-        entry("fuse", tarfile.CHRTYPE, devmajor=10, devminor=229, **everyone),
-        entry("disk", tarfile.BLKTYPE, devmajor=254, devminor=0, **everyone),
-        entry("loop", tarfile.BLKTYPE, devmajor=7, devminor=0, **everyone),
+        entry("mem", tarfile.CHRTYPE, devmajor=1, devminor=1, mode=0o666),
+        entry("kmsg", tarfile.CHRTYPE, devmajor=1, devminor=11, mode=0o666),
+        entry("fuse", tarfile.CHRTYPE, devmajor=10, devminor=229, mode=0o666),
+        entry("disk", tarfile.BLKTYPE, devmajor=254, devminor=0, mode=0o666),
+        entry("loop", tarfile.BLKTYPE, devmajor=7, devminor=0, mode=0o666),
     )
     context = io.BytesIO()
     lines = [
