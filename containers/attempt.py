@@ -24,8 +24,7 @@ from containers.images.engine import EngineFault, load_image
 from containers.images.errors import ImageRejected
 from containers.journal import Entry, Journal
 from containers.orders import Order, OrderCase, OrderRejected, parse_order
-from containers.outcomes import Blame, Verdict
-from containers.reports import Report, faulty, parse_report, settle
+from containers.reports import Report, faulty, parse_report, unusable
 from containers.runner import Run
 from containers.sandbox import Slot
 from containers.staging import BatchFolder
@@ -187,8 +186,7 @@ class Attempt:
         try:
             return self._execute_once(order, folder)
         except ImageRejected as error:
-            verdict = Verdict(Blame.THEIRS, "could_not_start")
-            return Report(order.fence, settle(order.names, {}, verdict, appeared=(), ended=0.0), log=str(error))
+            return unusable(order.fence, order.names, error.code)
         except EngineFault as error:
             code, detail = error.code, error.message
         except (Stopped, Interrupted, Revoked):
@@ -236,6 +234,9 @@ class Attempt:
                 load_image(host.engine.docker, archive, expected_id=image.id, tag=tag)
             except (Missing, Corrupt) as error:
                 raise ImageUnavailable(str(error)) from error
+            except ImageRejected:
+                host.cache.discard(image.blob)
+                raise
             finally:
                 archive.unlink(missing_ok=True)
             host.cache.discard(image.blob)

@@ -2,8 +2,9 @@
 
 There are three answers. *Nobody*: the program exited with 0. *Theirs*: the algorithm lost the case it was
 working on (a code of CASE_FAILURES). *Ours*: the machine failed (a code of FAULTS); the cases are run again
-and nobody is charged. Only what the host itself observed decides; what the container printed never turns a
-failure into a fault, or a team could have its cases run for ever.
+and nobody is charged. (An image that an engine cannot even unpack comes to no container: REJECTIONS.) Only
+what the host itself observed decides; what the container printed never turns a failure into a fault, or a
+team could have its cases run for ever.
 
 The witness of the machine's health is the *holder*, our own container beside the algorithm's
 (containers/holder). On cgroup v1 the engine reports no memory kill, only exit code 137, and a restarted
@@ -44,6 +45,15 @@ FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "disk_full": "The host's disk is full.",
         "order_unreadable": "The host could not read its order.",
         "internal": "An unexpected error on the host.",
+    }
+)
+
+#: What only an engine can find out about an image that passed the intake: it is rejected, and nothing is charged.
+REJECTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "not_unpackable": (
+            "The engine cannot unpack a layer of the image. Build the image with docker build and save it again."
+        ),
     }
 )
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from containers.orders import Fields, OrderRejected
-from containers.outcomes import CASE_FAILURES, FAULTS, Blame, Verdict
+from containers.outcomes import CASE_FAILURES, FAULTS, REJECTIONS, Blame, Verdict
 
 Status = Literal["finished", "failed", "missing", "untouched"]
 STATUSES: Final[tuple[Status, ...]] = ("finished", "failed", "missing", "untouched")
@@ -57,23 +57,32 @@ class Fault:
 
 @dataclass(frozen=True)
 class Report:
-    """The answer to one order: its cases in sequence, and the end of what the container printed."""
+    """The answer to one order: its cases in sequence, and the end of what the container printed.
+
+    `rejected`: a code of REJECTIONS, when the engine cannot use the image at all.
+    """
 
     fence: int
     cases: tuple[CaseReport, ...]
     container: ContainerReport | None = None
     fault: Fault | None = None
     log: str = ""
+    rejected: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The report as the JSON object of the interface."""
-        return asdict(self)
+        """The report as the JSON object of the interface. (A server of before does not know `rejected`.)"""
+        return {key: value for key, value in asdict(self).items() if key != "rejected" or value is not None}
 
 
 def faulty(fence: int, names: Sequence[str], code: str, detail: str) -> Report:
     """The report of an order that our side could not carry out at all."""
     cases = tuple(CaseReport(name, "untouched") for name in names)
     return Report(fence=fence, cases=cases, fault=Fault(code, detail[:2000]))
+
+
+def unusable(fence: int, names: Sequence[str], code: str) -> Report:
+    """The report of an order whose image the engine cannot use: a code of REJECTIONS."""
+    return Report(fence, tuple(CaseReport(name, "untouched") for name in names), rejected=code)
 
 
 def settle(
@@ -128,8 +137,10 @@ def _timed(case: CaseReport, index: int, appeared: Sequence[float], ended: float
 
 def parse_report(value: object) -> Report:
     """Check a report's JSON object. Raises OrderRejected."""
-    fields = Fields(value, "report", frozenset({"fence", "cases", "container", "fault", "log"}))
-    container, fault = fields.get("container"), fields.get("fault")
+    fields = Fields(value, "report", frozenset({"fence", "cases", "container", "fault", "log", "rejected"}))
+    container, fault, rejected = fields.get("container"), fields.get("fault"), fields.value.get("rejected")
+    if rejected is not None and not (isinstance(rejected, str) and rejected in REJECTIONS):
+        raise OrderRejected(f"rejected is not valid: {rejected!r:.100}")
     fewest = 1 if fault is None else 0  # a host that could not read its order cannot name the cases
     return Report(
         fence=fields.integer("fence", 0, 2**53),
@@ -137,6 +148,7 @@ def parse_report(value: object) -> Report:
         container=None if container is None else _container(container),
         fault=None if fault is None else _fault(fault),
         log=fields.text("log", 64 << 20),
+        rejected=rejected,
     )
 
 

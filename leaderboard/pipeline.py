@@ -28,6 +28,7 @@ from django.db.models import F
 
 import evaluation
 from containers.images import ArchiveLimits, ImageRejected, check_archive
+from containers.outcomes import REJECTIONS
 from containers.reports import Report
 from leaderboard import (
     admission,
@@ -282,9 +283,15 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
     with transaction.atomic():
         batch = held_batch(host, batch_id, answer.fence)
         run = batch.run
+        if answer.rejected and not _has_run_anywhere(run):
+            _end_attempt(batch, answer, "")
+            _reject_after_all(run, answer.rejected)
+            transaction.on_commit(fill_slots)
+            return
         decided = _decide_cases(batch, answer)
         # A container that decided nothing, for no reason, is our fault too: it would go round for ever.
-        fault = answer.fault.code if answer.fault else "" if decided else "internal"
+        unexplained = "image_unavailable" if answer.rejected else "internal"
+        fault = answer.fault.code if answer.fault else "" if decided else unexplained
         _end_attempt(batch, answer, fault)
         undecided = batch.cases.filter(outcome="")
         if fault:
@@ -300,6 +307,27 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
             lifecycle.move(batch, BatchState.WAITING, by=host.name, why=fault, rung_at=None)
         advance(run)
         transaction.on_commit(fill_slots)
+
+
+def _has_run_anywhere(run: Run) -> bool:
+    """Whether a container of the run's image ever came to an end: then it is the host that cannot unpack it."""
+    same_image = RunCase.objects.filter(run__submission__image=run.submission.image_id)
+    return same_image.exclude(outcome="").exists()
+
+
+def _reject_after_all(run: Run, code: str) -> None:
+    """The first engine that saw the image cannot use it: as if the check of the image had found it."""
+    drop_batches(run)
+    lifecycle.move(run, RunState.CANCELLED, why=code, ended_at=clock.now())
+    lifecycle.move(
+        run.submission,
+        SubmissionState.REJECTED,
+        allowed_from={SubmissionState.ACCEPTED},
+        why=code,
+        reason_code=code,
+        reason=REJECTIONS[code],
+        charged=False,
+    )
 
 
 def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:

@@ -138,12 +138,18 @@ def table(board: Board) -> str:
     lines = [head + f"{'Hit rate':>8} {'Inst. F1':>8} {'Dist. F1':>8}  Lost"]
     for row in board.rows:
         interval = f"{row.dice_ci[0]:.3f}–{row.dice_ci[1]:.3f}" if row.dice_ci else "–"
+        team, algorithm = printable(row.team.name), printable(row.algorithm)
         lost = f"{row.lost_cases} of {board.cases} cases" if row.lost_cases else "–"
         lines.append(
-            f"{row.rank:>4}  {row.team.name:<24.24} {row.algorithm:<24.24} {row.dice:>6.3f}  {interval:<13} "
+            f"{row.rank:>4}  {team:<24.24} {algorithm:<24.24} {row.dice:>6.3f}  {interval:<13} "
             f"{row.hit_rate:>8.3f} {_number(row.instance_f1)} {_number(row.distance_f1)}  {lost}"
         )
     return "\n".join(lines if board.rows else ["Nothing is published yet."])
+
+
+def printable(text: str) -> str:
+    """Text from a team as a terminal may get it: no colours, control characters or changes of direction."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _number(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 A submission's states end with its image accepted or not; from then on its run has the say:
 
-    submission   received -> validating -> accepted | rejected
+    submission   received -> validating -> accepted | rejected        (accepted -> rejected: no engine can unpack it)
     run          queued -> canary -> running -> scoring -> scored | failed
     batch        waiting -> leased -> reported -> scored
 
@@ -62,7 +62,8 @@ SUBMISSION_TRANSITIONS: Transitions = {
         }
     ),
     SubmissionState.HALTED: frozenset({SubmissionState.VALIDATING, SubmissionState.CANCELLED}),
-    SubmissionState.ACCEPTED: frozenset(),
+    # only an engine knows what it can unpack, and no engine had seen the image before its first run
+    SubmissionState.ACCEPTED: frozenset({SubmissionState.REJECTED}),
     SubmissionState.REJECTED: frozenset(),
     SubmissionState.CANCELLED: frozenset(),
 }

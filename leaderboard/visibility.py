@@ -1,8 +1,8 @@
 """What a team may see of its own submission, and what an organiser may.
 
-On hidden cases a team reads the state, coarse progress (steps of 5 %, at most once a minute), and reasons in our words;
-exact counts and times would be a channel out of the hidden set. Per-case results and logs are shown only where the
-phase's cases are public, and to organisers.
+On hidden cases a team reads the state, coarse progress (steps of 5 %), and reasons in our words, all of it as it was at
+the beginning of the present minute; exact counts and times would be a channel out of the hidden set. Per-case results
+and logs are shown only where the phase's cases are public, and to organisers.
 """
 
 from collections import Counter
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from django.db.models import Q
 
 from leaderboard import clock, dispatch, lifecycle, reasons, standings
 from leaderboard.models import Batch, Run, RunCase, Standing, StateChange, Submission
@@ -30,6 +32,9 @@ KINDS: dict[str, str] = {
     RunState.SCORED: "ok",
     RunState.FAILED: "bad",
 }
+_AT_ONCE = frozenset(
+    {*(RunState.QUEUED, RunState.CANARY, RunState.HALTED, RunState.CANCELLED), SubmissionState.REJECTED}
+)
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
 
 
@@ -109,12 +114,12 @@ class SubmissionView:
 
 def submission_view(submission: Submission, *, organiser: bool = False) -> SubmissionView:
     """The submission and its latest run, as a member of its team or an organiser may see them."""
-    run, state = submission.latest_run, submission.stage
+    run, state = submission.latest_run, shown_state(submission, organiser=organiser)
     exact = organiser or submission.phase.cases_are_public
     cases = list(run.cases.select_related("case", "batch")) if run else []
     total = len(cases) or submission.phase.case_set.cases.count()
-    done, percent = _progress(run, cases, total, exact=exact)
-    explanation = _explanation(submission, run, cases, exact=exact)
+    done, percent = _progress(run, state, cases, total, exact=exact)
+    explanation = _explanation(submission, run, state, cases, exact=exact)
     return SubmissionView(
         state=state,
         word=_word(state),
@@ -133,7 +138,7 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
         can_cancel=state not in ENDED,
         queue_position=dispatch.position(run) if run else None,
         history=_history(submission, exact=exact),
-        figures=_figures(submission, run, organiser=organiser),
+        figures=_figures(submission, run, organiser=organiser) if state == RunState.SCORED else None,
         image=_image(submission),
         cells=_cells(cases) if exact else [],
         batches=_batches(run) if run and exact else [],
@@ -142,23 +147,46 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
     )
 
 
+def shown_state(submission: Submission, *, organiser: bool = False) -> str:
+    """The state that matters now; on hidden cases the one of the run at the beginning of this minute.
+
+    When a case or a run ends depends on what is in the cases. Its start, our faults and decisions of
+    people are shown at once.
+    """
+    run, state = submission.latest_run, submission.stage
+    exact = organiser or submission.phase.cases_are_public
+    if exact or run is None or state in _AT_ONCE:
+        return state
+    minute = _minute()
+    if run.ended_at and run.ended_at < minute:
+        return state
+    settled = StateChange.objects.filter(run=run, batch=None, at__lt=minute).order_by("at", "pk").last()
+    return settled.to_state if settled and settled.to_state != RunState.QUEUED else RunState.CANARY
+
+
+def _minute() -> datetime:
+    return clock.now().replace(second=0, microsecond=0)
+
+
 def _word(state: str) -> str:
     return str((SubmissionState(state) if state in SubmissionState.values else RunState(state)).label)
 
 
-def _progress(run: Run | None, cases: list[RunCase], total: int, *, exact: bool) -> tuple[int | None, int | None]:
+def _progress(
+    run: Run | None, state: str, cases: list[RunCase], total: int, *, exact: bool
+) -> tuple[int | None, int | None]:
     if run is None or not total:
         return None, None
     decided = [case for case in cases if case.decided_at]
-    if run.ended_at:
-        return (len(decided) if exact else None), 100 if run.state == RunState.SCORED else None
+    if state in ENDED:
+        return (len(decided) if exact else None), 100 if state == RunState.SCORED else None
     if exact:
         running = sum(batch.done for batch in run.batches.filter(state=BatchState.LEASED))
         done = min(len(decided) + running, total)
         return done, 100 * done // total
-    if run.state == RunState.SCORING:
+    if state == RunState.SCORING:
         return None, 100
-    minute = clock.now().replace(second=0, microsecond=0)
+    minute = _minute()
     known = sum(case.decided_at < minute for case in decided if case.decided_at)
     return None, (100 * known // total) // COARSE_PERCENT * COARSE_PERCENT
 
@@ -189,7 +217,9 @@ def _now(run: Run | None, state: str, done: int | None, total: int) -> str:
     return ""
 
 
-def _explanation(submission: Submission, run: Run | None, cases: list[RunCase], *, exact: bool) -> tuple[str, str, str]:
+def _explanation(
+    submission: Submission, run: Run | None, state: str, cases: list[RunCase], *, exact: bool
+) -> tuple[str, str, str]:
     """Headline, what it means, what to do: whose fault, at which cost."""
     if submission.state == SubmissionState.REJECTED:
         return (
@@ -203,13 +233,13 @@ def _explanation(submission: Submission, run: Run | None, cases: list[RunCase], 
             submission.disqualified_reason,
             "Write to the organisers if you object.",
         )
-    if submission.state == SubmissionState.HALTED or (run and run.state == RunState.HALTED):
+    if state in {SubmissionState.HALTED, RunState.HALTED}:
         return (
             reasons.INTERRUPTED.title,
-            (run.reason if run else "") or reasons.INTERRUPTED.means,
+            (run.reason if run and run.state == state else "") or reasons.INTERRUPTED.means,
             reasons.INTERRUPTED.advice,
         )
-    if run and run.state == RunState.FAILED:
+    if run and state == RunState.FAILED:
         why = reasons.FAILURES["failures_in_row"]
         causes = _causes(cases, exact=exact)
         return (
@@ -282,6 +312,8 @@ def _layers(submission: Submission) -> str:
 def _history(submission: Submission, *, exact: bool) -> list[Event]:
     by = lifecycle.signature(submission.submitted_by) if submission.submitted_by else "a member of the team"
     changes = StateChange.objects.filter(submission=submission, batch=None)
+    if not exact:
+        changes = changes.exclude(~Q(to_state__in=_AT_ONCE), run__isnull=False, at__gte=_minute())
     events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
     for change in changes:
         text = _word(change.to_state)

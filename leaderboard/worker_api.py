@@ -160,7 +160,7 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
 @for_hosts("POST")
 def report(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
     """Take over what became of a batch."""
-    body = _body(request, "fence", "cases", "container", "fault", "log")
+    body = _body(request, "fence", "cases", "container", "fault", "log", "rejected")
     pipeline.report(host, batch_id, parse_report(body.value))
     return JsonResponse({"accepted": True})
 

@@ -15,6 +15,7 @@ From the bottom up:
     outer             the uploaded file as an index of members that can be read by name
     layout            docker-archive or OCI layout -> one configuration and its layers
     config            the configuration: checked, rebuilt, summarised
+    tree              what a layer becomes on disk, in names only: could an engine unpack it?
     layers            one layer: inflated, hashed, looked through, copied
     archive           check_archive, the journey from top to bottom
     engine            load, tag, look up, remove (the only module that needs the docker SDK)

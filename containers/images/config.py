@@ -45,6 +45,7 @@ _CONFIG_KEYS: Final = frozenset(
 _OVERRIDDEN_ENV: Final = frozenset({*ENVIRONMENT, "LD_PRELOAD"})
 _NVIDIA: Final = "NVIDIA_"
 
+_ARGUMENT_BYTES: Final = 100_000  # Linux starts no program with a text of 128 KiB
 _SUMMARY_ITEMS: Final = 100
 _SUMMARY_CHARACTERS: Final = 500
 
@@ -118,6 +119,13 @@ def _run_settings(settings: dict[str, Any]) -> dict[str, Any]:
         )
     if not all(entry.partition("=")[0] and "=" in entry for entry in run["Env"]):
         raise ImageRejected("bad_config", "An ENV of the image is not NAME=value. Correct it in the Dockerfile.")
+    for instruction, texts in (("ENV", run["Env"]), ("ENTRYPOINT or CMD", command)):
+        if any(len(text.encode()) > _ARGUMENT_BYTES for text in texts):
+            raise ImageRejected(
+                "bad_config",
+                f"An {instruction} of the image has a text of more than {_ARGUMENT_BYTES:,} bytes, with which no "
+                "program can be started. Put it into a file of the image.",
+            )
     if run["WorkingDir"] and not run["WorkingDir"].startswith("/"):
         raise ImageRejected(
             "bad_config",

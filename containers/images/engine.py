@@ -21,6 +21,7 @@ from containers.images.errors import ImageRejected
 from containers.images.layout import find_image
 from containers.images.limits import ArchiveLimits
 from containers.images.outer import OuterArchive
+from containers.outcomes import REJECTIONS
 
 _LOADED: Final = re.compile(r"^Loaded image(?: ID)?: (sha256:[0-9a-f]{64})$", re.MULTILINE)
 
@@ -146,12 +147,7 @@ def _blamed(message: str) -> ImageRejected | EngineFault:
     """Whose fault the engine's complaint about a load is. The engine's own words stay on our side."""
     code = _our_code(message)
     if code is None and _UNPACKING_FAILED.match(message):
-        return ImageRejected(
-            "not_unpackable",
-            "The engine cannot unpack a layer of the image (for instance a file below another file, a name "
-            "that is too long, or a link to a file that is missing). Build the image with docker build and "
-            "save it again.",
-        )
+        return ImageRejected("not_unpackable", REJECTIONS["not_unpackable"])
     return EngineFault(code or "internal", message[:_MESSAGE_CHARACTERS])
 
 

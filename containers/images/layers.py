@@ -1,8 +1,9 @@
 """One layer on its way from the upload to the rebuilt archive: inflated, hashed, looked through, and copied.
 
-All four happen in one pass. The layer's own tar headers are read for two reasons: to bound what the engine
-will unpack (entries, sparse files, kinds it cannot handle), and to warn about files that the sandbox's user
-will not be able to read, the commonest reason for which an honest image fails.
+All four happen in one pass. The layer's own tar headers are read for three reasons: to bound what the engine
+will unpack (entries, sparse files, kinds it cannot handle), to refuse what it could not unpack, and to warn
+about files that the sandbox's user will not be able to read, the commonest reason for which an honest image
+fails.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from containers.images.layout import StoredLayer
 from containers.images.limits import ArchiveLimits, InflatedBytes
 from containers.images.outer import OuterArchive
 from containers.images.streams import WatchedStream, compression_of, gunzip
+from containers.images.tree import LayerTree
 
 _MAGIC_BYTES: Final = 16
 _WORTH_A_WARNING_BYTES: Final = 1 << 20
@@ -75,7 +77,9 @@ class LayerReader:
         return size
 
     def _look_through(self, stream: WatchedStream, what: str) -> None:
+        tree = LayerTree(self._headers, what)
         for member in tar.members(stream, self._headers, what=what):
+            tree.add(member)
             self.unreadable.see(member)
         stream.drain()
 

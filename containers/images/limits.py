@@ -23,7 +23,7 @@ class ArchiveLimits:
     inflation_ratio: int = 200  # inflated to uploaded bytes, above 1 GiB
     archive_members: int = 4096  # tar headers in the archive itself
     layers: int = 125
-    layer_members: int = 2_000_000  # tar headers in all layers together
+    layer_members: int = 1_000_000  # tar headers in all layers together
     gzip_members: int = 2_000_000  # an eStargz layer has one for each file
     json_bytes: int = 1 << 20  # each of manifest, index and configuration
     json_depth: int = 32

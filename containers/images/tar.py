@@ -37,13 +37,20 @@ _EXTENSION_BYTES: Final = 1 << 20  # Go's own bound
 _OCTAL_SIZE_LIMIT: Final = 8**11
 
 _END: Final = bytes(BLOCK_BYTES)
+_ATTRIBUTE: Final = b"SCHILY.xattr."
+_PAX_TEXTS: Final = (b"path", b"linkpath", b"uname", b"gname")
+_PAX_TIMES: Final = (b"mtime", b"atime", b"ctime")
+_PAX_TIME: Final = re.compile(rb"-?[0-9]{1,18}(\.[0-9]*)?")
 _PAX_RECORD: Final = re.compile(rb"([1-9][0-9]{0,7}) ([^=\0]{1,512})=")
 _OCTAL: Final = re.compile(rb"[0-7]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member: `offset` is where its `size` bytes of data begin, `target` what a link points at."""
+    """One member: `offset` is where its `size` bytes of data begin, `target` what a link points at.
+
+    Bytes of a name that are no UTF-8 are kept as surrogates (os.fsencode gives them back).
+    """
 
     name: str
     kind: Kind
@@ -51,6 +58,9 @@ class Member:
     size: int
     offset: int
     target: str
+    uid: int = 0
+    gid: int = 0
+    attributes: tuple[tuple[bytes, bytes], ...] = ()  # extended ones: name and value
 
 
 class Stream(Protocol):
@@ -94,7 +104,11 @@ class _Reader:
         while header := self._header():
             flag = header[156:157]
             if flag in _EXTENSIONS:
-                extensions[flag] = self._extension(self._number(header[124:136]))
+                body = self._extension(self._number(header[124:136]))
+                # A global header is an entry to Go, so what was announced for the next one is spent on it.
+                extensions = {} if flag == _PAX_GLOBAL else {**extensions, flag: body}
+                if flag == _PAX_GLOBAL:
+                    self._pax_records(body)
                 continue
             member = self._member(header, extensions)
             yield member
@@ -132,13 +146,45 @@ class _Reader:
         if kind is None:
             raise ImageRejected("damaged", f"{self._what} holds an entry of an unknown kind. {SAVE_AGAIN}")
         size = self._size(header, pax)
-        name = pax.get(b"path") or _until_nul(extensions.get(_LONG_NAME, b"")) or _short_name(header)
-        target = pax.get(b"linkpath") or _until_nul(extensions.get(_LONG_TARGET, b"")) or _until_nul(header[157:257])
+        # In Go's order: GNU's long names win over pax records.
+        name = _until_nul(extensions.get(_LONG_NAME, b"")) or pax.get(b"path") or _short_name(header)
+        target = _until_nul(extensions.get(_LONG_TARGET, b"")) or pax.get(b"linkpath") or _until_nul(header[157:257])
         if flag == b"\0" and name.endswith(b"/"):
             kind = "folder"  # before POSIX, a folder was told by its name
         elif kind != "file":
             size = 0  # whatever the field says, no data follows
-        return Member(_text(name), kind, self._number(header[100:108]), size, self._position, _text(target))
+        self._check_unused_numbers(header)
+        return Member(
+            name=_text(name),
+            kind=kind,
+            mode=self._number(header[100:108]),
+            size=size,
+            offset=self._position,
+            target=_text(target),
+            uid=self._id(header[108:116], pax.get(b"uid")),
+            gid=self._id(header[116:124], pax.get(b"gid")),
+            attributes=tuple(
+                (key[len(_ATTRIBUTE) :], value) for key, value in pax.items() if key.startswith(_ATTRIBUTE)
+            ),
+        )
+
+    def _id(self, field: bytes, record: bytes | None) -> int:
+        """The number of a user or group."""
+        number = self._number(field)
+        if not record:
+            return number
+        if not re.fullmatch(rb"[0-9]{1,18}", record):
+            raise self._damaged()
+        return int(record)
+
+    def _check_unused_numbers(self, header: bytes) -> None:
+        """Numbers that matter to nobody, but without which Go reads no header: times and devices."""
+        fields = [header[136:148]]
+        if header[257:262] == b"ustar":
+            fields += [header[329:337], header[337:345]]
+        for field in fields:
+            if not field[0] & 0x80:
+                self._number(field)
 
     def _size(self, header: bytes, pax: dict[bytes, bytes]) -> int:
         size = self._number(header[124:136])
@@ -191,7 +237,12 @@ class _Reader:
             end = at + int(record[1]) if record else 0
             if record is None or not record.end() < end <= len(body) or body[end - 1] != ord("\n"):
                 raise self._damaged()
-            records[record[2]] = body[record.end() : end - 1]
+            key, value = record[2], body[record.end() : end - 1]
+            if b"\0" in value and key in _PAX_TEXTS:
+                raise self._damaged()
+            if value and key in _PAX_TIMES and not _PAX_TIME.fullmatch(value):
+                raise self._damaged()
+            records[key] = value
             at = end
         return records
 
@@ -215,7 +266,8 @@ def _checksum_matches(header: bytes) -> bool:
 
 def _short_name(header: bytes) -> bytes:
     name = _until_nul(header[:100])
-    prefix = _until_nul(header[345:500]) if header[257:263] == b"ustar\0" else b""
+    prefix_end = 476 if header[508:512] == b"tar\0" else 500  # star keeps times behind a shorter prefix
+    prefix = _until_nul(header[345:prefix_end]) if header[257:263] == b"ustar\0" else b""
     return prefix + b"/" + name if prefix else name
 
 
@@ -224,4 +276,4 @@ def _until_nul(field: bytes) -> bytes:
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "backslashreplace")
+    return name.decode("utf-8", "surrogateescape")

@@ -83,6 +83,6 @@ class Submission(models.Model):
 
     @property
     def stage(self) -> str:
-        """The state that matters now: of the latest run, or of the submission while there is none."""
+        """The state that matters now: of the latest run, or of the submission while (or because) there is none."""
         run = self.latest_run
-        return run.state if run else self.state
+        return run.state if run and self.state == SubmissionState.ACCEPTED else self.state

@@ -17,6 +17,7 @@ from containers.images import ArchiveLimits, check_archive
 from tests.containers import baseimage
 from tests.containers.conftest import order_json, outcomes, wait_until
 from tests.containers.fakeserver import FakeServer
+from tests.containers.images.build import Image, entry, layer_of
 
 pytestmark = pytest.mark.engine
 
@@ -187,3 +188,20 @@ def test_an_image_is_fetched_and_loaded_by_its_id(
     new_agent().run_batch(server.offer(order))
     assert [outcomes(report) for report in server.reports] == [["could_not_start"]]
     assert engine.has_image(checked.image_id)
+
+
+def test_an_image_that_the_engine_cannot_unpack_is_reported_as_unusable_and_leaves_nothing(
+    new_agent: Callable[[], Agent], server: FakeServer, engine: Engine, host_settings: Settings, tmp_path: Path
+) -> None:
+    bad = entry("file", data=uuid.uuid4().bytes, pax_headers={"SCHILY.xattr.security.capability": "bad"})
+    upload = tmp_path / "upload.tar"
+    upload.write_bytes(Image([layer_of(bad)]).saved())
+    checked = check_archive(upload, tmp_path / "rebuilt.tar")
+    order = order_json(None, None, image=checked.image_id)
+    order["image"] |= {"blob": server.put_blob((tmp_path / "rebuilt.tar").read_bytes()), "size": checked.size}
+    new_agent().run_batch(server.offer(order))
+    (report,) = server.reports
+    assert (report["rejected"], report["fault"]) == ("not_unpackable", None)
+    assert outcomes(report) == ["untouched", "untouched"]
+    assert not engine.has_image(checked.image_id)
+    assert list((host_settings.state_dir / "cache" / "blobs").iterdir()) == []

@@ -4,9 +4,14 @@ One container runs all probes and writes what happened to each; every test looks
 """
 
 import errno
+import io
 import json
+import socket
+import sys
+import tarfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +19,9 @@ import pytest
 from containers.engine import Engine
 from containers.sandbox import SandboxSettings, Slot
 from containers.staging import CONSTANT_TIME
+from tests.containers import baseimage
 from tests.containers.conftest import LIMITS, UID, Sandbox, remove_images, statuses
+from tests.containers.images.build import entry, layer_of
 
 pytestmark = pytest.mark.engine
 
@@ -251,3 +258,91 @@ def test_processes_are_bounded(found: dict[str, Any]) -> None:
 
 def test_ordinary_work_goes_on_undisturbed(found: dict[str, Any]) -> None:
     assert found["ordinary work"] == "42"
+
+
+# --- Images that bring their tools along ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def armed_image(engine: Engine, python_image: str) -> Iterator[str]:
+    """An image with device nodes that everybody may open, and an interpreter that runs as root, with capabilities."""
+    tag = f"{baseimage.REPOSITORY}:armed-{uuid.uuid4().hex[:12]}"
+    nodes = layer_of(
+        entry("mem", tarfile.CHRTYPE, devmajor=1, devminor=1, mode=0o666),
+        entry("kmsg", tarfile.CHRTYPE, devmajor=1, devminor=11, mode=0o666),
+        entry("fuse", tarfile.CHRTYPE, devmajor=10, devminor=229, mode=0o666),
+        entry("disk", tarfile.BLKTYPE, devmajor=254, devminor=0, mode=0o666),
+        entry("loop", tarfile.BLKTYPE, devmajor=7, devminor=0, mode=0o666),
+    )
+    context = io.BytesIO()
+    lines = [
+        f"FROM {python_image}",
+        "ADD nodes.tar /",
+        "COPY python3 /usr/local/bin/rootly",
+    ]
+    python = Path(sys.executable).resolve().read_bytes()
+    context.write(
+        layer_of(
+            entry("Dockerfile", data="\n".join(lines).encode()),
+            entry("nodes.tar", data=nodes),
+            entry("python3", data=python, mode=0o6755),
+        )
+    )
+    context.seek(0)
+    for line in engine.client.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True):
+        assert "error" not in line, line
+    yield str(engine.client.inspect_image(tag)["Id"])
+    engine.client.remove_image(tag, force=True)
+
+
+def test_device_nodes_of_the_image_cannot_be_opened(sandbox: Sandbox, armed_image: str) -> None:
+    answer = sandbox.ask(
+        """
+import errno
+def tried(path):
+    try:
+        os.close(os.open(path, os.O_RDONLY)); return "ok"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+answer = json.dumps({path: tried("/" + path) for path in ("mem", "kmsg", "fuse", "disk", "loop")})
+""",
+        image=armed_image,
+    )
+    assert set(json.loads(answer).values()) <= {"EPERM", "EACCES", "ENXIO"}
+
+
+def test_a_set_uid_program_of_the_image_gains_nothing(sandbox: Sandbox, armed_image: str) -> None:
+    answer = sandbox.ask(
+        """
+import subprocess
+code = "import os; print(os.getresuid(), open('/proc/self/status').read().split('CapEff:')[1].split()[0])"
+answer = subprocess.run(["/usr/local/bin/rootly", "-c", code], capture_output=True, text=True).stdout.strip()
+""",
+        image=armed_image,
+    )
+    assert answer == f"({UID + 1}, {UID + 1}, {UID + 1}) {0:016x}"
+
+
+def test_the_kernel_tells_nothing_of_the_host_or_of_others(sandbox: Sandbox) -> None:
+    host = socket.gethostname()
+    answer = json.loads(
+        sandbox.ask(
+            """
+def text(path):
+    try:
+        return open(path, errors="replace").read()
+    except OSError as error:
+        return ""
+paths = ["/proc/sys/kernel/hostname", "/proc/self/cgroup", "/proc/keys", "/proc/key-users", "/proc/kmsg",
+         "/proc/sched_debug", "/proc/net/tcp", "/proc/net/unix", "/proc/net/dev", "/etc/hosts", "/etc/resolv.conf",
+         "/proc/self/environ", "/proc/1/environ", "/proc/sysvipc/shm"]
+answer = json.dumps({path: text(path) for path in paths})
+"""
+        )
+    )
+    assert all(host not in value for path, value in answer.items() if len(host) > 3)
+    for path in ("/proc/keys", "/proc/kmsg", "/proc/sched_debug"):
+        assert answer[path] == ""
+    assert len(answer["/proc/net/tcp"].splitlines()) == 1  # the heading
+    assert len(answer["/proc/sysvipc/shm"].splitlines()) == 1
+    assert "docker" not in answer["/proc/net/unix"]

@@ -7,7 +7,7 @@ import pytest
 
 from containers.orders import OrderRejected
 from containers.outcomes import Blame, Verdict
-from containers.reports import Blob, ContainerReport, Fault, Report, parse_report, settle
+from containers.reports import Blob, ContainerReport, Fault, Report, parse_report, settle, unusable
 
 NAMES = ("a.nii.gz", "b.nii.gz", "c.nii.gz")
 FILE = Blob("sha256:" + "a" * 64, 7)
@@ -63,6 +63,12 @@ REPORT = Report(
 )
 
 
+def test_a_refused_image_survives_its_way_and_is_unknown_to_reports_without_one() -> None:
+    refused = unusable(3, ["a.nii.gz"], "not_unpackable")
+    assert parse_report(json.loads(json.dumps(refused.to_json()))) == refused
+    assert "rejected" not in REPORT.to_json()
+
+
 def test_a_report_survives_its_way_through_json() -> None:
     assert parse_report(json.loads(json.dumps(REPORT.to_json()))) == REPORT
 
@@ -84,6 +90,8 @@ def test_a_report_survives_its_way_through_json() -> None:
         (("fault", "code"), "theirs"),
         (("fence",), None),
         (("log",), 7),
+        (("rejected",), "<b>ours</b>"),
+        (("rejected",), ["not_unpackable"]),
         (("extra",), 7),
     ],
 )

@@ -216,3 +216,56 @@ def test_progress_is_told_while_the_container_runs(sandbox: Sandbox) -> None:
     run.watcher.on_progress = seen.append
     run.carry_out(sandbox.stage(run))
     assert seen == [1, 2, 3]
+
+
+# --- Exceeding a limit gives the right reason, and leaves nothing -----------------------------------------------------
+
+OOM, CRASH, FULL, LATE = "out_of_memory", "crashed", "output_full", "timed_out"
+EXCESSES = {
+    "memory": ("x = bytearray(400 << 20)", OOM),
+    "memory of a child": (
+        "import subprocess; subprocess.run(['python3', '-c', 'x = bytearray(400 << 20)'], check=True)",
+        OOM,
+    ),
+    "shared memory": ("open('/dev/shm/x', 'wb').write(bytes(32 << 20))", CRASH),
+    "scratch": ("open('/tmp/x', 'wb').write(bytes(32 << 20))", CRASH),
+    "processes": ("while True: os.fork() or __import__('signal').pause()", CRASH),
+    "open files": ("files = [open('/dev/null') for _ in range(20_000)]", CRASH),
+    "bytes of output": ("(OUTPUT / 'x').write_bytes(bytes(4 << 20)); (OUTPUT / 'y').write_bytes(b'y' * 4096)", FULL),
+    "one file": ("open('/tmp/x', 'wb').truncate(1 << 40)", CRASH),
+    "processor time": ("while True: pass", LATE),
+    "log": ("while True: print('x' * 1000)", LATE),
+    "a fork bomb that ignores signals": (
+        """
+import signal
+for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)
+while True:
+    try: os.fork()
+    except OSError: pass
+""",
+        LATE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("program", "reason"), EXCESSES.values(), ids=EXCESSES.keys())
+def test_exceeding_a_limit_gives_its_reason(sandbox: Sandbox, program: str, reason: str) -> None:
+    seconds = 1.5 if reason == LATE else 20
+    memory = 64 << 20 if reason == OOM else 512 << 20
+    report = sandbox.run(None, program, None, case_seconds=seconds, memory_bytes=memory)
+    assert statuses(report) == [FINISHED, ("failed", reason), UNTOUCHED]
+    assert len(report.log) <= 4096
+
+
+def test_hostile_names_are_harmless_wherever_they_are_told(sandbox: Sandbox) -> None:
+    report = sandbox.run(
+        r"""
+for name in (b"case0.\x1b]0;x\x07", b"case0.\xff\xfe", "case0.\u202egz.iin".encode(), b"case0.\n\rE", b"case0.<b>"):
+    open(b"/output/" + name, "wb").close()
+os.mkdir(b"/output/\x1b[2J\xff")
+"""
+    )
+    assert statuses(report) == [("missing", "missing")]
+    assert report.container is not None
+    assert len(report.container.warnings) == 6
+    assert all(warning.isascii() and warning.isprintable() for warning in report.container.warnings)

@@ -1,10 +1,11 @@
 """A GPU host as the server sees one: it claims, uploads and reports through the functions behind the API."""
 
 import io
+import json
 import uuid
 from typing import Any
 
-from containers.reports import parse_report
+from containers.reports import parse_report, unusable
 from leaderboard import pipeline, storage
 from leaderboard.models import Batch, Host, Run
 from leaderboard.states import BatchState
@@ -41,6 +42,13 @@ def lost(order: dict[str, Any], number: int, status: str = "failed", reason: str
         "seconds": 1.0,
         "output": None,
     }
+
+
+def refuse_image(host: Host, order: dict[str, Any]) -> None:
+    """Report that the engine cannot unpack the order's image."""
+    names = [case["name"] for case in order["cases"]]
+    said = json.loads(json.dumps(unusable(order["fence"], names, "not_unpackable").to_json()))
+    pipeline.report(host, uuid.UUID(order["batch"]), parse_report(said))
 
 
 def report(

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from leaderboard import reports
 from leaderboard.models import Case, Host, Submission
 from leaderboard.worker_api import hash_token
 from tests.leaderboard import cast, gpu_host, masks
@@ -144,3 +145,7 @@ def test_make_cases_writes_what_import_cases_reads(tmp_path):
         masks=folder / "masks",
     )
     assert "2 cases imported" in said
+
+
+def test_what_a_team_wrote_cannot_drive_a_terminal():
+    assert reports.printable("A\x1b[2J\u202e\x00b é") == "A\ufffd[2J\ufffd\ufffdb é"

@@ -9,7 +9,7 @@ from evaluation import child
 from leaderboard import admission, clock, decisions, pipeline, storage, sweeper
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
 from leaderboard.rows import Stale
-from leaderboard.states import BatchState, RunState
+from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState, SubmissionState
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -171,6 +171,28 @@ def test_a_second_host_cannot_claim_a_leased_batch(host, run):
     gpu_host.claim(host, batch)
     with pytest.raises(Stale):
         gpu_host.claim(cast.host("gpu-2", token="other"), batch)
+
+
+def test_an_image_that_no_engine_can_unpack_is_rejected_and_costs_nothing(host, run):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.refuse_image(host, order)
+    submission = Submission.objects.get(pk=run.submission_id)
+    assert submission.stage == SubmissionState.REJECTED
+    assert submission.reason_code == "not_unpackable"
+    assert "Build the image with docker build" in submission.reason
+    assert not submission.charged
+    assert not run.batches.filter(state__in=OPEN_BATCH_STATES).exists()
+    with pytest.raises(Stale):
+        gpu_host.refuse_image(host, order)
+
+
+def test_an_image_that_ran_before_is_not_to_blame_when_a_host_cannot_unpack_it(host, run):
+    pass_canary(host, run)
+    gpu_host.refuse_image(host, gpu_host.claim(host, gpu_host.waiting(run)))
+    run.refresh_from_db()
+    assert run.state == RunState.HALTED
+    assert run.reason_code == "image_unavailable"
+    assert run.submission.stage == RunState.HALTED
 
 
 def test_a_repeated_report_is_refused_and_changes_nothing(host, run):

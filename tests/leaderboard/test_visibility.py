@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 
 from leaderboard import clock, decisions
-from leaderboard.models import Attempt, Case, Phase, RunCase, Submission, Team
+from leaderboard.models import Attempt, Case, Phase, RunCase, StateChange, Submission, Team
 from leaderboard.visibility import submission_view
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -30,6 +31,13 @@ def start(host, **policies):
     return submission
 
 
+def let_a_minute_pass(submission):
+    """What happened so far happened a minute ago."""
+    earlier = timedelta(minutes=1)
+    StateChange.objects.filter(submission=submission).update(at=F("at") - earlier)
+    submission.runs.update(ended_at=F("ended_at") - earlier)
+
+
 def test_on_hidden_cases_a_team_sees_neither_cases_nor_counts_nor_logs(host):
     view = submission_view(start(host))
     assert (view.cells, view.batches, view.cases, view.log, view.done, view.failed) == ([], [], [], "", None, None)
@@ -49,6 +57,27 @@ def test_on_hidden_cases_the_reason_of_a_lost_case_is_not_told_while_the_run_goe
     assert "crash" not in str(view.history).lower()
 
 
+def test_on_hidden_cases_the_instant_of_a_runs_end_is_not_told(host, monkeypatch):
+    now = clock.now().replace(second=0, microsecond=0) + timedelta(seconds=1)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    submission = start(host, max_failures_in_row=1)
+    assert submission.stage == "failed"
+    during = submission_view(submission)
+    assert (during.state, during.finished, during.headline, during.figures) == ("canary", False, "", None)
+    assert "Failed" not in str(during.history)
+    assert submission_view(submission, organiser=True).state == "failed"
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=58))
+    assert submission_view(submission) == during
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=60))
+    assert submission_view(submission).state == "failed"
+
+
+def test_on_hidden_cases_a_cancelled_run_is_shown_at_once(host):
+    submission = start(host)
+    decisions.cancel(submission, by=None)
+    assert submission_view(submission).state == "cancelled"
+
+
 def test_on_public_cases_a_team_sees_everything(host):
     view = submission_view(start(host, cases_are_public=True))
     assert view.cells == ["f", "", "", ""]
@@ -66,6 +95,7 @@ def test_an_organiser_sees_everything_of_a_hidden_run(host):
 
 def test_a_failed_run_tells_whose_fault_it_was_and_what_to_do(host):
     submission = start(host, max_failures_in_row=1)
+    let_a_minute_pass(submission)
     view = submission_view(submission)
     assert view.kind == "bad"
     assert "Too many cases in a row failed" in view.headline
@@ -75,7 +105,9 @@ def test_a_failed_run_tells_whose_fault_it_was_and_what_to_do(host):
 
 
 def test_on_hidden_cases_the_causes_come_without_counts_and_times_without_seconds(host):
-    view = submission_view(start(host, max_failures_in_row=1))
+    submission = start(host, max_failures_in_row=1)
+    let_a_minute_pass(submission)
+    view = submission_view(submission)
     assert "×" not in view.reason
     assert {(event.at.second, event.at.microsecond) for event in view.history[:-1]} == {(0, 0)}
     assert "×" in submission_view(start_public(host)).reason
@@ -98,7 +130,8 @@ def test_scores_are_withheld_where_nothing_is_published(host):
         cases = [gpu_host.finished(order, n, masks.nifti(masks.cube())) for n in range(len(order["cases"]))]
         gpu_host.report(host, order, cases)
         gpu_host.score_reported(run)
-    submission.refresh_from_db()
+    let_a_minute_pass(submission)
+    submission = Submission.objects.get(pk=submission.pk)
     assert submission_view(submission).word == "Scored"
     assert submission_view(submission).figures is None
     figures = submission_view(submission, organiser=True).figures

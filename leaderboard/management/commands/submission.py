@@ -29,7 +29,8 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(everything, indent=2))
             return
-        self.stdout.write(f"{submission} in the {submission.phase}: {everything['state']} {everything['reason']}")
+        name = reports.printable(str(submission))
+        self.stdout.write(f"{name} in the {submission.phase}: {everything['state']} {everything['reason']}")
         for run in everything["runs"]:
             self.stdout.write(f"run {run['number']}: {run['state']} {run['reason']}")
             for case in run["cases"]:

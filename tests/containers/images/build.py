@@ -185,3 +185,35 @@ def written(folder: Path, data: bytes) -> Path:
     path = folder / "upload.tar"
     path.write_bytes(data)
     return path
+
+
+def entry(
+    name: str, kind: bytes = tarfile.REGTYPE, *, target: str = "", data: bytes = b"", **fields: Any
+) -> tuple[tarfile.TarInfo, bytes]:
+    """One entry of a layer; `fields` are those of a TarInfo (`pax_headers` for what only pax can say)."""
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.size = kind, target, len(data)
+    for key, value in fields.items():
+        setattr(member, key, value)
+    return member, data
+
+
+def folder(name: str) -> tuple[tarfile.TarInfo, bytes]:
+    return entry(name, tarfile.DIRTYPE)
+
+
+def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
+    return entry(name, tarfile.SYMTYPE, target=target)
+
+
+def second_name(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
+    return entry(name, tarfile.LNKTYPE, target=target)
+
+
+def layer_of(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    """A layer with exactly these entries in this order, honest or not."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for member, data in entries:
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from leaderboard import clock, live
-from leaderboard.models import Attempt, Batch, RunCase, Submission
+from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import in_state, page, scored
 
@@ -166,6 +166,7 @@ def test_the_list_shows_a_team_its_own_runs_only(people):
     phase = cast.phase()
     scored(people.team, phase, dice=0.4, algorithm="Ours")
     scored(people.rivals, phase, dice=0.5, algorithm="Theirs")
+    Run.objects.update(ended_at=clock.now() - timedelta(minutes=1))
     text = page(people.browser["Bob"].get("/runs/")).text
     assert "Ours" in text
     assert "0.400" in text
