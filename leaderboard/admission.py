@@ -133,7 +133,7 @@ def check_phase(team: Team, phase: Phase, at: datetime | None = None) -> None:
     at = at or clock.now()
     if at < phase.opens_at:
         raise Refused(f"The {phase.name} opens on {_instant(phase.opens_at)}.")
-    if at >= phase.closes_at:
+    if at >= phase.closes_at or phase.archived_at:
         raise Refused(f"The {phase.name} closed on {_instant(phase.closes_at)}.")
     used = quota(team, phase, at)
     if used.total_used >= used.total_limit:

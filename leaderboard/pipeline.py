@@ -160,6 +160,10 @@ def _checked_image(submission: Submission) -> AlgorithmImage:
             "config": checked.config,
         },
     )
+    if image.archive != checked.blob and not storage.images.exists(image.archive):
+        # Of an archived phase, and rebuilt by an older version of the check: the old archive is gone.
+        image.archive, image.archive_bytes = checked.blob, checked.size
+        image.save(update_fields=["archive", "archive_bytes"])
     return image
 
 

@@ -15,7 +15,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.db.models import Max
 
-from leaderboard import storage
+from leaderboard import locks, storage
 from leaderboard.models import Phase
 
 FORM_OVERHEAD_BYTES = 1 << 20
@@ -104,8 +104,13 @@ def folder() -> Path:
 
 
 def forget(file: str) -> None:
-    """Delete an upload's file; nothing happens when it is not here."""
-    path(file).unlink(missing_ok=True)
+    """Delete an upload's file; nothing happens when it is not here.
+
+    Nothing is deleted while a backup reads the stores: then the file is left to housekeeping.
+    """
+    with locks.working_on("stores", "") as mine:
+        if mine:
+            path(file).unlink(missing_ok=True)
 
 
 def _new_name() -> str:
