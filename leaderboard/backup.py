@@ -312,7 +312,7 @@ def _columns(cursor: Any, table: str) -> list[str]:
 
 def _copy(table: str, columns: list[str], direction: str) -> sql.Composed:
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("COPY {} ({}) {}").format(sql.Identifier(table), names, sql.SQL(direction))  # type: ignore[arg-type]
+    return sql.SQL("COPY {} ({}) {}").format(sql.Identifier(table), names, sql.SQL(direction))
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def run_again(submission: Submission, *, by: User) -> Run:
     with transaction.atomic():
         phase = _lock_phase(submission.phase_id)
         if phase.archived_at:
-            raise admission.Refused(f"The {phase.name} is archived: its images are gone, so nothing of it can run again.")
+            raise admission.Refused(
+                f"The {phase.name} is archived: its images are gone, so nothing of it can run again."
+            )
         submission = Submission.objects.select_for_update().get(pk=submission.pk)
         if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
             raise admission.Refused("Only a submission whose last run has ended can be run again.")

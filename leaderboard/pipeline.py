@@ -91,6 +91,7 @@ def submit(
     try:
         admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
         admission.check_upload(upload.size, phase)
+        admission.check_room()
         with transaction.atomic():
             team = admission.lock_team(team)
             accepted_at = clock.now()

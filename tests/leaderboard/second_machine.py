@@ -7,7 +7,6 @@ import uuid
 from pathlib import Path
 
 import psycopg
-from django.conf import settings
 from django.db import connection
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,7 +42,7 @@ class Machine:
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Rows of its database."""
         with psycopg.connect(self.database_url.replace("postgres://", "postgresql://"), autocommit=True) as there:
-            answer = there.execute(query)  # type: ignore[call-overload]
+            answer = there.execute(query)
             return list(answer.fetchall()) if answer.description else []
 
     def remove(self) -> None:
@@ -54,9 +53,4 @@ class Machine:
         ours = connection.settings_dict
         where = {"host": ours["HOST"], "port": ours["PORT"], "user": ours["USER"], "password": ours["PASSWORD"]}
         with psycopg.connect(**where, dbname="postgres", autocommit=True) as server:
-            server.execute(statement)  # type: ignore[call-overload]
-
-
-def ours() -> Path:
-    """The store of the machine that the tests run on."""
-    return Path(settings.STORE_DIR)
+            server.execute(statement)

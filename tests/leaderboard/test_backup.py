@@ -97,7 +97,9 @@ def test_a_row_made_after_a_restore_does_not_collide(team, phase, folder, machin
     call_command("backup", folder)
     machine.manage("restore", str(folder))
     assert machine.manage("add_host", "new-host").returncode == 0
-    ids = machine.ask("INSERT INTO leaderboard_caseset (name, digest, imported_at) VALUES ('x', '', now()) RETURNING id")
+    ids = machine.ask(
+        "INSERT INTO leaderboard_caseset (name, digest, imported_at) VALUES ('x', '', now()) RETURNING id"
+    )
     assert ids[0][0] > phase.case_set_id
 
 
@@ -163,7 +165,7 @@ def test_a_second_backup_copies_only_what_is_new_and_old_ones_go(phase, folder, 
     assert first.copied_bytes > 0
     monkeypatch.setattr(backup, "NAME", "%Y%m%dT%H%M%SZ2")
     new = storage.references.put(io.BytesIO(masks.nifti(masks.cube(2))))
-    gone = Case.objects.first().reference
+    gone = Case.objects.all()[0].reference
     Case.objects.update(reference=new.digest)
     second = backup.make(folder, keep=1)
     assert second.copied_bytes == new.size
@@ -175,7 +177,7 @@ def test_a_second_backup_copies_only_what_is_new_and_old_ones_go(phase, folder, 
 
 def test_a_damaged_backup_is_not_restored(phase, folder, machine):
     call_command("backup", folder)
-    blob = storage.Store("references", folder / "blobs").path(Case.objects.first().reference)
+    blob = storage.Store("references", folder / "blobs").path(Case.objects.all()[0].reference)
     blob.write_bytes(b"rotten")
     said = machine.manage("restore", str(folder))
     assert said.returncode == 1
@@ -184,7 +186,7 @@ def test_a_damaged_backup_is_not_restored(phase, folder, machine):
 
 
 def test_a_file_that_the_store_has_lost_is_named_and_the_rest_comes_back(phase, folder, machine):
-    volume = Case.objects.first().volume
+    volume = Case.objects.all()[0].volume
     storage.volumes.path(volume).unlink()
     with pytest.raises(CommandError, match="lost 1 files"):
         call_command("backup", folder)
