@@ -156,7 +156,7 @@ def _copy_files(manifest: dict[str, Any], folder: Path) -> Made:
         try:
             copied += target.put(source, expected=digest).size
         except (FileNotFoundError, storage.DigestMismatch) as error:
-            logger.error("backup: %s %s is lost: %s", target.kind, digest, error)
+            logger.warning("backup: %s %s is lost: %s", target.kind, digest, error)
             missing.append(f"{target.kind} {digest}")
     return Made(folder, len(wanted), copied, missing)
 
@@ -236,7 +236,7 @@ def _bring_files(manifest: dict[str, Any], folder: Path) -> None:
             # By way of a store, which checks the content; then under the random name that its row has.
             checked = storage.Store("uploads", Path(settings.FILE_UPLOAD_TEMP_DIR))
             _bring(kept, digest, checked)
-            os.replace(checked.path(digest), uploads.path(file))
+            checked.path(digest).replace(uploads.path(file))
     shutil.rmtree(Path(settings.FILE_UPLOAD_TEMP_DIR) / "uploads", ignore_errors=True)
 
 
@@ -253,7 +253,7 @@ def _remake_schema(manifest: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
-    newest = {app: name for app, name in manifest["migrations"]}
+    newest = dict(manifest["migrations"])  # in the order in which they ran: the last of each app stays
     for app, name in newest.items():
         call_command("migrate", app, name, interactive=False, verbosity=0)
 

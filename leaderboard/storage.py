@@ -8,7 +8,6 @@ are readable by this process's user alone.
 import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator

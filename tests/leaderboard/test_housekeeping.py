@@ -84,7 +84,8 @@ def test_nothing_is_removed_while_a_backup_reads_the_stores(backup_under_way):
 def test_masks_and_images_stay_until_the_phase_is_archived():
     mask, image, submission = scored("Alice", cast.phase())
     housekeeping.tidy()
-    assert storage.outputs.exists(mask) and storage.images.exists(image)
+    assert storage.outputs.exists(mask)
+    assert storage.images.exists(image)
     archive(submission.phase)
     housekeeping.tidy()
     assert not storage.outputs.exists(mask)
@@ -99,7 +100,8 @@ def test_what_an_open_phase_shares_with_an_archived_one_stays():
     assert scored("Charlie", current)[:2] == (mask, image)
     archive(old)
     housekeeping.tidy()
-    assert storage.outputs.exists(mask) and storage.images.exists(image)
+    assert storage.outputs.exists(mask)
+    assert storage.images.exists(image)
 
 
 def test_what_is_stored_again_after_the_archiving_has_a_day_for_its_row():
@@ -108,7 +110,8 @@ def test_what_is_stored_again_after_the_archiving_has_a_day_for_its_row():
     storage.outputs.put(io.BytesIO(MASK))
     storage.images.put(io.BytesIO(IMAGE))
     housekeeping.tidy()
-    assert storage.outputs.exists(mask) and storage.images.exists(image)
+    assert storage.outputs.exists(mask)
+    assert storage.images.exists(image)
     age(storage.outputs.path(mask))
     housekeeping.tidy()
     assert not storage.outputs.exists(mask)
