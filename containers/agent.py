@@ -22,6 +22,8 @@ from containers.cache import BlobCache
 from containers.client import Interrupted, Revoked, Server, ServerRefused
 from containers.config import ConfigurationError, Settings
 from containers.engine import Engine, EngineGone
+from containers.images.engine import EngineFault
+from containers.images.shelf import ImageShelf
 from containers.journal import Entry, Journal
 from containers.orders import OrderRejected, batch_id
 from containers.sandbox import LABEL_BATCH, LABEL_FENCE, LABEL_INSTANCE, Slot
@@ -59,6 +61,13 @@ class Agent:
             settings=settings,
             engine=engine,
             cache=BlobCache(settings.state_dir / "cache", settings.cache_bytes),
+            shelf=ImageShelf(
+                settings.state_dir / "images",
+                engine.docker,
+                settings.instance,
+                settings.images,
+                self._engine_free_bytes,
+            ),
             journal=Journal(settings.state_dir / "journal"),
             batches=settings.state_dir / "batches",
             loading=threading.Lock(),
@@ -112,6 +121,11 @@ class Agent:
         with self._guard:
             if batch in self._attempts:
                 return
+        if not self._has_room():
+            return  # the bell rings again, here or at another host
+        with self._guard:
+            if batch in self._attempts:
+                return
             self._attempts[batch] = None
         slot = self._slots.acquire(self._closing.is_set)
         if slot is None:
@@ -156,21 +170,42 @@ class Agent:
             self._attempts[entry.batch] = None
         self._in_background(lambda: self._carry_out(entry, slot))
 
+    def _engine_free_bytes(self) -> int:
+        """Free space on the engine's disk; on our own where the engine's is not to be seen from here."""
+        folder = self._settings.docker_root or self._host.engine.data_folder()
+        return shutil.disk_usage(folder if folder.exists() else self._settings.state_dir).free
+
+    def _has_room(self) -> bool:
+        """Whether a new batch may begin: enough of both disks is free, after what nobody uses made room."""
+        wanted = self._settings.images.free_bytes
+        self._host.cache.shrink(wanted)
+        try:
+            self._host.shelf.tidy()
+            free = min(self._engine_free_bytes(), shutil.disk_usage(self._settings.state_dir).free)
+        except (EngineFault, EngineGone, APIError) as error:
+            log.warning("Could not look after the images, will do later: %s", error)
+            return True  # an engine that is away is noticed, and blamed, elsewhere
+        if free < wanted:
+            log.error("Only %.1f GB free (REX_FREE_BYTES): no new batch is begun, what runs goes on.", free / 1e9)
+        return free >= wanted
+
     def _hello(self) -> None:
         """Say what this host offers, again and again: a host that is silent for a lease gets no work.
 
         Between the words, what could not be removed when its batch ended is tried once more: no batch may follow.
+        While it is short of disk space it offers no slot, and says why in the text about its engine.
         """
         server = Server(self._settings.server_url, self._settings.token, interrupted=self._closing.is_set)
-        slots = [{"name": slot.name, "gpus": list(slot.gpus)} for slot in self._settings.slots]
+        offered = [{"name": slot.name, "gpus": list(slot.gpus)} for slot in self._settings.slots]
         try:
             engine = self._host.engine.version()
         except (EngineGone, APIError) as error:
             engine = f"not answering: {error}"
         try:
             while not self._closing.is_set():
+                slots, about = (offered, engine) if self._has_room() else ([], f"short of disk space; {engine}")
                 free = shutil.disk_usage(self._settings.state_dir).free
-                answer = server.hello(version=__version__, slots=slots, engine=engine, free_bytes=free)
+                answer = server.hello(version=__version__, slots=slots, engine=about, free_bytes=free)
                 lease_seconds = answer["lease_seconds"]
                 log.debug("The server knows this host.")
                 self._closing.wait(lease_seconds / 3)

@@ -22,8 +22,9 @@ from containers.engine import Engine, EngineGone
 from containers.heartbeat import Heartbeat
 from containers.images.engine import EngineFault, load_image
 from containers.images.errors import ImageRejected
+from containers.images.shelf import ImageShelf
 from containers.journal import Entry, Journal
-from containers.orders import Order, OrderCase, OrderRejected, parse_order
+from containers.orders import Image, Order, OrderCase, OrderRejected, parse_order
 from containers.reports import Report, faulty, parse_report, unusable
 from containers.runner import Run
 from containers.sandbox import Slot
@@ -40,6 +41,7 @@ class Host:
     settings: Settings
     engine: Engine
     cache: BlobCache
+    shelf: ImageShelf
     journal: Journal
     batches: Path
     loading: threading.Lock  # one image at a time: two slots often need the same one
@@ -184,7 +186,8 @@ class Attempt:
         Raises Stopped, Interrupted, Revoked; whatever else goes wrong is in the report.
         """
         try:
-            return self._execute_once(order, folder)
+            with self.host.shelf.in_use(order.image.id):
+                return self._execute_once(order, folder)
         except ImageRejected as error:
             return unusable(order.fence, order.names, error.code)
         except EngineFault as error:
@@ -224,14 +227,15 @@ class Attempt:
     def _provide_image(self, order: Order, folder: BatchFolder) -> None:
         """Make sure that the engine has the image, under our tag: a killed worker may have loaded it and no more."""
         image, host = order.image, self.host
-        tag = f"rexgrounding-{host.settings.instance}/image:{image.id.removeprefix('sha256:')}"
         with host.loading:
             archive = folder.path / "image.tar"
             try:
                 if not host.engine.has_image(image.id):
                     archive.parent.mkdir(parents=True, exist_ok=True)
+                    # The archive lies on the disk as well while its content is unpacked, which is no smaller.
+                    host.shelf.tidy(room_bytes=2 * image.size)
                     host.cache.link(image.blob, image.size, archive, self._server.download)
-                load_image(host.engine.docker, archive, expected_id=image.id, tag=tag)
+                self._load(archive, image)
             except (Missing, Corrupt) as error:
                 raise ImageUnavailable(str(error)) from error
             except ImageRejected:
@@ -240,6 +244,17 @@ class Attempt:
             finally:
                 archive.unlink(missing_ok=True)
             host.cache.discard(image.blob)
+
+    def _load(self, archive: Path, image: Image) -> None:
+        """Load an image; when the disk gets full on the way, once more without all images that nobody uses."""
+        engine, tag = self.host.engine.docker, self.host.shelf.tag(image.id)
+        try:
+            load_image(engine, archive, expected_id=image.id, tag=tag)
+        except EngineFault as fault:
+            if fault.code != "disk_full":
+                raise
+            self.host.shelf.clear()
+            load_image(engine, archive, expected_id=image.id, tag=tag)
 
     def _provide_volume(self, case: OrderCase, target: Path) -> None:
         try:

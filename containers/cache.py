@@ -68,6 +68,15 @@ class BlobCache:
         with self._locks[name]:
             self._remove(self._blobs / name)
 
+    def shrink(self, free_bytes: int) -> None:
+        """Let the least recently used files go, as far as nobody uses them, until so much of the disk is free."""
+        with self._room:
+            for path in sorted(self._blobs.iterdir(), key=self._last_use):
+                if shutil.disk_usage(self._blobs).free >= free_bytes:
+                    return
+                if path.stat().st_nlink == 1:
+                    self._remove(path)
+
     def _fetch(self, digest: str, size: int, blob: Path, download: Download) -> None:
         partial = self._partial / blob.name
         for _ in range(_ATTEMPTS):

@@ -11,6 +11,11 @@ differ
 REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G) REX_SANDBOX_UID
 first of the user ids of the sandboxes: the holder's, then one per slot (default: 60600, a range
                      that no common allocation of user ids touches)
+REX_FREE_BYTES       free space, on the disks of REX_STATE_DIR and of the engine, below which images make room and no
+                     new batch is begun (default: 5G)
+REX_DOCKER_ROOT      a folder on the engine's disk, to measure its free space (default: what the engine names)
+REX_IMAGES_KEPT      most algorithm images that stay in the engine when no batch uses them (default: 50)
+REX_IMAGE_DAYS       days without use after which an algorithm image goes (default: 30)
 REX_SANDBOX_RUNTIME  another OCI runtime of the engine, e.g. runsc or kata
 REX_SANDBOX_APPARMOR an AppArmor profile that is loaded on the engine's host
 """
@@ -21,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from containers.images.shelf import ShelfLimits
 from containers.sandbox import SandboxSettings, Slot
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -41,6 +47,8 @@ class Settings:
     slots: tuple[Slot, ...]
     cache_bytes: int
     sandbox: SandboxSettings
+    docker_root: Path | None
+    images: ShelfLimits
 
     @property
     def instance(self) -> str:
@@ -63,6 +71,12 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             holder_uid=uid,
             runtime=environment.get("REX_SANDBOX_RUNTIME") or None,
             apparmor=environment.get("REX_SANDBOX_APPARMOR") or None,
+        ),
+        docker_root=Path(environment["REX_DOCKER_ROOT"]) if environment.get("REX_DOCKER_ROOT") else None,
+        images=ShelfLimits(
+            count=_count(environment, "REX_IMAGES_KEPT", "50"),
+            days=_count(environment, "REX_IMAGE_DAYS", "30"),
+            free_bytes=_size(environment, "REX_FREE_BYTES", "5G"),
         ),
     )
 
@@ -122,6 +136,13 @@ def _instance(value: str) -> str:
 def _uid(value: str) -> int:
     if not value.isascii() or not value.isdigit() or not 1000 <= int(value) < 2**31:
         raise ConfigurationError("REX_SANDBOX_UID must be a number of at least 1000.")
+    return int(value)
+
+
+def _count(environment: Mapping[str, str], name: str, default: str) -> int:
+    value = environment.get(name, default)
+    if not re.fullmatch(r"[1-9]\d{0,4}", value):
+        raise ConfigurationError(f"{name} must be a whole number of at least 1.")
     return int(value)
 
 

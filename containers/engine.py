@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
@@ -102,6 +103,10 @@ class Engine:
         """The engine's name and version, for people."""
         value = answered(self.client.version)
         return f"{value.get('Platform', {}).get('Name') or 'Docker'} {value.get('Version', '?')}".strip()
+
+    def data_folder(self) -> Path:
+        """Where the engine keeps its images; in a container this process may not see it. Raises EngineGone."""
+        return Path(answered(self.client.info)["DockerRootDir"])
 
     def now(self) -> float:
         """The engine's clock, in seconds since 1970."""

@@ -43,12 +43,14 @@ class PhaseAdmin(admin.ModelAdmin):
         "case_set",
         "opens_at",
         "closes_at",
+        "archived_at",
         "publication",
         "counting",
         "runs_per_day",
         "runs_total",
     )
     prepopulated_fields = {"slug": ("name",)}
+    actions = ("archive",)
     fieldsets = (
         (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
         ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at")}),
@@ -76,6 +78,18 @@ class PhaseAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: models.Phase | None = None) -> tuple[str, ...]:
         """The case set stays what it is once somebody submitted: standings on different cases do not compare."""
         return ("case_set",) if obj and obj.submissions.exists() else ()
+
+    @admin.action(description="Archive: remove masks and images, keep scores and pages", permissions=["change"])
+    def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
+        """Nothing of an archived phase can run again; the sweeper removes its files."""
+        for phase in chosen:
+            try:
+                decisions.archive(phase)
+            except admission.Refused as refusal:
+                self.message_user(request, str(refusal), messages.WARNING)
+            else:
+                self.log_change(request, phase, "archived")
+                self.message_user(request, f"The {phase.name} is archived. Its masks and images go within minutes.")
 
 
 class RunInline(admin.TabularInline):

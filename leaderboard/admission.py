@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
-from leaderboard import clock
+from leaderboard import clock, room
 from leaderboard.models import Membership, Phase, RulesAcceptance, Submission, Team, User
 from leaderboard.models.people import new_join_code
 from leaderboard.states import ENDED
@@ -21,6 +21,7 @@ MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
 MAX_EXTERNAL_DATA_CHARACTERS = 10_000
 MAX_TEAM_MEMBERS = 20
+NO_ROOM = "The server is short of disk space; nothing was charged, the organisers have been told."
 
 
 class Refused(Exception):
@@ -176,6 +177,7 @@ def check_open_for(user: User, phase: Phase) -> Team:
     if not has_accepted_rules(user):
         raise Refused("Read and accept the rules before you submit.")
     check_phase(team, phase)
+    check_room()
     return team
 
 
@@ -184,7 +186,7 @@ def check_phase(team: Team, phase: Phase, at: datetime | None = None) -> None:
     at = at or clock.now()
     if at < phase.opens_at:
         raise Refused(f"The {phase.name} opens on {_instant(phase.opens_at)}.")
-    if at >= phase.closes_at:
+    if at >= phase.closes_at or phase.archived_at:
         raise Refused(f"The {phase.name} closed on {_instant(phase.closes_at)}.")
     used = quota(team, phase, at)
     if used.total_used >= used.total_limit:
@@ -209,6 +211,12 @@ def check_words(*, algorithm: str, method: str, external_data: str, track: str) 
         raise Refused("Name every external data set and pre-trained model, or write “none”.")
     if track not in Submission.Track.values:
         raise Refused(f"Choose a track: {' or '.join(Submission.Track.values)}.")
+
+
+def check_room(size: int = 0) -> None:
+    """Refuse an upload of `size` further bytes for which the disk has no room."""
+    if not room.for_upload(size):
+        raise Refused(NO_ROOM)
 
 
 def check_upload(size: int, phase: Phase) -> None:

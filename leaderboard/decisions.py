@@ -1,12 +1,12 @@
-"""What people decide about a submission: cancel, run again, go on, disqualify."""
+"""What people decide: cancel a submission, run it again, let it go on, disqualify it; archive a phase."""
 
 from django.db import transaction
 
 from leaderboard import admission, clock, halting, lifecycle, planning, uploads
-from leaderboard.models import Attempt, Run, Submission, User
+from leaderboard.models import Attempt, Phase, Run, Submission, User
 from leaderboard.pipeline import fill_slots
 from leaderboard.rows import drop_batches, lock_run
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.states import ENDED, RunState, SubmissionState
 
 
 def cancel(submission: Submission, *, by: User | None) -> None:
@@ -43,6 +43,11 @@ def _cancel_run(submission: Submission, name: str) -> None:
 def run_again(submission: Submission, *, by: User) -> Run:
     """A new run of an accepted submission, by an organiser's decision. The old runs stay readable."""
     with transaction.atomic():
+        phase = _lock_phase(submission.phase_id)
+        if phase.archived_at:
+            raise admission.Refused(
+                f"The {phase.name} is archived: its images are gone, so nothing of it can run again."
+            )
         submission = Submission.objects.select_for_update().get(pk=submission.pk)
         if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
             raise admission.Refused("Only a submission whose last run has ended can be run again.")
@@ -70,3 +75,26 @@ def disqualify(submission: Submission, reason: str) -> None:
     submission.disqualified_reason = reason.strip()
     submission.disqualified_at = clock.now() if submission.disqualified_reason else None
     submission.save(update_fields=["disqualified_reason", "disqualified_at"])
+
+
+def archive(phase: Phase) -> None:
+    """Let go of a phase's masks and images; scores, pages and rows stay. There is no way back. Raises Refused.
+
+    Only when nothing of it can come any more: the phase is closed and every run has ended.
+    """
+    with transaction.atomic():
+        phase = _lock_phase(phase.pk)
+        if phase.archived_at:
+            raise admission.Refused(f"The {phase.name} is archived already.")
+        if clock.now() < phase.closes_at:
+            raise admission.Refused(f"The {phase.name} is still open. Archive it after it closed.")
+        submissions = phase.submissions.prefetch_related("runs")
+        if any(submission.stage not in ENDED for submission in submissions):
+            raise admission.Refused(f"The {phase.name} has runs that have not ended. Let them end, or cancel them.")
+        phase.archived_at = clock.now()
+        phase.save(update_fields=["archived_at"])
+
+
+def _lock_phase(phase_id: int) -> Phase:
+    """The phase, locked against a re-run and an archiving at the same moment; submissions may go on coming in."""
+    return Phase.objects.select_for_update(no_key=True).get(pk=phase_id)

@@ -130,8 +130,10 @@ class SubmissionForm(forms.Form):
         },
     )
 
-    def __init__(self, *args: Any, phase: Phase, was_cut_off: bool = False, **kwargs: Any) -> None:
-        """`was_cut_off`: the server stopped reading, because the body was longer than any phase takes."""
+    def __init__(
+        self, *args: Any, phase: Phase, was_cut_off: bool = False, had_no_room: bool = False, **kwargs: Any
+    ) -> None:
+        """The server stopped reading, because the body was longer than any phase takes, or the disk nearly full."""
         super().__init__(*args, **kwargs)
         self.phase = phase
         if was_cut_off:
@@ -139,6 +141,9 @@ class SubmissionForm(forms.Form):
                 f"The file is larger than the {phase.max_archive_bytes / 1e9:.0f} GB that the {phase.name} takes. "
                 "Leave build tools and caches out of the image, and compress the archive with gzip."
             )
+
+        elif had_no_room:
+            self.fields["image"].error_messages["required"] = admission.NO_ROOM
 
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""

@@ -22,6 +22,21 @@ def working_on(kind: str, key: object) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
 
 
+@contextmanager
+def held(kind: str) -> Iterator[None]:
+    """Wait until nobody is at work on the things of this kind, then keep everybody from it.
+
+    Raises OperationalError in the end when the session, and the lock with it, was lost meanwhile.
+    """
+    number = _number(kind, "")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [number])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
 def one_at_a_time(kind: str) -> None:
     """Let transactions of this kind follow each other. Call inside a transaction; released when it ends."""
     with connection.cursor() as cursor:

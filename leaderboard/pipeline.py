@@ -92,6 +92,7 @@ def submit(
     try:
         admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
         admission.check_upload(upload.size, phase)
+        admission.check_room()
         with transaction.atomic():
             team = admission.lock_team(team)
             accepted_at = clock.now()
@@ -161,6 +162,10 @@ def _checked_image(submission: Submission) -> AlgorithmImage:
             "config": checked.config,
         },
     )
+    if image.archive != checked.blob and not storage.images.exists(image.archive):
+        # Of an archived phase, and rebuilt by an older version of the check: the old archive is gone.
+        image.archive, image.archive_bytes = checked.blob, checked.size
+        image.save(update_fields=["archive", "archive_bytes"])
     return image
 
 

@@ -214,6 +214,7 @@ LEASE_SECONDS = _number("LEASE_SECONDS", 60)  # a host that is silent for so lon
 DOORBELL_SECONDS = _number("DOORBELL_SECONDS", 10)  # ring again when nobody came
 SWEEP_SECONDS = _number("SWEEP_SECONDS", 2)
 MAX_FAULTS = _number("MAX_FAULTS", 8)  # our faults in a row before organisers must look
+FREE_BYTES = _number("FREE_BYTES", 5_000_000_000)  # room on the store's disk below which uploads are refused
 SCORING_MEMORY_BYTES = _number("SCORING_MEMORY_BYTES", 2 << 30)
 SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)  # of processor time
 

@@ -5,11 +5,13 @@ its name by a rename when its whole content is there. No store lies under anythi
 are readable by this process's user alone.
 """
 
+import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -31,15 +33,20 @@ class DigestMismatch(ValueError):
 
 
 class Store:
-    """One kind of files, named by digest."""
+    """One kind of files, named by digest: in `parent`, or where the settings say.
 
-    def __init__(self, kind: str) -> None:
+    Storing what is there already makes it young again, and only old files are removed, both under the store's lock:
+    so nothing is removed between the moment in which somebody was told that it is stored and the row that says so.
+    """
+
+    def __init__(self, kind: str, parent: Path | None = None) -> None:
         self.kind = kind
+        self._parent = parent
 
     @property
     def root(self) -> Path:
         """The folder of this kind, private to the server's user."""
-        return Path(settings.STORE_DIR) / self.kind
+        return (self._parent or Path(settings.STORE_DIR)) / self.kind
 
     def path(self, digest: str) -> Path:
         """Where the file with this digest lies, or would lie. Raises ValueError for what is no digest."""
@@ -63,16 +70,47 @@ class Store:
         """Take over a file whose digest the caller computed while writing it; a rename where the disk allows it."""
         target = self.path(blob.digest)
         _make_private(target.parent, self.root)
-        if target.is_file():
+        if source.stat().st_dev != self.root.stat().st_dev:
+            with source.open("rb") as stream:
+                self._write(stream, blob.digest)
             source.unlink()
-        else:
-            source.chmod(0o600)
-            shutil.move(source, target)
+            return blob
+        source.chmod(0o600)
+        with self._locked(fcntl.LOCK_SH):
+            if target.is_file():
+                os.utime(target)
+                source.unlink()
+            else:
+                source.rename(target)
+                os.utime(target)
         return blob
 
-    def delete(self, digest: str) -> None:
-        """Forget the file; nothing happens when it is not here."""
-        self.path(digest).unlink(missing_ok=True)
+    def digests(self) -> Iterator[str]:
+        """Every file that is here, in no order."""
+        for folder in self.root.glob("[0-9a-f][0-9a-f]"):
+            for path in folder.iterdir():
+                yield f"sha256:{folder.name}{path.name}"
+
+    def remove_if_older(self, digest: str, seconds: float) -> bool:
+        """Remove a file that was not stored, nor stored again, within the last `seconds`; whether it is gone now."""
+        path = self.path(digest)
+        with self._locked(fcntl.LOCK_EX):
+            try:
+                if time.time() - path.stat().st_mtime < seconds:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                pass
+        return True
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, how)
+            yield
+        finally:
+            os.close(folder)
 
     def _write(self, stream: BinaryIO, expected: str | None) -> Blob:
         _make_private(self.root, self.root)

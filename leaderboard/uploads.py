@@ -15,10 +15,11 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.db.models import Max
 
-from leaderboard import storage
+from leaderboard import locks, room, storage
 from leaderboard.models import Phase
 
 FORM_OVERHEAD_BYTES = 1 << 20
+ROOM_EVERY_BYTES = 64 * storage.CHUNK
 
 
 class Upload(NamedTuple):
@@ -42,6 +43,8 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         """Refuse a body that announces too much before reading any of it."""
         self.limit = largest_archive()
         self.too_large = content_length > self.limit + FORM_OVERHEAD_BYTES
+        self.no_room = not room.for_upload(0 if self.too_large else content_length)
+        self.look_at = ROOM_EVERY_BYTES
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin a file."""
@@ -52,6 +55,12 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         """Write and hash a chunk."""
         if self.too_large or start + len(raw_data) > self.limit:
             self.too_large = True
+            raise StopUpload(connection_reset=True)
+        # Others upload too: together they may take what each of them found free when it began.
+        if start >= self.look_at:
+            self.look_at += ROOM_EVERY_BYTES
+            self.no_room = not room.for_upload()
+        if self.no_room:
             raise StopUpload(connection_reset=True)
         self.hasher.update(raw_data)
         super().receive_data_chunk(raw_data, start)
@@ -104,8 +113,13 @@ def folder() -> Path:
 
 
 def forget(file: str) -> None:
-    """Delete an upload's file; nothing happens when it is not here."""
-    path(file).unlink(missing_ok=True)
+    """Delete an upload's file; nothing happens when it is not here.
+
+    Nothing is deleted while a backup reads the stores: then the file is left to housekeeping.
+    """
+    with locks.working_on("stores", "") as mine:
+        if mine:
+            path(file).unlink(missing_ok=True)
 
 
 def _new_name() -> str:

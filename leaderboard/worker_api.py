@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods
 from containers.orders import Fields, OrderRejected
 from containers.orders import batch_id as batch_id_of
 from containers.reports import parse_report
-from leaderboard import clock, pipeline, storage
+from leaderboard import clock, pipeline, room, storage
 from leaderboard.models import Batch, Host
 from leaderboard.rows import Stale
 from leaderboard.states import BatchState
@@ -87,7 +87,7 @@ def _body(request: HttpRequest, *wanted: str) -> Fields:
 def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
     """A host says what it offers; then it may be called."""
     said = _body(request, "version", "slots", "engine", "free_bytes")
-    slots = [_slot(value) for value in said.items("slots", 1, MAX_SLOTS)]
+    slots = [_slot(value) for value in said.items("slots", 0, MAX_SLOTS)]
     if len({slot["name"] for slot in slots}) < len(slots):
         raise BadRequest("each slot has a name of its own")
     Host.objects.filter(pk=host.pk).update(
@@ -150,6 +150,9 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
         raise BadRequest("the mask is larger than the phase's space for masks")
     if name not in {case.file_name for case in batch.cases.filter(outcome="")}:
         raise BadRequest(f"{name!r} is not an open case of this batch")
+    if not room.for_mask(int(length)):
+        # The host asks again for as long as its attempt may last.
+        return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the server is short of disk space: try again")
     try:
         storage.outputs.put(cast(BinaryIO, request), expected=digest)
     except storage.DigestMismatch as mismatch:

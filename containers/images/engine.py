@@ -103,6 +103,13 @@ def remove_image(client: docker.DockerClient, tag: str) -> bool:
         return True
 
 
+def tagged(client: docker.DockerClient, repository: str) -> list[str]:
+    """The names that our tags in this repository have ("<hex>" of "repository:<hex>"). Raises EngineFault."""
+    with _faults():
+        tags = [tag for image in client.api.images(name=repository) for tag in image["RepoTags"] or ()]
+    return [tag.removeprefix(f"{repository}:") for tag in tags if tag.startswith(f"{repository}:")]
+
+
 def _expect_rebuilt(archive: Path, expected_id: str) -> None:
     """Lets only an archive to the engine that names the expected image and no tag, which the engine would
     move.

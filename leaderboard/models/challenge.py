@@ -87,6 +87,9 @@ class Phase(models.Model):
     counting = models.CharField(max_length=4, choices=Counting, default=Counting.LAST)
     publication = models.CharField(max_length=10, choices=Publication, default=Publication.EVERYTHING)
     revealed_at = models.DateTimeField(null=True, blank=True, help_text="From this instant everything is shown.")
+    archived_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="From this instant masks and images are not kept any more."
+    )
     show_categories = models.BooleanField(default=False, help_text="Put the category codes into cases.json.")
 
     runs_per_day = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])

@@ -116,7 +116,13 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
 def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     form = SubmissionForm(phase=phase)
     if request.method == "POST":
-        form = SubmissionForm(request.POST, request.FILES, phase=phase, was_cut_off=_was_cut_off(request))
+        form = SubmissionForm(
+            request.POST,  # reads the body: what the handler found stands only after it
+            request.FILES,
+            phase=phase,
+            was_cut_off=_stopped(request, "too_large"),
+            had_no_room=_stopped(request, "no_room"),
+        )
         accepted = _hand_in(_person(request), team, form)
         if accepted:
             return redirect("submission", pk=accepted.pk)
@@ -142,9 +148,9 @@ def _hand_in(person: User, team: Team, form: SubmissionForm) -> Submission | Non
         return None
 
 
-def _was_cut_off(request: HttpRequest) -> bool:
-    """Whether the upload handler stopped reading because the body was longer than any phase takes."""
-    return any(getattr(handler, "too_large", False) for handler in request.upload_handlers)
+def _stopped(request: HttpRequest, why: str) -> bool:
+    """Whether the upload handler stopped reading: the body was longer than any phase takes, or the disk nearly full."""
+    return any(getattr(handler, why, False) for handler in request.upload_handlers)
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------

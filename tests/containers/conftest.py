@@ -12,6 +12,7 @@ import pytest
 from containers.agent import Agent
 from containers.config import Settings
 from containers.engine import Engine, connect
+from containers.images.shelf import ShelfLimits
 from containers.orders import Order, OrderCase, parse_order
 from containers.reports import CaseReport, Report
 from containers.runner import Run
@@ -203,6 +204,8 @@ def host_settings(server: FakeServer, instance: str, tmp_path: Path) -> Settings
         slots=(Slot("cpu0", UID + 1),),
         cache_bytes=1 << 30,
         sandbox=SandboxSettings(instance=instance, holder_uid=UID),
+        docker_root=None,
+        images=ShelfLimits(count=50, days=30, free_bytes=1 << 20),
     )
 
 

@@ -1,9 +1,12 @@
 """A worker against a real engine and a real socket: nothing is lost, whatever breaks, and nothing is left behind."""
 
+import os
+import shutil
+import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,12 @@ from containers.agent import Agent
 from containers.config import Settings
 from containers.engine import Engine
 from containers.images import ArchiveLimits, check_archive
+from containers.images.shelf import ShelfLimits
 from tests.containers import baseimage
 from tests.containers.conftest import order_json, outcomes, wait_until
 from tests.containers.fakeserver import FakeServer
 from tests.containers.images.build import Image, entry, layer_of
+from tests.containers.images.test_engine import checked, unique_layer
 
 pytestmark = pytest.mark.engine
 
@@ -205,3 +210,72 @@ def test_an_image_that_the_engine_cannot_unpack_is_reported_as_unusable_and_leav
     assert outcomes(report) == ["untouched", "untouched"]
     assert not engine.has_image(checked.image_id)
     assert list((host_settings.state_dir / "cache" / "blobs").iterdir()) == []
+
+
+# --- Room ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 512 MiB for the worker's state, of which the cache leaves 256 alone."""
+    if os.geteuid() != 0:
+        pytest.skip("mounts a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(disk: Path, *, leaving: int) -> None:
+    with (disk / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - leaving)
+
+
+def test_a_host_short_of_room_begins_nothing_says_so_and_goes_on_when_there_is_room(
+    small_disk: Path, new_agent: Callable[..., Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    limits = ShelfLimits(count=50, days=30, free_bytes=400 << 20)
+    agent = new_agent(state_dir=small_disk / "state", images=limits)
+    agent.run_batch(offer(None))
+    fill(small_disk, leaving=390 << 20)
+    refused = offer(None)
+    agent.run_batch(refused)
+    assert refused not in server.claims
+    again = new_agent(state_dir=small_disk / "state", images=limits)
+    wait_until(lambda: server.hellos[-1]["slots"] == [])
+    assert "short of disk space" in server.hellos[-1]["engine"]
+    (small_disk / "ballast").unlink()
+    again.run_batch(refused)
+    assert len(server.reports) == 2
+
+
+def test_what_runs_goes_on_while_the_disk_has_no_room_for_more(
+    small_disk: Path, new_agent: Callable[..., Agent], server: FakeServer, offer: Callable[..., str]
+) -> None:
+    agent = new_agent(state_dir=small_disk / "state", images=ShelfLimits(count=50, days=30, free_bytes=400 << 20))
+    batch = offer(SLOW + "finish(name)", SLOW + "finish(name)")
+    ring = threading.Thread(target=agent.run_batch, args=[batch])
+    ring.start()
+    wait_until(lambda: 1 in server.beats)
+    fill(small_disk, leaving=300 << 20)
+    ring.join()
+    assert [outcomes(report) for report in server.reports] == [["finished", "finished"]]
+
+
+def test_an_image_makes_room_for_the_next_on_a_host_that_keeps_one(
+    new_agent: Callable[..., Agent], server: FakeServer, engine: Engine, tmp_path: Path
+) -> None:
+    agent = new_agent(images=ShelfLimits(count=1, days=30, free_bytes=1 << 20))
+    images = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        image = checked(folder, Image([unique_layer()], {"Entrypoint": ["/not-there"]}).saved())
+        order = order_json(None, image=image.image_id)
+        order["image"] |= {"blob": server.put_blob((folder / "rebuilt.tar").read_bytes()), "size": image.size}
+        agent.run_batch(server.offer(order))
+        images.append(image.image_id)
+    assert {reason for report in server.reports for reason in outcomes(report)} == {"could_not_start"}
+    agent.run_batch(server.offer(order_json(None, image=images[2])))
+    assert [engine.has_image(image) for image in images] == [False, False, True]

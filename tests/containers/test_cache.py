@@ -97,6 +97,15 @@ def test_what_is_larger_than_the_cache_is_refused_before_it_is_downloaded(
     assert source.downloads == []
 
 
+def test_a_disk_that_gets_full_takes_what_nobody_uses(cache: BlobCache, source: Source, tmp_path: Path) -> None:
+    used = get(cache, source, source.add(b"a" * 10), tmp_path / "1")
+    get(cache, source, source.add(b"b" * 10), tmp_path / "2").unlink()
+    cache.shrink(0)
+    assert len(list((tmp_path / "cache" / "blobs").iterdir())) == 2
+    cache.shrink(1 << 60)
+    assert [blob.samefile(used) for blob in (tmp_path / "cache" / "blobs").iterdir()] == [True]
+
+
 def test_a_discarded_file_is_gone_but_its_links_stay(cache: BlobCache, source: Source, tmp_path: Path) -> None:
     digest = source.add(b"content")
     link = get(cache, source, digest, tmp_path / "1")

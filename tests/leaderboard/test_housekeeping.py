@@ -1,16 +1,38 @@
 """Files that nobody will ask for again."""
 
+import io
 import os
+import threading
 import time
 
 import pytest
+from django.db import connection
 
-from leaderboard import housekeeping, uploads
-from leaderboard.models import Submission
-from leaderboard.states import SubmissionState
+from leaderboard import admission, clock, decisions, housekeeping, locks, planning, storage, uploads
+from leaderboard.models import AlgorithmImage, Phase, Run, Standing, Submission
+from leaderboard.states import RunState, SubmissionState
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def backup_under_way(db):
+    """Another session that holds what a backup holds."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locks.working_on("stores", ""):
+            held.set()
+            done.wait(60)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(60)
+    yield
+    done.set()
+    thread.join()
 
 
 def age(path, hours=25):
@@ -38,3 +60,124 @@ def test_an_upload_stays_as_long_as_its_submission_waits_for_the_check():
     Submission.objects.update(state=SubmissionState.REJECTED)
     housekeeping.tidy()
     assert not file.exists()
+
+
+def test_a_checked_upload_that_a_backup_held_up_goes_at_the_next_round():
+    submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
+    Submission.objects.update(state=SubmissionState.REJECTED)
+    housekeeping.tidy()
+    assert not uploads.path(submission.upload_file).exists()
+
+
+def test_nothing_is_removed_while_a_backup_reads_the_stores(backup_under_way):
+    submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
+    file = uploads.path(submission.upload_file)
+    decisions.cancel(submission, by=None)
+    uploads.forget(submission.upload_file)
+    housekeeping.tidy()
+    assert file.exists()
+
+
+# --- an archived phase -----------------------------------------------------------------------------------------------
+
+
+def test_masks_and_images_stay_until_the_phase_is_archived():
+    mask, image, submission = scored("Alice", cast.phase())
+    housekeeping.tidy()
+    assert storage.outputs.exists(mask)
+    assert storage.images.exists(image)
+    archive(submission.phase)
+    housekeeping.tidy()
+    assert not storage.outputs.exists(mask)
+    assert not storage.images.exists(image)
+    assert submission.runs.get().standings.exists(), "scores stay"
+
+
+def test_what_an_open_phase_shares_with_an_archived_one_stays():
+    cases = cast.case_set()
+    old, current = cast.phase(cases, slug="old"), cast.phase(cases, slug="current")
+    mask, image, _ = scored("Alice", old)
+    assert scored("Charlie", current)[:2] == (mask, image)
+    archive(old)
+    housekeeping.tidy()
+    assert storage.outputs.exists(mask)
+    assert storage.images.exists(image)
+
+
+def test_what_is_stored_again_after_the_archiving_has_a_day_for_its_row():
+    mask, image, submission = scored("Alice", cast.phase())
+    archive(submission.phase)
+    storage.outputs.put(io.BytesIO(MASK))
+    storage.images.put(io.BytesIO(IMAGE))
+    housekeeping.tidy()
+    assert storage.outputs.exists(mask)
+    assert storage.images.exists(image)
+    age(storage.outputs.path(mask))
+    housekeeping.tidy()
+    assert not storage.outputs.exists(mask)
+
+
+def test_an_archived_run_cannot_run_again():
+    _, _, submission = scored("Alice", cast.phase())
+    archive(submission.phase)
+    with pytest.raises(admission.Refused, match="archived"):
+        decisions.run_again(submission, by=cast.person("Olga"))
+
+
+def test_nobody_submits_to_an_archived_phase_even_if_its_dates_are_moved():
+    phase = cast.phase()
+    Phase.objects.update(archived_at=phase.opens_at)
+    with pytest.raises(admission.Refused, match="closed"):
+        cast.submit(cast.team_of(cast.person("Alice")), Phase.objects.get())
+
+
+def test_an_open_phase_is_not_archived():
+    with pytest.raises(admission.Refused, match="still open"):
+        decisions.archive(cast.phase())
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING, RunState.HALTED])
+def test_a_phase_with_a_run_that_may_go_on_is_not_archived(state):
+    _, _, submission = scored("Alice", cast.phase())
+    submission.runs.update(state=state)
+    with pytest.raises(admission.Refused, match="have not ended"):
+        archive(submission.phase)
+
+
+def test_an_organiser_archives_in_the_admin(client):
+    _, _, submission = scored("Alice", cast.phase())
+    Phase.objects.update(closes_at=clock.now())
+    client.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
+    chosen = {"action": "archive", "_selected_action": [submission.phase_id]}
+    page = client.post("/admin/leaderboard/phase/", chosen, follow=True)
+    assert "is archived" in page.content.decode()
+    assert Phase.objects.get().archived_at
+
+
+MASK, IMAGE = b"a mask", b"an image"
+
+
+def scored(captain: str, phase: Phase) -> tuple[str, str, Submission]:
+    """A scored run whose files were stored long ago: its mask, its image's archive, its submission."""
+    submission = cast.submit(cast.team_of(cast.person(captain)), phase)
+    mask, archive = storage.outputs.put(io.BytesIO(MASK)), storage.images.put(io.BytesIO(IMAGE))
+    for store, blob in ((storage.outputs, mask), (storage.images, archive)):
+        age(store.path(blob.digest))
+    image, _ = AlgorithmImage.objects.get_or_create(
+        image_id="sha256:" + "2" * 64,
+        defaults={"archive": archive.digest, "archive_bytes": archive.size, "unpacked_bytes": 1, "layers": 1},
+    )
+    Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.ACCEPTED, image=image)
+    submission.refresh_from_db()
+    run = planning.new_run(submission, by="test")
+    run.cases.update(outcome="finished", output=mask.digest)
+    Run.objects.filter(pk=run.pk).update(state=RunState.SCORED, ended_at=clock.now())
+    Standing.objects.create(
+        run=run, scope="all", evaluation_version="1", dice=0.5, cases=3, lost_cases=0, summary={}, groups={}
+    )
+    return mask.digest, archive.digest, submission
+
+
+def archive(phase: Phase) -> None:
+    Phase.objects.filter(pk=phase.pk).update(closes_at=clock.now())
+    decisions.archive(phase)

@@ -305,7 +305,7 @@ def test_cancelling_a_run_that_has_just_ended_is_refused(alice, host, run):
 def test_a_mask_that_our_store_lost_is_our_fault(host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
-    storage.outputs.delete(run.cases.get(position=0).output)
+    storage.outputs.path(run.cases.get(position=0).output).unlink()
     gpu_host.score_reported(run)
     run.refresh_from_db()
     assert (run.state, run.reason_code) == (RunState.HALTED, "scoring")

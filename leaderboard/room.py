@@ -1,0 +1,47 @@
+"""Room on the store's disk: new work is turned away before the disk is full, so that what is under way can end.
+
+Uploads need FREE_BYTES of room beyond their own size: they are the first to be refused. Masks of running algorithms are
+taken down to a quarter of it; below that a GPU host is told to come again, and keeps them until it may. What is left
+is for the check of an image that was accepted, and for people to clean up.
+"""
+
+import logging
+import shutil
+import time
+
+from django.conf import settings
+
+logger = logging.getLogger(__name__)
+
+SAY_AGAIN_SECONDS = 600.0
+_said_at = -SAY_AGAIN_SECONDS
+
+
+def free_bytes() -> int:
+    """Free space on the disk of the stores."""
+    return shutil.disk_usage(settings.STORE_DIR).free
+
+
+def for_upload(size: int = 0) -> bool:
+    """Whether an upload of `size` bytes may come in. Organisers hear of it when not."""
+    return _enough(size + settings.FREE_BYTES)
+
+
+def for_mask(size: int) -> bool:
+    """Whether a mask of `size` bytes may come in. Organisers hear of it when not."""
+    return _enough(size + settings.FREE_BYTES // 4)
+
+
+def _enough(needed: int) -> bool:
+    free = free_bytes()
+    if free < needed:
+        _tell_organisers(free)
+    return free >= needed
+
+
+def _tell_organisers(free: int) -> None:
+    """In the log, as an error, every ten minutes: what watches the log tells people."""
+    global _said_at
+    if time.monotonic() - _said_at >= SAY_AGAIN_SECONDS:
+        _said_at = time.monotonic()
+        logger.error("%s has %.1f GB left (FREE_BYTES): new work is turned away", settings.STORE_DIR, free / 1e9)

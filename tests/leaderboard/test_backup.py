@@ -1,0 +1,240 @@
+"""A backup goes to another machine: the same standings, and a queue that goes on."""
+
+import io
+import json
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from leaderboard import backup, housekeeping, pipeline, planning, storage, uploads
+from leaderboard.models import AlgorithmImage, Batch, Case, Submission
+from leaderboard.states import SubmissionState
+from tests.leaderboard import cast, gpu_host, masks
+from tests.leaderboard.second_machine import Machine
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
+
+
+@pytest.fixture
+def machine(db, tmp_path: Path):
+    machine = Machine(tmp_path)
+    yield machine
+    machine.remove()
+
+
+@pytest.fixture
+def team():
+    return cast.team_of(cast.person("Alice"))
+
+
+@pytest.fixture
+def phase():
+    cases = cast.case_set(3)
+    for number, case in enumerate(cases.cases.all()):
+        masks.give_files(case, number, masks.cube())
+    return cast.phase(cases)
+
+
+@pytest.fixture
+def host():
+    return cast.host()
+
+
+def accepted(team, phase) -> Submission:
+    """A submission whose image was checked and stored."""
+    submission = cast.submit(team, phase)
+    archive = storage.images.put(io.BytesIO(b"an image"))
+    image, _ = AlgorithmImage.objects.get_or_create(
+        image_id="sha256:" + "2" * 64,
+        defaults={"archive": archive.digest, "archive_bytes": archive.size, "unpacked_bytes": 1, "layers": 1},
+    )
+    Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.ACCEPTED, image=image)
+    uploads.forget(submission.upload_file)
+    submission.refresh_from_db()
+    planning.new_run(submission, by="test")
+    pipeline.fill_slots()
+    return submission
+
+
+def run_to_the_end(submission: Submission, host) -> None:
+    run = submission.runs.get()
+    while waiting := run.batches.filter(state="waiting").first():
+        order = gpu_host.claim(host, waiting)
+        done = [gpu_host.finished(order, n, masks.nifti(masks.cube(4 + n))) for n in range(len(order["cases"]))]
+        gpu_host.report(host, order, done)
+        gpu_host.score_reported(run)
+    run.refresh_from_db()
+    assert run.state == "scored"
+
+
+def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, folder, machine):
+    run_to_the_end(accepted(team, phase), host)
+    waiting = cast.submit(team, phase)
+    call_command("backup", folder)
+    said = machine.manage("restore", str(folder))
+    assert said.returncode == 0, said.stderr
+    here = io.StringIO()
+    call_command("standings", phase=phase.slug, json=True, stdout=here)
+    there = machine.manage("standings", "--phase", phase.slug, "--json")
+    assert json.loads(there.stdout)["rows"]
+    assert json.loads(there.stdout) == json.loads(here.getvalue())
+    for store in backup.STORES:
+        ours, theirs = set(store.digests()), set(storage.Store(store.kind, machine.store).digests())
+        assert ours == theirs != set(), store.kind
+    assert (machine.store / "uploads" / waiting.upload_file).read_bytes() == b"an archive"
+
+
+def test_a_row_made_after_a_restore_does_not_collide(team, phase, folder, machine):
+    call_command("backup", folder)
+    machine.manage("restore", str(folder))
+    assert machine.manage("add_host", "new-host").returncode == 0
+    ids = machine.ask(
+        "INSERT INTO leaderboard_caseset (name, digest, imported_at) VALUES ('x', '', now()) RETURNING id"
+    )
+    assert ids[0][0] > phase.case_set_id
+
+
+def test_a_lease_ends_with_the_machine_and_its_late_answer_is_refused(team, phase, host, folder, machine):
+    submission = accepted(team, phase)
+    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
+    call_command("backup", folder)
+    machine.manage("restore", str(folder))
+    states = machine.ask("SELECT state, fence, lease_until FROM leaderboard_batch")
+    assert states == [("waiting", order["fence"] + backup.FENCE_LEAP, None)]
+    assert machine.ask("SELECT fault FROM leaderboard_attempt WHERE ended_at IS NOT NULL") == [("host_lost",)]
+    assert machine.ask("SELECT state, faults FROM leaderboard_run") == [("canary", 0)]
+    assert machine.ask("SELECT seen_at FROM leaderboard_host WHERE token_hash <> ''") == [(None,)]
+    assert Batch.objects.get().state == "leased", "the machine that was backed up goes on undisturbed"
+
+
+def test_what_ends_while_the_backup_is_made_is_whole_in_it(team, phase, folder, machine, monkeypatch):
+    """Between the dump and the copy: a check ends, its upload is forgotten, housekeeping goes round."""
+    submission = cast.submit(team, phase)
+    copy_files = backup._copy_files
+
+    def disturbed(manifest, into):
+        def elsewhere() -> None:
+            Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.REJECTED)
+            uploads.forget(submission.upload_file)
+            housekeeping.tidy()
+            connection.close()
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        return copy_files(manifest, into)
+
+    monkeypatch.setattr(backup, "_copy_files", disturbed)
+    call_command("backup", folder)
+    assert machine.manage("restore", str(folder)).returncode == 0
+    assert machine.ask("SELECT state FROM leaderboard_submission") == [("received",)]
+    assert (machine.store / "uploads" / submission.upload_file).exists()
+    housekeeping.tidy()
+    assert not uploads.path(submission.upload_file).exists(), "afterwards it goes"
+
+
+def test_a_backup_that_was_broken_off_is_not_taken_for_a_whole_one(phase, folder, machine, monkeypatch):
+    call_command("backup", folder)
+    whole = backup.backups(folder)
+
+    def broken(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup, "_copy_files", broken)
+    monkeypatch.setattr(backup, "NAME", "%Y%m%dT%H%M%SZ1")
+    with pytest.raises(CommandError, match="No space left"):
+        call_command("backup", folder)
+    assert backup.backups(folder) == whole
+    monkeypatch.undo()
+    monkeypatch.setattr(backup, "NAME", "%Y%m%dT%H%M%SZ2")
+    call_command("backup", folder)
+    assert not list(folder.glob(".unfinished-*")), "the next one clears it away"
+
+
+def test_a_second_backup_copies_only_what_is_new_and_old_ones_go(phase, folder, monkeypatch):
+    first = backup.make(folder)
+    assert first.copied_bytes > 0
+    monkeypatch.setattr(backup, "NAME", "%Y%m%dT%H%M%SZ2")
+    new = storage.references.put(io.BytesIO(masks.nifti(masks.cube(2))))
+    gone = Case.objects.all()[0].reference
+    Case.objects.update(reference=new.digest)
+    second = backup.make(folder, keep=1)
+    assert second.copied_bytes == new.size
+    assert backup.backups(folder) == [second.folder.name]
+    kept = storage.Store("references", folder / "blobs")
+    assert kept.exists(new.digest)
+    assert not kept.exists(gone)
+
+
+def test_a_damaged_backup_is_not_restored(phase, folder, machine):
+    call_command("backup", folder)
+    blob = storage.Store("references", folder / "blobs").path(Case.objects.all()[0].reference)
+    blob.write_bytes(b"rotten")
+    said = machine.manage("restore", str(folder))
+    assert said.returncode == 1
+    assert "damaged" in said.stderr
+    assert machine.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'leaderboard%'") == [(0,)]
+
+
+def test_a_file_that_the_store_has_lost_is_named_and_the_rest_comes_back(phase, folder, machine):
+    volume = Case.objects.all()[0].volume
+    storage.volumes.path(volume).unlink()
+    with pytest.raises(CommandError, match="lost 1 files"):
+        call_command("backup", folder)
+    said = machine.manage("restore", str(folder))
+    assert (said.returncode, volume in said.stderr) == (0, True)
+
+
+def test_nobody_restores_over_a_database_in_use(phase, folder, machine):
+    call_command("backup", folder)
+    assert machine.manage("restore", str(folder)).returncode == 0
+    said = machine.manage("restore", str(folder))
+    assert (said.returncode, "in use" in said.stderr) == (1, True)
+
+
+def test_a_database_that_was_only_migrated_counts_as_empty(phase, folder, machine):
+    call_command("backup", folder)
+    assert machine.manage("migrate").returncode == 0
+    assert machine.manage("restore", str(folder)).returncode == 0
+
+
+def test_two_backups_into_one_folder_do_not_meet(phase, folder):
+    with backup._alone_in(backup.make(folder).folder.parent), pytest.raises(CommandError, match="under way"):
+        call_command("backup", folder)
+
+
+def test_a_backup_is_for_one_user_and_holds_no_session(client, phase, folder):
+    client.force_login(cast.person("Bob"))
+    made = backup.make(folder)
+    for path in folder.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    assert (made.folder / "tables" / "django_session").read_bytes() == b""
+    assert (made.folder / "tables" / "leaderboard_user").read_bytes() != b""
+
+
+def test_a_backup_of_an_older_version_is_brought_up_to_date(phase, folder, machine):
+    """As if it had been made before the last migration: that one runs after the rows are there."""
+    made = backup.make(folder)
+    manifest = json.loads((made.folder / "manifest.json").read_text())
+    manifest["migrations"] = [row for row in manifest["migrations"] if row != ["leaderboard", "0003_phase_archived_at"]]
+    columns = manifest["tables"]["leaderboard_phase"]
+    place = columns.index("archived_at")
+    columns.remove("archived_at")
+    (made.folder / "manifest.json").write_text(json.dumps(manifest))
+    table = made.folder / "tables" / "leaderboard_phase"
+    applied = made.folder / "tables" / "django_migrations"
+    applied.write_text("".join(line for line in applied.open() if "0003_phase_archived_at" not in line))
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    table.write_text("".join("\t".join(row[:place] + row[place + 1 :]) + "\n" for row in rows))
+    said = machine.manage("restore", str(folder))
+    assert said.returncode == 0, said.stderr
+    assert machine.ask("SELECT archived_at FROM leaderboard_phase") == [(None,)]

@@ -1,0 +1,127 @@
+"""A disk that is nearly full: new work is turned away, what runs may end. On a small disk made for it."""
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import uuid
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from leaderboard import admission, pipeline, room, storage, uploads
+from leaderboard.models import Case, Submission
+from tests.leaderboard import cast, gpu_host, masks
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system"),
+]
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def disk(settings, tmp_path):
+    """The store on a disk of 64 MiB, of which 16 are to be left free."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    settings.STORE_DIR, settings.FILE_UPLOAD_TEMP_DIR, settings.FREE_BYTES = folder, folder / "incoming", 16 * MIB
+    room._said_at = -room.SAY_AGAIN_SECONDS
+    storage.prepare()
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(disk, *, leaving: int) -> None:
+    with (disk / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - leaving)
+
+
+@pytest.fixture
+def team():
+    return cast.team_of(cast.person("Alice"))
+
+
+@pytest.fixture
+def phase():
+    return cast.phase(cast.case_set(2), max_archive_bytes=100 * MIB)
+
+
+def form(size: int):
+    image = SimpleUploadedFile("image.tar.gz", os.urandom(size))
+    return {"track": "main", "algorithm": "A", "method": cast.METHOD, "external": "none", "image": image}
+
+
+def test_an_upload_is_refused_before_it_is_read_and_organisers_hear_of_it(disk, team, phase, caplog):
+    fill(disk, leaving=15 * MIB)
+    browser = Client()
+    browser.force_login(team.memberships.get().user)
+    with caplog.at_level(logging.ERROR):
+        said = browser.post(f"/submit/{phase.slug}/", form(10)).content.decode()
+    assert admission.NO_ROOM in said
+    assert "new work is turned away" in caplog.text
+    assert not Submission.objects.exists()
+
+
+def test_an_upload_that_would_take_the_room_leaves_nothing(disk, team, phase):
+    fill(disk, leaving=24 * MIB)
+    browser = Client()
+    browser.force_login(team.memberships.get().user)
+    said = browser.post(f"/submit/{phase.slug}/", form(10 * MIB)).content.decode()
+    assert admission.NO_ROOM in said
+    assert not Submission.objects.exists()
+    assert not list((disk / "incoming").iterdir())
+    browser.post(f"/submit/{phase.slug}/", form(MIB))
+    assert Submission.objects.count() == 1
+
+
+def test_an_upload_ends_when_others_took_the_room_meanwhile(disk, team, phase, monkeypatch):
+    monkeypatch.setattr(uploads, "ROOM_EVERY_BYTES", MIB)
+    begin = uploads.BoundedUploadHandler.new_file
+
+    def others_come(self, *args, **kwargs):
+        begin(self, *args, **kwargs)
+        fill(disk, leaving=18 * MIB)
+
+    monkeypatch.setattr(uploads.BoundedUploadHandler, "new_file", others_come)
+    browser = Client()
+    browser.force_login(team.memberships.get().user)
+    assert admission.NO_ROOM in browser.post(f"/submit/{phase.slug}/", form(10 * MIB)).content.decode()
+    assert not list((disk / "incoming").iterdir())
+
+
+def test_the_command_line_is_refused_too_and_nothing_stays(disk, team, phase):
+    fill(disk, leaving=15 * MIB)
+    with pytest.raises(admission.Refused, match="short of disk space"):
+        cast.submit(team, phase)
+    assert not list(uploads.folder().iterdir())
+
+
+def test_masks_come_in_longer_than_uploads_and_then_are_to_come_again(disk, team, phase):
+    host = cast.host()
+    for case in Case.objects.all():
+        masks.give_reference(case, masks.cube())
+    submission = cast.submit_checked(team, phase)
+    batch = gpu_host.waiting(submission.runs.get())
+    order = pipeline.claim(host, batch.pk, key=uuid.uuid4(), slot="slot0")
+    fill(disk, leaving=8 * MIB)
+    assert put(order, b"first").status_code == 204
+    (disk / "ballast").unlink()
+    fill(disk, leaving=3 * MIB)
+    assert put(order, b"second").status_code == 503
+    (disk / "ballast").unlink()
+    assert put(order, b"second").status_code == 204
+
+
+def put(order, content: bytes):
+    name = order["cases"][0]["name"]
+    return Client(headers={"Authorization": f"Bearer {cast.TOKEN}"}).put(
+        f"/worker/v1/batches/{order['batch']}/outputs/{name}?fence={order['fence']}",
+        content,
+        content_type="application/octet-stream",
+        headers={"X-Content-SHA256": hashlib.sha256(content).hexdigest()},
+    )
