@@ -31,6 +31,8 @@ from containers.slots import SlotPool
 
 log = logging.getLogger(__name__)
 
+HELLO_SECONDS = 20.0  # until the server has said how often
+
 
 def open_state(folder: Path) -> IO[bytes]:
     """Create the state folder, closed to others, and lock it.
@@ -201,22 +203,24 @@ class Agent:
             engine = self._host.engine.version()
         except (EngineGone, APIError) as error:
             engine = f"not answering: {error}"
+        pause = HELLO_SECONDS
         try:
             while not self._closing.is_set():
                 slots, about = (offered, engine) if self._has_room() else ([], f"short of disk space; {engine}")
                 free = shutil.disk_usage(self._settings.state_dir).free
-                answer = server.hello(version=__version__, slots=slots, engine=about, free_bytes=free)
-                lease_seconds = answer["lease_seconds"]
-                log.debug("The server knows this host.")
-                self._closing.wait(lease_seconds / 3)
+                try:
+                    answer = server.hello(version=__version__, slots=slots, engine=about, free_bytes=free)
+                    pause = answer["lease_seconds"] / 3
+                    log.debug("The server knows this host.")
+                except ServerRefused as error:  # it may be half-way through an upgrade
+                    log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
+                self._closing.wait(pause)
                 if self._unclean.is_set():
                     self._sweep()
         except Interrupted:
             pass
         except Revoked:
             log.critical("The server does not accept this host's token (REX_HOST_TOKEN); it will get no work.")
-        except ServerRefused as error:
-            log.critical("The server does not accept this host: %s", error)
 
     def _sweep(self) -> None:
         """Remove everything with our label that no journal entry claims.

@@ -54,6 +54,9 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """For the server's processes and manage.py."""
         values = {
+            # A developer's disk need not have as much room as production's.
+            "FREE_BYTES": "500000000",
+            "REX_FREE_BYTES": "500M",
             **self.outer,
             "PYTHONPATH": str(self.state.clone),
             "DJANGO_SETTINGS_MODULE": "leaderboard.settings",

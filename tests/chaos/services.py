@@ -46,6 +46,8 @@ QUICK = {
     "SWEEP_SECONDS": "1",
     "REX_SLOTS": "cpu:2",
     "SCORING_CASE_SECONDS": "60",
+    "FREE_BYTES": "4000000",
+    "REX_FREE_BYTES": "4M",
 }
 # In this order a new version is brought in: deploy/README.md, "Upgrades".
 DEPLOYMENT = (("web",), ("control",), ("scoring", "sweeper"), ("sandbox",))

@@ -145,7 +145,7 @@ def forget_images(lab: Lab, submissions: list[Submission]) -> None:
     """Take the teams' image away, so that the next round has to fetch and to load it again."""
     for submission in submissions:
         if submission.image:
-            storage.images.delete(submission.image.archive)
+            storage.images.remove_if_older(submission.image.archive, 0)
             with closing(lab.engine()) as client:
                 for image in client.images(all=True):
                     if image["Id"] == submission.image.image_id:
