@@ -17,7 +17,7 @@ from leaderboard.reports import has_ended
 from leaderboard.uploads import from_disk
 from tests.chaos import verdict
 from tests.chaos.disturbances import KINDS, Act, Round
-from tests.chaos.services import MIB, Lab
+from tests.chaos.services import Lab
 from tests.chaos.verdict import Numbers
 from tests.containers import baseimage
 from tests.journey import algorithms
@@ -51,23 +51,7 @@ class Outcome:
 
 def prepare(lab: Lab, folder: Path) -> Challenge:
     """A phase, an image, and the numbers of a run that nobody disturbs."""
-    cases = cast.case_set(CASES)
-    for number, case in enumerate(cases.cases.all()):
-        masks.give_files(case, number, masks.cube(4, 5))
-    phase = cast.phase(
-        cases,
-        batch_size=2,
-        case_seconds=30,
-        startup_seconds=60,
-        memory_bytes=256 * MIB,
-        shm_bytes=16 * MIB,
-        tmp_bytes=16 * MIB,
-        output_bytes=16 * MIB,
-        cpus=2,
-        pids=64,
-        max_archive_bytes=500 * MIB,
-        max_unpacked_bytes=500 * MIB,
-    )
+    phase = masks.small_phase(CASES, batch_size=2, case_seconds=30, startup_seconds=60)
     challenge = Challenge(phase, _image(lab, folder))
     outcome = play(lab, challenge, Round(0, 1, ()))
     if outcome.problems:

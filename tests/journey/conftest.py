@@ -9,9 +9,8 @@ import pytest
 from leaderboard.models import Phase
 from tests.containers import baseimage
 from tests.journey.stack import Stack
-from tests.leaderboard import cast, masks
+from tests.leaderboard import masks
 
-MIB = 1 << 20
 CASES = 6
 
 
@@ -34,25 +33,7 @@ def base(engine):
 @pytest.fixture
 def phase(transactional_db) -> Phase:
     """An open phase over a few small cases, each with its own volume and the same reference."""
-    cases = cast.case_set(CASES)
-    for number, case in enumerate(cases.cases.all()):
-        masks.give_files(case, number, masks.cube(4, 5))
-    return cast.phase(
-        cases,
-        batch_size=3,
-        case_seconds=6,
-        startup_seconds=12,
-        memory_bytes=256 * MIB,
-        shm_bytes=16 * MIB,
-        tmp_bytes=16 * MIB,
-        output_bytes=16 * MIB,
-        cpus=2,
-        pids=64,
-        max_archive_bytes=500 * MIB,
-        max_unpacked_bytes=500 * MIB,
-        runs_per_day=20,
-        runs_total=20,
-    )
+    return masks.small_phase(CASES, batch_size=3, case_seconds=6, startup_seconds=12, runs_per_day=20, runs_total=20)
 
 
 @pytest.fixture

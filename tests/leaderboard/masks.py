@@ -8,8 +8,10 @@ import nibabel
 import numpy as np
 
 from leaderboard import storage
-from leaderboard.models import Case
+from leaderboard.models import Case, Phase
+from tests.leaderboard import cast
 
+MIB = 1 << 20
 SHAPE = (1, 16, 16, 16)
 
 
@@ -47,3 +49,21 @@ def save(mask: np.ndarray, path: Path) -> Path:
     """Write the mask to a file."""
     path.write_bytes(nifti(mask))
     return path
+
+
+def small_phase(cases: int, **policies: object) -> Phase:
+    """An open phase over cases with a volume of their own and the same reference, within the limits of small images."""
+    case_set = cast.case_set(cases)
+    for number, case in enumerate(case_set.cases.all()):
+        give_files(case, number, cube(4, 5))
+    limits = {
+        "memory_bytes": 256 * MIB,
+        "shm_bytes": 16 * MIB,
+        "tmp_bytes": 16 * MIB,
+        "output_bytes": 16 * MIB,
+        "cpus": 2,
+        "pids": 64,
+        "max_archive_bytes": 500 * MIB,
+        "max_unpacked_bytes": 500 * MIB,
+    }
+    return cast.phase(case_set, **limits | policies)

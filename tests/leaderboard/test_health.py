@@ -78,6 +78,7 @@ def test_a_server_that_is_well_has_nothing_to_do():
         ({"leases_lost_last_hour": 10}, {"leases": Level.FAILING}),
         ({"store_free_bytes": 100 * 10**9}, {"store": Level.WARNING}),
         ({"store_free_bytes": 10**9}, {"store": Level.FAILING}),
+        ({"store_turns_uploads_away": True}, {"store": Level.FAILING}),
     ],
 )
 def test_what_is_wrong_is_found_and_nothing_else(wrong, found):
