@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from containers import images
 from leaderboard import clock, room
 from leaderboard.models import Membership, Phase, RulesAcceptance, Submission, Team, User
 from leaderboard.models.people import new_join_code
@@ -228,6 +229,14 @@ def check_upload(size: int, phase: Phase) -> None:
             f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_archive_bytes / 1e9:.3g} GB. "
             "Leave build tools and caches out of the image, and compress the archive with gzip."
         )
+
+
+def check_beginning(beginning: bytes) -> None:
+    """Refuse by its first bytes a file that can be no image archive, so that nobody uploads the rest in vain."""
+    try:
+        images.check_beginning(beginning)
+    except images.ImageRejected as rejection:
+        raise Refused(str(rejection)) from rejection
 
 
 def lock_team(team: Team) -> Team:

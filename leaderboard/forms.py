@@ -130,20 +130,12 @@ class SubmissionForm(forms.Form):
         },
     )
 
-    def __init__(
-        self, *args: Any, phase: Phase, was_cut_off: bool = False, had_no_room: bool = False, **kwargs: Any
-    ) -> None:
-        """The server stopped reading, because the body was longer than any phase takes, or the disk nearly full."""
+    def __init__(self, *args: Any, phase: Phase, refusal: str = "", **kwargs: Any) -> None:
+        """`refusal`: why the server stopped reading the archive, where it did."""
         super().__init__(*args, **kwargs)
         self.phase = phase
-        if was_cut_off:
-            self.fields["image"].error_messages["required"] = (
-                f"The file is larger than the {phase.max_archive_bytes / 1e9:.0f} GB that the {phase.name} takes. "
-                "Leave build tools and caches out of the image, and compress the archive with gzip."
-            )
-
-        elif had_no_room:
-            self.fields["image"].error_messages["required"] = admission.NO_ROOM
+        if refusal:
+            self.fields["image"].error_messages["required"] = refusal
 
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""

@@ -1,21 +1,23 @@
 """Receiving an image archive: streamed to the store's disk while its digest is computed, and bounded.
 
-Django would keep reading a body of any length; here the request ends as soon as it is longer than what any open phase
-takes, and nothing of it stays on the disk.
+Django would keep reading a body of any length. Here the request ends as soon as it is longer than its phase takes, does
+not begin as an image archive does, or finds the disk too full, and nothing of it stays on the disk.
 """
 
 import hashlib
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
-from django.db.models import Max
+from django.http import HttpRequest
 
-from leaderboard import locks, room, storage
+from containers.images import BEGINNING_BYTES
+from leaderboard import admission, locks, storage
 from leaderboard.models import Phase
 
 FORM_OVERHEAD_BYTES = 1 << 20
@@ -35,32 +37,40 @@ class Upload(NamedTuple):
 
 
 class BoundedUploadHandler(TemporaryFileUploadHandler):
-    """Streams a file to the incoming folder, hashing it on the way, up to the largest size that a phase takes."""
+    """Streams a file to the incoming folder, hashing it on the way, until there is a reason to refuse it.
+
+    Then it stops reading, and `refusal` is the sentence that the user reads.
+    """
 
     chunk_size = storage.CHUNK
 
+    def __init__(self, request: HttpRequest, phase: Phase) -> None:
+        super().__init__(request)
+        self.phase = phase
+        self.refusal = ""
+
     def handle_raw_input(self, input_data: Any, META: Any, content_length: int, *args: Any, **kwargs: Any) -> None:  # noqa: N803
         """Refuse a body that announces too much before reading any of it."""
-        self.limit = largest_archive()
-        self.too_large = content_length > self.limit + FORM_OVERHEAD_BYTES
-        self.no_room = not room.for_upload(0 if self.too_large else content_length)
-        self.look_at = ROOM_EVERY_BYTES
+        announced = max(1, content_length - FORM_OVERHEAD_BYTES)
+        self._unless_refused(lambda: admission.check_upload(announced, self.phase))
+        self._unless_refused(lambda: admission.check_room(content_length))
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin a file."""
         super().new_file(*args, **kwargs)
         self.hasher = hashlib.sha256()
+        self.beginning = b""
+        self.look_at = ROOM_EVERY_BYTES
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Write and hash a chunk."""
-        if self.too_large or start + len(raw_data) > self.limit:
-            self.too_large = True
-            raise StopUpload(connection_reset=True)
+        """Look at a chunk, write it and hash it."""
+        self._unless_refused(lambda: admission.check_upload(start + len(raw_data), self.phase))
+        self._look_at_beginning(raw_data)
         # Others upload too: together they may take what each of them found free when it began.
         if start >= self.look_at:
             self.look_at += ROOM_EVERY_BYTES
-            self.no_room = not room.for_upload()
-        if self.no_room:
+            self._unless_refused(admission.check_room)
+        if self.refusal:
             raise StopUpload(connection_reset=True)
         self.hasher.update(raw_data)
         super().receive_data_chunk(raw_data, start)
@@ -71,16 +81,25 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         file.digest = f"sha256:{self.hasher.hexdigest()}"
         return file
 
+    def _look_at_beginning(self, chunk: bytes) -> None:
+        missing = BEGINNING_BYTES - len(self.beginning)
+        if missing > 0:
+            self.beginning += chunk[:missing]
+            if len(chunk) >= missing:
+                self._unless_refused(lambda: admission.check_beginning(self.beginning))
+
+    def _unless_refused(self, check: Callable[[], None]) -> None:
+        try:
+            if not self.refusal:
+                check()
+        except admission.Refused as refusal:
+            self.refusal = str(refusal)
+
 
 class HashedFile(TemporaryUploadedFile):
     """What `BoundedUploadHandler` hands to a form."""
 
     digest: str
-
-
-def largest_archive() -> int:
-    """The largest archive that any phase takes, in bytes."""
-    return Phase.objects.aggregate(largest=Max("max_archive_bytes"))["largest"] or 0
 
 
 def received(file: HashedFile) -> Upload:

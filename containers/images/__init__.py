@@ -24,5 +24,6 @@ From the bottom up:
 from containers.images.archive import CheckedImage, check_archive
 from containers.images.errors import ImageRejected
 from containers.images.limits import ArchiveLimits
+from containers.images.outer import BEGINNING_BYTES, check_beginning
 
-__all__ = ["ArchiveLimits", "CheckedImage", "ImageRejected", "check_archive"]
+__all__ = ["BEGINNING_BYTES", "ArchiveLimits", "CheckedImage", "ImageRejected", "check_archive", "check_beginning"]

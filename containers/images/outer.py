@@ -14,11 +14,13 @@ from typing import IO, Any, Final
 from containers.images import strict_json, tar
 from containers.images.errors import SAVE_AGAIN, ImageRejected, human_size, shown
 from containers.images.limits import ArchiveLimits, InflatedBytes
-from containers.images.streams import Window, compression_of, gunzip
+from containers.images.streams import WatchedStream, Window, compression_of, gunzip
 
 _WHAT: Final = "The archive"
 _LINK_HOPS: Final = 8
 _MAGIC_BYTES: Final = 16
+#: Enough for a tar header, also behind gzip's own header with a long file name in it.
+BEGINNING_BYTES: Final = 4096
 
 
 class OuterArchive:
@@ -104,21 +106,45 @@ def opened(
     if size == 0:
         raise ImageRejected("not_an_archive", f"The file is empty. {SAVE_AGAIN}")
     with source.open("rb") as file:
-        first_bytes = file.read(_MAGIC_BYTES)
-        compression = compression_of(first_bytes)
-        if compression == "gzip":
+        if check_beginning(file.read(BEGINNING_BYTES)) == "gzip":
             with tempfile.TemporaryFile(dir=scratch) as inflated:
                 _inflate(file, size, inflated, limits, inflating)
                 yield OuterArchive(inflated.fileno(), inflated.tell(), limits)
-        elif compression:
-            raise ImageRejected(
-                "compression",
-                f"The file is compressed with {compression}, which is not supported. Upload what docker save "
-                "writes, as it is or compressed with gzip.",
-            )
         else:
-            _expect_tar(file.fileno(), size)
             yield OuterArchive(file.fileno(), size, limits)
+
+
+def check_beginning(beginning: bytes) -> str | None:
+    """Refuses, in words that fit, what can be no image archive: before the rest of it is uploaded or inflated.
+
+    beginning: the first BEGINNING_BYTES of a file, fewer only if it is shorter. Returns its compression.
+    """
+    compression = compression_of(beginning[:_MAGIC_BYTES])
+    if compression == "gzip":
+        _expect_tar_inside(beginning)
+    elif compression:
+        raise ImageRejected(
+            "compression",
+            f"The file is compressed with {compression}, which is not supported. Upload what docker save "
+            "writes, as it is or compressed with gzip.",
+        )
+    else:
+        _expect_tar(beginning)
+    return compression
+
+
+def _expect_tar_inside(beginning: bytes) -> None:
+    content = b""
+    try:
+        for piece in gunzip([beginning], what=_WHAT, max_members=len(beginning)):
+            content += piece
+            if len(content) >= tar.BLOCK_BYTES:
+                break
+    except ImageRejected as refused:
+        if refused.code == "truncated":  # neither a tar header nor the file's end is here yet
+            return
+        raise
+    _expect_tar(content)
 
 
 def _inflate(
@@ -133,24 +159,16 @@ def _inflate(
             done += len(chunk)
             inflating(done / size)
 
-    checked = False
     for piece in gunzip(chunks(), what=_WHAT, max_members=limits.gzip_members):
         budget.add(len(piece))
         target.write(piece)
-        if not checked and target.tell() >= tar.BLOCK_BYTES:
-            target.flush()
-            _expect_tar(target.fileno(), target.tell())
-            checked = True
     target.flush()
-    if not checked:
-        _expect_tar(target.fileno(), target.tell())
 
 
-def _expect_tar(descriptor: int, size: int) -> None:
-    """Refuses what is no tar file at all in words that fit, before it is inflated any further."""
-    first_block = Window(descriptor, 0, min(size, tar.BLOCK_BYTES))
+def _expect_tar(beginning: bytes) -> None:
+    stream = WatchedStream([beginning[: tar.BLOCK_BYTES]], lambda _: None)
     try:
-        first = next(tar.members(first_block, tar.Headers(1, what="", advice=""), what=_WHAT), None)
+        first = next(tar.members(stream, tar.Headers(1, what="", advice=""), what=_WHAT), None)
     except ImageRejected as refused:
         if refused.code == "truncated":  # an extension header: its content lies beyond this block
             return

@@ -108,21 +108,17 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
         }
         status = UNPROCESSABLE if request.method == "POST" else 200
         return render(request, "submissions/refused.html", context, status=status)
-    request.upload_handlers = [uploads.BoundedUploadHandler(request)]
-    return _form(request, phase, team)
+    receiver = uploads.BoundedUploadHandler(request, phase)
+    request.upload_handlers = [receiver]
+    return _form(request, phase, team, receiver)
 
 
 @csrf_protect
-def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
+def _form(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.BoundedUploadHandler) -> HttpResponse:
     form = SubmissionForm(phase=phase)
     if request.method == "POST":
-        form = SubmissionForm(
-            request.POST,  # reads the body: what the handler found stands only after it
-            request.FILES,
-            phase=phase,
-            was_cut_off=_stopped(request, "too_large"),
-            had_no_room=_stopped(request, "no_room"),
-        )
+        sent = request.POST  # reads the body: what the receiver found stands only after it
+        form = SubmissionForm(sent, request.FILES, phase=phase, refusal=receiver.refusal)
         accepted = _hand_in(_person(request), team, form)
         if accepted:
             return redirect("submission", pk=accepted.pk)
@@ -146,11 +142,6 @@ def _hand_in(person: User, team: Team, form: SubmissionForm) -> Submission | Non
     except admission.Refused as refusal:
         form.add_error(None, str(refusal))
         return None
-
-
-def _stopped(request: HttpRequest, why: str) -> bool:
-    """Whether the upload handler stopped reading: the body was longer than any phase takes, or the disk nearly full."""
-    return any(getattr(handler, why, False) for handler in request.upload_handlers)
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import subprocess
+import tarfile
 import uuid
 
 import pytest
@@ -52,7 +53,7 @@ def phase():
 
 
 def form(size: int):
-    image = SimpleUploadedFile("image.tar.gz", os.urandom(size))
+    image = SimpleUploadedFile("image.tar", tarfile.TarInfo("layer.tar").tobuf() + os.urandom(size))
     return {"track": "main", "algorithm": "A", "method": cast.METHOD, "external": "none", "image": image}
 
 

@@ -1,13 +1,17 @@
 """The submission form."""
 
+import gzip
+import os
+import tarfile
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from leaderboard import clock
-from leaderboard.models import Submission
+from leaderboard.models import Phase, Submission
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import page
 
@@ -68,6 +72,23 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(alice, field, value, sen
     assert found.all("input", name="paper_url", value="https://example.org/paper")
     assert field == "method" or cast.METHOD.strip() in found.text
     assert not Submission.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04" + bytes(1 << 20), "compressed with zip"),
+        (gzip.compress(os.urandom(1 << 20)), "not an image archive"),
+        (tarfile.TarInfo("layer.tar").tobuf() + bytes(2 << 20), "takes up to 0.001 GB"),
+    ],
+    ids=["a zip file", "something in gzip", "too much"],
+)
+def test_what_can_be_no_image_is_refused_while_it_is_uploaded(alice, content, sentence, settings):
+    Phase.objects.update(max_archive_bytes=10**6 if "takes" in sentence else 10**9)
+    response = alice.post("/submit/dev/", words(image=SimpleUploadedFile("image.tar.gz", content)))
+    assert sentence in page(response).text
+    assert not Submission.objects.exists()
+    assert not list(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
 
 
 def test_external_data_must_be_named_when_there_is_some(alice):
