@@ -108,8 +108,10 @@ _PROCESS: Final = r"(failed to create (shim )?task: )?OCI runtime create failed:
 _START_ERRORS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), verdict)
     for pattern, verdict in (
-        (rf"^{_PROCESS}[^\"]*?(exec:|chdir to cwd)", _THEIRS),
+        (rf"^{_PROCESS}[^\"]*?(exec:|chdir to cwd|container init: mkdir)", _THEIRS),
         (r"^no command specified", _THEIRS),
+        (r"^evalSymlinksInScope: too many links", _THEIRS),  # a working directory below hundreds of folders
+        (r"^lstat [^\n]*: not a directory$", _THEIRS),  # a working directory below a file
         (r"^could not select device driver", Verdict(Blame.OURS, "no_gpu_runtime")),
         (r"nvidia-container-cli: requirement error", _THEIRS),  # made for a newer GPU driver
         (r"nvidia-container-cli: device error", Verdict(Blame.OURS, "gpu_lost")),

@@ -81,6 +81,7 @@ class LayerReader:
         for member in tar.members(stream, self._headers, what=what):
             tree.add(member)
             self.unreadable.see(member)
+        tree.end()
         stream.drain()
 
 

@@ -131,6 +131,7 @@ class _Reader:
         self._headers.take()
         if not _checksum_matches(block):
             raise self._damaged()
+        self._check_numbers(block)
         return block
 
     def _member(self, header: bytes, extensions: dict[bytes, bytes]) -> Member:
@@ -153,7 +154,6 @@ class _Reader:
             kind = "folder"  # before POSIX, a folder was told by its name
         elif kind != "file":
             size = 0  # whatever the field says, no data follows
-        self._check_unused_numbers(header)
         return Member(
             name=_text(name),
             kind=kind,
@@ -177,9 +177,9 @@ class _Reader:
             raise self._damaged()
         return int(record)
 
-    def _check_unused_numbers(self, header: bytes) -> None:
-        """Numbers that matter to nobody, but without which Go reads no header: times and devices."""
-        fields = [header[136:148]]
+    def _check_numbers(self, header: bytes) -> None:
+        """Numbers without which Go reads no header, not even an extension's: mode, owner, time and device."""
+        fields = [header[100:108], header[108:116], header[116:124], header[136:148]]
         if header[257:262] == b"ustar":
             fields += [header[329:337], header[337:345]]
         for field in fields:

@@ -5,19 +5,34 @@ link targets decide, in the order in which they come, whether it can: this repea
 It refuses only what fails on every such engine. What depends on an engine's kernel, file system or storage driver is
 left to the engine, whose word is then the same refusal, only later (containers.images.engine).
 
+An engine also opens a few files of an image itself, as root on the host and before anything runs: /etc/passwd and
+/etc/group for the container's user, a GPU runtime the linker's settings in /etc. A pipe in their place makes it wait
+for ever (20.10 does), a device node is opened for real. So what is in /etc is files, folders and links, and these two
+are files.
+
 Memory and time are bounded against layers made to waste them: long names, folders that spring up by the thousand
 below one entry, links that lead through other links.
 """
 
 import os
 import posixpath
+from enum import Enum, auto
 from typing import Final, NoReturn
 
 from containers.images import tar
 from containers.images.errors import ImageRejected, shown
 
-#: A folder by its names, the target of a symbolic link, or None for everything else.
-Node = dict[str, "Node"] | str | None
+
+class Leaf(Enum):
+    """What is neither a folder nor a symbolic link."""
+
+    FILE = auto()
+    SPECIAL = auto()  # a pipe or a device
+    DELETED = auto()  # the mark that a lower layer's is no more
+
+
+#: A folder by its names, the target of a symbolic link, or a leaf.
+Node = dict[str, "Node"] | str | Leaf
 
 _NAME_BYTES: Final = 255
 _PATH_BYTES: Final = 4095
@@ -26,6 +41,7 @@ _TEXT_CHARACTERS: Final = 64 << 20  # of all names and targets in a layer; 300,0
 _STEPS: Final = 50_000_000
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
+_USERS: Final = ("passwd", "group")
 _LARGEST_ID: Final = 2**32 - 2  # one more is "no change" to the kernel
 _ATTRIBUTE_BYTES: Final = 2048  # a file's attributes have to fit into one block; real ones have 20 to 500
 _OVERLAY_ATTRIBUTES: Final = (b"trusted.", b"user.overlay.")
@@ -50,6 +66,8 @@ class LayerTree:
         path = self._inside(member.name)
         self._expect_new(posixpath.normpath(member.name), path)
         if not path:
+            if member.kind != "folder" and member.name.startswith("/"):  # the engine passes over any "."
+                self._refuse(f"{shown(member.name)} takes the place of its root folder")
             return
         parent, _, name = path.rpartition("/")
         folder = self._parent(parent, path)
@@ -63,6 +81,27 @@ class LayerTree:
             self._latest = None
         folder.pop(name, None)
         folder[name] = self._node(member, path)
+
+    def end(self) -> None:
+        """To be called after the last entry. Raises ImageRejected for what no engine should open."""
+        etc = self._root.get("etc", Leaf.DELETED)
+        if isinstance(etc, dict):
+            for name in _USERS:
+                if etc.get(name, Leaf.FILE) not in (Leaf.FILE, Leaf.DELETED):
+                    self._refuse_opening(f"/etc/{name}")
+            self._expect_no_special(etc, "/etc")
+        elif etc is not Leaf.DELETED:
+            self._refuse_opening("/etc")
+
+    def _expect_no_special(self, folder: dict[str, Node], path: str) -> None:
+        waiting = [(folder, path)]
+        while waiting:
+            folder, path = waiting.pop()
+            for name, node in folder.items():
+                if node is Leaf.SPECIAL:
+                    self._refuse_opening(f"{path}/{name}")
+                if isinstance(node, dict):
+                    waiting.append((node, f"{path}/{name}"))
 
     def _expect_new(self, name: str, path: str) -> None:
         """Engines write an index of each layer that holds every name once. (The hash takes less memory.)"""
@@ -81,7 +120,7 @@ class LayerTree:
             return member.target
         if member.kind == "hardlink":
             return self._linked(member.target, path)
-        return None
+        return Leaf.FILE if member.kind == "file" else Leaf.SPECIAL
 
     def _linked(self, target: str, path: str) -> Node:
         """What a hard link is another name of: it must be there already, and no folder."""
@@ -98,7 +137,7 @@ class LayerTree:
         deleted = name.removeprefix(_WHITEOUT)
         if deleted in ("", ".", "..") or deleted in folder:
             self._refuse(f"{shown(path)} deletes what the layer itself holds, or nothing")
-        folder[deleted] = None
+        folder[deleted] = Leaf.DELETED
 
     # --- Ways through the tree ------------------------------------------------------------------------------
 
@@ -170,6 +209,13 @@ class LayerTree:
             self._refuse(f"{shown(member.name)} has an attribute by which the engine itself marks files")
         if sum(len(name) + len(value) for name, value in member.attributes) > _ATTRIBUTE_BYTES:
             self._refuse(f"{shown(member.name)} has extended attributes of more than {_ATTRIBUTE_BYTES} bytes")
+
+    def _refuse_opening(self, path: str) -> NoReturn:
+        raise ImageRejected(
+            "unsafe_file",
+            f"{self._what} puts something else than a regular file or folder at {shown(path)}, which engines open by "
+            "themselves. Correct this in the Dockerfile and build the image again.",
+        )
 
     def _refuse(self, why: str) -> NoReturn:
         raise ImageRejected(

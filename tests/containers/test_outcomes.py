@@ -65,6 +65,10 @@ RUNC = "failed to create shim task: OCI runtime create failed: runc create faile
         (RUNC + 'exec: "/no space left on device": no such file: no space left on device', theirs("could_not_start")),
         (RUNC + 'chdir to cwd ("/root/could not select device driver") set in config.json failed: permission denied: '
          "unknown", theirs("could_not_start")),
+        (RUNC + "error during container init: mkdir /sys/x: read-only file system: unknown", theirs("could_not_start")),
+        ("evalSymlinksInScope: too many links in /var/lib/docker/overlay2/1/merged/a/a", theirs("could_not_start")),
+        ("lstat /var/lib/docker/overlay2/1/merged/program/x: not a directory", theirs("could_not_start")),
+        ("lstat /var/lib/docker/overlay2/1/merged: no such file or directory", ours("internal")),
         ("No command specified", theirs("could_not_start")),
         (RUNC + 'error during container init: error mounting "/state/input" to rootfs at "/input": mount /state/input:'
          "/input, flags: 0x5000: not a directory: unknown", theirs("could_not_start")),

@@ -44,11 +44,14 @@ def tar_of(files: Files, links: dict[str, str] | None = None, mode: int = 0o755)
     return buffer.getvalue()
 
 
-def header(name: bytes, size: int, flag: bytes = b"0", *, size_field: bytes | None = None) -> bytes:
+def header(
+    name: bytes, size: int, flag: bytes = b"0", *, size_field: bytes | None = None, group_field: bytes = b"0000000\0"
+) -> bytes:
     """One tar header block, with any type and size, and a right checksum."""
     block = bytearray(512)
     block[0 : len(name)] = name
     block[100:108] = b"0000644\0"
+    block[116:124] = group_field
     block[124:136] = size_field or b"%011o\0" % size
     block[156:157] = flag
     block[257:265] = b"ustar\x0000"

@@ -60,6 +60,13 @@ def test_a_size_that_is_no_number_is_refused() -> None:
     assert refused(header(b"f", 0, size_field=b"-0000000012\0") + END).code == "damaged"
 
 
+def test_a_group_that_is_no_number_is_refused_in_an_extension_too() -> None:
+    """Go reads all numbers of every header before it looks at the kind."""
+    for flag in (b"0", b"x", b"L"):
+        block = header(b"f", 0, flag, group_field=b"000000\x80\0")
+        assert refused(block + header(b"g", 0) + END).code == "damaged"
+
+
 def test_a_wrong_checksum_is_refused() -> None:
     block = bytearray(header(b"f", 0))
     block[0] ^= 1

@@ -20,6 +20,8 @@ from containers.images.tree import LayerTree
 from tests.containers.images.build import Image, entry, folder, layer_of, link, second_name
 from tests.containers.images.conftest import Check, Refusal
 
+Entries = list[tuple[tarfile.TarInfo, bytes]]
+
 IMPOSSIBLE: dict[str, tuple[bytes, str]] = {
     "below a file": (layer_of(entry("a"), entry("a/b")), "'a/b' lies below 'a', which is no folder"),
     "a folder below a file": (layer_of(entry("a"), folder("a/b")), "lies below 'a'"),
@@ -32,6 +34,8 @@ IMPOSSIBLE: dict[str, tuple[bytes, str]] = {
     "below links in a circle": (layer_of(link("a", "b"), link("b", "/a"), entry("a/b")), "goes in circles"),
     "a file twice": (layer_of(entry("a", data=b"1"), entry("a", data=b"22")), "it holds 'a' twice"),
     "a folder twice": (layer_of(folder("d/a"), entry("d/./a")), "it holds 'd/a' twice"),
+    "a link as the root": (layer_of(link("/", "a")), "'/' takes the place of its root folder"),
+    "a file that climbs to the root": (layer_of(entry("/a/..")), "'/a/..' takes the place"),
     "the root twice": (layer_of(folder("."), folder("./")), "it holds '/' twice"),
     "a name too long": (layer_of(entry("n" * 256)), "longer than 255 bytes"),
     "a name too long in bytes": (layer_of(entry("é" * 128)), "longer than 255 bytes"),
@@ -106,6 +110,28 @@ def test_it_refuses_what_cannot_be_unpacked(refusal: Refusal, layer: bytes, sent
 @pytest.mark.parametrize("layer", POSSIBLE.values(), ids=POSSIBLE.keys())
 def test_it_accepts_what_can_be_unpacked(check: Check, layer: bytes) -> None:
     assert check(Image([layer]).saved()).layers == 1
+
+
+@pytest.mark.parametrize(
+    ("entries", "path"),
+    [
+        ([entry("etc/passwd", tarfile.FIFOTYPE)], "/etc/passwd"),
+        ([entry("etc/group", tarfile.CHRTYPE)], "/etc/group"),
+        ([entry("pipe", tarfile.FIFOTYPE), entry("etc/group", tarfile.LNKTYPE, target="pipe")], "/etc/group"),
+        ([folder("etc"), link("way", "etc"), link("way/passwd", "/proc/kmsg")], "/etc/passwd"),
+        ([folder("etc/passwd")], "/etc/passwd"),
+        ([link("etc", "/dev")], "/etc"),
+        ([entry("etc/ld.so.conf.d/x.conf", tarfile.BLKTYPE)], "/etc/ld.so.conf.d/x.conf"),
+    ],
+)
+def test_it_refuses_what_an_engine_would_open_for_its_harm(refusal: Refusal, entries: Entries, path: str) -> None:
+    refused = refusal(Image([layer_of(*entries)]).saved())
+    assert (refused.code, repr(path) in str(refused)) == ("unsafe_file", True), refused
+
+
+@pytest.mark.parametrize("entries", [[entry(".wh.etc")], [entry("etc/.wh.passwd"), link("etc/mtab", "/proc/mounts")]])
+def test_what_engines_open_may_be_absent_and_other_links_stay(check: Check, entries: Entries) -> None:
+    assert check(Image([layer_of(*entries)]).saved()).layers == 1
 
 
 def test_each_layer_is_a_world_of_its_own(check: Check) -> None:
