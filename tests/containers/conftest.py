@@ -230,7 +230,7 @@ def new_agent(host_settings: Settings, engine: Engine) -> Iterator[Callable[...,
 def shut(agent: Agent) -> None:
     """Shut a worker down as its process's end would."""
     agent.shut_down()
-    wait_until(lambda: not agent.batches)
+    wait_until(lambda: not agent.batches and not agent.held)
     agent.close()
 
 

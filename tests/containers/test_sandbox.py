@@ -20,7 +20,7 @@ def created(sandbox: Sandbox) -> Any:
     def create(slot: Slot | None = None, *, gpus: int = 0, volumes: tuple[str, ...] = ()) -> dict[str, Any]:
         run = sandbox.prepare(sandbox.order(None, None, gpus=gpus), slot)
         client, order = sandbox.engine.client, run.order
-        client.create_volume(**spec.output_volume(order, run.slot, run.settings))
+        client.create_volume(**spec.output_volume(order, run.settings))
         config = spec.algorithm(order, run.slot, run.settings, sandbox.stage(run), volumes)
         client.create_container_from_config(config, run.names.algorithm)
         value: dict[str, Any] = client.inspect_container(run.names.algorithm)
@@ -103,7 +103,7 @@ def test_it_is_the_first_to_go_when_the_host_is_short_of_memory(host_config: dic
 
 def test_open_files_core_dumps_and_file_sizes_are_limited(host_config: dict[str, Any]) -> None:
     limits = {limit["Name"]: limit["Hard"] for limit in host_config["Ulimits"]}
-    assert limits == {"nofile": spec.MAX_OPEN_FILES, "core": 0, "fsize": LIMITS["tmp_bytes"]}
+    assert limits == {"nofile": spec.MAX_OPEN_FILES, "core": 1, "fsize": LIMITS["tmp_bytes"]}
 
 
 def test_scratch_is_sized_and_executable(host_config: dict[str, Any]) -> None:
@@ -135,7 +135,7 @@ def test_the_output_volume_is_a_tmpfs_of_exact_size(sandbox: Sandbox, created: A
     options = sandbox.engine.client.inspect_volume(name)["Options"]
     assert options["type"] == "tmpfs"
     inodes = 2 + spec.SPARE_INODES
-    assert {f"size={LIMITS['output_bytes']}", f"nr_inodes={inodes}", f"uid={UID + 1}", "noexec"} <= set(
+    assert {f"size={LIMITS['output_bytes']}", f"nr_inodes={inodes}", "noexec", "nosuid", "nodev"} <= set(
         options["o"].split(",")
     )
 
