@@ -7,8 +7,7 @@ asserted on this value and again on the container that the engine made of it.
 A batch has three objects. The *output volume* is a tmpfs of exact size in bytes and inodes, owned by the
 algorithm's user. The *holder* keeps it alive and reports which files have appeared. The *algorithm* runs the
 team's image. All carry labels with the instance (one worker's world), the batch and the fence; clean-up goes
-by the instance alone. A *probe* is a container of ours that only has to start: the engine gives it what it would give to
-an algorithm.
+by the instance alone. A *probe* is a container of ours that only has to start, under an algorithm's own conditions.
 """
 
 import json
@@ -171,7 +170,7 @@ def algorithm(
         "NanoCpus": round(limits.cpus * 1e9),
         "ShmSize": limits.shm_bytes,
         "Init": True,  # reaps zombies, so that a program's own leftovers do not use up its processes
-        "OomScoreAdj": 1000,  # when the host itself is short of memory, this goes first
+        "OomScoreAdj": 1000,  # if the host itself is short of memory, this goes first (a program can lower it to 0)
         "Tmpfs": {path: options for path, (_, options) in tmpfs.items()},
         "Mounts": [_input_mount(staged), _output_mount(order, settings, read_only=False)],
         "LogConfig": _log_config(4 * limits.log_bytes),
@@ -183,7 +182,7 @@ def algorithm(
 
 
 def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]) -> Config:
-    """A container of ours that asks for what an algorithm gets, these GPUs among it, and ends at once with PROBE_EXIT."""
+    """A container of ours that asks for what an algorithm gets, with these GPUs, and ends with PROBE_EXIT at once."""
     config = _locked_down(settings, slot.uid, {LABEL_INSTANCE: settings.instance, LABEL_ROLE: PROBE}, settings.runtime)
     config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _environment(gpus)}
     config["HostConfig"] |= {

@@ -144,7 +144,9 @@ finish(name)
 
 
 def test_the_output_folder_itself_cannot_be_closed_but_a_closed_file_is_no_result(sandbox: Sandbox) -> None:
-    report = sandbox.run("finish(name)", "finish(name); os.chmod(OUTPUT / name, 0)", "finish(name); os.chmod(OUTPUT, 0)")
+    report = sandbox.run(
+        "finish(name)", "finish(name); os.chmod(OUTPUT / name, 0)", "finish(name); os.chmod(OUTPUT, 0)"
+    )
     assert statuses(report) == [FINISHED, ("failed", "not_a_regular_file"), FINISHED]
     assert report.container is not None
     assert report.container.exit_code == 1  # PermissionError

@@ -1,7 +1,6 @@
 """The settings of a worker, on an engine of another kind: user ids are mapped, and there is another OCI runtime."""
 
 import json
-import os
 import shutil
 import tempfile
 import uuid
