@@ -103,13 +103,14 @@ def _hosts(facts: Facts) -> Check:
 def _silent_hosts(facts: Facts) -> Check:
     name, title = "silent", "Hosts that are missed or in trouble"
     silent = [host.name for host in facts.hosts if not host.is_alive]
-    troubled = [f"{host.name} says: {host.trouble}" for host in facts.hosts if host.trouble]
+    troubled = [f"{host.name} says: {host.trouble[:120]}" for host in facts.hosts if host.trouble]
     faulty = [host.name for host in facts.hosts if host.faults_last_hour >= 3]
     if silent:
         says = f"{_names(silent)} silent. Look at the worker's log there, or revoke a host that is gone for good."
         return Check(name, title, Level.WARNING, says)
     if troubled:
-        says = f"{' '.join(troubled[:5])} It goes on by itself when this is mended; its log says more."
+        others = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
+        says = f"{troubled[0]}{others}. Look at its log; it goes on by itself when this is mended."
         return Check(name, title, Level.WARNING, says)
     if faulty:
         says = f"{_names(faulty)} at fault three times or more within the hour. Drain it, and look at its attempts."

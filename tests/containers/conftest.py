@@ -176,7 +176,7 @@ def sandbox(
     value.clean_up()
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for something that another thread or process will do."""
     give_up = time.monotonic() + seconds
     while not condition():

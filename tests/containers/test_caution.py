@@ -90,7 +90,7 @@ def test_a_host_whose_gpu_is_broken_claims_nothing_says_so_and_goes_on_when_it_i
 ) -> None:
     """This machine has no GPU at all, so the engine refuses the trial of the slot itself."""
     agent = new_agent(slots=(SLOT, Slot("cpu0", UID + 3)))
-    wait_until(lambda: any("could not select device driver" in hello["trouble"] for hello in server.hellos), 60)
+    wait_until(lambda: any("could not select device driver" in hello["trouble"] for hello in server.hellos))
     assert [slot["name"] for slot in server.hellos[-1]["slots"]] == ["cpu0"]
     agent.run_batch(offer(None))  # on the other slot
     waiting = offer(None)
@@ -101,10 +101,10 @@ def test_a_host_whose_gpu_is_broken_claims_nothing_says_so_and_goes_on_when_it_i
     assert waiting not in server.claims
     assert [outcomes(report) for report in server.reports] == [["finished"]]
     monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])  # the GPU is back
-    wait_until(lambda: len(server.reports) == 3, 60)
+    wait_until(lambda: len(server.reports) == 3)
     for ring in rings:
         ring.join()
-    wait_until(lambda: server.hellos[-1]["trouble"] == "", 60)
+    wait_until(lambda: server.hellos[-1]["trouble"] == "")
 
 
 SLOW = "import time; time.sleep(2); finish(name)"
@@ -129,11 +129,11 @@ def test_a_host_whose_engine_cannot_start_containers_halts_one_run_only(
     monkeypatch.setattr(engine.client, "start", refuse)
     ring = threading.Thread(target=agent.run_batch, args=[offer(None)])
     ring.start()
-    wait_until(lambda: agent.held, 60)
+    wait_until(lambda: agent.held)
     second = offer(None)
     other = threading.Thread(target=agent.run_batch, args=[second])
     other.start()
-    wait_until(lambda: "x OCI runtime create failed" in agent.held.get("cpu0", ""), 60)
+    wait_until(lambda: "x OCI runtime create failed" in agent.held.get("cpu0", ""))
     assert second not in server.claims
     monkeypatch.setattr(engine.client, "start", real)
     ring.join()
