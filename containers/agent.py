@@ -26,8 +26,9 @@ from containers.engine import Engine, EngineGone
 from containers.images.engine import EngineFault
 from containers.images.shelf import ImageShelf
 from containers.journal import Entry, Journal
+from containers.leftovers import Leftovers
 from containers.orders import OrderRejected, batch_id
-from containers.sandbox import LABEL_BATCH, LABEL_FENCE, LABEL_INSTANCE, LABEL_ROLE, PROBE, Slot
+from containers.sandbox import Slot
 from containers.slots import SlotPool
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Agent:
         self._attempts: dict[str, Attempt | None] = {}
         self._guard = threading.Lock()
         self._closing = threading.Event()
-        self._unclean = threading.Event()
+        self._leftovers = Leftovers(engine, self._host.journal, self._host.batches, settings.instance)
         self._caution = Caution(self._refusal, self._closing)
 
     def start(self) -> None:
@@ -91,9 +92,11 @@ class Agent:
         """
         if unmet := self._unmet():
             raise ConfigurationError(unmet)
+        if trial.hands_crashes_on():
+            log.warning("Crashes of algorithms reach a program of this host: set kernel.core_pattern to core.")
         for entry in list(self._host.journal.entries()):
             self._resume(entry)
-        self._sweep(probes=True)
+        self._leftovers.remove(probes=True)
         for slot in self._settings.slots:
             self._prove(slot)
         self._in_background(self._hello)
@@ -147,8 +150,7 @@ class Agent:
                 del self._attempts[batch]
             return
         try:
-            if self._unclean.is_set():
-                self._sweep()
+            self._leftovers.remove_suspected()
             entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
         except OSError as error:  # a full disk: nothing has been promised, and the server will ask again
             log.error("Batch %s: not begun: %s", batch, error)  # noqa: TRY400 - the place in the code says nothing
@@ -165,7 +167,7 @@ class Agent:
             if self._closing.is_set():
                 attempt.stop("detach")
             if not attempt.carry_out():
-                self._unclean.set()
+                self._leftovers.suspected()
             if attempt.fault == "":
                 self._caution.well(slot)
         finally:
@@ -266,53 +268,11 @@ class Agent:
                 except ServerRefused as error:  # it may be half-way through an upgrade
                     log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
                 self._closing.wait(pause)
-                if self._unclean.is_set():
-                    self._sweep()
+                self._leftovers.remove_suspected()
         except Interrupted:
             pass
         except Revoked:
             log.critical("The server does not accept this host's token (REX_HOST_TOKEN); it will get no work.")
 
-    def _sweep(self, *, probes: bool = False) -> None:
-        """Remove everything with our label that no journal entry claims; probes only while there can be none of ours.
-
-        What exists is listed before the journal is read: an entry is written before its container is made, so
-        nothing that is being started can be taken for abandoned.
-        """
-        folders = list(self._host.batches.iterdir())
-        self._unclean.clear()
-        try:
-            containers, volumes = self._host.engine.labelled(f"{LABEL_INSTANCE}={self._settings.instance}")
-        except (EngineGone, APIError) as error:
-            log.warning("Could not look for leftovers in the engine, will do later: %s", error)
-            self._unclean.set()
-            containers, volumes = [], []
-        claimed = self._claimed()
-        for container in containers:
-            if _stem(container["Labels"]) not in claimed and (probes or container["Labels"].get(LABEL_ROLE) != PROBE):
-                self._try_to_remove(self._host.engine.remove_container, container["Id"])
-        for volume in volumes:
-            if _stem(volume["Labels"] or {}) not in claimed:
-                self._try_to_remove(self._host.engine.remove_volume, volume["Name"])
-        for folder in folders:
-            if folder.name not in claimed:
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _try_to_remove(self, remove: Callable[[str], None], name: str) -> None:
-        """Remove one leftover; what an engine clings to (20.10 after a live restore) must not hold up the others."""
-        try:
-            remove(name)
-        except (EngineGone, APIError) as error:
-            log.warning("Could not remove %s, will be done later: %s", name, error)
-            self._unclean.set()
-
-    def _claimed(self) -> frozenset[str]:
-        entries = self._host.journal.entries()
-        return frozenset(f"{entry.batch}-{entry.order['fence']}" for entry in entries if entry.order)
-
     def _in_background(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True).start()
-
-
-def _stem(labels: dict[str, str]) -> str:
-    return f"{labels.get(LABEL_BATCH)}-{labels.get(LABEL_FENCE)}"

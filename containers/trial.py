@@ -6,6 +6,7 @@ GPUs. An engine ignores some settings that it cannot fulfil, so neither of the t
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from docker.errors import APIError
@@ -39,6 +40,11 @@ def unmet(engine: Engine, settings: SandboxSettings) -> str | None:
     if missing := [what for key, what in _LIMITS.items() if info.get(key) is False]:
         return f"The engine cannot limit {' and '.join(missing)}: the host's cgroup controllers are missing."
     return None
+
+
+def hands_crashes_on(pattern: Path = Path("/proc/sys/kernel/core_pattern")) -> bool:
+    """Whether the kernel here hands the memory of a program that crashed, also in a container, to one of the host."""
+    return pattern.exists() and pattern.read_text().startswith("|")
 
 
 def refusal(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""A slot that fails by our own fault takes no work until it is well: a broken host must not halt one run after another."""
+"""A slot that fails by our own fault rests until it is well: a broken host must not halt one run after another."""
 
 import threading
 import time

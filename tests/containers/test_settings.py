@@ -79,6 +79,14 @@ def test_a_slots_trial_is_refused_in_the_engines_words(engine: Engine, sandbox_s
     assert "could not select device driver" in (trial.refusal(engine, sandbox_settings, SLOT, ("0",)) or "")
 
 
+@pytest.mark.parametrize(("pattern", "does"), [("core\n", False), ("|/usr/share/apport/apport %p\n", True)])
+def test_a_kernel_that_hands_crashes_to_a_program_of_the_host_is_recognised(
+    tmp_path: Path, pattern: str, does: bool
+) -> None:
+    (tmp_path / "core_pattern").write_text(pattern)
+    assert trial.hands_crashes_on(tmp_path / "core_pattern") is does
+
+
 # --- An engine that maps user ids, and has crun -----------------------------------------------------------------------
 
 

@@ -145,9 +145,8 @@ def test_a_setting_that_the_engine_cannot_fulfil_stops_the_start(environment: di
         timeout=120,
     )
     assert result.returncode == 1
-    assert result.stderr.strip().splitlines()[-1].startswith(
-        'The sandbox worker cannot start: REX_SANDBOX_RUNTIME: the engine has no OCI runtime "no-such-runtime", only '
-    )
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("The sandbox worker cannot start: REX_SANDBOX_RUNTIME: the engine has no OCI runtime ")
 
 
 def test_a_bad_setting_stops_the_start_with_one_line(environment: dict[str, str]) -> None:
