@@ -16,17 +16,19 @@ from typing import IO
 
 from docker.errors import APIError
 
-from containers import __version__
+from containers import __version__, trial
 from containers.attempt import Attempt, Host
 from containers.cache import BlobCache
+from containers.caution import Caution
 from containers.client import Interrupted, Revoked, Server, ServerRefused
 from containers.config import ConfigurationError, Settings
 from containers.engine import Engine, EngineGone
 from containers.images.engine import EngineFault
 from containers.images.shelf import ImageShelf
 from containers.journal import Entry, Journal
+from containers.leftovers import Leftovers
 from containers.orders import OrderRejected, batch_id
-from containers.sandbox import LABEL_BATCH, LABEL_FENCE, LABEL_INSTANCE, Slot
+from containers.sandbox import Slot
 from containers.slots import SlotPool
 
 log = logging.getLogger(__name__)
@@ -79,16 +81,24 @@ class Agent:
         self._attempts: dict[str, Attempt | None] = {}
         self._guard = threading.Lock()
         self._closing = threading.Event()
-        self._unclean = threading.Event()
+        self._leftovers = Leftovers(engine, self._host.journal, self._host.batches, settings.instance)
+        self._caution = Caution(self._refusal, self._closing)
 
     def start(self) -> None:
-        """Introduce the host, adopt or remove what an earlier worker left. Raises Revoked.
+        """Introduce the host, adopt or remove what an earlier worker left.
 
-        A server or an engine that does not answer does not hold up the start.
+        A server or an engine that does not answer does not hold up the start. An engine that cannot do what the
+        settings say does: ConfigurationError.
         """
+        if unmet := self._unmet():
+            raise ConfigurationError(unmet)
+        if trial.hands_crashes_on():
+            log.warning("Crashes of algorithms reach a program of this host: set kernel.core_pattern to core.")
         for entry in list(self._host.journal.entries()):
             self._resume(entry)
-        self._sweep()
+        self._leftovers.remove(probes=True)
+        for slot in self._settings.slots:
+            self._prove(slot)
         self._in_background(self._hello)
 
     def shut_down(self) -> None:
@@ -105,6 +115,11 @@ class Agent:
         """The batches that are being done or waiting for a slot."""
         with self._guard:
             return frozenset(self._attempts)
+
+    @property
+    def held(self) -> dict[str, str]:
+        """The slots that take no work for now, each with the reason."""
+        return self._caution.held
 
     def close(self) -> None:
         """Let go of the state folder, after `shut_down` and when every `run_batch` has returned."""
@@ -123,7 +138,7 @@ class Agent:
         with self._guard:
             if batch in self._attempts:
                 return
-        if not self._has_room():
+        if self._trouble():
             return  # the bell rings again, here or at another host
         with self._guard:
             if batch in self._attempts:
@@ -135,12 +150,12 @@ class Agent:
                 del self._attempts[batch]
             return
         try:
-            if self._unclean.is_set():
-                self._sweep()
+            self._leftovers.remove_suspected()
             entry = self._host.journal.write(Entry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))
         except OSError as error:  # a full disk: nothing has been promised, and the server will ask again
             log.error("Batch %s: not begun: %s", batch, error)  # noqa: TRY400 - the place in the code says nothing
-            self._let_go(batch, slot)
+            self._let_go(batch)
+            self._slots.release(slot)
             return
         self._carry_out(entry, slot)
 
@@ -152,14 +167,44 @@ class Agent:
             if self._closing.is_set():
                 attempt.stop("detach")
             if not attempt.carry_out():
-                self._unclean.set()
+                self._leftovers.suspected()
+            if attempt.fault == "":
+                self._caution.well(slot)
         finally:
-            self._let_go(entry.batch, slot)
+            self._let_go(entry.batch)  # before a pause: another slot may do it
+            if attempt.fault:
+                self._caution.hold(slot, attempt.fault)
+            self._slots.release(slot)
 
-    def _let_go(self, batch: str, slot: Slot) -> None:
+    def _let_go(self, batch: str) -> None:
         with self._guard:
             del self._attempts[batch]
-        self._slots.release(slot)
+
+    def _prove(self, slot: Slot) -> None:
+        """Try a slot that needs more than any engine has, in a thread, before it takes its first batch."""
+        sandbox = self._settings.sandbox
+        if (slot.gpus or sandbox.runtime or sandbox.apparmor) and self._slots.take(slot.name):
+
+            def hold() -> None:
+                self._caution.hold(slot, "not tried yet")
+                self._slots.release(slot)
+
+            self._in_background(hold)
+
+    def _refusal(self, slot: Slot) -> str | None:
+        """Why a container of ours does not run on a slot now."""
+        try:
+            return trial.refusal(self._host.engine, self._settings.sandbox, slot, slot.gpus)
+        except (EngineGone, APIError) as error:
+            return f"The container engine does not answer: {error}"
+
+    def _unmet(self) -> str | None:
+        """What the engine lacks of what the settings say, as far as it answers."""
+        try:
+            return trial.unmet(self._host.engine, self._settings.sandbox)
+        except (EngineGone, APIError) as error:
+            log.warning("Could not ask the engine what it can do, will do later: %s", error)
+            return None
 
     def _resume(self, entry: Entry) -> None:
         """Go on with a batch of an earlier worker, in a thread that holds its slot."""
@@ -177,8 +222,11 @@ class Agent:
         folder = self._settings.docker_root or self._host.engine.data_folder()
         return shutil.disk_usage(folder if folder.exists() else self._settings.state_dir).free
 
-    def _has_room(self) -> bool:
-        """Whether a new batch may begin: enough of both disks is free, after what nobody uses made room."""
+    def _trouble(self) -> str:
+        """Why no new batch may begin here, after what nobody uses has made room; empty when one may."""
+        if unmet := self._unmet():  # the engine may have been restarted with other settings
+            log.error("No new batch is begun: %s", unmet)
+            return unmet
         wanted = self._settings.images.free_bytes
         self._host.cache.shrink(wanted)
         try:
@@ -186,19 +234,19 @@ class Agent:
             free = min(self._engine_free_bytes(), shutil.disk_usage(self._settings.state_dir).free)
         except (EngineFault, EngineGone, APIError) as error:
             log.warning("Could not look after the images, will do later: %s", error)
-            return True  # an engine that is away is noticed, and blamed, elsewhere
-        if free < wanted:
-            log.error("Only %.1f GB free (REX_FREE_BYTES): no new batch is begun, what runs goes on.", free / 1e9)
-        return free >= wanted
+            return ""  # an engine that is away is noticed, and blamed, elsewhere
+        if free >= wanted:
+            return ""
+        log.error("Only %.1f GB free (REX_FREE_BYTES): no new batch is begun, what runs goes on.", free / 1e9)
+        return f"It is short of disk space: {free / 1e9:.1f} GB free (REX_FREE_BYTES)."
 
     def _hello(self) -> None:
         """Say what this host offers, again and again: a host that is silent for a lease gets no work.
 
         Between the words, what could not be removed when its batch ended is tried once more: no batch may follow.
-        While it is short of disk space it offers no slot, and says why in the text about its engine.
+        While something is wrong with it, it offers no slot and says why; a slot that is held back is not offered.
         """
         server = Server(self._settings.server_url, self._settings.token, interrupted=self._closing.is_set)
-        offered = [{"name": slot.name, "gpus": list(slot.gpus)} for slot in self._settings.slots]
         try:
             engine = self._host.engine.version()
         except (EngineGone, APIError) as error:
@@ -206,62 +254,25 @@ class Agent:
         pause = HELLO_SECONDS
         try:
             while not self._closing.is_set():
-                slots, about = (offered, engine) if self._has_room() else ([], f"short of disk space; {engine}")
+                trouble, held = self._trouble(), self._caution.held
+                slots = [] if trouble else [slot for slot in self._settings.slots if slot.name not in held]
+                offered = [{"name": slot.name, "gpus": list(slot.gpus)} for slot in slots]
+                said = (trouble or "; ".join(held.values()))[:1000]
                 free = shutil.disk_usage(self._settings.state_dir).free
                 try:
-                    answer = server.hello(version=__version__, slots=slots, engine=about, free_bytes=free)
+                    answer = server.hello(
+                        version=__version__, slots=offered, engine=engine, free_bytes=free, trouble=said
+                    )
                     pause = answer["lease_seconds"] / 3
                     log.debug("The server knows this host.")
                 except ServerRefused as error:  # it may be half-way through an upgrade
                     log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
                 self._closing.wait(pause)
-                if self._unclean.is_set():
-                    self._sweep()
+                self._leftovers.remove_suspected()
         except Interrupted:
             pass
         except Revoked:
             log.critical("The server does not accept this host's token (REX_HOST_TOKEN); it will get no work.")
 
-    def _sweep(self) -> None:
-        """Remove everything with our label that no journal entry claims.
-
-        What exists is listed before the journal is read: an entry is written before its container is made, so
-        nothing that is being started can be taken for abandoned.
-        """
-        folders = list(self._host.batches.iterdir())
-        self._unclean.clear()
-        try:
-            containers, volumes = self._host.engine.labelled(f"{LABEL_INSTANCE}={self._settings.instance}")
-        except (EngineGone, APIError) as error:
-            log.warning("Could not look for leftovers in the engine, will do later: %s", error)
-            self._unclean.set()
-            containers, volumes = [], []
-        claimed = self._claimed()
-        for container in containers:
-            if _stem(container["Labels"]) not in claimed:
-                self._try_to_remove(self._host.engine.remove_container, container["Id"])
-        for volume in volumes:
-            if _stem(volume["Labels"] or {}) not in claimed:
-                self._try_to_remove(self._host.engine.remove_volume, volume["Name"])
-        for folder in folders:
-            if folder.name not in claimed:
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _try_to_remove(self, remove: Callable[[str], None], name: str) -> None:
-        """Remove one leftover; what an engine clings to (20.10 after a live restore) must not hold up the others."""
-        try:
-            remove(name)
-        except (EngineGone, APIError) as error:
-            log.warning("Could not remove %s, will be done later: %s", name, error)
-            self._unclean.set()
-
-    def _claimed(self) -> frozenset[str]:
-        entries = self._host.journal.entries()
-        return frozenset(f"{entry.batch}-{entry.order['fence']}" for entry in entries if entry.order)
-
     def _in_background(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True).start()
-
-
-def _stem(labels: dict[str, str]) -> str:
-    return f"{labels.get(LABEL_BATCH)}-{labels.get(LABEL_FENCE)}"

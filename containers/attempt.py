@@ -73,6 +73,8 @@ class Attempt:
         self._run: Run | None = None
         self._stopped: Stop | None = None
         self._heartbeat: Heartbeat | None = None
+        #: The fault of ours that ended it; empty when it was done without one, None when that was not found out.
+        self.fault: str | None = None
 
     def stop(self, how: Stop) -> None:
         """Call the attempt off ("drop") or leave it to the next worker ("detach")."""
@@ -100,6 +102,7 @@ class Attempt:
         except (ServerRefused, OrderRejected) as error:
             log.warning("Batch %s: dropped: %s", batch, error)
         except Exception:
+            self.fault = "internal"
             log.exception("Batch %s: dropped after an unexpected error.", batch)
         if self._stopped == "detach":
             return True
@@ -121,15 +124,16 @@ class Attempt:
     def _give_back(self, raw: dict[str, Any], error: Exception) -> None:
         """Say why a claimed batch cannot even begin here; else the server would only see a lease that is lost."""
         fence = raw.get("fence")
+        self.fault = _fault_of(error) if isinstance(error, OSError) else "order_unreadable"
         if type(fence) is int:
-            code = _fault_of(error) if isinstance(error, OSError) else "order_unreadable"
-            self._server.report(self.entry.batch, faulty(fence, (), code, str(error)))
+            self._server.report(self.entry.batch, faulty(fence, (), self.fault, str(error)))
 
     def _execute_and_deliver(self, order: Order) -> bool:
         """Deliver the results while the engine's objects are being removed; forget the batch when both are done."""
         self._folder = folder = BatchFolder(self.host.batches, order.batch, order.fence)
         adopted = self.entry.report is not None
         report = parse_report(self.entry.report) if adopted else self._execute(order, folder)
+        self.fault = report.fault.code if report.fault else ""
         if not adopted:
             self._set_down(report)
         with ThreadPoolExecutor(1) as pool:
@@ -161,6 +165,7 @@ class Attempt:
         except (ServerRefused, FileNotFoundError) as error:
             # a host that lost power has damaged files; a new server may not take what an old host says
             log.error("Batch %s: the results could not be delivered: %s", order.batch, error)  # noqa: TRY400
+            self.fault = "internal"
             detail = f"The results could not be delivered: {error}"
             self._server.report(order.batch, faulty(order.fence, order.names, "internal", detail))
 

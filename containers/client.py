@@ -97,9 +97,12 @@ class Server:
         self._session = requests.Session()
         self._session.auth = _Token(token)
 
-    def hello(self, *, version: str, slots: list[dict[str, Any]], engine: str, free_bytes: int) -> dict[str, Any]:
-        """Introduce this host. Raises Revoked, Interrupted."""
-        return self._json("hello", {"version": version, "slots": slots, "engine": engine, "free_bytes": free_bytes})
+    def hello(
+        self, *, version: str, slots: list[dict[str, Any]], engine: str, free_bytes: int, trouble: str
+    ) -> dict[str, Any]:
+        """Introduce this host; `trouble` is why it offers less than it has. Raises Revoked, Interrupted."""
+        said = {"version": version, "slots": slots, "engine": engine, "free_bytes": free_bytes, "trouble": trouble}
+        return self._json("hello", said)
 
     def claim(self, batch: str, *, key: str, slot: str) -> dict[str, Any]:
         """Claim a batch; the same key gets the same order again. Raises Stale, Revoked, Interrupted."""

@@ -1,15 +1,15 @@
 """A GPU host's settings, read from the environment once; a bad value stops the start with a line that says which.
 
-REX_SERVER_URL       address of the server, e.g. https://challenge.example.org REX_HOST_TOKEN       this
-host's token, from the server's admin REDIS_URL            the broker, with this host's own user and password
-REX_STATE_DIR        folder for the journal, the cache and staged input; closed to everybody else REX_SLOTS
-places for containers, separated by commas: "cpu:2" is two without a GPU, "gpu:0" one with the
+REX_SERVER_URL       address of the server, e.g. https://challenge.example.org
+REX_HOST_TOKEN       this host's token, from the server's admin
+REDIS_URL            the broker, with this host's own user and password
+REX_STATE_DIR        folder for the journal, the cache and staged input; closed to everybody else
+REX_SLOTS            places for containers, separated by commas: "cpu:2" is two without a GPU, "gpu:0" one with the
                      GPU of that id, "gpu:0+1" one with two (default: cpu:1)
-REX_INSTANCE         label on everything this worker creates in the engine, and the prefix of its queue; must
-differ
+REX_INSTANCE         label on everything this worker creates in the engine, and the prefix of its queue; must differ
                      between two workers that share an engine (default: rexg)
-REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G) REX_SANDBOX_UID
-first of the user ids of the sandboxes: the holder's, then one per slot (default: 60600, a range
+REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G)
+REX_SANDBOX_UID      first of the user ids of the sandboxes: the holder's, then one per slot (default: 60600, a range
                      that no common allocation of user ids touches)
 REX_FREE_BYTES       free space, on the disks of REX_STATE_DIR and of the engine, below which images make room and no
                      new batch is begun (default: 5G)
@@ -18,6 +18,7 @@ REX_IMAGES_KEPT      most algorithm images that stay in the engine when no batch
 REX_IMAGE_DAYS       days without use after which an algorithm image goes (default: 30)
 REX_SANDBOX_RUNTIME  another OCI runtime of the engine, e.g. runsc or kata
 REX_SANDBOX_APPARMOR an AppArmor profile that is loaded on the engine's host
+REX_SANDBOX_USERNS   1: the engine has to map user ids (its userns-remap), or the worker does not start (default: 0)
 """
 
 import re
@@ -71,6 +72,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             holder_uid=uid,
             runtime=environment.get("REX_SANDBOX_RUNTIME") or None,
             apparmor=environment.get("REX_SANDBOX_APPARMOR") or None,
+            userns=_switch(environment, "REX_SANDBOX_USERNS"),
         ),
         docker_root=Path(environment["REX_DOCKER_ROOT"]) if environment.get("REX_DOCKER_ROOT") else None,
         images=ShelfLimits(
@@ -137,6 +139,13 @@ def _uid(value: str) -> int:
     if not value.isascii() or not value.isdigit() or not 1000 <= int(value) < 2**31:
         raise ConfigurationError("REX_SANDBOX_UID must be a number of at least 1000.")
     return int(value)
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name) or "0"
+    if value not in ("0", "1"):
+        raise ConfigurationError(f"{name} must be 0 or 1.")
+    return value == "1"
 
 
 def _count(environment: Mapping[str, str], name: str, default: str) -> int:

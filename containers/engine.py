@@ -106,7 +106,10 @@ class Engine:
 
     def data_folder(self) -> Path:
         """Where the engine keeps its images; in a container this process may not see it. Raises EngineGone."""
-        return Path(answered(self.client.info)["DockerRootDir"])
+        info = answered(self.client.info)
+        root = Path(info["DockerRootDir"])
+        # with userns-remap a folder of that mapping, in which only its root may look
+        return root.parent if "name=userns" in (info.get("SecurityOptions") or ()) else root
 
     def now(self) -> float:
         """The engine's clock, in seconds since 1970."""

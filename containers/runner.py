@@ -13,7 +13,7 @@ from pathlib import Path
 
 from docker.errors import APIError
 
-from containers import holder, sandbox
+from containers import holder, sandbox, trial
 from containers.engine import Engine, EngineGone, State, answered
 from containers.harvest import Harvest, Truncated, harvest
 from containers.orders import Order
@@ -122,7 +122,7 @@ class Run:
         """
         client = self.engine.client
         with ThreadPoolExecutor(1) as pool:
-            answered(lambda: client.create_volume(**sandbox.output_volume(self.order, self.slot, self.settings)))
+            answered(lambda: client.create_volume(**sandbox.output_volume(self.order, self.settings)))
             created = pool.submit(self._create_algorithm, staged)
             image = answered(lambda: holder.ensure(client, self.settings.instance))
             config = sandbox.holder(self.order, self.settings, image)
@@ -187,20 +187,11 @@ class Run:
         """Whether a container of ours cannot get the order's GPUs any more. What the program says does not count."""
         if not self.order.gpus:
             return False
-        client, name = self.engine.client, f"{self.names.holder}-gpus"
-        self.engine.remove_container(name)  # of a worker that was killed at this very moment
-        try:
-            image = answered(lambda: holder.ensure(client, self.settings.instance))
-            config = sandbox.gpu_probe(self.order, self.slot, self.settings, image)
-            answered(lambda: client.create_container_from_config(config, name))
-            answered(lambda: client.start(name))
-        except APIError as error:
-            message = error.explanation or str(error)
-            log.warning("Batch %s: no GPU for a container of ours: %s", self.order.batch, message)
-            return classify_start_error(message).code in ("gpu_lost", "no_gpu_runtime")
-        finally:
-            self.engine.remove_container(name)
-        return False
+        refusal = trial.refusal(self.engine, self.settings, self.slot, self.slot.gpus[: self.order.gpus])
+        if refusal is None:
+            return False
+        log.warning("Batch %s: no GPU for a container of ours: %s", self.order.batch, refusal)
+        return classify_start_error(refusal).code in ("gpu_lost", "no_gpu_runtime")
 
     def _harvest(self) -> Harvest:
         """Read the output volume. Raises EngineGone."""

@@ -7,7 +7,7 @@ asserted on this value and again on the container that the engine made of it.
 A batch has three objects. The *output volume* is a tmpfs of exact size in bytes and inodes, owned by the
 algorithm's user. The *holder* keeps it alive and reports which files have appeared. The *algorithm* runs the
 team's image. All carry labels with the instance (one worker's world), the batch and the fence; clean-up goes
-by the instance alone.
+by the instance alone. A *probe* is a container of ours that only has to start, under an algorithm's own conditions.
 """
 
 import json
@@ -24,9 +24,14 @@ LABEL_INSTANCE: Final = "rexgrounding.instance"
 LABEL_BATCH: Final = "rexgrounding.batch"
 LABEL_FENCE: Final = "rexgrounding.fence"
 LABEL_ROLE: Final = "rexgrounding.role"
+PROBE: Final = "probe"  # a role
 
 HOLDER_PROGRAM: Final = "/holder"
 HOLDER_MEMORY_BYTES: Final = 32 * MEBIBYTE
+#: A probe gets some room for what another OCI runtime needs for itself.
+PROBE_MEMORY_BYTES: Final = 256 * MEBIBYTE
+PROBE_PIDS: Final = 512
+PROBE_EXIT: Final = 2  # the holder's program says that it got no command
 #: Files beyond one per case: temporary names, folders of a careless program.
 SPARE_INODES: Final = 1024
 SCRATCH_INODES: Final = 1 << 20
@@ -67,12 +72,16 @@ class Slot:
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """A worker's own choices: instance id, the holder's user id, another OCI runtime, AppArmor profile."""
+    """A worker's own choices: instance id, the holder's user id, another OCI runtime, AppArmor profile.
+
+    `userns`: the engine must map user ids, so that root of a container is nobody on the host.
+    """
 
     instance: str
     holder_uid: int
     runtime: str | None = None
     apparmor: str | None = None
+    userns: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,10 +112,14 @@ def labels(instance: str, order: Order, role: str) -> dict[str, str]:
     }
 
 
-def output_volume(order: Order, slot: Slot, settings: SandboxSettings) -> dict[str, Any]:
-    """Arguments of the engine's create-volume call for /output."""
+def output_volume(order: Order, settings: SandboxSettings) -> dict[str, Any]:
+    """Arguments of the engine's create-volume call for /output.
+
+    The folder is root's and open to all who see it, the algorithm alone: an engine that maps user ids (userns-remap)
+    does not map those of a volume, and the algorithm's user has another number there.
+    """
     inodes = len(order.cases) + SPARE_INODES
-    options = f"size={order.limits.output_bytes},nr_inodes={inodes},uid={slot.uid},gid={slot.uid},mode=0755"
+    options = f"size={order.limits.output_bytes},nr_inodes={inodes},mode=1777"
     return {
         "name": names(settings.instance, order).volume,
         "driver": "local",
@@ -117,7 +130,7 @@ def output_volume(order: Order, slot: Slot, settings: SandboxSettings) -> dict[s
 
 def holder(order: Order, settings: SandboxSettings, image: str) -> Config:
     """The container of ours that keeps the output volume and looks, from inside, which files exist."""
-    config = _locked_down(order, settings, "holder", settings.holder_uid)
+    config = _locked_down(settings, settings.holder_uid, labels(settings.instance, order, "holder"))
     config |= {"Image": image, "Cmd": [HOLDER_PROGRAM, "watch", contract.OUTPUT_DIR, *order.names], "Env": []}
     config["HostConfig"] |= {
         "PidsLimit": 64,  # the program is one process, but the engine's own helpers count while they start it
@@ -148,7 +161,7 @@ def algorithm(
     memory = limits.memory_bytes + limits.shm_bytes + limits.output_bytes + sum(size for size, _ in tmpfs.values())
     largest_file = max(limits.output_bytes, limits.tmp_bytes, limits.shm_bytes)
     gpus = slot.gpus[: order.gpus]
-    config = _locked_down(order, settings, "algorithm", slot.uid)
+    config = _locked_down(settings, slot.uid, labels(settings.instance, order, "algorithm"), settings.runtime)
     config |= {"Image": order.image.id, "Env": _environment(gpus)}
     config["HostConfig"] |= {
         "PidsLimit": limits.pids,
@@ -157,37 +170,30 @@ def algorithm(
         "NanoCpus": round(limits.cpus * 1e9),
         "ShmSize": limits.shm_bytes,
         "Init": True,  # reaps zombies, so that a program's own leftovers do not use up its processes
-        "OomScoreAdj": 1000,  # when the host itself is short of memory, this goes first
+        "OomScoreAdj": 1000,  # if the host itself is short of memory, this goes first (a program can lower it to 0)
         "Tmpfs": {path: options for path, (_, options) in tmpfs.items()},
         "Mounts": [_input_mount(staged), _output_mount(order, settings, read_only=False)],
         "LogConfig": _log_config(4 * limits.log_bytes),
         "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=largest_file),
     }
-    if settings.runtime:
-        config["HostConfig"]["Runtime"] = settings.runtime
     if gpus:
         config["HostConfig"]["DeviceRequests"] = _device_requests(gpus)
     return config
 
 
-def gpu_probe(order: Order, slot: Slot, settings: SandboxSettings, image: str) -> Config:
-    """A container of ours that asks for the order's GPUs and ends at once.
-
-    Whether it starts tells whether they are still there.
-    """
-    gpus = slot.gpus[: order.gpus]
-    config = _locked_down(order, settings, "probe", settings.holder_uid)
+def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]) -> Config:
+    """A container of ours that asks for what an algorithm gets, with these GPUs, and ends with PROBE_EXIT at once."""
+    config = _locked_down(settings, slot.uid, {LABEL_INSTANCE: settings.instance, LABEL_ROLE: PROBE}, settings.runtime)
     config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _environment(gpus)}
     config["HostConfig"] |= {
-        "PidsLimit": 64,
-        "Memory": HOLDER_MEMORY_BYTES,
-        "MemorySwap": HOLDER_MEMORY_BYTES,
+        "PidsLimit": PROBE_PIDS,
+        "Memory": PROBE_MEMORY_BYTES,
+        "MemorySwap": PROBE_MEMORY_BYTES,
         "LogConfig": _log_config(MEBIBYTE),
-        "Ulimits": _ulimits(open_files=64, file_bytes=0),
-        "DeviceRequests": _device_requests(gpus),
+        "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=MEBIBYTE),  # not 0: crun itself writes under it
     }
-    if settings.runtime:
-        config["HostConfig"]["Runtime"] = settings.runtime
+    if gpus:
+        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus)
     return config
 
 
@@ -195,16 +201,18 @@ def _device_requests(gpus: Sequence[str]) -> list[dict[str, Any]]:
     return [{"Driver": "", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]], "Count": 0, "Options": {}}]
 
 
-def _locked_down(order: Order, settings: SandboxSettings, role: str, uid: int) -> Config:
-    """What the holder and the algorithm have in common."""
+def _locked_down(
+    settings: SandboxSettings, uid: int, labelled: Mapping[str, str], runtime: str | None = None
+) -> Config:
+    """What all our containers have in common."""
     security = ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE}"]
     if settings.apparmor:
         security.append(f"apparmor={settings.apparmor}")
-    return {
+    config: Config = {
         "User": f"{uid}:{uid}",
         "Hostname": contract.HOSTNAME,
         "Domainname": "",
-        "Labels": labels(settings.instance, order, role),
+        "Labels": dict(labelled),
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGKILL",  # an image's own would delay the engine's shutdown
         "Tty": False,
@@ -221,6 +229,9 @@ def _locked_down(order: Order, settings: SandboxSettings, role: str, uid: int) -
             "AutoRemove": False,
         },
     }
+    if runtime:
+        config["HostConfig"]["Runtime"] = runtime
+    return config
 
 
 def _environment(gpus: Sequence[str]) -> list[str]:
@@ -277,5 +288,6 @@ def _log_config(size: int) -> dict[str, Any]:
 
 
 def _ulimits(*, open_files: int, file_bytes: int) -> list[dict[str, Any]]:
-    limits = {"nofile": open_files, "core": 0, "fsize": file_bytes}
+    # core: 1 and not 0, by which the kernel would still hand the memory to a program of the host (core_pattern "|...")
+    limits = {"nofile": open_files, "core": 1, "fsize": file_bytes}
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in limits.items()]

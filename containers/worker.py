@@ -42,10 +42,10 @@ def run_batch(batch: str) -> None:
 def _start(**_: object) -> None:
     try:
         agent = Agent(_settings(), Engine(connect()))
+        agent.start()
     except (ConfigurationError, EngineGone) as error:
         raise SystemExit(f"The sandbox worker cannot start: {error}") from None
     _agents.append(agent)
-    agent.start()
 
 
 @signals.worker_shutting_down.connect

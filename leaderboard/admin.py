@@ -190,7 +190,7 @@ class CaseSetAdmin(ReadOnly):
 class HostAdmin(ReadOnly):
     """GPU hosts come in through `manage.py add_host`."""
 
-    list_display = ("name", "version", "engine", "slots", "seen_at", "draining", "revoked_at")
+    list_display = ("name", "version", "engine", "slots", "trouble", "seen_at", "draining", "revoked_at")
     actions = ("drain", "take_work", "revoke")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -86,7 +86,7 @@ def _body(request: HttpRequest, *wanted: str) -> Fields:
 @for_hosts("POST")
 def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
     """A host says what it offers; then it may be called."""
-    said = _body(request, "version", "slots", "engine", "free_bytes")
+    said = _body(request, "version", "slots", "engine", "free_bytes", "trouble")
     slots = [_slot(value) for value in said.items("slots", 0, MAX_SLOTS)]
     if len({slot["name"] for slot in slots}) < len(slots):
         raise BadRequest("each slot has a name of its own")
@@ -94,7 +94,8 @@ def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
         slots=slots,
         engine=said.text("engine", 1000)[:200].replace("\x00", ""),
         version=said.text("version", 40).replace("\x00", ""),
-        # an older host does not say it
+        # an older host does not say these
+        trouble=said.text("trouble", 1000).replace("\x00", "") if "trouble" in said.value else "",
         free_bytes=said.integer("free_bytes", 0, 2**62) if said.value.get("free_bytes") is not None else None,
     )
     pipeline.fill_slots()

@@ -176,7 +176,7 @@ def test(state: State, arguments: Sequence[str]) -> int:
 
 def _missing_for_tests() -> list[str]:
     """Debian's packages whose programs tests use for real, and which are not here."""
-    programs = {"nginx-light": "nginx", "openssl": "openssl", "systemd": "systemd-analyze"}
+    programs = {"nginx-light": "nginx", "openssl": "openssl", "systemd": "systemd-analyze", "crun": "crun"}
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
     missing = [package for package, program in programs.items() if shutil.which(program, path=path) is None]
     return missing if find_chromium(os.environ) else ["chromium", *missing]

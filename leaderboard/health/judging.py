@@ -88,7 +88,7 @@ def _process(facts: Facts, role: str) -> Check:
 
 def _hosts(facts: Facts) -> Check:
     name, title = "hosts", "GPU hosts"
-    taking = [host for host in facts.hosts if host.is_alive and not host.draining]
+    taking = [host for host in facts.hosts if host.is_alive and not host.draining and host.slots]
     if taking:
         busy, slots = sum(host.busy for host in taking), facts.slots
         return Check(
@@ -101,16 +101,21 @@ def _hosts(facts: Facts) -> Check:
 
 
 def _silent_hosts(facts: Facts) -> Check:
-    name, title = "silent", "Hosts that are missed"
+    name, title = "silent", "Hosts that are missed or in trouble"
     silent = [host.name for host in facts.hosts if not host.is_alive]
+    troubled = [f"{host.name} says: {host.trouble[:120]}" for host in facts.hosts if host.trouble]
     faulty = [host.name for host in facts.hosts if host.faults_last_hour >= 3]
     if silent:
         says = f"{_names(silent)} silent. Look at the worker's log there, or revoke a host that is gone for good."
         return Check(name, title, Level.WARNING, says)
+    if troubled:
+        others = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
+        says = f"{troubled[0]}{others}. Look at its log; it goes on by itself when this is mended."
+        return Check(name, title, Level.WARNING, says)
     if faulty:
         says = f"{_names(faulty)} at fault three times or more within the hour. Drain it, and look at its attempts."
         return Check(name, title, Level.WARNING, says)
-    return Check(name, title, Level.OK, "Every host was heard of within a lease, and none fails again and again.")
+    return Check(name, title, Level.OK, "Every host was heard of within a lease, and none is in trouble.")
 
 
 def _host_disks(facts: Facts) -> Check:

@@ -36,6 +36,7 @@ class HostFacts:
     busy: int
     free_bytes: int | None
     faults_last_hour: int
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,7 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
             busy=busy.get(host.pk, 0),
             free_bytes=host.free_bytes,
             faults_last_hour=faults.get(host.pk, 0),
+            trouble=host.trouble,
         )
         for host in hosts
     )

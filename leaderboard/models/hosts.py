@@ -13,6 +13,9 @@ class Host(models.Model):
     seen_at = models.DateTimeField(null=True, blank=True)
     version = models.CharField(max_length=40, blank=True, db_default="", help_text="of its worker, as the host said")
     free_bytes = models.BigIntegerField(null=True, blank=True, help_text="free on its disk, if the host said so")
+    trouble = models.TextField(
+        blank=True, db_default="", help_text="why it offers less than it has, or nothing, as it said"
+    )
     draining = models.BooleanField(
         default=False, db_default=False, help_text="it finishes what it has and gets nothing new"
     )

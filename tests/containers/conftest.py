@@ -176,7 +176,7 @@ def sandbox(
     value.clean_up()
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for something that another thread or process will do."""
     give_up = time.monotonic() + seconds
     while not condition():
@@ -230,7 +230,7 @@ def new_agent(host_settings: Settings, engine: Engine) -> Iterator[Callable[...,
 def shut(agent: Agent) -> None:
     """Shut a worker down as its process's end would."""
     agent.shut_down()
-    wait_until(lambda: not agent.batches)
+    wait_until(lambda: not agent.batches and not agent.held)
     agent.close()
 
 

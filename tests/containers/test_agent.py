@@ -244,7 +244,7 @@ def test_a_host_short_of_room_begins_nothing_says_so_and_goes_on_when_there_is_r
     assert refused not in server.claims
     again = new_agent(state_dir=small_disk / "state", images=limits)
     wait_until(lambda: server.hellos[-1]["slots"] == [])
-    assert "short of disk space" in server.hellos[-1]["engine"]
+    assert "short of disk space" in server.hellos[-1]["trouble"]
     (small_disk / "ballast").unlink()
     again.run_batch(refused)
     assert len(server.reports) == 2

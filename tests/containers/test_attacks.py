@@ -3,30 +3,40 @@
 One container runs all probes and writes what happened to each; every test looks at one of them.
 """
 
+import contextlib
 import errno
 import io
 import json
+import signal
 import socket
 import sys
 import tarfile
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from containers.engine import Engine
-from containers.sandbox import SandboxSettings, Slot
+from containers.sandbox import MAX_OPEN_FILES, SCRATCH_INODES, SPARE_INODES, VOLUME_BYTES, SandboxSettings, Slot
 from containers.staging import CONSTANT_TIME
+from containers.watch import Stopped
 from tests.containers import baseimage
-from tests.containers.conftest import LIMITS, UID, Sandbox, remove_images, statuses
+from tests.containers.conftest import LIMITS, UID, Sandbox, remove_images, statuses, wait_until
 from tests.containers.images.build import entry, layer_of
 
 pytestmark = pytest.mark.engine
 
+#: What the engine puts into every /dev: no device of the host but those that are harmless to all.
+DEVICES = {
+    *("core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm"),
+    *("stderr", "stdin", "stdout", "tty", "urandom", "zero"),
+}
+
 PROBES = r"""
-import ctypes, errno, json, socket, stat, struct, subprocess, signal
+import ctypes, errno, fcntl, json, mmap, resource, socket, stat, struct, subprocess, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 libc = ctypes.CDLL(None, use_errno=True)
 R = {}
@@ -47,12 +57,19 @@ status = dict(line.split(":\t", 1) for line in open("/proc/self/status").read().
 R["status"] = {key: status[key].split() for key in
                ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")}
 
+def write_now(path):
+    with open(path, "wb", buffering=0) as file:  # a file whose content is flushed later would hide its refusal
+        file.write(b"0")
 def write(path):
-    return outcome(lambda: open(path, "wb").write(b"x") and None)
+    return outcome(lambda: write_now(path))
 R["write"] = {path: write(path) for path in
     ("/file", "/etc/file", "/usr/local/bin/python3", "/algorithm.py", "/input/file", "/input/cases.json",
      "/input/images/file", f"/input/images/{name}", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger",
-     "/sys/kernel/uevent_helper", "/dev/file", "/run/file", "/tmp/file", "/output/file", "/dev/shm/file")}
+     "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/fs/binfmt_misc/register",
+     "/proc/sys/user/max_user_namespaces", "/proc/self/uid_map", "/proc/1/uid_map",
+     "/sys/kernel/uevent_helper", "/sys/fs/cgroup/file", "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+     "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/cgroup.procs", "/dev/file",
+     "/run/file", "/tmp/file", "/output/file", "/dev/shm/file")}
 R["chmod input"] = outcome(lambda: os.chmod("/input/cases.json", 0o777))
 R["remount"] = system_call(165, 0, 0, 0, 32 | 4096, 0)
 
@@ -72,15 +89,34 @@ R["connect"] = {
     "tcp6": outcome(lambda: connect(socket.AF_INET6, socket.SOCK_STREAM, ("2606:4700:4700::1111", 443))),
     "metadata": outcome(lambda: connect(socket.AF_INET, socket.SOCK_STREAM, ("169.254.169.254", 80))),
 }
+memory = ctypes.create_string_buffer(8)
+pair = ctypes.addressof(memory)
 R["families"] = [f for f in range(0, 64) for k in (1, 2, 3, 5) if system_call(41, f, k, 0) == "ok"]
 R["netlink"] = [p for p in range(0, 32) if system_call(41, 16, 3, p) == "ok"]
+R["pairs"] = [f for f in range(0, 64) for k in (1, 2, 3, 5) if system_call(53, f, k, 0, pair) == "ok"]
+R["protocols"] = {f"{f} {k} {p}": system_call(41, f, k, p) for f in (2, 10)
+                  for k, p in ((1, 262), (1, 132), (5, 132), (5, 0), (2, 136), (2, 1), (2, 58), (6, 33), (3, 255))}
 R["raw"] = system_call(41, 2, 3, 1)
+def change(kind):
+    # asks netlink for a change of the network; the error number of its answer
+    with socket.socket(16, 3, 0) as s:
+        s.send(struct.pack("=IHHII", 32, kind, 5, 1, 0) + struct.pack("=BxHiII", 0, 0, 1, 0, 1))
+        return -struct.unpack_from("=i", s.recv(4096), 16)[0]
+R["network changes"] = {kind: outcome(lambda: errno.errorcode[change(kind)])
+                        for kind in (16, 19, 20, 24, 28, 32, 36, 40)}
+with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as s:
+    memory = ctypes.create_string_buffer(b"tls")
+    R["kernel tls"] = [system_call(54, s.fileno(), 6, option, ctypes.addressof(memory), 3)
+                       for option in (31, (1 << 32) | 31)]
+    R["options"] = {f"{level} {option}": outcome(lambda: s.setsockopt(level, option, 1))
+                    for level, option in ((1, 2), (1, 9), (1, 15), (6, 1), (6, 36), (1, 64))}
 R["AF_ALG with high bits"] = system_call(41, (1 << 32) | 38, 5, 0)
 R["AF_ALG"] = system_call(41, 38, 5, 0)
 R["AF_VSOCK"] = system_call(41, 40, 1, 0)
 R["loopback"] = outcome(lambda: socket.create_server(("127.0.0.1", 0)).close())
 
-buffer = ctypes.addressof(ctypes.create_string_buffer(4096))
+memory = ctypes.create_string_buffer(4096)
+buffer = ctypes.addressof(memory)
 CALLS = {
     "io_uring_setup": (425, 4, buffer), "io_uring_enter": (426, 0, 0, 0, 0), "io_uring_register": (427, 0, 0, 0, 0),
     "userfaultfd": (323, 1), "keyctl": (250, 0, -3, 1), "add_key": (248, buffer, buffer, buffer, 0, -3),
@@ -97,10 +133,58 @@ CALLS = {
     "syslog": (103, 10, 0, 0), "quotactl": (179, 0, 0, 0, 0), "swapon": (167, 0, 0), "reboot": (169, 0, 0, 0, 0),
     "memfd_secret": (447, 0), "vmsplice": (278, 0, 0, 0, 0), "modify_ldt": (154, 0, buffer, 8),
     "fanotify_init": (300, 0, 0), "iopl": (172, 3), "settimeofday": (164, 0, 0), "sethostname": (170, buffer, 1),
+    "clock_settime": (227, 0, buffer), "adjtimex": (159, buffer), "setdomainname": (171, buffer, 1),
+    "mount_setattr": (442, -100, buffer, 0, buffer, 32), "fsmount": (432, 0, 0, 0), "fspick": (433, -100, buffer, 0),
+    "fsconfig": (431, 0, 0, 0, 0, 0),
+    "unshare mount": (272, 0x20000), "unshare cgroup": (272, 0x2000000), "unshare time": (272, 0x80),
+    "kexec_file_load": (320, 0, 0, 0, 0, 0), "delete_module": (176, buffer, 0), "quotactl_fd": (443, 0, 0, 0, 0),
+    "process_madvise": (440, 0, 0, 0, 0, 0), "move_pages": (279, 0, 0, 0, 0, 0, 0), "migrate_pages": (256, 1, 1, 0, 0),
+    "ioperm": (173, 0, 1, 1), "vhangup": (153,), "sync": (162,), "syncfs": (306, 0), "cachestat": (451, 0, 0, 0, 0),
+    "remap_file_pages": (216, 0, 0, 0, 0, 0), "mbind": (237, 0, 0, 0, 0, 0, 0), "fanotify_mark": (301, 0, 0, 0, 0, 0),
     "acct": (163, 0), "personality": (135, 0x40000), "lookup_dcookie": (212, 0, 0, 0), "nfsservctl": (180, 0, 0, 0),
 }
 R["calls"] = {call: system_call(*arguments) for call, arguments in CALLS.items()}
 R["clone3"] = system_call(435, buffer, 88)
+R["newest calls"] = {n: system_call(n, 0, 0, 0, 0, 0, 0) for n in (*range(457, 462), *range(463, 480))}
+
+def in_a_child(action):
+    if (pid := os.fork()) == 0:
+        try: action()
+        finally: os._exit(0)
+    end = os.waitpid(pid, 0)[1]
+    return [os.WTERMSIG(end) if os.WIFSIGNALED(end) else 0, os.WCOREDUMP(end)]
+def call_as_i386():
+    code = mmap.mmap(-1, 4096, prot=7)
+    code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # getpid by int 0x80
+    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+R["i386"] = in_a_child(call_as_i386)
+R["x32"] = in_a_child(lambda: libc.syscall(ctypes.c_long(0x40000000 | 39)))
+os.chdir("/tmp")
+R["crash"] = in_a_child(os.abort)
+R["cores"] = [f for f in os.listdir("/tmp") if f.startswith("core")]
+
+def terminal(path):
+    with open(path, "rb", buffering=0) as file:
+        return [outcome(lambda: fcntl.ioctl(file, request, b"x")) for request in (0x5412, 0x541C, 0x540E)]
+R["terminals"] = [outcome(lambda: fcntl.ioctl(fd, 0x5412, b"x")) for fd in (0, 1, 2)]
+R["terminal of its own"] = outcome(lambda: str(terminal("/dev/tty")))
+R["kill init"] = [outcome(lambda: os.kill(1, number)) for number in (9, 19)]
+def raised(limit):
+    try:
+        resource.setrlimit(limit, (1 << 30, 1 << 30)); return "raised"
+    except ValueError:
+        return "refused"
+R["limits"] = {name: [resource.getrlimit(limit)[1], raised(limit)]
+               for name, limit in (("core", resource.RLIMIT_CORE), ("nofile", resource.RLIMIT_NOFILE))}
+R["mounts"] = {fields[4]: fields[5].split(",") for fields in map(str.split, open("/proc/self/mountinfo"))}
+R["inodes"] = {folder: os.statvfs(folder).f_files for folder in ("/tmp", "/output")}
+R["dev"] = sorted(os.listdir("/dev"))
+def entries(path):
+    try: return len(os.listdir(path))
+    except OSError: return 0
+R["folders of the kernel"] = {p: entries(p) for p in ("/sys/firmware", "/proc/scsi", "/proc/acpi", "/sys/kernel/debug",
+    "/sys/kernel/tracing", "/sys/fs/bpf", "/sys/kernel/security", "/proc/sys/fs/binfmt_misc")}
+R["addresses"] = open("/proc/kallsyms").read(16) if os.path.exists("/proc/kallsyms") else ""
 
 R["processes"] = sorted(open(f"/proc/{p}/comm").read().strip() for p in os.listdir("/proc") if p.isdigit())
 R["block devices"] = [d for d in os.listdir("/dev") if stat.S_ISBLK(os.stat(f"/dev/{d}").st_mode)]
@@ -208,8 +292,24 @@ def test_nothing_can_be_reached(found: dict[str, Any]) -> None:
 
 def test_no_other_family_of_sockets_exists(found: dict[str, Any]) -> None:
     assert set(found["families"]) == {1, 2, 10, 16}
-    assert found["netlink"] == [0]
+    assert set(found["pairs"]) == {1}
     assert found["raw"] == "EPERM"
+
+
+def test_there_is_no_other_protocol_than_tcp_and_udp(found: dict[str, Any]) -> None:
+    assert set(found["protocols"].values()) == {"EPERM"}
+
+
+def test_netlink_answers_questions_about_routes_and_changes_nothing(found: dict[str, Any]) -> None:
+    """It has to answer: getifaddrs, by which gloo and NCCL find the loopback, fails without it (`interfaces`)."""
+    assert found["netlink"] == [0]
+    assert found["interfaces"] == ["lo"]
+    assert set(found["network changes"].values()) == {"EPERM"}
+
+
+def test_a_connection_cannot_be_handed_to_the_kernels_tls(found: dict[str, Any]) -> None:
+    assert found["kernel tls"] == ["EPERM", "EPERM"]
+    assert set(found["options"].values()) == {"ok"}
 
 
 @pytest.mark.parametrize("family", ["AF_ALG", "AF_ALG with high bits", "AF_VSOCK"])
@@ -219,6 +319,49 @@ def test_sockets_into_the_kernel_and_the_hypervisor_are_refused(found: dict[str,
 
 def test_dangerous_system_calls_are_refused(found: dict[str, Any]) -> None:
     assert {call: result for call, result in found["calls"].items() if result != "EPERM"} == {}
+
+
+def test_a_call_that_is_newer_than_the_filter_does_not_exist(found: dict[str, Any]) -> None:
+    assert set(found["newest calls"].values()) <= {"ENOSYS", "EPERM"}
+
+
+@pytest.mark.parametrize("abi", ["i386", "x32"])
+def test_there_is_no_way_round_the_filter_through_another_abi(found: dict[str, Any], abi: str) -> None:
+    assert found[abi] == [signal.SIGSYS, False]
+
+
+def test_a_crash_leaves_no_memory_behind(found: dict[str, Any]) -> None:
+    assert found["crash"] == [signal.SIGABRT, False]
+    assert found["cores"] == []
+
+
+def test_it_has_no_terminal_to_type_into(found: dict[str, Any]) -> None:
+    assert set(found["terminals"]) <= {"ENOTTY"}
+    assert found["terminal of its own"] in ("ENXIO", "ENOENT")
+
+
+def test_its_limits_cannot_be_raised(found: dict[str, Any]) -> None:
+    assert found["limits"] == {"core": [1, "refused"], "nofile": [MAX_OPEN_FILES, "refused"]}
+
+
+def test_the_containers_init_does_not_end_at_its_word(found: dict[str, Any]) -> None:
+    assert set(found["kill init"]) <= {"ok", "EPERM"}  # and this very report was written afterwards
+
+
+def test_every_folder_is_mounted_with_the_least_that_it_needs(found: dict[str, Any]) -> None:
+    mounts = found["mounts"]
+    assert "ro" in mounts["/"]
+    assert "ro" in mounts["/input"]
+    for folder in ("/tmp", "/output", "/dev/shm"):
+        assert {"rw", "nosuid", "nodev"} <= set(mounts[folder])
+    for folder in ("/output", "/dev/shm"):
+        assert "noexec" in mounts[folder]
+    kernels = [f for f in mounts if f.startswith(("/sys", "/proc/sys", "/proc/bus")) and "/sys/fs/cgroup" not in f]
+    assert [folder for folder in kernels if "ro" not in mounts[folder]] == []  # of cgroups, see what can be written
+
+
+def test_the_numbers_of_files_are_bounded(found: dict[str, Any]) -> None:
+    assert found["inodes"] == {"/tmp": SCRATCH_INODES, "/output": 1 + SPARE_INODES}
 
 
 def test_the_c_library_is_told_to_use_the_older_clone(found: dict[str, Any]) -> None:
@@ -231,6 +374,7 @@ def test_it_sees_no_process_but_its_own(found: dict[str, Any]) -> None:
 
 def test_it_has_no_devices_and_can_make_none(found: dict[str, Any]) -> None:
     assert found["block devices"] == []
+    assert set(found["dev"]) <= DEVICES
     assert found["make device"] == "EPERM"
 
 
@@ -238,6 +382,8 @@ def test_it_does_not_see_the_engine_or_the_host(found: dict[str, Any]) -> None:
     assert found["engine socket"] == []
     assert found["hostname"] == "sandbox"
     assert set(found["masked"].values()) <= {0}
+    assert set(found["folders of the kernel"].values()) == {0}
+    assert set(found["addresses"]) <= {"0"}
 
 
 def test_every_folder_is_full_at_its_size(found: dict[str, Any]) -> None:
@@ -346,3 +492,82 @@ answer = json.dumps({path: text(path) for path in paths})
     assert len(answer["/proc/net/tcp"].splitlines()) == 1  # the heading
     assert len(answer["/proc/sysvipc/shm"].splitlines()) == 1
     assert "docker" not in answer["/proc/net/unix"]
+
+
+# --- Neighbours, and what is shared by all ----------------------------------------------------------------------------
+
+PUT_UP = """
+import ctypes, socket, time
+s = socket.socket(socket.AF_UNIX); s.bind("\\0here"); s.listen()
+t = socket.create_server(("127.0.0.1", 4711))
+libc = ctypes.CDLL(None)
+assert libc.shmget(4711, 4096, 0o1666) >= 0 and libc.msgget(4711, 0o1666) >= 0
+open("/dev/shm/here", "w").close(); open("/tmp/here", "w").close()
+finish(name)
+while True: time.sleep(1)
+"""
+LOOK = """
+import ctypes, errno, socket
+def outcome(action):
+    try:
+        action(); return "ok"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+libc = ctypes.CDLL(None)
+answer = json.dumps([
+    outcome(lambda: socket.socket(socket.AF_UNIX).connect("\\0here")),
+    outcome(lambda: socket.create_connection(("127.0.0.1", 4711), 2)),
+    libc.shmget(4711, 4096, 0), libc.msgget(4711, 0), os.listdir("/dev/shm"), os.listdir("/tmp"),
+    len([p for p in os.listdir("/proc") if p.isdigit()])])
+"""
+
+
+def test_two_containers_at_the_same_time_share_nothing(sandbox: Sandbox) -> None:
+    first = sandbox.prepare(sandbox.order(PUT_UP, PUT_UP))
+    staged = sandbox.stage(first)
+    ended = threading.Event()
+
+    def carry_out() -> None:
+        with contextlib.suppress(Stopped):
+            first.carry_out(staged)
+        ended.set()
+
+    threading.Thread(target=carry_out).start()
+    wait_until(lambda: first.watcher.clock.case == 1, 60)
+    sandbox.slot = Slot("cpu1", UID + 2)
+    try:
+        answer = json.loads(sandbox.ask(LOOK))
+    finally:
+        first.stop("drop")
+        assert ended.wait(60)
+    assert answer == ["ECONNREFUSED", "ECONNREFUSED", -1, -1, [], [], 2]
+
+
+def test_processor_time_is_bounded_for_all_its_processes_together(sandbox: Sandbox) -> None:
+    burn = """
+import time
+until = time.monotonic() + 1.5
+if os.fork():
+    while time.monotonic() < until: pass
+    os.wait()
+    times = os.times()
+    answer = times.user + times.system + times.children_user + times.children_system
+else:
+    while time.monotonic() < until: pass
+    os._exit(0)
+"""
+    assert float(sandbox.ask(burn, cpus=0.5)) < 1.1  # of 3 without a limit
+
+
+def test_a_volume_of_the_image_cannot_be_filled_beyond_its_size(
+    sandbox: Sandbox, derived_image: Callable[[str], str]
+) -> None:
+    fill = """
+size = 0
+try:
+    with open("/data/x", "wb", buffering=0) as file:
+        while True: size += file.write(bytes(1 << 20))
+except OSError: pass
+answer = size
+"""
+    assert int(sandbox.ask(fill, image=derived_image("VOLUME /data"))) == VOLUME_BYTES

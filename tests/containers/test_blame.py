@@ -172,6 +172,11 @@ def gpu_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spec, "algorithm", without_request)
 
 
+def probe_of(sandbox: Sandbox) -> str:
+    """What the question about the slot's GPUs is called in the engine."""
+    return f"rexgrounding-{sandbox.settings.instance}-{GPU_SLOT.uid}-probe"
+
+
 CRASH_BESIDE_A_LOST_GPU = "raise SystemExit('CUDA error: device-side assert')"
 
 
@@ -185,7 +190,7 @@ def test_a_gpu_that_is_lost_during_the_run_is_our_fault_and_keeps_what_is_finish
     assert report.fault is not None
     assert report.fault.code == "gpu_lost"
     assert statuses(report) == [("finished", None), UNTOUCHED]
-    assert sandbox.engine.inspect(f"{run.names.holder}-gpus") is None
+    assert sandbox.engine.inspect(probe_of(sandbox)) is None
 
 
 @pytest.mark.usefixtures("gpu_at_the_start")
@@ -206,16 +211,14 @@ def test_a_question_about_gpus_that_an_earlier_worker_left_is_no_obstacle(
     monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])
     run = sandbox.prepare(sandbox.order("raise SystemExit(1)", gpus=1), GPU_SLOT)
     sandbox.engine.client.create_container_from_config(
-        {"Image": sandbox.image, "Labels": spec.labels(sandbox.settings.instance, run.order, "probe")},
-        f"{run.names.holder}-gpus",
+        {"Image": sandbox.image, "Labels": {spec.LABEL_INSTANCE: sandbox.settings.instance}}, probe_of(sandbox)
     )
     report = run.carry_out(sandbox.stage(run))
     assert statuses(report) == [("failed", "crashed")]
 
 
 def test_the_question_about_gpus_is_as_locked_down_as_everything_else(sandbox: Sandbox) -> None:
-    order = sandbox.order(None, gpus=1)
-    config = spec.gpu_probe(order, Slot("gpu0", UID + 1, ("0", "1")), sandbox.settings, "holder")
+    config = spec.probe(GPU_SLOT, sandbox.settings, "holder", ["0"])
     host = config["HostConfig"]
     assert [request["DeviceIDs"] for request in host["DeviceRequests"]] == [["0"]]
     assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"]) == ("none", True, ["ALL"])

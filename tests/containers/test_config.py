@@ -47,6 +47,7 @@ def test_what_is_needed_is_named_when_it_is_missing(name: str) -> None:
         ("REX_CACHE_BYTES", "20 GB"),
         ("REX_SANDBOX_UID", "0"),
         ("REX_SANDBOX_UID", "root"),
+        ("REX_SANDBOX_USERNS", "yes"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:

@@ -149,7 +149,7 @@ def test_a_start_removes_what_nobody_claims_and_nothing_else(
     order = parse_order(order_json(None, image=NOTHING))
     others = replace(host_settings.sandbox, instance=f"{instance}-other")
     for settings in (host_settings.sandbox, others):
-        volume = spec.output_volume(order, host_settings.slots[0], settings)
+        volume = spec.output_volume(order, settings)
         engine.client.create_volume(**volume)
         image = holder.ensure(engine.client, instance)
         name = spec.names(settings.instance, order).holder
@@ -182,7 +182,7 @@ def test_what_an_engine_clings_to_is_removed_later_though_no_batch_follows(
     new_agent: Callable[[], Agent], host_settings: Settings, engine: Engine, instance: str
 ) -> None:
     order = parse_order(order_json(None, image=NOTHING))
-    volume = spec.output_volume(order, host_settings.slots[0], host_settings.sandbox)
+    volume = spec.output_volume(order, host_settings.sandbox)
     engine.client.create_volume(**volume)
     binds = engine.client.create_host_config(binds=[f"{volume['name']}:/output"])
     image = holder.ensure(engine.client, instance)

@@ -143,9 +143,13 @@ finish(name)
     assert statuses(sandbox.run(nest)) == [FINISHED]
 
 
-def test_an_output_folder_closed_by_its_owner_is_his_own_doing(sandbox: Sandbox) -> None:
-    report = sandbox.run("finish(name); os.chmod(OUTPUT, 0)", case_seconds=5)
-    assert statuses(report) == [("missing", "missing")]
+def test_the_output_folder_itself_cannot_be_closed_but_a_closed_file_is_no_result(sandbox: Sandbox) -> None:
+    report = sandbox.run(
+        "finish(name)", "finish(name); os.chmod(OUTPUT / name, 0)", "finish(name); os.chmod(OUTPUT, 0)"
+    )
+    assert statuses(report) == [FINISHED, ("failed", "not_a_regular_file"), FINISHED]
+    assert report.container is not None
+    assert report.container.exit_code == 1  # PermissionError
 
 
 def test_only_the_end_of_a_long_log_is_kept(sandbox: Sandbox) -> None:
@@ -207,7 +211,7 @@ def test_a_stop_ends_the_watching_at_once(sandbox: Sandbox) -> None:
     with pytest.raises(Stopped):
         run.carry_out(sandbox.stage(run))
     run.clean_up()
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 10
 
 
 def test_progress_is_told_while_the_container_runs(sandbox: Sandbox) -> None:

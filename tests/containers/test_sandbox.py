@@ -1,5 +1,6 @@
 """Every security property on the container that the engine made of our configuration."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def created(sandbox: Sandbox) -> Any:
     def create(slot: Slot | None = None, *, gpus: int = 0, volumes: tuple[str, ...] = ()) -> dict[str, Any]:
         run = sandbox.prepare(sandbox.order(None, None, gpus=gpus), slot)
         client, order = sandbox.engine.client, run.order
-        client.create_volume(**spec.output_volume(order, run.slot, run.settings))
+        client.create_volume(**spec.output_volume(order, run.settings))
         config = spec.algorithm(order, run.slot, run.settings, sandbox.stage(run), volumes)
         client.create_container_from_config(config, run.names.algorithm)
         value: dict[str, Any] = client.inspect_container(run.names.algorithm)
@@ -103,7 +104,7 @@ def test_it_is_the_first_to_go_when_the_host_is_short_of_memory(host_config: dic
 
 def test_open_files_core_dumps_and_file_sizes_are_limited(host_config: dict[str, Any]) -> None:
     limits = {limit["Name"]: limit["Hard"] for limit in host_config["Ulimits"]}
-    assert limits == {"nofile": spec.MAX_OPEN_FILES, "core": 0, "fsize": LIMITS["tmp_bytes"]}
+    assert limits == {"nofile": spec.MAX_OPEN_FILES, "core": 1, "fsize": LIMITS["tmp_bytes"]}
 
 
 def test_scratch_is_sized_and_executable(host_config: dict[str, Any]) -> None:
@@ -135,7 +136,7 @@ def test_the_output_volume_is_a_tmpfs_of_exact_size(sandbox: Sandbox, created: A
     options = sandbox.engine.client.inspect_volume(name)["Options"]
     assert options["type"] == "tmpfs"
     inodes = 2 + spec.SPARE_INODES
-    assert {f"size={LIMITS['output_bytes']}", f"nr_inodes={inodes}", f"uid={UID + 1}", "noexec"} <= set(
+    assert {f"size={LIMITS['output_bytes']}", f"nr_inodes={inodes}", "noexec", "nosuid", "nodev"} <= set(
         options["o"].split(",")
     )
 
@@ -147,11 +148,18 @@ def test_the_log_is_bounded_and_local(host_config: dict[str, Any]) -> None:
 
 def test_it_is_never_restarted_and_never_checked(inspected: dict[str, Any]) -> None:
     assert inspected["HostConfig"]["RestartPolicy"]["Name"] == "no"
+    assert inspected["HostConfig"]["AutoRemove"] is False
     assert inspected["Config"]["Healthcheck"]["Test"] == ["NONE"]
+
+
+def test_it_has_no_terminal_and_is_stopped_by_what_nobody_can_ignore(inspected: dict[str, Any]) -> None:
+    config = inspected["Config"]
+    assert (config["Tty"], config["OpenStdin"], config["StopSignal"]) == (False, False, "SIGKILL")
 
 
 def test_the_host_name_tells_nothing(inspected: dict[str, Any]) -> None:
     assert inspected["Config"]["Hostname"] == "sandbox"
+    assert inspected["Config"]["Domainname"] == ""
 
 
 def test_labels_name_the_instance_the_batch_and_the_role(inspected: dict[str, Any], instance: str) -> None:
@@ -172,6 +180,7 @@ def test_without_a_gpu_the_image_gets_none_whatever_it_asks_for(
 ) -> None:
     sandbox.image = derived_image(
         "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_IMEX_CHANNELS=0 NVIDIA_GDS=enabled LD_PRELOAD=/x.so\n"
+        "HEALTHCHECK CMD /spy\nSTOPSIGNAL SIGWINCH\nEXPOSE 80\nUSER root\n"
         f"LABEL {spec.LABEL_INSTANCE}=another"
     )
     inspected = created()
@@ -183,6 +192,11 @@ def test_without_a_gpu_the_image_gets_none_whatever_it_asks_for(
     assert environment["NVIDIA_GDS"] == "disabled"
     assert environment["LD_PRELOAD"] == ""
     assert inspected["Config"]["Labels"][spec.LABEL_INSTANCE] == sandbox.settings.instance
+    assert inspected["Config"]["Healthcheck"]["Test"] == ["NONE"]
+    assert inspected["Config"]["StopSignal"] == "SIGKILL"
+    assert inspected["Config"]["User"] == f"{UID + 1}:{UID + 1}"
+    assert inspected["HostConfig"]["PortBindings"] is None
+    assert inspected["HostConfig"]["PublishAllPorts"] is False
 
 
 def test_a_gpu_slot_asks_for_exactly_its_devices(sandbox: Sandbox, created: Any, derived_image: Any) -> None:
@@ -196,12 +210,23 @@ def test_a_gpu_slot_asks_for_exactly_its_devices(sandbox: Sandbox, created: Any,
     assert _environment(inspected)["CUDA_VISIBLE_DEVICES"] == "0,1"
 
 
-def test_another_runtime_and_a_profile_are_settings_of_the_worker(sandbox: Sandbox) -> None:
-    order = parse_order(order_json(None))
+def test_an_apparmor_profile_is_a_setting_of_the_worker(sandbox: Sandbox, created: Any) -> None:
+    """Whether it is loaded is found out by a slot's trial; another runtime runs in test_settings."""
+    sandbox.settings = replace(sandbox.settings, apparmor="rexgrounding")
+    assert "apparmor=rexgrounding" in created()["HostConfig"]["SecurityOpt"]
+
+
+@pytest.mark.parametrize("role", ["algorithm", "holder", "probe"])
+def test_the_settings_of_the_worker_are_those_of_every_container_that_they_concern(role: str) -> None:
+    order, slot = parse_order(order_json(None)), Slot("cpu0", UID + 1)
     settings = SandboxSettings("x", UID, runtime="runsc", apparmor="rexgrounding")
-    host_config = spec.algorithm(order, sandbox.slot, settings, Path("/staged"))["HostConfig"]
-    assert host_config["Runtime"] == "runsc"
-    assert "apparmor=rexgrounding" in host_config["SecurityOpt"]
+    config = {
+        "algorithm": spec.algorithm(order, slot, settings, Path("/staged")),
+        "holder": spec.holder(order, settings, "holder"),
+        "probe": spec.probe(slot, settings, "holder", ()),
+    }[role]
+    assert "apparmor=rexgrounding" in config["HostConfig"]["SecurityOpt"]
+    assert config["HostConfig"].get("Runtime") == (None if role == "holder" else "runsc")
 
 
 def test_the_holder_is_locked_down_as_well(sandbox: Sandbox) -> None:
@@ -213,4 +238,9 @@ def test_the_holder_is_locked_down_as_well(sandbox: Sandbox) -> None:
     assert host_config["NetworkMode"] == "none"
     assert host_config["ReadonlyRootfs"] is True
     assert host_config["CapDrop"] == ["ALL"]
+    assert {"no-new-privileges:true", f"seccomp={spec.SECCOMP_PROFILE}"} <= set(host_config["SecurityOpt"])
+    assert host_config["Memory"] == host_config["MemorySwap"] == spec.HOLDER_MEMORY_BYTES
+    assert host_config["PidsLimit"] == 64
+    assert {limit["Name"]: limit["Hard"] for limit in host_config["Ulimits"]} == {"nofile": 64, "core": 1, "fsize": 0}
+    assert (host_config["IpcMode"], host_config["CgroupnsMode"], host_config["PidMode"]) == ("private", "private", "")
     assert [mount["RW"] for mount in holder["Mounts"]] == [False]

@@ -50,8 +50,8 @@ def stack(phase, tmp_path: Path, engine):
 
 def _remove_what_is_left(engine: docker.APIClient, instance: str) -> None:
     """Take the stack's own images away; containers and volumes must be gone by themselves."""
-    for image in engine.images(filters={"reference": f"{instance}*/*"}) + engine.images(
-        filters={"reference": f"{instance}*"}
-    ):
+    repository = f"rexgrounding-{instance}/"
+    for image in engine.images():
         for tag in image["RepoTags"] or []:
-            engine.remove_image(tag, force=True)
+            if tag.startswith(repository):
+                engine.remove_image(tag, force=True)

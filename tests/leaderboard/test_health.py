@@ -57,6 +57,7 @@ def test_a_server_that_is_well_has_nothing_to_do():
         ({"hosts": (replace(HOST, draining=True),)}, {"hosts": Level.FAILING}),
         ({"hosts": (HOST, replace(HOST, name="gpu-2", is_alive=False))}, {"silent": Level.WARNING}),
         ({"hosts": (replace(HOST, faults_last_hour=3),)}, {"silent": Level.WARNING}),
+        ({"hosts": (replace(HOST, trouble="gpu0 rests after 2 x gpu_lost"),)}, {"silent": Level.WARNING}),
         ({"hosts": (replace(HOST, free_bytes=10 * 10**9),)}, {"host_disks": Level.WARNING}),
         ({"hosts": (replace(HOST, free_bytes=10**9),)}, {"host_disks": Level.FAILING}),
         ({"hosts": (replace(HOST, free_bytes=None),)}, {}),
@@ -98,7 +99,8 @@ def test_every_trouble_says_what_to_do():
         leases_lost_last_hour=99,
         store_free_bytes=0,
     )
-    for check in health.checks(worst):
+    resting = replace(WELL, hosts=(replace(HOST, trouble="gpu0 rests after 2 x " + "x" * 900),) * 2)
+    for check in (*health.checks(worst), *health.checks(resting)):
         if check.level:
             assert any(
                 word in check.says.lower() for word in ("start", "look", "choose", "say which", "remove", "archive")

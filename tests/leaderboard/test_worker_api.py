@@ -57,6 +57,10 @@ def test_a_host_says_what_it_offers(api, host):
     assert answer.json()["lease_seconds"] == 60
     host.refresh_from_db()
     assert host.slots == [{"name": "gpu0", "gpus": ["0"]}]
+    assert host.trouble == ""
+    post(api, "hello", version="1", slots=[], engine="20.10", trouble="gpu0 rests\x00")
+    host.refresh_from_db()
+    assert (host.slots, host.trouble) == ([], "gpu0 rests")
 
 
 def test_a_batch_goes_from_claim_to_scores(api, batch):

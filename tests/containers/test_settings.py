@@ -1,0 +1,194 @@
+"""The settings of a worker, on an engine of another kind: user ids are mapped, and there is another OCI runtime."""
+
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from containers import trial
+from containers.agent import Agent
+from containers.config import ConfigurationError, Settings
+from containers.engine import Engine
+from containers.sandbox import LABEL_INSTANCE, SandboxSettings, Slot
+from tests.containers import baseimage, otherengine
+from tests.containers.conftest import UID, Sandbox, order_json, outcomes, shut, statuses
+from tests.containers.fakeserver import FakeServer
+
+pytestmark = pytest.mark.engine
+
+SLOT = Slot("cpu0", UID + 1)
+
+
+# --- What an engine cannot do is found at the start -------------------------------------------------------------------
+
+
+def test_the_engine_of_these_tests_can_do_what_the_sandbox_needs(engine: Engine) -> None:
+    assert trial.unmet(engine, SandboxSettings("x", UID)) is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"runtime": "runsc-9"}, 'REX_SANDBOX_RUNTIME: the engine has no OCI runtime "runsc-9", only '),
+        ({"apparmor": "rexgrounding"}, "REX_SANDBOX_APPARMOR: the engine's host has no AppArmor."),
+        ({"userns": True}, "REX_SANDBOX_USERNS: the engine does not map user ids"),
+    ],
+)
+def test_a_setting_that_the_engine_would_ignore_or_refuse_stops_the_start(
+    host_settings: Settings, engine: Engine, setting: dict[str, Any], sentence: str
+) -> None:
+    options = engine.client.info()["SecurityOptions"]
+    if any(f"name={name}" in option for name in setting for option in options):
+        pytest.skip("this engine can do it")
+    agent = Agent(replace(host_settings, sandbox=replace(host_settings.sandbox, **setting)), engine)
+    with pytest.raises(ConfigurationError) as refused:
+        agent.start()
+    agent.close()
+    assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("key", ["MemoryLimit", "PidsLimit", "CpuCfsQuota"])
+def test_an_engine_that_would_drop_a_limit_is_refused(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    info = engine.client.info() | {key: False}
+    monkeypatch.setattr(engine.client, "info", lambda: info)
+    assert "cannot limit" in (trial.unmet(engine, SandboxSettings("x", UID)) or "")
+
+
+def test_what_an_engine_could_do_at_the_start_only_ends_the_work_when_it_is_gone(
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str], engine: Engine, monkeypatch: Any
+) -> None:
+    agent, batch, info = new_agent(), offer(None), engine.client.info()
+    monkeypatch.setattr(engine.client, "info", lambda: info | {"SecurityOptions": []})
+    agent.run_batch(batch)
+    assert server.claims == {}
+    monkeypatch.undo()
+    agent.run_batch(batch)
+    assert [outcomes(report) for report in server.reports] == [["finished"]]
+
+
+def test_a_slots_trial_is_refused_in_the_engines_words(engine: Engine, sandbox_settings: SandboxSettings) -> None:
+    assert trial.refusal(engine, sandbox_settings, SLOT, ()) is None
+    assert "could not select device driver" in (trial.refusal(engine, sandbox_settings, SLOT, ("0",)) or "")
+
+
+@pytest.mark.parametrize(("pattern", "does"), [("core\n", False), ("|/usr/share/apport/apport %p\n", True)])
+def test_a_kernel_that_hands_crashes_to_a_program_of_the_host_is_recognised(
+    tmp_path: Path, pattern: str, does: bool
+) -> None:
+    (tmp_path / "core_pattern").write_text(pattern)
+    assert trial.hands_crashes_on(tmp_path / "core_pattern") is does
+
+
+# --- An engine that maps user ids, and has crun -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def other() -> Iterator[Engine]:
+    """The other engine."""
+    if reason := otherengine.why_not():
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="rexg-"))
+    folder.chmod(0o711)
+    try:
+        with otherengine.other_engine(folder) as client:
+            yield Engine(client, patience_seconds=20)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def other_image(other: Engine, engine: Engine, python_image: str) -> str:
+    """The Python image there."""
+    for _ in other.client.load_image(engine.client.get_image(python_image)):
+        pass
+    return python_image
+
+
+@pytest.fixture
+def on_other(other: Engine, other_image: str, tmp_path: Path) -> Iterator[Callable[[str | None], Sandbox]]:
+    """Makes a sandbox there with this OCI runtime. The worker's state is closed to others."""
+    made: list[Sandbox] = []
+    tmp_path.chmod(0o700)
+
+    def make(runtime: str | None) -> Sandbox:
+        settings = SandboxSettings(f"test-{uuid.uuid4().hex[:12]}", UID, runtime=runtime, userns=True)
+        assert trial.unmet(other, settings) is None
+        made.append(Sandbox(other, settings, SLOT, tmp_path, other_image))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean_up()
+        assert other.labelled(f"{LABEL_INSTANCE}={one.settings.instance}") == ([], [])
+
+
+LOOK_AROUND = """
+facts = {"uid": os.getuid(), "map": open("/proc/self/uid_map").read().split(),
+         "owner": os.stat("/input/cases.json").st_uid, "filtered": "Seccomp:\\t2" in open("/proc/self/status").read()}
+finish(name, json.dumps(facts).encode())
+import time; time.sleep(0.3)
+"""
+
+
+@pytest.mark.parametrize("runtime", ["runc", "crun"])
+def test_a_whole_run_passes_where_user_ids_are_mapped_under_each_runtime(
+    on_other: Callable[[str], Sandbox], runtime: str
+) -> None:
+    sandbox = on_other(runtime)
+    run = sandbox.prepare(sandbox.order(LOOK_AROUND, None, "raise SystemExit(3)", None))
+    report = run.carry_out(sandbox.stage(run))
+    assert [reason or status for status, reason in statuses(report)] == ["finished", "finished", "crashed", "untouched"]
+    facts = json.loads(sandbox.output(report))
+    assert facts["uid"] == UID + 1
+    assert facts["map"] == ["0", str(otherengine.FIRST_ID), str(otherengine.COUNT)]
+    assert facts["owner"] == 65534  # root of the host is nobody in there
+    assert facts["filtered"]
+    assert sandbox.output(report, 1) == b"mask of input"
+    inspect = sandbox.engine.client.inspect_container
+    assert inspect(run.names.algorithm)["HostConfig"]["Runtime"] == runtime
+    assert inspect(run.names.algorithm)["HostConfig"]["UsernsMode"] == ""
+    assert inspect(run.names.holder)["HostConfig"]["Runtime"] == "runc"
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("x = bytearray(400 << 20)", "out_of_memory"),
+        ("(OUTPUT / 'x').write_bytes(bytes(4 << 20)); (OUTPUT / 'y').write_bytes(b'y')", "output_full"),
+    ],
+)
+def test_limits_hold_under_the_other_runtime(on_other: Callable[[str], Sandbox], program: str, reason: str) -> None:
+    assert statuses(on_other("crun").run(program, memory_bytes=64 << 20)) == [("failed", reason)]
+
+
+def test_an_image_whose_program_is_not_there_is_blamed_under_the_other_runtime(
+    on_other: Callable[[str], Sandbox],
+) -> None:
+    sandbox, tag = on_other("crun"), f"none-{uuid.uuid4().hex[:8]}"
+    image = baseimage.derive(sandbox.engine.client, sandbox.image, 'ENTRYPOINT ["/no/such/program"]', tag)
+    assert statuses(sandbox.run(None, image=image)) == [("failed", "could_not_start")]
+
+
+def test_the_disk_of_an_engine_that_maps_user_ids_is_measured_in_a_folder_that_anybody_sees(other: Engine) -> None:
+    folder = other.data_folder()
+    assert (folder / f"{otherengine.FIRST_ID}.{otherengine.FIRST_ID}").is_dir()
+
+
+def test_a_worker_with_that_engine_tries_its_slots_and_does_batches(
+    other: Engine, other_image: str, host_settings: Settings, server: FakeServer
+) -> None:
+    sandbox = replace(host_settings.sandbox, runtime="crun", userns=True)
+    agent = Agent(replace(host_settings, sandbox=sandbox), other)
+    agent.start()
+    agent.run_batch(server.offer(order_json(None, "raise SystemExit(1)", image=other_image)))
+    shut(agent)
+    assert [outcomes(report) for report in server.reports] == [["finished", "crashed"]]
+    assert other.labelled(f"{LABEL_INSTANCE}={sandbox.instance}") == ([], [])
