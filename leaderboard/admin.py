@@ -9,8 +9,10 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from leaderboard import admission, clock, decisions, models, pipeline
+from leaderboard.plain import plain
 
 
 def _organiser(request: HttpRequest) -> models.User:
@@ -170,6 +172,16 @@ class AttemptAdmin(ReadOnly):
 
     list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
     list_filter = ("host", "fault")
+    fields = (*list_display, "container", "what_failed", "what_it_printed")
+    readonly_fields = ("what_failed", "what_it_printed")
+
+    def what_failed(self, attempt: models.Attempt) -> str:
+        """The detail of a fault, which may quote anybody."""
+        return format_html("<pre>{}</pre>", plain(attempt.detail))
+
+    def what_it_printed(self, attempt: models.Attempt) -> str:
+        """The end of the container's log, cut off when it was received."""
+        return format_html("<pre>{}</pre>", plain(attempt.log))
 
 
 @admin.register(models.StateChange)

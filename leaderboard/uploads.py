@@ -5,8 +5,10 @@ takes, and nothing of it stays on the disk.
 """
 
 import hashlib
+import os
 import secrets
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -15,7 +17,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.db.models import Max
 
-from leaderboard import locks, room, storage
+from leaderboard import clock, locks, room, storage
 from leaderboard.models import Phase
 
 FORM_OVERHEAD_BYTES = 1 << 20
@@ -25,6 +27,9 @@ ROOM_EVERY_BYTES = 64 * storage.CHUNK
 class Upload(NamedTuple):
     """An archive in the server's hands: its file's random name there, its digest and size, the team's name for it.
 
+    `completed_at` is when its last byte was here, by the database's clock: what the deadline is about, however long
+    the disk or the database then take.
+
     Each upload has a file of its own. Two teams may send the same bytes; what becomes of one must not touch the other.
     """
 
@@ -32,6 +37,7 @@ class Upload(NamedTuple):
     digest: str
     size: int
     name: str
+    completed_at: datetime
 
 
 class BoundedUploadHandler(TemporaryFileUploadHandler):
@@ -45,6 +51,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         self.too_large = content_length > self.limit + FORM_OVERHEAD_BYTES
         self.no_room = not room.for_upload(0 if self.too_large else content_length)
         self.look_at = ROOM_EVERY_BYTES
+        self.files: list[HashedFile] = []
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin a file."""
@@ -69,13 +76,21 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         """Hand the file to the form, with its digest."""
         file = cast(HashedFile, super().file_complete(file_size))
         file.digest = f"sha256:{self.hasher.hexdigest()}"
+        self.files.append(file)
         return file
+
+    def upload_complete(self) -> None:
+        """The whole request is here, the fields after a file among it."""
+        at = clock.now()
+        for file in self.files:
+            file.completed_at = at
 
 
 class HashedFile(TemporaryUploadedFile):
     """What `BoundedUploadHandler` hands to a form."""
 
     digest: str
+    completed_at: datetime
 
 
 def largest_archive() -> int:
@@ -85,7 +100,8 @@ def largest_archive() -> int:
 
 def received(file: HashedFile) -> Upload:
     """Keep the archive that a form received."""
-    upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""))
+    upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""), file.completed_at)
+    os.fsync(file.fileno())  # a row that says "received" must not outlive the file when the power fails
     shutil.move(file.temporary_file_path(), path(upload.file))
     return upload
 
@@ -97,7 +113,9 @@ def from_disk(source: Path) -> Upload:
         for chunk in storage.chunks(stream):
             hasher.update(chunk)
             size += copy.write(chunk)
-    return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name))
+        copy.flush()
+        os.fsync(copy.fileno())
+    return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name), clock.now())
 
 
 def path(file: str) -> Path:

@@ -6,6 +6,7 @@ from django.urls import include, path
 from leaderboard.views import guidelines, health, people, public, submissions
 
 handler400 = "leaderboard.views.errors.bad_request"
+handler500 = "leaderboard.views.errors.server_error"
 
 urlpatterns = [
     path("", public.home, name="home"),

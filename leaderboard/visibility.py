@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from leaderboard import clock, dispatch, lifecycle, reasons, standings
+from leaderboard import clock, dispatch, lifecycle, reasons, room, standings
 from leaderboard.models import Batch, Run, RunCase, Standing, StateChange, Submission
 from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
 
@@ -206,6 +206,8 @@ def _now(run: Run | None, state: str, done: int | None, total: int) -> str:
     if state == SubmissionState.VALIDATING:
         return "The image is read, verified and rebuilt before any of it runs."
     if run and state == RunState.QUEUED:
+        if not room.for_run():
+            return "The server is short of disk space. Your run is safe and waits; the organisers have been told."
         if not dispatch.can_run_somewhere(run):
             return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
         return "Waits for a free machine."

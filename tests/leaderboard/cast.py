@@ -113,15 +113,20 @@ def submit(team: Team, phase: Phase, **fields: Any) -> Submission:
     return pipeline.submit(team=team, phase=phase, **{**defaults, **fields})
 
 
-def submit_checked(team: Team, phase: Phase, **fields: Any) -> Submission:
-    """A submission whose image has passed the check, so that its run waits in the queue."""
-    submission = submit(team, phase, **fields)
-    image, _ = AlgorithmImage.objects.get_or_create(
+def image() -> AlgorithmImage:
+    """An image that has passed the check."""
+    made, _ = AlgorithmImage.objects.get_or_create(
         image_id="sha256:" + "2" * 64,
         defaults={"archive": "sha256:" + "3" * 64, "archive_bytes": 1, "unpacked_bytes": 1, "layers": 1},
     )
+    return made
+
+
+def submit_checked(team: Team, phase: Phase, **fields: Any) -> Submission:
+    """A submission whose image has passed the check, so that its run waits in the queue."""
+    submission = submit(team, phase, **fields)
     Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.VALIDATING)
-    pipeline._accept(submission, image)
+    pipeline._accept(submission, image())
     submission.refresh_from_db()
     return submission
 
