@@ -13,7 +13,6 @@ puts the run aside (leaderboard/halting.py), is tried again, and is never charge
 submission is in leaderboard/decisions.py.
 """
 
-import json
 import logging
 import tempfile
 import uuid
@@ -344,7 +343,7 @@ def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
         ended_at=clock.now(),
         fault=fault,
         detail=_storable(answer.fault.detail if answer.fault else ""),
-        container=json.loads(_storable(json.dumps(asdict(answer.container)))) if answer.container else None,
+        container=_storable(asdict(answer.container)) if answer.container else None,
         log=_storable(answer.log[-batch.run.submission.phase.log_bytes :]),
     )
 
@@ -471,6 +470,10 @@ def _lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def _storable(text: str) -> str:
-    """Text that PostgreSQL can hold: it knows no NUL, neither as a character nor escaped in JSON."""
-    return text.replace("\x00", "\ufffd").replace("\\u0000", "\ufffd")
+def _storable(value: Any) -> Any:
+    """Texts that PostgreSQL can hold, also inside JSON: it knows neither NUL nor half a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _storable(one) for key, one in value.items()}
+    return [_storable(one) for one in value] if isinstance(value, list | tuple) else value

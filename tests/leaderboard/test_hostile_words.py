@@ -64,7 +64,8 @@ def assert_harmless(message: mail.EmailMessage) -> None:
     assert "\n" not in message.subject
 
 
-def test_mails_to_people_hold_nothing_of_what_people_call_themselves(alice, client):
+def test_mails_to_people_hold_nothing_of_what_people_call_themselves(alice, client, settings):
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     User.objects.filter(pk=alice.pk).update(name=EVIL_IN_DATABASE[:120], affiliation=EVIL_IN_DATABASE[:200])
     EmailAddress.objects.create(user=alice, email=alice.email, primary=True)
     browser = Client()
@@ -72,8 +73,9 @@ def test_mails_to_people_hold_nothing_of_what_people_call_themselves(alice, clie
     browser.post("/account/email/", {"action_send": "", "email": alice.email})
     client.post("/account/password/reset/", {"email": alice.email})
     client.post("/account/password/reset/", {"email": '"\x1b[31m\x07"@example.org'})
-    words = {"name": EVIL, "email": alice.email, "password1": "correct horse battery"}
-    client.post("/account/signup/", {**words, "name": "Eve", "password2": words["password1"]})
+    EmailAddress.objects.create(user=cast.person("Bob"), email="bob@example.org", primary=True, verified=True)
+    words = {"name": EVIL.replace("\0", ""), "email": "bob@example.org", "password1": "correct horse battery"}
+    client.post("/account/signup/", {**words, "password2": words["password1"]})
     subjects = {message.subject.partition(": ")[2] for message in mail.outbox}
     assert subjects == {
         "Confirm your e-mail address",
@@ -142,16 +144,20 @@ def test_a_record_is_one_record_whatever_it_quotes(settings):
 @pytest.fixture
 def evil_attempt(alice) -> Attempt:
     """A container that printed ten megabytes in one line, with everything that could hurt at its end."""
-    phase = cast.phase(log_bytes=100_000)
+    phase, host = cast.phase(log_bytes=100_000), cast.host()
     run = cast.submit_checked(cast.team_of(alice), phase, algorithm="<script>alert(2)").runs.get()
-    host = cast.host()
     order = gpu_host.claim(host, gpu_host.waiting(run))
     said = {
         "fence": order["fence"],
         "cases": [gpu_host.lost(order, 0)],
-        "container": {"exit_code": 1, "oom_killed": False, "seconds": 1.0, "warnings": [EVIL]},
+        "container": {
+            "exit_code": 1,
+            "oom_killed": False,
+            "seconds": 1.0,
+            "warnings": [EVIL, r"\u0000 \\u0000", "\udce4"],
+        },
         "fault": None,
-        "log": "x" * 10_000_000 + EVIL + "\udce4\ufffd",
+        "log": "x" * 10_000_000 + EVIL + "\udce4",
     }
     pipeline.report(host, Batch.objects.first().pk, parse_report(json.loads(json.dumps(said))))
     return Attempt.objects.get()
@@ -159,6 +165,7 @@ def evil_attempt(alice) -> Attempt:
 
 def test_organisers_read_every_log_bounded_and_escaped(evil_attempt):
     assert 90_000 < len(evil_attempt.log) <= 100_000
+    assert evil_attempt.container["warnings"][1:] == [r"\u0000 \\u0000", "?"]
     browser = Client()
     browser.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
     submission = Submission.objects.get()
