@@ -14,7 +14,7 @@ from django.test import Client
 from containers.reports import parse_report
 from leaderboard import admission, alarms, models, pipeline
 from leaderboard.logs import OneRecordFormatter
-from leaderboard.models import Attempt, Batch, Host, Submission, User
+from leaderboard.models import Attempt, Host, Submission, User
 from leaderboard.views import public
 from tests.leaderboard import cast, gpu_host
 
@@ -159,7 +159,7 @@ def evil_attempt(alice) -> Attempt:
         "fault": None,
         "log": "x" * 10_000_000 + EVIL + "\udce4",
     }
-    pipeline.report(host, Batch.objects.first().pk, parse_report(json.loads(json.dumps(said))))
+    pipeline.report(host, uuid.UUID(order["batch"]), parse_report(json.loads(json.dumps(said))))
     return Attempt.objects.get()
 
 

@@ -7,6 +7,7 @@ before, and is charged exactly if its end is the team's doing.
 import random
 import threading
 import uuid
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-THREADS, ACTS = 6, 30
+THREADS, ACTS = 6, 18
 EXPECTED = (admission.Refused, Stale, pipeline.BadReport)
 
 
@@ -71,19 +72,14 @@ class Crowd:
     def report(self) -> None:
         """A host reports a crash, a fault of ours, or that no engine can use the image."""
         batch = self.one(Batch.objects.filter(state=BatchState.LEASED).select_related("host"))
-        if batch is None:
-            return
-        order = {"batch": str(batch.pk), "fence": batch.fence, "cases": []}
-        order["cases"] = [{"name": case.file_name} for case in batch.cases.filter(outcome="")]
         what = self.chance.random()
-        if not order["cases"]:
-            return
-        if what < 0.6:
-            gpu_host.report(batch.host, order, [gpu_host.lost(order, 0)], exit_code=1)
-        elif what < 0.8:
+        if batch and what < 0.6:
+            crash(batch)
+        elif batch and what < 0.8:
+            order = order_of(batch)
             gpu_host.report(batch.host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="internal")
-        else:
-            gpu_host.refuse_image(batch.host, order)
+        elif batch:
+            gpu_host.refuse_image(batch.host, order_of(batch))
 
     def repeat(self) -> None:
         """Messages that come twice."""
@@ -106,6 +102,20 @@ class Crowd:
             admission.join_team(person.user, team.join_code)
 
 
+def order_of(batch: Batch) -> dict[str, Any]:
+    """What a host knows of the batch that it holds. Raises Stale when it is decided."""
+    cases = [{"name": case.file_name} for case in batch.cases.filter(outcome="")]
+    if not cases:
+        raise Stale(cancelled=False)
+    return {"batch": str(batch.pk), "fence": batch.fence, "cases": cases}
+
+
+def crash(batch: Batch) -> None:
+    assert batch.host is not None
+    order = order_of(batch)
+    gpu_host.report(batch.host, order, [gpu_host.lost(order, 0)], exit_code=1)
+
+
 def let_it_end(hosts: list[Host]) -> None:
     """Everybody but the machines has gone home."""
     for submission in Submission.objects.filter(state__in=[SubmissionState.RECEIVED, SubmissionState.VALIDATING]):
@@ -115,9 +125,7 @@ def let_it_end(hosts: list[Host]) -> None:
         for run in Run.objects.filter(state=RunState.HALTED):
             halting.resume(run)
         for batch in Batch.objects.filter(state=BatchState.LEASED).select_related("host"):
-            order: dict[str, Any] = {"batch": str(batch.pk), "fence": batch.fence}
-            order["cases"] = [{"name": case.file_name} for case in batch.cases.filter(outcome="")]
-            gpu_host.report(batch.host, order, [gpu_host.lost(order, 0)], exit_code=1)
+            crash(batch)
         for batch in Batch.objects.filter(state=BatchState.REPORTED):
             pipeline.score_batch(batch.pk)
         sweeper.sweep()
@@ -130,22 +138,22 @@ def let_it_end(hosts: list[Host]) -> None:
 
 def follows_from_what_was_before(thing: dict[str, Any]) -> bool:
     changes = list(StateChange.objects.filter(**thing).order_by("pk").values_list("from_state", "to_state"))
-    return all(before[1] == after[0] for before, after in zip(changes, changes[1:], strict=False))
+    return all(before[1] == after[0] for before, after in pairwise(changes))
 
 
 def charges_that_are_wrong() -> list[tuple[int, str, bool]]:
     found = []
     for submission in Submission.objects.all():
         began = Attempt.objects.filter(batch__run__submission=submission).exists()
-        last = StateChange.objects.filter(submission=submission, batch=None).order_by("pk").last()
-        interrupted = bool(last) and last.from_state == RunState.HALTED
-        right = {
+        changes = StateChange.objects.filter(submission=submission, batch=None).order_by("pk")
+        interrupted = list(changes)[-1].from_state == RunState.HALTED
+        charges: dict[str, bool] = {
             RunState.SCORED: True,
             RunState.FAILED: True,
             SubmissionState.REJECTED: False,
             RunState.CANCELLED: began and not interrupted,
-        }[submission.stage]
-        if submission.charged != right:
+        }
+        if submission.charged != charges[submission.stage]:
             found.append((submission.pk, submission.stage, submission.charged))
     return found
 
