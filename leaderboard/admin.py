@@ -3,14 +3,17 @@
 Nothing here changes a state by itself: actions go through the pipeline like everybody else's wishes.
 """
 
+import json
 from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from leaderboard import admission, clock, decisions, models, pipeline
+from leaderboard.plain import plain
 
 
 def _organiser(request: HttpRequest) -> models.User:
@@ -170,6 +173,23 @@ class AttemptAdmin(ReadOnly):
 
     list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
     list_filter = ("host", "fault")
+    readonly_fields = ("how_it_ended", "what_failed", "what_it_printed")
+    fields = (*list_display, *readonly_fields)
+
+    def how_it_ended(self, attempt: models.Attempt) -> str:
+        """Exit code, seconds, warnings, which quote the names of files."""
+        return self._plain(json.dumps(attempt.container, indent=2))
+
+    def what_failed(self, attempt: models.Attempt) -> str:
+        """The detail of a fault, which may quote anybody."""
+        return self._plain(attempt.detail)
+
+    def what_it_printed(self, attempt: models.Attempt) -> str:
+        """The end of the container's log, cut off when it was received."""
+        return self._plain(attempt.log)
+
+    def _plain(self, text: str) -> str:
+        return format_html("<pre>{}</pre>", plain(text))
 
 
 @admin.register(models.StateChange)

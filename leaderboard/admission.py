@@ -10,13 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.text import slugify
 
 from containers import images
 from leaderboard import clock, room
 from leaderboard.models import Membership, Phase, RulesAcceptance, Submission, Team, User
 from leaderboard.models.people import new_join_code
-from leaderboard.states import ENDED
+from leaderboard.plain import one_line
+from leaderboard.states import ENDED, RunState, SubmissionState
 
 MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
@@ -45,14 +47,14 @@ class Quota:
 
 def found_team(user: User, *, name: str, affiliation: str = "") -> Team:
     """Found a team with `user` as its captain."""
-    name = " ".join(name.split())
+    name = one_line(name)
     slug = slugify(name)
     if not slug:
         raise Refused("A team's name needs at least one Latin letter or digit.")
     try:
         with transaction.atomic():
             _refuse_second_team(user)
-            team = Team.objects.create(name=name, slug=slug, affiliation=affiliation.strip())
+            team = Team.objects.create(name=name, slug=slug, affiliation=one_line(affiliation))
             Membership.objects.create(team=team, user=user, is_captain=True)
     except IntegrityError:
         raise Refused(f"There is a team called “{name}” already. Choose another name.") from None
@@ -197,6 +199,24 @@ def check_phase(team: Team, phase: Phase, at: datetime | None = None) -> None:
             f"Your team has used its {used.today_limit} {'run' if used.today_limit == 1 else 'runs'} of today. "
             f"The next day begins on {_instant(used.next_day)}."
         )
+    if refused_today(team, phase, at) >= phase.refused_per_day:
+        raise Refused(
+            f"{phase.refused_per_day} uploads of your team came to nothing today: rejected, or cancelled before their "
+            f"first container. The next one is taken on {_instant(used.next_day)}."
+        )
+
+
+def refused_today(team: Team, phase: Phase, at: datetime) -> int:
+    """How many of the team's uploads came to nothing on this UTC day without being charged, by the team's doing."""
+    of_today = Submission.objects.filter(team=team, phase=phase, charged=False, quota_day=at.astimezone(UTC).date())
+    ended = (SubmissionState.REJECTED, SubmissionState.CANCELLED)
+    return of_today.filter(Q(state__in=ended) | Q(runs__state=RunState.CANCELLED)).distinct().count()
+
+
+def check_member(user: User | None, team: Team) -> None:
+    """Refuse who is not in the team any more, or may not sign in any more. Nobody (`None`) is the command line."""
+    if user and not team.memberships.filter(user=user, user__is_active=True).exists():
+        raise Refused(f"You are not in the team “{team}” any more. Nothing was submitted.")
 
 
 def check_words(*, algorithm: str, method: str, external_data: str, track: str) -> None:

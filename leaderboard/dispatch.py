@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from leaderboard import clock, doorbell, locks
+from leaderboard import clock, doorbell, locks, room
 from leaderboard.models import Attempt, Batch, Host, Run
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState
 
@@ -26,7 +26,12 @@ RUNNABLE = (RunState.CANARY, RunState.RUNNING)
 
 
 def fill_slots(start: Callable[[Run], Batch | None]) -> None:
-    """Ring for as many batches as there are free slots. `start` begins a queued run and returns its first batch."""
+    """Ring for as many batches as there are free slots. `start` begins a queued run and returns its first batch.
+
+    Nothing is begun for whose masks the disk has no room.
+    """
+    if not room.for_mask():
+        return
     with transaction.atomic():
         locks.one_at_a_time("dispatch")
         at = clock.now()
@@ -35,7 +40,7 @@ def fill_slots(start: Callable[[Run], Batch | None]) -> None:
         for batch in going_on:
             if _take(slots, batch.run):
                 _call(batch, at)
-        for run in queue():
+        for run in queue() if room.for_run() else []:
             if _take(slots, run) and (first := _started(start, run)):
                 _call(first, at)
         for batch in helping:

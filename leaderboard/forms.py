@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from leaderboard import admission
 from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.plain import one_line
 
 NONE, SOME = "none", "some"
 NOTHING_EXTERNAL = "none"
@@ -28,8 +29,8 @@ class SignupForm(forms.Form):
 
     def signup(self, request: HttpRequest, user: User) -> None:
         """Called by allauth once the account exists."""
-        user.name = self.cleaned_data["name"]
-        user.affiliation = self.cleaned_data["affiliation"]
+        user.name = one_line(self.cleaned_data["name"])
+        user.affiliation = one_line(self.cleaned_data["affiliation"])
         user.save(update_fields=["name", "affiliation"])
 
 

@@ -13,7 +13,6 @@ puts the run aside (leaderboard/halting.py), is tried again, and is never charge
 submission is in leaderboard/decisions.py.
 """
 
-import json
 import logging
 import tempfile
 import uuid
@@ -42,6 +41,7 @@ from leaderboard import (
     orders,
     planning,
     reasons,
+    room,
     scoring,
     standings,
     storage,
@@ -59,6 +59,7 @@ from leaderboard.models import (
     Team,
     User,
 )
+from leaderboard.plain import one_line, plain
 from leaderboard.rows import Stale, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 from leaderboard.uploads import Upload
@@ -89,31 +90,33 @@ def submit(
     code_url: str = "",
 ) -> Submission:
     """Accept a submission, or raise admission.Refused. The upload's file is ours from here, whatever the answer."""
+    algorithm, method, external_data = one_line(algorithm), plain(method).strip(), plain(external_data).strip()
     try:
         admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
-        admission.check_upload(upload.size, phase)
         admission.check_room()
         with transaction.atomic():
-            team = admission.lock_team(team)
-            accepted_at = clock.now()
-            admission.check_phase(team, phase, accepted_at)
+            # Everything again: an upload takes hours, and people, phases and quotas change meanwhile.
+            team, phase = admission.lock_team(team), Phase.objects.get(pk=phase.pk)
+            admission.check_member(user, team)
+            admission.check_upload(upload.size, phase)
+            admission.check_phase(team, phase, upload.completed_at)
             submission = Submission.objects.create(
                 team=team,
                 phase=phase,
                 submitted_by=user,
                 track=track,
-                algorithm=algorithm.strip(),
-                method=method.strip(),
-                external_data=external_data.strip(),
+                algorithm=algorithm,
+                method=method,
+                external_data=external_data,
                 paper_url=paper_url,
                 code_url=code_url,
                 upload=upload.digest,
                 upload_file=upload.file,
                 upload_name=upload.name,
                 upload_bytes=upload.size,
-                accepted_at=accepted_at,
-                quota_day=accepted_at.astimezone(UTC).date(),
-                rung_at=accepted_at,
+                accepted_at=upload.completed_at,
+                quota_day=upload.completed_at.astimezone(UTC).date(),
+                rung_at=clock.now(),
             )
             doorbell.ring_for_image(submission.pk)
     except admission.Refused:
@@ -224,8 +227,8 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in dispatch.RUNNABLE:
             raise Stale(cancelled=batch.state == BatchState.DROPPED)
-        # A draining host hears the bell like any other; what it turns down is rung for again.
-        if host.draining or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
+        # A draining host hears the bell like any other; what it turns down, or the disk, is rung for again.
+        if host.draining or not room.for_mask() or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
             raise Stale(cancelled=False)
         at = clock.now()
         lifecycle.move(
@@ -340,8 +343,8 @@ def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
         ended_at=clock.now(),
         fault=fault,
         detail=_storable(answer.fault.detail if answer.fault else ""),
-        container=json.loads(_storable(json.dumps(asdict(answer.container)))) if answer.container else None,
-        log=_storable(answer.log),
+        container=_storable(asdict(answer.container)) if answer.container else None,
+        log=_storable(answer.log[-batch.run.submission.phase.log_bytes :]),
     )
 
 
@@ -467,6 +470,10 @@ def _lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def _storable(text: str) -> str:
-    """Text that PostgreSQL can hold: it knows no NUL, neither as a character nor escaped in JSON."""
-    return text.replace("\x00", "\ufffd").replace("\\u0000", "\ufffd")
+def _storable(value: Any) -> Any:
+    """Texts that PostgreSQL can hold, also inside JSON: it knows neither NUL nor half a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _storable(one) for key, one in value.items()}
+    return [_storable(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,8 +1,9 @@
 """Room on the store's disk: new work is turned away before the disk is full, so that what is under way can end.
 
-Uploads need FREE_BYTES of room beyond their own size: they are the first to be refused. Masks of running algorithms are
-taken down to a quarter of it; below that a GPU host is told to come again, and keeps them until it may. What is left
-is for the check of an image that was accepted, and for people to clean up.
+Uploads need FREE_BYTES of room beyond their own size: they are the first to be refused, and queued runs begin only
+with as much. Masks of running algorithms are taken down to a quarter of it; below that no host gets a batch, and one
+that has masks to hand in is told to come again, and keeps them until it may. What is left is for the check of an image
+that was accepted, and for people to clean up. The health page and its alarms tell organisers (the check "store").
 """
 
 import logging
@@ -27,7 +28,12 @@ def for_upload(size: int = 0) -> bool:
     return _enough(size + settings.FREE_BYTES)
 
 
-def for_mask(size: int) -> bool:
+def for_run() -> bool:
+    """Whether a queued run may begin, whose masks will need room. Organisers hear of it when not."""
+    return _enough(settings.FREE_BYTES)
+
+
+def for_mask(size: int = 0) -> bool:
     """Whether a mask of `size` bytes may come in. Organisers hear of it when not."""
     return _enough(size + settings.FREE_BYTES // 4)
 

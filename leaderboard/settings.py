@@ -188,7 +188,11 @@ EMAIL_SUBJECT_PREFIX = "[ReXGrounding server] "
 DATABASES = {"default": dict(dj_database_url.parse(_text("DATABASE_URL")))}
 if "postgresql" not in str(DATABASES["default"]["ENGINE"]):
     _stop("DATABASE_URL must name a PostgreSQL database (postgres://user:password@host/name).")
-DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 0, "max_size": 12, "timeout": 20, "max_idle": 60}}
+DATABASES["default"]["OPTIONS"] = {
+    # No thread waits for another's connection (12 threads at most): who waits, waits for a database that is away. The
+    # pool's own pauses between its tries would double up to minutes, and last on when the database is back.
+    "pool": {"min_size": 0, "max_size": 12, "timeout": 3, "reconnect_timeout": 3, "max_idle": 60}
+}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 REDIS_URL = _text("REDIS_URL")
@@ -262,8 +266,17 @@ USE_I18N = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:7} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "leaderboard.logs.OneRecordFormatter",
+            "format": "{asctime} {levelname:7} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django": {"handlers": []},  # not Django's own: it mails each error, with what the request held, to ADMINS
+        "django.request": {"level": "ERROR"},
+    },
 }

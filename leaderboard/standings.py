@@ -2,7 +2,8 @@
 
 What may be seen is decided here, once, for every address: pages, commands and exports all read `board()`. Until a
 phase is revealed, scores are rounded to 3 decimals, ranks and ties follow from the rounded values, pooled counts are
-left out, and so is every group of fewer than 10 findings.
+left out, and so is every group of fewer than 10 findings. On hidden cases the board is as it was at the beginning of
+the present minute: the instant at which a run ends depends on what is in the cases.
 """
 
 from collections import Counter
@@ -156,8 +157,9 @@ def is_revealed(phase: Phase, at: datetime | None = None) -> bool:
     return phase.revealed_at is not None and phase.revealed_at <= (at or clock.now())
 
 
-def counting_standings(phase: Phase, track: str, scope: str) -> list[Standing]:
+def counting_standings(phase: Phase, track: str, scope: str, *, at_once: bool) -> list[Standing]:
     """One standing per team that has a counting run, in no particular order. Of a submission its latest run counts.
+    Unless `at_once`, only runs that ended before the present minute do.
 
     `last`: the latest-accepted scored run; a later failed run never displaces it. `best`: the highest ranking score,
     with a public half always the one on that half, before and after the reveal. Main entries compete in Overall too.
@@ -172,6 +174,8 @@ def counting_standings(phase: Phase, track: str, scope: str) -> list[Standing]:
         run__submission__disqualified_at=None,
         run__submission__accepted_at__lt=phase.closes_at,
     ).order_by("run__submission__accepted_at", "run__number")
+    if not at_once:
+        candidates = candidates.filter(run__ended_at__lt=clock.minute())
     columns = candidates.values_list("pk", "run_id", "run__submission_id", "run__submission__team_id")
     latest_run = {submission: (pk, run, team) for pk, run, submission, team in columns}
     of_team: dict[int, list[tuple[int, int]]] = {}
@@ -210,11 +214,13 @@ def board(phase: Phase, track: str, *, group: str = "all", sort: str = "rank", u
         raise KeyError(group if group not in GROUPS else sort)
     scope = Standing.Scope.ALL if unrounded else published_scope(phase)
     exact = unrounded or is_revealed(phase)
-    standings = counting_standings(phase, track, scope) if scope else []
+    at_once = unrounded or phase.cases_are_public
+    standings = counting_standings(phase, track, scope, at_once=at_once) if scope else []
     runs = Counter(phase.submissions.filter(charged=True).values_list("team_id", flat=True))
     rows = [row for standing in standings if (row := _row(standing, group, runs, exact=exact))]
     places = ranks([row.dice for row in rows])
     ranked = [_with_rank(row, place) for row, place in zip(rows, places, strict=True)]
+    last = max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None)
     return Board(
         phase=phase,
         track=track,
@@ -224,7 +230,7 @@ def board(phase: Phase, track: str, *, group: str = "all", sort: str = "rank", u
         cases=standings[0].cases if standings else 0,
         cases_total=phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
-        updated_at=max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None),
+        updated_at=last if at_once or last is None else last.replace(second=0, microsecond=0),
         groups=[(code, label) for code, label in GROUPS.items() if code == "all" or _is_shown(standings, code, exact)],
     )
 
@@ -311,8 +317,8 @@ def _sort_key(sort: str) -> Any:
     if sort == "team":
         return lambda row: row.team.name.lower()
     if sort == "date":
-        return lambda row: -row.date.timestamp()
-    return lambda row: (-(getattr(row, sort) or 0.0), row.rank)
+        return lambda row: (-row.date.timestamp(), row.team.name.lower())
+    return lambda row: (-(getattr(row, sort) or 0.0), row.rank, row.team.name.lower())
 
 
 def figures(standing: Standing, *, exact: bool) -> dict[str, Any]:

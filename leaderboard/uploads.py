@@ -5,9 +5,11 @@ not begin as an image archive does, or finds the disk too full, and nothing of i
 """
 
 import hashlib
+import os
 import secrets
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,7 +19,7 @@ from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandl
 from django.http import HttpRequest
 
 from containers.images import BEGINNING_BYTES
-from leaderboard import admission, locks, storage
+from leaderboard import admission, clock, locks, storage
 from leaderboard.models import Phase
 
 FORM_OVERHEAD_BYTES = 1 << 20
@@ -27,6 +29,9 @@ ROOM_EVERY_BYTES = 64 * storage.CHUNK
 class Upload(NamedTuple):
     """An archive in the server's hands: its file's random name there, its digest and size, the team's name for it.
 
+    `completed_at` is when its last byte was here, by the database's clock: what the deadline is about, however long
+    the disk or the database then take.
+
     Each upload has a file of its own. Two teams may send the same bytes; what becomes of one must not touch the other.
     """
 
@@ -34,6 +39,7 @@ class Upload(NamedTuple):
     digest: str
     size: int
     name: str
+    completed_at: datetime
 
 
 class BoundedUploadHandler(TemporaryFileUploadHandler):
@@ -54,6 +60,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         announced = max(1, content_length - FORM_OVERHEAD_BYTES)
         self._unless_refused(lambda: admission.check_upload(announced, self.phase))
         self._unless_refused(lambda: admission.check_room(content_length))
+        self.files: list[HashedFile] = []
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin a file."""
@@ -79,7 +86,14 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         """Hand the file to the form, with its digest."""
         file = cast(HashedFile, super().file_complete(file_size))
         file.digest = f"sha256:{self.hasher.hexdigest()}"
+        self.files.append(file)
         return file
+
+    def upload_complete(self) -> None:
+        """The whole request is here, the fields after a file among it."""
+        at = clock.now()
+        for file in self.files:
+            file.completed_at = at
 
     def _look_at_beginning(self, chunk: bytes) -> None:
         missing = BEGINNING_BYTES - len(self.beginning)
@@ -100,11 +114,13 @@ class HashedFile(TemporaryUploadedFile):
     """What `BoundedUploadHandler` hands to a form."""
 
     digest: str
+    completed_at: datetime
 
 
 def received(file: HashedFile) -> Upload:
     """Keep the archive that a form received."""
-    upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""))
+    upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""), file.completed_at)
+    os.fsync(file.fileno())  # a row that says "received" must not outlive the file when the power fails
     shutil.move(file.temporary_file_path(), path(upload.file))
     return upload
 
@@ -116,7 +132,9 @@ def from_disk(source: Path) -> Upload:
         for chunk in storage.chunks(stream):
             hasher.update(chunk)
             size += copy.write(chunk)
-    return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name))
+        copy.flush()
+        os.fsync(copy.fileno())
+    return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name), clock.now())
 
 
 def path(file: str) -> Path:

@@ -6,6 +6,7 @@ from django.urls import include, path
 from leaderboard.views import guidelines, health, people, public, submissions
 
 handler400 = "leaderboard.views.errors.bad_request"
+handler500 = "leaderboard.views.errors.server_error"
 
 urlpatterns = [
     path("", public.home, name="home"),
@@ -15,7 +16,7 @@ urlpatterns = [
     path("rules/", people.rules, name="rules"),
     path("theme/", public.theme, name="theme"),
     path("team/", people.team, name="team"),
-    path("team/join/<str:code>/", people.team_join, name="team_join"),
+    path("team/join/<slug:code>/", people.team_join, name="team_join"),
     path("team/leave/", people.team_leave, name="team_leave"),
     path("team/members/<int:pk>/remove/", people.team_remove, name="team_remove"),
     path("team/members/<int:pk>/captain/", people.team_captain, name="team_captain"),

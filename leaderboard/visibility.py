@@ -1,8 +1,9 @@
 """What a team may see of its own submission, and what an organiser may.
 
 On hidden cases a team reads the state, coarse progress (steps of 5 %), and reasons in our words, all of it as it was at
-the beginning of the present minute; exact counts and times would be a channel out of the hidden set. Per-case results
-and logs are shown only where the phase's cases are public, and to organisers.
+the beginning of the present minute; exact counts and times would be a channel out of the hidden set. That holds for the
+start of a run, too: with one machine it is the end of the run before. Per-case results and logs are shown only where
+the phase's cases are public, and to organisers.
 """
 
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from leaderboard import clock, dispatch, lifecycle, reasons, standings
+from leaderboard import clock, dispatch, lifecycle, reasons, room, standings
 from leaderboard.models import Batch, Run, RunCase, Standing, StateChange, Submission
 from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
 
@@ -32,9 +33,8 @@ KINDS: dict[str, str] = {
     RunState.SCORED: "ok",
     RunState.FAILED: "bad",
 }
-_AT_ONCE = frozenset(
-    {*(RunState.QUEUED, RunState.CANARY, RunState.HALTED, RunState.CANCELLED), SubmissionState.REJECTED}
-)
+# Decisions of people, and what was found before anything ran: shown at once, also on hidden cases.
+_AT_ONCE = frozenset({RunState.CANCELLED, SubmissionState.REJECTED})
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
 
 
@@ -133,10 +133,10 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
         exact=exact,
         failed=_lost(cases) if exact else None,
         now=_now(run, state, done, total),
-        steps=_steps(submission, run, state),
+        steps=_steps(submission, run, state, exact=exact),
         finished=state in ENDED,
         can_cancel=state not in ENDED,
-        queue_position=dispatch.position(run) if run else None,
+        queue_position=_queue_position(run, state, exact=exact) if run else None,
         history=_history(submission, exact=exact),
         figures=_figures(submission, run, organiser=organiser) if state == RunState.SCORED else None,
         image=_image(submission),
@@ -150,22 +150,17 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
 def shown_state(submission: Submission, *, organiser: bool = False) -> str:
     """The state that matters now; on hidden cases the one of the run at the beginning of this minute.
 
-    When a case or a run ends depends on what is in the cases. Its start, our faults and decisions of
-    people are shown at once.
+    When a case or a run ends depends on what is in the cases; so may a fault of ours, and the start of the next run.
     """
     run, state = submission.latest_run, submission.stage
     exact = organiser or submission.phase.cases_are_public
     if exact or run is None or state in _AT_ONCE:
         return state
-    minute = _minute()
+    minute = clock.minute()
     if run.ended_at and run.ended_at < minute:
         return state
     settled = StateChange.objects.filter(run=run, batch=None, at__lt=minute).order_by("at", "pk").last()
-    return settled.to_state if settled and settled.to_state != RunState.QUEUED else RunState.CANARY
-
-
-def _minute() -> datetime:
-    return clock.now().replace(second=0, microsecond=0)
+    return settled.to_state if settled else RunState.QUEUED
 
 
 def _word(state: str) -> str:
@@ -186,9 +181,19 @@ def _progress(
         return done, 100 * done // total
     if state == RunState.SCORING:
         return None, 100
-    minute = _minute()
+    minute = clock.minute()
     known = sum(case.decided_at < minute for case in decided if case.decided_at)
     return None, (100 * known // total) // COARSE_PERCENT * COARSE_PERCENT
+
+
+def _queue_position(run: Run, state: str, *, exact: bool) -> int | None:
+    """The run's place in the queue; on hidden cases as if no run had left it in this minute."""
+    if exact:
+        return dispatch.position(run)
+    if state != RunState.QUEUED:
+        return None
+    left = Run.objects.filter(started_at__gte=clock.minute())
+    return (dispatch.position(run) or 0) + left.count() or None
 
 
 def _lost(cases: list[RunCase]) -> int:
@@ -201,6 +206,8 @@ def _now(run: Run | None, state: str, done: int | None, total: int) -> str:
     if state == SubmissionState.VALIDATING:
         return "The image is read, verified and rebuilt before any of it runs."
     if run and state == RunState.QUEUED:
+        if not room.for_run():
+            return "The server is short of disk space. Your run is safe and waits; the organisers have been told."
         if not dispatch.can_run_somewhere(run):
             return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
         return "Waits for a free machine."
@@ -271,7 +278,7 @@ def _causes(cases: list[RunCase], *, exact: bool) -> tuple[str, str] | None:
     return "; ".join(shown), reasons.FAILURES[counts[0][0]].advice
 
 
-def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
+def _steps(submission: Submission, run: Run | None, state: str, *, exact: bool) -> list[Step]:
     reached: dict[str, int] = {
         SubmissionState.RECEIVED: 1,
         SubmissionState.VALIDATING: 1,
@@ -282,17 +289,7 @@ def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
         RunState.SCORING: 5,
         RunState.SCORED: 6,
     }
-    at = reached.get(state)
-    if at is None:
-        at = (
-            1
-            if run is None
-            else 2
-            if run.started_at is None
-            else 3
-            if not run.cases.exclude(result__isnull=True).exists()
-            else 4
-        )
+    at = reached.get(state) or _step_before(run, clock.now() if exact else clock.minute())
     stopped = state in {SubmissionState.REJECTED, RunState.FAILED, RunState.CANCELLED}
     details = {1: _layers(submission)}
     return [
@@ -305,6 +302,15 @@ def _steps(submission: Submission, run: Run | None, state: str) -> list[Step]:
     ]
 
 
+def _step_before(run: Run | None, until: datetime) -> int:
+    """How far a run had come that was interrupted or cancelled."""
+    if run is None:
+        return 1
+    if run.started_at is None or run.started_at >= until:
+        return 2
+    return 4 if run.cases.filter(scored_at__lt=until).exists() else 3
+
+
 def _layers(submission: Submission) -> str:
     return f"{submission.image.layers} layers" if submission.image else ""
 
@@ -313,7 +319,7 @@ def _history(submission: Submission, *, exact: bool) -> list[Event]:
     by = lifecycle.signature(submission.submitted_by) if submission.submitted_by else "a member of the team"
     changes = StateChange.objects.filter(submission=submission, batch=None)
     if not exact:
-        changes = changes.exclude(~Q(to_state__in=_AT_ONCE), run__isnull=False, at__gte=_minute())
+        changes = changes.exclude(~Q(to_state__in=_AT_ONCE), run__isnull=False, at__gte=clock.minute())
     events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
     for change in changes:
         text = _word(change.to_state)

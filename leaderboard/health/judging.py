@@ -208,8 +208,10 @@ def _store(facts: Facts) -> Check:
     full = facts.store_turns_uploads_away or share < 0.05
     level = Level.FAILING if full else Level.WARNING if share < 0.15 else Level.OK
     says = f"{free / 1e9:,.0f} GB, {share:.0%}, of the store's disk are free."
+    if facts.store_turns_uploads_away:
+        says += " Uploads as large as a phase takes are turned away, and runs will not begin when it gets less."
     if level:
-        says += " Archive old phases or enlarge it: a full disk stops uploads and scoring."
+        says += " Archive old phases or enlarge it."
     return Check("store", "Disk of the store", level, says)
 
 

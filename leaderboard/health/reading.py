@@ -81,7 +81,7 @@ class Facts:
     uploads: int = 0
     store_free_bytes: int = 0
     store_bytes: int = 0
-    store_turns_uploads_away: bool = False
+    store_turns_uploads_away: bool = False  # the largest that an open phase takes, if not all
 
     @property
     def slots(self) -> int:
@@ -122,7 +122,10 @@ def _facts(at: datetime) -> Facts:
     halted_images = Submission.objects.filter(state=SubmissionState.HALTED)
     free = dispatch.free_slots(at)
     disk = shutil.disk_usage(settings.STORE_DIR)
+    idle = free if disk.free >= settings.FREE_BYTES else []  # else runs wait for the disk, not for a slot
     queued = Run.objects.filter(state=RunState.QUEUED)
+    is_open = Phase.objects.filter(opens_at__lte=at, closes_at__gt=at)
+    largest = is_open.aggregate(largest=Max("max_archive_bytes"))["largest"]
     return Facts(
         at=at,
         broker_answers=_broker_answers(),
@@ -137,7 +140,7 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
-        run_waits_beside_free_slot=bool(free) and queued.filter(submission__phase__gpus__lte=max(free)).exists(),
+        run_waits_beside_free_slot=bool(idle) and queued.filter(submission__phase__gpus__lte=max(idle)).exists(),
         halted=halted_runs.count() + halted_images.count(),
         stuck=halted_runs.filter(retry_at=None).count() + halted_images.filter(retry_at=None).count(),
         oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
@@ -151,7 +154,7 @@ def _facts(at: datetime) -> Facts:
         faults_last_hour=halts.filter(at__gt=hour).count(),
         uploads=_uploads(),
         store_free_bytes=disk.free,
-        store_turns_uploads_away=disk.free < settings.FREE_BYTES,
+        store_turns_uploads_away=disk.free < settings.FREE_BYTES + (largest or 0),
         store_bytes=disk.total,
     )
 

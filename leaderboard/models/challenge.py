@@ -8,6 +8,7 @@ from django.db import models
 
 GIB = 1 << 30
 MIB = 1 << 20
+REFUSED_PER_RUN = 20
 
 
 class CaseSet(models.Model):
@@ -122,6 +123,11 @@ class Phase(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def refused_per_day(self) -> int:
+        """How many uploads of a team may come to nothing on a day: they are not charged, but each costs a check."""
+        return REFUSED_PER_RUN * self.runs_per_day
 
     def clean(self) -> None:
         """Say what an organiser should change before the database has to refuse it."""

@@ -3,7 +3,6 @@
 Everything that a team wrote passes through `plain` (or `markdown`, which uses it) before a template escapes it.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from leaderboard.plain import plain
 from leaderboard.states import BatchState
 
 register = template.Library()
@@ -174,16 +174,7 @@ def digest(value: str) -> str:
 
 # --- what teams wrote -------------------------------------------------------------------------------------------------
 
-_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-# Control characters but for tab and line feed, and the marks that turn the direction of everything that follows.
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-
-
-@register.filter
-def plain(value: object) -> str:
-    """Text without terminal colours, control characters and direction overrides. The template still escapes it."""
-    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
-    return _INVISIBLE.sub("", _ESCAPE_SEQUENCE.sub("", text))
+register.filter("plain", plain)
 
 
 @cache

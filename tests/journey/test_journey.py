@@ -71,6 +71,7 @@ def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, 
     assert state(submission) == "scored", stack.log("control")
     assert len(scores(submission)) == CASES
     assert all(result["status"] == "scored" for result in scores(submission).values())
+    cast.let_a_minute_pass()
     out = StringIO()
     call_command("standings", phase=phase.slug, json=True, stdout=out)
     row = json.loads(out.getvalue())["rows"][0]

@@ -78,6 +78,7 @@ def run_to_the_end(submission: Submission, host) -> None:
 
 def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, folder, machine):
     run_to_the_end(accepted(team, phase), host)
+    cast.let_a_minute_pass()
     waiting = cast.submit(team, phase)
     call_command("backup", folder)
     said = machine.manage("restore", str(folder))

@@ -47,6 +47,7 @@ def scored(phase) -> Submission:
     order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "failed", "timed_out")], exit_code=137)
     gpu_host.score_reported(submission.runs.get())
+    cast.let_a_minute_pass()
     return submission
 
 

@@ -9,11 +9,15 @@ import tarfile
 import uuid
 
 import pytest
+from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from leaderboard import admission, pipeline, room, storage, uploads
-from leaderboard.models import Case, Submission
+from leaderboard import admission, alarms, health, pipeline, room, storage, uploads
+from leaderboard.models import Batch, Case, Phase, Submission
+from leaderboard.rows import Stale
+from leaderboard.states import RunState
+from leaderboard.visibility import submission_view
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = [
@@ -116,6 +120,49 @@ def test_masks_come_in_longer_than_uploads_and_then_are_to_come_again(disk, team
     assert put(order, b"second").status_code == 503
     (disk / "ballast").unlink()
     assert put(order, b"second").status_code == 204
+
+
+def test_queued_runs_wait_while_the_disk_is_short_and_their_team_reads_why(disk, team, phase):
+    submission = cast.submit_checked(team, phase)
+    run = submission.runs.get()
+    cast.host()
+    fill(disk, leaving=15 * MIB)
+    pipeline.fill_slots()
+    run.refresh_from_db()
+    assert run.state == RunState.QUEUED
+    assert "short of disk space" in submission_view(submission).now
+    assert not health.facts().run_waits_beside_free_slot, "the sweeper is not to blame"
+    (disk / "ballast").unlink()
+    pipeline.fill_slots()
+    run.refresh_from_db()
+    assert run.state == RunState.CANARY
+
+
+def test_a_run_that_began_goes_on_longer_than_new_ones_begin_but_not_to_the_last_byte(disk, team, phase):
+    host = cast.host()
+    batch = gpu_host.waiting(cast.submit_checked(team, phase).runs.get())
+    Batch.objects.update(rung_at=None)
+    fill(disk, leaving=3 * MIB)
+    pipeline.fill_slots()
+    assert Batch.objects.get().rung_at is None
+    with pytest.raises(Stale):
+        gpu_host.claim(host, batch)
+    (disk / "ballast").unlink()
+    fill(disk, leaving=8 * MIB)
+    pipeline.fill_slots()
+    assert Batch.objects.get().rung_at is not None
+    assert gpu_host.claim(host, batch)["fence"] == 1
+
+
+def test_organisers_are_told_when_an_upload_that_a_phase_takes_would_be_turned_away(disk, phase, settings):
+    settings.ADMINS, settings.ALARM_SECONDS = [("ops@example.org", "ops@example.org")], 0
+    Phase.objects.update(max_archive_bytes=20 * MIB)
+    alarms.tell()
+    assert "Disk of the store" not in mail.outbox[0].body  # no process beats here: that is told of
+    fill(disk, leaving=30 * MIB)
+    alarms.tell()
+    assert "Disk of the store: 0 GB" in mail.outbox[1].body
+    assert "are turned away" in mail.outbox[1].body
 
 
 def put(order, content: bytes):

@@ -39,7 +39,7 @@ def scored(team, phase, dice, *, half=None, track="main", minutes=0, findings=20
     submission = cast.submit_checked(team, phase, track=track)
     Submission.objects.filter(pk=submission.pk).update(accepted_at=clock.now() + timedelta(minutes=minutes))
     run = submission.runs.get()
-    Run.objects.filter(pk=run.pk).update(state=RunState.SCORED, ended_at=clock.now())
+    Run.objects.filter(pk=run.pk).update(state=RunState.SCORED, ended_at=clock.now() - timedelta(minutes=1))
     for scope, value in (("all", dice), ("half", dice if half is None else half)):
         numbers = {
             "dice": value,
@@ -103,7 +103,8 @@ def test_the_best_run_is_the_best_on_the_public_half_before_and_after_the_reveal
 def test_of_a_submission_that_was_run_again_the_latest_run_counts(teams):
     phase = cast.phase(counting="best")
     submission = scored(teams[0], phase, 0.9)
-    again = Run.objects.create(submission=submission, number=2, state=RunState.SCORED, created_at=clock.now())
+    ended = {"created_at": clock.now(), "ended_at": clock.now() - timedelta(minutes=1)}
+    again = Run.objects.create(submission=submission, number=2, state=RunState.SCORED, **ended)
     for standing in Standing.objects.filter(run__number=1):
         standing.pk, standing.run, standing.dice = None, again, 0.3
         standing.summary["dice"] = 0.3

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from leaderboard import demo, live, reports, standings
 from leaderboard.models import Phase, Submission
-from leaderboard.visibility import submission_view
+from leaderboard.states import ENDED
+from leaderboard.visibility import shown_state, submission_view
 
 GIVE_UP_SECONDS = 600
 LOOK_AGAIN_SECONDS = 2.0
@@ -59,7 +60,7 @@ class Command(BaseCommand):
             for submission in submissions:
                 submission.refresh_from_db()
                 view = submission_view(submission, organiser=True)
-                finished = finished and view.finished
+                finished = finished and shown_state(submission) in ENDED  # on hidden cases up to a minute later
                 lines.append(_line(submission, view))
             self._show(lines, shown)
             shown = lines

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -29,10 +30,14 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(everything, indent=2))
             return
-        name = reports.printable(str(submission))
-        self.stdout.write(f"{name} in the {submission.phase}: {everything['state']} {everything['reason']}")
-        for run in everything["runs"]:
-            self.stdout.write(f"run {run['number']}: {run['state']} {run['reason']}")
-            for case in run["cases"]:
-                dice = "" if case["dice"] is None else f"Dice {case['dice']:.3f}"
-                self.stdout.write(f"  {case['name']:<24} {case['status']:<10} {dice} {case['reason']}")
+        for line in _lines(str(submission), str(submission.phase), everything):
+            self.stdout.write(reports.printable(line))
+
+
+def _lines(name: str, phase: str, everything: dict[str, Any]) -> Iterator[str]:
+    yield f"{name} in the {phase}: {everything['state']} {everything['reason']}"
+    for run in everything["runs"]:
+        yield f"run {run['number']}: {run['state']} {run['reason']}"
+        for case in run["cases"]:
+            dice = "" if case["dice"] is None else f"Dice {case['dice']:.3f}"
+            yield f"  {case['name']:<24} {case['status']:<10} {dice} {case['reason']}"

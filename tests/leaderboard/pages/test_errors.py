@@ -33,3 +33,20 @@ def test_a_request_that_cannot_be_read_is_refused(client):
     response = client.get("/", headers={"host": "evil.example"})
     assert response.status_code == 400
     assert "could not be read" in page(response).text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/team/join/a%00b/",
+        "/leaderboard/?phase=%00&group=%00",
+        "/leaderboard/test/?open=%00&page=%00&group=%00",
+        f"/runs/{10**30}/",
+        f"/runs/?page={10**30}",
+        "/account/login/?next=%00%0d%0aX:%20y",
+        "/rules/?next=//evil.example/%0d%0a",
+        "/%ff%fe/%e2%80%ae",
+    ],
+)
+def test_no_address_breaks_the_server(people, address):
+    assert people.browser["Alice"].get(address).status_code in {200, 302, 404}

@@ -1,0 +1,18 @@
+"""Text that somebody else wrote, without what is not text in it. Whoever shows it still escapes it for its medium."""
+
+import re
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Control characters but for tab and line feed, and the marks that turn the direction of everything that follows.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def plain(value: object) -> str:
+    """Text without terminal colours, control characters and direction overrides."""
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
+    return _INVISIBLE.sub("", _ESCAPE_SEQUENCE.sub("", text))
+
+
+def one_line(text: str) -> str:
+    """A name as it is kept: plain, in one line."""
+    return " ".join(plain(text).split())

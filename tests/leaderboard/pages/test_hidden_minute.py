@@ -1,0 +1,137 @@
+"""On hidden cases no address tells before the minute is over that anything happened: not in a body, a size or a header.
+
+The server's whole site is asked, by strangers, rivals and the team itself, after each step of a run that ends, loses
+cases, is interrupted by us and lets the team's next run begin.
+"""
+
+import re
+import uuid
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+
+from leaderboard import clock, halting, pipeline, urls
+from leaderboard.models import Case, Run, Submission
+from tests.leaderboard import cast, gpu_host, masks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
+# Without content of their own: they only change something, or redirect, or answer nobody but organisers.
+ELSEWHERE = {"theme", "team_join", "team_leave", "team_remove", "team_captain", "cancel", "metrics", "health_panel"}
+
+SAME_FOR_ALL = {"guidelines", "rules", "healthz", "health", "team", "submit", "submit_to", "leaderboard"}
+
+
+def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
+    """Every address of the site by its name."""
+    paths = {name: [f"/{name}/"] for name in ("leaderboard", "guidelines", "rules", "team", "submit", "runs")}
+    orders = ("?sort=date", "?group=small&track=overall", "?open=alice-and-bob")
+    return paths | {
+        "home": ["/"],
+        "board": ["/leaderboard/test/", *(f"/leaderboard/test/{order}" for order in orders)],
+        "submit_to": ["/submit/test/"],
+        "submission": [f"/runs/{one.pk}/" for one in submissions],
+        "submission_panel": [f"/runs/{one.pk}/panel/" for one in submissions],
+        "health": ["/organisers/health/"],
+        "healthz": ["/healthz"],
+    }
+
+
+def test_the_list_of_addresses_is_complete():
+    named = {name for pattern in urls.urlpatterns if (name := getattr(pattern, "name", None))}
+    assert named == set(addresses([])) | ELSEWHERE
+
+
+def answer(response: HttpResponse) -> tuple[Any, ...]:
+    headers = {name: value for name, value in response.items() if name not in {"Set-Cookie", "Expires"}}
+    return response.status_code, headers, TOKEN.sub(b"", response.content)
+
+
+def everything(people, submissions: list[Submission]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """What the public, the team and a rival read at each address, and what the public table has in JSON."""
+    browsers = {"nobody": Client(), "Alice": people.browser["Alice"], "Charlie": people.browser["Charlie"]}
+    found = {
+        (who, path): answer(browser.get(path))
+        for who, browser in browsers.items()
+        for name, paths in addresses(submissions).items()
+        for path in paths
+        if who == "Alice" or name not in SAME_FOR_ALL
+    }
+    table = StringIO()
+    call_command("standings", phase="test", json=True, stdout=table)
+    return {**found, ("the table", ""): (table.getvalue(),)}
+
+
+def differing(one: dict[tuple[str, str], Any], other: dict[tuple[str, str], Any]) -> list[tuple[str, str]]:
+    return [where for where in one if one[where] != other[where]]
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Sets the clock; it stands still."""
+
+    def set_to(instant) -> None:
+        monkeypatch.setattr(clock, "now", lambda: instant)
+
+    return set_to
+
+
+def steps(host, run: Run):
+    """The run, one thing after the other: a mask, a crash, an interruption by us, the end; then the next run begins."""
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    gpu_host.score_reported(run)
+    yield "the canary is scored"
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0), gpu_host.lost(order, 1, "untouched", None)], exit_code=1)
+    gpu_host.score_reported(run)
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=1)
+    yield "a case is lost, and the next one done"
+    untouched = [gpu_host.lost(order, number, "untouched", None) for number in range(len(order["cases"]))]
+    gpu_host.report(host, order, untouched, fault="internal")
+    halting.resume(run)  # until then it is given back to the team: the count of runs tells of a fault of ours at once
+    yield "we interrupted it"
+    with transaction.atomic():
+        pipeline._start(run)  # its slot went to the next run meanwhile
+    while run.batches.filter(state="waiting").exists():
+        order = gpu_host.claim(host, gpu_host.waiting(run))
+        cases = [gpu_host.finished(order, n, masks.nifti(masks.cube())) for n in range(len(order["cases"]))]
+        gpu_host.report(host, order, cases)
+        gpu_host.score_reported(run)
+    yield "it went on and has ended"
+
+
+def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at):
+    minute = clock.minute() + timedelta(minutes=1)
+    at(minute - timedelta(seconds=90))
+    phase = cast.phase(cast.case_set(4), runs_per_day=9)
+    for case in Case.objects.all():
+        masks.give_reference(case, masks.cube())
+    host = cast.host()
+    submissions = [cast.submit_checked(people.team, phase, user=people.alice) for _ in range(2)]
+    run = submissions[0].runs.get()
+    at(minute + timedelta(seconds=1))
+    host.seen_at = clock.now()
+    host.save()
+    before = everything(people, submissions)
+    for step in steps(host, run):
+        now = everything(people, submissions)
+        assert differing(before, now) == [], step
+    run.refresh_from_db()
+    assert (run.state, submissions[1].runs.get().state) == ("scored", "canary")
+    olga = people.browser["Olga"].get(f"/runs/{submissions[0].pk}/").content.decode()
+    assert "Scored" in olga
+
+    at(minute + timedelta(seconds=61))
+    after = everything(people, submissions)
+    assert ("Alice", f"/runs/{submissions[0].pk}/") in differing(before, after)
+    assert ("nobody", "/leaderboard/test/") in differing(before, after)
+    assert before["the table", ""] != after["the table", ""]
