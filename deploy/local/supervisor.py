@@ -23,6 +23,7 @@ from typing import IO, Any, Self
 
 from deploy.local import LocalError
 from deploy.local.guardian import start_guardian
+from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
 from deploy.local.processes import MARK, Account, die_with_parent, end_marked, send, with_descendants
 from deploy.local.record import take_lock, write_record
@@ -86,6 +87,7 @@ class Supervisor:
         self._mark = f"{self.state.root}:{secrets.token_hex(4)}"
         if left := end_marked(f"{self.state.root}:", grace_seconds=LEFTOVER_GRACE_SECONDS):
             self.say(f"Ended {left} processes that an earlier, killed start had left behind.")
+        unmount_below(self.state.engine)
         self._guardian = start_guardian(self._mark, self._lock)
         self._handlers = {number: signal.signal(number, _interrupt) for number in STOP_SIGNALS}
         self.publish(pid=os.getpid(), purpose=self.purpose, ready=False)
@@ -99,6 +101,7 @@ class Supervisor:
         for stage in reversed(self.stages):
             self._stop(stage)
         end_marked(self._mark, grace_seconds=1)
+        unmount_below(self.state.engine)  # a daemon leaves one mount, a killed one those of its containers too
         write_record(self.state, None)
         self._guardian.dismiss()
         self._lock.close()
