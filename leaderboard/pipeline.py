@@ -87,14 +87,22 @@ def submit(
     external_data: str,
     paper_url: str = "",
     code_url: str = "",
+    ticket: str = "",
 ) -> Submission:
-    """Accept a submission, or raise admission.Refused. The upload's file is ours from here, whatever the answer."""
+    """Accept a submission, or raise admission.Refused. The upload's file is ours from here, whatever the answer.
+
+    Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
+    been accepted, this is the answer.
+    """
     try:
         admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
         admission.check_upload(upload.size, phase)
         admission.check_room()
         with transaction.atomic():
             team = admission.lock_team(team)
+            if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
+                uploads.forget(upload.file)
+                return earlier
             accepted_at = clock.now()
             admission.check_phase(team, phase, accepted_at)
             submission = Submission.objects.create(
@@ -111,6 +119,7 @@ def submit(
                 upload_file=upload.file,
                 upload_name=upload.name,
                 upload_bytes=upload.size,
+                ticket=ticket,
                 accepted_at=accepted_at,
                 quota_day=accepted_at.astimezone(UTC).date(),
                 rung_at=accepted_at,
