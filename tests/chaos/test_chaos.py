@@ -11,7 +11,7 @@ import pytest
 
 from leaderboard.models import Attempt, Case, RunCase, Submission
 from tests.chaos import verdict
-from tests.chaos.disturbances import KINDS, plan
+from tests.chaos.disturbances import KINDS, MOST_AT_ONCE, plan
 from tests.leaderboard import cast, gpu_host, masks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,6 +36,14 @@ def test_nothing_else_fails_during_a_deployment():
     deployments = [one for one in first_rounds(7, 200) if "deployment" in str(one)]
     assert deployments
     assert all(len(one.disturbances) == 1 for one in deployments)
+
+
+def test_several_things_fail_at_once_but_none_in_two_ways():
+    rounds = first_rounds(7, 200)
+    assert max(len(one.disturbances) for one in rounds) == MOST_AT_ONCE
+    for one in rounds:
+        about = [what.name.split()[0] for what in one.disturbances]
+        assert len(about) == len(set(about))
 
 
 @pytest.fixture
