@@ -29,7 +29,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """One failure; `moment` is a fraction of an undisturbed run's time. Infinite `seconds` last until all have ended."""
+    """One failure; `moment` is a fraction of an undisturbed run's time. Infinite `seconds` last till all have ended."""
 
     name: str
     moment: float
