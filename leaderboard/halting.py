@@ -18,6 +18,7 @@ from leaderboard.states import RunState, SubmissionState
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (5, 15, 60, 300)  # after our first, second, ... fault in a row
+LONGEST_PAUSE = timedelta(seconds=max(RETRY_SECONDS))
 
 
 def halt_submission(submission: Submission) -> None:

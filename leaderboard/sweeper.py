@@ -14,7 +14,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from leaderboard import alarms, clock, doorbell, halting, pipeline, pulse
-from leaderboard.models import Batch, Run, Submission
+from leaderboard.models import Batch, Host, Pulse, Run, Submission
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 def sweep() -> None:
     """Look once at everything that is unfinished. What fails is logged and does not keep the rest waiting."""
     at = clock.now()
+    if Pulse.objects.filter(name=pulse.SWEEPER, at__gt=at).exists():
+        _forget_the_future(at)
     _each(_forgotten_images(at), _ring_for_image)
     _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _each(_forgotten_scores(at), _ring_for_scores)
@@ -32,6 +34,19 @@ def sweep() -> None:
     pipeline.fill_slots()
     pulse.beat(pulse.SWEEPER)
     alarms.look()
+
+
+def _forget_the_future(at: datetime) -> None:
+    """The database's clock was set back, for the last sweep was later than now: nobody waits for it to catch up."""
+    logger.warning("the clock was set back: leases, pauses and signs of life are shortened to what they may be")
+    lease_end = at + timedelta(seconds=settings.LEASE_SECONDS)
+    Batch.objects.filter(state=BatchState.LEASED, lease_until__gt=lease_end).update(lease_until=lease_end)
+    Batch.objects.filter(rung_at__gt=at).update(rung_at=at)
+    Submission.objects.filter(rung_at__gt=at).update(rung_at=at)
+    Submission.objects.filter(retry_at__gt=at + halting.LONGEST_PAUSE).update(retry_at=at)
+    Run.objects.filter(retry_at__gt=at + halting.LONGEST_PAUSE).update(retry_at=at)
+    Host.objects.filter(seen_at__gt=at).update(seen_at=at)
+    Pulse.objects.filter(at__gt=at).update(at=at)
 
 
 def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
