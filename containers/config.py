@@ -1,15 +1,15 @@
 """A GPU host's settings, read from the environment once; a bad value stops the start with a line that says which.
 
-REX_SERVER_URL       address of the server, e.g. https://challenge.example.org REX_HOST_TOKEN       this
-host's token, from the server's admin REDIS_URL            the broker, with this host's own user and password
-REX_STATE_DIR        folder for the journal, the cache and staged input; closed to everybody else REX_SLOTS
-places for containers, separated by commas: "cpu:2" is two without a GPU, "gpu:0" one with the
+REX_SERVER_URL       address of the server, e.g. https://challenge.example.org
+REX_HOST_TOKEN       this host's token, from the server's admin
+REDIS_URL            the broker, with this host's own user and password
+REX_STATE_DIR        folder for the journal, the cache and staged input; closed to everybody else
+REX_SLOTS            places for containers, separated by commas: "cpu:2" is two without a GPU, "gpu:0" one with the
                      GPU of that id, "gpu:0+1" one with two (default: cpu:1)
-REX_INSTANCE         label on everything this worker creates in the engine, and the prefix of its queue; must
-differ
+REX_INSTANCE         label on everything this worker creates in the engine, and the prefix of its queue; must differ
                      between two workers that share an engine (default: rexg)
-REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G) REX_SANDBOX_UID
-first of the user ids of the sandboxes: the holder's, then one per slot (default: 60600, a range
+REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G)
+REX_SANDBOX_UID      first of the user ids of the sandboxes: the holder's, then one per slot (default: 60600, a range
                      that no common allocation of user ids touches)
 REX_FREE_BYTES       free space, on the disks of REX_STATE_DIR and of the engine, below which images make room and no
                      new batch is begun (default: 5G)
