@@ -97,7 +97,7 @@ def test_what_is_wrong_is_noticed(scored, change, problem):
 @pytest.mark.engine
 @pytest.mark.timeout(600)
 def test_disturbed_runs_end_as_undisturbed_ones():
-    """This seed kills the web server below an upload and restarts PostgreSQL; then one engine, and one host for good."""
+    """This seed kills web below an upload and restarts PostgreSQL; then it takes an engine, and a host for good."""
     before = set(Path(tempfile.gettempdir()).glob("rexg-chaos-*"))
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos", "--rounds", "2", "--seed", "14778"],
