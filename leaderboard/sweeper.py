@@ -5,6 +5,8 @@ workers are killed, hosts go silent, and pauses end. Running it twice at once ma
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +20,7 @@ from leaderboard.models import Batch, Host, Pulse, Run, Submission
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
+_deaf_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 
 
 def sweep() -> None:
@@ -26,7 +29,8 @@ def sweep() -> None:
     if Pulse.objects.filter(name=pulse.SWEEPER, at__gt=at).exists():
         _forget_the_future(at)
     _each(_forgotten_images(at), _ring_for_image)
-    _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
+    if _hears_hosts(at):
+        _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _each(_forgotten_scores(at), _ring_for_scores)
     _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), halting.retry_image)
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), halting.resume)
@@ -34,6 +38,23 @@ def sweep() -> None:
     pipeline.fill_slots()
     pulse.beat(pulse.SWEEPER)
     alarms.look()
+
+
+def note_deafness() -> None:
+    """The database was away, or this process has just begun: hosts may have spoken, and nobody heard it."""
+    global _deaf_at
+    _deaf_at = time.monotonic()
+
+
+def _hears_hosts(at: datetime) -> bool:
+    """Whether a silent host is silent: the web server lives, and had time to hear from everybody since it came back.
+
+    Else an outage of ours that outlasts a lease would cost every run what its container has done.
+    """
+    web = Pulse.objects.filter(name__startswith=f"{pulse.WEB}@")
+    if web.exists() and not web.filter(at__gt=at - timedelta(seconds=3 * pulse.BEAT_SECONDS)).exists():
+        note_deafness()
+    return time.monotonic() - _deaf_at > settings.LEASE_SECONDS / 4
 
 
 def _forget_the_future(at: datetime) -> None:

@@ -28,6 +28,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep until the process is stopped; a database that is away for a while is waited for."""
         tidy_at = 0.0
+        if not options["once"]:
+            sweeper.note_deafness()
         while True:
             try:
                 sweeper.sweep()
@@ -37,6 +39,7 @@ class Command(BaseCommand):
             except DatabaseError as error:
                 if options["once"]:
                     raise
+                sweeper.note_deafness()
                 logger.warning("the database is away, trying again: %s", error)
             close_old_connections()
             if options["once"]:
