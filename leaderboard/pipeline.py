@@ -138,7 +138,7 @@ def validate_image(submission_id: int) -> None:
             return
         submission = Submission.objects.select_related("phase").get(pk=submission_id)
         lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED})
-        if submission.state != SubmissionState.VALIDATING:
+        if submission.state != SubmissionState.VALIDATING or not halting.may_check(submission):
             return
         try:
             image = _checked_image(submission)

@@ -25,7 +25,9 @@ _deaf_at = -math.inf  # when hosts were last known to speak in vain, on the mono
 
 def sweep() -> None:
     """Look once at everything that is unfinished. What fails is logged and does not keep the rest waiting."""
+    asked = time.monotonic()
     at = clock.now()
+    note_standstill(since=asked)  # a database that hung
     if Pulse.objects.filter(name=pulse.SWEEPER, at__gt=at).exists():
         _forget_the_future(at)
     _each(_forgotten_images(at), _ring_for_image)
@@ -41,9 +43,15 @@ def sweep() -> None:
 
 
 def note_deafness() -> None:
-    """The database was away, or this process has just begun: hosts may have spoken, and nobody heard it."""
+    """The database was away, or this process was: hosts may have spoken, and nobody heard it."""
     global _deaf_at
     _deaf_at = time.monotonic()
+
+
+def note_standstill(*, since: float) -> None:
+    """Nothing was done since this instant of the monotonic clock: most of a lease may have passed unheard."""
+    if time.monotonic() - since > settings.LEASE_SECONDS * 3 / 4:
+        note_deafness()
 
 
 def _hears_hosts(at: datetime) -> bool:
@@ -54,6 +62,7 @@ def _hears_hosts(at: datetime) -> bool:
     web = Pulse.objects.filter(name__startswith=f"{pulse.WEB}@")
     if web.exists() and not web.filter(at__gt=at - timedelta(seconds=3 * pulse.BEAT_SECONDS)).exists():
         note_deafness()
+    # A quarter of a lease is enough to hear every living host: they speak every three seconds.
     return time.monotonic() - _deaf_at > settings.LEASE_SECONDS / 4
 
 

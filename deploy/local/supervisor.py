@@ -47,7 +47,10 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True)
 class Part:
-    """One long-lived process. `ready` is asked with what the part has logged since its start."""
+    """One long-lived process. `ready` is asked with what the part has logged since its start.
+
+    `prepare` is called before each start: what somebody deleted under a living part is there when it starts again.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -57,6 +60,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 8.0
     ready_seconds: float = 60.0
+    prepare: Callable[[], object] = lambda: None
 
 
 @dataclass
@@ -230,6 +234,7 @@ class Supervisor:
         self.say(f"{running.part.name} ended ({end}), starts again in {delay:.1f} s: {self._log(running.part)}")
 
     def _spawn(self, part: Part) -> Running:
+        part.prepare()
         path = self._log(part)
         if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
