@@ -1,11 +1,11 @@
 """The host's bounded cache of files by digest.
 
-    blobs/<hex>      whole, verified files used/<hex>       empty; its time is the last use of the blob (a
-    blob's own times are constant, as a container sees them) partial/<hex>    a download that was broken off,
-    to be continued
+    blobs/<hex>      whole, verified files
+    used/<hex>       empty; its time is the last use of the blob (a blob's own are constant: containers see them)
+    partial/<hex>    a download that was broken off, to be continued
 
-A file is handed out as a hard link, and the link is the pin: what has a second name is in use and stays. The
-least recently used of the others make room.
+A file is handed out as a hard link, and the link is the pin: what has a second name is in use and stays. The least
+recently used of the others make room.
 """
 
 import contextlib

@@ -18,17 +18,26 @@ from leaderboard.states import RunState, SubmissionState
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (5, 15, 60, 300)  # after our first, second, ... fault in a row
+LONGEST_PAUSE = timedelta(seconds=max(RETRY_SECONDS))
+
+
+def may_check(submission: Submission) -> bool:
+    """Count a check of an image before it begins: one that kills its worker each time must not be tried for ever."""
+    if submission.failures >= settings.MAX_FAULTS:
+        halt_submission(submission)
+        return False
+    submission.failures += 1
+    submission.save(update_fields=["failures"])
+    return True
 
 
 def halt_submission(submission: Submission) -> None:
     """The check of an image broke down: our fault."""
-    failures = submission.failures + 1
     lifecycle.move(
         submission,
         SubmissionState.HALTED,
         allowed_from={SubmissionState.VALIDATING},
-        failures=failures,
-        retry_at=_retry_at(failures),
+        retry_at=_retry_at(submission.failures),
         charged=False,
     )
 

@@ -88,15 +88,24 @@ def submit(
     external_data: str,
     paper_url: str = "",
     code_url: str = "",
+    ticket: str = "",
 ) -> Submission:
-    """Accept a submission, or raise admission.Refused. The upload's file is ours from here, whatever the answer."""
+    """Accept a submission, or raise admission.Refused. The upload's file is ours from here, whatever the answer.
+
+    Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
+    been accepted, this is the answer.
+    """
     algorithm, method, external_data = one_line(algorithm), plain(method).strip(), plain(external_data).strip()
     try:
         admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
         admission.check_room()
         with transaction.atomic():
+            team = admission.lock_team(team)
+            if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
+                uploads.forget(upload.file)
+                return earlier
             # Everything again: an upload takes hours, and people, phases and quotas change meanwhile.
-            team, phase = admission.lock_team(team), Phase.objects.get(pk=phase.pk)
+            phase = Phase.objects.get(pk=phase.pk)
             admission.check_member(user, team)
             admission.check_upload(upload.size, phase)
             admission.check_phase(team, phase, upload.completed_at)
@@ -114,6 +123,7 @@ def submit(
                 upload_file=upload.file,
                 upload_name=upload.name,
                 upload_bytes=upload.size,
+                ticket=ticket,
                 accepted_at=upload.completed_at,
                 quota_day=upload.completed_at.astimezone(UTC).date(),
                 rung_at=clock.now(),
@@ -132,7 +142,7 @@ def validate_image(submission_id: int) -> None:
             return
         submission = Submission.objects.select_related("phase").get(pk=submission_id)
         lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED})
-        if submission.state != SubmissionState.VALIDATING:
+        if submission.state != SubmissionState.VALIDATING or not halting.may_check(submission):
             return
         try:
             image = _checked_image(submission)

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
@@ -15,8 +16,9 @@ from leaderboard import clock
 from leaderboard.models import Pulse
 
 logger = logging.getLogger(__name__)
-BEAT_SECONDS = 15.0
+BEAT_SECONDS = min(15.0, settings.LEASE_SECONDS / 4)
 SWEEPER = "sweeper"
+WEB = "web"
 
 
 def beat(name: str) -> None:

@@ -1,8 +1,13 @@
 """WSGI entry point, for gunicorn."""
 
 import os
+import socket
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 application = get_wsgi_application()
+
+from leaderboard import pulse  # noqa: E402 - it needs the settings
+
+pulse.beat_in_background(f"{pulse.WEB}@{socket.gethostname()}")

@@ -29,12 +29,23 @@ def broker_url(port: int, password: str, user: str = SERVER, database: int = 0) 
 
 
 def prepare_broker(state: State, port: int, credentials: Credentials) -> Part:
-    """Write the configuration; the part that runs it."""
+    """The part that runs it, with its configuration."""
     folder = state.root / "broker"
+    configuration = folder / "valkey.conf"
+    return Part(
+        name="broker",
+        command=(str(broker_program()), str(configuration)),
+        environment={"PATH": os.defpath},
+        ready=lambda log: "Ready to accept connections" in log and is_answering(port),
+        stop_seconds=4,
+        prepare=lambda: _configure(folder, configuration, port, access_rules(state.instance, credentials)),
+    )
+
+
+def _configure(folder: Path, configuration: Path, port: int, rules: str) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     users = folder / "users.acl"
-    write_private(users, access_rules(state.instance, credentials))
-    configuration = folder / "valkey.conf"
+    write_private(users, rules)
     settings = [
         "bind 127.0.0.1",
         f"port {port}",
@@ -47,13 +58,6 @@ def prepare_broker(state: State, port: int, credentials: Credentials) -> Part:
         "set-proc-title no",  # it would overwrite the environment, which carries the supervisor's mark
     ]
     write_private(configuration, "\n".join(settings) + "\n")
-    return Part(
-        name="broker",
-        command=(str(broker_program()), str(configuration)),
-        environment={"PATH": os.defpath},
-        ready=lambda log: "Ready to accept connections" in log and is_answering(port),
-        stop_seconds=4,
-    )
 
 
 def access_rules(instance: str, credentials: Credentials) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from deploy.local import LocalError, apt
+from deploy.local.leftovers import remove_abandoned
+from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
 from deploy.local.record import running
 from deploy.local.stack import (
@@ -104,9 +106,11 @@ def supervise(state: State, arguments: Sequence[str]) -> int:
 def down(state: State, arguments: Sequence[str]) -> int:
     """Stop whatever of this clone runs."""
     _expect_no(arguments)
+    remove_abandoned(say)
     record = running(state)
     if record is None:
-        say("Nothing of this clone is running.")
+        with Supervisor(state, "down", say):  # ends what a killed start left
+            say("Nothing of this clone is running.")
         return 0
     supervisor = int(record["pid"])
     os.kill(supervisor, signal.SIGTERM)
@@ -237,10 +241,7 @@ def reset(state: State, arguments: Sequence[str]) -> int:
         answer = input(f"Delete {state.root} with the database, images, volumes and results in it? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
             return 1
-    if running(state) is not None:
-        down(state, [])
-    from deploy.local.engine import unmount_below
-
+    down(state, [])
     with Supervisor(state, "reset", say):  # ends what a killed start left, and keeps others from starting
         unmount_below(state.root)
     say(f"Deleting {state.root}")

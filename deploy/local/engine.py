@@ -48,7 +48,7 @@ def prepare_engine(state: State, say: Callable[[str], None]) -> Part:
         apt.install(state, "docker.io", say)
         daemon = _find_daemon() or "dockerd"
     mount_cgroups()
-    folder = state.root / "engine"
+    folder = state.engine
     folder.mkdir(mode=0o711, exist_ok=True)
     pid_file = state.run / "dockerd.pid"
     pid_file.unlink(missing_ok=True)  # the supervisor has made sure that none of ours is left
@@ -108,13 +108,6 @@ def mount_cgroups() -> None:
         if enabled == "1":
             (CGROUPS / name).mkdir(exist_ok=True)
             subprocess.run(["mount", "-t", "cgroup", "-o", name, name, str(CGROUPS / name)], check=False)
-
-
-def unmount_below(folder: Path) -> None:
-    """Undo the mounts that a killed daemon left in this folder, so that deleting it deletes nothing else."""
-    mounted = [Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for path in sorted((p for p in mounted if p.is_relative_to(folder)), key=lambda p: len(p.parts), reverse=True):
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 def _explain_if_forbidden(address: str) -> None:

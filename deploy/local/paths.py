@@ -41,6 +41,11 @@ class State:
         return self.root / "run"
 
     @property
+    def engine(self) -> Path:
+        """What the clone's own container engine keeps and mounts."""
+        return self.root / "engine"
+
+    @property
     def store(self) -> Path:
         """The server's files (images, volumes, reference masks, outputs)."""
         return self.root / "store"

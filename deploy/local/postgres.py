@@ -102,8 +102,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _make_cluster(programs: Path, folder: Path, data: Path, password: str, account: Account | None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # an initdb that was interrupted leaves half a cluster
-    folder.mkdir(mode=0o700)
+    shutil.rmtree(data, ignore_errors=True)  # an initdb that was interrupted leaves half a cluster
+    folder.mkdir(mode=0o700, exist_ok=True)  # perhaps a disk of its own
     with tempfile.NamedTemporaryFile("w", dir=folder) as secret:
         secret.write(password)
         secret.flush()
@@ -126,7 +126,7 @@ def _make_cluster(programs: Path, folder: Path, data: Path, password: str, accou
             extra_groups=[] if account else None,
         )
     if made.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(data, ignore_errors=True)
         reason = (made.stderr.strip().splitlines() or ["initdb said nothing"])[-1]
         raise LocalError(f"PostgreSQL could not make its data folder {data}: {reason}")
 

@@ -23,6 +23,7 @@ from typing import IO, Any, Self
 
 from deploy.local import LocalError
 from deploy.local.guardian import start_guardian
+from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
 from deploy.local.processes import MARK, Account, die_with_parent, end_marked, send, with_descendants
 from deploy.local.record import take_lock, write_record
@@ -46,7 +47,10 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True)
 class Part:
-    """One long-lived process. `ready` is asked with what the part has logged since its start."""
+    """One long-lived process. `ready` is asked with what the part has logged since its start.
+
+    `prepare` is called before each start: what somebody deleted under a living part is there when it starts again.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -56,6 +60,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 8.0
     ready_seconds: float = 60.0
+    prepare: Callable[[], object] = lambda: None
 
 
 @dataclass
@@ -86,6 +91,7 @@ class Supervisor:
         self._mark = f"{self.state.root}:{secrets.token_hex(4)}"
         if left := end_marked(f"{self.state.root}:", grace_seconds=LEFTOVER_GRACE_SECONDS):
             self.say(f"Ended {left} processes that an earlier, killed start had left behind.")
+        unmount_below(self.state.engine)
         self._guardian = start_guardian(self._mark, self._lock)
         self._handlers = {number: signal.signal(number, _interrupt) for number in STOP_SIGNALS}
         self.publish(pid=os.getpid(), purpose=self.purpose, ready=False)
@@ -99,6 +105,7 @@ class Supervisor:
         for stage in reversed(self.stages):
             self._stop(stage)
         end_marked(self._mark, grace_seconds=1)
+        unmount_below(self.state.engine)  # a daemon leaves one mount, a killed one those of its containers too
         write_record(self.state, None)
         self._guardian.dismiss()
         self._lock.close()
@@ -227,6 +234,7 @@ class Supervisor:
         self.say(f"{running.part.name} ended ({end}), starts again in {delay:.1f} s: {self._log(running.part)}")
 
     def _spawn(self, part: Part) -> Running:
+        part.prepare()
         path = self._log(part)
         if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))

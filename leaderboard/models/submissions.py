@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from leaderboard.models.challenge import Phase
 from leaderboard.models.people import Team
@@ -55,6 +56,9 @@ class Submission(models.Model):
     upload_file = models.CharField(max_length=40, help_text="its file's name here, until the image is checked")
     upload_name = models.CharField(max_length=200)
     upload_bytes = models.BigIntegerField()
+    ticket = models.CharField(
+        max_length=40, blank=True, db_default="", help_text="sent again with the same one, it is this submission"
+    )
     image = models.ForeignKey(
         AlgorithmImage, on_delete=models.PROTECT, null=True, blank=True, related_name="submissions"
     )
@@ -71,6 +75,9 @@ class Submission(models.Model):
 
     class Meta:
         ordering = ["-accepted_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "ticket"], condition=~Q(ticket=""), name="a_ticket_is_used_once")
+        ]
         indexes = [models.Index(fields=["team", "phase"]), models.Index(fields=["state"])]
 
     def __str__(self) -> str:

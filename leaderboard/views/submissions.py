@@ -94,9 +94,14 @@ def submit(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
-    """The form of a phase. Whatever stands in the way is said before anybody uploads anything."""
+    """The form of a phase. Whatever stands in the way is said before anybody uploads anything.
+
+    Who comes again with the ticket of an upload that got no answer is led to its submission, if it was accepted.
+    """
     phase = get_object_or_404(Phase, slug=slug)
     person = _person(request)
+    if accepted := _accepted_with(_ticket(request), person):
+        return redirect("submission", pk=accepted.pk)
     try:
         team = admission.check_open_for(person, phase)
     except admission.Refused as refusal:
@@ -119,14 +124,22 @@ def _form(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.Boun
     if request.method == "POST":
         sent = request.POST  # reads the body: what the receiver found stands only after it
         form = SubmissionForm(sent, request.FILES, phase=phase, refusal=receiver.refusal)
-        accepted = _hand_in(_person(request), team, form)
+        accepted = _hand_in(_person(request), team, form, _ticket(request))
         if accepted:
             return redirect("submission", pk=accepted.pk)
     context = {"phase": phase, "form": form, "team": team, "quota": admission.quota(team, phase), "now": clock.now()}
     return render(request, "submissions/submit.html", context, status=UNPROCESSABLE if form.errors else 200)
 
 
-def _hand_in(person: User, team: Team, form: SubmissionForm) -> Submission | None:
+def _ticket(request: HttpRequest) -> str:
+    return request.GET.get("ticket", "")[:40]
+
+
+def _accepted_with(ticket: str, person: User) -> Submission | None:
+    return person.team.submissions.filter(ticket=ticket).first() if ticket and person.team else None
+
+
+def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Submission | None:
     """The accepted submission; None when the form now says what is wrong."""
     if not form.is_valid():
         return None
@@ -137,6 +150,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm) -> Submission | Non
             team=team,
             phase=form.phase,
             upload=uploads.received(form.cleaned_data["image"]),
+            ticket=ticket,
             **{name: form.cleaned_data[name] for name in words},
         )
     except admission.Refused as refusal:

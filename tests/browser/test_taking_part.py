@@ -1,9 +1,9 @@
 """A stranger takes part: registers, founds a team, a second person joins it, the rules, the first submission."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from leaderboard.models import Submission, Team, User
+from leaderboard.models import Phase, Submission, Team, User
 from tests.leaderboard import cast
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -83,6 +83,38 @@ def test_an_error_keeps_the_text_and_the_chosen_file(form, tmp_path):
     page.get_by_role("button", name="Submit the run").click()
     expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
     form.complaints[:] = [line for line in form.complaints if "422" not in line]  # Chromium reports the status as such
+
+
+def test_an_upload_that_arrived_without_an_answer_is_found_again(form, tmp_path):
+    page = form.page
+    fill_in(page, tmp_path)
+
+    def lose_the_answer(route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+            return
+        ticket = route.request.url.partition("?ticket=")[2]
+        cast.submit(Team.objects.get(), Phase.objects.get(), algorithm="LungText", ticket=ticket)
+        route.abort("connectionreset")
+
+    page.route("**/submit/dev/*", lose_the_answer)
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
+    assert Submission.objects.count() == 1
+    form.complaints.clear()  # Chromium reports the broken line
+
+
+def test_an_upload_that_did_not_arrive_can_be_sent_again(form, tmp_path):
+    page = form.page
+    fill_in(page, tmp_path)
+    page.route("**/submit/dev/*", lambda route: route.abort("connectionreset"))
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_text("try again. If it had arrived, it does not count twice.")).to_be_visible()
+    page.unroute("**/submit/dev/*")
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
+    assert Submission.objects.count() == 1
+    form.complaints.clear()
 
 
 def test_the_form_works_without_a_script(visit, tmp_path):

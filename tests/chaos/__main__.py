@@ -26,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     print(f"seed {options.seed}", flush=True)
     try:
-        with running_lab(_say) as lab, tempfile.TemporaryDirectory(prefix="rexg-chaos-") as folder:
-            return _play(lab, Path(folder), _rounds(options))
+        with running_lab(_say) as lab:
+            return _play(lab, _rounds(options))
     except LocalError as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 1
@@ -55,11 +55,11 @@ def _rounds(options: argparse.Namespace) -> list[Round]:
     return list(islice(chosen, options.rounds))
 
 
-def _play(lab: Lab, folder: Path, rounds: Sequence[Round]) -> int:
+def _play(lab: Lab, rounds: Sequence[Round]) -> int:
     _set_up_django(lab)
     from tests.chaos import rounds as game  # needs Django's settings
 
-    challenge = game.prepare(lab, folder)
+    challenge = game.prepare(lab)
     print(f"An undisturbed run takes {challenge.seconds:.1f} s.\n")
     print(f"{'round':>5}  {'teams':>5}  {'seconds':>7}  {'later':>6}  {'verdict':<7}  what failed when", flush=True)
     failed = 0

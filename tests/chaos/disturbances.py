@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 from collections.abc import Callable, Iterator
@@ -12,28 +13,30 @@ from tests.chaos.services import Lab
 
 Act = Callable[[Lab], None]
 LONGEST_AWAY_SECONDS = 4.0
+LONGEST_FROZEN_SECONDS = 12.0  # two leases: the batch has gone to another when its host wakes up
+MOST_AT_ONCE = 4
 APPLICATION = ("web", "control", "scoring", "sandbox", "sweeper")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to fail: how it begins and how it ends."""
+    """A way to fail: how it begins, how it ends, and after how many seconds at most (0: it is over at once)."""
 
     begin: Act
     end: Act
-    lasts: bool = True  # whether there is a time between the two
+    longest: float = LONGEST_AWAY_SECONDS
 
 
 @dataclass(frozen=True)
 class Disturbance:
-    """One failure: `moment` is a fraction of an undisturbed run's time, `seconds` how long it lasts."""
+    """One failure; `moment` is a fraction of an undisturbed run's time. Infinite `seconds` last till all have ended."""
 
     name: str
     moment: float
     seconds: float
 
     def __str__(self) -> str:
-        lasting = f" for {self.seconds:.1f} s" if KINDS[self.name].lasts else ""
+        lasting = " for good" if math.isinf(self.seconds) else f" for {self.seconds:.1f} s" if self.seconds else ""
         return f"{self.name} at {self.moment:.0%}{lasting}"
 
 
@@ -54,17 +57,24 @@ def plan(seed: int) -> Iterator[Round]:
     chance = random.Random(seed)
     number = 0
     while True:
-        for name in chance.sample(sorted(KINDS), len(KINDS)):
-            names = [name]
-            # A new version is not brought in while something else is down.
-            if name != "deployment" and chance.random() < 0.4:
-                names.append(chance.choice([other for other in sorted(KINDS) if other not in (name, "deployment")]))
-            disturbances = (
-                Disturbance(name, chance.uniform(0.0, 0.95), chance.uniform(0.1, LONGEST_AWAY_SECONDS))
-                for name in names
-            )
+        for first in chance.sample(sorted(KINDS), len(KINDS)):
+            names = [first]
+            while first not in ALONE and len(names) < MOST_AT_ONCE and chance.random() < 0.4:
+                names.append(chance.choice(_others(names)))
+            disturbances = (Disturbance(name, chance.uniform(0.0, 0.95), _duration(name, chance)) for name in names)
             number += 1
             yield Round(number, chance.choice((1, 1, 2)), tuple(sorted(disturbances, key=lambda one: one.moment)))
+
+
+def _others(names: list[str]) -> list[str]:
+    """What may fail besides these: something else than they are about."""
+    taken = {name.split()[0] for name in names}
+    return [name for name in sorted(KINDS) if name not in ALONE and name.split()[0] not in taken]
+
+
+def _duration(name: str, chance: random.Random) -> float:
+    longest = KINDS[name].longest
+    return chance.uniform(0.1, longest) if 0 < longest < math.inf else longest
 
 
 def _down_and_up(name: str, number: signal.Signals) -> Kind:
@@ -79,6 +89,10 @@ def _engine(number: signal.Signals, *, live_restore: bool) -> Kind:
     return Kind(begin, lambda lab: lab.bring_up("engine"))
 
 
+def _frozen(name: str) -> Kind:
+    return Kind(partial(Lab.freeze, name=name), partial(Lab.thaw, name=name), LONGEST_FROZEN_SECONDS)
+
+
 def _full(disk: str) -> Kind:
     return Kind(partial(Lab.fill, disk=disk), partial(Lab.free, disk=disk))
 
@@ -87,11 +101,13 @@ def _nothing(_lab: Lab) -> None:
     return
 
 
+# Each begins with a word for what it is about: of two with the same word only one is chosen for a round.
 KINDS: dict[str, Kind] = {
     **{f"{name} killed": _down_and_up(name, signal.SIGKILL) for name in APPLICATION},
+    **{f"{name} frozen": _frozen(name) for name in (*APPLICATION, "broker", "engine")},
     "broker killed": _down_and_up("broker", signal.SIGKILL),
     "broker restarted": _down_and_up("broker", signal.SIGTERM),
-    "broker flushed": Kind(Lab.flush_broker, _nothing, lasts=False),
+    "broker flushed": Kind(Lab.flush_broker, _nothing, 0),
     "postgres restarted": _down_and_up("postgres", signal.SIGINT),
     "postgres killed": _down_and_up("postgres", signal.SIGKILL),
     "engine restarted": _engine(signal.SIGTERM, live_restore=False),
@@ -100,5 +116,11 @@ KINDS: dict[str, Kind] = {
     "engine killed live": _engine(signal.SIGKILL, live_restore=True),
     "store full": _full("store"),
     "host disk full": _full("host"),
-    "deployment": Kind(Lab.deploy, _nothing, lasts=False),
+    "database disk full": _full("postgres"),
+    "images disk full": _full("engine/data"),
+    "neighbour lost": Kind(Lab.lose_neighbour, Lab.find_neighbour, math.inf),
+    "deployment": Kind(Lab.deploy, _nothing, 0),
+    "deployment with drain": Kind(partial(Lab.deploy, drain=True), _nothing, 0),
 }
+# A new version is not brought in while something is down.
+ALONE = ("deployment", "deployment with drain")

@@ -1,8 +1,10 @@
 """A whole server to maltreat: every process and service private, in one temporary folder that is always removed.
 
 The supervisor of `./dev` runs it, so a part that dies by itself starts again as under systemd, and nothing survives
-this process, even when it is killed. The server's store and the GPU host's folder are small file systems of their own,
-which can be filled. No Django here: its settings are read when the services' addresses are known.
+this process; what is left of it when it is killed goes at the next start. What can become full (the server's store, the
+database, the first GPU host's folder and its engine's) are small file systems of their own. There are two GPU hosts,
+each with an engine; `neighbour` is the one that may be lost. No Django here: its settings are read when the services'
+addresses are known.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,16 +30,17 @@ from docker.errors import DockerException
 from deploy.local import LocalError
 from deploy.local.broker import broker_url, prepare_broker
 from deploy.local.credentials import load_credentials
-from deploy.local.engine import own_address, prepare_engine, unmount_below
+from deploy.local.engine import own_address, prepare_engine
+from deploy.local.leftovers import CHAOS, remove_abandoned
+from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
 from deploy.local.ports import Ports
 from deploy.local.postgres import database_url, prepare_postgres
-from deploy.local.stack import SERVICES, Stack, start_application, start_services
+from deploy.local.processes import send, with_descendants
+from deploy.local.stack import SERVICES, Stack, is_celery_ready, start_application, start_services
 from deploy.local.supervisor import Part, Supervisor
+from tests.chaos import disks
 
-MIB = 1 << 20
-# What the disks hold: two uploads with their checks; an image on its way beside the host's reserve.
-DISKS = {"store": 768 * MIB, "host": 640 * MIB}
 READY_SECONDS = 60
 QUICK = {
     "LEASE_SECONDS": "6",
@@ -78,16 +80,45 @@ class Lab:
         return self.state.root / "tmp"
 
     @property
-    def engine_data(self) -> Path:
-        return self.state.root / "engine" / "data"
+    def neighbour(self) -> State:
+        """The other GPU host's folder."""
+        return State(clone=self.state.clone, root=self.state.root / "neighbour")
 
-    def engine(self) -> docker.APIClient:
-        """A new client of the engine."""
-        return docker.APIClient(base_url=own_address(self.state), timeout=120, version="auto")
+    @property
+    def machines(self) -> tuple[State, State]:
+        """The GPU hosts: each has `host`, its worker's folder, and `engine`, its engine's."""
+        return self.state, self.neighbour
+
+    def engine(self, machine: State | None = None) -> docker.APIClient:
+        """A new client of a machine's engine."""
+        return docker.APIClient(base_url=own_address(machine or self.state), timeout=120, version="auto")
 
     def take_down(self, name: str, number: signal.Signals) -> None:
         """End a part and leave it down. The engine dies alone: containers do not run inside its service."""
         self.supervisor.take_down(name, number, alone=name == "engine")
+
+    def freeze(self, name: str, number: signal.Signals = signal.SIGSTOP) -> None:
+        """Stop a part with what it started, as on a machine that hangs; of the engine its daemon alone."""
+        daemon = self.supervisor.record["parts"][name]
+        send([daemon] if name == "engine" else with_descendants([daemon]), number)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen part go on, as if no time had passed."""
+        self.freeze(name, signal.SIGCONT)
+
+    def lose_neighbour(self) -> None:
+        """The other GPU host's machine dies, with everything on it."""
+        programs = []
+        with suppress(DockerException, requests.RequestException), closing(self.engine(self.neighbour)) as client:
+            programs = [client.inspect_container(found["Id"])["State"]["Pid"] for found in client.containers()]
+        for name in ("neighbour", "neighbour-engine"):
+            self.supervisor.take_down(name, signal.SIGKILL)
+        send(programs, signal.SIGKILL)
+
+    def find_neighbour(self) -> None:
+        """It comes back, long after anybody counted on it."""
+        for name in ("neighbour-engine", "neighbour"):
+            self.bring_up(name)
 
     def bring_up(self, name: str) -> None:
         """Start a part, a service prepared as at its first start, unless another failure's end has done it."""
@@ -137,28 +168,40 @@ class Lab:
 
     def fill(self, disk: str) -> None:
         """Leave no free byte on one of the small disks."""
-        folder = self.state.root / disk
-        with _filler(folder).open("wb") as file:
-            size = 0
-            with suppress(OSError):  # somebody else writes at the same time: the rest in smaller steps
-                for step in (MIB, 4096):
-                    while (free := shutil.disk_usage(folder).free) >= step:
-                        os.posix_fallocate(file.fileno(), size, free // step * step)
-                        size += free // step * step
+        disks.fill(self.state.root / disk)
 
     def free(self, disk: str) -> None:
         """Make the disk's space free again."""
-        _filler(self.state.root / disk).unlink(missing_ok=True)
+        disks.free(self.state.root / disk)
 
-    def deploy(self) -> None:
-        """Bring in a new version: migrate, then every process in the documented order, stopped with SIGTERM."""
+    def deploy(self, *, drain: bool = False) -> None:
+        """Bring in a new version: migrate, then every process in the documented order, stopped with SIGTERM.
+
+        A host that is drained has nothing to do when its turn comes.
+        """
         migrate = [sys.executable, str(self.state.clone / "manage.py"), "migrate", "--no-input", "--verbosity=0"]
         if self.supervisor.run(migrate, self.stack.environment()):
             raise LocalError("the migrations failed")
         for step in DEPLOYMENT:
+            if drain and step == ("sandbox",):
+                self._drain(True)
             for name in step:
                 self.take_down(name, signal.SIGTERM)
                 self.bring_up(name)
+        if drain:
+            self._drain(False)
+
+    def _drain(self, is_draining: bool) -> None:
+        """Switch the first host's draining on, and wait until it has nothing to do; or off."""
+        from leaderboard.models import Attempt, Host
+
+        Host.objects.filter(name="local").update(draining=is_draining)
+        deadline = time.monotonic() + READY_SECONDS
+        while is_draining and Attempt.objects.filter(host__name="local", ended_at=None).exists():
+            self.supervisor.tend()
+            if time.monotonic() > deadline:
+                raise LocalError("the drained host does not come to an end")
+            time.sleep(0.1)
 
     def _prepared(self, name: str) -> Part:
         stack = self.stack
@@ -168,12 +211,31 @@ class Lab:
             return prepare_broker(self.state, stack.ports.broker, stack.credentials)
         if name == "engine":
             return self._engine_part()
+        if name == "neighbour-engine":
+            return self._neighbours_engine()
         return self.supervisor.part(name)
 
     def _engine_part(self) -> Part:
         self._configure_engine()
         part = prepare_engine(self.state, self.supervisor.say)
         return replace(part, command=(*part.command, "--config-file", str(self._engine_settings)))
+
+    def _neighbours_engine(self) -> Part:
+        return replace(prepare_engine(self.neighbour, self.supervisor.say), name="neighbour-engine")
+
+    def _neighbours_worker(self) -> Part:
+        token = self.neighbour.root / "token"
+        add = [sys.executable, str(self.state.clone / "manage.py"), "add_host", "neighbour", "--token-file", str(token)]
+        if self.supervisor.run(add, self.stack.environment()):
+            raise LocalError("the second GPU host could not be added")
+        environment = self.stack.host_environment() | {
+            "DOCKER_HOST": own_address(self.neighbour),
+            "REX_HOST_TOKEN": token.read_text().strip(),
+            "REX_STATE_DIR": str(self.neighbour.root / "host"),
+            "REX_SLOTS": "cpu:1",
+            "REX_SANDBOX_UID": "60700",  # limits are per user id, and the machines share a kernel
+        }
+        return Part("neighbour", (sys.executable, "-m", "containers"), environment, ready=is_celery_ready)
 
     @property
     def _engine_settings(self) -> Path:
@@ -185,14 +247,17 @@ class Lab:
     def start(self) -> None:
         """Start the services, then the server."""
         start_services(self.supervisor, self.stack, SERVICES - {"engine"})
-        self.supervisor.start([self._engine_part()])
+        self.supervisor.start([self._engine_part(), self._neighbours_engine()])
         start_application(self.supervisor, self.stack)
+        self.supervisor.start([self._neighbours_worker()])
 
     def remove_containers(self) -> None:
         """Before the engine goes for good: with live-restore they would outlive it."""
-        with suppress(DockerException, requests.RequestException), closing(self.engine()) as client:
-            for container in client.containers(all=True, filters={"label": f"rexgrounding.instance={self.instance}"}):
-                client.remove_container(container["Id"], force=True, v=True)
+        ours = {"label": f"rexgrounding.instance={self.instance}"}
+        for machine in self.machines:
+            with suppress(DockerException, requests.RequestException), closing(self.engine(machine)) as client:
+                for container in client.containers(all=True, filters=ours):
+                    client.remove_container(container["Id"], force=True, v=True)
 
 
 @contextmanager
@@ -200,16 +265,18 @@ def running_lab(say: Say) -> Iterator[Lab]:
     """The server, up; afterwards nothing of it is left, whatever happened."""
     if os.geteuid() != 0:
         raise LocalError("chaos starts an engine and mounts file systems of its own: run it as root.")
-    home = Path(tempfile.mkdtemp(prefix="rexg-chaos-"))
+    remove_abandoned(say)
+    home = Path(tempfile.mkdtemp(prefix=CHAOS))
     home.chmod(0o711)
     state = State(clone=Path(__file__).resolve().parents[2], root=home / f"chaos-{secrets.token_hex(3)}")
     try:
         state.prepare()
-        for disk, size in DISKS.items():
-            _mount(state.root / disk, size)
-        (state.root / "tmp").mkdir(mode=0o700)
-        with Supervisor(state, "chaos", say) as supervisor:
+        with Supervisor(state, "chaos", say) as supervisor:  # its lock says that this is in use
+            for disk, size in disks.SIZES.items():
+                disks.mount(state.root / disk, size)
+            (state.root / "tmp").mkdir(mode=0o700)
             lab = Lab(_stack(state), supervisor)
+            lab.neighbour.prepare()
             try:
                 lab.start()
                 yield lab
@@ -242,11 +309,3 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
-
-
-def _mount(folder: Path, size: int) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "rexg-chaos", str(folder)], check=True)
-
-
-def _filler(folder: Path) -> Path:
-    return folder / "filler"

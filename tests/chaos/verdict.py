@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker
 from django.conf import settings
 from django.db import close_old_connections
 
@@ -18,6 +19,7 @@ from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState
 from tests.chaos.services import Lab
 
+OF_A_HOST = ("journal", "batches", "cache/partial")
 TIDY_SECONDS = 20.0  # for a worker that has just come back to remove what its predecessor left
 
 
@@ -105,35 +107,31 @@ def _finally_left(lab: Lab) -> list[str]:
 
 def _left_behind(lab: Lab) -> Iterator[str]:
     """What is in the engine and on the disks although nothing runs."""
-    with closing(lab.engine()) as client:
-        for container in client.containers(all=True):
-            yield f"container {container['Names'][0]} is {container['State']}"
-        for volume in client.volumes()["Volumes"] or []:
-            yield f"volume {volume['Name']} is left"
-        ours = f"rexgrounding-{lab.instance}/"
-        for image in client.images(all=True):
-            if not [tag for tag in image["RepoTags"] or [] if tag.startswith(ours)]:
-                yield f"image {image['Id']} is nobody's: {image['RepoTags']}"
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        if lab.engine_data in Path(line.split()[4]).parents:
-            yield f"{line.split()[4]} is mounted"
+    mounts = [Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for machine in lab.machines:
+        with closing(lab.engine(machine)) as client:
+            yield from _left_in_engine(client, f"rexgrounding-{lab.instance}/")
+        yield from (f"{path} is mounted" for path in mounts if machine.engine / "data" in path.parents)
     for path in _files_left(lab):
         yield f"{path.relative_to(lab.state.root)} is left"
+
+
+def _left_in_engine(client: docker.APIClient, ours: str) -> Iterator[str]:
+    for container in client.containers(all=True):
+        yield f"container {container['Names'][0]} is {container['State']}"
+    for volume in client.volumes()["Volumes"] or []:
+        yield f"volume {volume['Name']} is left"
+    for image in client.images(all=True):
+        if not [tag for tag in image["RepoTags"] or [] if tag.startswith(ours)]:
+            yield f"image {image['Id']} is nobody's: {image['RepoTags']}"
 
 
 def _files_left(lab: Lab) -> Iterator[Path]:
     """Files that nobody will ask for again, once the sweeper has tidied as it will in a day."""
     housekeeping.LEFT_AFTER_SECONDS = 0
     housekeeping.tidy()
-    host = lab.state.root / "host"
-    for folder in (
-        Path(settings.FILE_UPLOAD_TEMP_DIR),
-        uploads.folder(),
-        host / "journal",
-        host / "batches",
-        host / "cache" / "partial",
-        lab.temporary,
-    ):
+    of_hosts = [machine.root / "host" / name for machine in lab.machines for name in OF_A_HOST]
+    for folder in (Path(settings.FILE_UPLOAD_TEMP_DIR), uploads.folder(), lab.temporary, *of_hosts):
         # Python's multiprocessing keeps a folder for one socket for as long as a scorer lives, and where one is killed
         # it is the service manager's to remove (PrivateTmp, a container's own /tmp).
         yield from (path for path in folder.iterdir() if not path.name.startswith("pymp-"))
@@ -146,7 +144,8 @@ def forget_images(lab: Lab, submissions: list[Submission]) -> None:
     for submission in submissions:
         if submission.image:
             storage.images.remove_if_older(submission.image.archive, 0)
-            with closing(lab.engine()) as client:
-                for image in client.images(all=True):
-                    if image["Id"] == submission.image.image_id:
-                        client.remove_image(image["Id"], force=True)
+            for machine in lab.machines:
+                with closing(lab.engine(machine)) as client:
+                    for image in client.images(all=True):
+                        if image["Id"] == submission.image.image_id:
+                            client.remove_image(image["Id"], force=True)

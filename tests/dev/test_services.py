@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -79,10 +80,11 @@ def test_what_a_killed_supervisor_and_guardian_left_is_ended_by_the_next_start(s
     assert is_broker_answering(again)
 
 
-def test_a_part_that_dies_is_started_again(start: Start) -> None:
+def test_a_part_that_dies_is_started_again_even_without_its_folder(start: Start) -> None:
     services = start("one")
     before = services.record["parts"]["broker"]
 
+    shutil.rmtree(services.state.root / "broker")
     os.kill(before, signal.SIGKILL)
 
     assert eventually(lambda: services.record["parts"]["broker"] != before)

@@ -207,6 +207,21 @@ def test_a_repeated_report_is_refused_and_changes_nothing(host, run):
     assert run.cases.get(position=0).scored_at == before
 
 
+def test_a_check_that_kills_its_worker_each_time_is_left_to_organisers(settings, monkeypatch):
+    def die(_submission: Submission) -> None:
+        raise SystemExit
+
+    settings.MAX_FAULTS = 2
+    monkeypatch.setattr(pipeline, "_checked_image", die)
+    submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            pipeline.validate_image(submission.pk)
+    pipeline.validate_image(submission.pk)
+    submission.refresh_from_db()
+    assert (submission.state, submission.retry_at, submission.charged) == (SubmissionState.HALTED, None, False)
+
+
 def test_a_host_that_went_silent_loses_its_batch_and_the_run_goes_on(host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     Batch.objects.update(lease_until=clock.now() - timedelta(seconds=1))

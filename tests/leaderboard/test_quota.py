@@ -200,6 +200,7 @@ def test_a_check_that_breaks_down_is_given_back_until_it_is_tried_again(team):
     submission = cast.submit(team, phase)
     Submission.objects.update(state=SubmissionState.VALIDATING)
     submission.refresh_from_db()
+    assert halting.may_check(submission)
     halting.halt_submission(submission)
     assert used(team, phase) == (0, 0)
     halting.retry_image(submission)

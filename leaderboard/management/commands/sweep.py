@@ -1,6 +1,7 @@
 """manage.py sweep: look after everything that is unfinished, for ever."""
 
 import logging
+import math
 import time
 from argparse import ArgumentParser
 from typing import Any
@@ -27,8 +28,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep until the process is stopped; a database that is away for a while is waited for."""
-        tidy_at = 0.0
+        tidy_at, looked_at = 0.0, -math.inf
         while True:
+            if not options["once"]:
+                sweeper.note_standstill(since=looked_at)  # it has just begun, or the whole machine stood still
+            looked_at = time.monotonic()
             try:
                 sweeper.sweep()
                 if time.monotonic() > tidy_at:
@@ -37,6 +41,7 @@ class Command(BaseCommand):
             except DatabaseError as error:
                 if options["once"]:
                     raise
+                sweeper.note_deafness()
                 logger.warning("the database is away, trying again: %s", error)
             close_old_connections()
             if options["once"]:

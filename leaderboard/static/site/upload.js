@@ -7,7 +7,14 @@ const file = form.elements.image;
 const part = (id) => document.getElementById(id);
 const decimal = (bytes) => bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
 
+// An upload that is sent again, because no answer came, has the same ticket: the server takes it once.
+let ticket = "";
+const address = () => `${form.action}?ticket=${ticket}`;
+const newTicket = () => { ticket = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-"); };
+window.addEventListener("pageshow", newTicket);
+
 file.addEventListener("change", () => {
+  newTicket();
   const tooLarge = file.files[0] && file.files[0].size > Number(form.dataset.maxBytes);
   file.setCustomValidity(tooLarge ? `The file has ${decimal(file.files[0].size)}; this phase takes up to ${form.dataset.maxWords}.` : "");
   if (tooLarge) file.reportValidity();
@@ -32,12 +39,13 @@ form.addEventListener("submit", (event) => {
   });
   request.upload.addEventListener("load", () => say("The upload is complete. The server is checking the form."));
   request.addEventListener("load", () => {
+    if (request.status >= 500) { askWhatBecameOfIt(`The server answered ${request.status}.`); return; }
     if (request.status < 300) { location.assign(request.responseURL); return; }
     busy(false);
     if (request.status === 422) { showErrors(request.responseText); return; }
     fail(request.status === 413 ? "The file is larger than the server takes." : `The server answered ${request.status}. Nothing was submitted. Try again.`);
   });
-  request.addEventListener("error", () => { busy(false); fail("The connection was lost. Nothing was submitted. Your text and the chosen file are still here: try again."); });
+  request.addEventListener("error", () => askWhatBecameOfIt("The connection was lost."));
   request.addEventListener("abort", () => { busy(false); fail("You stopped the upload. Nothing was submitted."); });
   part("upload-stop").onclick = () => request.abort();
 
@@ -45,13 +53,26 @@ form.addEventListener("submit", (event) => {
   part("upload-bar").value = 0;
   say("Starting");
   busy(true);
-  request.open("POST", form.action);
+  request.open("POST", address());
   request.send(new FormData(form));
 });
 
 function busy(is) {
   part("upload").hidden = !is;
   part("submit-button").disabled = is;
+}
+
+// The server may have accepted the upload and died before it could say so.
+async function askWhatBecameOfIt(what) {
+  try {
+    const answer = await fetch(address());
+    if (/\/runs\/\d+\/$/.test(answer.url)) { location.assign(answer.url); return; }
+    fail(`${what} ${answer.ok ? "Nothing was submitted. " : ""}Your text and the chosen file are still here: try again. It never counts twice.`);
+  } catch {
+    fail(`${what} Your text and the chosen file are still here: try again. If it had arrived, it does not count twice.`);
+  } finally {
+    busy(false);
+  }
 }
 
 function fail(words) {

@@ -10,7 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from leaderboard import clock
+from leaderboard import clock, uploads
 from leaderboard.models import Phase, Submission
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import page
@@ -45,6 +45,23 @@ def test_a_filled_form_becomes_a_submission(alice, people):
     assert response["Location"] == f"/runs/{submission.pk}/"
     assert (submission.team, submission.submitted_by, submission.external_data) == (people.team, people.alice, "none")
     assert (submission.upload_name, submission.upload_bytes) == ("image.tar.gz", 10)
+
+
+def test_an_upload_that_is_sent_again_without_an_answer_is_one_submission(people):
+    cast.phase(slug="dev", runs_per_day=2)
+    alice, address = people.browser["Alice"], "/submit/dev/?ticket=a1-b2"
+    assert alice.get(address).status_code == 200
+    first, again = (alice.post(address, words())["Location"] for _ in range(2))
+    assert first == again == alice.get(address)["Location"] == f"/runs/{Submission.objects.get().pk}/"
+    assert [path.name for path in uploads.folder().iterdir()] == [Submission.objects.get().upload_file]
+    assert alice.post("/submit/dev/?ticket=c3-d4", words())["Location"] != first
+
+
+def test_a_ticket_is_its_teams_own(people):
+    cast.phase(slug="dev")
+    for name in ("Alice", "Charlie"):
+        people.browser[name].post("/submit/dev/?ticket=a1-b2", words())
+    assert Submission.objects.count() == 2
 
 
 def test_external_data_that_is_declared_is_kept(alice):

@@ -1,0 +1,63 @@
+"""The database's clock is set back by an hour: nobody waits for that hour."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.db.models import F
+
+from leaderboard import clock, dispatch, halting, pulse, sweeper
+from leaderboard.models import Batch, Host, Pulse, Run
+from leaderboard.rows import lock_run
+from leaderboard.states import BatchState, RunState
+from tests.leaderboard import cast, gpu_host
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def host(db) -> Host:
+    return cast.host()
+
+
+@pytest.fixture
+def run(host) -> Run:
+    return cast.submit_checked(cast.team_of(cast.person("Alice")), cast.phase()).runs.get()
+
+
+def set_clock_back() -> None:
+    """What was a moment ago is now an hour ahead."""
+    pulse.beat(pulse.SWEEPER)
+    instants = ((Pulse, "at"), (Batch, "rung_at"), (Batch, "lease_until"), (Run, "retry_at"), (Host, "seen_at"))
+    for model, name in instants:
+        model.objects.update(**{name: F(name) + HOUR})
+
+
+def test_a_batch_that_was_rung_for_is_rung_for_again(run, settings):
+    settings.DOORBELL_SECONDS = 0
+    set_clock_back()
+    ahead = run.batches.get().rung_at
+    sweeper.sweep()
+    assert run.batches.get().rung_at < ahead
+
+
+def test_a_host_that_went_silent_loses_its_lease_and_gets_no_work(host, run, settings):
+    gpu_host.claim(host, gpu_host.waiting(run))
+    set_clock_back()
+    settings.LEASE_SECONDS = 0
+    for _ in range(2):
+        sweeper.sweep()
+    assert run.batches.get().state == BatchState.WAITING
+    assert dispatch.free_slots(clock.now()) == []
+
+
+def test_an_interrupted_run_goes_on(run, settings):
+    settings.DOORBELL_SECONDS = 0
+    with transaction.atomic():
+        halting.halt_run(lock_run(run.pk), "internal")
+    set_clock_back()
+    for _ in range(2):
+        sweeper.sweep()
+    run.refresh_from_db()
+    assert run.state == RunState.CANARY
