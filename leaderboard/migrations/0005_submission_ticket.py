@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0003_phase_archived_at")]
+    dependencies = [("leaderboard", "0004_host_trouble")]
 
     operations = [
         migrations.AddField(
