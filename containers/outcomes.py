@@ -120,6 +120,11 @@ _START_ERRORS: Final = tuple(
         # a file or a link of the image where a folder has to be
         (r"to rootfs at .*(not a directory|is a directory|file exists|too many levels)", _THEIRS),
         (r"cannot mkdir|mkdir .*not a directory", _THEIRS),
+        # the same from crun, whose paths in backquotes lie in the image
+        (
+            rf"^{_PROCESS}(openat2 `|mount `\w+` to `|open `[^`]*/merged/)[^`]*`: (not a dir|too many levels|no such file)",
+            _THEIRS,
+        ),
     )
 )
 
