@@ -101,6 +101,7 @@ FILE_TOO_LARGE = 128 + 25  # SIGXFSZ: one file larger than the volume itself
 _THEIRS: Final = Verdict(Blame.THEIRS, "could_not_start")
 #: How runc begins when it got as far as the image's own program or working directory.
 _PROCESS: Final = r"(failed to create (shim )?task: )?OCI runtime create failed: (\w+ create failed: )?"
+_NO_FOLDER: Final = "(not a directory|too many levels|no such file)"
 #: The engine's words when a container cannot be started, first match wins. What names a path of the image is
 #: recognised by how it begins, before anything else, since a path may be chosen to look like a fault of ours.
 #: Whatever is not known to come from the image is ours: a needless second try costs minutes, a wrong charge
@@ -122,6 +123,8 @@ _START_ERRORS: Final = tuple(
         # a file or a link of the image where a folder has to be
         (r"to rootfs at .*(not a directory|is a directory|file exists|too many levels)", _THEIRS),
         (r"cannot mkdir|mkdir .*not a directory", _THEIRS),
+        # the same from crun, whose paths in backquotes lie in the image
+        (rf"^{_PROCESS}(openat2 `|mount `\w+` to `|open `[^`]*/merged/)[^`]*`: {_NO_FOLDER}", _THEIRS),
     )
 )
 

@@ -47,6 +47,7 @@ def test_an_ending_is_judged(ending: Ending, verdict: Verdict) -> None:
 
 
 RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+CRUN = "failed to create shim task: OCI runtime create failed: "
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,11 @@ RUNC = "failed to create shim task: OCI runtime create failed: runc create faile
         ("No command specified", theirs("could_not_start")),
         (RUNC + 'error during container init: error mounting "/state/input" to rootfs at "/input": mount /state/input:'
          "/input, flags: 0x5000: not a directory: unknown", theirs("could_not_start")),
+        (CRUN + "openat2 `input`: Too many levels of symbolic links: unknown", theirs("could_not_start")),
+        (CRUN + "mount `tmpfs` to `tmp`: Not a directory: unknown: Are you trying to", theirs("could_not_start")),
+        (CRUN + "open `/engine/overlay2/5/merged/sbin/docker-init`: Not a directory: unknown",
+         theirs("could_not_start")),
+        (CRUN + "mount `/state/input` to `input`: No such file or directory: unknown", ours("internal")),
         ("unknown or invalid runtime name: runsc", ours("internal")),
         ("something new", ours("internal")),
         ("", ours("internal")),

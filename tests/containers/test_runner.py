@@ -232,6 +232,10 @@ EXCESSES = {
         OOM,
     ),
     "shared memory": ("open('/dev/shm/x', 'wb').write(bytes(32 << 20))", CRASH),
+    "files in shared memory": (
+        "i = 0\nwhile True: i += not os.close(os.open(f'/dev/shm/{i}', os.O_CREAT))",  # it has no bound of its own
+        OOM,
+    ),
     "scratch": ("open('/tmp/x', 'wb').write(bytes(32 << 20))", CRASH),
     "processes": ("while True: os.fork() or __import__('signal').pause()", CRASH),
     "open files": ("files = [open('/dev/null') for _ in range(20_000)]", CRASH),
