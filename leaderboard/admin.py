@@ -259,6 +259,7 @@ class TeamAdmin(admin.ModelAdmin):
 
 
 admin.site.register(models.User, UserAdmin)
-admin.site.login = secure_admin_login(admin.site.login)  # the site's own form, which counts failed tries
+# The site's own form, which counts failed tries.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = "ReXGrounding Challenge: organisers"
 admin.site.site_title = "ReXGrounding Challenge"
