@@ -6,6 +6,7 @@ Nothing here changes a state by itself: actions go through the pipeline like eve
 import json
 from typing import Any, cast
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model, QuerySet
@@ -258,5 +259,7 @@ class TeamAdmin(admin.ModelAdmin):
 
 
 admin.site.register(models.User, UserAdmin)
+# The site's own form, which counts failed tries.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = "ReXGrounding Challenge: organisers"
 admin.site.site_title = "ReXGrounding Challenge"

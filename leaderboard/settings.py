@@ -191,7 +191,7 @@ if "postgresql" not in str(DATABASES["default"]["ENGINE"]):
 DATABASES["default"]["OPTIONS"] = {
     # No thread waits for another's connection (12 threads at most): who waits, waits for a database that is away. The
     # pool's own pauses between its tries would double up to minutes, and last on when the database is back.
-    "pool": {"min_size": 0, "max_size": 12, "timeout": 3, "reconnect_timeout": 3, "max_idle": 60}
+    "pool": {"min_size": 0, "max_size": 12, "timeout": 5, "reconnect_timeout": 5, "max_idle": 60}
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 

@@ -266,16 +266,18 @@ def _explanation(
 
 
 def _causes(cases: list[RunCase], *, exact: bool) -> tuple[str, str] | None:
-    """The reasons of the lost cases in one sentence, and the advice for the most frequent one.
+    """The reasons of the lost cases in one sentence, and the advice for the first one.
 
-    On hidden cases without their counts: an image could write bits of a case into them.
+    On hidden cases without their counts, and in an order of ours: an image could write bits of a case into them.
     """
-    counts = Counter(case.reason_code for case in cases if case.reason_code in reasons.FAILURES).most_common()
+    counts = Counter(case.reason_code for case in cases if case.reason_code in reasons.FAILURES)
     if not counts:
         return None
-    titles = [(reasons.FAILURES[code].title, count) for code, count in counts]
-    shown = [f"{title} ({count}×)" for title, count in titles] if exact else sorted(title for title, _ in titles)
-    return "; ".join(shown), reasons.FAILURES[counts[0][0]].advice
+    if not exact:
+        codes = [code for code in reasons.FAILURES if code in counts]
+        return "; ".join(reasons.FAILURES[code].title for code in codes), reasons.FAILURES[codes[0]].advice
+    shown = [f"{reasons.FAILURES[code].title} ({count}×)" for code, count in counts.most_common()]
+    return "; ".join(shown), reasons.FAILURES[counts.most_common(1)[0][0]].advice
 
 
 def _steps(submission: Submission, run: Run | None, state: str, *, exact: bool) -> list[Step]:

@@ -223,7 +223,7 @@ def test_a_database_that_goes_away_while_a_report_comes_in_takes_all_of_it_later
 
     monkeypatch.setattr(pipeline, "_end_attempt", lose_the_connection)
     said = finished(order)
-    assert post(api, f"{order['batch']}/report", said).status_code == 500  # the host asks again until it is answered
+    assert post(api, f"{order['batch']}/report", said).status_code == 503  # the host asks again until it is answered
     connection.close()  # as at a request's end; the tests' client does not
     assert Batch.objects.get().state == BatchState.LEASED
     assert not run.cases.exclude(outcome="").exists()

@@ -13,7 +13,7 @@ from leaderboard.models import Phase, Submission
 from leaderboard.states import ENDED
 from leaderboard.visibility import shown_state, submission_view
 
-GIVE_UP_SECONDS = 600
+GIVE_UP_SECONDS = 660
 LOOK_AGAIN_SECONDS = 2.0
 
 

@@ -122,3 +122,12 @@ def test_accepting_the_rules_leads_nowhere_else():
 @pytest.mark.parametrize("address", ["/team/", "/runs/", "/submit/"])
 def test_a_stranger_is_asked_to_sign_in(client, address):
     assert client.get(address)["Location"] == f"/account/login/?next={address}"
+
+
+def test_the_administration_has_no_sign_in_of_its_own(people, client):
+    assert client.get("/admin/login/?next=/admin/")["Location"].startswith("/account/login/?")
+    assert client.post("/admin/login/", {"username": "olga", "password": "guess"})["Location"].startswith(
+        "/account/login/"
+    )
+    assert people.browser["Alice"].get("/admin/", follow=True).status_code == 403
+    assert people.browser["Olga"].get("/admin/").status_code == 200
