@@ -82,6 +82,7 @@ class LayerReader:
             tree.add(member)
             self.unreadable.see(member)
         stream.drain()
+        tree.check_mount_points()
 
 
 class Unreadable:
