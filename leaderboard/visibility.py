@@ -147,6 +147,14 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
     )
 
 
+def progress(submission: Submission) -> tuple[str, str, int | None]:
+    """The word and the kind of the state, and the percentage, as a team reads them in a list; few questions asked."""
+    run, state = submission.latest_run, shown_state(submission)
+    cases = list(run.cases.all()) if run else []
+    _, percent = _progress(run, state, cases, len(cases), exact=submission.phase.cases_are_public)
+    return _word(state), KINDS.get(state, "idle"), percent
+
+
 def shown_state(submission: Submission, *, organiser: bool = False) -> str:
     """The state that matters now; on hidden cases the one of the run at the beginning of this minute.
 

@@ -173,6 +173,14 @@ def test_the_list_shows_a_team_its_own_runs_only(people):
     assert "Theirs" not in text
 
 
+def test_a_long_queue_does_not_slow_the_list_down(people, django_assert_max_num_queries):
+    phase = cast.phase(runs_per_day=30, runs_total=30)
+    for _ in range(12):
+        cast.submit_checked(people.team, phase)
+    with django_assert_max_num_queries(12 * 4 + 20):
+        assert page(people.browser["Bob"].get("/runs/")).text.count("In the queue") >= 12
+
+
 def test_the_list_withholds_scores_that_the_phase_withholds(people):
     scored(people.team, cast.phase(publication="nothing"), dice=0.4321)
     assert "0.432" not in page(people.browser["Bob"].get("/runs/")).text
