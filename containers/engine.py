@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -195,8 +196,9 @@ class Engine:
                 answer.raise_for_status()
             except requests.HTTPError as error:
                 raise create_api_error_from_http_exception(error) from error
-            while head := answered(lambda: answer.raw.read(_FRAME_HEAD)):
-                yield answered(lambda size=int.from_bytes(head[4:]): answer.raw.read(size))
+            read: Callable[[int], bytes] = answer.raw.read
+            while head := answered(partial(read, _FRAME_HEAD)):
+                yield answered(partial(read, int.from_bytes(head[4:])))
 
     def remove_container(self, name: str) -> None:
         """Remove a container, running or not, with its anonymous volumes. None of this name is no error."""

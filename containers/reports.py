@@ -93,16 +93,19 @@ def settle(
     appeared: Sequence[float],
     ended: float,
     clocked: int | None = None,
+    full: bool = False,
 ) -> tuple[CaseReport, ...]:
     """Turn what was found in the output folder into each case's status.
 
     `found` maps a case to its file, or to the code why what lies there is no result. `appeared` are the
     seconds from the container's start to the appearance of the first, second, ... file; `ended` those to its
     end. `clocked` is the case whose clock ran out. When its file made it after all in the last instant,
-    nobody is to blame for the next case, which had its clock cut short by us.
+    nobody is to blame for the next case, which had its clock cut short by us. `full`: the folder was full when the
+    program ended, which is then why files are missing.
     """
     if verdict.blame is Blame.NOBODY:
-        cases = [_found(name, found) or CaseReport(name, "missing", "missing") for name in names]
+        lost = CaseReport("", "failed", "output_full") if full else CaseReport("", "missing", "missing")
+        cases = [_found(name, found) or replace(lost, name=name) for name in names]
         return tuple(_timed(case, i, appeared, ended) for i, case in enumerate(cases))
     absent = next((i for i, name in enumerate(names) if name not in found), len(names))
     reports = []

@@ -224,6 +224,7 @@ class Run:
             appeared=self.watcher.clock.appeared,
             ended=ended,
             clocked=clocked,
+            full=crop.full,
         )
         warnings = list(crop.warnings)
         if verdict.blame is Blame.THEIRS and not any(case.reason == verdict.code for case in cases):

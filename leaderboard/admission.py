@@ -223,6 +223,8 @@ def check_words(*, algorithm: str, method: str, external_data: str, track: str) 
     """Refuse what the board could not show or the rules do not allow."""
     if not 1 <= len(algorithm.strip()) <= 40:
         raise Refused("Name your algorithm in 1 to 40 characters; the board shows this name.")
+    if not any(letter.isalnum() for letter in algorithm):  # zero-width characters alone would show as nothing
+        raise Refused("Your algorithm's name needs at least one letter or digit; the board shows it.")
     if not MIN_METHOD_CHARACTERS <= len(method.strip()) <= MAX_METHOD_CHARACTERS:
         raise Refused(
             f"Describe the method in {MIN_METHOD_CHARACTERS} to {MAX_METHOD_CHARACTERS} characters: "

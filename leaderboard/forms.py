@@ -78,6 +78,7 @@ class SubmissionForm(forms.Form):
         initial=Submission.Track.MAIN,
         widget=forms.RadioSelect,
         label="Track",
+        error_messages={"invalid_choice": "Choose one of the two tracks."},
     )
     algorithm = forms.CharField(
         max_length=Submission._meta.get_field("algorithm").max_length,
@@ -101,7 +102,10 @@ class SubmissionForm(forms.Form):
         choices=((NONE, "None"), (SOME, "Yes, as follows")),
         widget=forms.RadioSelect,
         label="Did any data or model from outside the challenge go in?",
-        error_messages={"required": "Choose one. If you used a pre-trained model, say which."},
+        error_messages={
+            "required": "Choose one. If you used a pre-trained model, say which.",
+            "invalid_choice": "Choose one of the two answers.",
+        },
     )
     external_data = forms.CharField(
         max_length=admission.MAX_EXTERNAL_DATA_CHARACTERS,

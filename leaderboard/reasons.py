@@ -48,7 +48,8 @@ FAILURES: dict[str, Explanation] = {
     "could_not_start": Explanation(
         "Your image could not be started",
         "This case counts with Dice 0.",
-        "Check the ENTRYPOINT: the file must exist, be executable by any user, and be built for linux/amd64.",
+        "Check the ENTRYPOINT: the file must exist, be executable by any user, and be built for linux/amd64. "
+        "The WORKDIR must exist, and /input, /output and /tmp must not be files.",
     ),
     "missing": Explanation(
         "Your program ended without an error but wrote no mask for a case",

@@ -19,6 +19,7 @@ from leaderboard.models import Batch, Run, RunCase, Standing, StateChange, Submi
 from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
 
 COARSE_PERCENT = 5
+MAX_WARNINGS = 20
 
 KINDS: dict[str, str] = {
     SubmissionState.RECEIVED: "idle",
@@ -109,6 +110,7 @@ class SubmissionView:
     cells: list[str] = field(default_factory=list)
     batches: list[BatchLine] = field(default_factory=list)
     cases: list[CaseLine] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     log: str = ""
 
 
@@ -143,8 +145,17 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
         cells=_cells(cases) if exact else [],
         batches=_batches(run) if run and exact else [],
         cases=[_case_line(case) for case in cases] if exact else [],
+        warnings=_warnings(run) if run and exact else [],
         log=_log(run) if run and exact else "",
     )
+
+
+def progress(submission: Submission) -> tuple[str, str, int | None]:
+    """The word and the kind of the state, and the percentage, as a team reads them in a list; few questions asked."""
+    run, state = submission.latest_run, shown_state(submission)
+    cases = list(run.cases.all()) if run else []
+    _, percent = _progress(run, state, cases, len(cases), exact=submission.phase.cases_are_public)
+    return _word(state), KINDS.get(state, "idle"), percent
 
 
 def shown_state(submission: Submission, *, organiser: bool = False) -> str:
@@ -402,6 +413,13 @@ def _case_line(case: RunCase) -> CaseLine:
         dice=result.get("dice"),
         findings=result.get("findings", []),
     )
+
+
+def _warnings(run: Run) -> list[str]:
+    """What hosts noticed beside the results: files with almost the right name, folders, an end that was not clean."""
+    containers = run.batches.filter(attempts__container__isnull=False).values_list("attempts__container", flat=True)
+    found = [warning for container in containers if container for warning in container["warnings"]]
+    return list(dict.fromkeys(found))[:MAX_WARNINGS]
 
 
 def _log(run: Run) -> str:

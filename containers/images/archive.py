@@ -66,7 +66,8 @@ def check_archive(
         if len(parts.layers) != len(config.diff_ids):
             raise ImageRejected(
                 "missing_part",
-                f"The image has {len(config.diff_ids)} layers, the archive {len(parts.layers)}. {SAVE_AGAIN}",
+                f"The configuration and the archive list different numbers of layers: {len(config.diff_ids)} and "
+                f"{len(parts.layers)}. {SAVE_AGAIN}",
             )
         reader = LayerReader(archive, limits, InflatedBytes(limits, source.stat().st_size))
         try:

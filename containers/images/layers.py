@@ -83,6 +83,7 @@ class LayerReader:
             self.unreadable.see(member)
         tree.end()
         stream.drain()
+        tree.check_mount_points()
 
 
 class Unreadable:

@@ -19,6 +19,7 @@ import posixpath
 from enum import Enum, auto
 from typing import Final, NoReturn
 
+from containers import contract
 from containers.images import tar
 from containers.images.errors import ImageRejected, shown
 
@@ -138,6 +139,19 @@ class LayerTree:
         if deleted in ("", ".", "..") or deleted in folder:
             self._refuse(f"{shown(path)} deletes what the layer itself holds, or nothing")
         folder[deleted] = Leaf.DELETED
+
+    def check_mount_points(self) -> None:
+        """Refuses a link in the place of a folder that the server mounts: engines mount at the link's target.
+
+        Over /etc, /proc or /dev, say, no container starts, and it would look like a fault of the host.
+        """
+        for path in (contract.INPUT_DIR, contract.OUTPUT_DIR, contract.SCRATCH_DIR):
+            if isinstance(self._root.get(path.lstrip("/")), str):
+                raise ImageRejected(
+                    "reserved_path",
+                    f"{self._what} holds {path} as a link, but the server mounts a folder of its own there. Build the "
+                    "image without this link.",
+                )
 
     # --- Ways through the tree ------------------------------------------------------------------------------
 

@@ -64,11 +64,10 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 
 def _line(submission: Submission) -> Line:
-    """Cheap for what has ended: only a run that moves is looked at case by case."""
+    """Cheap: before a deadline everybody looks here, and most runs wait."""
     run, state = submission.latest_run, visibility.shown_state(submission)
     if state not in ENDED:
-        view = visibility.submission_view(submission)
-        return Line(submission, view.word, view.kind, view.percent, None)
+        return Line(submission, *visibility.progress(submission), None)
     scope = standings.published_scope(submission.phase)
     standing: Standing | None = next((one for one in run.standings.all() if one.scope == scope), None) if run else None
     figures = standings.figures(standing, exact=standings.is_revealed(submission.phase)) if standing else None

@@ -17,7 +17,7 @@ OUTPUT = [b"the beginning", b"the rest"]
 class InOneBreath(BaseHTTPRequestHandler):
     """An engine under load: a program's first output leaves together with the answer's head, in one piece."""
 
-    def do_POST(self) -> None:  # noqa: N802  a name of the base class
+    def do_POST(self) -> None:
         """Create a program in a container, or start it."""
         self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("/start"):

@@ -44,6 +44,11 @@ def test_cases_are_settled(text: str, verdict: Verdict, clocked: int | None, exp
     assert [case.reason or case.status for case in cases] == expected
 
 
+def test_masks_that_a_full_folder_had_no_room_for_are_told_as_that() -> None:
+    cases = settle(NAMES, found("F--"), NOBODY, appeared=(1.0,), ended=4.0, full=True)
+    assert [case.reason for case in cases] == [None, "output_full", "output_full"]
+
+
 def test_times_are_differences_and_the_failed_case_lasts_until_the_end() -> None:
     cases = settle(NAMES, found("F--"), CRASH, appeared=(2.5,), ended=4.0)
     assert [case.seconds for case in cases] == [2.5, 1.5, None]

@@ -211,7 +211,7 @@ def test_a_stop_ends_the_watching_at_once(sandbox: Sandbox) -> None:
     with pytest.raises(Stopped):
         run.carry_out(sandbox.stage(run))
     run.clean_up()
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 30  # not the minute that the program would sleep
 
 
 def test_progress_is_told_while_the_container_runs(sandbox: Sandbox) -> None:

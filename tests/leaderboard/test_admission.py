@@ -113,6 +113,7 @@ def test_a_refusal_leaves_the_same_bytes_of_another_submission_alone(team):
         ("method", "too short", "Describe the method"),
         ("external_data", " ", "none"),
         ("algorithm", "", "Name your algorithm"),
+        ("algorithm", "\u200b\u202e\u2060", "at least one letter or digit"),
         ("track", "sprint", "Choose a track"),
     ],
 )

@@ -201,7 +201,7 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
             )
         ),
         "missing_part",
-        "1 layers, the archive 2",
+        "different numbers of layers: 1 and 2",
     ),
     "an empty layer": (of_layer(END), None, ""),
     "a layer of no bytes": (of_layer(b""), None, ""),

@@ -107,6 +107,20 @@ def test_it_refuses_what_cannot_be_unpacked(refusal: Refusal, layer: bytes, sent
     assert str(refused).startswith("Layer 1 of 1 cannot be unpacked: ")
 
 
+@pytest.mark.parametrize("path", ["/input", "/output", "/tmp"])
+@pytest.mark.parametrize("through", ["", "a/"], ids=["by its name", "through another link"])
+def test_it_refuses_a_link_where_the_server_mounts_a_folder(refusal: Refusal, path: str, through: str) -> None:
+    """Mounted over /etc, /proc or /dev, no container starts: the host would take the blame, again and again."""
+    refused = refusal(Image([layer_of(link("a", "/"), link(through + path[1:], "/etc"))]).saved())
+    assert refused.code == "reserved_path"
+    assert f"Layer 1 of 1 holds {path} as a link" in str(refused)
+
+
+def test_it_accepts_folders_where_the_server_mounts_its_own(check: Check) -> None:
+    layer = layer_of(folder("input"), entry("output/readme"), folder("tmp"), link("opt/tmp", "/etc"))
+    assert check(Image([layer]).saved()).layers == 1
+
+
 @pytest.mark.parametrize("layer", POSSIBLE.values(), ids=POSSIBLE.keys())
 def test_it_accepts_what_can_be_unpacked(check: Check, layer: bytes) -> None:
     assert check(Image([layer]).saved()).layers == 1

@@ -67,6 +67,10 @@ def test_the_code_leads_to_the_same_question(people, typed):
     assert response["Location"] == f"/team/join/{people.team.join_code}/"
 
 
+def test_a_link_with_what_no_code_has_leads_nowhere(people):
+    assert people.browser["Alice"].get("/team/join/%00/").status_code == 404  # the database would take no NUL
+
+
 def test_a_link_that_is_not_valid_says_so(people):
     response = people.browser["Alice"].get("/team/join/nonsense/")
     assert response.status_code == 404

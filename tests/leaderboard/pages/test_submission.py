@@ -44,6 +44,16 @@ def running(people, **policies):
     return run.submission
 
 
+@pytest.mark.parametrize("public", [True, False])
+def test_a_file_with_almost_the_right_name_is_told_on_public_cases_only(people, public):
+    submission = running(people, cases_are_public=public)
+    noticed = "Found 'a.nii' where a.nii.gz was expected; it was not used."
+    Attempt.objects.update(container={"exit_code": 0, "oom_killed": False, "seconds": 1.0, "warnings": [noticed]})
+    address = f"/runs/{submission.pk}/"
+    assert (noticed in page(people.browser["Alice"].get(address)).text) == public
+    assert noticed in page(people.browser["Olga"].get(address)).text
+
+
 def test_team_mates_and_organisers_see_a_run_and_nobody_else(people, client):
     submission = cast.submit(people.team, cast.phase())
     for address in (f"/runs/{submission.pk}/", f"/runs/{submission.pk}/panel/"):
@@ -171,6 +181,14 @@ def test_the_list_shows_a_team_its_own_runs_only(people):
     assert "Ours" in text
     assert "0.400" in text
     assert "Theirs" not in text
+
+
+def test_a_long_queue_does_not_slow_the_list_down(people, django_assert_max_num_queries):
+    phase = cast.phase(runs_per_day=30, runs_total=30)
+    for _ in range(12):
+        cast.submit_checked(people.team, phase)
+    with django_assert_max_num_queries(12 * 4 + 20):
+        assert page(people.browser["Bob"].get("/runs/")).text.count("In the queue") >= 12
 
 
 def test_the_list_withholds_scores_that_the_phase_withholds(people):

@@ -75,7 +75,7 @@ def test_external_data_that_is_declared_is_kept(alice):
         ("method", "Too short.", "Describe the method in at least 100 characters; you wrote 10."),
         ("algorithm", "", "This field is required."),
         ("external", "", "Choose one."),
-        ("track", "third", "Select a valid choice."),
+        ("track", "third", "Choose one of the two tracks."),
         ("code_url", "javascript:alert(1)", "Enter a valid URL."),
         ("image", "", "Choose the archive of your image."),
         ("image", SimpleUploadedFile("image.tar.gz", b""), "The file is empty."),
