@@ -205,8 +205,8 @@ def restore(folder: Path, name: str | None = None) -> list[str]:
     _remake_schema(manifest)
     with transaction.atomic():
         _load(manifest, chosen / "tables")
+        call_command("migrate", interactive=False, verbosity=0)  # to this version, before any code of it reads a row
         _go_on()
-    call_command("migrate", interactive=False, verbosity=0)
     missing: list[str] = manifest["missing"]
     return missing
 
@@ -259,7 +259,7 @@ def _remake_schema(manifest: dict[str, Any]) -> None:
 
 
 def _load(manifest: dict[str, Any], folder: Path) -> None:
-    """Fill the tables. Foreign keys are checked when the transaction ends."""
+    """Fill the tables; foreign keys are checked at their end."""
     with connection.cursor() as cursor:
         tables = manifest["tables"]
         if missing := set(tables) - set(connection.introspection.table_names(cursor)):
@@ -273,6 +273,7 @@ def _load(manifest: dict[str, Any], folder: Path) -> None:
         for sequence, value in manifest["sequences"].items():
             if value is not None:
                 cursor.execute("SELECT setval(%s::regclass, %s)", [f'"{sequence}"', value])
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # no table can be altered while a check is due
 
 
 def _go_on() -> None:

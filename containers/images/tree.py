@@ -84,25 +84,9 @@ class LayerTree:
         folder[name] = self._node(member, path)
 
     def end(self) -> None:
-        """To be called after the last entry. Raises ImageRejected for what no engine should open."""
-        etc = self._root.get("etc", Leaf.DELETED)
-        if isinstance(etc, dict):
-            for name in _USERS:
-                if etc.get(name, Leaf.FILE) not in (Leaf.FILE, Leaf.DELETED):
-                    self._refuse_opening(f"/etc/{name}")
-            self._expect_no_special(etc, "/etc")
-        elif etc is not Leaf.DELETED:
-            self._refuse_opening("/etc")
-
-    def _expect_no_special(self, folder: dict[str, Node], path: str) -> None:
-        waiting = [(folder, path)]
-        while waiting:
-            folder, path = waiting.pop()
-            for name, node in folder.items():
-                if node is Leaf.SPECIAL:
-                    self._refuse_opening(f"{path}/{name}")
-                if isinstance(node, dict):
-                    waiting.append((node, f"{path}/{name}"))
+        """To be called after the last entry. Raises ImageRejected for what an engine must not open or mount over."""
+        self._check_engine_files()
+        self._check_mount_points()
 
     def _expect_new(self, name: str, path: str) -> None:
         """Engines write an index of each layer that holds every name once. (The hash takes less memory.)"""
@@ -140,7 +124,37 @@ class LayerTree:
             self._refuse(f"{shown(path)} deletes what the layer itself holds, or nothing")
         folder[deleted] = Leaf.DELETED
 
-    def check_mount_points(self) -> None:
+    # --- What an engine does with an image before anything of it runs -----------------------------------------
+
+    def _check_engine_files(self) -> None:
+        """Refuses what no engine should open."""
+        etc = self._root.get("etc", Leaf.DELETED)
+        if isinstance(etc, dict):
+            for name in _USERS:
+                if etc.get(name, Leaf.FILE) not in (Leaf.FILE, Leaf.DELETED):
+                    self._refuse_opening(f"/etc/{name}")
+            self._expect_no_special(etc, "/etc")
+        elif etc is not Leaf.DELETED:
+            self._refuse_opening("/etc")
+
+    def _expect_no_special(self, folder: dict[str, Node], path: str) -> None:
+        waiting = [(folder, path)]
+        while waiting:
+            folder, path = waiting.pop()
+            for name, node in folder.items():
+                if node is Leaf.SPECIAL:
+                    self._refuse_opening(f"{path}/{name}")
+                if isinstance(node, dict):
+                    waiting.append((node, f"{path}/{name}"))
+
+    def _refuse_opening(self, path: str) -> NoReturn:
+        raise ImageRejected(
+            "unsafe_file",
+            f"{self._what} puts something else than a regular file or folder at {shown(path)}, which engines open by "
+            "themselves. Correct this in the Dockerfile and build the image again.",
+        )
+
+    def _check_mount_points(self) -> None:
         """Refuses a link in the place of a folder that the server mounts: engines mount at the link's target.
 
         Over /etc, /proc or /dev, say, no container starts, and it would look like a fault of the host.
@@ -223,13 +237,6 @@ class LayerTree:
             self._refuse(f"{shown(member.name)} has an attribute by which the engine itself marks files")
         if sum(len(name) + len(value) for name, value in member.attributes) > _ATTRIBUTE_BYTES:
             self._refuse(f"{shown(member.name)} has extended attributes of more than {_ATTRIBUTE_BYTES} bytes")
-
-    def _refuse_opening(self, path: str) -> NoReturn:
-        raise ImageRejected(
-            "unsafe_file",
-            f"{self._what} puts something else than a regular file or folder at {shown(path)}, which engines open by "
-            "themselves. Correct this in the Dockerfile and build the image again.",
-        )
 
     def _refuse(self, why: str) -> NoReturn:
         raise ImageRejected(

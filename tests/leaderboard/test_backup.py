@@ -222,20 +222,25 @@ def test_a_backup_is_for_one_user_and_holds_no_session(client, phase, folder):
     assert (made.folder / "tables" / "leaderboard_user").read_bytes() != b""
 
 
-def test_a_backup_of_an_older_version_is_brought_up_to_date(phase, folder, machine):
+LATEST = "0005_submission_ticket"
+
+
+def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, machine):
     """As if it had been made before the last migration: that one runs after the rows are there."""
+    gpu_host.claim(host, gpu_host.waiting(accepted(team, phase).runs.get()))
     made = backup.make(folder)
     manifest = json.loads((made.folder / "manifest.json").read_text())
-    manifest["migrations"] = [row for row in manifest["migrations"] if row != ["leaderboard", "0003_phase_archived_at"]]
-    columns = manifest["tables"]["leaderboard_phase"]
-    place = columns.index("archived_at")
-    columns.remove("archived_at")
+    manifest["migrations"] = [row for row in manifest["migrations"] if row != ["leaderboard", LATEST]]
+    columns = manifest["tables"]["leaderboard_submission"]
+    place = columns.index("ticket")
+    columns.remove("ticket")
     (made.folder / "manifest.json").write_text(json.dumps(manifest))
-    table = made.folder / "tables" / "leaderboard_phase"
+    table = made.folder / "tables" / "leaderboard_submission"
     applied = made.folder / "tables" / "django_migrations"
-    applied.write_text("".join(line for line in applied.open() if "0003_phase_archived_at" not in line))
+    applied.write_text("".join(line for line in applied.open() if LATEST not in line))
     rows = [line.split("\t") for line in table.read_text().splitlines()]
     table.write_text("".join("\t".join(row[:place] + row[place + 1 :]) + "\n" for row in rows))
     said = machine.manage("restore", str(folder))
     assert said.returncode == 0, said.stderr
-    assert machine.ask("SELECT archived_at FROM leaderboard_phase") == [(None,)]
+    assert machine.ask("SELECT ticket FROM leaderboard_submission") == [("",)]
+    assert machine.ask("SELECT state, lease_until FROM leaderboard_batch") == [("waiting", None)]
