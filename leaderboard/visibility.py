@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Q
 
 from leaderboard import clock, dispatch, lifecycle, reasons, room, standings
-from leaderboard.models import Batch, Run, RunCase, Standing, StateChange, Submission
+from leaderboard.models import Batch, Phase, Run, RunCase, Standing, StateChange, Submission
 from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
 
 COARSE_PERCENT = 5
@@ -265,15 +265,23 @@ def _explanation(
             f"{run.reason} {causes[0]}. {why.means}" if causes else why.means,
             causes[1] if causes else why.advice,
         )
-    causes = _causes(cases, exact=exact)
-    if causes and exact:
-        lost = _lost(cases)
+    known = cases if exact else _published(submission.phase, state, cases)
+    if causes := _causes(known, exact=exact):
+        lost = _lost(known)
         return (
             f"{lost} {'case' if lost == 1 else 'cases'} lost",
             f"{causes[0]}. Each counts with Dice 0.",
             causes[1],
         )
     return "", "", ""
+
+
+def _published(phase: Phase, state: str, cases: list[RunCase]) -> list[RunCase]:
+    """The hidden cases whose losses are counted on the board, and may be explained to the team: none before the end."""
+    scope = standings.published_scope(phase) if state == RunState.SCORED else None
+    if scope == Standing.Scope.HALF:
+        return [case for case in cases if case.case.in_public_half]
+    return cases if scope else []
 
 
 def _causes(cases: list[RunCase], *, exact: bool) -> tuple[str, str] | None:

@@ -114,8 +114,8 @@ def start_public(host):
     return submission
 
 
-def test_scores_are_withheld_where_nothing_is_published(host):
-    submission = start(host, publication="nothing", max_failures_in_row=9)
+def finish(submission, host):
+    """All further cases get a perfect mask; the submission as it is a minute later."""
     run = submission.runs.get()
     while run.batches.filter(state="waiting").exists():
         order = gpu_host.claim(host, gpu_host.waiting(run))
@@ -123,7 +123,25 @@ def test_scores_are_withheld_where_nothing_is_published(host):
         gpu_host.report(host, order, cases)
         gpu_host.score_reported(run)
     cast.let_a_minute_pass()
-    submission = Submission.objects.get(pk=submission.pk)
+    return Submission.objects.get(pk=submission.pk)
+
+
+@pytest.mark.parametrize(
+    ("publication", "in_public_half", "headline"),
+    [("everything", False, "1 case lost"), ("half", True, "1 case lost"), ("half", False, ""), ("nothing", True, "")],
+)
+def test_a_scored_hidden_run_explains_the_losses_that_are_published(host, publication, in_public_half, headline):
+    submission = start(host, publication=publication, max_failures_in_row=9)
+    Case.objects.update(in_public_half=True)
+    lost = RunCase.objects.get(reason_code="crashed")
+    Case.objects.filter(pk=lost.case_id).update(in_public_half=in_public_half)
+    view = submission_view(finish(submission, host))
+    assert (view.word, view.headline) == ("Scored", headline)
+    assert view.reason == ("Your program ended with an error. Each counts with Dice 0." if headline else "")
+
+
+def test_scores_are_withheld_where_nothing_is_published(host):
+    submission = finish(start(host, publication="nothing", max_failures_in_row=9), host)
     assert submission_view(submission).word == "Scored"
     assert submission_view(submission).figures is None
     figures = submission_view(submission, organiser=True).figures
