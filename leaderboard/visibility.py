@@ -165,7 +165,8 @@ def shown_state(submission: Submission, *, organiser: bool = False) -> str:
     """
     run, state = submission.latest_run, submission.stage
     exact = organiser or submission.phase.cases_are_public
-    if exact or run is None or state in _AT_ONCE:
+    never_left_the_queue = run and run.state == RunState.QUEUED and run.started_at is None
+    if exact or run is None or state in _AT_ONCE or never_left_the_queue:
         return state
     minute = clock.minute()
     if run.ended_at and run.ended_at < minute:
@@ -192,6 +193,8 @@ def _progress(
         return done, 100 * done // total
     if state == RunState.SCORING:
         return None, 100
+    if not decided:
+        return None, 0
     minute = clock.minute()
     known = sum(case.decided_at < minute for case in decided if case.decided_at)
     return None, (100 * known // total) // COARSE_PERCENT * COARSE_PERCENT
