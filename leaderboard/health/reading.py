@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import Avg, Count, Max, Min, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from leaderboard import clock, dispatch, live
@@ -41,7 +41,7 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class PhaseFacts:
-    """The work of a phase. `backlog_seconds` is what its open cases take on one slot, by the last day's average."""
+    """The work of a phase. `backlog_seconds`: how long its open cases will hold one slot, by the last day's average."""
 
     slug: str
     name: str
@@ -216,8 +216,10 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     at_work = _counts(runs.filter(state__in=ACTIVE_RUN_STATES), "submission__phase")
     halted = _counts(runs.filter(state=RunState.HALTED), "submission__phase")
     open_cases = _counts(cases.filter(outcome="", run__state__in=moving), "run__submission__phase")
-    took = cases.filter(decided_at__gt=day).values_list("run__submission__phase").annotate(Avg("seconds")).order_by()
-    seconds = {phase: average for phase, average in took if average is not None}
+    decided = _counts(cases.filter(decided_at__gt=day), "run__submission__phase")
+    took = Attempt.objects.filter(ended_at__gt=day).values_list("batch__run__submission__phase").order_by()
+    held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
+    seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
     found = []
     for phase in Phase.objects.order_by("closes_at"):
         is_open = phase.opens_at <= at < phase.closes_at

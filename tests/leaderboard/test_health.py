@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 from django.db import OperationalError
+from django.db.models import F
 
 from leaderboard import clock, health, live, pulse
 from leaderboard.health import DAY, HOUR, Facts, HostFacts, Level, PhaseFacts
@@ -157,6 +158,15 @@ def test_work_is_counted_by_phase_with_its_age(run):
     assert facts.oldest_run is not None
     assert not facts.run_waits_beside_free_slot
     assert second.stage == "queued"
+
+
+@rows
+def test_the_backlog_is_what_slots_were_held_for_and_not_only_the_programs_own_time(run):
+    order = gpu_host.claim(Host.objects.get(), gpu_host.waiting(run))
+    gpu_host.report(Host.objects.get(), order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+    Attempt.objects.update(claimed_at=F("ended_at") - timedelta(seconds=40))
+    (phase,) = health.facts().phases
+    assert (phase.open_cases, phase.backlog_seconds) == (2, 80)
 
 
 @rows
