@@ -7,19 +7,17 @@ the phase's cases are public, and to organisers.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 
-from leaderboard import clock, dispatch, lifecycle, reasons, room, standings
-from leaderboard.models import Batch, Phase, Run, RunCase, Standing, StateChange, Submission
+from leaderboard import clock, details, dispatch, lifecycle, reasons, room, standings
+from leaderboard.models import Phase, Run, RunCase, Standing, StateChange, Submission
 from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
 
 COARSE_PERCENT = 5
-MAX_WARNINGS = 20
 
 KINDS: dict[str, str] = {
     SubmissionState.RECEIVED: "idle",
@@ -58,33 +56,6 @@ class Event:
 
 
 @dataclass(frozen=True)
-class BatchLine:
-    """A batch: cases `first` to `last` of the run, counted from 1."""
-
-    number: int
-    first: int
-    last: int
-    state: str
-    done: int
-    size: int
-    attempts: int
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class CaseLine:
-    """A case of a run on public cases, or for an organiser."""
-
-    name: str
-    seen_as: str  # the file name that the program saw
-    status: str
-    reason: str
-    seconds: float | None
-    dice: float | None
-    findings: Sequence[dict[str, Any]]
-
-
-@dataclass(frozen=True)
 class SubmissionView:
     """Everything a page shows about a submission. Empty lists and None mean "not shown to this reader"."""
 
@@ -108,8 +79,8 @@ class SubmissionView:
     figures: dict[str, Any] | None
     image: dict[str, Any] | None
     cells: list[str] = field(default_factory=list)
-    batches: list[BatchLine] = field(default_factory=list)
-    cases: list[CaseLine] = field(default_factory=list)
+    batches: list[details.BatchLine] = field(default_factory=list)
+    cases: list[details.CaseLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     log: str = ""
 
@@ -142,11 +113,11 @@ def submission_view(submission: Submission, *, organiser: bool = False) -> Submi
         history=_history(submission, exact=exact),
         figures=_figures(submission, run, organiser=organiser) if state == RunState.SCORED else None,
         image=_image(submission),
-        cells=_cells(cases) if exact else [],
-        batches=_batches(run) if run and exact else [],
-        cases=[_case_line(case) for case in cases] if exact else [],
-        warnings=_warnings(run) if run and exact else [],
-        log=_log(run) if run and exact else "",
+        cells=details.cells_of(cases) if exact else [],
+        batches=details.batches_of(run) if run and exact else [],
+        cases=[details.case_line(case) for case in cases] if exact else [],
+        warnings=details.warnings_of(run) if run and exact else [],
+        log=details.last_log(run) if run and exact else "",
     )
 
 
@@ -315,12 +286,12 @@ def _steps(submission: Submission, run: Run | None, state: str, *, exact: bool) 
     }
     at = reached.get(state) or _step_before(run, clock.now() if exact else clock.minute())
     stopped = state in {SubmissionState.REJECTED, RunState.FAILED, RunState.CANCELLED}
-    details = {1: _layers(submission)}
+    notes = {1: _layers(submission)}
     return [
         Step(
             name,
             "done" if number < at else "todo" if number > at else "bad" if stopped else "cur",
-            details.get(number, "") if number < at else "",
+            notes.get(number, "") if number < at else "",
         )
         for number, name in enumerate(STEPS)
     ]
@@ -375,69 +346,3 @@ def _image(submission: Submission) -> dict[str, Any] | None:
         "layers": image.layers,
         "warnings": image.warnings,
     }
-
-
-def _cells(cases: list[RunCase]) -> list[str]:
-    """One letter per case: d finished, y finished at the second try (our fault), f failed, r running, empty waiting."""
-    cells = []
-    started: dict[Any, int] = {}
-    for case in cases:
-        if case.outcome:
-            lost = case.outcome != RunCase.Outcome.FINISHED or bool(case.result and case.result["status"] != "scored")
-            cells.append("f" if lost else "y" if case.tries > 1 else "d")
-        elif case.batch and case.batch.state == BatchState.LEASED:
-            place = started[case.batch.pk] = started.get(case.batch.pk, -1) + 1
-            cells.append("d" if place < case.batch.done else "r" if place == case.batch.done else "")
-        else:
-            cells.append("")
-    return cells
-
-
-def _batches(run: Run) -> list[BatchLine]:
-    return [_batch_line(batch) for batch in run.batches.prefetch_related("cases", "attempts") if batch.cases.all()]
-
-
-def _batch_line(batch: Batch) -> BatchLine:
-    cases, attempts = list(batch.cases.all()), list(batch.attempts.all())
-    ended = [attempt for attempt in attempts if attempt.ended_at]
-    return BatchLine(
-        number=batch.number,
-        first=cases[0].position + 1,
-        last=cases[-1].position + 1,
-        state=str(BatchState(batch.state).label),
-        done=batch.done if batch.state == BatchState.LEASED else sum(bool(case.outcome) for case in cases),
-        size=len(cases),
-        attempts=len(attempts),
-        seconds=(ended[-1].ended_at - ended[-1].claimed_at).total_seconds() if ended and ended[-1].ended_at else None,
-    )
-
-
-def _case_line(case: RunCase) -> CaseLine:
-    result = case.result or {}
-    why = reasons.FAILURES.get(case.reason_code)
-    return CaseLine(
-        name=case.case.name,
-        seen_as=case.file_name,
-        status=result.get("status") or case.outcome or "waiting",
-        reason=result.get("reason") or (why.title if why else ""),
-        seconds=case.seconds,
-        dice=result.get("dice"),
-        findings=result.get("findings", []),
-    )
-
-
-def _warnings(run: Run) -> list[str]:
-    """What hosts noticed beside the results: files with almost the right name, folders, an end that was not clean."""
-    containers = run.batches.filter(attempts__container__isnull=False).values_list("attempts__container", flat=True)
-    found = [warning for container in containers if container for warning in container["warnings"]]
-    return list(dict.fromkeys(found))[:MAX_WARNINGS]
-
-
-def _log(run: Run) -> str:
-    attempt = (
-        run.batches.filter(attempts__ended_at__isnull=False)
-        .order_by("-attempts__ended_at")
-        .values_list("attempts__log")
-        .first()
-    )
-    return str(attempt[0]) if attempt else ""
