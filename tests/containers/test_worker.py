@@ -135,28 +135,21 @@ def test_it_listens_to_no_remote_control_and_accepts_nothing_but_json(environmen
     assert settings["worker_concurrency"] == 2
 
 
+def start_in_vain(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A worker with settings that end its start."""
+    command = [sys.executable, "-m", "containers"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
 def test_a_setting_that_the_engine_cannot_fulfil_stops_the_start(environment: dict[str, str]) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "containers"],
-        env=environment | {"REX_SANDBOX_RUNTIME": "no-such-runtime"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    result = start_in_vain(environment | {"REX_SANDBOX_RUNTIME": "no-such-runtime"})
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("The sandbox worker cannot start: REX_SANDBOX_RUNTIME: the engine has no OCI runtime ")
 
 
 def test_a_bad_setting_stops_the_start_with_one_line(environment: dict[str, str]) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "containers"],
-        env=environment | {"REX_SLOTS": "tpu:1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = start_in_vain(environment | {"REX_SLOTS": "tpu:1"})
     assert result.returncode == 1
     assert result.stderr.strip().splitlines() == [
         'The sandbox worker cannot start: REX_SLOTS: "tpu:1" is neither cpu:<number> nor gpu:<id>[+<id>...].'

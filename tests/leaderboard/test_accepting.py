@@ -17,11 +17,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def alice():
-    return cast.person("Alice")
-
-
-@pytest.fixture
 def bob():
     return cast.person("Bob")
 

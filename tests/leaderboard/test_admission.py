@@ -13,16 +13,6 @@ from tests.leaderboard import cast
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def alice():
-    return cast.person("Alice")
-
-
-@pytest.fixture
-def team(alice):
-    return cast.team_of(alice)
-
-
 def test_a_team_with_everything_in_order_may_submit(alice, team):
     assert admission.check_open_for(alice, cast.phase()) == team
 

@@ -32,21 +32,11 @@ def machine(db, tmp_path: Path):
 
 
 @pytest.fixture
-def team():
-    return cast.team_of(cast.person("Alice"))
-
-
-@pytest.fixture
 def phase():
     cases = cast.case_set(3)
     for number, case in enumerate(cases.cases.all()):
         masks.give_files(case, number, masks.cube())
     return cast.phase(cases)
-
-
-@pytest.fixture
-def host():
-    return cast.host()
 
 
 def accepted(team, phase) -> Submission:

@@ -25,11 +25,6 @@ EVIL_IN_DATABASE = EVIL.replace("\x00", "")
 CONTROLS = ("\x1b", "\x07", "\u202e", "\x00")
 
 
-@pytest.fixture
-def alice():
-    return cast.person("Alice")
-
-
 # --- names as they are kept -------------------------------------------------------------------------------------------
 
 

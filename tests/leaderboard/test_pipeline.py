@@ -16,21 +16,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def alice():
-    return cast.person("Alice")
-
-
-@pytest.fixture
-def team(alice):
-    return cast.team_of(alice)
-
-
-@pytest.fixture
-def host():
-    return cast.host()
-
-
-@pytest.fixture
 def run(team, host) -> Run:
     """A run over five cases, batches of two, whose canary waits."""
     phase = cast.phase(cast.case_set(5))

@@ -25,16 +25,6 @@ ALWAYS: dict[str, Any] = {"opens_at": datetime(2000, 1, 1, tzinfo=UTC), "closes_
 
 
 @pytest.fixture
-def alice():
-    return cast.person("Alice")
-
-
-@pytest.fixture
-def team(alice):
-    return cast.team_of(alice)
-
-
-@pytest.fixture
 def at(monkeypatch):
     """Sets the database's clock."""
 

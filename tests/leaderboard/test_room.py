@@ -47,11 +47,6 @@ def fill(disk, *, leaving: int) -> None:
 
 
 @pytest.fixture
-def team():
-    return cast.team_of(cast.person("Alice"))
-
-
-@pytest.fixture
 def phase():
     return cast.phase(cast.case_set(2), max_archive_bytes=100 * MIB)
 

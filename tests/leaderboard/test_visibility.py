@@ -12,11 +12,6 @@ from tests.leaderboard import cast, gpu_host, masks
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def host():
-    return cast.host()
-
-
 def start(host, **policies):
     """A run on four cases whose canary has crashed, so that there is something to hide."""
     phase = cast.phase(cast.case_set(4), **policies)

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def host():
-    return cast.host()
-
-
-@pytest.fixture
 def api():
     return Client(headers={"Authorization": f"Bearer {cast.TOKEN}"})
 
