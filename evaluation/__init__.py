@@ -19,11 +19,11 @@ each of which uses only those before it (`./dev lint` makes sure):
     cli                       from the arguments to the exit code
 """
 
-from evaluation.aggregate import seed_from, size_limits, summarise
 from evaluation.errors import EvaluationError, InvalidMask
-from evaluation.isolation import Job, score_isolated
-from evaluation.masks import MaskSummary, inspect_mask
-from evaluation.scoring import VERSION, Case, lost_case, score_case
+from evaluation.isolation.scorer import Job, score_isolated
+from evaluation.masks.reading import MaskSummary, inspect_mask
+from evaluation.metrics.aggregate import seed_from, size_limits, summarise
+from evaluation.metrics.scoring import VERSION, Case, lost_case, score_case
 
 __all__ = [
     "VERSION",

@@ -1,4 +1,4 @@
-"""`python -m evaluation`: see evaluation.cli. Here is only what concerns the process as a whole."""
+"""`python -m evaluation`: see evaluation.command.cli. Here is only what concerns the process as a whole."""
 
 import contextlib
 import io
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from evaluation.cli import main
+from evaluation.command.cli import main
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
 

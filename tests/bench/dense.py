@@ -5,8 +5,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from evaluation import matching
-from evaluation.matching import Pair
+from evaluation.metrics import matching
+from evaluation.metrics.matching import Pair
 
 
 def score(case, reference_path, prediction_path):

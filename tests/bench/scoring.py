@@ -98,8 +98,8 @@ def ours(files: masks.Files, folder: Path) -> object:
 
 def ours_prepared(files: masks.Files, folder: Path) -> object:
     """All metrics, with the reference's runs from the cache."""
-    from evaluation.prepared import open_prepared, prepare
-    from evaluation.scoring import assess
+    from evaluation.masks.prepared import open_prepared, prepare
+    from evaluation.metrics.scoring import assess
 
     prepared = open_prepared(prepare(files.reference, folder / "prepared"))
     return assess(files.case, lambda: prepared, files.prediction).result
@@ -278,7 +278,7 @@ def _timed(command: list[str | Path]) -> tuple[float, float]:
 
 def measure_aggregates() -> None:
     """Everything that a leaderboard row needs of 300 cases: all numbers of all groups, with intervals."""
-    from evaluation import aggregate
+    from evaluation.metrics import aggregate
 
     rng = np.random.default_rng(0)
     categories = [f"1{letter}" for letter in "abcdef"] + [f"2{letter}" for letter in "abcdefgh"]

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from evaluation import components, instances
-from evaluation.masks import read_prediction
-from evaluation.runs import Runs
+from evaluation.masks.reading import read_prediction
+from evaluation.masks.runs import Runs
+from evaluation.metrics import components, instances
 from tests.evaluation import builders, reference_implementation
 
 EXACT = ("hit", "hit_05", "n_reference", "n_predicted", "tp", "fp", "fn", "distance_tp", "distance_fp", "distance_fn")

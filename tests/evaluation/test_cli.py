@@ -14,8 +14,9 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from evaluation import VERSION, cli, hints
-from evaluation.isolation import IsolatedScorer
+from evaluation import VERSION
+from evaluation.command import cli, hints
+from evaluation.isolation.scorer import IsolatedScorer
 from tests.evaluation import builders
 
 SHAPE = (2, 8, 8, 8)
@@ -292,12 +293,12 @@ class TestHints:
         assert challenge.output() == with_hints
 
     def test_good_masks_are_not_looked_at(self, challenge, monkeypatch):
-        monkeypatch.setattr("evaluation.cli.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
+        monkeypatch.setattr("evaluation.command.cli.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
         assert challenge.run() == 0
 
     def test_a_failure_to_look_costs_nothing(self, challenge, monkeypatch, capsys):
         self.flip(challenge, 3)
-        monkeypatch.setattr("evaluation.cli.IsolatedScorer.fit", lambda *_: None)
+        monkeypatch.setattr("evaluation.command.cli.IsolatedScorer.fit", lambda *_: None)
         assert challenge.run() == 0
         assert "hint" not in capsys.readouterr().out
 

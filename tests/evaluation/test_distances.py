@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.distances import assd_pairs, centroids, threshold_mm
-from evaluation.instances import Instances, entities
-from evaluation.runs import Runs, ValuedRuns, position_dtype, surface
+from evaluation.masks.runs import Runs, ValuedRuns, position_dtype, surface
+from evaluation.metrics.distances import assd_pairs, centroids, threshold_mm
+from evaluation.metrics.instances import Instances, entities
 from tests.evaluation import reference_implementation
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.command.files import is_writable, write
 from evaluation.errors import EvaluationError
-from evaluation.files import is_writable, write
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from evaluation.fit import fit, orientations
-from evaluation.hints import as_numpy
+from evaluation.command.hints import as_numpy
+from evaluation.metrics.fit import fit, orientations
 from tests.evaluation.volumes import CUBE, GRID, blob, fitted, runs_of
 
 
@@ -23,7 +23,7 @@ def test_the_dice_of_every_orientation_is_that_of_the_turned_array():
 
 
 def test_large_masks_are_sampled_and_the_estimate_is_close(monkeypatch):
-    monkeypatch.setattr("evaluation.fit.SAMPLE_VOXELS", 1000)
+    monkeypatch.setattr("evaluation.metrics.fit.SAMPLE_VOXELS", 1000)
     rng = np.random.default_rng(3)
     prediction, reference = blob(rng, (40, 40, 40), 0.5), blob(rng, (40, 40, 40), 0.5)
     found = fitted([(prediction, reference)])

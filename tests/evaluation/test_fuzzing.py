@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from evaluation import InvalidMask, Job, score_isolated
-from evaluation.masks import read_prediction
+from evaluation.masks.reading import read_prediction
 from tests.evaluation import builders
 from tests.evaluation.fuzzing import oracle
 from tests.evaluation.fuzzing.differential import Differential, Disagreement, check_reason, dense

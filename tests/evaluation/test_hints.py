@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from evaluation import hints
-from evaluation.hints import advice, describe, worth_a_look
+from evaluation.command import hints
+from evaluation.command.hints import advice, describe, worth_a_look
 from tests.evaluation import builders
 from tests.evaluation.volumes import CUBE, GRID, blob, fitted
 

@@ -13,7 +13,7 @@ import pytest
 import SimpleITK
 
 from evaluation import EvaluationError, InvalidMask, score_case
-from evaluation.masks import read_prediction
+from evaluation.masks.reading import read_prediction
 from tests.evaluation import builders
 
 SHAPE = (3, 6, 5, 4)

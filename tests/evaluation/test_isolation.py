@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation import EvaluationError, Job, child, isolation, score_case, score_isolated
-from evaluation.isolation import IsolatedScorer
-from evaluation.messages import Failure, Why, encode_answer, encode_request
-from evaluation.prepared import open_reference
-from evaluation.scoring import assess
+from evaluation import EvaluationError, Job, score_case, score_isolated
+from evaluation.isolation import child
+from evaluation.isolation import scorer as isolation
+from evaluation.isolation.messages import Failure, Why, encode_answer, encode_request
+from evaluation.isolation.scorer import IsolatedScorer
+from evaluation.masks.prepared import open_reference
+from evaluation.metrics.scoring import assess
 from tests.evaluation import builders
 
 SHAPE = (2, 8, 8, 8)
@@ -328,7 +330,7 @@ def test_the_package_needs_neither_django_nor_docker():
         "        if name.split('.')[0] in {'django', 'docker', 'celery', 'redis', 'requests'}:\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
-        "import evaluation.cli, evaluation.worker\n"
+        "import evaluation.command.cli, evaluation.isolation.worker\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

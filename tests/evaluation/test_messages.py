@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.fit import Fit, orientations
-from evaluation.messages import (
+from evaluation.isolation.messages import (
     Failure,
     Nonsense,
     Request,
@@ -19,7 +18,8 @@ from evaluation.messages import (
     encode_answer,
     encode_request,
 )
-from evaluation.scoring import Assessment, lost_case
+from evaluation.metrics.fit import Fit, orientations
+from evaluation.metrics.scoring import Assessment, lost_case
 from tests.evaluation import builders
 
 CASE = builders.a_case((2, 8, 9, 9), ["2a"], (1.0, 1.0, 2.5))  # the second finding has no category, so no distances

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from evaluation import names
-from evaluation.names import folder_warnings, near_misses, same_folder_warnings
+from evaluation.command import names
+from evaluation.command.names import folder_warnings, near_misses, same_folder_warnings
 
 CASES = ["case_0001.nii.gz", "case_0002.nii.gz", "case_0003.nii.gz"]
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from evaluation import nearest
-from evaluation.nearest import NearestVoxel, nearest_offsets
+from evaluation.metrics import nearest
+from evaluation.metrics.nearest import NearestVoxel, nearest_offsets
 
 spacings = st.tuples(*[st.sampled_from([0.3, 0.7, 1.0, 2.5, 5.0])] * 3)
 quick = settings(max_examples=100, deadline=None)

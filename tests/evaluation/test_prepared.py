@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evaluation import InvalidMask
-from evaluation.prepared import Damaged, open_prepared, open_reference, prepare
-from evaluation.scoring import assess
+from evaluation.masks.prepared import Damaged, open_prepared, open_reference, prepare
+from evaluation.metrics.scoring import assess
 from tests.evaluation import builders
 
 MASK = np.zeros((2, 9, 8, 7), np.uint8)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from evaluation import progress
-from evaluation.progress import Progress
+from evaluation.command import progress
+from evaluation.command.progress import Progress
 
 
 class Clock:

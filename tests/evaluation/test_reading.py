@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import EvaluationError, inspect_mask
-from evaluation.masks import read_prediction, read_reference
-from evaluation.nifti import NiftiStream
+from evaluation.masks.nifti import NiftiStream
+from evaluation.masks.reading import read_prediction, read_reference
 from tests.evaluation import builders
 
 SHAPE = (2, 5, 4, 3)
@@ -173,12 +173,12 @@ def test_a_reference_of_another_kind_of_shape_is_refused(tmp_path, shape):
 
 
 def test_a_mask_of_too_many_runs_is_read_finding_by_finding(tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluation.scan.MAX_RUNS_AT_ONCE", 3)
+    monkeypatch.setattr("evaluation.masks.scan.MAX_RUNS_AT_ONCE", 3)
     assert np.array_equal(dense(builders.mask_file(tmp_path / "mask.nii.gz", MASK)), MASK > 0)
 
 
 def test_chunks_may_end_anywhere(tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluation.masks.CHUNK_BYTES", 64)
+    monkeypatch.setattr("evaluation.masks.reading.CHUNK_BYTES", 64)
     assert np.array_equal(dense(builders.mask_file(tmp_path / "mask.nii.gz", MASK)), MASK > 0)
 
 

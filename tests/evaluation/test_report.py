@@ -6,7 +6,7 @@ import io
 import pytest
 
 from evaluation import lost_case, summarise
-from evaluation.report import CSV_COLUMNS, TITLES, csv_text, table
+from evaluation.command.report import CSV_COLUMNS, TITLES, csv_text, table
 from tests.evaluation import builders
 
 A_THIRD = 1 / 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation import Case, EvaluationError, lost_case, score_case
-from evaluation.matching import Counts, Pair, match_by_dice, match_by_distance, precision_recall_f1
+from evaluation.metrics.matching import Counts, Pair, match_by_dice, match_by_distance, precision_recall_f1
 from tests.evaluation import builders
 
 

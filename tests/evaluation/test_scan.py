@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.scan import WORD, RunScanner
+from evaluation.masks.scan import WORD, RunScanner
 
 quick = settings(max_examples=200, deadline=None)
 
@@ -88,7 +88,7 @@ def test_only_the_chosen_findings_are_kept():
     ],
 )
 def test_findings_with_too_many_runs_are_taken_in_portions(monkeypatch, counts, portions):
-    monkeypatch.setattr("evaluation.scan.MAX_RUNS_AT_ONCE", 10)
+    monkeypatch.setattr("evaluation.masks.scan.MAX_RUNS_AT_ONCE", 10)
     volume = np.zeros((len(counts), 64, 1, 1), np.uint8)
     for channel, count in zip(volume, counts, strict=True):
         channel[: 2 * count : 2] = 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.shape_hints import shape_hint
+from evaluation.masks.shape_hints import shape_hint
 
 EXPECTED = (3, 512, 500, 351)
 

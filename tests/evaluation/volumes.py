@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from evaluation.fit import fit
-from evaluation.runs import Runs, position_dtype
+from evaluation.masks.runs import Runs, position_dtype
+from evaluation.metrics.fit import fit
 
 GRID = (24, 24, 16)
 CUBE = (20, 20, 20)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from evaluation import child
+from evaluation.isolation import child
 from leaderboard import admission, clock, decisions, pipeline, storage, sweeper
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
 from leaderboard.rows import Stale

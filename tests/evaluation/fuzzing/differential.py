@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 
 from evaluation import InvalidMask, score_case
-from evaluation.masks import read_prediction, read_reference
+from evaluation.masks.reading import read_prediction, read_reference
 from tests.evaluation import builders
 from tests.evaluation.fuzzing import oracle
 
@@ -88,7 +88,7 @@ class Differential:
 def smaller_pieces(sample):
     """Small files are read in as many pieces as large ones."""
     together = ExitStack()
-    together.enter_context(mock.patch("evaluation.masks.CHUNK_BYTES", sample.piece_bytes))
+    together.enter_context(mock.patch("evaluation.masks.reading.CHUNK_BYTES", sample.piece_bytes))
     together.enter_context(mock.patch("isal.igzip.READ_BUFFER_SIZE", sample.buffer_bytes))
     return together
 

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from evaluation import instances, matching
-from evaluation.aggregate import PERCENTILES, RESAMPLES
-from evaluation.matching import precision_recall_f1
-from evaluation.scoring import VERSION, CaseResult, FindingResult
+from evaluation.metrics import instances, matching
+from evaluation.metrics.aggregate import PERCENTILES, RESAMPLES
+from evaluation.metrics.matching import precision_recall_f1
+from evaluation.metrics.scoring import VERSION, CaseResult, FindingResult
 
 CSV_COLUMNS = (
     *("case", "status", "reason", "case_dice", "finding", "category", "dice", "dice_raw", "hit", "hit_05"),

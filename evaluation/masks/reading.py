@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.errors import InvalidMask
-from evaluation.nifti import Header, NiftiStream
-from evaluation.runs import Runs, Shape, ValuedRuns, Values
-from evaluation.scan import WORD, RunScanner
-from evaluation.shape_hints import shape_hint
+from evaluation.masks.nifti import Header, NiftiStream
+from evaluation.masks.runs import Runs, Shape, ValuedRuns, Values
+from evaluation.masks.scan import WORD, RunScanner
+from evaluation.masks.shape_hints import shape_hint
 
 Real = np.integer | np.floating | np.bool_
 

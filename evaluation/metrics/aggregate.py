@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import EvaluationError
-from evaluation.matching import precision_recall_f1, ratio
-from evaluation.runs import Floats
-from evaluation.scoring import CaseResult, FindingResult, is_focal, is_non_focal
+from evaluation.masks.runs import Floats
+from evaluation.metrics.matching import precision_recall_f1, ratio
+from evaluation.metrics.scoring import CaseResult, FindingResult, is_focal, is_non_focal
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)

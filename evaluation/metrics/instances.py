@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.components import label_components
-from evaluation.runs import Integers, Runs, ValuedRuns, blocks, intersect
+from evaluation.masks.runs import Integers, Runs, ValuedRuns, blocks, intersect
+from evaluation.metrics.components import label_components
 
 MIN_VOXELS = 10
 MAX_INSTANCES = 50

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import EvaluationError, InvalidMask
-from evaluation.masks import reference_shape
-from evaluation.nifti import Header, NiftiStream
-from evaluation.runs import Shape, Spacing
-from evaluation.scoring import Case, is_focal, is_non_focal
+from evaluation.masks.nifti import Header, NiftiStream
+from evaluation.masks.reading import reference_shape
+from evaluation.masks.runs import Shape, Spacing
+from evaluation.metrics.scoring import Case, is_focal, is_non_focal
 
 MAX_PROBLEMS_SHOWN = 20
 SPACING_TOLERANCE = 1e-3  # relative; a header stores single precision

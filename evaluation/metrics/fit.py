@@ -1,6 +1,6 @@
 """How well one case's mask would fit, had it been saved in another way: flipped, transposed, its findings reordered.
 
-An estimate from a sample of voxels, and part of no score: `evaluation.hints` has the words for what it shows.
+An estimate from a sample of voxels, and part of no score: `evaluation.command.hints` has the words for what it shows.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from statistics import fmean
 
 import numpy as np
 
-from evaluation.matching import dice
-from evaluation.runs import Coordinates, Grid, Runs, coordinates
+from evaluation.masks.runs import Coordinates, Grid, Runs, coordinates
+from evaluation.metrics.matching import dice
 
 SAMPLE_VOXELS = 10_000  # per finding: a Dice estimated from them is off by 0.01 at most, nearly always
 MAX_REORDERED = 16  # findings of a case, to look for another order of them

@@ -1,4 +1,4 @@
-"""The child's side of `evaluation.isolation`: read a request, do it, answer (see evaluation.messages).
+"""The child's side of `evaluation.isolation.scorer`: read a request, do it, answer (see evaluation.isolation.messages).
 
 Whatever a file makes Python raise is an answer. Any other end of the process is the parent's to interpret.
 """
@@ -11,13 +11,13 @@ import resource
 import sys
 import traceback
 
-from evaluation.child import READY
 from evaluation.errors import EvaluationError
-from evaluation.fit import Fit, fit
-from evaluation.masks import read_prediction
-from evaluation.messages import Failure, Request, Why, decode_request, encode_answer
-from evaluation.prepared import Damaged, open_prepared, open_reference
-from evaluation.scoring import Assessment, assess
+from evaluation.isolation.child import READY
+from evaluation.isolation.messages import Failure, Request, Why, decode_request, encode_answer
+from evaluation.masks.prepared import Damaged, open_prepared, open_reference
+from evaluation.masks.reading import read_prediction
+from evaluation.metrics.fit import Fit, fit
+from evaluation.metrics.scoring import Assessment, assess
 
 
 def main(memory_bytes: int) -> None:

@@ -14,18 +14,18 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from evaluation.aggregate import seed_from, size_limits, summarise
-from evaluation.dataset import Dataset, load_dataset
+from evaluation.command.dataset import Dataset, load_dataset
+from evaluation.command.files import is_writable, write
+from evaluation.command.hints import advice, worth_a_look
+from evaluation.command.names import folder_warnings, same_folder_warnings
+from evaluation.command.progress import Progress, tell
+from evaluation.command.report import csv_text, native, params, rexrank, table
 from evaluation.errors import EvaluationError
-from evaluation.files import is_writable, write
-from evaluation.fit import Fit
-from evaluation.hints import advice, worth_a_look
-from evaluation.instances import MIN_VOXELS
-from evaluation.isolation import IsolatedScorer, Job
-from evaluation.names import folder_warnings, same_folder_warnings
-from evaluation.progress import Progress, tell
-from evaluation.report import csv_text, native, params, rexrank, table
-from evaluation.scoring import VERSION, Assessment, CaseResult
+from evaluation.isolation.scorer import IsolatedScorer, Job
+from evaluation.metrics.aggregate import seed_from, size_limits, summarise
+from evaluation.metrics.fit import Fit
+from evaluation.metrics.instances import MIN_VOXELS
+from evaluation.metrics.scoring import VERSION, Assessment, CaseResult
 
 EXIT_OK, EXIT_NO_RESULTS, EXIT_LOST_CASES, EXIT_INTERRUPTED = 0, 2, 3, 130
 MAX_WORKERS = 16

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.masks import read_reference, reference_shape
-from evaluation.runs import Runs, Shape, ValuedRuns, position_dtype
+from evaluation.masks.reading import read_reference, reference_shape
+from evaluation.masks.runs import Runs, Shape, ValuedRuns, position_dtype
 
 SUFFIX = ".runs-1.npz"  # the number changes whenever what is in the file does
 

@@ -1,6 +1,6 @@
 """Why a score may be lower than the model deserves: guesses about how masks were saved. They never change a score.
 
-`advice` speaks up when most of the cases of a poor run would fit far better saved in one other way (`evaluation.fit`),
+`advice` speaks up when most of the cases of a poor run would fit far better saved in one other way (`metrics.fit`),
 since a single wrong mask may fit some other way round by chance.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
-from evaluation.fit import AS_SAVED, AXES, Fit
+from evaluation.metrics.fit import AS_SAVED, AXES, Fit
 
 POOR_DICE = 0.3  # near that of honest models, too: what protects them from false alarms is `_evidence`
 MAX_CASES = 24  # that are looked at

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evaluation import matching
-from evaluation.distances import match_focal, match_non_focal
 from evaluation.errors import EvaluationError, InvalidMask
-from evaluation.instances import Instances, entities, overlaps, predicted_instances
-from evaluation.masks import read_prediction
-from evaluation.prepared import Reference, open_reference
-from evaluation.runs import Runs, Shape, Spacing
+from evaluation.masks.prepared import Reference, open_reference
+from evaluation.masks.reading import read_prediction
+from evaluation.masks.runs import Runs, Shape, Spacing
+from evaluation.metrics import matching
+from evaluation.metrics.distances import match_focal, match_non_focal
+from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
 
 VERSION = "1"
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.instances import Instances, by_label, totals
-from evaluation.matching import Counts, Pair, match_by_distance
-from evaluation.nearest import NearestVoxel
-from evaluation.runs import Coordinates, Floats, Integers, Runs, Spacing, blocks, coordinates, expand, surface
+from evaluation.masks.runs import Coordinates, Floats, Integers, Runs, Spacing, blocks, coordinates, expand, surface
+from evaluation.metrics.instances import Instances, by_label, totals
+from evaluation.metrics.matching import Counts, Pair, match_by_distance
+from evaluation.metrics.nearest import NearestVoxel
 
 RELATIVE_TOLERANCE = 1e-9  # of the threshold
 BOUND_MARGIN = 1e-6  # a lower bound must exceed the threshold by this much to reject

@@ -1,4 +1,4 @@
-"""The process that `evaluation.worker` runs in, and the two pipes to it; what goes through them is evaluation.messages.
+"""The process that `evaluation.isolation.worker` runs in, and the two pipes to it; what goes through them is isolation.messages.
 
 It gets a clean environment and none of its parent's open files. It limits its own memory and processor time; here is
 the clock that stops waiting for it.
@@ -25,7 +25,7 @@ MAX_ANSWER_BYTES = 8 << 20
 READY = b"ready\n"  # the child's first line
 
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from evaluation.worker import main; "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from evaluation.isolation.worker import main; "
     "main(int(sys.argv[2]))"
 )
 # Threads of a maths library would only compete with the other workers, and each reserves memory of its own.
@@ -47,7 +47,7 @@ class Child:
     """One process; raises `EvaluationError` if it does not start."""
 
     def __init__(self, memory_bytes: int) -> None:
-        here = str(Path(__file__).resolve().parent.parent)
+        here = str(Path(__file__).resolve().parents[2])
         paths = [here, *(str(Path(path).absolute()) for path in sys.path if path != here)]
         environment = dict(_ENVIRONMENT)
         if "LD_LIBRARY_PATH" in os.environ:  # without it, some Python builds do not start

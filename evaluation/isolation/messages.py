@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from evaluation.fit import Fit, orientations
-from evaluation.matching import HIT_DICE, LENIENT_HIT_DICE
-from evaluation.scoring import Assessment, Case, lost_case
+from evaluation.metrics.fit import Fit, orientations
+from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
+from evaluation.metrics.scoring import Assessment, Case, lost_case
 
 MAX_REASON = 2000  # characters
 MEAN_TOLERANCE = 1e-12
@@ -31,9 +31,9 @@ class Nonsense(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What the child is to do: "score" a case, or tell how its prediction would "fit" (see evaluation.fit).
+    """What the child is to do: "score" a case, or tell how its prediction would "fit" (see evaluation.metrics.fit).
 
-    `reference` is a mask or, if `prepared`, what evaluation.prepared made of one. `seconds` are of processor time.
+    `reference` is a mask or, if `prepared`, what masks.prepared made of one. `seconds` are of processor time.
     """
 
     task: Literal["score", "fit"]

@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from evaluation.child import Child, Ended
 from evaluation.errors import EvaluationError, InvalidMask
-from evaluation.fit import Fit
-from evaluation.messages import Failure, Nonsense, Request, Why, decode_assessment, decode_fit, encode_request
-from evaluation.prepared import prepare
-from evaluation.scoring import Assessment, Case, CaseResult, lost_case
+from evaluation.isolation.child import Child, Ended
+from evaluation.isolation.messages import Failure, Nonsense, Request, Why, decode_assessment, decode_fit, encode_request
+from evaluation.masks.prepared import prepare
+from evaluation.metrics.fit import Fit
+from evaluation.metrics.scoring import Assessment, Case, CaseResult, lost_case
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def score_isolated(
     """`score_case` for each job, in order, in one reused child process with limits.
 
     `seconds_per_case` are of processor time. With a folder `prepared`, references are read once and kept there in
-    another form (see evaluation.prepared). Raises `EvaluationError` when a reference is unusable, or the child is
+    another form (see evaluation.masks.prepared). Raises `EvaluationError` when a reference is unusable, or the child is
     killed or stalls twice on a case.
     """
     with IsolatedScorer(memory_bytes=memory_bytes, seconds_per_case=seconds_per_case, prepared=prepared) as scorer:
