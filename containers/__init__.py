@@ -1,13 +1,10 @@
 """Teams' algorithm images: checking them, and running them in a sandbox on a GPU host.
 
-    contract, outcomes      what teams may rely on; how an end is judged
-    orders, reports         what the server asks, what the host answers
-    images/                 intake: from a stranger's tarball to an image the engine may load
-    sandbox                 the exact configuration of every container and volume
-    holder/, harvest        the output volume: kept alive, looked at, read
-    clocks, watch, runner   one container from launch to report
-    client, cache, journal  the host's line to the server, its files, its promises
-    attempt, agent, worker  one batch; one worker process; its Celery app
+    protocol/   what server, host and teams agree on: the contract, orders, reports, verdicts
+    intake/     from a stranger's tarball to an image that an engine may load
+    sandbox/    one container, from its exact configuration to what it left behind
+    host/       the worker of a GPU host: batches one after the other, its promises, its caches
+    example/    what a team starts from
 
 Nothing here knows Django or a database. The names below are the interface for the server; they are imported
 on first use, so that a process that needs only the contract does not load the engine's client.
@@ -17,31 +14,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from containers.contract import CASES_FILE, ENVIRONMENT, IMAGES_DIR, INPUT_DIR, OUTPUT_DIR, SCRATCH_DIR
-    from containers.images import ArchiveLimits, CheckedImage, ImageRejected, check_archive
-    from containers.orders import OrderRejected, parse_order
-    from containers.outcomes import CASE_FAILURES, FAULTS
-    from containers.reports import Report, parse_report
+    from containers.intake import ArchiveLimits, CheckedImage, ImageRejected, check_archive
+    from containers.protocol.contract import CASES_FILE, ENVIRONMENT, IMAGES_DIR, INPUT_DIR, OUTPUT_DIR, SCRATCH_DIR
+    from containers.protocol.orders import OrderRejected, parse_order
+    from containers.protocol.reports import Report, parse_report
+    from containers.protocol.verdicts import CASE_FAILURES, FAULTS
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "ArchiveLimits": "images",
-    "CASES_FILE": "contract",
-    "CASE_FAILURES": "outcomes",
-    "CheckedImage": "images",
-    "ENVIRONMENT": "contract",
-    "FAULTS": "outcomes",
-    "IMAGES_DIR": "contract",
-    "INPUT_DIR": "contract",
-    "ImageRejected": "images",
-    "OUTPUT_DIR": "contract",
-    "OrderRejected": "orders",
-    "Report": "reports",
-    "SCRATCH_DIR": "contract",
-    "check_archive": "images",
-    "parse_order": "orders",
-    "parse_report": "reports",
+    "ArchiveLimits": "intake",
+    "CASES_FILE": "protocol.contract",
+    "CASE_FAILURES": "protocol.verdicts",
+    "CheckedImage": "intake",
+    "ENVIRONMENT": "protocol.contract",
+    "FAULTS": "protocol.verdicts",
+    "IMAGES_DIR": "protocol.contract",
+    "INPUT_DIR": "protocol.contract",
+    "ImageRejected": "intake",
+    "OUTPUT_DIR": "protocol.contract",
+    "OrderRejected": "protocol.orders",
+    "Report": "protocol.reports",
+    "SCRATCH_DIR": "protocol.contract",
+    "check_archive": "intake",
+    "parse_order": "protocol.orders",
+    "parse_report": "protocol.reports",
 }
 
 __all__ = [

@@ -1,5 +1,5 @@
 """`python -m containers`: the sandbox worker of a GPU host."""
 
-from containers.worker import main
+from containers.host.worker import main
 
 main()

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.text import slugify
 
-from containers import images
+from containers import intake
 from leaderboard import clock, room
 from leaderboard.models import Membership, Phase, RulesAcceptance, Submission, Team, User
 from leaderboard.models.people import new_join_code
@@ -256,8 +256,8 @@ def check_upload(size: int, phase: Phase) -> None:
 def check_beginning(beginning: bytes) -> None:
     """Refuse by its first bytes a file that can be no image archive, so that nobody uploads the rest in vain."""
     try:
-        images.check_beginning(beginning)
-    except images.ImageRejected as rejection:
+        intake.check_beginning(beginning)
+    except intake.ImageRejected as rejection:
         raise Refused(str(rejection)) from rejection
 
 

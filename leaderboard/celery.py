@@ -1,7 +1,7 @@
 """The control side's Celery app.
 
 Messages carry an id and nothing else: PostgreSQL holds the truth, and a message lost or delivered twice only costs
-time (leaderboard/sweeper.py rings again). GPU hosts have an app of their own, containers/worker.py, which knows
+time (leaderboard/sweeper.py rings again). GPU hosts have an app of their own, containers/host/worker.py, which knows
 neither these tasks nor this database.
 """
 
@@ -9,7 +9,7 @@ import os
 
 from celery import Celery
 
-from containers.doorbell import survive_lost_acknowledgements
+from containers.host.task_queue import survive_lost_acknowledgements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 

@@ -11,7 +11,7 @@ from leaderboard.models import Batch, Phase, RunCase
 
 
 def order(batch: Batch) -> dict[str, Any]:
-    """The order for a batch's undecided cases, in the form that containers/orders.py reads."""
+    """The order for a batch's undecided cases, in the form that containers/protocol/orders.py reads."""
     phase = batch.run.submission.phase
     image = batch.run.submission.image
     assert image is not None, "a run exists only for an accepted image"

@@ -26,9 +26,9 @@ from django.db import transaction
 from django.db.models import F
 
 import evaluation
-from containers.images import ArchiveLimits, ImageRejected, check_archive
-from containers.outcomes import REJECTIONS
-from containers.reports import Report
+from containers.intake import ArchiveLimits, ImageRejected, check_archive
+from containers.protocol.reports import Report
+from containers.protocol.verdicts import REJECTIONS
 from leaderboard import (
     admission,
     clock,

@@ -18,7 +18,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.http import HttpRequest
 
-from containers.images import BEGINNING_BYTES
+from containers.intake import BEGINNING_BYTES
 from leaderboard import admission, clock, locks, storage
 from leaderboard.models import Phase
 

@@ -19,9 +19,9 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from containers.orders import Fields, OrderRejected
-from containers.orders import batch_id as batch_id_of
-from containers.reports import parse_report
+from containers.protocol.orders import Fields, OrderRejected
+from containers.protocol.orders import batch_id as batch_id_of
+from containers.protocol.reports import parse_report
 from leaderboard import clock, pipeline, room, storage
 from leaderboard.models import Batch, Host
 from leaderboard.rows import Stale

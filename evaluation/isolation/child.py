@@ -1,4 +1,4 @@
-"""The process that `evaluation.isolation.worker` runs in, and the two pipes to it; what goes through them is isolation.messages.
+"""The process that `isolation.worker` runs in, and the two pipes to it; what goes through them is `isolation.messages`.
 
 It gets a clean environment and none of its parent's open files. It limits its own memory and processor time; here is
 the clock that stops waiting for it.

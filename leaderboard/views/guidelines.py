@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from containers import contract
+from containers.protocol import contract
 from leaderboard import clock, reasons, visibility
 from leaderboard.models import Phase
 from leaderboard.states import RunState, SubmissionState

@@ -150,13 +150,13 @@ def _span(client: docker.APIClient, since: float, labels: set[str]) -> tuple[flo
 
 
 def _is_holder(attributes: dict[str, str]) -> bool:
-    from containers.sandbox import LABEL_ROLE
+    from containers.sandbox.spec import LABEL_ROLE
 
     return attributes.get(LABEL_ROLE) == "holder"
 
 
 def _batch_label() -> str:
-    from containers.sandbox import LABEL_BATCH
+    from containers.sandbox.spec import LABEL_BATCH
 
     return LABEL_BATCH
 

@@ -3,9 +3,9 @@
 import os
 import sys
 
-from containers.agent import Agent
-from containers.config import from_environment
-from containers.engine import Engine, connect
+from containers.host.agent import Agent
+from containers.host.config import from_environment
+from containers.sandbox.engine import Engine, connect
 
 agent = Agent(from_environment(os.environ), Engine(connect()))
 agent.start()

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from containers.agent import Agent
-from containers.config import Settings
-from containers.engine import Engine, connect
-from containers.images.shelf import ShelfLimits
-from containers.orders import Order, OrderCase, parse_order
-from containers.reports import CaseReport, Report
-from containers.runner import Run
-from containers.sandbox import LABEL_INSTANCE, SandboxSettings, Slot
-from containers.staging import BatchFolder
+from containers.host.agent import Agent
+from containers.host.config import Settings
+from containers.host.image_cache import ShelfLimits
+from containers.protocol.orders import Order, OrderCase, parse_order
+from containers.protocol.reports import CaseReport, Report
+from containers.sandbox.engine import Engine, connect
+from containers.sandbox.run import Run
+from containers.sandbox.spec import LABEL_INSTANCE, SandboxSettings, Slot
+from containers.sandbox.staging import BatchFolder
 from tests.containers import baseimage
 from tests.containers.fakeserver import TOKEN, FakeServer
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from containers import holder
-from containers.agent import Agent
-from containers.config import Settings
-from containers.engine import Engine
-from containers.images import ArchiveLimits, check_archive
-from containers.images.shelf import ShelfLimits
+from containers.host.agent import Agent
+from containers.host.config import Settings
+from containers.host.image_cache import ShelfLimits
+from containers.intake import ArchiveLimits, check_archive
+from containers.sandbox import holder
+from containers.sandbox.engine import Engine
 from tests.containers import baseimage
 from tests.containers.conftest import order_json, outcomes, wait_until
 from tests.containers.fakeserver import FakeServer

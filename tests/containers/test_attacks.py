@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from containers.engine import Engine
-from containers.sandbox import MAX_OPEN_FILES, SCRATCH_INODES, SPARE_INODES, SandboxSettings, Slot
-from containers.staging import CONSTANT_TIME
+from containers.sandbox.engine import Engine
+from containers.sandbox.spec import MAX_OPEN_FILES, SCRATCH_INODES, SPARE_INODES, SandboxSettings, Slot
+from containers.sandbox.staging import CONSTANT_TIME
 from tests.containers.conftest import LIMITS, UID, Sandbox, remove_images, statuses
 
 pytestmark = pytest.mark.engine

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from containers import sandbox as spec
-from containers.agent import Agent
-from containers.engine import Engine
-from containers.journal import Entry, Journal
-from containers.reports import parse_report
-from containers.sandbox import Slot
+from containers.host.agent import Agent
+from containers.host.journal import Entry, Journal
+from containers.protocol.reports import parse_report
+from containers.sandbox import spec
+from containers.sandbox.engine import Engine
+from containers.sandbox.spec import Slot
 from tests.containers import baseimage
 from tests.containers.conftest import UID, Sandbox, outcomes, statuses, wait_until
 from tests.containers.fakeserver import FakeServer

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from containers.cache import BlobCache, CacheFull, Corrupt
-from containers.staging import CONSTANT_TIME
+from containers.host.blob_cache import BlobCache, CacheFull, Corrupt
+from containers.sandbox.staging import CONSTANT_TIME
 
 
 class Source:

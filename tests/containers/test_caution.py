@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from containers import caution
-from containers import sandbox as spec
-from containers.agent import Agent
-from containers.caution import PAUSES_SECONDS, Caution
-from containers.sandbox import Slot
+from containers.host import slot_backoff
+from containers.host.agent import Agent
+from containers.host.slot_backoff import PAUSES_SECONDS, Caution
+from containers.sandbox import spec
+from containers.sandbox.spec import Slot
 from tests.containers.conftest import UID, outcomes, wait_until
 from tests.containers.fakeserver import FakeServer
 
@@ -80,7 +80,7 @@ def test_a_shutdown_does_not_wait_for_a_pause() -> None:
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caution, "PAUSES_SECONDS", (0, 0.2))
+    monkeypatch.setattr(slot_backoff, "PAUSES_SECONDS", (0, 0.2))
 
 
 @pytest.mark.engine

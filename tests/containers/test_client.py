@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from containers.client import Interrupted, Missing, Server, ServerRefused
+from containers.host.client import Interrupted, Missing, Server, ServerRefused
 from tests.containers.fakeserver import TOKEN, FakeServer
 
 CONTENT = bytes(range(256)) * 100

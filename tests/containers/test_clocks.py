@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from containers.clocks import SLACK_SECONDS, CaseClock
-from containers.contract import EXIT_SECONDS
-from containers.orders import parse_order
+from containers.protocol.contract import EXIT_SECONDS
+from containers.protocol.orders import parse_order
+from containers.sandbox.case_clock import SLACK_SECONDS, CaseClock
 from tests.containers.conftest import order_json
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from containers.config import ConfigurationError, from_environment, parse_slots
+from containers.host.config import ConfigurationError, from_environment, parse_slots
 
 GOOD = {
     "REX_SERVER_URL": "https://challenge.example.org",

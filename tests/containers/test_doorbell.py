@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import Connection, Producer, Queue
 
-from containers.doorbell import survive_lost_acknowledgements
+from containers.host.task_queue import survive_lost_acknowledgements
 from deploy.local.broker import broker_program
 from deploy.local.ports import is_answering
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from containers.engine import Engine
+from containers.sandbox.engine import Engine
 
 OUTPUT = [b"the beginning", b"the rest"]
 

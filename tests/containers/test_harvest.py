@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from containers.harvest import Harvest, Truncated, harvest
-from containers.reports import Blob
+from containers.protocol.reports import Blob
+from containers.sandbox.harvest import Harvest, Truncated, harvest
 
 NAMES = ("a.nii.gz", "b.nii.gz")
 

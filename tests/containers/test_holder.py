@@ -10,7 +10,7 @@ from typing import IO, cast
 
 import pytest
 
-from containers import holder
+from containers.sandbox import holder
 
 
 @pytest.fixture(params=["committed", "rebuilt"])

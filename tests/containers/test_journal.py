@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from containers.journal import Entry, Journal
-from containers.sandbox import Slot
-from containers.slots import SlotPool
+from containers.host.journal import Entry, Journal
+from containers.host.slots import SlotPool
+from containers.sandbox.spec import Slot
 
 ENTRY = Entry(batch="0b9f1d1e-6f0a-4b5c-8d7e-0123456789ab", key="key", slot="cpu0")
 

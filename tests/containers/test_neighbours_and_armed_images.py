@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from containers.engine import Engine
-from containers.sandbox import VOLUME_BYTES, Slot
-from containers.watch import Stopped
+from containers.sandbox.engine import Engine
+from containers.sandbox.spec import VOLUME_BYTES, Slot
+from containers.sandbox.watch import Stopped
 from tests.containers import baseimage
 from tests.containers.conftest import UID, Sandbox, wait_until
 from tests.containers.images.build import entry, layer_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from containers.orders import OrderRejected, batch_id, parse_order
+from containers.protocol.orders import OrderRejected, batch_id, parse_order
 from tests.containers.conftest import order_json
 
 

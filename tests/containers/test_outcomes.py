@@ -2,7 +2,7 @@
 
 import pytest
 
-from containers.outcomes import CASE_FAILURES, FAULTS, Blame, Ending, Verdict, classify, classify_start_error
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Blame, Ending, Verdict, classify, classify_start_error
 
 
 def theirs(code: str) -> Verdict:

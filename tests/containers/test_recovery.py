@@ -11,12 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from containers import holder
-from containers import sandbox as spec
-from containers.agent import Agent
-from containers.config import ConfigurationError, Settings
-from containers.engine import Engine
-from containers.orders import parse_order
+from containers.host.agent import Agent
+from containers.host.config import ConfigurationError, Settings
+from containers.protocol.orders import parse_order
+from containers.sandbox import holder, spec
+from containers.sandbox.engine import Engine
 from tests.containers.conftest import NOTHING, order_json, outcomes, wait_until
 from tests.containers.fakeserver import FakeServer
 

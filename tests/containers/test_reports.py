@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from containers.orders import OrderRejected
-from containers.outcomes import Blame, Verdict
-from containers.reports import Blob, ContainerReport, Fault, Report, parse_report, settle, unusable
+from containers.protocol.orders import OrderRejected
+from containers.protocol.reports import Blob, ContainerReport, Fault, Report, parse_report, settle, unusable
+from containers.protocol.verdicts import Blame, Verdict
 
 NAMES = ("a.nii.gz", "b.nii.gz", "c.nii.gz")
 FILE = Blob("sha256:" + "a" * 64, 7)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from containers.engine import Engine
-from containers.sandbox import Slot
-from containers.watch import Stopped
+from containers.sandbox.engine import Engine
+from containers.sandbox.spec import Slot
+from containers.sandbox.watch import Stopped
 from tests.containers.conftest import UID, Sandbox, case, statuses, wait_until
 
 pytestmark = pytest.mark.engine

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from containers import sandbox as spec
-from containers.orders import MEBIBYTE, parse_order
-from containers.sandbox import SandboxSettings, Slot
+from containers.protocol.orders import MEBIBYTE, parse_order
+from containers.sandbox import spec
+from containers.sandbox.spec import SandboxSettings, Slot
 from tests.containers.conftest import LIMITS, UID, Sandbox, order_json
 
 pytestmark = pytest.mark.engine

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from containers import trial
-from containers.agent import Agent
-from containers.config import ConfigurationError, Settings
-from containers.engine import Engine
-from containers.sandbox import LABEL_INSTANCE, SandboxSettings, Slot
+from containers.host.agent import Agent
+from containers.host.config import ConfigurationError, Settings
+from containers.sandbox import capabilities
+from containers.sandbox.engine import Engine
+from containers.sandbox.spec import LABEL_INSTANCE, SandboxSettings, Slot
 from tests.containers import baseimage, otherengine
 from tests.containers.conftest import UID, Sandbox, order_json, outcomes, shut, statuses
 from tests.containers.fakeserver import FakeServer
@@ -29,7 +29,7 @@ SLOT = Slot("cpu0", UID + 1)
 
 
 def test_the_engine_of_these_tests_can_do_what_the_sandbox_needs(engine: Engine) -> None:
-    assert trial.unmet(engine, SandboxSettings("x", UID)) is None
+    assert capabilities.unmet(engine, SandboxSettings("x", UID)) is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_an_engine_that_would_drop_a_limit_is_refused(
 ) -> None:
     info = engine.client.info() | {key: False}
     monkeypatch.setattr(engine.client, "info", lambda: info)
-    assert "cannot limit" in (trial.unmet(engine, SandboxSettings("x", UID)) or "")
+    assert "cannot limit" in (capabilities.unmet(engine, SandboxSettings("x", UID)) or "")
 
 
 def test_what_an_engine_could_do_at_the_start_only_ends_the_work_when_it_is_gone(
@@ -75,8 +75,8 @@ def test_what_an_engine_could_do_at_the_start_only_ends_the_work_when_it_is_gone
 
 
 def test_a_slots_trial_is_refused_in_the_engines_words(engine: Engine, sandbox_settings: SandboxSettings) -> None:
-    assert trial.refusal(engine, sandbox_settings, SLOT, ()) is None
-    assert "could not select device driver" in (trial.refusal(engine, sandbox_settings, SLOT, ("0",)) or "")
+    assert capabilities.refusal(engine, sandbox_settings, SLOT, ()) is None
+    assert "could not select device driver" in (capabilities.refusal(engine, sandbox_settings, SLOT, ("0",)) or "")
 
 
 @pytest.mark.parametrize(("pattern", "does"), [("core\n", False), ("|/usr/share/apport/apport %p\n", True)])
@@ -84,7 +84,7 @@ def test_a_kernel_that_hands_crashes_to_a_program_of_the_host_is_recognised(
     tmp_path: Path, pattern: str, does: bool
 ) -> None:
     (tmp_path / "core_pattern").write_text(pattern)
-    assert trial.hands_crashes_on(tmp_path / "core_pattern") is does
+    assert capabilities.hands_crashes_on(tmp_path / "core_pattern") is does
 
 
 # --- An engine that maps user ids, and has crun -----------------------------------------------------------------------
@@ -120,7 +120,7 @@ def on_other(other: Engine, other_image: str, tmp_path: Path) -> Iterator[Callab
 
     def make(runtime: str | None) -> Sandbox:
         settings = SandboxSettings(f"test-{uuid.uuid4().hex[:12]}", UID, runtime=runtime, userns=True)
-        assert trial.unmet(other, settings) is None
+        assert capabilities.unmet(other, settings) is None
         made.append(Sandbox(other, settings, SLOT, tmp_path, other_image))
         return made[-1]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from kombu import Connection
 
-from containers.config import from_environment
+from containers.host.config import from_environment
 from tests.deploy.conftest import DEPLOY, ROOT
 
 READERS = {"_text", "_number", "_flag", "get"}

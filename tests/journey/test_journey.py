@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from containers.sandbox import LABEL_INSTANCE
+from containers.sandbox.spec import LABEL_INSTANCE
 from leaderboard import decisions
 from leaderboard.models import RunCase, Submission
 from leaderboard.reports import has_ended, state

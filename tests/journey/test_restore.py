@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from containers.sandbox import LABEL_INSTANCE
+from containers.sandbox.spec import LABEL_INSTANCE
 from leaderboard.models import RunCase
 from leaderboard.uploads import from_disk
 from tests.journey import algorithms

@@ -5,7 +5,7 @@ import json
 import uuid
 from typing import Any
 
-from containers.reports import parse_report, unusable
+from containers.protocol.reports import parse_report, unusable
 from leaderboard import pipeline, storage
 from leaderboard.models import Batch, Host, Run
 from leaderboard.states import BatchState

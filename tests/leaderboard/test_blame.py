@@ -14,8 +14,8 @@ from celery import Celery
 from django.db import connection
 from django.test import Client
 
-from containers.outcomes import CASE_FAILURES, FAULTS, Blame, Ending, classify
-from containers.reports import Blob, ContainerReport, Fault, Report, faulty, settle
+from containers.protocol.reports import Blob, ContainerReport, Fault, Report, faulty, settle
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Blame, Ending, classify
 from leaderboard import clock, doorbell, halting, live, pipeline, reasons, storage, sweeper
 from leaderboard.celery import app
 from leaderboard.models import Attempt, Batch, Case, Host, Run, Submission
@@ -63,7 +63,7 @@ def names(order: dict[str, Any]) -> list[str]:
 
 
 def judged(order: dict[str, Any], ending: Ending) -> dict[str, Any]:
-    """The report of a host that saw this ending and found no mask, as containers/runner.py puts it together."""
+    """The report of a host that saw this ending and found no mask, as containers/sandbox/run.py puts it together."""
     verdict = classify(ending)
     if verdict.blame is Blame.OURS and ending.exit_code is None:
         return faulty(order["fence"], names(order), str(verdict.code), ending.start_error).to_json()

@@ -11,7 +11,7 @@ from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
-from containers.reports import parse_report
+from containers.protocol.reports import parse_report
 from leaderboard import admission, alarms, models, pipeline
 from leaderboard.logs import OneRecordFormatter
 from leaderboard.models import Attempt, Host, Submission, User

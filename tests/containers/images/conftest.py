@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from containers.images import ArchiveLimits, CheckedImage, ImageRejected, check_archive
+from containers.intake import ArchiveLimits, CheckedImage, ImageRejected, check_archive
 from tests.containers.images.build import written
 
 Check = Callable[..., CheckedImage]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from containers.images import CheckedImage, ImageRejected, check_archive
+from containers.intake import CheckedImage, ImageRejected, check_archive
 from tests.containers.images.build import OCI_MANIFEST, Image, digest, header, index_json, padded, sha256, tar_of
 from tests.containers.images.conftest import Check
 

@@ -11,8 +11,8 @@ from typing import Any
 import docker
 import pytest
 
-from containers.images import CheckedImage, ImageRejected, check_archive
-from containers.images.engine import EngineFault, image_present, load_image, remove_image
+from containers.intake import CheckedImage, ImageRejected, check_archive
+from containers.sandbox.images import EngineFault, image_present, load_image, remove_image
 from tests.containers.images.build import Image, entry, layer_of, manifest_json, sha256, tar_of
 
 pytestmark = pytest.mark.engine

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from containers.images import ArchiveLimits, ImageRejected, check_archive
+from containers.intake import ArchiveLimits, ImageRejected, check_archive
 from tests.containers.images.build import (
     END,
     OCI_INDEX,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from containers.engine import Engine
-from containers.images.engine import image_present, load_image
-from containers.images.shelf import DAY_SECONDS, ImageShelf, ShelfLimits
+from containers.host.image_cache import DAY_SECONDS, ImageShelf, ShelfLimits
+from containers.sandbox.engine import Engine
+from containers.sandbox.images import image_present, load_image
 from tests.containers.conftest import remove_images
 from tests.containers.images.build import Image
 from tests.containers.images.test_engine import checked, unique_layer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from containers.images import ImageRejected, tar
-from containers.images.streams import WatchedStream
+from containers.intake import ImageRejected, tar
+from containers.intake.streams import WatchedStream
 from tests.containers.images.build import END, header, padded, pax
 
 

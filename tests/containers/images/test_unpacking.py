@@ -15,8 +15,8 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from containers.images import ImageRejected, tar
-from containers.images.tree import LayerTree
+from containers.intake import ImageRejected, tar
+from containers.intake.layer_filesystem import LayerTree
 from tests.containers.images.build import Image, entry, folder, layer_of, link, second_name
 from tests.containers.images.conftest import Check, Refusal
 
@@ -260,14 +260,14 @@ def test_folders_that_no_entry_names_count_as_entries(refusal: Refusal) -> None:
 
 
 def test_links_that_lead_through_links_cost_bounded_time(monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:
-    monkeypatch.setattr("containers.images.tree._STEPS", 100_000)
+    monkeypatch.setattr("containers.intake.layer_filesystem._STEPS", 100_000)
     maze = [folder("d"), link("l0", "d/" + "../d/" * 300)]
     maze += [link(f"l{n}", f"l{n - 1}/" + f"../l{n - 1}/" * 3) for n in range(1, 30)]
     assert "too entangled" in str(refusal(Image([layer_of(*maze, entry("l29/x"))]).saved()))
 
 
 def test_long_names_cost_bounded_memory(monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:
-    monkeypatch.setattr("containers.images.tree._TEXT_CHARACTERS", 100_000)
+    monkeypatch.setattr("containers.intake.layer_filesystem._TEXT_CHARACTERS", 100_000)
     layer = layer_of(*(link(f"{n}", "t" * 4000) for n in range(50)))
     assert "too long altogether" in str(refusal(Image([layer]).saved()))
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from containers import contract
+from containers.protocol import contract
 from leaderboard import clock, reasons
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import page, scored

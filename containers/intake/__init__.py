@@ -1,0 +1,29 @@
+"""Image intake: from a stranger's tarball to an image that the engine may load.
+
+An engine's `load` believes too much. It moves tags that exist, takes layers it already has from other teams,
+and reads another manifest than a naive parser does. So no upload reaches an engine. `check_archive` reads it
+as hostile data (streamed, bounded, nothing extracted to a path from the archive), verifies every digest, and
+writes a *new* archive that holds nothing but the verified layers, a configuration rebuilt from the few fields
+that matter, and no tag. `containers.sandbox.images.load_image` loads that one, compares the id, and tags it by
+itself.
+
+From the bottom up:
+
+    errors, limits    what is refused, and the bounds
+    strict_json       JSON without duplicate keys, surprises or depth
+    streams, tar      bounded bytes, gzip and tar headers, read as the engine's own library reads them
+    outer             the uploaded file as an index of members that can be read by name
+    layout            docker-archive or OCI layout -> one configuration and its layers
+    config            the configuration: checked, rebuilt, summarised
+    tree              what a layer becomes on disk, in names only: could an engine unpack it?
+    layers            one layer: inflated, hashed, looked through, copied
+    archive           check_archive, the journey from top to bottom
+    engine            load, tag, look up, remove (the only module that needs the docker SDK)
+"""
+
+from containers.intake.archive import CheckedImage, check_archive
+from containers.intake.errors import ImageRejected
+from containers.intake.limits import ArchiveLimits
+from containers.intake.upload_archive import BEGINNING_BYTES, check_beginning
+
+__all__ = ["BEGINNING_BYTES", "ArchiveLimits", "CheckedImage", "ImageRejected", "check_archive", "check_beginning"]

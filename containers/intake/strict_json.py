@@ -1,0 +1,72 @@
+"""JSON from an upload, read so that no other reader can see another document in the same bytes.
+
+Go's decoder (the engine) ignores the case of keys and takes the last of two equal ones; other readers differ.
+Where readers could disagree, the document is refused.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NoReturn
+
+from containers.intake.errors import SAVE_AGAIN, ImageRejected, shown
+
+_NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")
+
+
+def parse(data: bytes, *, what: str, max_depth: int) -> Any:
+    """The document in `data` (UTF-8). Refuses duplicate keys, NaN, NUL, lone surrogates, and nesting over
+    max_depth.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        document = dict(pairs)
+        if len(document) != len(pairs):
+            twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+            raise ImageRejected("duplicate_key", f"{what} holds the key {shown(twice)} twice. {SAVE_AGAIN}")
+        return document
+
+    try:
+        document = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ImageRejected("bad_json", f"{what} is not valid JSON. {SAVE_AGAIN}") from error
+    for text, depth in _texts(document):
+        if depth > max_depth:
+            raise ImageRejected("bad_json", f"{what} is nested too deeply. {SAVE_AGAIN}")
+        if text is not None and _NOT_TEXT.search(text):
+            raise ImageRejected("bad_json", f"{what} holds characters that no text may contain. {SAVE_AGAIN}")
+    return document
+
+
+def known_keys(document: Any, allowed: Iterable[str], *, what: str) -> dict[str, Any]:
+    """`document` as an object whose keys are all in `allowed`, letter by letter."""
+    if not isinstance(document, dict):
+        raise ImageRejected("bad_json", f"{what} is not a JSON object. {SAVE_AGAIN}")
+    allowed = frozenset(allowed)
+    for key in document:
+        if key in allowed:
+            continue
+        meant = next((known for known in allowed if known.casefold() == key.casefold()), None)
+        hint = f" (is {shown(meant)} meant?)" if meant else ""
+        raise ImageRejected("unknown_key", f"{what} holds the unknown key {shown(key)}{hint}. {SAVE_AGAIN}")
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _texts(document: Any) -> Iterator[tuple[str | None, int]]:
+    """Every string and key with its depth (None for a container), without recursion."""
+    waiting = [(document, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, str):
+            yield value, depth
+        elif isinstance(value, dict):
+            yield None, depth
+            waiting.extend((part, depth + 1) for pair in value.items() for part in pair)
+        elif isinstance(value, list):
+            yield None, depth
+            waiting.extend((part, depth + 1) for part in value)

@@ -1,0 +1,200 @@
+"""A report: what a GPU host tells the server about one order, and how it is put together.
+
+`settle` is the one place where a verdict on the container becomes a status of every case. Both sides parse a
+report with `parse_report`: the host its own journal, the server what a host sends.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal
+
+from containers.protocol.orders import Fields, OrderRejected
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, REJECTIONS, Blame, Verdict
+
+Status = Literal["finished", "failed", "missing", "untouched"]
+STATUSES: Final[tuple[Status, ...]] = ("finished", "failed", "missing", "untouched")
+
+
+@dataclass(frozen=True)
+class Blob:
+    """An output file by its digest "sha256:<hex>" and size in bytes."""
+
+    blob: str
+    size: int
+
+
+@dataclass(frozen=True)
+class CaseReport:
+    """What became of one case.
+
+    `reason` is a code of CASE_FAILURES, `seconds` the time it took, where known.
+    """
+
+    name: str
+    status: Status
+    reason: str | None = None
+    seconds: float | None = None
+    output: Blob | None = None
+
+
+@dataclass(frozen=True)
+class ContainerReport:
+    """How the container ended. `exit_code` is None when it never started."""
+
+    exit_code: int | None
+    oom_killed: bool
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What failed on our side: a code of FAULTS and a detail for organisers."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer to one order: its cases in sequence, and the end of what the container printed.
+
+    `rejected`: a code of REJECTIONS, when the engine cannot use the image at all.
+    """
+
+    fence: int
+    cases: tuple[CaseReport, ...]
+    container: ContainerReport | None = None
+    fault: Fault | None = None
+    log: str = ""
+    rejected: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as the JSON object of the interface. (A server of before does not know `rejected`.)"""
+        return {key: value for key, value in asdict(self).items() if key != "rejected" or value is not None}
+
+
+def faulty(fence: int, names: Sequence[str], code: str, detail: str) -> Report:
+    """The report of an order that our side could not carry out at all."""
+    cases = tuple(CaseReport(name, "untouched") for name in names)
+    return Report(fence=fence, cases=cases, fault=Fault(code, detail[:2000]))
+
+
+def unusable(fence: int, names: Sequence[str], code: str) -> Report:
+    """The report of an order whose image the engine cannot use: a code of REJECTIONS."""
+    return Report(fence, tuple(CaseReport(name, "untouched") for name in names), rejected=code)
+
+
+def settle(
+    names: Sequence[str],
+    found: Mapping[str, Blob | str],
+    verdict: Verdict,
+    *,
+    appeared: Sequence[float],
+    ended: float,
+    clocked: int | None = None,
+    full: bool = False,
+) -> tuple[CaseReport, ...]:
+    """Turn what was found in the output folder into each case's status.
+
+    `found` maps a case to its file, or to the code why what lies there is no result. `appeared` are the
+    seconds from the container's start to the appearance of the first, second, ... file; `ended` those to its
+    end. `clocked` is the case whose clock ran out. When its file made it after all in the last instant,
+    nobody is to blame for the next case, which had its clock cut short by us. `full`: the folder was full when the
+    program ended, which is then why files are missing.
+    """
+    if verdict.blame is Blame.NOBODY:
+        lost = CaseReport("", "failed", "output_full") if full else CaseReport("", "missing", "missing")
+        cases = [_found(name, found) or replace(lost, name=name) for name in names]
+        return tuple(_timed(case, i, appeared, ended) for i, case in enumerate(cases))
+    absent = next((i for i, name in enumerate(names) if name not in found), len(names))
+    reports = []
+    for i, name in enumerate(names):
+        case = CaseReport(name, "untouched")
+        if i < absent:
+            case = _found(name, found) or case
+        elif i == absent and verdict.blame is Blame.THEIRS and clocked in (None, i):
+            case = CaseReport(name, "failed", verdict.code)
+        reports.append(_timed(case, i, appeared, ended))
+    return tuple(reports)
+
+
+def _found(name: str, found: Mapping[str, Blob | str]) -> CaseReport | None:
+    result = found.get(name)
+    if isinstance(result, Blob):
+        return CaseReport(name, "finished", output=result)
+    return None if result is None else CaseReport(name, "failed", result)
+
+
+def _timed(case: CaseReport, index: int, appeared: Sequence[float], ended: float) -> CaseReport:
+    """Add the case's seconds, from the appearance of the file before it.
+
+    Later cases than the next have no time.
+    """
+    if case.status in ("untouched", "missing") or index > len(appeared):
+        return case
+    since = appeared[index - 1] if index else 0.0
+    until = appeared[index] if index < len(appeared) else ended
+    return replace(case, seconds=round(max(0.0, until - since), 3))
+
+
+def parse_report(value: object) -> Report:
+    """Check a report's JSON object. Raises OrderRejected."""
+    fields = Fields(value, "report", frozenset({"fence", "cases", "container", "fault", "log", "rejected"}))
+    container, fault, rejected = fields.get("container"), fields.get("fault"), fields.value.get("rejected")
+    if rejected is not None and not (isinstance(rejected, str) and rejected in REJECTIONS):
+        raise OrderRejected(f"rejected is not valid: {rejected!r:.100}")
+    fewest = 1 if fault is None else 0  # a host that could not read its order cannot name the cases
+    return Report(
+        fence=fields.integer("fence", 0, 2**53),
+        cases=tuple(_case(item, f"cases[{i}]") for i, item in enumerate(fields.items("cases", fewest, 1000))),
+        container=None if container is None else _container(container),
+        fault=None if fault is None else _fault(fault),
+        log=fields.text("log", 64 << 20),
+        rejected=rejected,
+    )
+
+
+def _case(value: object, where: str) -> CaseReport:
+    fields = Fields(value, where, frozenset(CaseReport.__dataclass_fields__))
+    status = fields.text("status", 20)
+    if status not in STATUSES:
+        raise OrderRejected(f"{where}.status is not valid: {status!r}")
+    reason, output = fields.get("reason"), fields.get("output")
+    if (status in ("failed", "missing")) != (reason is not None) or (status == "finished") != (output is not None):
+        raise OrderRejected(f"{where} has fields that do not go with its status")
+    if reason is not None and not (isinstance(reason, str) and reason in CASE_FAILURES):
+        raise OrderRejected(f"{where}.reason is not valid: {reason!r:.100}")
+    return CaseReport(
+        name=fields.case_name("name"),
+        status=status,
+        reason=reason,
+        seconds=None if fields.get("seconds") is None else fields.number("seconds", 0, 1e8),
+        output=None if output is None else _blob(output, f"{where}.output"),
+    )
+
+
+def _blob(value: object, where: str) -> Blob:
+    fields = Fields(value, where, frozenset({"blob", "size"}))
+    return Blob(fields.digest("blob"), fields.integer("size", 0, 2**45))
+
+
+def _container(value: object) -> ContainerReport:
+    fields = Fields(value, "container", frozenset(ContainerReport.__dataclass_fields__))
+    warnings = fields.items("warnings", 0, 100)
+    if not all(isinstance(warning, str) and len(warning) <= 2000 for warning in warnings):
+        raise OrderRejected("container.warnings is not a list of short texts")
+    return ContainerReport(
+        exit_code=None if fields.get("exit_code") is None else fields.integer("exit_code", -255, 2**32),
+        oom_killed=fields.boolean("oom_killed"),
+        seconds=fields.number("seconds", 0, 1e8),
+        warnings=tuple(map(str, warnings)),
+    )
+
+
+def _fault(value: object) -> Fault:
+    fields = Fields(value, "fault", frozenset({"code", "detail"}))
+    code = fields.text("code", 40)
+    if code not in FAULTS:
+        raise OrderRejected(f"fault.code is not valid: {code!r}")
+    return Fault(code, fields.text("detail", 2000))

@@ -1,0 +1,73 @@
+"""Whether this host can do what its settings promise, found out before and between the batches.
+
+`unmet` asks the engine what it is able to; `refusal` lets it start a container of ours with a slot's own settings and
+GPUs. An engine ignores some settings that it cannot fulfil, so neither of the two can stand for the other.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from docker.errors import APIError
+
+from containers.sandbox import holder, spec
+from containers.sandbox.engine import Engine, answered
+from containers.sandbox.spec import SandboxSettings, Slot
+
+#: Until a container of ours that does nothing has ended.
+TRIAL_SECONDS: Final = 30.0
+_LIMITS: Final = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processor time"}
+
+
+def unmet(engine: Engine, settings: SandboxSettings) -> str | None:
+    """One sentence on what the engine lacks of what the sandbox needs; None if nothing. Raises EngineGone, APIError.
+
+    What is missing here, the engine would leave out without a word.
+    """
+    info = answered(engine.client.info)
+    options = {part for option in info.get("SecurityOptions") or () for part in option.split(",")}
+    # a name with a dot is that of a shim, which an engine looks for when it needs it
+    if settings.runtime and "." not in settings.runtime and settings.runtime not in info["Runtimes"]:
+        known = ", ".join(sorted(info["Runtimes"]))
+        return f'REX_SANDBOX_RUNTIME: the engine has no OCI runtime "{settings.runtime}", only {known}.'
+    if settings.apparmor and "name=apparmor" not in options:
+        return "REX_SANDBOX_APPARMOR: the engine's host has no AppArmor."
+    if settings.userns and not options & {"name=userns", "name=rootless"}:
+        return "REX_SANDBOX_USERNS: the engine does not map user ids (userns-remap in its daemon.json)."
+    if "name=seccomp" not in options:
+        return "The engine cannot filter system calls (seccomp)."
+    if missing := [what for key, what in _LIMITS.items() if info.get(key) is False]:
+        return f"The engine cannot limit {' and '.join(missing)}: the host's cgroup controllers are missing."
+    return None
+
+
+def hands_crashes_on(pattern: Path = Path("/proc/sys/kernel/core_pattern")) -> bool:
+    """Whether the kernel here hands the memory of a program that crashed, also in a container, to one of the host."""
+    return pattern.exists() and pattern.read_text().startswith("|")
+
+
+def refusal(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequence[str]) -> str | None:
+    """Why a container of ours does not run on this slot, in the engine's words; None if it does. Raises EngineGone."""
+    client, name = engine.client, f"rexgrounding-{settings.instance}-{slot.uid}-probe"
+    engine.remove_container(name)  # of a worker that was killed at this very moment
+    try:
+        config = spec.probe(slot, settings, answered(lambda: holder.ensure(client, settings.instance)), gpus)
+        answered(lambda: client.create_container_from_config(config, name))
+        answered(lambda: client.start(name))
+        return _ended_badly(engine, name)
+    except APIError as error:
+        return str(error.explanation or error)
+    finally:
+        engine.remove_container(name)
+
+
+def _ended_badly(engine: Engine, name: str) -> str | None:
+    give_up = time.monotonic() + TRIAL_SECONDS
+    while (state := engine.inspect(name)) is not None and state.running:
+        if time.monotonic() > give_up:
+            return "A container of ours does not end."
+        time.sleep(0.02)
+    if state is None or state.exit_code != spec.PROBE_EXIT:
+        return f"A container of ours did not do what it should: {state}."
+    return None

@@ -1,0 +1,61 @@
+"""The case clocks: how long the program may work on what it is working on.
+
+All instants are seconds since the container's start. The first case has the start-up allowance on top. Each
+later case's clock starts when the file before it appeared; after the last one the program has a moment to
+exit. A file is seen up to a tick after it appeared (the holder looks every 50 ms), and that delay is never
+the team's.
+"""
+
+from typing import Final
+
+from containers.protocol.contract import EXIT_SECONDS
+from containers.protocol.orders import Limits
+
+SLACK_SECONDS: Final = 0.25
+
+
+class CaseClock:
+    """Which case is in progress, since when, and when its time is up."""
+
+    def __init__(self, limits: Limits, cases: int) -> None:
+        self._limits = limits
+        self._cases = cases
+        self._since = 0.0
+        self.appeared: list[float] = []
+
+    @property
+    def case(self) -> int:
+        """The index of the case in progress; equal to the number of cases when all are done."""
+        return len(self.appeared)
+
+    def file_appeared(self, index: int, *, appeared: float, noticed: float) -> bool:
+        """Take note that a case's file appeared. Returns False for one that is known already.
+
+        `appeared` is what the engine's clock says and what is reported; the next deadline counts from when we
+        `noticed`, which a step of either machine's clock cannot turn against the team.
+        """
+        if index != self.case or index >= self._cases:
+            return False
+        earlier = self.appeared[-1] if self.appeared else 0.0
+        self.appeared.append(max(appeared, earlier))
+        self._since = noticed
+        return True
+
+    def forgive(self, seconds: float) -> None:
+        """Stop the running clock for a time in which nobody could look."""
+        self._since += seconds
+
+    @property
+    def deadline(self) -> float:
+        """When the time of the case in progress is up."""
+        limit = self._limits.case_seconds
+        if self.case == self._cases:
+            limit = min(limit, EXIT_SECONDS)
+        elif self.case == 0:
+            limit += self._limits.startup_seconds
+        return self._since + limit + SLACK_SECONDS
+
+    @property
+    def code(self) -> str:
+        """The failure code of the clock that is running."""
+        return "timed_out" if self.case else "startup_timed_out"

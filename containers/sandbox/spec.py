@@ -1,0 +1,293 @@
+"""The sandbox: the exact configuration of every container and volume, built by pure functions.
+
+An order, a slot and the worker's settings go in; the JSON that the engine's API takes comes out. Nothing else
+in this package decides a security property, and nothing here talks to an engine, so that each property can be
+asserted on this value and again on the container that the engine made of it.
+
+A batch has three objects. The *output volume* is a tmpfs of exact size in bytes and inodes, owned by the
+algorithm's user. The *holder* keeps it alive and reports which files have appeared. The *algorithm* runs the
+team's image. All carry labels with the instance (one worker's world), the batch and the fence; clean-up goes
+by the instance alone. A *probe* is a container of ours that only has to start, under an algorithm's own conditions.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from containers.protocol import contract
+from containers.protocol.orders import MEBIBYTE, Order
+
+LABEL_INSTANCE: Final = "rexgrounding.instance"
+LABEL_BATCH: Final = "rexgrounding.batch"
+LABEL_FENCE: Final = "rexgrounding.fence"
+LABEL_ROLE: Final = "rexgrounding.role"
+PROBE: Final = "probe"  # a role
+
+HOLDER_PROGRAM: Final = "/holder"
+HOLDER_MEMORY_BYTES: Final = 32 * MEBIBYTE
+#: A probe gets some room for what another OCI runtime needs for itself.
+PROBE_MEMORY_BYTES: Final = 256 * MEBIBYTE
+PROBE_PIDS: Final = 512
+PROBE_EXIT: Final = 2  # the holder's program says that it got no command
+#: Files beyond one per case: temporary names, folders of a careless program.
+SPARE_INODES: Final = 1024
+SCRATCH_INODES: Final = 1 << 20
+#: For each VOLUME path of an image, which an intake should have removed; never a folder on the host's disk.
+VOLUME_BYTES: Final = 16 * MEBIBYTE
+MAX_OPEN_FILES: Final = 16_384
+
+#: The algorithm loader's own switches and everything by which an image could ask the GPU runtime for more
+#: than its slot. Set in the container's configuration, which wins over the image's.
+_NEUTRAL_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "LD_PRELOAD": "",
+    "LD_AUDIT": "",
+    "NVIDIA_MIG_CONFIG_DEVICES": "",
+    "NVIDIA_MIG_MONITOR_DEVICES": "",
+    "NVIDIA_IMEX_CHANNELS": "",
+    "NVIDIA_GDS": "disabled",
+    "NVIDIA_GDRCOPY": "disabled",
+    "NVIDIA_MOFED": "disabled",
+    "NVIDIA_NVSWITCH": "disabled",
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+}
+
+SECCOMP_PROFILE: Final = json.dumps(
+    json.loads((Path(__file__).parent / "seccomp.json").read_text(encoding="utf-8")), separators=(",", ":")
+)
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one container on a host: its name, its own unprivileged user id, its GPUs."""
+
+    name: str
+    uid: int
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """A worker's own choices: instance id, the holder's user id, another OCI runtime, AppArmor profile.
+
+    `userns`: the engine must map user ids, so that root of a container is nobody on the host.
+    """
+
+    instance: str
+    holder_uid: int
+    runtime: str | None = None
+    apparmor: str | None = None
+    userns: bool = False
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a batch's three objects are called in the engine; the same after a restart of the worker."""
+
+    algorithm: str
+    holder: str
+    volume: str
+
+
+def names(instance: str, order: Order) -> Names:
+    """The names of an order's objects."""
+    stem = f"rexgrounding-{instance}-{order.batch}-{order.fence}"
+    return Names(f"{stem}-algorithm", f"{stem}-holder", f"{stem}-output")
+
+
+def labels(instance: str, order: Order, role: str) -> dict[str, str]:
+    """The labels of one object.
+
+    All are always set: an image's own labels of these names do not shine through.
+    """
+    return {
+        LABEL_INSTANCE: instance,
+        LABEL_BATCH: order.batch,
+        LABEL_FENCE: str(order.fence),
+        LABEL_ROLE: role,
+    }
+
+
+def output_volume(order: Order, settings: SandboxSettings) -> dict[str, Any]:
+    """Arguments of the engine's create-volume call for /output.
+
+    The folder is root's and open to all who see it, the algorithm alone: an engine that maps user ids (userns-remap)
+    does not map those of a volume, and the algorithm's user has another number there.
+    """
+    inodes = len(order.cases) + SPARE_INODES
+    options = f"size={order.limits.output_bytes},nr_inodes={inodes},mode=1777"
+    return {
+        "name": names(settings.instance, order).volume,
+        "driver": "local",
+        "driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": f"{options},noexec,nosuid,nodev"},
+        "labels": labels(settings.instance, order, "output"),
+    }
+
+
+def holder(order: Order, settings: SandboxSettings, image: str) -> Config:
+    """The container of ours that keeps the output volume and looks, from inside, which files exist."""
+    config = _locked_down(settings, settings.holder_uid, labels(settings.instance, order, "holder"))
+    config |= {"Image": image, "Cmd": [HOLDER_PROGRAM, "watch", contract.OUTPUT_DIR, *order.names], "Env": []}
+    config["HostConfig"] |= {
+        "PidsLimit": 64,  # the program is one process, but the engine's own helpers count while they start it
+        "Memory": HOLDER_MEMORY_BYTES,
+        "MemorySwap": HOLDER_MEMORY_BYTES,
+        "Mounts": [_output_mount(order, settings, read_only=True)],
+        "LogConfig": _log_config(MEBIBYTE),
+        "Ulimits": _ulimits(open_files=64, file_bytes=0),
+    }
+    return config
+
+
+def dump_command(order: Order) -> list[str]:
+    """What to execute in the holder's container, as the algorithm's user, to get the results."""
+    return [HOLDER_PROGRAM, "dump", contract.OUTPUT_DIR, str(order.limits.output_bytes), *order.names]
+
+
+def algorithm(
+    order: Order, slot: Slot, settings: SandboxSettings, staged: Path, image_volumes: Sequence[str] = ()
+) -> Config:
+    """The container that runs a team's image.
+
+    `staged` is the folder with the batch's input. `image_volumes` are the VOLUME paths of the image, which
+    get a small tmpfs each instead of a folder on the host's disk.
+    """
+    limits = order.limits
+    tmpfs = _tmpfs(order, image_volumes)
+    memory = limits.memory_bytes + limits.shm_bytes + limits.output_bytes + sum(size for size, _ in tmpfs.values())
+    largest_file = max(limits.output_bytes, limits.tmp_bytes, limits.shm_bytes)
+    gpus = slot.gpus[: order.gpus]
+    config = _locked_down(settings, slot.uid, labels(settings.instance, order, "algorithm"), settings.runtime)
+    config |= {"Image": order.image.id, "Env": _environment(gpus)}
+    config["HostConfig"] |= {
+        "PidsLimit": limits.pids,
+        "Memory": memory,
+        "MemorySwap": memory,  # equal: no swap
+        "NanoCpus": round(limits.cpus * 1e9),
+        "ShmSize": limits.shm_bytes,
+        "Init": True,  # reaps zombies, so that a program's own leftovers do not use up its processes
+        "OomScoreAdj": 1000,  # if the host itself is short of memory, this goes first (a program can lower it to 0)
+        "Tmpfs": {path: options for path, (_, options) in tmpfs.items()},
+        "Mounts": [_input_mount(staged), _output_mount(order, settings, read_only=False)],
+        "LogConfig": _log_config(4 * limits.log_bytes),
+        "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=largest_file),
+    }
+    if gpus:
+        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus)
+    return config
+
+
+def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]) -> Config:
+    """A container of ours that asks for what an algorithm gets, with these GPUs, and ends with PROBE_EXIT at once."""
+    config = _locked_down(settings, slot.uid, {LABEL_INSTANCE: settings.instance, LABEL_ROLE: PROBE}, settings.runtime)
+    config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _environment(gpus)}
+    config["HostConfig"] |= {
+        "PidsLimit": PROBE_PIDS,
+        "Memory": PROBE_MEMORY_BYTES,
+        "MemorySwap": PROBE_MEMORY_BYTES,
+        "LogConfig": _log_config(MEBIBYTE),
+        "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=MEBIBYTE),  # not 0: crun itself writes under it
+    }
+    if gpus:
+        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus)
+    return config
+
+
+def _device_requests(gpus: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"Driver": "", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]], "Count": 0, "Options": {}}]
+
+
+def _locked_down(
+    settings: SandboxSettings, uid: int, labelled: Mapping[str, str], runtime: str | None = None
+) -> Config:
+    """What all our containers have in common."""
+    security = ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE}"]
+    if settings.apparmor:
+        security.append(f"apparmor={settings.apparmor}")
+    config: Config = {
+        "User": f"{uid}:{uid}",
+        "Hostname": contract.HOSTNAME,
+        "Domainname": "",
+        "Labels": dict(labelled),
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGKILL",  # an image's own would delay the engine's shutdown
+        "Tty": False,
+        "OpenStdin": False,
+        "HostConfig": {
+            "NetworkMode": "none",
+            "ReadonlyRootfs": True,
+            "Privileged": False,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": security,
+            "IpcMode": "private",
+            "CgroupnsMode": "private",
+            "RestartPolicy": {"Name": "no"},
+            "AutoRemove": False,
+        },
+    }
+    if runtime:
+        config["HostConfig"]["Runtime"] = runtime
+    return config
+
+
+def _environment(gpus: Sequence[str]) -> list[str]:
+    """Environment variables as KEY=value.
+
+    Inside the container the devices of a slot are counted from zero.
+    """
+    devices = {
+        "NVIDIA_VISIBLE_DEVICES": ",".join(gpus) or "void",
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(len(gpus)))),
+    }
+    merged = {**contract.ENVIRONMENT, **_NEUTRAL_ENVIRONMENT, **devices}
+    return [f"{key}={value}" for key, value in merged.items()]
+
+
+def _tmpfs(order: Order, image_volumes: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Size in bytes and mount options of each writable memory-backed folder but /output and /dev/shm."""
+    scratch = order.limits.tmp_bytes
+    folders = {
+        path: (VOLUME_BYTES, f"rw,noexec,nosuid,nodev,size={VOLUME_BYTES},nr_inodes=4096,mode=1777")
+        for path in image_volumes
+        if not re.match(rf"({contract.INPUT_DIR}|{contract.OUTPUT_DIR}|{contract.SCRATCH_DIR})(/|$)", path)
+    }
+    folders[contract.SCRATCH_DIR] = (
+        scratch,
+        f"rw,exec,nosuid,nodev,size={scratch},nr_inodes={SCRATCH_INODES},mode=1777",
+    )
+    return folders
+
+
+def _input_mount(staged: Path) -> dict[str, Any]:
+    return {
+        "Type": "bind",
+        "Source": str(staged),
+        "Target": contract.INPUT_DIR,
+        "ReadOnly": True,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
+
+
+def _output_mount(order: Order, settings: SandboxSettings, *, read_only: bool) -> dict[str, Any]:
+    return {
+        "Type": "volume",
+        "Source": names(settings.instance, order).volume,
+        "Target": contract.OUTPUT_DIR,
+        "ReadOnly": read_only,
+        # without this the engine copies what the image has at /output into the volume
+        "VolumeOptions": {"NoCopy": True},
+    }
+
+
+def _log_config(size: int) -> dict[str, Any]:
+    return {"Type": "local", "Config": {"max-size": str(size), "max-file": "1", "compress": "false"}}
+
+
+def _ulimits(*, open_files: int, file_bytes: int) -> list[dict[str, Any]]:
+    # core: 1 and not 0, by which the kernel would still hand the memory to a program of the host (core_pattern "|...")
+    limits = {"nofile": open_files, "core": 1, "fsize": file_bytes}
+    return [{"Name": name, "Soft": value, "Hard": value} for name, value in limits.items()]

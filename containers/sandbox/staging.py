@@ -1,0 +1,63 @@
+"""A batch's folder on the host: the input as the container sees it, and the harvested output.
+
+    <batch>-<fence>/input/cases.json, input/images/<name>      mounted read-only at /input
+    <batch>-<fence>/output/<name>                              results on their way to the server
+
+Volumes are hard links into the cache. They are readable by everyone, because the sandbox's user is no owner
+of them; the folder above, the host's state, is closed to everyone but the worker, and a bind mount opens just
+this one door. All times are the same instant, so that they tell nothing about earlier runs.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from containers.protocol.contract import CASES_FILE, IMAGES_DIR
+from containers.protocol.orders import Order, OrderCase
+
+#: 2000-01-01, for every file and folder of an input.
+CONSTANT_TIME = 946_684_800
+
+
+class BatchFolder:
+    """The folder of one attempt at a batch."""
+
+    def __init__(self, parent: Path, batch: str, fence: int) -> None:
+        self.path = parent / f"{batch}-{fence}"
+        self.input = self.path / "input"
+        self.output = self.path / "output"
+
+    def stage(self, order: Order, link: Callable[[OrderCase, Path], None]) -> Path:
+        """Lay out the input of an order anew; `link` puts a case's volume at a path.
+
+        Returns the folder to mount.
+        """
+        self.remove()
+        images = self.input / IMAGES_DIR
+        images.mkdir(parents=True)
+        for case in order.cases:
+            link(case, images / case.name)
+        cases = self.input / CASES_FILE
+        entries = ",\n".join(case.entry for case in order.cases)
+        cases.write_bytes(f"[{entries}]\n".encode(errors="surrogatepass"))
+        cases.chmod(0o444)
+        for path in (cases, images, self.input):
+            if path.is_dir():
+                path.chmod(0o755)
+            os.utime(path, (CONSTANT_TIME, CONSTANT_TIME))
+        return self.input
+
+    def new_output(self) -> Path:
+        """An empty folder for harvested files."""
+        shutil.rmtree(self.output, ignore_errors=True)
+        self.output.mkdir(parents=True)
+        return self.output
+
+    def remove_input(self) -> None:
+        """Remove the staged input; the results stay."""
+        shutil.rmtree(self.input, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self.path, ignore_errors=True)
