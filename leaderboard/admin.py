@@ -13,8 +13,11 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from leaderboard import admission, clock, decisions, models, pipeline
-from leaderboard.plain import plain
+from leaderboard import models
+from leaderboard.core import clock
+from leaderboard.core.text import plain
+from leaderboard.journey import decisions, pipeline
+from leaderboard.submissions import admission
 
 
 def _organiser(request: HttpRequest) -> models.User:

@@ -12,9 +12,10 @@ class LeaderboardConfig(AppConfig):
 
     def ready(self) -> None:
         """Every process of the server passes here: web, workers and commands."""
-        from leaderboard import checks, storage
+        from leaderboard import checks
         from leaderboard.celery import app
+        from leaderboard.core import blobs
 
         app.set_default()  # shared tasks belong to this app, whatever else was imported before
         checks.stop_if_unsafe()
-        storage.prepare()
+        blobs.prepare()

@@ -1,8 +1,8 @@
 """The control side's Celery app.
 
 Messages carry an id and nothing else: PostgreSQL holds the truth, and a message lost or delivered twice only costs
-time (leaderboard/sweeper.py rings again). GPU hosts have an app of their own, containers/host/worker.py, which knows
-neither these tasks nor this database.
+time (leaderboard/processes/sweeper.py sends it again). GPU hosts have an app of their own, containers/host/worker.py,
+which knows neither these tasks nor this database.
 """
 
 import os
@@ -16,4 +16,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 survive_lost_acknowledgements()
 app = Celery("leaderboard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["leaderboard"])
+app.autodiscover_tasks(["leaderboard.processes"])

@@ -118,7 +118,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "leaderboard.views.context.site",
+                "leaderboard.web.context.site",
             ],
         },
     }
@@ -154,7 +154,7 @@ LOGIN_REDIRECT_URL = "runs"
 LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_SIGNUP_FORM_CLASS = "leaderboard.forms.SignupForm"
+ACCOUNT_SIGNUP_FORM_CLASS = "leaderboard.web.forms.SignupForm"
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = _text("EMAIL_VERIFICATION", "optional")
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "username"
@@ -206,7 +206,7 @@ CACHES = {
 
 STORE_DIR = Path(_text("STORE_DIR"))
 FILE_UPLOAD_TEMP_DIR = STORE_DIR / "incoming"
-# Only the submission form receives files on the disk, from who may submit (leaderboard/views/submissions.py).
+# Only the submission form receives files on the disk, from who may submit (leaderboard/web/submissions.py).
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 FILE_UPLOAD_PERMISSIONS = 0o600
@@ -268,7 +268,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "leaderboard.logs.OneRecordFormatter",
+            "()": "leaderboard.core.logs.OneRecordFormatter",
             "format": "{asctime} {levelname:7} {name}: {message}",
             "style": "{",
         }

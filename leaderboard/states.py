@@ -6,8 +6,8 @@ A submission's states end with its image accepted or not; from then on its run h
     run          queued -> canary -> running -> scoring -> scored | failed
     batch        waiting -> leased -> reported -> scored
 
-`halted` is always our fault and always leads back; `cancelled` is somebody's decision. Only leaderboard/lifecycle.py
-changes a state.
+`halted` is always our fault and always leads back; `cancelled` is somebody's decision. Only
+leaderboard/journey/lifecycle.py changes a state.
 """
 
 from collections.abc import Mapping

@@ -3,10 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from leaderboard.views import guidelines, health, people, public, submissions
+from leaderboard.web import guidelines, organisers, people, public, submissions
 
-handler400 = "leaderboard.views.errors.bad_request"
-handler500 = "leaderboard.views.errors.server_error"
+handler400 = "leaderboard.web.errors.bad_request"
+handler500 = "leaderboard.web.errors.server_error"
 
 urlpatterns = [
     path("", public.home, name="home"),
@@ -26,11 +26,11 @@ urlpatterns = [
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
-    path("organisers/health/", health.health, name="health"),
-    path("organisers/health/panel/", health.health_panel, name="health_panel"),
-    path("metrics", health.prometheus, name="metrics"),
+    path("organisers/health/", organisers.health, name="health"),
+    path("organisers/health/panel/", organisers.health_panel, name="health_panel"),
+    path("metrics", organisers.prometheus, name="metrics"),
     path("account/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
-    path("worker/v1/", include("leaderboard.worker_api")),
+    path("worker/v1/", include("leaderboard.processes.host_api")),
     path("healthz", public.healthz, name="healthz"),
 ]

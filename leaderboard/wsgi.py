@@ -8,6 +8,6 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 application = get_wsgi_application()
 
-from leaderboard import pulse  # noqa: E402 - it needs the settings
+from leaderboard.core import process_heartbeat  # noqa: E402 - it needs the settings
 
-pulse.beat_in_background(f"{pulse.WEB}@{socket.gethostname()}")
+process_heartbeat.beat_in_background(f"{process_heartbeat.WEB}@{socket.gethostname()}")

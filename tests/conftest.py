@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard import storage
+from leaderboard.core import blobs
 
 
 @pytest.fixture(autouse=True)
@@ -12,7 +12,7 @@ def store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A private folder for every kind of file."""
     settings.STORE_DIR = tmp_path_factory.mktemp("store")
     settings.FILE_UPLOAD_TEMP_DIR = settings.STORE_DIR / "incoming"
-    storage.prepare()
+    blobs.prepare()
     return settings.STORE_DIR
 
 

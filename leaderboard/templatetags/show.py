@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from leaderboard.plain import plain
+from leaderboard.core.text import plain
 from leaderboard.states import BatchState
 
 register = template.Library()

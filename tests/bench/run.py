@@ -94,9 +94,9 @@ def _print(journeys: Sequence[Journey], bare: Sequence[float], containers: int, 
 
 def _journey(stack: Any, phase: Any, archive: Path, client: docker.APIClient) -> tuple[str, Journey]:
     """Submit, wait for the standings; the image's id and what it took."""
+    from leaderboard.board.exports import has_ended, state
     from leaderboard.models import StateChange
-    from leaderboard.reports import has_ended, state
-    from leaderboard.uploads import from_disk
+    from leaderboard.submissions.uploads import from_disk
     from tests.journey.stack import wait_for
     from tests.leaderboard import cast
 
@@ -163,15 +163,15 @@ def _batch_label() -> str:
 
 def _make_phase(options: argparse.Namespace) -> tuple[Any, list[Path]]:
     """A phase over small cases, and its volumes as files."""
-    from leaderboard import storage
+    from leaderboard.core import blobs
     from tests.leaderboard import cast, masks
 
     cases = cast.case_set(options.cases)
     paths = []
     for number, case in enumerate(cases.cases.all()):
         blob = masks.give_files(case, number, masks.cube(4, 5))
-        named = storage.volumes.root / f"case{number}.nii.gz"
-        os.link(storage.volumes.path(blob.digest), named)
+        named = blobs.volumes.root / f"case{number}.nii.gz"
+        os.link(blobs.volumes.path(blob.digest), named)
         named.chmod(0o644)
         paths.append(named)
     sizes = dict.fromkeys(("shm_bytes", "tmp_bytes", "output_bytes"), 32 * MIB)

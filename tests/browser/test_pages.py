@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
-from leaderboard import clock, live
+from leaderboard.core import clock, events
 from leaderboard.models import Phase, RunCase
 from tests.browser.conftest import PHONE, WIDE
 from tests.leaderboard import cast
@@ -109,11 +109,11 @@ def test_a_run_moves_on_by_itself_until_it_ends(visit, phase, alice):
     RunCase.objects.filter(run=run, position=0).update(
         outcome="finished", decided_at=clock.now() - timedelta(minutes=2)
     )
-    live._announce(run.submission.pk)
+    events._announce(run.submission.pk)
     expect(page.locator(".bignum").first).to_contain_text("1 of 3 cases")
     expect(page.locator("#live-status")).to_contain_text("30 % done")
     in_state(run, "failed", reason="Three cases in a row failed.", ended_at=clock.now())
-    live._announce(run.submission.pk)
+    events._announce(run.submission.pk)
     expect(page.get_by_role("heading", name="Failed")).to_be_visible()
     assert page.locator("#live").get_attribute("hx-get") is None
 
@@ -135,6 +135,6 @@ def test_a_log_stays_where_the_reader_scrolled_it(visit, phase, alice):
     page = visit(alice).go(f"/runs/{run.submission.pk}/")
     page.locator("#log").evaluate("log => { log.scrollTop = 100; }")
     RunCase.objects.filter(run=run, position=0).update(outcome="finished", decided_at=now)
-    live._announce(run.submission.pk)
+    events._announce(run.submission.pk)
     expect(page.locator(".bignum").first).to_contain_text("1 of 3 cases")
     assert page.locator("#log").evaluate("log => log.scrollTop") == 100

@@ -92,12 +92,12 @@ def _set_up_django(lab: Lab) -> None:
 
 def _keep_evidence(lab: Lab, one: Round, outcome: Any) -> Path:
     """The logs and the submissions' histories, in a folder that stays."""
-    from leaderboard import reports
+    from leaderboard.board import exports
 
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-round-{one.number}-"))
     shutil.copytree(lab.state.logs, folder / "logs")
     for submission in outcome.submissions:
-        (folder / f"submission-{submission.pk}.json").write_text(json.dumps(reports.submission(submission), indent=1))
+        (folder / f"submission-{submission.pk}.json").write_text(json.dumps(exports.submission(submission), indent=1))
     return folder
 
 

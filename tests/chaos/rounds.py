@@ -14,9 +14,9 @@ from typing import TypeVar
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
+from leaderboard.board.exports import has_ended
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.reports import has_ended
-from leaderboard.uploads import from_disk
+from leaderboard.submissions.uploads import from_disk
 from tests.chaos import verdict
 from tests.chaos.disturbances import KINDS, Act, Round
 from tests.chaos.services import Lab

@@ -14,9 +14,11 @@ import docker
 from django.conf import settings
 from django.db import close_old_connections
 
-from leaderboard import admission, housekeeping, storage, uploads
+from leaderboard.core import blobs
 from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
+from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState
+from leaderboard.submissions import admission, uploads
 from tests.chaos.services import Lab
 
 OF_A_HOST = ("journal", "batches", "cache/partial")
@@ -128,22 +130,22 @@ def _left_in_engine(client: docker.APIClient, ours: str) -> Iterator[str]:
 
 def _files_left(lab: Lab) -> Iterator[Path]:
     """Files that nobody will ask for again, once the sweeper has tidied as it will in a day."""
-    housekeeping.LEFT_AFTER_SECONDS = 0
-    housekeeping.tidy()
+    retention.LEFT_AFTER_SECONDS = 0
+    retention.tidy()
     of_hosts = [machine.root / "host" / name for machine in lab.machines for name in OF_A_HOST]
     for folder in (Path(settings.FILE_UPLOAD_TEMP_DIR), uploads.folder(), lab.temporary, *of_hosts):
         # Python's multiprocessing keeps a folder for one socket for as long as a scorer lives, and where one is killed
         # it is the service manager's to remove (PrivateTmp, a container's own /tmp).
         yield from (path for path in folder.iterdir() if not path.name.startswith("pymp-"))
-    for store in (storage.images, storage.volumes, storage.outputs):
-        yield from store.root.glob(f"{storage.INCOMING}*")
+    for store in (blobs.images, blobs.volumes, blobs.outputs):
+        yield from store.root.glob(f"{blobs.INCOMING}*")
 
 
 def forget_images(lab: Lab, submissions: list[Submission]) -> None:
     """Take the teams' image away, so that the next round has to fetch and to load it again."""
     for submission in submissions:
         if submission.image:
-            storage.images.remove_if_older(submission.image.archive, 0)
+            blobs.images.remove_if_older(submission.image.archive, 0)
             for machine in lab.machines:
                 with closing(lab.engine(machine)) as client:
                     for image in client.images(all=True):

@@ -15,10 +15,10 @@ import pytest
 from django.core.management import call_command
 
 from containers.sandbox.spec import LABEL_INSTANCE
-from leaderboard import decisions
+from leaderboard.board.exports import has_ended, state
+from leaderboard.journey import decisions
 from leaderboard.models import RunCase, Submission
-from leaderboard.reports import has_ended, state
-from leaderboard.uploads import from_disk
+from leaderboard.submissions.uploads import from_disk
 from tests.journey import algorithms
 from tests.journey.conftest import CASES
 from tests.journey.stack import wait_for

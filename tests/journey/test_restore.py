@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 from containers.sandbox.spec import LABEL_INSTANCE
 from leaderboard.models import RunCase
-from leaderboard.uploads import from_disk
+from leaderboard.submissions.uploads import from_disk
 from tests.journey import algorithms
 from tests.journey.stack import Stack, wait_for
 from tests.leaderboard import cast

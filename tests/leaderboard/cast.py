@@ -11,7 +11,8 @@ from typing import Any
 
 from django.db.models import F
 
-from leaderboard import admission, clock, pipeline, uploads
+from leaderboard.core import clock
+from leaderboard.journey import pipeline
 from leaderboard.models import (
     AlgorithmImage,
     Case,
@@ -26,9 +27,10 @@ from leaderboard.models import (
     Team,
     User,
 )
+from leaderboard.processes.host_api import hash_token
 from leaderboard.states import SubmissionState
-from leaderboard.uploads import Upload
-from leaderboard.worker_api import hash_token
+from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.uploads import Upload
 
 METHOD = "A frozen text encoder conditions a 3D U-Net at four scales by cross-attention. " * 2
 TOKEN = "a-host-token"

@@ -6,7 +6,8 @@ import uuid
 from typing import Any
 
 from containers.protocol.reports import parse_report, unusable
-from leaderboard import pipeline, storage
+from leaderboard.core import blobs
+from leaderboard.journey import pipeline
 from leaderboard.models import Batch, Host, Run
 from leaderboard.states import BatchState
 
@@ -23,7 +24,7 @@ def claim(host: Host, batch: Batch, *, key: uuid.UUID | None = None, slot: str =
 
 def finished(order: dict[str, Any], number: int, content: bytes) -> dict[str, Any]:
     """The report's line for a case whose mask was uploaded."""
-    blob = storage.outputs.put(io.BytesIO(content))
+    blob = blobs.outputs.put(io.BytesIO(content))
     return {
         "name": order["cases"][number]["name"],
         "status": "finished",

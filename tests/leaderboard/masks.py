@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from leaderboard import storage
+from leaderboard.core import blobs
 from leaderboard.models import Case, Phase
 from tests.leaderboard import cast
 
@@ -32,9 +32,9 @@ def volume(value: int) -> bytes:
     return gzip.compress(nibabel.Nifti1Image(np.full(SHAPE[1:], value, np.int16), np.eye(4)).to_bytes())
 
 
-def give_files(case: Case, value: int, mask: np.ndarray) -> storage.Blob:
+def give_files(case: Case, value: int, mask: np.ndarray) -> blobs.Blob:
     """Store a volume and a reference for the case; the volume's blob."""
-    blob = storage.volumes.put(io.BytesIO(volume(value)))
+    blob = blobs.volumes.put(io.BytesIO(volume(value)))
     Case.objects.filter(pk=case.pk).update(volume=blob.digest, volume_bytes=blob.size)
     give_reference(case, mask)
     return blob
@@ -42,7 +42,7 @@ def give_files(case: Case, value: int, mask: np.ndarray) -> storage.Blob:
 
 def give_reference(case: Case, mask: np.ndarray) -> None:
     """Store the case's reference mask."""
-    Case.objects.filter(pk=case.pk).update(reference=storage.references.put(io.BytesIO(nifti(mask))).digest)
+    Case.objects.filter(pk=case.pk).update(reference=blobs.references.put(io.BytesIO(nifti(mask))).digest)
 
 
 def save(mask: np.ndarray, path: Path) -> Path:

@@ -7,10 +7,12 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from leaderboard import admission, clock, decisions, uploads
-from leaderboard.admission import Refused
+from leaderboard.core import clock
+from leaderboard.journey import decisions
 from leaderboard.models import Phase, Submission, User
 from leaderboard.states import SubmissionState
+from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.admission import Refused
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import admission, clock, decisions, pipeline, uploads
-from leaderboard.admission import Refused
+from leaderboard.core import clock
+from leaderboard.journey import decisions, pipeline
 from leaderboard.models import Submission
 from leaderboard.states import SubmissionState
+from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.admission import Refused
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db

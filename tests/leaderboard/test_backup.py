@@ -10,9 +10,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from leaderboard import backup, housekeeping, pipeline, planning, storage, uploads
+from leaderboard.core import blobs
+from leaderboard.journey import pipeline, planning
 from leaderboard.models import AlgorithmImage, Batch, Case, Submission
+from leaderboard.operations import backup, retention
 from leaderboard.states import SubmissionState
+from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.second_machine import Machine
 
@@ -42,7 +45,7 @@ def phase():
 def accepted(team, phase) -> Submission:
     """A submission whose image was checked and stored."""
     submission = cast.submit(team, phase)
-    archive = storage.images.put(io.BytesIO(b"an image"))
+    archive = blobs.images.put(io.BytesIO(b"an image"))
     image, _ = AlgorithmImage.objects.get_or_create(
         image_id="sha256:" + "2" * 64,
         defaults={"archive": archive.digest, "archive_bytes": archive.size, "unpacked_bytes": 1, "layers": 1},
@@ -79,7 +82,7 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     assert json.loads(there.stdout)["rows"]
     assert json.loads(there.stdout) == json.loads(here.getvalue())
     for store in backup.STORES:
-        ours, theirs = set(store.digests()), set(storage.Store(store.kind, machine.store).digests())
+        ours, theirs = set(store.digests()), set(blobs.Store(store.kind, machine.store).digests())
         assert ours == theirs != set(), store.kind
     assert (machine.store / "uploads" / waiting.upload_file).read_bytes() == b"an archive"
 
@@ -116,7 +119,7 @@ def test_what_ends_while_the_backup_is_made_is_whole_in_it(team, phase, folder, 
         def elsewhere() -> None:
             Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.REJECTED)
             uploads.forget(submission.upload_file)
-            housekeeping.tidy()
+            retention.tidy()
             connection.close()
 
         thread = threading.Thread(target=elsewhere)
@@ -129,7 +132,7 @@ def test_what_ends_while_the_backup_is_made_is_whole_in_it(team, phase, folder, 
     assert machine.manage("restore", str(folder)).returncode == 0
     assert machine.ask("SELECT state FROM leaderboard_submission") == [("received",)]
     assert (machine.store / "uploads" / submission.upload_file).exists()
-    housekeeping.tidy()
+    retention.tidy()
     assert not uploads.path(submission.upload_file).exists(), "afterwards it goes"
 
 
@@ -155,20 +158,20 @@ def test_a_second_backup_copies_only_what_is_new_and_old_ones_go(phase, folder, 
     first = backup.make(folder)
     assert first.copied_bytes > 0
     monkeypatch.setattr(backup, "NAME", "%Y%m%dT%H%M%SZ2")
-    new = storage.references.put(io.BytesIO(masks.nifti(masks.cube(2))))
+    new = blobs.references.put(io.BytesIO(masks.nifti(masks.cube(2))))
     gone = Case.objects.all()[0].reference
     Case.objects.update(reference=new.digest)
     second = backup.make(folder, keep=1)
     assert second.copied_bytes == new.size
     assert backup.backups(folder) == [second.folder.name]
-    kept = storage.Store("references", folder / "blobs")
+    kept = blobs.Store("references", folder / "blobs")
     assert kept.exists(new.digest)
     assert not kept.exists(gone)
 
 
 def test_a_damaged_backup_is_not_restored(phase, folder, machine):
     call_command("backup", folder)
-    blob = storage.Store("references", folder / "blobs").path(Case.objects.all()[0].reference)
+    blob = blobs.Store("references", folder / "blobs").path(Case.objects.all()[0].reference)
     blob.write_bytes(b"rotten")
     said = machine.manage("restore", str(folder))
     assert said.returncode == 1
@@ -178,7 +181,7 @@ def test_a_damaged_backup_is_not_restored(phase, folder, machine):
 
 def test_a_file_that_the_store_has_lost_is_named_and_the_rest_comes_back(phase, folder, machine):
     volume = Case.objects.all()[0].volume
-    storage.volumes.path(volume).unlink()
+    blobs.volumes.path(volume).unlink()
     with pytest.raises(CommandError, match="lost 1 files"):
         call_command("backup", folder)
     said = machine.manage("restore", str(folder))

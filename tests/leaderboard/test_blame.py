@@ -16,12 +16,14 @@ from django.test import Client
 
 from containers.protocol.reports import Blob, ContainerReport, Fault, Report, faulty, settle
 from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Blame, Ending, classify
-from leaderboard import clock, doorbell, halting, live, pipeline, reasons, storage, sweeper
 from leaderboard.celery import app
+from leaderboard.core import blobs, clock, events, task_queue
+from leaderboard.journey import faults, pipeline, reasons
+from leaderboard.journey.locking import Stale
 from leaderboard.models import Attempt, Batch, Case, Host, Run, Submission
-from leaderboard.rows import Stale
+from leaderboard.processes import sweeper
+from leaderboard.progress.visibility import submission_view
 from leaderboard.states import BatchState, RunState
-from leaderboard.visibility import submission_view
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -169,12 +171,12 @@ def test_a_worker_that_was_killed_with_its_machine_is_our_fault(api, run):
 def test_a_reference_that_cannot_be_read_is_our_fault(api, run):
     order = claim(api, run)
     post(api, f"{order['batch']}/report", finished(order))
-    reference = storage.references.path(run.cases.get(position=0).case.reference)
+    reference = blobs.references.path(run.cases.get(position=0).case.reference)
     away = reference.rename(reference.with_suffix(".away"))
     gpu_host.score_reported(run)
     assert_ours(run, "scoring")
     away.rename(reference)
-    halting.resume(Run.objects.get(pk=run.pk))
+    faults.resume(Run.objects.get(pk=run.pk))
     gpu_host.score_reported(run)
     assert run.cases.get(position=0).result["dice"] == pytest.approx(1.0)
 
@@ -240,13 +242,13 @@ def no_broker(monkeypatch):
     away = Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False)
     away.conf.broker_transport_options = app.conf.broker_transport_options
     away.conf.task_queues = app.conf.task_queues
-    monkeypatch.setattr(doorbell, "app", away)
-    monkeypatch.setattr(doorbell, "_away_until", 0.0)
-    monkeypatch.setattr(live, "connection", lambda: redis.Redis(port=1))
+    monkeypatch.setattr(task_queue, "app", away)
+    monkeypatch.setattr(task_queue, "_away_until", 0.0)
+    monkeypatch.setattr(events, "connection", lambda: redis.Redis(port=1))
 
     def back() -> None:
         monkeypatch.undo()
-        monkeypatch.setattr(doorbell, "_away_until", 0.0)
+        monkeypatch.setattr(task_queue, "_away_until", 0.0)
 
     return back
 
@@ -256,7 +258,7 @@ def test_a_broker_that_is_away_loses_nothing(api, run, no_broker, settings):
     assert post(api, f"{order['batch']}/report", finished(order)).json() == {"accepted": True}
     assert (Batch.objects.get().state, is_charged()) == (BatchState.REPORTED, True)
     no_broker()
-    queue = live.connection()
+    queue = events.connection()
     before = queue.llen(f"{settings.INSTANCE}:scoring")
     Batch.objects.update(rung_at="2020-01-01T00:00Z")
     sweeper.sweep()

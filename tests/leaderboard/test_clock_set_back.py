@@ -6,9 +6,11 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 
-from leaderboard import clock, dispatch, halting, pulse, sweeper
+from leaderboard.core import clock, process_heartbeat
+from leaderboard.journey import faults, scheduling
+from leaderboard.journey.locking import lock_run
 from leaderboard.models import Batch, Host, Pulse, Run
-from leaderboard.rows import lock_run
+from leaderboard.processes import sweeper
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host
 
@@ -28,7 +30,7 @@ def run(host) -> Run:
 
 def set_clock_back() -> None:
     """What was a moment ago is now an hour ahead."""
-    pulse.beat(pulse.SWEEPER)
+    process_heartbeat.beat(process_heartbeat.SWEEPER)
     instants = ((Pulse, "at"), (Batch, "rung_at"), (Batch, "lease_until"), (Run, "retry_at"), (Host, "seen_at"))
     for model, name in instants:
         model.objects.update(**{name: F(name) + HOUR})
@@ -49,13 +51,13 @@ def test_a_host_that_went_silent_loses_its_lease_and_gets_no_work(host, run, set
     for _ in range(2):
         sweeper.sweep()
     assert run.batches.get().state == BatchState.WAITING
-    assert dispatch.free_slots(clock.now()) == []
+    assert scheduling.free_slots(clock.now()) == []
 
 
 def test_an_interrupted_run_goes_on(run, settings):
     settings.DOORBELL_SECONDS = 0
     with transaction.atomic():
-        halting.halt_run(lock_run(run.pk), "internal")
+        faults.halt_run(lock_run(run.pk), "internal")
     set_clock_back()
     for _ in range(2):
         sweeper.sweep()

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import clock, dispatch, pipeline
+from leaderboard.core import clock
+from leaderboard.journey import pipeline, scheduling
+from leaderboard.journey.locking import Stale
 from leaderboard.models import Batch, Host, Run
-from leaderboard.rows import Stale
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host
 
@@ -28,8 +29,8 @@ def test_the_queue_is_round_robin_between_teams_then_in_order_of_acceptance(phas
     alices, charlies = teams
     first, second, third = (cast.submit_checked(alices, phase) for _ in range(3))
     late = cast.submit_checked(charlies, phase)
-    assert [run.submission for run in dispatch.queue()] == [first, late, second, third]
-    assert dispatch.position(second.runs.get()) == 3
+    assert [run.submission for run in scheduling.queue()] == [first, late, second, third]
+    assert scheduling.position(second.runs.get()) == 3
 
 
 def test_without_a_living_host_nothing_starts(phase, teams):
@@ -58,14 +59,14 @@ def test_a_cpu_run_leaves_the_gpu_to_others(teams):
     cast.submit_checked(teams[0], cast.phase(cast.case_set(1), gpus=0))
     batch = Batch.objects.get()
     gpu_host.claim(host, batch)
-    assert dispatch.free_slots(clock.now()) == [1]
+    assert scheduling.free_slots(clock.now()) == [1]
 
 
 def test_a_batch_that_was_rung_for_is_not_rung_for_again_at_once(phase, teams):
     cast.host(slots=2)
     cast.submit_checked(teams[0], phase)
     rung = Batch.objects.get(state=BatchState.WAITING).rung_at
-    dispatch.fill_slots(lambda run: None)
+    scheduling.fill_slots(lambda run: None)
     assert Batch.objects.get().rung_at == rung
 
 
@@ -75,7 +76,7 @@ def test_a_team_with_a_run_at_work_waits_behind_one_without(phase, teams):
     cast.submit_checked(alices, phase)  # takes the slot
     waiting = cast.submit_checked(alices, phase)
     late = cast.submit_checked(charlies, phase)
-    assert [run.submission for run in dispatch.queue()] == [late, waiting]
+    assert [run.submission for run in scheduling.queue()] == [late, waiting]
 
 
 def test_a_team_that_was_served_longer_ago_comes_first(phase, teams):
@@ -86,7 +87,7 @@ def test_a_team_that_was_served_longer_ago_comes_first(phase, teams):
         ended.update(state=RunState.SCORED, started_at=clock.now() - timedelta(minutes=minutes))
     first = cast.submit_checked(alices, phase)
     second = cast.submit_checked(charlies, phase)
-    assert [run.submission for run in dispatch.queue()] == [second, first]
+    assert [run.submission for run in scheduling.queue()] == [second, first]
 
 
 def test_a_run_that_we_interrupted_goes_on_before_a_new_one_starts(phase, teams):
@@ -94,7 +95,7 @@ def test_a_run_that_we_interrupted_goes_on_before_a_new_one_starts(phase, teams)
     cast.submit_checked(charlies, phase)
     interrupted = cast.submit_checked(alices, phase)
     Run.objects.filter(submission=interrupted).update(started_at=clock.now())
-    assert dispatch.queue()[0].submission == interrupted
+    assert scheduling.queue()[0].submission == interrupted
 
 
 def test_a_run_that_cannot_start_does_not_keep_others_waiting(phase, teams, caplog):
@@ -107,7 +108,7 @@ def test_a_run_that_cannot_start_does_not_keep_others_waiting(phase, teams, capl
             raise RuntimeError("a bug of ours")
         started.append(run)
 
-    dispatch.fill_slots(start)
+    scheduling.fill_slots(start)
     assert started == [fine]
     assert "could not be started" in caplog.text
 
@@ -117,7 +118,7 @@ def test_a_draining_host_gets_no_new_run(phase, teams):
     Host.objects.update(draining=True)
     submission = cast.submit_checked(teams[0], phase)
     assert submission.runs.get().state == RunState.QUEUED
-    assert not dispatch.can_run_somewhere(submission.runs.get())
+    assert not scheduling.can_run_somewhere(submission.runs.get())
 
 
 def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):

@@ -8,9 +8,10 @@ import redis
 from django.db import OperationalError
 from django.db.models import F
 
-from leaderboard import clock, health, live, pulse
-from leaderboard.health import DAY, HOUR, Facts, HostFacts, Level, PhaseFacts
+from leaderboard.core import clock, events, process_heartbeat
 from leaderboard.models import Attempt, Batch, Host, Pulse, Run, RunCase
+from leaderboard.operations import health
+from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, PhaseFacts
 from tests.leaderboard import cast, gpu_host, masks
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -139,8 +140,8 @@ def test_an_empty_server_is_looked_at_without_trouble():
 
 @rows
 def test_a_process_is_alive_by_its_beat():
-    pulse.beat("control@a")
-    pulse.beat("control@a")
+    process_heartbeat.beat("control@a")
+    process_heartbeat.beat("control@a")
     Pulse.objects.create(name="control@gone", at=clock.now() - timedelta(days=8))
     assert list(health.facts().pulses) == ["control@a"]
     assert health.facts().pulses["control@a"] < 30
@@ -232,7 +233,7 @@ def test_uploads_in_progress_are_those_that_still_grow(store):
 
 @rows
 def test_a_broker_that_is_away_is_a_finding(monkeypatch):
-    monkeypatch.setattr(live, "connection", lambda: redis.Redis(port=1, socket_connect_timeout=0.2))
+    monkeypatch.setattr(events, "connection", lambda: redis.Redis(port=1, socket_connect_timeout=0.2))
     assert levels(health.facts())["broker"] == Level.FAILING
 
 

@@ -7,8 +7,10 @@ import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
-from leaderboard import alarms, clock, pulse, sweeper
+from leaderboard.core import clock, process_heartbeat
 from leaderboard.models import Alarm, Host, Pulse, Run
+from leaderboard.operations import alarms
+from leaderboard.processes import sweeper
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,7 +22,7 @@ def all_is_well(settings) -> None:
     settings.MAX_FAULTS = 1
     cast.host()
     for name in ("sweeper", "control@a", "scoring@a"):
-        pulse.beat(name)
+        process_heartbeat.beat(name)
 
 
 def scoring_dies() -> None:
@@ -47,7 +49,7 @@ def test_a_server_that_is_well_tells_nobody():
 def test_a_check_that_fails_for_a_moment_wakes_nobody():
     scoring_dies()
     alarms.tell()
-    pulse.beat("scoring@a")
+    process_heartbeat.beat("scoring@a")
     alarms.tell()
     assert mail.outbox == []
     assert not Alarm.objects.exists()
@@ -70,7 +72,7 @@ def test_what_comes_back_is_told_again():
         alarms.tell()
         minutes_pass(6)
         alarms.tell()
-        pulse.beat("scoring@a")
+        process_heartbeat.beat("scoring@a")
         alarms.tell()
     assert len(mail.outbox) == 2
 

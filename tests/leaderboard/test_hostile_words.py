@@ -12,10 +12,13 @@ from django.core.management import call_command
 from django.test import Client
 
 from containers.protocol.reports import parse_report
-from leaderboard import admission, alarms, models, pipeline
-from leaderboard.logs import OneRecordFormatter
+from leaderboard import models
+from leaderboard.core.logs import OneRecordFormatter
+from leaderboard.journey import pipeline
 from leaderboard.models import Attempt, Host, Submission, User
-from leaderboard.views import public
+from leaderboard.operations import alarms
+from leaderboard.submissions import admission
+from leaderboard.web import public
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -121,7 +124,7 @@ def test_an_error_page_mails_nobody_what_the_request_held(settings, monkeypatch)
 
 
 def test_a_record_is_one_record_whatever_it_quotes(settings):
-    assert settings.LOGGING["formatters"]["line"]["()"] == "leaderboard.logs.OneRecordFormatter"
+    assert settings.LOGGING["formatters"]["line"]["()"] == "leaderboard.core.logs.OneRecordFormatter"
     assert all(isinstance(one.formatter, OneRecordFormatter) for one in logging.root.handlers if one.name == "stderr")
     forged = "x\n2026-01-01 00:00:00 ERROR leaderboard: all is lost\x1b[2J\u202e\u2028y"
     quoting = (ValueError, ValueError(forged), None)

@@ -8,9 +8,12 @@ import time
 import pytest
 from django.db import connection
 
-from leaderboard import admission, clock, decisions, housekeeping, locks, planning, storage, uploads
+from leaderboard.core import blobs, clock, locks
+from leaderboard.journey import decisions, planning
 from leaderboard.models import AlgorithmImage, Phase, Run, Standing, Submission
+from leaderboard.operations import retention
 from leaderboard.states import RunState, SubmissionState
+from leaderboard.submissions import admission, uploads
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
@@ -44,10 +47,10 @@ def test_what_a_killed_check_left_goes_after_a_day(store):
     left = store / "incoming" / "tmp123"
     left.mkdir()
     (left / "image.tar").write_bytes(b"x")
-    housekeeping.tidy()
+    retention.tidy()
     assert left.exists()
     age(left)
-    housekeeping.tidy()
+    retention.tidy()
     assert not left.exists()
 
 
@@ -55,17 +58,17 @@ def test_an_upload_stays_as_long_as_its_submission_waits_for_the_check():
     submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
     file = uploads.path(submission.upload_file)
     age(file)
-    housekeeping.tidy()
+    retention.tidy()
     assert file.exists()
     Submission.objects.update(state=SubmissionState.REJECTED)
-    housekeeping.tidy()
+    retention.tidy()
     assert not file.exists()
 
 
 def test_a_checked_upload_that_a_backup_held_up_goes_at_the_next_round():
     submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
     Submission.objects.update(state=SubmissionState.REJECTED)
-    housekeeping.tidy()
+    retention.tidy()
     assert not uploads.path(submission.upload_file).exists()
 
 
@@ -74,7 +77,7 @@ def test_nothing_is_removed_while_a_backup_reads_the_stores(backup_under_way):
     file = uploads.path(submission.upload_file)
     decisions.cancel(submission, by=None)
     uploads.forget(submission.upload_file)
-    housekeeping.tidy()
+    retention.tidy()
     assert file.exists()
 
 
@@ -83,13 +86,13 @@ def test_nothing_is_removed_while_a_backup_reads_the_stores(backup_under_way):
 
 def test_masks_and_images_stay_until_the_phase_is_archived():
     mask, image, submission = scored("Alice", cast.phase())
-    housekeeping.tidy()
-    assert storage.outputs.exists(mask)
-    assert storage.images.exists(image)
+    retention.tidy()
+    assert blobs.outputs.exists(mask)
+    assert blobs.images.exists(image)
     archive(submission.phase)
-    housekeeping.tidy()
-    assert not storage.outputs.exists(mask)
-    assert not storage.images.exists(image)
+    retention.tidy()
+    assert not blobs.outputs.exists(mask)
+    assert not blobs.images.exists(image)
     assert submission.runs.get().standings.exists(), "scores stay"
 
 
@@ -99,22 +102,22 @@ def test_what_an_open_phase_shares_with_an_archived_one_stays():
     mask, image, _ = scored("Alice", old)
     assert scored("Charlie", current)[:2] == (mask, image)
     archive(old)
-    housekeeping.tidy()
-    assert storage.outputs.exists(mask)
-    assert storage.images.exists(image)
+    retention.tidy()
+    assert blobs.outputs.exists(mask)
+    assert blobs.images.exists(image)
 
 
 def test_what_is_stored_again_after_the_archiving_has_a_day_for_its_row():
     mask, image, submission = scored("Alice", cast.phase())
     archive(submission.phase)
-    storage.outputs.put(io.BytesIO(MASK))
-    storage.images.put(io.BytesIO(IMAGE))
-    housekeeping.tidy()
-    assert storage.outputs.exists(mask)
-    assert storage.images.exists(image)
-    age(storage.outputs.path(mask))
-    housekeeping.tidy()
-    assert not storage.outputs.exists(mask)
+    blobs.outputs.put(io.BytesIO(MASK))
+    blobs.images.put(io.BytesIO(IMAGE))
+    retention.tidy()
+    assert blobs.outputs.exists(mask)
+    assert blobs.images.exists(image)
+    age(blobs.outputs.path(mask))
+    retention.tidy()
+    assert not blobs.outputs.exists(mask)
 
 
 def test_an_archived_run_cannot_run_again():
@@ -160,8 +163,8 @@ MASK, IMAGE = b"a mask", b"an image"
 def scored(captain: str, phase: Phase) -> tuple[str, str, Submission]:
     """A scored run whose files were stored long ago: its mask, its image's archive, its submission."""
     submission = cast.submit(cast.team_of(cast.person(captain)), phase)
-    mask, archive = storage.outputs.put(io.BytesIO(MASK)), storage.images.put(io.BytesIO(IMAGE))
-    for store, blob in ((storage.outputs, mask), (storage.images, archive)):
+    mask, archive = blobs.outputs.put(io.BytesIO(MASK)), blobs.images.put(io.BytesIO(IMAGE))
+    for store, blob in ((blobs.outputs, mask), (blobs.images, archive)):
         age(store.path(blob.digest))
     image, _ = AlgorithmImage.objects.get_or_create(
         image_id="sha256:" + "2" * 64,

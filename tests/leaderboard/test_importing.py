@@ -10,8 +10,8 @@ import pytest
 import SimpleITK
 from django.core.management import CommandError, call_command
 
-from leaderboard import storage
-from leaderboard.casesets.synthesis import generate
+from leaderboard.core import blobs
+from leaderboard.demo.synthesis import generate
 from leaderboard.models import Case, CaseSet, Finding
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_the_stored_volume_is_the_same_ct(files):
     run(files)
     case = Case.objects.all()[0]
     stored = files / "stored.nii.gz"
-    stored.write_bytes(storage.volumes.path(case.volume).read_bytes())
+    stored.write_bytes(blobs.volumes.path(case.volume).read_bytes())
     original = SimpleITK.ReadImage(str(files / "images" / case.name))
     again = SimpleITK.ReadImage(str(stored))
     assert (SimpleITK.GetArrayFromImage(original) == SimpleITK.GetArrayFromImage(again)).all()
@@ -71,7 +71,7 @@ def test_the_stored_volume_is_the_same_ct(files):
 
 def test_references_are_private_to_the_server(files, store):
     run(files)
-    reference = storage.references.path(Case.objects.all()[0].reference)
+    reference = blobs.references.path(Case.objects.all()[0].reference)
     assert stat.S_IMODE(reference.stat().st_mode) == 0o600
     assert stat.S_IMODE((store / "references").stat().st_mode) == 0o700
 

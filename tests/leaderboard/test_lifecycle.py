@@ -2,7 +2,8 @@
 
 import pytest
 
-from leaderboard import lifecycle, states
+from leaderboard import states
+from leaderboard.journey import lifecycle
 from leaderboard.states import SubmissionState
 from tests.leaderboard import cast
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import clock, pulse, sweeper
+from leaderboard.core import clock, process_heartbeat
 from leaderboard.models import Batch, Pulse
+from leaderboard.processes import sweeper
 from leaderboard.states import BatchState
 from tests.leaderboard import cast, gpu_host
 
@@ -35,7 +36,7 @@ def test_a_lease_does_not_end_while_the_web_server_shows_no_life():
 
 def test_nor_in_the_first_seconds_after_it_came_back(monkeypatch):
     sweeper.note_deafness()
-    pulse.beat("web@a")
+    process_heartbeat.beat("web@a")
     assert is_kept()
     monkeypatch.setattr(sweeper, "_deaf_at", sweeper._deaf_at - 60)
     assert not is_kept()
@@ -43,5 +44,5 @@ def test_nor_in_the_first_seconds_after_it_came_back(monkeypatch):
 
 def test_one_living_web_server_is_enough():
     Pulse.objects.create(name="web@gone", at=clock.now() - timedelta(minutes=1))
-    pulse.beat("web@a")
+    process_heartbeat.beat("web@a")
     assert not is_kept()

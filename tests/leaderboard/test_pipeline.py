@@ -6,10 +6,13 @@ from datetime import timedelta
 import pytest
 
 from evaluation.isolation import child
-from leaderboard import admission, clock, decisions, pipeline, storage, sweeper
+from leaderboard.core import blobs, clock
+from leaderboard.journey import decisions, pipeline
+from leaderboard.journey.locking import Stale
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
-from leaderboard.rows import Stale
+from leaderboard.processes import sweeper
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState, SubmissionState
+from leaderboard.submissions import admission
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -305,7 +308,7 @@ def test_cancelling_a_run_that_has_just_ended_is_refused(alice, host, run):
 def test_a_mask_that_our_store_lost_is_our_fault(host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
-    storage.outputs.path(run.cases.get(position=0).output).unlink()
+    blobs.outputs.path(run.cases.get(position=0).output).unlink()
     gpu_host.score_reported(run)
     run.refresh_from_db()
     assert (run.state, run.reason_code) == (RunState.HALTED, "scoring")
@@ -333,7 +336,7 @@ def test_a_run_that_halted_while_scoring_goes_on_without_a_free_machine(host, ru
         order = gpu_host.claim(host, gpu_host.waiting(run))
         cases = [gpu_host.finished(order, n, masks.nifti(masks.cube())) for n in range(len(order["cases"]))]
         gpu_host.report(host, order, cases)
-    reference = storage.references.path(Case.objects.all()[0].reference)
+    reference = blobs.references.path(Case.objects.all()[0].reference)
     hidden = reference.rename(reference.with_suffix(".away"))
     gpu_host.score_reported(run)
     run.refresh_from_db()

@@ -11,11 +11,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone as django_timezone
 
-from leaderboard import admission, clock, decisions, halting, pipeline
-from leaderboard.admission import Refused
+from leaderboard.core import clock
+from leaderboard.journey import decisions, faults, pipeline
+from leaderboard.journey.locking import Stale
 from leaderboard.models import Case, Host, Phase, Submission
-from leaderboard.rows import Stale
 from leaderboard.states import RunState, SubmissionState
+from leaderboard.submissions import admission
+from leaderboard.submissions.admission import Refused
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.test_races import at_once
 
@@ -155,7 +157,7 @@ def test_what_we_interrupt_is_given_back_and_counts_again_when_it_goes_on(team):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="internal")
     assert used(team, phase) == (0, 0)
-    halting.resume(run)
+    faults.resume(run)
     assert used(team, phase) == (1, 1)
     with pytest.raises(Refused, match="of today"):
         cast.submit(team, phase)
@@ -167,7 +169,7 @@ def test_a_run_that_was_given_back_may_be_used_and_the_first_one_goes_on_all_the
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="internal")
     cast.submit(team, phase)
-    halting.resume(run)
+    faults.resume(run)
     run.refresh_from_db()
     assert run.state == RunState.QUEUED
     assert used(team, phase) == (2, 2)  # one more than a day has: never the team's loss
@@ -181,7 +183,7 @@ def test_a_run_that_goes_on_the_next_day_counts_on_its_own_day(team, at):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="internal")
     at(clock.now() + timedelta(days=1))
-    halting.resume(run)
+    faults.resume(run)
     assert used(team, phase) == (0, 1)
 
 
@@ -190,10 +192,10 @@ def test_a_check_that_breaks_down_is_given_back_until_it_is_tried_again(team):
     submission = cast.submit(team, phase)
     Submission.objects.update(state=SubmissionState.VALIDATING)
     submission.refresh_from_db()
-    assert halting.may_check(submission)
-    halting.halt_submission(submission)
+    assert faults.may_check(submission)
+    faults.halt_submission(submission)
     assert used(team, phase) == (0, 0)
-    halting.retry_image(submission)
+    faults.retry_image(submission)
     assert used(team, phase) == (1, 1)
 
 

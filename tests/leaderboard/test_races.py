@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from leaderboard import admission, locks, pipeline
+from leaderboard.core import locks
+from leaderboard.journey import pipeline
 from leaderboard.models import Case, StateChange, Submission
 from leaderboard.states import BatchState, RunState
+from leaderboard.submissions import admission
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)

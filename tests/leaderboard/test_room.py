@@ -13,11 +13,14 @@ from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from leaderboard import admission, alarms, health, pipeline, room, storage, uploads
+from leaderboard.core import blobs, disk_space
+from leaderboard.journey import pipeline
+from leaderboard.journey.locking import Stale
 from leaderboard.models import Batch, Case, Phase, Submission
-from leaderboard.rows import Stale
+from leaderboard.operations import alarms, health
+from leaderboard.progress.visibility import submission_view
 from leaderboard.states import RunState
-from leaderboard.visibility import submission_view
+from leaderboard.submissions import admission, uploads
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = [
@@ -35,8 +38,8 @@ def disk(settings, tmp_path):
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
     settings.STORE_DIR, settings.FILE_UPLOAD_TEMP_DIR, settings.FREE_BYTES = folder, folder / "incoming", 16 * MIB
-    room._said_at = -room.SAY_AGAIN_SECONDS
-    storage.prepare()
+    disk_space._said_at = -disk_space.SAY_AGAIN_SECONDS
+    blobs.prepare()
     yield folder
     subprocess.run(["umount", folder], check=True)
 

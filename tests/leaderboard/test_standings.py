@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 import evaluation
-from leaderboard import clock, standings
+from leaderboard.board import standings
+from leaderboard.core import clock
 from leaderboard.models import Phase, Run, Standing, Submission
 from leaderboard.states import RunState
 from tests.leaderboard import cast

@@ -6,43 +6,43 @@ import stat
 
 import pytest
 
-from leaderboard import storage
-from leaderboard.storage import Blob, DigestMismatch
+from leaderboard.core import blobs
+from leaderboard.core.blobs import Blob, DigestMismatch
 
 CONTENT = b"some bytes"
 DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_a_file_is_found_under_its_digest():
-    assert storage.outputs.put(io.BytesIO(CONTENT)) == Blob(DIGEST, len(CONTENT))
-    assert storage.outputs.path(DIGEST).read_bytes() == CONTENT
+    assert blobs.outputs.put(io.BytesIO(CONTENT)) == Blob(DIGEST, len(CONTENT))
+    assert blobs.outputs.path(DIGEST).read_bytes() == CONTENT
 
 
 def test_storing_twice_keeps_one_file(store):
     for _ in range(2):
-        storage.outputs.put(io.BytesIO(CONTENT))
+        blobs.outputs.put(io.BytesIO(CONTENT))
     assert len([path for path in (store / "outputs").rglob("*") if path.is_file()]) == 1
 
 
 def test_what_does_not_have_the_promised_digest_leaves_nothing_behind(store):
     with pytest.raises(DigestMismatch, match="expected sha256:0000"):
-        storage.outputs.put(io.BytesIO(CONTENT), expected="sha256:" + "0" * 64)
+        blobs.outputs.put(io.BytesIO(CONTENT), expected="sha256:" + "0" * 64)
     assert not [path for path in (store / "outputs").rglob("*") if path.is_file()]
 
 
 def test_an_adopted_file_moves(tmp_path):
     source = tmp_path / "file"
     source.write_bytes(CONTENT)
-    storage.outputs.adopt(source, Blob(DIGEST, len(CONTENT)))
+    blobs.outputs.adopt(source, Blob(DIGEST, len(CONTENT)))
     assert not source.exists()
-    assert storage.outputs.exists(DIGEST)
+    assert blobs.outputs.exists(DIGEST)
 
 
 def test_stores_are_private_and_apart_from_each_other(store):
-    storage.references.put(io.BytesIO(CONTENT))
+    blobs.references.put(io.BytesIO(CONTENT))
     assert stat.S_IMODE((store / "references").stat().st_mode) == 0o700
-    assert stat.S_IMODE(storage.references.path(DIGEST).stat().st_mode) == 0o600
-    assert not storage.outputs.exists(DIGEST)
+    assert stat.S_IMODE(blobs.references.path(DIGEST).stat().st_mode) == 0o600
+    assert not blobs.outputs.exists(DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_stores_are_private_and_apart_from_each_other(store):
 )
 def test_what_is_no_digest_is_no_path(digest):
     with pytest.raises(ValueError, match="not a digest"):
-        storage.outputs.path(digest)
+        blobs.outputs.path(digest)
 
 
 def test_the_stores_root_is_the_servers_alone(settings, tmp_path):
     settings.STORE_DIR = tmp_path / "deep" / "store"
     settings.FILE_UPLOAD_TEMP_DIR = settings.STORE_DIR / "incoming"
-    storage.prepare()
+    blobs.prepare()
     assert stat.S_IMODE(settings.STORE_DIR.stat().st_mode) == 0o700

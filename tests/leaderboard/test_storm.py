@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from leaderboard import admission, decisions, halting, lifecycle, pipeline, sweeper
+from leaderboard.journey import decisions, faults, lifecycle, pipeline
+from leaderboard.journey.locking import Stale
 from leaderboard.models import Attempt, Batch, Host, Phase, Run, StateChange, Submission, Team
-from leaderboard.rows import Stale
+from leaderboard.processes import sweeper
 from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
+from leaderboard.submissions import admission
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +93,7 @@ class Crowd:
 
     def resume(self) -> None:
         if run := self.one(Run.objects.filter(state=RunState.HALTED)):
-            halting.resume(run)
+            faults.resume(run)
 
     def come_and_go(self) -> None:
         team = self.chance.choice(self.teams)
@@ -123,7 +125,7 @@ def let_it_end(hosts: list[Host]) -> None:
         pipeline.validate_image(submission.pk)
     for _ in range(100):
         for run in Run.objects.filter(state=RunState.HALTED):
-            halting.resume(run)
+            faults.resume(run)
         for batch in Batch.objects.filter(state=BatchState.LEASED).select_related("host"):
             crash(batch)
         for batch in Batch.objects.filter(state=BatchState.REPORTED):

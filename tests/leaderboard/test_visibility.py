@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import clock, decisions
+from leaderboard.core import clock
+from leaderboard.journey import decisions
 from leaderboard.models import Attempt, Case, Phase, RunCase, Submission, Team
-from leaderboard.visibility import submission_view
+from leaderboard.progress.visibility import submission_view
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from leaderboard import clock, storage
+from leaderboard.core import blobs, clock
 from leaderboard.models import Batch, Case, Host, Phase
 from leaderboard.states import BatchState
 from tests.leaderboard import cast, gpu_host, masks
@@ -82,7 +82,7 @@ def test_it_refuses_a_revoked_host(api, host, batch):
 
 
 def test_a_host_reads_the_volumes_of_its_batch_and_nothing_else(api, batch):
-    volume = storage.volumes.put(io.BytesIO(b"a volume"))
+    volume = blobs.volumes.put(io.BytesIO(b"a volume"))
     reference = Case.objects.all()[0].reference
     Case.objects.update(volume=volume.digest)
     assert api.get(f"/worker/v1/blobs/{volume.digest}").status_code == 404
@@ -110,7 +110,7 @@ def test_a_stale_fence_is_told_to_stop(api, batch):
 def test_a_mask_that_arrives_changed_is_refused(api, batch):
     name = claim(api, batch).json()["cases"][0]["name"]
     assert put(api, batch, name, b"mask", digest="0" * 64).status_code == 422
-    assert not storage.outputs.exists("sha256:" + "0" * 64)
+    assert not blobs.outputs.exists("sha256:" + "0" * 64)
 
 
 def test_a_mask_for_a_case_of_no_order_is_refused(api, batch):

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from leaderboard.models import Host
-from leaderboard.worker_api import hash_token
+from leaderboard.processes.host_api import hash_token
 
 
 class Command(BaseCommand):

@@ -8,10 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard import demo, live, reports, standings
+from leaderboard.board import exports, standings
+from leaderboard.core import events
+from leaderboard.demo import demonstration
 from leaderboard.models import Phase, Submission
+from leaderboard.progress.visibility import shown_state, submission_view
 from leaderboard.states import ENDED
-from leaderboard.visibility import shown_state, submission_view
 
 GIVE_UP_SECONDS = 660
 LOOK_AGAIN_SECONDS = 2.0
@@ -30,22 +32,25 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set up, submit, wait, show, check."""
-        phases = demo.make_challenge(self._say)
-        submissions = demo.submit_for_teams(phases, self._say)
+        phases = demonstration.make_challenge(self._say)
+        submissions = demonstration.submit_for_teams(phases, self._say)
         self._watch(submissions)
         for phase in phases:
             self._show_board(phase)
         for phase in phases if options["check"] else ():
-            if problem := demo.check_over_http(phase):
+            if problem := demonstration.check_over_http(phase):
                 raise CommandError(problem)
         self.stdout.write(f"\nLeaderboard: {settings.SITE_URL}/leaderboard/{phases[-1].slug}/")
-        self.stdout.write(f"Sign in as the captain {demo.CAPTAIN} or the organiser {demo.ORGANISER}: {demo.password()}")
+        self.stdout.write(
+            f"Sign in as the captain {demonstration.CAPTAIN} or the organiser {demonstration.ORGANISER}: "
+            f"{demonstration.password()}"
+        )
 
     def _show_board(self, phase: Phase) -> None:
         board = standings.board(phase, Submission.Track.MAIN)
         kind = "public" if phase.cases_are_public else "hidden"
         self.stdout.write(f"\n{phase.name}: {board.cases} {kind} cases, evaluation version {board.evaluation_version}")
-        self.stdout.write(reports.table(board))
+        self.stdout.write(exports.table(board))
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -68,7 +73,7 @@ class Command(BaseCommand):
                 return
             if time.monotonic() > deadline:
                 raise CommandError(f"The runs did not end within {GIVE_UP_SECONDS} s. See the logs: ./dev status")
-            live.wait(LOOK_AGAIN_SECONDS)
+            events.wait(LOOK_AGAIN_SECONDS)
 
     def _show(self, lines: list[str], before: list[str]) -> None:
         if sys.stdout.isatty():

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard import importing
-from leaderboard.casesets.official import CaseSetProblems, read_case_set
+from leaderboard.challenge import importing
+from leaderboard.challenge.casesets.official import CaseSetProblems, read_case_set
 
 
 class Command(BaseCommand):

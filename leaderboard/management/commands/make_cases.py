@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard.casesets.synthesis import generate
+from leaderboard.demo.synthesis import generate
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard import reports, standings
+from leaderboard.board import exports, standings
 from leaderboard.models import Phase, Submission
 
 
@@ -30,6 +30,6 @@ class Command(BaseCommand):
             raise CommandError(f"There is no phase {options['phase']}. Known: {known or 'none yet'}")
         board = standings.board(phase, options["track"], unrounded=options["unrounded"])
         if options["json"]:
-            self.stdout.write(json.dumps(reports.board(board), indent=2))
+            self.stdout.write(json.dumps(exports.board(board), indent=2))
         else:
-            self.stdout.write(reports.table(board))
+            self.stdout.write(exports.table(board))

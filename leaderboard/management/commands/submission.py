@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard import reports
+from leaderboard.board import exports
 from leaderboard.models import Submission
 
 
@@ -26,12 +26,12 @@ class Command(BaseCommand):
         submission = Submission.objects.filter(pk=options["id"]).first()
         if submission is None:
             raise CommandError(f"There is no submission {options['id']}.")
-        everything = reports.submission(submission)
+        everything = exports.submission(submission)
         if options["json"]:
             self.stdout.write(json.dumps(everything, indent=2))
             return
         for line in _lines(str(submission), str(submission.phase), everything):
-            self.stdout.write(reports.printable(line))
+            self.stdout.write(exports.printable(line))
 
 
 def _lines(name: str, phase: str, everything: dict[str, Any]) -> Iterator[str]:

@@ -7,8 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard import admission, live, pipeline, reports, uploads
+from leaderboard.board import exports
+from leaderboard.core import events
+from leaderboard.journey import pipeline
 from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.submissions import admission, uploads
 
 WAIT_SECONDS = 5
 
@@ -34,12 +37,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Submit; exit code 1 with the sentence that a team would read when refused."""
         submission = self._submit(options)
-        while options["wait"] and not reports.has_ended(submission):
-            live.wait(WAIT_SECONDS)
+        while options["wait"] and not exports.has_ended(submission):
+            events.wait(WAIT_SECONDS)
         if options["json"]:
-            self.stdout.write(json.dumps(reports.submission(submission), indent=2))
+            self.stdout.write(json.dumps(exports.submission(submission), indent=2))
         else:
-            self.stdout.write(f"submission {submission.pk}: {reports.state(submission)}")
+            self.stdout.write(f"submission {submission.pk}: {exports.state(submission)}")
 
     def _submit(self, options: dict[str, Any]) -> Submission:
         team = _find(Team, "team", slug=options["team"])

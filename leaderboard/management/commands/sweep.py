@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from leaderboard import housekeeping, sweeper
+from leaderboard.operations import retention
+from leaderboard.processes import sweeper
 
 logger = logging.getLogger(__name__)
 TIDY_SECONDS = 600
@@ -36,7 +37,7 @@ class Command(BaseCommand):
             try:
                 sweeper.sweep()
                 if time.monotonic() > tidy_at:
-                    housekeeping.tidy()
+                    retention.tidy()
                     tidy_at = time.monotonic() + TIDY_SECONDS
             except DatabaseError as error:
                 if options["once"]:

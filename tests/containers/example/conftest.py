@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from containers.example.base import TEMPLATE
-from leaderboard.casesets import demo
+from leaderboard.demo.cases import generate_demo
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo_set(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     root = tmp_path_factory.mktemp("demo")
-    demo.generate_demo(root)
+    generate_demo(root)
     return Demo(root)
 
 

@@ -12,7 +12,7 @@ import SimpleITK as sitk  # noqa: N813 - its usual name
 
 import evaluation
 from containers.example.base import TEMPLATE
-from leaderboard.casesets.demo import BEST_FIRST, CRASHES_FRAGILE, HANGS_STUCK
+from leaderboard.demo.cases import BEST_FIRST, CRASHES_FRAGILE, HANGS_STUCK
 from tests.containers.example.conftest import Demo, start
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leaderboard.casesets.synthesis import generate
+from leaderboard.demo.synthesis import generate
 from tests.leaderboard.casesets.reading import read_array
 
 

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leaderboard.casesets.nifti import NiftiError, rewrite_volume
+from leaderboard.challenge.casesets.nifti import NiftiError, rewrite_volume
 
 SECRET = b"case_0042 of the hidden test"
 

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leaderboard.casesets.official import CaseSetProblems, CheckedCaseSet, case_set_digest, read_case_set
+from leaderboard.challenge.casesets.official import CaseSetProblems, CheckedCaseSet, case_set_digest, read_case_set
 from tests.leaderboard.casesets.conftest import CaseSet
 
 FIRST, SECOND, THIRD = (f"case_000{number}.nii.gz" for number in (1, 2, 3))

@@ -1,9 +1,9 @@
 import ast
 from pathlib import Path
 
-import leaderboard.casesets
+import leaderboard.challenge.casesets
 
-ROOT = Path(leaderboard.casesets.__file__).parent
+ROOT = Path(leaderboard.challenge.casesets.__file__).parent
 
 
 def test_case_sets_know_nothing_of_the_server() -> None:
@@ -16,4 +16,6 @@ def test_case_sets_know_nothing_of_the_server() -> None:
             else:
                 continue
             for name in names:
-                assert name.startswith("leaderboard.casesets") or not name.startswith(("leaderboard", "django")), path
+                assert name.startswith("leaderboard.challenge.casesets") or not name.startswith(
+                    ("leaderboard", "django")
+                ), path

@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leaderboard.casesets.synthesis import SynthesisError, generate
-from leaderboard.casesets.synthesis.plan import plan_cases
+from leaderboard.demo.synthesis import SynthesisError, generate
+from leaderboard.demo.synthesis.plan import plan_cases
 from tests.leaderboard.casesets.conftest import SPACING, CaseSet
 
 SMALL = {"shape": (56, 56, 28), "spacing_mm": (6.0, 6.0, 10.0)}

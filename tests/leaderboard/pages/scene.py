@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
-from leaderboard import clock
+from leaderboard.core import clock
 from leaderboard.models import Phase, Run, Standing, StateChange, Submission, Team
 from tests.leaderboard import cast
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard import clock
+from leaderboard.core import clock
 from leaderboard.models import Phase
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import page, scored

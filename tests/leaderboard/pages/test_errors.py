@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from leaderboard.views import public
+from leaderboard.web import public
 from tests.leaderboard.pages.scene import page
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,8 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from leaderboard import clock, pipeline
+from leaderboard.core import clock
+from leaderboard.journey import pipeline
 from leaderboard.models import Host
 from tests.leaderboard import cast, gpu_host
 from tests.leaderboard.pages.scene import page

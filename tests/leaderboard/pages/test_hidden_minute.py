@@ -16,7 +16,9 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 
-from leaderboard import clock, halting, pipeline, urls
+from leaderboard import urls
+from leaderboard.core import clock
+from leaderboard.journey import faults, pipeline
 from leaderboard.models import Case, Run, Submission
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -96,7 +98,7 @@ def steps(host, run: Run):
     yield "a case is lost, and the next one done"
     untouched = [gpu_host.lost(order, number, "untouched", None) for number in range(len(order["cases"]))]
     gpu_host.report(host, order, untouched, fault="internal")
-    halting.resume(run)  # until then it is given back to the team: the count of runs tells of a fault of ours at once
+    faults.resume(run)  # until then it is given back to the team: the count of runs tells of a fault of ours at once
     yield "we interrupted it"
     with transaction.atomic():
         pipeline._start(run)  # its slot went to the next run meanwhile

@@ -6,7 +6,8 @@ import pytest
 from django.urls import reverse
 
 from containers.protocol import contract
-from leaderboard import clock, reasons
+from leaderboard.core import clock
+from leaderboard.journey import reasons
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import page, scored
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from leaderboard import clock
+from leaderboard.core import clock
 from leaderboard.models import Attempt, Batch, Submission, Team, User
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import HOSTILE, in_state, page, scored

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from leaderboard.plain import plain
+from leaderboard.core.text import plain
 from leaderboard.templatetags import draw, show
 
 AT = datetime(2026, 9, 15, 4, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from leaderboard import clock, live
+from leaderboard.core import clock, events
 from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import in_state, page, scored
@@ -116,7 +116,7 @@ def test_the_panel_answers_nothing_new_until_something_changes(people):
     RunCase.objects.filter(run__submission=submission, position=2).update(
         outcome="finished", result={"status": "scored", "dice": 0.1}, decided_at=clock.now()
     )
-    live._announce(submission.pk)
+    events._announce(submission.pk)
     response = alice.get(asked)
     assert response.status_code == 200
     assert "3 of 4 cases" in " ".join(page(response).text.split())
@@ -128,14 +128,14 @@ def test_on_hidden_cases_an_event_that_changes_nothing_visible_leaves_no_trace(p
     alice = people.browser["Alice"]
     asked = page(alice.get(f"/runs/{submission.pk}/")).all("div", id="live")[0]["hx-get"]
     RunCase.objects.filter(run__submission=submission, position=2).update(decided_at=clock.now())
-    live._announce(submission.pk)
+    events._announce(submission.pk)
     assert alice.get(asked).status_code == 204
     assert asked == page(alice.get(f"/runs/{submission.pk}/")).all("div", id="live")[0]["hx-get"]
 
 
 def test_a_broker_that_is_away_costs_freshness_only(people, monkeypatch):
     submission = running(people, cases_are_public=True)
-    monkeypatch.setattr(live, "version", lambda _: None)
+    monkeypatch.setattr(events, "version", lambda _: None)
     alice = people.browser["Alice"]
     asked = page(alice.get(f"/runs/{submission.pk}/")).all("div", id="live")[0]["hx-get"]
     assert alice.get(asked).status_code == 204

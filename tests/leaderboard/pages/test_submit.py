@@ -10,8 +10,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from leaderboard import clock, uploads
+from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
+from leaderboard.submissions import uploads
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import page
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from leaderboard import admission
-from leaderboard.admission import Refused
 from leaderboard.models import Membership, Submission, Team
+from leaderboard.submissions import admission
+from leaderboard.submissions.admission import Refused
 from tests.leaderboard import cast
 from tests.leaderboard.pages.scene import page
 

@@ -1,0 +1,88 @@
+"""The only code that changes a state.
+
+`move()` locks the row, checks the table in leaderboard/states.py, writes the history, and returns False for a repeat:
+a message that is delivered twice does nothing the second time.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+
+from leaderboard.core import clock, events
+from leaderboard.models import Batch, Run, StateChange, Submission, User
+from leaderboard.states import BATCH_TRANSITIONS, RUN_TRANSITIONS, SUBMISSION_TRANSITIONS, Transitions
+
+SERVER = "server"
+Movable = Submission | Run | Batch
+
+_TRANSITIONS: dict[type[Movable], Transitions] = {
+    Submission: SUBMISSION_TRANSITIONS,
+    Run: RUN_TRANSITIONS,
+    Batch: BATCH_TRANSITIONS,
+}
+
+
+class IllegalMove(Exception):
+    """Somebody asked for a transition that the table does not have: a mistake in our code, never a user's."""
+
+
+def move(
+    thing: Movable,
+    to: str,
+    *,
+    by: str = SERVER,
+    why: str = "",
+    allowed_from: Iterable[str] | None = None,
+    **fields: Any,
+) -> bool:
+    """Move `thing` to the state `to`, setting `fields` in the same write. True when this call made the move.
+
+    False when it is there already, or when it is in none of `allowed_from`: somebody was faster. Raises IllegalMove
+    where the table has no such transition. `thing` holds the present row afterwards, whatever the answer.
+    """
+    with transaction.atomic():
+        model: Any = type(thing)
+        model.objects.select_for_update().only("pk").get(pk=thing.pk)
+        thing.refresh_from_db()
+        origin = thing.state
+        if origin == to or (allowed_from is not None and origin not in allowed_from):
+            return False
+        if to not in _TRANSITIONS[model][origin]:
+            raise IllegalMove(f"{model.__name__} {thing.pk}: {origin} -> {to}")
+        thing.state = to
+        for name, value in fields.items():
+            setattr(thing, name, value)
+        thing.save(update_fields=["state", *fields])
+        _record(thing, origin, by=by, why=why)
+    return True
+
+
+def signature(person: User | None) -> str:
+    """How a person stands in a submission's history, which the team reads: never an e-mail address."""
+    if person is None:
+        return SERVER
+    return person.name or ("an organiser" if person.is_staff else "a member of the team")
+
+
+def begin(run: Run, *, by: str) -> None:
+    """Write down that a new run came to be, and through whom."""
+    _record(run, "", by=by, why="")
+
+
+def _record(thing: Movable, origin: str, *, by: str, why: str) -> None:
+    batch = thing if isinstance(thing, Batch) else None
+    run = batch.run if batch else thing if isinstance(thing, Run) else None
+    submission = run.submission if run else thing
+    assert isinstance(submission, Submission)
+    StateChange.objects.create(
+        submission=submission,
+        run=run,
+        batch=batch,
+        from_state=origin,
+        to_state=thing.state,
+        at=clock.now(),
+        by=by[:80],
+        why=why,
+    )
+    events.announce(submission.pk)

@@ -1,0 +1,477 @@
+"""The journey of a submission, top to bottom.
+
+    submit -> validate_image -> start -> claim -> heartbeat -> report -> score_batch -> finish
+                                           ^                     |            |
+                                           +---- advance: what next? <--------+
+
+Every step takes the row that it is about, looks at the database, does one thing, and rings for the next step after its
+commit. Nothing that matters is in a message: `advance()` and the sweeper derive what should happen next from the rows,
+so a step that is repeated, or that was lost with a killed process, is harmless.
+
+Blame: what is the team's fault costs a case (failed, missing, invalid) or the run (rejected, failed); what is ours
+puts the run aside (leaderboard/journey/faults.py), is tried again, and is never charged. What people decide about a
+submission is in leaderboard/journey/decisions.py.
+"""
+
+import logging
+import tempfile
+import uuid
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+import evaluation
+from containers.intake import ArchiveLimits, ImageRejected, check_archive
+from containers.protocol.reports import Report
+from containers.protocol.verdicts import REJECTIONS
+from leaderboard.board import standings
+from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
+from leaderboard.core.text import one_line, plain
+from leaderboard.hosts import orders
+from leaderboard.journey import faults, lifecycle, planning, reasons, scheduling
+from leaderboard.journey.locking import Stale, drop_batches, held_batch, lock_batch, lock_run
+from leaderboard.models import (
+    AlgorithmImage,
+    Attempt,
+    Batch,
+    Host,
+    Phase,
+    Run,
+    RunCase,
+    Submission,
+    Team,
+    User,
+)
+from leaderboard.scores import scoring
+from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
+from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.uploads import Upload
+
+logger = logging.getLogger(__name__)
+
+FETCH_SECONDS = 3600
+
+
+class BadReport(ValueError):
+    """A report that does not go with its order."""
+
+
+# --- a team hands in -------------------------------------------------------------------------------------------------
+
+
+def submit(
+    *,
+    user: User | None,
+    team: Team,
+    phase: Phase,
+    upload: Upload,
+    track: str,
+    algorithm: str,
+    method: str,
+    external_data: str,
+    paper_url: str = "",
+    code_url: str = "",
+    ticket: str = "",
+) -> Submission:
+    """Accept a submission, or raise admission.Refused. The upload's file is ours from here, whatever the answer.
+
+    Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
+    been accepted, this is the answer.
+    """
+    algorithm, method, external_data = one_line(algorithm), plain(method).strip(), plain(external_data).strip()
+    try:
+        admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
+        admission.check_room()
+        with transaction.atomic():
+            team = admission.lock_team(team)
+            if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
+                uploads.forget(upload.file)
+                return earlier
+            # Everything again: an upload takes hours, and people, phases and quotas change meanwhile.
+            phase = Phase.objects.get(pk=phase.pk)
+            admission.check_member(user, team)
+            admission.check_upload(upload.size, phase)
+            admission.check_phase(team, phase, upload.completed_at)
+            submission = Submission.objects.create(
+                team=team,
+                phase=phase,
+                submitted_by=user,
+                track=track,
+                algorithm=algorithm,
+                method=method,
+                external_data=external_data,
+                paper_url=paper_url,
+                code_url=code_url,
+                upload=upload.digest,
+                upload_file=upload.file,
+                upload_name=upload.name,
+                upload_bytes=upload.size,
+                ticket=ticket,
+                accepted_at=upload.completed_at,
+                quota_day=upload.completed_at.astimezone(UTC).date(),
+                rung_at=clock.now(),
+            )
+            task_queue.ring_for_image(submission.pk)
+    except admission.Refused:
+        uploads.forget(upload.file)
+        raise
+    return submission
+
+
+def validate_image(submission_id: int) -> None:
+    """Check the image archive, rebuild it, and put the submission into the queue; or reject it with the reason."""
+    with locks.working_on("image", submission_id) as mine:
+        if not mine:
+            return
+        submission = Submission.objects.select_related("phase").get(pk=submission_id)
+        lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED})
+        if submission.state != SubmissionState.VALIDATING or not faults.may_check(submission):
+            return
+        try:
+            image = _checked_image(submission)
+        except ImageRejected as rejection:
+            _reject(submission, rejection)
+        except Exception:
+            logger.exception("submission %s: the check of its image broke down", submission_id)
+            faults.halt_submission(submission)
+        else:
+            _accept(submission, image)
+        if submission.state != SubmissionState.HALTED:
+            uploads.forget(submission.upload_file)
+
+
+def _checked_image(submission: Submission) -> AlgorithmImage:
+    phase = submission.phase
+    bounds = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        rebuilt = Path(folder) / "image.tar"
+        checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=bounds)
+        blobs.images.adopt(rebuilt, blobs.Blob(checked.blob, checked.size))
+    image, _ = AlgorithmImage.objects.get_or_create(
+        image_id=checked.image_id,
+        defaults={
+            "archive": checked.blob,
+            "archive_bytes": checked.size,
+            "unpacked_bytes": checked.uncompressed_bytes,
+            "layers": checked.layers,
+            "warnings": list(checked.warnings),
+            "config": checked.config,
+        },
+    )
+    if image.archive != checked.blob and not blobs.images.exists(image.archive):
+        # Of an archived phase, and rebuilt by an older version of the check: the old archive is gone.
+        image.archive, image.archive_bytes = checked.blob, checked.size
+        image.save(update_fields=["archive", "archive_bytes"])
+    return image
+
+
+@transaction.atomic
+def _accept(submission: Submission, image: AlgorithmImage) -> None:
+    if lifecycle.move(
+        submission,
+        SubmissionState.ACCEPTED,
+        allowed_from={SubmissionState.VALIDATING},
+        image=image,
+        failures=0,
+    ):
+        planning.new_run(submission, by=lifecycle.SERVER)
+        transaction.on_commit(fill_slots)
+
+
+def _reject(submission: Submission, rejection: ImageRejected) -> None:
+    lifecycle.move(
+        submission,
+        SubmissionState.REJECTED,
+        allowed_from={SubmissionState.VALIDATING},
+        why=rejection.code,
+        reason_code=rejection.code[:40],
+        reason=str(rejection),
+        charged=False,
+    )
+
+
+# --- a slot is free --------------------------------------------------------------------------------------------------
+
+
+def fill_slots() -> None:
+    """Give free slots to waiting batches and queued runs."""
+    scheduling.fill_slots(_start)
+
+
+def _start(run: Run) -> Batch | None:
+    """Begin a queued run, or go on with one that was halted; its first waiting batch."""
+    run = lock_run(run.pk)
+    state = RunState.RUNNING if planning.canary_passed(run) else RunState.CANARY
+    began = run.started_at or clock.now()
+    if not lifecycle.move(run, state, allowed_from={RunState.QUEUED}, started_at=began, reason_code="", reason=""):
+        return None
+    waiting = planning.plan(run)
+    if not waiting:
+        advance(run)
+    return waiting[0] if waiting else None
+
+
+def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict[str, Any]:
+    """Lease a batch to a host and return the order. The same key gets the same order again: an answer may get lost."""
+    with transaction.atomic():
+        batch = lock_batch(batch_id)
+        current = batch.attempts.filter(fence=batch.fence).first()
+        if batch.state == BatchState.LEASED and current and current.key == key and current.host_id == host.pk:
+            return orders.order(batch)
+        if batch.state != BatchState.WAITING or batch.run.state not in scheduling.RUNNABLE:
+            raise Stale(cancelled=batch.state == BatchState.DROPPED)
+        # A draining host hears the bell like any other; what it turns down, or the disk, is rung for again.
+        if host.draining or not disk_space.for_mask() or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
+            raise Stale(cancelled=False)
+        at = clock.now()
+        lifecycle.move(
+            batch,
+            BatchState.LEASED,
+            by=host.name,
+            host=host,
+            fence=batch.fence + 1,
+            lease_until=at + _lease(),
+            done=0,
+        )
+        Attempt.objects.create(batch=batch, fence=batch.fence, host=host, key=key, slot=slot[:60], claimed_at=at)
+        return orders.order(batch)
+
+
+def _gpus_of(host: Host, name: str) -> int:
+    slot = next((slot for slot in host.slots if slot.get("name") == name), None)
+    if slot is None:
+        raise Stale(cancelled=False)
+    return len(slot.get("gpus", []))
+
+
+def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None:
+    """Renew a lease and note the progress. Raises Stale when the host should stop its container.
+
+    Not for ever: a host that hangs with a living heartbeat must not keep a run to itself.
+    """
+    with transaction.atomic():
+        batch = held_batch(host, batch_id, fence)
+        if clock.now() > _latest_end(batch):
+            raise Stale(cancelled=False)
+        done = min(done, batch.cases.count())
+        progressed = done > batch.done
+        batch.done = max(batch.done, done)
+        batch.lease_until = clock.now() + _lease()
+        batch.save(update_fields=["done", "lease_until"])
+        if progressed:
+            events.announce(batch.run.submission_id)
+
+
+def _latest_end(batch: Batch) -> datetime:
+    """When an attempt must be over by the phase's own clocks, with an hour to fetch the image and the volumes."""
+    phase = batch.run.submission.phase
+    attempt = batch.attempts.get(fence=batch.fence)
+    seconds = FETCH_SECONDS + phase.startup_seconds + (batch.cases.count() + 1) * phase.case_seconds
+    return attempt.claimed_at + timedelta(seconds=seconds)
+
+
+def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
+    """The batch, if this attempt of the host still holds it; Stale otherwise."""
+    with transaction.atomic():
+        return held_batch(host, batch_id, fence)
+
+
+def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
+    """Take over what a host says about a batch: decided cases, and whose fault the rest is.
+
+    Raises Stale, and BadReport for what does not go with the order.
+    """
+    with transaction.atomic():
+        batch = held_batch(host, batch_id, answer.fence)
+        run = batch.run
+        if answer.rejected and not _has_run_anywhere(run):
+            _end_attempt(batch, answer, "")
+            _reject_after_all(run, answer.rejected)
+            transaction.on_commit(fill_slots)
+            return
+        decided = _decide_cases(batch, answer)
+        # A container that decided nothing, for no reason, is our fault too: it would go round for ever.
+        unexplained = "image_unavailable" if answer.rejected else "internal"
+        fault = answer.fault.code if answer.fault else "" if decided else unexplained
+        _end_attempt(batch, answer, fault)
+        undecided = batch.cases.filter(outcome="")
+        if fault:
+            undecided.update(tries=F("tries") + 1)
+            faults.halt_run(run, fault)
+        else:
+            Run.objects.filter(pk=run.pk).update(faults=0)
+        if decided:
+            undecided.update(batch=None)
+            lifecycle.move(batch, BatchState.REPORTED, by=host.name, lease_until=None, rung_at=clock.now())
+            task_queue.ring_for_scores(batch.pk)
+        else:
+            lifecycle.move(batch, BatchState.WAITING, by=host.name, why=fault, rung_at=None)
+        advance(run)
+        transaction.on_commit(fill_slots)
+
+
+def _has_run_anywhere(run: Run) -> bool:
+    """Whether a container of the run's image ever came to an end: then it is the host that cannot unpack it."""
+    same_image = RunCase.objects.filter(run__submission__image=run.submission.image_id)
+    return same_image.exclude(outcome="").exists()
+
+
+def _reject_after_all(run: Run, code: str) -> None:
+    """The first engine that saw the image cannot use it: as if the check of the image had found it."""
+    drop_batches(run)
+    lifecycle.move(run, RunState.CANCELLED, why=code, ended_at=clock.now())
+    lifecycle.move(
+        run.submission,
+        SubmissionState.REJECTED,
+        allowed_from={SubmissionState.ACCEPTED},
+        why=code,
+        reason_code=code,
+        reason=REJECTIONS[code],
+        charged=False,
+    )
+
+
+def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
+    batch.attempts.filter(fence=batch.fence).update(
+        ended_at=clock.now(),
+        fault=fault,
+        detail=_storable(answer.fault.detail if answer.fault else ""),
+        container=_storable(asdict(answer.container)) if answer.container else None,
+        log=_storable(answer.log[-batch.run.submission.phase.log_bytes :]),
+    )
+
+
+def _decide_cases(batch: Batch, answer: Report) -> int:
+    """Write down what the report says of each case that is still open; how many are decided now."""
+    open_cases = {case.file_name: case for case in batch.cases.filter(outcome="").select_related("case")}
+    exit_code = answer.container.exit_code if answer.container else None
+    # A canary's gate is a clean exit as well: a mask from a program that then crashed does not pass it.
+    unclean_canary = batch.is_canary and exit_code not in (0, None) and answer.fault is None
+    decided = 0
+    for said in answer.cases:
+        case = open_cases.pop(said.name, None)
+        if case is None:
+            raise BadReport(f"{said.name!r} is not an open case of this batch")
+        if said.status == "untouched":
+            continue
+        if said.output and not unclean_canary:
+            if not blobs.outputs.exists(said.output.blob):
+                raise BadReport(f"the mask of {said.name} was not uploaded")
+            case.outcome, case.output, case.output_bytes = "finished", said.output.blob, said.output.size
+        else:
+            case.outcome = RunCase.Outcome.MISSING if said.status == "missing" else RunCase.Outcome.FAILED
+            case.reason_code = said.reason or "crashed"
+            case.result = scoring.lost(case, case.outcome, reasons.FAILURES[case.reason_code].title)
+            case.scored_at = clock.now()
+        case.seconds, case.decided_at = said.seconds, clock.now()
+        case.tries += 1
+        case.save()
+        decided += 1
+    return decided
+
+
+def lose_lease(batch_id: uuid.UUID) -> None:
+    """A host went silent: its attempt is over, the batch waits for another."""
+    with transaction.atomic():
+        batch = lock_batch(batch_id)
+        if batch.state != BatchState.LEASED or batch.lease_until is None or batch.lease_until > clock.now():
+            return
+        batch.attempts.filter(fence=batch.fence).update(ended_at=clock.now(), fault="host_lost")
+        batch.cases.filter(outcome="").update(tries=F("tries") + 1)
+        lifecycle.move(batch, BatchState.WAITING, why="host_lost", rung_at=None, done=0)
+        faults.halt_run(batch.run, "host_lost")
+
+
+# --- masks become numbers --------------------------------------------------------------------------------------------
+
+
+def score_batch(batch_id: uuid.UUID) -> None:
+    """Score the masks of a reported batch, each exactly once, and see what comes next."""
+    with locks.working_on("scores", batch_id) as mine:
+        batch = Batch.objects.select_related("run__submission").get(pk=batch_id)
+        if not mine or batch.state != BatchState.REPORTED:
+            return
+        try:
+            _score_masks(batch)
+        except (evaluation.EvaluationError, OSError):
+            # Bad masks are results; what arrives here is a reference, a disk or a process of ours.
+            logger.exception("batch %s could not be scored", batch_id)
+            with transaction.atomic():
+                faults.halt_run(lock_run(batch.run_id), "scoring")
+            return
+        with transaction.atomic():
+            run = lock_run(batch.run_id)
+            lifecycle.move(batch, BatchState.SCORED, allowed_from={BatchState.REPORTED})
+            advance(run)
+        fill_slots()
+
+
+def _score_masks(batch: Batch) -> None:
+    for case, result in scoring.score(scoring.unscored(batch)):
+        RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
+            result=result,
+            evaluation_version=evaluation.VERSION,
+            scored_at=clock.now(),
+            reason_code="invalid" if result["status"] == "invalid" else "",
+        )
+
+
+def advance(run: Run) -> None:
+    """What next? Derived from the rows, under the run's lock; asking once too often changes nothing."""
+    run.refresh_from_db()
+    if run.state not in ACTIVE_RUN_STATES:
+        return
+    phase = run.submission.phase
+    if planning.longest_streak(run) >= phase.max_failures_in_row:
+        _fail(run, phase)
+    elif run.cases.filter(outcome="").exists():
+        if run.state == RunState.CANARY and planning.canary_passed(run):
+            lifecycle.move(run, RunState.RUNNING)
+        planning.plan(run)
+    else:
+        lifecycle.move(run, RunState.SCORING)
+        if not run.cases.filter(result__isnull=True).exists():
+            finish(run)
+
+
+def look_after(run: Run) -> None:
+    """Advance a run for which no message came: the sweeper's way in."""
+    with transaction.atomic():
+        advance(lock_run(run.pk))
+
+
+def finish(run: Run) -> None:
+    """Every case has a score: aggregate, and the run stands on the leaderboard."""
+    standings.record(run)
+    lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
+
+
+def _fail(run: Run, phase: Phase) -> None:
+    why = reasons.FAILURES["failures_in_row"]
+    drop_batches(run)
+    lifecycle.move(
+        run,
+        RunState.FAILED,
+        why=f"{phase.max_failures_in_row} cases in a row",
+        reason_code="failures_in_row",
+        reason=f"{why.title}: {phase.max_failures_in_row}.",
+        ended_at=clock.now(),
+    )
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def _storable(value: Any) -> Any:
+    """Texts that PostgreSQL can hold, also inside JSON: it knows neither NUL nor half a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _storable(one) for key, one in value.items()}
+    return [_storable(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,257 @@
+"""What is so: the state of everything, read at one instant from the database, the broker and the disk."""
+
+import contextlib
+import shutil
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+
+from leaderboard.core import clock, events
+from leaderboard.journey import scheduling
+from leaderboard.models import Attempt, Batch, Host, Phase, Pulse, Run, RunCase, StateChange, Submission
+from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
+
+FORGOTTEN = timedelta(days=7)  # a process or a host that was not heard of for so long is not missed any more
+UPLOAD_MOVES_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """A GPU host that is not revoked: when it was heard of, and what it has to offer."""
+
+    name: str
+    version: str
+    silent_seconds: float | None
+    is_alive: bool
+    draining: bool
+    slots: int
+    busy: int
+    free_bytes: int | None
+    faults_last_hour: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class PhaseFacts:
+    """The work of a phase. `backlog_seconds`: how long its open cases will hold one slot, by the last day's average."""
+
+    slug: str
+    name: str
+    is_open: bool
+    closes_at: datetime
+    checking: int = 0
+    queued: int = 0
+    at_work: int = 0
+    halted: int = 0
+    open_cases: int = 0
+    backlog_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that was read, at one instant. Ages in seconds; None where there is nothing that could be old."""
+
+    at: datetime
+    database_answers: bool = True
+    broker_answers: bool = True
+    pulses: dict[str, float] = field(default_factory=dict)
+    hosts: tuple[HostFacts, ...] = ()
+    phases: tuple[PhaseFacts, ...] = ()
+    free_slots: int = 0
+    oldest_image: float | None = None
+    oldest_run: float | None = None
+    oldest_score: float | None = None
+    run_waits_beside_free_slot: bool = False
+    halted: int = 0
+    stuck: int = 0
+    oldest_halted: float | None = None
+    leases: int = 0
+    leases_ending: int = 0
+    leases_lost_last_hour: int = 0
+    faults_last_day: dict[str, int] = field(default_factory=dict)
+    faults_last_hour: int = 0
+    uploads: int = 0
+    store_free_bytes: int = 0
+    store_bytes: int = 0
+    store_turns_uploads_away: bool = False  # the largest that an open phase takes, if not all
+
+    @property
+    def slots(self) -> int:
+        """The slots of hosts that take work."""
+        return sum(host.slots for host in self.hosts if host.is_alive and not host.draining)
+
+    @property
+    def checking(self) -> int:
+        """The submissions at the check of their image."""
+        return sum(phase.checking for phase in self.phases)
+
+    @property
+    def queued(self) -> int:
+        """The runs that wait for a slot."""
+        return sum(phase.queued for phase in self.phases)
+
+    @property
+    def backlog_seconds(self) -> float | None:
+        """When all that waits and runs will be done, as things stand; None without any slot."""
+        total = sum(phase.backlog_seconds for phase in self.phases)
+        return total / self.slots if self.slots else None if total else 0.0
+
+
+def facts() -> Facts:
+    """Ask the database, the broker and the disk."""
+    try:
+        return _facts(clock.now())
+    except DatabaseError:
+        return Facts(at=datetime.now(UTC), database_answers=False)
+
+
+def _facts(at: datetime) -> Facts:
+    hour, day = at - timedelta(hours=1), at - timedelta(days=1)
+    leased = Batch.objects.filter(state=BatchState.LEASED)
+    ending = at + timedelta(seconds=settings.LEASE_SECONDS / 3)
+    halts = StateChange.objects.filter(to_state=RunState.HALTED, batch=None)
+    halted_runs = Run.objects.filter(state=RunState.HALTED)
+    halted_images = Submission.objects.filter(state=SubmissionState.HALTED)
+    free = scheduling.free_slots(at)
+    disk = shutil.disk_usage(settings.STORE_DIR)
+    idle = free if disk.free >= settings.FREE_BYTES else []  # else runs wait for the disk, not for a slot
+    queued = Run.objects.filter(state=RunState.QUEUED)
+    is_open = Phase.objects.filter(opens_at__lte=at, closes_at__gt=at)
+    largest = is_open.aggregate(largest=Max("max_archive_bytes"))["largest"]
+    return Facts(
+        at=at,
+        broker_answers=_broker_answers(),
+        pulses={
+            one.name: max(0.0, (at - one.at).total_seconds()) for one in Pulse.objects.filter(at__gt=at - FORGOTTEN)
+        },
+        hosts=_host_facts(at, hour),
+        phases=_phase_facts(at, day),
+        free_slots=len(free),
+        oldest_image=_oldest(
+            at, Submission.objects.filter(state__in=(SubmissionState.RECEIVED, SubmissionState.VALIDATING))
+        ),
+        oldest_run=_oldest(at, queued),
+        oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
+        run_waits_beside_free_slot=bool(idle) and queued.filter(submission__phase__gpus__lte=max(idle)).exists(),
+        halted=halted_runs.count() + halted_images.count(),
+        stuck=halted_runs.filter(retry_at=None).count() + halted_images.filter(retry_at=None).count(),
+        oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
+        leases=leased.count(),
+        leases_ending=leased.filter(lease_until__lt=ending).count(),
+        leases_lost_last_hour=Attempt.objects.filter(fault="host_lost", ended_at__gt=hour).count(),
+        # A check of an image that broke down has no code of its own.
+        faults_last_day=dict(
+            Counter(why or "image_check" for why in halts.filter(at__gt=day).values_list("why", flat=True))
+        ),
+        faults_last_hour=halts.filter(at__gt=hour).count(),
+        uploads=_uploads(),
+        store_free_bytes=disk.free,
+        store_turns_uploads_away=disk.free < settings.FREE_BYTES + (largest or 0),
+        store_bytes=disk.total,
+    )
+
+
+def _unscored() -> QuerySet[RunCase]:
+    return RunCase.objects.filter(outcome="finished", result__isnull=True, run__state__in=ACTIVE_RUN_STATES)
+
+
+def _broker_answers() -> bool:
+    try:
+        return bool(events.connection().ping())
+    except redis.RedisError:
+        return False
+
+
+def _oldest(at: datetime, waiting: QuerySet[Run] | QuerySet[Submission]) -> float | None:
+    """For how long the one that waits longest has been in its state."""
+    ours, begun = (Q(history__batch=None), "created_at")
+    if waiting.model is Submission:
+        ours, begun = (Q(history__run=None), "accepted_at")
+    entered = waiting.annotate(entered=Coalesce(Max("history__at", filter=ours), begun))
+    return _since(at, entered.aggregate(first=Min("entered"))["first"])
+
+
+def _since(at: datetime, then: datetime | None) -> float | None:
+    return None if then is None else max(0.0, (at - then).total_seconds())
+
+
+def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
+    hosts = Host.objects.filter(revoked_at=None, seen_at__gt=at - FORGOTTEN).order_by("name")
+    alive = set(scheduling.living(at).values_list("pk", flat=True))
+    busy = _counts(Batch.objects.filter(state=BatchState.LEASED), "host")
+    faults = _counts(Attempt.objects.filter(ended_at__gt=hour).exclude(fault=""), "host")
+    return tuple(
+        HostFacts(
+            name=host.name,
+            version=host.version,
+            silent_seconds=_since(at, host.seen_at),
+            is_alive=host.pk in alive,
+            draining=host.draining,
+            slots=len(host.slots),
+            busy=busy.get(host.pk, 0),
+            free_bytes=host.free_bytes,
+            faults_last_hour=faults.get(host.pk, 0),
+            trouble=host.trouble,
+        )
+        for host in hosts
+    )
+
+
+def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
+    """The phases that are open or still have something to do."""
+    runs = Run.objects.all()
+    cases = RunCase.objects.all()
+    moving = (*ACTIVE_RUN_STATES, RunState.QUEUED, RunState.HALTED)
+    images = Submission.objects.filter(state__in=(SubmissionState.RECEIVED, SubmissionState.VALIDATING))
+    checking = _counts(images, "phase")
+    queued = _counts(runs.filter(state=RunState.QUEUED), "submission__phase")
+    at_work = _counts(runs.filter(state__in=ACTIVE_RUN_STATES), "submission__phase")
+    halted = _counts(runs.filter(state=RunState.HALTED), "submission__phase")
+    open_cases = _counts(cases.filter(outcome="", run__state__in=moving), "run__submission__phase")
+    decided = _counts(cases.filter(decided_at__gt=day), "run__submission__phase")
+    took = Attempt.objects.filter(ended_at__gt=day).values_list("batch__run__submission__phase").order_by()
+    held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
+    seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
+    found = []
+    for phase in Phase.objects.order_by("closes_at"):
+        is_open = phase.opens_at <= at < phase.closes_at
+        busy = any(phase.pk in counts for counts in (checking, queued, at_work, halted))
+        if is_open or busy:
+            waiting = open_cases.get(phase.pk, 0)
+            found.append(
+                PhaseFacts(
+                    slug=phase.slug,
+                    name=phase.name,
+                    is_open=is_open,
+                    closes_at=phase.closes_at,
+                    checking=checking.get(phase.pk, 0),
+                    queued=queued.get(phase.pk, 0),
+                    at_work=at_work.get(phase.pk, 0),
+                    halted=halted.get(phase.pk, 0),
+                    open_cases=waiting,
+                    backlog_seconds=waiting * seconds.get(phase.pk, phase.case_seconds),
+                )
+            )
+    return tuple(found)
+
+
+def _counts(rows: QuerySet[Any], key: str) -> dict[int, int]:
+    return dict(rows.values_list(key).annotate(Count("pk")).order_by())
+
+
+def _uploads() -> int:
+    """The archives that are being received: files that grew a moment ago."""
+    moving = 0
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
+        with contextlib.suppress(FileNotFoundError):
+            moving += time.time() - path.stat().st_mtime < UPLOAD_MOVES_SECONDS
+    return moving

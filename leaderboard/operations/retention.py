@@ -1,0 +1,98 @@
+"""What is kept, and what is removed: the rules, all of them.
+
+    kept while ...                                    removed
+    uploads       their image waits for its check     when it was checked; never handed in: after a day
+    images        a phase in which they were          when no such phase is left that is not archived, and nobody
+                  submitted is not archived           stored the same bytes within a day
+    outputs       the phase of a run that has the     the same
+    (masks)       mask is not archived
+    volumes,      for ever: case sets are immutable   never
+    references
+    incoming      a request or a check writes them    after a day without a write
+    rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
+
+A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
+nothing that a waiting, halted or ended run could need for going on, scoring or a re-run is touched.
+
+Why nobody loses a file that another shares: a blob goes only if no row of an unarchived phase names it *and* nobody
+stored it within a day. Whoever stores what is there already makes it young again, under the lock under which its age is
+looked at (storage.Store), and has a day to commit the row that names it. A lease or a check never lasts so long.
+
+Nothing is removed while a backup reads the stores: both hold the lock "stores" (backup.py).
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+
+from leaderboard.core import blobs, locks
+from leaderboard.models import AlgorithmImage, RunCase, Submission
+from leaderboard.states import SubmissionState
+from leaderboard.submissions import uploads
+
+logger = logging.getLogger(__name__)
+
+LEFT_AFTER_SECONDS = 24 * 3600  # no upload, no check of an image and no attempt at a batch takes a day
+WAITING = (SubmissionState.RECEIVED, SubmissionState.VALIDATING, SubmissionState.HALTED)
+
+
+def tidy() -> None:
+    """Remove what the rules above let go; nothing while a backup is made, the next round comes soon."""
+    with locks.working_on("stores", "") as mine:
+        if mine:
+            _tidy_incoming()
+            _tidy_uploads()
+            _tidy_blobs(blobs.images, needed_images)
+            _tidy_blobs(blobs.outputs, needed_outputs)
+
+
+def needed_images() -> set[str]:
+    """The digests of the images that a run of an unarchived phase may need, now or again."""
+    needed = AlgorithmImage.objects.filter(submissions__phase__archived_at=None)
+    return set(needed.values_list("archive", flat=True))
+
+
+def needed_outputs() -> set[str]:
+    """The digests of the masks of all runs of unarchived phases."""
+    needed = RunCase.objects.filter(run__submission__phase__archived_at=None).exclude(output="")
+    return set(needed.values_list("output", flat=True).distinct())
+
+
+def _tidy_incoming() -> None:
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
+        _remove_if_old(path)
+    for store in (blobs.images, blobs.volumes, blobs.outputs):
+        for path in store.root.glob(f"{blobs.INCOMING}*"):
+            _remove_if_old(path)
+
+
+def _tidy_uploads() -> None:
+    waits = {name: state in WAITING for name, state in Submission.objects.values_list("upload_file", "state")}
+    for path in uploads.folder().iterdir():
+        if path.name not in waits:
+            _remove_if_old(path)
+        elif not waits[path.name]:
+            path.unlink(missing_ok=True)
+
+
+def _tidy_blobs(store: blobs.Store, needed: Callable[[], set[str]]) -> None:
+    stored = set(store.digests())
+    removed = sum(store.remove_if_older(digest, LEFT_AFTER_SECONDS) for digest in stored - needed())
+    if removed:
+        logger.info("%s: %s files removed that nobody needs", store.kind, removed)
+
+
+def _remove_if_old(path: Path) -> None:
+    try:
+        if time.time() - path.lstat().st_mtime < LEFT_AFTER_SECONDS:
+            return
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except FileNotFoundError:
+        pass  # somebody else tidied, or finished, at this very moment

@@ -1,0 +1,180 @@
+"""The addresses that GPU hosts call. A host knows its own token and nothing else; what it sends is checked.
+
+A host may read the image and the volumes of the batches that it holds, and nothing more: never a reference mask, never
+another team's image, never a prediction.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, BinaryIO, cast
+
+from django.conf import settings
+from django.db.models import Q
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from containers.protocol.orders import Fields, OrderRejected
+from containers.protocol.orders import batch_id as batch_id_of
+from containers.protocol.reports import parse_report
+from leaderboard.core import blobs, clock, disk_space
+from leaderboard.journey import pipeline
+from leaderboard.journey.locking import Stale
+from leaderboard.models import Batch, Host
+from leaderboard.states import BatchState
+
+MAX_BODY_BYTES = 32 << 20
+MAX_SLOTS = 64
+HostView = Callable[..., HttpResponseBase]
+
+
+class BadRequest(ValueError):
+    """A request that does not have the agreed form."""
+
+
+def hash_token(token: str) -> str:
+    """What the server keeps of a host's token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def for_hosts(method: str) -> Callable[[HostView], HostView]:
+    """A view that only a known, not revoked host reaches, called as view(request, host, ...)."""
+
+    def decorate(view: HostView) -> HostView:
+        @csrf_exempt
+        @require_http_methods([method])
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            host = Host.objects.filter(token_hash=hash_token(token), revoked_at=None).first()
+            if scheme != "Bearer" or host is None:
+                return _refuse(HTTPStatus.UNAUTHORIZED, "This token is unknown or revoked.")
+            Host.objects.filter(pk=host.pk).update(seen_at=clock.now())
+            try:
+                return view(request, host, *args, **kwargs)
+            except Stale as stale:
+                why = "cancelled" if stale.cancelled else "stale"
+                return JsonResponse({"go_on": False, "why": why, "detail": why}, status=HTTPStatus.CONFLICT)
+            except (BadRequest, OrderRejected, pipeline.BadReport) as error:
+                return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+
+        return wrapped
+
+    return decorate
+
+
+def _refuse(status: HTTPStatus, detail: str) -> JsonResponse:
+    return JsonResponse({"detail": detail}, status=status)
+
+
+def _body(request: HttpRequest, *wanted: str) -> Fields:
+    """The request's JSON object, with these fields and no other. Raises BadRequest, OrderRejected."""
+    length = request.headers.get("Content-Length", "")
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        raise BadRequest(f"a request has a length, of at most {MAX_BODY_BYTES} bytes")
+    try:
+        body = json.loads(request.read(int(length)))
+    except (ValueError, RecursionError):
+        raise BadRequest("the request is not JSON") from None
+    return Fields(body, "request", frozenset(wanted))
+
+
+@for_hosts("POST")
+def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
+    """A host says what it offers; then it may be called."""
+    said = _body(request, "version", "slots", "engine", "free_bytes", "trouble")
+    slots = [_slot(value) for value in said.items("slots", 0, MAX_SLOTS)]
+    if len({slot["name"] for slot in slots}) < len(slots):
+        raise BadRequest("each slot has a name of its own")
+    Host.objects.filter(pk=host.pk).update(
+        slots=slots,
+        engine=said.text("engine", 1000)[:200].replace("\x00", ""),
+        version=said.text("version", 40).replace("\x00", ""),
+        # an older host does not say these
+        trouble=said.text("trouble", 1000).replace("\x00", "") if "trouble" in said.value else "",
+        free_bytes=said.integer("free_bytes", 0, 2**62) if said.value.get("free_bytes") is not None else None,
+    )
+    pipeline.fill_slots()
+    return JsonResponse({"lease_seconds": settings.LEASE_SECONDS, "instance": settings.INSTANCE})
+
+
+def _slot(value: object) -> dict[str, Any]:
+    slot = Fields(value, "slot", frozenset({"name", "gpus"}))
+    gpus = slot.items("gpus", 0, MAX_SLOTS)
+    if not all(isinstance(gpu, str) and len(gpu) <= 100 for gpu in gpus):
+        raise BadRequest("a slot's GPUs are short texts")
+    return {"name": slot.text("name", 60), "gpus": gpus}
+
+
+@for_hosts("POST")
+def claim(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
+    """Lease a batch and read its order."""
+    said = _body(request, "key", "slot")
+    key = uuid.UUID(batch_id_of(said.text("key", 60)))
+    return JsonResponse(pipeline.claim(host, batch_id, key=key, slot=said.text("slot", 60)))
+
+
+@for_hosts("POST")
+def heartbeat(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
+    """Renew the lease."""
+    said = _body(request, "fence", "done")
+    pipeline.heartbeat(host, batch_id, fence=said.integer("fence", 0, 2**31), done=said.integer("done", 0, 10**6))
+    return JsonResponse({"go_on": True})
+
+
+@for_hosts("GET")
+def blob(_request: HttpRequest, host: Host, digest: str) -> HttpResponseBase:
+    """An image or a volume of a batch that this host holds."""
+    mine = Batch.objects.filter(host=host, state=BatchState.LEASED)
+    for store, wanted in (
+        (blobs.images, Q(run__submission__image__archive=digest)),
+        (blobs.volumes, Q(cases__case__volume=digest)),
+    ):
+        if mine.filter(wanted).exists() and store.exists(digest):
+            return FileResponse(store.path(digest).open("rb"), content_type="application/octet-stream")
+    return _refuse(HTTPStatus.NOT_FOUND, "There is no such file for this host.")
+
+
+@for_hosts("PUT")
+def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> HttpResponseBase:
+    """Receive the mask of a case, streamed to the store."""
+    fence, length = request.GET.get("fence", ""), request.headers.get("Content-Length", "")
+    digest = f"sha256:{request.headers.get('X-Content-SHA256', '')}"
+    if not (fence.isdecimal() and length.isdecimal()):
+        raise BadRequest("a mask comes with a fence and a length")
+    batch = pipeline.check_lease(host, batch_id, fence=int(fence))
+    if int(length) > batch.run.submission.phase.output_bytes:
+        raise BadRequest("the mask is larger than the phase's space for masks")
+    if name not in {case.file_name for case in batch.cases.filter(outcome="")}:
+        raise BadRequest(f"{name!r} is not an open case of this batch")
+    if not disk_space.for_mask(int(length)):
+        # The host asks again for as long as its attempt may last.
+        return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the server is short of disk space: try again")
+    try:
+        blobs.outputs.put(cast(BinaryIO, request), expected=digest)
+    except blobs.DigestMismatch as mismatch:
+        return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(mismatch))
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+@for_hosts("POST")
+def report(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
+    """Take over what became of a batch."""
+    body = _body(request, "fence", "cases", "container", "fault", "log", "rejected")
+    pipeline.report(host, batch_id, parse_report(body.value))
+    return JsonResponse({"accepted": True})
+
+
+urlpatterns = [
+    path("hello", hello),
+    path("batches/<uuid:batch_id>/claim", claim),
+    path("batches/<uuid:batch_id>/heartbeat", heartbeat),
+    path("batches/<uuid:batch_id>/outputs/<str:name>", output),
+    path("batches/<uuid:batch_id>/report", report),
+    path("blobs/<str:digest>", blob),
+]

@@ -1,0 +1,81 @@
+"""Between our rows and `evaluation`: which files, which findings, which numbers.
+
+Masks are parsed in a child process with limits (evaluation.score_isolated), here, where the references are: never on a
+machine that runs containers.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+
+import evaluation
+from leaderboard.core import blobs
+from leaderboard.models import Batch, Case, CaseSet, RunCase
+
+
+def evaluation_case(case: Case) -> evaluation.Case:
+    """A case as the evaluation names it, under its real name."""
+    findings = list(case.findings.all())
+    return evaluation.Case(
+        name=case.name,
+        findings=tuple(str(finding.channel) for finding in findings),
+        categories={str(finding.channel): finding.category for finding in findings},
+        shape=tuple(case.shape),
+        spacing_mm=tuple(case.spacing_mm),
+    )
+
+
+# Without a result, or with one of an older evaluation: a server may be upgraded in the middle of a run.
+NOT_SCORED = Q(outcome=RunCase.Outcome.FINISHED) & (Q(result__isnull=True) | ~Q(evaluation_version=evaluation.VERSION))
+
+
+def unscored(batch: Batch) -> list[RunCase]:
+    """The masks of the batch that have no score yet, and those of its run that another evaluation version scored."""
+    of_this = Q(batch=batch) | Q(run=batch.run, result__isnull=False)
+    cases = RunCase.objects.filter(of_this, NOT_SCORED)
+    return list(cases.select_related("case").prefetch_related("case__findings"))
+
+
+def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, dict[str, Any]]]:
+    """Score masks one after the other.
+
+    Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable, or when the process
+    that scores is killed or stalls, again and again.
+    """
+    for case in cases:
+        if not blobs.outputs.exists(case.output):
+            raise FileNotFoundError(f"the mask {case.output} of {case} is not in the store")
+    jobs = (
+        evaluation.Job(
+            case=evaluation_case(run_case.case),
+            reference=blobs.references.path(run_case.case.reference),
+            prediction=blobs.outputs.path(run_case.output),
+        )
+        for run_case in cases
+    )
+    results = evaluation.score_isolated(
+        jobs,
+        memory_bytes=settings.SCORING_MEMORY_BYTES,
+        seconds_per_case=settings.SCORING_CASE_SECONDS,
+        prepared=blobs.references.root / "prepared",
+    )
+    yield from zip(cases, results, strict=True)
+
+
+def lost(run_case: RunCase, status: str, reason: str) -> dict[str, Any]:
+    """The result of a case without a usable mask: Dice 0 for each finding, every entity a false negative."""
+    case = run_case.case
+    counts = [finding.entity_count for finding in case.findings.all()]
+    return evaluation.lost_case(evaluation_case(case), counts, status, reason)
+
+
+def finding_sizes(case_set: CaseSet) -> dict[tuple[str, str], float]:
+    """Each finding's share of its volume, by case name and finding key."""
+    sizes = {}
+    for case in case_set.cases.prefetch_related("findings"):
+        height, width, depth = case.shape
+        for finding in case.findings.all():
+            sizes[case.name, str(finding.channel)] = finding.voxels / (height * width * depth)
+    return sizes

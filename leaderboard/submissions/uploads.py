@@ -1,0 +1,169 @@
+"""Receiving an image archive: streamed to the store's disk while its digest is computed, and bounded.
+
+Django would keep reading a body of any length. Here the request ends as soon as it is longer than its phase takes, does
+not begin as an image archive does, or finds the disk too full, and nothing of it stays on the disk.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
+from django.http import HttpRequest
+
+from containers.intake import BEGINNING_BYTES
+from leaderboard.core import blobs, clock, locks
+from leaderboard.models import Phase
+from leaderboard.submissions import admission
+
+FORM_OVERHEAD_BYTES = 1 << 20
+ROOM_EVERY_BYTES = 64 * blobs.CHUNK
+
+
+class Upload(NamedTuple):
+    """An archive in the server's hands: its file's random name there, its digest and size, the team's name for it.
+
+    `completed_at` is when its last byte was here, by the database's clock: what the deadline is about, however long
+    the disk or the database then take.
+
+    Each upload has a file of its own. Two teams may send the same bytes; what becomes of one must not touch the other.
+    """
+
+    file: str
+    digest: str
+    size: int
+    name: str
+    completed_at: datetime
+
+
+class BoundedUploadHandler(TemporaryFileUploadHandler):
+    """Streams a file to the incoming folder, hashing it on the way, until there is a reason to refuse it.
+
+    Then it stops reading, and `refusal` is the sentence that the user reads.
+    """
+
+    chunk_size = blobs.CHUNK
+
+    def __init__(self, request: HttpRequest, phase: Phase) -> None:
+        super().__init__(request)
+        self.phase = phase
+        self.refusal = ""
+
+    def handle_raw_input(self, input_data: Any, META: Any, content_length: int, *args: Any, **kwargs: Any) -> None:  # noqa: N803
+        """Refuse a body that announces too much before reading any of it."""
+        announced = max(1, content_length - FORM_OVERHEAD_BYTES)
+        self._unless_refused(lambda: admission.check_upload(announced, self.phase))
+        self._unless_refused(lambda: admission.check_room(content_length))
+        self.files: list[HashedFile] = []
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a file."""
+        super().new_file(*args, **kwargs)
+        self.hasher = hashlib.sha256()
+        self.beginning = b""
+        self.look_at = ROOM_EVERY_BYTES
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        """Look at a chunk, write it and hash it."""
+        self._unless_refused(lambda: admission.check_upload(start + len(raw_data), self.phase))
+        self._look_at_beginning(raw_data)
+        # Others upload too: together they may take what each of them found free when it began.
+        if start >= self.look_at:
+            self.look_at += ROOM_EVERY_BYTES
+            self._unless_refused(admission.check_room)
+        if self.refusal:
+            raise StopUpload(connection_reset=True)
+        self.hasher.update(raw_data)
+        super().receive_data_chunk(raw_data, start)
+
+    def file_complete(self, file_size: int) -> "HashedFile":
+        """Hand the file to the form, with its digest."""
+        file = cast(HashedFile, super().file_complete(file_size))
+        file.digest = f"sha256:{self.hasher.hexdigest()}"
+        self.files.append(file)
+        return file
+
+    def upload_complete(self) -> None:
+        """The whole request is here, the fields after a file among it."""
+        at = clock.now()
+        for file in self.files:
+            file.completed_at = at
+
+    def _look_at_beginning(self, chunk: bytes) -> None:
+        missing = BEGINNING_BYTES - len(self.beginning)
+        if missing > 0:
+            self.beginning += chunk[:missing]
+            if len(chunk) >= missing:
+                self._unless_refused(lambda: admission.check_beginning(self.beginning))
+
+    def _unless_refused(self, check: Callable[[], None]) -> None:
+        try:
+            if not self.refusal:
+                check()
+        except admission.Refused as refusal:
+            self.refusal = str(refusal)
+
+
+class HashedFile(TemporaryUploadedFile):
+    """What `BoundedUploadHandler` hands to a form."""
+
+    digest: str
+    completed_at: datetime
+
+
+def received(file: HashedFile) -> Upload:
+    """Keep the archive that a form received."""
+    upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""), file.completed_at)
+    os.fsync(file.fileno())  # a row that says "received" must not outlive the file when the power fails
+    shutil.move(file.temporary_file_path(), path(upload.file))
+    return upload
+
+
+def from_disk(source: Path) -> Upload:
+    """Keep a copy of an archive that lies on this machine, for the command line. Raises OSError if it is unreadable."""
+    name, hasher, size = _new_name(), hashlib.sha256(), 0
+    with source.open("rb") as stream, path(name).open("xb") as copy:
+        for chunk in blobs.chunks(stream):
+            hasher.update(chunk)
+            size += copy.write(chunk)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name), clock.now())
+
+
+def path(file: str) -> Path:
+    """Where an upload's file lies."""
+    return folder() / file
+
+
+def folder() -> Path:
+    """The folder of archives that wait for their check."""
+    folder = Path(settings.STORE_DIR) / "uploads"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def forget(file: str) -> None:
+    """Delete an upload's file; nothing happens when it is not here.
+
+    Nothing is deleted while a backup reads the stores: then the file is left to housekeeping.
+    """
+    with locks.working_on("stores", "") as mine:
+        if mine:
+            path(file).unlink(missing_ok=True)
+
+
+def _new_name() -> str:
+    return secrets.token_hex(16)
+
+
+def _shown_name(name: str) -> str:
+    printable = "".join(letter for letter in name if letter.isprintable())
+    return printable[:200] or "image.tar"

@@ -1,0 +1,84 @@
+"""What every page shows around its content: the phase line, the way around, whose team this is, the theme."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.conf import settings
+from django.http import HttpRequest
+
+import evaluation
+from leaderboard.core import clock
+from leaderboard.models import Phase, Team
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "theme"
+
+
+@dataclass(frozen=True)
+class Place:
+    """An entry of the site's navigation; `here` marks the page that is shown."""
+
+    url: str
+    words: str
+    here: bool
+
+
+_PLACES = (
+    ("home", "Challenge", {"home"}),
+    ("leaderboard", "Leaderboard", {"leaderboard", "board"}),
+    ("guidelines", "Guidelines", {"guidelines", "rules"}),
+    ("submit", "Submit", {"submit", "submit_to"}),
+    ("runs", "My runs", {"runs", "submission"}),
+)
+
+
+class Frame:
+    """Computed when a template asks, so that pages without a frame (and the admin) cost no query."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    @cached_property
+    def now(self) -> datetime:
+        """One frozen instant, by the database's clock, for everything on the page."""
+        return clock.now()
+
+    @cached_property
+    def open_phases(self) -> list[Phase]:
+        """The open phases; the one that closes first stands first."""
+        return list(Phase.objects.filter(opens_at__lte=self.now, closes_at__gt=self.now).order_by("closes_at"))
+
+    @cached_property
+    def next_phase(self) -> Phase | None:
+        """The phase that opens next."""
+        return Phase.objects.filter(opens_at__gt=self.now).order_by("opens_at").first()
+
+    @cached_property
+    def team(self) -> Team | None:
+        """The visitor's team."""
+        user = self._request.user
+        return user.team if user.is_authenticated else None
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """The navigation. Strangers are not offered pages that ask them to sign in."""
+        match = self._request.resolver_match
+        name = match.url_name if match else None
+        places = _PLACES if self._request.user.is_authenticated else _PLACES[:4]
+        return [Place(url, words, name in names) for url, words, names in places]
+
+    @property
+    def theme(self) -> str:
+        """The theme that the visitor chose."""
+        chosen = self._request.COOKIES.get(THEME_COOKIE, "auto")
+        return chosen if chosen in THEMES else "auto"
+
+    themes = THEMES
+    contact = settings.CONTACT_EMAIL
+    evaluation_version = evaluation.VERSION
+
+
+def site(request: HttpRequest) -> dict[str, Frame]:
+    """Context processor: `frame` in every template. (`site` is taken: allauth means the host by it.)"""
+    return {"frame": Frame(request)}

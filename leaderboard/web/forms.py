@@ -1,0 +1,161 @@
+"""What people type. Limits come from admission and the models; every refusal is a sentence at its field."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+
+from leaderboard.core.text import one_line
+from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.submissions import admission
+
+NONE, SOME = "none", "some"
+NOTHING_EXTERNAL = "none"
+
+
+class SignupForm(forms.Form):
+    """What registration asks for beside an address and a password. allauth builds its own form on top of this one."""
+
+    name = forms.CharField(max_length=120, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    affiliation = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Affiliation",
+        help_text="Your institution and country. You may leave it empty.",
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+    field_order = ("name", "affiliation", "email", "password1", "password2")
+
+    def signup(self, request: HttpRequest, user: User) -> None:
+        """Called by allauth once the account exists."""
+        user.name = one_line(self.cleaned_data["name"])
+        user.affiliation = one_line(self.cleaned_data["affiliation"])
+        user.save(update_fields=["name", "affiliation"])
+
+
+class TeamForm(forms.Form):
+    """To found a team."""
+
+    name = forms.CharField(
+        max_length=Team._meta.get_field("name").max_length,
+        label="Team name",
+        help_text="Shown on the leaderboard.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    affiliation = forms.CharField(
+        max_length=Team._meta.get_field("affiliation").max_length,
+        required=False,
+        label="Institutions",
+        help_text="Shown beside the name. You may leave it empty.",
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+
+class CodeForm(forms.Form):
+    """To join a team by the code that its captain handed out: the code itself, or the whole link."""
+
+    code = forms.CharField(
+        max_length=300,
+        label="Code or link",
+        help_text="Your captain finds both on the team’s page.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def clean_code(self) -> str:
+        """The code alone."""
+        code: str = self.cleaned_data["code"].strip().rstrip("/").rsplit("/", 1)[-1]
+        if not code.replace("-", "").replace("_", "").isalnum() or not code.isascii():
+            raise forms.ValidationError("This is not a code. It has letters, digits, “-” and “_” only.")
+        return code
+
+
+class SubmissionForm(forms.Form):
+    """A team's entry into a phase."""
+
+    track = forms.ChoiceField(
+        choices=Submission.Track.choices,
+        initial=Submission.Track.MAIN,
+        widget=forms.RadioSelect,
+        label="Track",
+        error_messages={"invalid_choice": "Choose one of the two tracks."},
+    )
+    algorithm = forms.CharField(
+        max_length=Submission._meta.get_field("algorithm").max_length,
+        label="Name on the board",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    method = forms.CharField(
+        min_length=admission.MIN_METHOD_CHARACTERS,
+        max_length=admission.MAX_METHOD_CHARACTERS,
+        label="Description",
+        help_text=(
+            "Architecture, training, inference, ensembles. Markdown, "
+            f"at least {admission.MIN_METHOD_CHARACTERS} characters."
+        ),
+        widget=forms.Textarea(attrs={"rows": 8}),
+        error_messages={
+            "min_length": "Describe the method in at least %(limit_value)d characters; you wrote %(show_value)d.",
+        },
+    )
+    external = forms.ChoiceField(
+        choices=((NONE, "None"), (SOME, "Yes, as follows")),
+        widget=forms.RadioSelect,
+        label="Did any data or model from outside the challenge go in?",
+        error_messages={
+            "required": "Choose one. If you used a pre-trained model, say which.",
+            "invalid_choice": "Choose one of the two answers.",
+        },
+    )
+    external_data = forms.CharField(
+        max_length=admission.MAX_EXTERNAL_DATA_CHARACTERS,
+        required=False,
+        label="Data sets and pre-trained models",
+        help_text="Each with its source, public or private.",
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    paper_url = forms.URLField(
+        required=False,
+        assume_scheme="https",
+        label="Paper",
+        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+    )
+    code_url = forms.URLField(
+        required=False,
+        assume_scheme="https",
+        label="Code",
+        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+    )
+    image = forms.FileField(
+        label="Image archive",
+        allow_empty_file=True,  # admission says what is wrong with an empty file, and what to do
+        error_messages={
+            "required": "Choose the archive of your image.",
+            "max_length": "The file’s name is too long.",
+        },
+    )
+
+    def __init__(self, *args: Any, phase: Phase, refusal: str = "", **kwargs: Any) -> None:
+        """`refusal`: why the server stopped reading the archive, where it did."""
+        super().__init__(*args, **kwargs)
+        self.phase = phase
+        if refusal:
+            self.fields["image"].error_messages["required"] = refusal
+
+    def clean_image(self) -> Any:
+        """Refuse a file that the phase does not take."""
+        image = self.cleaned_data["image"]
+        try:
+            admission.check_upload(image.size, self.phase)
+        except admission.Refused as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+        return image
+
+    def clean(self) -> dict[str, Any]:
+        """“None” is an answer, silence is not."""
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("external") == NONE:
+            cleaned["external_data"] = NOTHING_EXTERNAL
+        elif cleaned.get("external") == SOME and not cleaned.get("external_data", "").strip():
+            self.add_error("external_data", "Name every external data set and pre-trained model, with its source.")
+        return cleaned

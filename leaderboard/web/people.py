@@ -1,0 +1,152 @@
+"""Teams and the rules: found, join, hand out the link, accept."""
+
+from collections.abc import Callable
+from typing import cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST
+
+from leaderboard.core import clock
+from leaderboard.models import Phase, RulesAcceptance, Team, User
+from leaderboard.submissions import admission
+from leaderboard.web.forms import CodeForm, TeamForm
+
+UNPROCESSABLE = 422
+
+
+def _person(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def team(request: HttpRequest) -> HttpResponse:
+    """The person's team: its members, the captain's link; or the two ways into one."""
+    own = _person(request).team
+    if own is None:
+        return _without_team(request)
+    if request.method == "POST":
+        try:
+            admission.renew_join_code(_person(request), own)
+            messages.success(request, "The link is new. The old one does not work any more.")
+        except admission.Refused as refusal:
+            messages.error(request, str(refusal))
+        return redirect("team")
+    memberships = list(own.memberships.select_related("user").order_by("-is_captain", "joined_at"))
+    context = {
+        "team": own,
+        "memberships": memberships,
+        "is_captain": any(one.is_captain and one.user_id == request.user.pk for one in memberships),
+        "join_url": settings.SITE_URL + reverse("team_join", args=[own.join_code]),
+        "places_left": admission.MAX_TEAM_MEMBERS - len(memberships),
+        "quotas": _quotas(own),
+    }
+    return render(request, "people/team.html", context)
+
+
+@login_required
+@require_POST
+def team_leave(request: HttpRequest) -> HttpResponse:
+    """Leave one's team."""
+    return _change_team(request, admission.leave_team, "You left the team. Its runs stay with it.")
+
+
+@login_required
+@require_POST
+def team_remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """The captain takes a member out."""
+    done = "Removed from the team. The link to join is new: the old one does not work any more."
+    return _change_team(request, lambda person, own: admission.remove_member(person, own, pk), done)
+
+
+@login_required
+@require_POST
+def team_captain(request: HttpRequest, pk: int) -> HttpResponse:
+    """The captain hands the team over."""
+    done = "The team has a new captain."
+    return _change_team(request, lambda person, own: admission.make_captain(person, own, pk), done)
+
+
+def _change_team(request: HttpRequest, act: Callable[[User, Team], None], done: str) -> HttpResponse:
+    own = _person(request).team
+    try:
+        if own is not None:
+            act(_person(request), own)
+            messages.success(request, done)
+    except admission.Refused as refusal:
+        messages.error(request, str(refusal))
+    return redirect("team")
+
+
+def _quotas(own: Team) -> list[tuple[Phase, admission.Quota]]:
+    now = clock.now()
+    phases = Phase.objects.filter(opens_at__lte=now, closes_at__gt=now)
+    return [(phase, admission.quota(own, phase, now)) for phase in phases]
+
+
+def _without_team(request: HttpRequest) -> HttpResponse:
+    person = _person(request)
+    joins = "code" in request.POST
+    code_form = CodeForm(request.POST if joins else None, prefix=None)
+    team_form = TeamForm(
+        request.POST if request.method == "POST" and not joins else None, initial={"affiliation": person.affiliation}
+    )
+    if joins and code_form.is_valid():
+        return redirect("team_join", code=code_form.cleaned_data["code"])
+    if team_form.is_bound and team_form.is_valid():
+        try:
+            founded = admission.found_team(person, **team_form.cleaned_data)
+        except admission.Refused as refusal:
+            team_form.add_error("name", str(refusal))
+        else:
+            messages.success(request, f"The team “{founded}” is founded. You are its captain.")
+            return redirect("team")
+    status = UNPROCESSABLE if team_form.errors or code_form.errors else 200
+    return render(request, "people/no_team.html", {"team_form": team_form, "code_form": code_form}, status=status)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def team_join(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask whether to join the team behind a link, and join it."""
+    found = Team.objects.filter(join_code=code).first()
+    own = _person(request).team
+    if request.method == "POST":
+        try:
+            joined = admission.join_team(_person(request), code)
+        except admission.Refused as refusal:
+            context = {"team": found, "own": own, "refusal": str(refusal)}
+            return render(request, "people/join.html", context, status=UNPROCESSABLE)
+        messages.success(request, f"You are in the team “{joined}” now.")
+        return redirect("team")
+    context = {"team": found, "own": own, "code": code}
+    return render(request, "people/join.html", context, status=200 if found else 404)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def rules(request: HttpRequest) -> HttpResponse:
+    """The rules that are in force, and the form to accept them."""
+    target = request.POST.get("next") or request.GET.get("next") or ""
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        target = reverse("rules")
+    if request.method == "POST" and request.user.is_authenticated:
+        if request.POST.get("accept"):
+            admission.accept_rules(_person(request))
+            messages.success(request, f"You accepted the rules, version {settings.RULES_VERSION}.")
+            return redirect(target)
+        missed = True
+    else:
+        missed = False
+    acceptance = (
+        RulesAcceptance.objects.filter(user=_person(request), version=settings.RULES_VERSION).first()
+        if request.user.is_authenticated
+        else None
+    )
+    context = {"version": settings.RULES_VERSION, "acceptance": acceptance, "next": target, "missed": missed}
+    return render(request, "people/rules.html", context, status=UNPROCESSABLE if missed else 200)

@@ -1,0 +1,220 @@
+"""The pages that anyone may read: the challenge, its guidelines, the boards; and the choice of a theme."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.db import connection
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from leaderboard.board import standings
+from leaderboard.core import clock
+from leaderboard.models import Phase, Submission
+from leaderboard.templatetags.draw import axis_for, reach
+from leaderboard.web.context import THEME_COOKIE, THEMES
+
+ROWS_PER_PAGE = 25
+ON_HOME = 5
+MAIN = Submission.Track.MAIN
+ORDERS = (
+    ("rank", "Rank"),
+    ("hit_rate", "Hit rate"),
+    ("instance_f1", "Instance F1"),
+    ("distance_f1", "Distance F1"),
+    ("team", "Team"),
+    ("date", "Date"),
+)
+NON_FOCAL, FOCAL = "1", "2"  # first digit of a category's code
+
+
+# --- home -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Date:
+    """A line of the timeline. `at` orders it; `words` stand for it where the challenge only knows about when."""
+
+    order: datetime
+    what: str
+    words: str = ""
+    css: str = ""
+    both_clocks: bool = False
+
+    @property
+    def at(self) -> datetime | None:
+        """The exact instant, if there is one."""
+        return None if self.words else self.order
+
+
+CHALLENGE_DATES = (
+    Date(datetime(2026, 3, 1, tzinfo=UTC), "Pre-registration by e-mail begins", words="spring 2026"),
+    Date(datetime(2026, 6, 1, tzinfo=UTC), "Registration opens; the validation set is out", words="June 2026"),
+    Date(datetime(2026, 9, 28, tzinfo=UTC), "Results are announced at MICCAI 2026", words="late September 2026"),
+)
+
+
+def timeline(phases: list[Phase], now: datetime) -> list[Date]:
+    """The challenge's own dates and those of its phases in one order, with the present instant among them."""
+    dates = list(CHALLENGE_DATES)
+    for phase in phases:
+        dates += [
+            Date(phase.opens_at, f"{phase.name} opens"),
+            Date(phase.closes_at, f"{phase.name} closes", css="major", both_clocks=phase.closes_at > now),
+        ]
+    done = [Date(date.order, date.what, date.words, "past") for date in dates if date.order <= now]
+    ahead = [date for date in dates if date.order > now]
+    return sorted([*done, Date(now, "Now", css="now"), *ahead], key=lambda date: date.order)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """What the challenge is, with the standings of the phase that matters now."""
+    now = clock.now()
+    phases = list(Phase.objects.select_related("case_set"))
+    current = _newest(phases, now)
+    board = standings.board(current, MAIN) if current else None
+    shown = board.rows[:ON_HOME] if board else []
+    context = {
+        "dates": timeline(phases, now),
+        "board": board,
+        "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown),
+        "categories": [
+            ("Typically non-focal", _categories(NON_FOCAL)),
+            ("Typically focal", _categories(FOCAL)),
+        ],
+        "rules_version": settings.RULES_VERSION,
+    }
+    return render(request, "home.html", context)
+
+
+def _newest(phases: list[Phase], now: datetime) -> Phase | None:
+    """The phase that opened last; before any has, the one that opens first."""
+    opened = [phase for phase in phases if phase.opens_at <= now]
+    if opened:
+        return max(opened, key=lambda phase: phase.opens_at)
+    return min(phases, key=lambda phase: phase.opens_at, default=None)
+
+
+def _categories(kind: str) -> list[tuple[str, str]]:
+    return [(code, label) for code, label in standings.CATEGORIES.items() if code.startswith(kind)]
+
+
+# --- boards -----------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def leaderboard(request: HttpRequest) -> HttpResponse:
+    """To the board of the phase that was asked for, or of the newest one, with the other choices kept."""
+    slug = request.GET.get("phase")
+    phases = list(Phase.objects.all())
+    phase = next((one for one in phases if one.slug == slug), None) or _newest(phases, clock.now())
+    if phase is None:
+        return render(request, "board/none.html")
+    choices = {key: request.GET[key] for key in ("track", "group", "sort") if request.GET.get(key)}
+    return redirect(Address(reverse("board", args=[phase.slug]), {}).with_(**choices))
+
+
+@require_safe
+def board(request: HttpRequest, slug: str) -> HttpResponse:
+    """A phase's board: ranked, sorted, filtered and opened as the address says."""
+    phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+    asked = {
+        "track": request.GET.get("track", MAIN),
+        "group": request.GET.get("group", "all"),
+        "sort": request.GET.get("sort", "rank"),
+    }
+    known = {"track": Submission.Track.values, "group": standings.GROUPS, "sort": standings.SORT_KEYS}
+    if any(value not in known[key] for key, value in asked.items()):
+        raise Http404
+    shown = standings.board(phase, asked["track"], group=asked["group"], sort=asked["sort"])
+    page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    opened = next((row for row in page if row.team.slug == request.GET.get("open")), None)
+    lines = [*opened.groups, *opened.categories] if opened else []
+    context = {
+        "board": shown,
+        "page": page,
+        "asked": asked,
+        "open": opened.team.slug if opened else "",
+        "open_tables": group_tables(opened) if opened else [],
+        "open_axis": axis_for(reach(line.dice, line.dice_ci) for line in lines),
+        "address": Address(request.path, {**asked, "page": page.number}),
+        "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown.rows),
+        "group_label": standings.GROUPS[asked["group"]],
+        "phases": Phase.objects.all(),
+        "tracks": Submission.Track.choices,
+        "orders": ORDERS,
+        "revealed": standings.is_revealed(phase),
+    }
+    return render(request, "board.html", context)
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """Groups of findings that stand in one table of an opened row."""
+
+    title: str
+    head: str
+    lines: list[standings.GroupLine]
+
+
+def group_tables(row: standings.Row) -> list[GroupTable]:
+    """The groups of an opened row, those with no line left out."""
+    tables = (
+        GroupTable("By kind and size", "Findings", row.groups),
+        GroupTable("Non-focal", "Category", [line for line in row.categories if line.code.startswith(NON_FOCAL)]),
+        GroupTable("Focal", "Category", [line for line in row.categories if line.code.startswith(FOCAL)]),
+    )
+    return [table for table in tables if table.lines]
+
+
+class Address:
+    """Links to the same board with one thing changed. What is as it would be anyway stays out of the address."""
+
+    _USUAL: ClassVar[dict[str, str | int]] = {"track": MAIN, "group": "all", "sort": "rank", "page": 1, "open": ""}
+
+    def __init__(self, path: str, now: dict[str, str | int]) -> None:
+        self._path = path
+        self._now = now
+
+    def with_(self, **changes: str | int) -> str:
+        """The address with these changes."""
+        told = {key: value for key, value in {**self._now, **changes}.items() if value != self._USUAL[key]}
+        return f"{self._path}{'?' if told else ''}{urlencode(told)}"
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Remember the theme that the visitor chose, and go back to where they were."""
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        target = reverse("home")
+    response = redirect(target)
+    chosen = request.POST.get("theme", "")
+    if chosen in THEMES:
+        response.set_cookie(
+            THEME_COOKIE,
+            chosen,
+            max_age=365 * 86_400,
+            samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+        )
+    return response
+
+
+@require_safe
+def healthz(_request: HttpRequest) -> HttpResponse:
+    """For whoever supervises the server: 200 while it and its database answer."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse("ok\n", content_type="text/plain")
