@@ -10,7 +10,7 @@ from leaderboard.core import clock, events
 from leaderboard.models import Phase, RunCase
 from tests.browser.conftest import PHONE, WIDE
 from tests.leaderboard import cast
-from tests.leaderboard.pages.scene import in_state, scored
+from tests.leaderboard.web.scene import in_state, scored
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

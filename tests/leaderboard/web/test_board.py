@@ -1,0 +1,111 @@
+"""The leaderboard page: the order, the filters and the opened row are in the address."""
+
+from datetime import timedelta
+
+import pytest
+
+from leaderboard.core import clock
+from leaderboard.models import Phase
+from tests.leaderboard import cast
+from tests.leaderboard.web.scene import page, scored
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def phase(people) -> Phase:
+    """An open phase with a row of each team, the rivals ahead."""
+    made = cast.phase(slug="dev")
+    scored(people.team, made, dice=0.4, lost=2)
+    scored(people.rivals, made, dice=0.5)
+    return made
+
+
+def test_the_leaderboard_leads_to_the_newest_phase_with_the_choices_kept(client, phase):
+    now = clock.now()
+    cast.phase(phase.case_set, slug="old", opens_at=now - timedelta(days=9), closes_at=now - timedelta(days=8))
+    assert client.get("/leaderboard/")["Location"] == "/leaderboard/dev/"
+    assert client.get("/leaderboard/?phase=old&track=overall")["Location"] == "/leaderboard/old/?track=overall"
+
+
+def test_without_a_phase_the_leaderboard_says_so(client):
+    assert "not set up a phase yet" in page(client.get("/leaderboard/")).text
+
+
+def test_rows_carry_rank_intervals_and_lost_cases_in_words(client, phase):
+    text = page(client.get("/leaderboard/dev/")).text
+    assert text.index("Rivals") < text.index("Alice and Bob")
+    assert "0.370–0.430" in text
+    assert "2 cases lost" in text
+
+
+def test_every_row_draws_its_interval_from_zero(client, phase):
+    drawn = page(client.get("/leaderboard/dev/")).all("line", class_="iv")
+    assert [(line["x1"], line["x2"]) for line in drawn] == [("78.33%", "88.33%"), ("61.67%", "71.67%")]
+
+
+def test_a_team_finds_its_own_row_marked(client, phase, people):
+    assert "you" in page(people.browser["Bob"].get("/leaderboard/dev/")).text.split()
+    assert "you" not in page(client.get("/leaderboard/dev/")).text.split()
+
+
+def test_the_address_sorts(client, phase):
+    text = page(client.get("/leaderboard/dev/?sort=team")).text
+    assert text.index("Alice and Bob") < text.index("Rivals")
+    assert page(client.get("/leaderboard/dev/?sort=team")).all("th", aria_sort="ascending")
+
+
+def test_the_address_opens_a_row(client, phase):
+    closed, opened = page(client.get("/leaderboard/dev/")), page(client.get("/leaderboard/dev/?open=rivals"))
+    assert [one["aria-expanded"] for one in closed.all("a", class_="team")] == ["false", "false"]
+    assert [one["aria-expanded"] for one in opened.all("a", class_="team")] == ["true", "false"]
+    assert "cross-attention" in opened.text
+    assert "cross-attention" not in closed.text
+    assert "Nodules and masses" in opened.text
+
+
+def test_a_small_group_is_marked_as_few_once_it_is_shown(client, phase):
+    assert "Pneumothorax" not in page(client.get("/leaderboard/dev/?open=rivals")).text
+    Phase.objects.filter(pk=phase.pk).update(revealed_at=clock.now())
+    assert "4few" in page(client.get("/leaderboard/dev/?open=rivals")).text
+
+
+def test_an_opened_row_of_the_own_team_leads_to_its_run(people, phase):
+    own = page(people.browser["Alice"].get("/leaderboard/dev/?open=alice-and-bob"))
+    rival = page(people.browser["Alice"].get("/leaderboard/dev/?open=rivals"))
+    assert "Open this run" in own.text
+    assert "Open this run" not in rival.text
+
+
+@pytest.mark.parametrize("query", ["track=third", "group=9z", "sort=shoe-size"])
+def test_an_address_that_makes_no_sense_is_not_found(client, phase, query):
+    assert client.get(f"/leaderboard/dev/?{query}").status_code == 404
+
+
+def test_a_page_beyond_the_last_one_shows_the_last_one(client, phase):
+    assert "Rivals" in page(client.get("/leaderboard/dev/?page=99")).text
+
+
+def test_twenty_five_rows_then_pages(client, people):
+    phase = cast.phase(slug="dev")
+    for number in range(26):
+        scored(cast.team_of(cast.person(f"P{number}"), name=f"Team {number}"), phase, dice=0.5 - number / 100)
+    first, second = page(client.get("/leaderboard/dev/")), page(client.get("/leaderboard/dev/?page=2"))
+    assert len(first.all("a", class_="team")) == 25
+    assert len(second.all("a", class_="team")) == 1
+
+
+def test_half_a_phase_says_which_cases_feed_its_numbers(client, people):
+    scored(people.team, cast.phase(publication="half"), dice=0.4)
+    text = page(client.get("/leaderboard/test/")).text
+    assert "cases feed these numbers" in text
+    assert "0.300" in text
+    assert "0.400" not in text
+
+
+def test_while_nothing_is_published_the_board_is_empty_and_says_why(client, people):
+    scored(people.team, cast.phase(publication="nothing"), dice=0.4)
+    text = page(client.get("/leaderboard/test/?open=alice-and-bob")).text
+    assert "withheld until the organisers reveal" in text
+    assert "0.4" not in text
+    assert "Alice and Bob" not in text

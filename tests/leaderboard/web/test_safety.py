@@ -1,0 +1,123 @@
+"""What teams write is hostile until proven otherwise, and no page may run or fetch anything of theirs."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from leaderboard.core import clock
+from leaderboard.models import Attempt, Batch, Submission, Team, User
+from tests.leaderboard import cast
+from tests.leaderboard.web.scene import HOSTILE, in_state, page, scored
+
+pytestmark = pytest.mark.django_db
+
+LONG = "Enough characters to pass for the description of a method, which needs a hundred of them. "
+
+
+@pytest.fixture
+def world(people):
+    """Every kind of page has something to show, and every word of it is hostile."""
+    Team.objects.filter(pk=people.team.pk).update(name=HOSTILE, affiliation=HOSTILE)
+    User.objects.filter(pk=people.alice.pk).update(name=HOSTILE, affiliation=HOSTILE)
+    phase = cast.phase(slug="dev", cases_are_public=True, runs_per_day=9)
+    words: dict[str, Any] = {
+        "algorithm": HOSTILE,
+        "method": LONG + HOSTILE + "\n\n[x](javascript:alert(1)) ![y](//evil.example/y.png)",
+    }
+    people.scored = scored(people.team, phase, user=people.alice, external_data=HOSTILE, **words).submission
+    run = in_state(cast.submit_checked(people.team, phase, **words).runs.get(), "running")
+    batch = Batch.objects.create(run=run, number=1, state="scored")
+    run.cases.update(batch=batch)
+    now = clock.now()
+    log = HOSTILE + "\x1b[31mred\x1b[0m \x00 =HYPERLINK()".replace("\x00", "\x01")
+    Attempt.objects.create(
+        batch=batch, fence=1, host=cast.host(), key=uuid.uuid4(), slot="s", claimed_at=now, ended_at=now, log=log
+    )
+    people.running = run.submission
+    people.rejected = cast.submit(people.team, phase, **words)
+    Submission.objects.filter(pk=people.rejected.pk).update(state="rejected", reason=HOSTILE, upload_name=HOSTILE)
+    cast.phase(phase.case_set, slug="later", runs_total=0)
+    return people
+
+
+def addresses(world):
+    """(who, address) of every kind of page."""
+    public = ("/", "/leaderboard/dev/", "/leaderboard/dev/?open=alice-and-bob", "/guidelines/", "/rules/", "/nowhere/")
+    account = ("login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/", "inactive/")
+    strangers = [("", address) for address in public] + [("", f"/account/{address}") for address in account]
+    own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
+    own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected)]
+    own += ["/account/logout/", "/account/email/", "/account/password/change/", "/leaderboard/dev/?open=alice-and-bob"]
+    olga = [("Olga", "/team/"), ("Olga", f"/runs/{world.running.pk}/"), ("Charlie", own[5])]
+    return [*strangers, *(("Alice", address) for address in own), *olga]
+
+
+def test_no_page_holds_a_script_a_style_or_an_address_of_another_host(client, world):
+    for who, address in addresses(world):
+        response = (world.browser[who] if who else client).get(address)
+        found = page(response)
+        assert response.status_code in {200, 404}, address
+        assert found.scripts == [], address
+        assert not found.all("style"), address
+        for tag, attributes in found.elements:
+            assert "style" not in attributes, (address, tag, attributes)
+            assert not any(name.startswith(("on", "hx-on")) for name in attributes), (address, tag)
+            for name in ("src", "href", "action", "hx-get"):
+                target = attributes.get(name) or ""
+                elsewhere = "://" in target or target.startswith("//")
+                assert not (elsewhere and tag in {"script", "link", "img", "form", "iframe", "svg", "use"}), address
+                assert not target.lower().startswith("javascript:"), (address, target)
+
+
+def test_every_page_carries_the_policy(client, world):
+    for who, address in addresses(world):
+        policy = (world.browser[who] if who else client).get(address)["Content-Security-Policy"]
+        assert "default-src 'none'" in policy, address
+        assert "unsafe" not in policy, address
+
+
+def test_every_page_has_one_main_heading_a_title_and_a_language(client, world):
+    for who, address in addresses(world):
+        found = page((world.browser[who] if who else client).get(address))
+        assert len(found.all("h1")) == 1, address
+        assert len(found.all("title")) >= 1, address
+        assert found.all("html", lang="en"), address
+
+
+def test_every_table_has_a_caption_and_scoped_heads(client, world):
+    for who, address in addresses(world):
+        found = page((world.browser[who] if who else client).get(address))
+        assert len(found.all("caption")) == len(found.all("table")), address
+        assert all(head.get("scope") in {"col", "row"} for head in found.all("th")), address
+
+
+def test_every_field_has_a_label(client, world):
+    for who, address in addresses(world):
+        found = page((world.browser[who] if who else client).get(address))
+        labelled = {label.get("for") for label in found.all("label")}
+        for tag in ("input", "textarea", "select"):
+            for field in found.all(tag):
+                inside_label = tag == "select" and str(field["id"]).startswith("f-")
+                assert field.get("type") == "hidden" or inside_label or field.get("id") in labelled, (address, field)
+
+
+def test_no_page_uses_an_id_twice(client, world):
+    for who, address in addresses(world):
+        found = page((world.browser[who] if who else client).get(address))
+        ids = [str(attributes["id"]) for _, attributes in found.elements if "id" in attributes]
+        assert sorted(ids) == sorted(set(ids)), address
+
+
+def test_hostile_words_come_out_as_words(client, world):
+    html = client.get("/leaderboard/dev/?open=alice-and-bob").content.decode()
+    assert "&lt;script&gt;" in html
+    assert "<script>alert" not in html
+    assert "\u202e" not in html
+
+
+def test_a_log_comes_out_without_colours_and_control_characters(world):
+    html = world.browser["Alice"].get(f"/runs/{world.running.pk}/").content.decode()
+    assert "red" in html
+    assert "\x1b" not in html
+    assert "\x01" not in html

@@ -1,0 +1,188 @@
+"""The submission form."""
+
+import gzip
+import os
+import tarfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from leaderboard.core import clock
+from leaderboard.models import Phase, Submission
+from leaderboard.submissions import uploads
+from tests.leaderboard import cast
+from tests.leaderboard.web.scene import page
+
+pytestmark = pytest.mark.django_db
+
+
+def words(**changes):
+    """A form that is filled in right."""
+    right = {
+        "track": "main",
+        "algorithm": "LungText",
+        "method": cast.METHOD,
+        "external": "none",
+        "external_data": "",
+        "paper_url": "",
+        "code_url": "https://example.org/code",
+        "image": SimpleUploadedFile("image.tar.gz", b"an archive"),
+    }
+    return {**right, **changes}
+
+
+@pytest.fixture
+def alice(people):
+    cast.phase(slug="dev")
+    return people.browser["Alice"]
+
+
+def test_a_filled_form_becomes_a_submission(alice, people):
+    response = alice.post("/submit/dev/", words())
+    submission = Submission.objects.get()
+    assert response["Location"] == f"/runs/{submission.pk}/"
+    assert (submission.team, submission.submitted_by, submission.external_data) == (people.team, people.alice, "none")
+    assert (submission.upload_name, submission.upload_bytes) == ("image.tar.gz", 10)
+
+
+def test_an_upload_that_is_sent_again_without_an_answer_is_one_submission(people):
+    cast.phase(slug="dev", runs_per_day=2)
+    alice, address = people.browser["Alice"], "/submit/dev/?ticket=a1-b2"
+    assert alice.get(address).status_code == 200
+    first, again = (alice.post(address, words())["Location"] for _ in range(2))
+    assert first == again == alice.get(address)["Location"] == f"/runs/{Submission.objects.get().pk}/"
+    assert [path.name for path in uploads.folder().iterdir()] == [Submission.objects.get().upload_file]
+    assert alice.post("/submit/dev/?ticket=c3-d4", words())["Location"] != first
+
+
+def test_a_ticket_is_its_teams_own(people):
+    cast.phase(slug="dev")
+    for name in ("Alice", "Charlie"):
+        people.browser[name].post("/submit/dev/?ticket=a1-b2", words())
+    assert Submission.objects.count() == 2
+
+
+def test_external_data_that_is_declared_is_kept(alice):
+    alice.post("/submit/dev/", words(external="some", external_data="RadBERT, public"))
+    assert Submission.objects.get().external_data == "RadBERT, public"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("method", "Too short.", "Describe the method in at least 100 characters; you wrote 10."),
+        ("algorithm", "", "This field is required."),
+        ("external", "", "Choose one."),
+        ("track", "third", "Choose one of the two tracks."),
+        ("code_url", "javascript:alert(1)", "Enter a valid URL."),
+        ("image", "", "Choose the archive of your image."),
+        ("image", SimpleUploadedFile("image.tar.gz", b""), "The file is empty."),
+    ],
+)
+def test_what_is_wrong_is_said_and_what_was_typed_stays(alice, field, value, sentence):
+    response = alice.post("/submit/dev/", words(**{"paper_url": "https://example.org/paper", field: value}))
+    found = page(response)
+    assert response.status_code == 422
+    assert sentence in found.text
+    assert found.all("input", name="paper_url", value="https://example.org/paper")
+    assert field == "method" or cast.METHOD.strip() in found.text
+    assert not Submission.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04" + bytes(1 << 20), "compressed with zip"),
+        (gzip.compress(os.urandom(1 << 20)), "not an image archive"),
+        (tarfile.TarInfo("layer.tar").tobuf() + bytes(2 << 20), "takes up to 0.001 GB"),
+    ],
+    ids=["a zip file", "something in gzip", "too much"],
+)
+def test_what_can_be_no_image_is_refused_while_it_is_uploaded(alice, content, sentence, settings):
+    Phase.objects.update(max_archive_bytes=10**6 if "takes" in sentence else 10**9)
+    response = alice.post("/submit/dev/", words(image=SimpleUploadedFile("image.tar.gz", content)))
+    assert sentence in page(response).text
+    assert not Submission.objects.exists()
+    assert not list(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
+
+
+def test_external_data_must_be_named_when_there_is_some(alice):
+    assert "Name every external data set" in page(alice.post("/submit/dev/", words(external="some"))).text
+
+
+def test_an_error_is_tied_to_its_field(alice):
+    found = page(alice.post("/submit/dev/", words(method="Too short.")))
+    textarea = found.all("textarea", name="method", aria_invalid="true")[0]
+    for described in (textarea["aria-describedby"] or "").split():
+        assert found.all("p", id=described) or found.all("div", id=described)
+
+
+def test_a_file_beyond_the_limit_is_refused_with_the_limit(people):
+    cast.phase(slug="dev", max_archive_bytes=20)
+    response = people.browser["Alice"].post("/submit/dev/", words(image=SimpleUploadedFile("image.tar", b"x" * 30)))
+    assert response.status_code == 422
+    assert "larger than the 0 GB" in page(response).text or "takes up to" in page(response).text
+    assert not Submission.objects.exists()
+
+
+def test_the_only_open_phase_is_chosen_by_itself(alice):
+    assert alice.get("/submit/")["Location"] == "/submit/dev/"
+
+
+def test_between_two_open_phases_the_team_chooses(alice):
+    cast.phase(cast.case_set(name="others"), slug="final")
+    text = page(alice.get("/submit/")).text
+    assert "Submit to the Phase dev" in text
+    assert "Submit to the Phase final" in text
+
+
+def test_without_an_open_phase_the_page_says_when_the_next_one_opens(people):
+    now = clock.now()
+    cast.phase(slug="dev", opens_at=now + timedelta(days=1), closes_at=now + timedelta(days=2))
+    assert "No phase is open at present" in page(people.browser["Alice"].get("/submit/")).text
+
+
+def test_who_has_no_team_is_told_what_to_do_first():
+    cast.phase(slug="dev")
+    client = Client()
+    client.force_login(cast.person("Dora"))
+    found = page(client.get("/submit/dev/"))
+    assert "Found a team, or join one" in found.text
+    assert not found.all("input", type="file")
+
+
+def test_who_has_not_accepted_the_rules_is_led_to_them_and_back(people):
+    cast.phase(slug="dev")
+    people.alice.rules_acceptances.all().delete()
+    assert page(people.browser["Alice"].get("/submit/dev/")).all("a", href="/rules/?next=/submit/dev/")
+
+
+def test_a_used_up_day_is_said_before_anybody_uploads(people):
+    phase = cast.phase(slug="dev", runs_per_day=1)
+    cast.submit(people.team, phase)
+    found = page(people.browser["Alice"].get("/submit/dev/"))
+    assert "has used its 1 run of today" in found.text
+    assert not found.all("input", type="file")
+
+
+def test_a_used_up_day_refuses_a_form_that_was_opened_earlier(people):
+    phase = cast.phase(slug="dev", runs_per_day=1)
+    cast.submit(people.team, phase)
+    response = people.browser["Alice"].post("/submit/dev/", words())
+    assert response.status_code == 422
+    assert Submission.objects.count() == 1
+
+
+def test_an_upload_without_a_sign_in_is_turned_away_before_it_is_read(people):
+    browser = Client(enforce_csrf_checks=True)
+    answer = browser.post(f"/submit/{cast.phase().slug}/", words())
+    assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, "/account/login/")
+
+
+def test_an_upload_without_the_forms_token_is_refused(people):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(people.alice)
+    assert browser.post(f"/submit/{cast.phase().slug}/", {"algorithm": "x"}).status_code == 403
