@@ -1,28 +1,144 @@
-"""The organisers' desk: rows to edit where they are policy, to read where they are history.
+"""The organisers' last resort: rows to edit where they are policy, to read where they are history.
 
-Nothing here changes a state by itself: actions go through the pipeline like everybody else's wishes.
+Nothing here changes a state by itself: actions go through the pipeline like everybody else's wishes. Whatever is
+decided here is recorded (core.audit): who, what, before, after, and the reason that was given.
 """
 
 import json
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, cast
 
 from allauth.account.decorators import secure_admin_login
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from leaderboard import models
-from leaderboard.core import clock
-from leaderboard.core.text import plain
+from leaderboard.challenge.phases import save_phase
+from leaderboard.core import audit
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
+from leaderboard.core.text import sanitised
+from leaderboard.hosts import registry
 from leaderboard.journey import decisions, pipeline
-from leaderboard.submissions import admission
+
+WHY = "Why (kept in the record)"
 
 
-def _organiser(request: HttpRequest) -> models.User:
+def _organiser(request: HttpRequest) -> Actor:
     """Who acts: the admin lets nobody in who is not signed in."""
-    return cast(models.User, request.user)
+    return Actor.person(cast(models.User, request.user))
+
+
+class ReasonForm(ActionForm):
+    """Beside the choice of an action: why it is done."""
+
+    why = forms.CharField(required=False, max_length=1000, label=WHY)
+
+
+def _why(request: HttpRequest) -> str:
+    return request.POST.get("why", "")
+
+
+class Decisions(admin.ModelAdmin):
+    """An admin whose actions are decisions: each is carried out, recorded, and answered, one thing after the other."""
+
+    action_form = ReasonForm
+
+    def decide(self, request: HttpRequest, chosen: QuerySet[Any], act: Callable[[Any], object], done: str) -> None:
+        """Do it to each chosen row; a refusal of one does not keep the others from it."""
+        for row in chosen:
+            try:
+                act(row)
+            except Refused as refusal:
+                self.message_user(request, f"{row}: {refusal}", messages.WARNING)
+            else:
+                self.log_change(request, row, done)
+                self.message_user(request, f"{row}: {done}")
+
+
+def _many_to_many(row: Model) -> dict[str, list[str]]:
+    return {field.name: sorted(map(str, getattr(row, field.name).all())) for field in row._meta.many_to_many}
+
+
+class RecordedForm(forms.ModelForm):
+    """A row's form with a line for the reason of the change."""
+
+    why = forms.CharField(required=False, max_length=1000, label=WHY, widget=forms.TextInput(attrs={"size": 80}))
+
+
+class Recorded(admin.ModelAdmin):
+    """An admin of rows that people edit: every change of a row, or of the rows inside it, is recorded."""
+
+    form: type[forms.ModelForm] = RecordedForm
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
+        """Save, and record what changed."""
+        old = type(obj)._default_manager.filter(pk=obj.pk).first() if change else None
+        super().save_model(request, obj, form, change)
+        self.record(request, old, obj, form)
+
+    def record(self, request: HttpRequest, old: Model | None, new: Model, form: forms.BaseForm) -> None:
+        """Record a row that is new (`old` is None) or changed."""
+        verb = "change" if old else "add"
+        action = f"{verb} {new._meta.verbose_name}"
+        audit.record_change(_organiser(request), action, old, new, why=form.cleaned_data.get("why", ""))
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Delete, and record what was there."""
+        self._record_removal(request, obj)
+        super().delete_model(request, obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """The same for the list's action."""
+        for obj in queryset:
+            self._record_removal(request, obj)
+        super().delete_queryset(request, queryset)
+
+    @transaction.atomic
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save the rows inside a row, and record each that changed."""
+        rows = formset.save(commit=False)
+        olds = {row.pk: type(row)._default_manager.filter(pk=row.pk).first() for row in rows if row.pk}
+        for row in formset.deleted_objects:
+            self._record_removal(request, row)
+            row.delete()
+        for row in rows:
+            old = olds.get(row.pk)
+            row.save()
+            self.record(request, old, row, form)
+        formset.save_m2m()
+
+    @transaction.atomic
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the rows inside, and record which groups, permissions and the like changed."""
+        before = _many_to_many(form.instance)
+        super().save_related(request, form, formsets, change)
+        after = _many_to_many(form.instance)
+        changed = [name for name in after if after[name] != before[name]]
+        if changed:
+            audit.record(
+                _organiser(request),
+                f"change {form.instance._meta.verbose_name}",
+                form.instance,
+                before={name: before[name] for name in changed},
+                after={name: after[name] for name in changed},
+                why=form.cleaned_data.get("why", ""),
+            )
+
+    def _record_removal(self, request: HttpRequest, obj: Model) -> None:
+        action = f"delete {obj._meta.verbose_name}"
+        audit.record(_organiser(request), action, obj, before=audit.state_of(obj), why=_why(request))
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -42,7 +158,7 @@ class ReadOnly(admin.ModelAdmin):
 
 
 @admin.register(models.Phase)
-class PhaseAdmin(admin.ModelAdmin):
+class PhaseAdmin(Recorded, Decisions):
     """A phase and its policies."""
 
     list_display = (
@@ -80,6 +196,7 @@ class PhaseAdmin(admin.ModelAdmin):
             },
         ),
         ("Limits of an image", {"fields": ("max_archive_bytes", "max_unpacked_bytes")}),
+        ("This change", {"fields": ("why",)}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Phase | None = None) -> tuple[str, ...]:
@@ -89,14 +206,16 @@ class PhaseAdmin(admin.ModelAdmin):
     @admin.action(description="Archive: remove masks and images, keep scores and pages", permissions=["change"])
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
         """Nothing of an archived phase can run again; the sweeper removes its files."""
-        for phase in chosen:
-            try:
-                decisions.archive(phase)
-            except admission.Refused as refusal:
-                self.message_user(request, str(refusal), messages.WARNING)
-            else:
-                self.log_change(request, phase, "archived")
-                self.message_user(request, f"The {phase.name} is archived. Its masks and images go within minutes.")
+        self.decide(
+            request,
+            chosen,
+            lambda phase: decisions.archive(phase, by=_organiser(request), why=_why(request)),
+            "is archived, its masks and images go within minutes",
+        )
+
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
+        """Through the same door as every other change of a policy."""
+        save_phase(cast(models.Phase, obj), by=_organiser(request), why=form.cleaned_data.get("why", ""))
 
 
 class RunInline(admin.TabularInline):
@@ -114,7 +233,7 @@ class RunInline(admin.TabularInline):
 
 
 @admin.register(models.Submission)
-class SubmissionAdmin(ReadOnly):
+class SubmissionAdmin(ReadOnly, Decisions):
     """Submissions, and what an organiser may do with them."""
 
     list_display = (
@@ -141,34 +260,36 @@ class SubmissionAdmin(ReadOnly):
         """Everything but the reason of a disqualification."""
         return [field.name for field in models.Submission._meta.fields if field.name != "disqualified_reason"]
 
-    def _each(self, request: HttpRequest, chosen: QuerySet[models.Submission], act: Any, done: str) -> None:
-        for submission in chosen:
-            try:
-                act(submission)
-            except admission.Refused as refusal:
-                self.message_user(request, f"{submission}: {refusal}", messages.WARNING)
-            else:
-                self.log_change(request, submission, done)
-                self.message_user(request, f"{submission}: {done}")
-
     @admin.action(description="Cancel", permissions=["change"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """End what is under way."""
-        self._each(request, chosen, lambda one: decisions.cancel(one, by=_organiser(request)), "cancelled")
+        self.decide(
+            request, chosen, lambda one: decisions.cancel(one, by=_organiser(request), why=_why(request)), "cancelled"
+        )
 
     @admin.action(description="Run again", permissions=["change"])
     def run_again(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """A new run, not charged."""
-        self._each(request, chosen, lambda one: decisions.run_again(one, by=_organiser(request)), "queued again")
+        self.decide(
+            request,
+            chosen,
+            lambda one: decisions.run_again(one, by=_organiser(request), why=_why(request)),
+            "queued again",
+        )
 
     @admin.action(description="Go on (after an interruption that people had to look at)", permissions=["change"])
     def go_on(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """Try again what halted."""
-        self._each(request, chosen, lambda one: decisions.go_on(one, by=_organiser(request)), "goes on")
+        self.decide(
+            request, chosen, lambda one: decisions.go_on(one, by=_organiser(request), why=_why(request)), "goes on"
+        )
 
     def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
-        """A reason disqualifies, an empty one puts back; the admin's log keeps who did it."""
-        decisions.disqualify(obj, obj.disqualified_reason)
+        """A reason disqualifies, an empty one puts back."""
+        if obj.disqualified_reason.strip():
+            decisions.disqualify(obj, by=_organiser(request), why=obj.disqualified_reason)
+        else:
+            decisions.reinstate(obj, by=_organiser(request))
 
 
 @admin.register(models.Attempt)
@@ -193,7 +314,7 @@ class AttemptAdmin(ReadOnly):
         return self._plain(attempt.log)
 
     def _plain(self, text: str) -> str:
-        return format_html("<pre>{}</pre>", plain(text))
+        return format_html("<pre>{}</pre>", sanitised(text))
 
 
 @admin.register(models.StateChange)
@@ -211,7 +332,7 @@ class CaseSetAdmin(ReadOnly):
 
 
 @admin.register(models.Host)
-class HostAdmin(ReadOnly):
+class HostAdmin(ReadOnly, Decisions):
     """GPU hosts come in through `manage.py add_host`."""
 
     list_display = ("name", "version", "engine", "slots", "trouble", "seen_at", "draining", "revoked_at")
@@ -224,24 +345,39 @@ class HostAdmin(ReadOnly):
     @admin.action(description="Drain: finish what runs, take nothing new", permissions=["change"])
     def drain(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """Before a host is updated or switched off; the health page says when it has nothing left."""
-        for host in chosen:
-            self.log_change(request, host, "drained")
-        chosen.update(draining=True)
+        self.decide(
+            request, chosen, lambda host: registry.drain(host, by=_organiser(request), why=_why(request)), "drains"
+        )
 
     @admin.action(description="Take work again", permissions=["change"])
     def take_work(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """The end of draining."""
-        for host in chosen:
-            self.log_change(request, host, "takes work again")
-        chosen.update(draining=False)
+        self.decide(
+            request,
+            chosen,
+            lambda host: registry.take_work(host, by=_organiser(request), why=_why(request)),
+            "takes work again",
+        )
         pipeline.fill_slots()
 
     @admin.action(description="Revoke the token", permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """The host's next request is refused; its batches go to other hosts when their leases end."""
-        for host in chosen:
-            self.log_change(request, host, "token revoked")
-        chosen.update(revoked_at=clock.now())
+        self.decide(
+            request,
+            chosen,
+            lambda host: registry.revoke(host, by=_organiser(request), why=_why(request)),
+            "has no valid token any more",
+        )
+
+
+@admin.register(models.AuditEntry)
+class AuditEntryAdmin(ReadOnly):
+    """What people decided."""
+
+    list_display = ("at", "by", "action", "target", "why")
+    list_filter = ("action", "target_type")
+    search_fields = ("by", "target", "why")
 
 
 class MembershipInline(admin.TabularInline):
@@ -252,7 +388,7 @@ class MembershipInline(admin.TabularInline):
 
 
 @admin.register(models.Team)
-class TeamAdmin(admin.ModelAdmin):
+class TeamAdmin(Recorded):
     """Teams and their members."""
 
     list_display = ("name", "affiliation", "created_at")
@@ -261,7 +397,21 @@ class TeamAdmin(admin.ModelAdmin):
     inlines = (MembershipInline,)
 
 
-admin.site.register(models.User, UserAdmin)
+@admin.register(models.User)
+class PersonAdmin(Recorded, UserAdmin):
+    """People, and which of them organise."""
+
+    form = UserChangeForm
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Setting somebody's password is a decision, too."""
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            audit.record(_organiser(request), "set password", models.User.objects.get(pk=id))
+        return response
+
+
 # The site's own form, which counts failed tries.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = "ReXGrounding Challenge: organisers"

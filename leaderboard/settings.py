@@ -215,10 +215,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 # --- the journey -----------------------------------------------------------------------------------------------------
 
 LEASE_SECONDS = _number("LEASE_SECONDS", 60)  # a host that is silent for so long has lost its batch
-DOORBELL_SECONDS = _number("DOORBELL_SECONDS", 10)  # ring again when nobody came
+# A message that nobody followed for so long is sent again. (The older name is still read.)
+NOTIFY_AGAIN_SECONDS = _number("NOTIFY_AGAIN_SECONDS", _number("DOORBELL_SECONDS", 10))
 SWEEP_SECONDS = _number("SWEEP_SECONDS", 2)
 MAX_FAULTS = _number("MAX_FAULTS", 8)  # our faults in a row before organisers must look
-FREE_BYTES = _number("FREE_BYTES", 5_000_000_000)  # room on the store's disk below which uploads are refused
+FREE_BYTES = _number("FREE_BYTES", 5_000_000_000)  # free space on the store's disk below which uploads are refused
 SCORING_MEMORY_BYTES = _number("SCORING_MEMORY_BYTES", 2 << 30)
 SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)  # of processor time
 
@@ -227,7 +228,7 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{INSTANCE}:",
     "visibility_timeout": 3600,
-    # A broker that does not answer must not hold a request or the sweeper: a ring that is lost is rung again.
+    # A broker that does not answer must not hold a request or the sweeper: a message that is lost is sent again.
     "socket_connect_timeout": 2,
     "socket_timeout": 5,
     "max_retries": 1,

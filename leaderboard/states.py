@@ -49,6 +49,15 @@ class BatchState(TextChoices):
     DROPPED = "dropped", "Dropped"
 
 
+# What matters of a submission: its own state, or that of its run once it has one.
+Stage = SubmissionState | RunState
+
+
+def as_stage(value: str) -> Stage:
+    """The state with this value, as history rows hold it. ("cancelled" and "halted" mean the same of both.)"""
+    return RunState(value) if value in RunState.values else SubmissionState(value)
+
+
 Transitions = Mapping[str, frozenset[str]]
 
 SUBMISSION_TRANSITIONS: Transitions = {
@@ -94,7 +103,7 @@ ACTIVE_RUN_STATES = frozenset({RunState.CANARY, RunState.RUNNING, RunState.SCORI
 OPEN_BATCH_STATES = frozenset({BatchState.WAITING, BatchState.LEASED, BatchState.REPORTED})
 
 # Nothing more happens by itself. ("accepted" is no end: from there on the run has the say.)
-ENDED = frozenset(
+ENDED: frozenset[Stage] = frozenset(
     {
         *(SubmissionState.REJECTED, SubmissionState.CANCELLED),
         *(RunState.SCORED, RunState.FAILED, RunState.CANCELLED),

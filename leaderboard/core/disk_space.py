@@ -1,6 +1,6 @@
-"""Room on the store's disk: new work is turned away before the disk is full, so that what is under way can end.
+"""Free space on the store's disk: new work is turned away before it is full, so that what is under way can end.
 
-Uploads need FREE_BYTES of room beyond their own size: they are the first to be refused, and queued runs begin only
+Uploads need FREE_BYTES beyond their own size: they are the first to be refused, and queued runs begin only
 with as much. Masks of running algorithms are taken down to a quarter of it; below that no host gets a batch, and one
 that has masks to hand in is told to come again, and keeps them until it may. What is left is for the check of an image
 that was accepted, and for people to clean up. The health page and its alarms tell organisers (the check "store").
@@ -14,8 +14,8 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-SAY_AGAIN_SECONDS = 600.0
-_said_at = -SAY_AGAIN_SECONDS
+LOG_AGAIN_SECONDS = 600.0
+_logged_at = -LOG_AGAIN_SECONDS
 
 
 def free_bytes() -> int:
@@ -23,31 +23,31 @@ def free_bytes() -> int:
     return shutil.disk_usage(settings.STORE_DIR).free
 
 
-def for_upload(size: int = 0) -> bool:
+def allows_upload(size: int = 0) -> bool:
     """Whether an upload of `size` bytes may come in. Organisers hear of it when not."""
-    return _enough(size + settings.FREE_BYTES)
+    return _is_free(size + settings.FREE_BYTES)
 
 
-def for_run() -> bool:
-    """Whether a queued run may begin, whose masks will need room. Organisers hear of it when not."""
-    return _enough(settings.FREE_BYTES)
+def allows_run() -> bool:
+    """Whether a queued run may begin, whose masks will need space. Organisers hear of it when not."""
+    return _is_free(settings.FREE_BYTES)
 
 
-def for_mask(size: int = 0) -> bool:
+def allows_mask(size: int = 0) -> bool:
     """Whether a mask of `size` bytes may come in. Organisers hear of it when not."""
-    return _enough(size + settings.FREE_BYTES // 4)
+    return _is_free(size + settings.FREE_BYTES // 4)
 
 
-def _enough(needed: int) -> bool:
+def _is_free(needed: int) -> bool:
     free = free_bytes()
     if free < needed:
-        _tell_organisers(free)
+        _log_shortage(free)
     return free >= needed
 
 
-def _tell_organisers(free: int) -> None:
+def _log_shortage(free: int) -> None:
     """In the log, as an error, every ten minutes: what watches the log tells people."""
-    global _said_at
-    if time.monotonic() - _said_at >= SAY_AGAIN_SECONDS:
-        _said_at = time.monotonic()
+    global _logged_at
+    if time.monotonic() - _logged_at >= LOG_AGAIN_SECONDS:
+        _logged_at = time.monotonic()
         logger.error("%s has %.1f GB left (FREE_BYTES): new work is turned away", settings.STORE_DIR, free / 1e9)

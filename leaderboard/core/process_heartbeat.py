@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from leaderboard.core import clock
-from leaderboard.models import Pulse
+from leaderboard.models import ProcessHeartbeat
 
 logger = logging.getLogger(__name__)
 BEAT_SECONDS = min(15.0, settings.LEASE_SECONDS / 4)
@@ -23,12 +23,12 @@ WEB = "web"
 
 def beat(name: str) -> None:
     """Write down that the process `name` is alive."""
-    Pulse.objects.update_or_create(name=name[:120], defaults={"at": clock.now()})
+    ProcessHeartbeat.objects.update_or_create(name=name[:120], defaults={"at": clock.now()})
 
 
 def beat_in_background(name: str) -> None:
     """Beat until this process ends; a database that is away is waited for."""
-    threading.Thread(target=_beat_on, args=(name,), name="pulse", daemon=True).start()
+    threading.Thread(target=_beat_on, args=(name,), name="heartbeat", daemon=True).start()
 
 
 def _beat_on(name: str) -> None:

@@ -1,8 +1,10 @@
-"""Calling workers. A ring carries an id, is sent after the commit, and may be lost: the sweeper rings again."""
+"""Messages to the workers. One carries an id, is sent after the commit, and may be lost: the sweeper sends it again."""
 
 import logging
 import time
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -14,12 +16,12 @@ PAUSE_SECONDS = 5.0
 _away_until = 0.0
 
 
-def ring(task: str, key: object, queue: str) -> None:
+def enqueue(task: str, key: object, queue: str) -> None:
     """Send `task` for `key` to `queue` once the present transaction has committed."""
-    transaction.on_commit(lambda: _ring(task, str(key), queue))
+    transaction.on_commit(lambda: _send(task, str(key), queue))
 
 
-def _ring(task: str, key: str, queue: str) -> None:
+def _send(task: str, key: str, queue: str) -> None:
     """Send it, unless the broker was found away a moment ago: nobody should wait for it again and again."""
     global _away_until
     if time.monotonic() < _away_until:
@@ -31,16 +33,21 @@ def _ring(task: str, key: str, queue: str) -> None:
         logger.warning("the broker is away, %s(%s) waits for the sweeper: %s", task, key, error)
 
 
-def ring_for_image(submission_id: int) -> None:
-    """Call a control worker to check a submission's image."""
-    ring("leaderboard.validate_image", submission_id, "control")
+def enqueue_image_check(submission_id: int) -> None:
+    """Have a control worker check a submission's image."""
+    enqueue("leaderboard.validate_image", submission_id, "control")
 
 
-def ring_for_scores(batch_id: object) -> None:
-    """Call a control worker to score a reported batch."""
-    ring("leaderboard.score_batch", batch_id, "scoring")
+def enqueue_scoring(batch_id: object) -> None:
+    """Have a control worker score a reported batch."""
+    enqueue("leaderboard.score_batch", batch_id, "scoring")
 
 
-def ring_for_batch(batch_id: object) -> None:
-    """Call the GPU hosts: a batch waits."""
-    ring("containers.run_batch", batch_id, "sandbox")
+def enqueue_batch(batch_id: object) -> None:
+    """Tell the GPU hosts that a batch waits."""
+    enqueue("containers.run_batch", batch_id, "sandbox")
+
+
+def unanswered_since(at: datetime) -> datetime:
+    """A message that was sent before this instant, and that nobody followed, counts as lost at the instant `at`."""
+    return at - timedelta(seconds=settings.NOTIFY_AGAIN_SECONDS)

@@ -7,12 +7,17 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
-def plain(value: object) -> str:
+def sanitised(value: object) -> str:
     """Text without terminal colours, control characters and direction overrides."""
     text = str(value).replace("\r\n", "\n").replace("\r", "\n")
     return _INVISIBLE.sub("", _ESCAPE_SEQUENCE.sub("", text))
 
 
 def one_line(text: str) -> str:
-    """A name as it is kept: plain, in one line."""
-    return " ".join(plain(text).split())
+    """A name as it is kept: sanitised, in one line."""
+    return " ".join(sanitised(text).split())
+
+
+def printable(text: str) -> str:
+    """Text from a team as a terminal may get it: no colours, control characters or changes of direction."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -25,7 +25,8 @@ from leaderboard.core import clock
 from leaderboard.demo import cases as demo_cases
 from leaderboard.journey import pipeline
 from leaderboard.models import CaseSet, Phase, Submission, Team, User
-from leaderboard.submissions import admission, uploads
+from leaderboard.people import rules, teams
+from leaderboard.submissions import uploads
 
 Say = Callable[[str], None]
 MIB = 1 << 20
@@ -182,7 +183,7 @@ def _submit(entrant: Entrant, phase: Phase, archive: Path) -> None:
     captain = _make_person(entrant.captain)
     team = Team.objects.filter(name=entrant.team).first()
     if team is None:
-        team = admission.found_team(captain, name=entrant.team, affiliation=entrant.affiliation)
+        team = teams.create_team(captain, name=entrant.team, affiliation=entrant.affiliation)
     pipeline.submit(
         user=captain,
         team=team,
@@ -200,7 +201,7 @@ def _make_person(email: str) -> User:
     if user is None:
         name = email.partition("@")[0].capitalize()
         user = User.objects.create_user(username=email, email=email, password=password(), name=name)
-        admission.accept_rules(user)
+        rules.accept_rules(user)
     return user
 
 

@@ -1,102 +1,140 @@
-"""What people decide: cancel a submission, run it again, let it go on, disqualify it; archive a phase."""
+"""What people decide about submissions: cancel, run again, go on, disqualify, reinstate; and to archive a phase.
+
+Each decision is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in
+hosts.registry, about phases in challenge.phases, about teams in people.teams.
+"""
 
 from django.db import transaction
 
-from leaderboard.core import clock
+from leaderboard.challenge.phases import lock_phase
+from leaderboard.core import audit, clock
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import faults, lifecycle, planning
 from leaderboard.journey.locking import drop_batches, lock_run
 from leaderboard.journey.pipeline import fill_slots
-from leaderboard.models import Attempt, Phase, Run, Submission, User
+from leaderboard.models import Attempt, Phase, Run, Submission
 from leaderboard.states import ENDED, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
 
 
-def cancel(submission: Submission, *, by: User | None) -> None:
+def cancel(submission: Submission, *, by: Actor, why: str = "") -> None:
     """End a submission by somebody's decision. It is not charged when no container had started. Raises Refused."""
-    name = lifecycle.signature(by)
-    if not _cancel_before_its_run(submission, name):
-        _cancel_run(submission, name)
+    if not _cancel_before_its_run(submission, by, why):
+        _cancel_run(submission, by, why)
 
 
 @transaction.atomic
-def _cancel_before_its_run(submission: Submission, name: str) -> bool:
+def _cancel_before_its_run(submission: Submission, by: Actor, why: str) -> bool:
     """End a submission whose image is not accepted yet. False when it has a run."""
     submission = Submission.objects.select_for_update().get(pk=submission.pk)
     if submission.runs.exists():
         return False
     admission.check_cancel(submission.state)
-    lifecycle.move(submission, SubmissionState.CANCELLED, by=name, charged=False)
+    before = submission.state
+    lifecycle.move(submission, SubmissionState.CANCELLED, by=lifecycle.signature(by.user), charged=False)
+    _record(by, "cancel", submission, before, why)
     transaction.on_commit(lambda: uploads.forget(submission.upload_file))
     return True
 
 
 @transaction.atomic
-def _cancel_run(submission: Submission, name: str) -> None:
+def _cancel_run(submission: Submission, by: Actor, why: str) -> None:
     """End the latest run. Its row is locked before the submission's: a host may be reporting on it at this moment."""
     run = lock_run(submission.runs.order_by("-number")[0].pk)
     admission.check_cancel(run.state)
+    before = run.state
     drop_batches(run)
-    lifecycle.move(run, RunState.CANCELLED, by=name, ended_at=clock.now())
+    lifecycle.move(run, RunState.CANCELLED, by=lifecycle.signature(by.user), ended_at=clock.now())
     if not Attempt.objects.filter(batch__run__submission=submission).exists():
         Submission.objects.filter(pk=submission.pk).update(charged=False)
+    _record(by, "cancel", run.submission, before, why)
     transaction.on_commit(fill_slots)
 
 
-def run_again(submission: Submission, *, by: User) -> Run:
-    """A new run of an accepted submission, by an organiser's decision. The old runs stay readable."""
+def run_again(submission: Submission, *, by: Actor, why: str = "") -> Run:
+    """A new run of an accepted submission, by an organiser's decision. The old runs stay readable. Raises Refused."""
     with transaction.atomic():
-        phase = _lock_phase(submission.phase_id)
+        phase = lock_phase(submission.phase_id)
         if phase.archived_at:
-            raise admission.Refused(
-                f"The {phase.name} is archived: its images are gone, so nothing of it can run again."
-            )
+            raise Refused(f"The {phase.name} is archived: its images are gone, so nothing of it can run again.")
         submission = Submission.objects.select_for_update().get(pk=submission.pk)
         if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
-            raise admission.Refused("Only a submission whose last run has ended can be run again.")
-        run = planning.new_run(submission, by=lifecycle.signature(by))
+            raise Refused("Only a submission whose last run has ended can be run again.")
+        before = submission.stage
+        run = planning.new_run(submission, by=lifecycle.signature(by.user))
+        _record(by, "run again", submission, before, why)
         transaction.on_commit(fill_slots)
         return run
 
 
-def go_on(submission: Submission, *, by: User) -> None:
+@transaction.atomic
+def go_on(submission: Submission, *, by: Actor, why: str = "") -> None:
     """Try again what was interrupted so often that people had to look. Raises Refused when nothing is."""
     run = submission.latest_run
-    if submission.stage not in {SubmissionState.HALTED, RunState.HALTED}:
-        raise admission.Refused("Only what is interrupted can go on.")
+    before = submission.stage
+    if before not in {SubmissionState.HALTED, RunState.HALTED}:
+        raise Refused("Only what is interrupted can go on.")
     if run is None:
         Submission.objects.filter(pk=submission.pk).update(failures=0)
         faults.retry_image(submission)
     else:
         Run.objects.filter(pk=run.pk).update(faults=0)
-        faults.resume(run, by=lifecycle.signature(by))
-        fill_slots()
+        faults.resume(run, by=lifecycle.signature(by.user))
+        transaction.on_commit(fill_slots)
+    _record(by, "go on", submission, before, why)
 
 
-def disqualify(submission: Submission, reason: str) -> None:
-    """Take a submission off the board with a reason, or put it back with an empty one. An organiser's decision."""
-    submission.disqualified_reason = reason.strip()
-    submission.disqualified_at = clock.now() if submission.disqualified_reason else None
-    submission.save(update_fields=["disqualified_reason", "disqualified_at"])
+def disqualify(submission: Submission, *, by: Actor, why: str) -> None:
+    """Take a submission off the board, with the reason that its team reads. Raises Refused without one."""
+    if not why.strip():
+        raise Refused("Say why: the team reads the reason.")
+    _set_disqualification(submission, "disqualify", why.strip(), by=by, why=why)
 
 
-def archive(phase: Phase) -> None:
+def reinstate(submission: Submission, *, by: Actor, why: str = "") -> None:
+    """Put a disqualified submission back on the board; the record keeps the reason that it had."""
+    _set_disqualification(submission, "reinstate", "", by=by, why=why)
+
+
+@transaction.atomic
+def _set_disqualification(submission: Submission, action: str, reason: str, *, by: Actor, why: str) -> None:
+    row = Submission.objects.select_for_update().get(pk=submission.pk)
+    before = audit.state_of(row, _DISQUALIFICATION)
+    if row.disqualified_reason == reason:
+        return
+    row.disqualified_reason = reason
+    row.disqualified_at = clock.now() if reason else None
+    row.save(update_fields=_DISQUALIFICATION)
+    audit.record(by, action, row, before=before, after=audit.state_of(row, _DISQUALIFICATION), why=why)
+    submission.disqualified_reason, submission.disqualified_at = row.disqualified_reason, row.disqualified_at
+
+
+_DISQUALIFICATION = ("disqualified_reason", "disqualified_at")
+
+
+def archive(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Let go of a phase's masks and images; scores, pages and rows stay. There is no way back. Raises Refused.
 
     Only when nothing of it can come any more: the phase is closed and every run has ended.
     """
     with transaction.atomic():
-        phase = _lock_phase(phase.pk)
+        phase = lock_phase(phase.pk)
         if phase.archived_at:
-            raise admission.Refused(f"The {phase.name} is archived already.")
+            raise Refused(f"The {phase.name} is archived already.")
         if clock.now() < phase.closes_at:
-            raise admission.Refused(f"The {phase.name} is still open. Archive it after it closed.")
+            raise Refused(f"The {phase.name} is still open. Archive it after it closed.")
         submissions = phase.submissions.prefetch_related("runs")
         if any(submission.stage not in ENDED for submission in submissions):
-            raise admission.Refused(f"The {phase.name} has runs that have not ended. Let them end, or cancel them.")
+            raise Refused(f"The {phase.name} has runs that have not ended. Let them end, or cancel them.")
         phase.archived_at = clock.now()
         phase.save(update_fields=["archived_at"])
+        audit.record(
+            by, "archive", phase, before={"archived_at": None}, after={"archived_at": phase.archived_at}, why=why
+        )
 
 
-def _lock_phase(phase_id: int) -> Phase:
-    """The phase, locked against a re-run and an archiving at the same moment; submissions may go on coming in."""
-    return Phase.objects.select_for_update(no_key=True).get(pk=phase_id)
+def _record(by: Actor, action: str, submission: Submission, before: str, why: str) -> None:
+    """Write down a decision that moved a submission or its run."""
+    after = Submission.objects.get(pk=submission.pk).stage
+    audit.record(by, action, submission, before={"state": before}, after={"state": after}, why=why)

@@ -52,9 +52,9 @@ def retry_image(submission: Submission) -> None:
             allowed_from={SubmissionState.HALTED},
             charged=True,
             retry_at=None,
-            rung_at=clock.now(),
+            notified_at=clock.now(),
         ):
-            task_queue.ring_for_image(submission.pk)
+            task_queue.enqueue_image_check(submission.pk)
 
 
 def halt_run(run: Run, fault: str) -> None:

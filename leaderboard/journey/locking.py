@@ -10,7 +10,7 @@ from leaderboard.models import Batch, Host, Run
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 
 
-class Stale(Exception):
+class LeaseLost(Exception):
     """A host speaks about an attempt that is not (or no longer) its own; `cancelled` says that the run has ended."""
 
     def __init__(self, *, cancelled: bool) -> None:
@@ -28,7 +28,7 @@ def lock_batch(batch_id: uuid.UUID) -> Batch:
     """The batch, with its run locked first: always in this order."""
     run_id = Batch.objects.values_list("run_id", flat=True).filter(pk=batch_id).first()
     if run_id is None:
-        raise Stale(cancelled=False)
+        raise LeaseLost(cancelled=False)
     run = lock_run(run_id)
     batch = Batch.objects.get(pk=batch_id)
     batch.run = run
@@ -36,10 +36,10 @@ def lock_batch(batch_id: uuid.UUID) -> Batch:
 
 
 def held_batch(host: Host, batch_id: uuid.UUID, fence: int) -> Batch:
-    """The batch, locked, if this attempt of the host holds it; raises Stale otherwise."""
+    """The batch, locked, if this attempt of the host holds it; raises LeaseLost otherwise."""
     batch = lock_batch(batch_id)
     if batch.state != BatchState.LEASED or batch.host_id != host.pk or batch.fence != fence:
-        raise Stale(cancelled=batch.state == BatchState.DROPPED)
+        raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
     return batch
 
 

@@ -4,9 +4,9 @@
                                            ^                     |            |
                                            +---- advance: what next? <--------+
 
-Every step takes the row that it is about, looks at the database, does one thing, and rings for the next step after its
-commit. Nothing that matters is in a message: `advance()` and the sweeper derive what should happen next from the rows,
-so a step that is repeated, or that was lost with a killed process, is harmless.
+Every step takes the row that it is about, looks at the database, does one thing, and sends a message for the next step
+after its commit. Nothing that matters is in a message: `advance()` and the sweeper derive what should happen next from
+the rows, so a step that is repeated, or that was lost with a killed process, is harmless.
 
 Blame: what is the team's fault costs a case (failed, missing, invalid) or the run (rejected, failed); what is ours
 puts the run aside (leaderboard/journey/faults.py), is tried again, and is never charged. What people decide about a
@@ -14,11 +14,9 @@ submission is in leaderboard/journey/decisions.py.
 """
 
 import logging
-import tempfile
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -26,15 +24,15 @@ from django.db import transaction
 from django.db.models import F
 
 import evaluation
-from containers.intake import ArchiveLimits, ImageRejected, check_archive
+from containers.intake import ImageRejected
 from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
-from leaderboard.board import standings
 from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
-from leaderboard.core.text import one_line, plain
+from leaderboard.core.refusal import Refused
+from leaderboard.core.text import one_line, sanitised
 from leaderboard.hosts import orders
 from leaderboard.journey import faults, lifecycle, planning, reasons, scheduling
-from leaderboard.journey.locking import Stale, drop_batches, held_batch, lock_batch, lock_run
+from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.models import (
     AlgorithmImage,
     Attempt,
@@ -47,9 +45,11 @@ from leaderboard.models import (
     Team,
     User,
 )
-from leaderboard.scores import scoring
+from leaderboard.people import teams
+from leaderboard.scores import aggregates, scoring
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.intake import check_image
 from leaderboard.submissions.uploads import Upload
 
 logger = logging.getLogger(__name__)
@@ -83,18 +83,18 @@ def submit(
     Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
     been accepted, this is the answer.
     """
-    algorithm, method, external_data = one_line(algorithm), plain(method).strip(), plain(external_data).strip()
+    algorithm, method, external_data = one_line(algorithm), sanitised(method).strip(), sanitised(external_data).strip()
     try:
         admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
-        admission.check_room()
+        admission.check_disk_space()
         with transaction.atomic():
-            team = admission.lock_team(team)
+            team = teams.lock_team(team)
             if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
                 uploads.forget(upload.file)
                 return earlier
             # Everything again: an upload takes hours, and people, phases and quotas change meanwhile.
             phase = Phase.objects.get(pk=phase.pk)
-            admission.check_member(user, team)
+            teams.check_member(user, team)
             admission.check_upload(upload.size, phase)
             admission.check_phase(team, phase, upload.completed_at)
             submission = Submission.objects.create(
@@ -114,10 +114,10 @@ def submit(
                 ticket=ticket,
                 accepted_at=upload.completed_at,
                 quota_day=upload.completed_at.astimezone(UTC).date(),
-                rung_at=clock.now(),
+                notified_at=clock.now(),
             )
-            task_queue.ring_for_image(submission.pk)
-    except admission.Refused:
+            task_queue.enqueue_image_check(submission.pk)
+    except Refused:
         uploads.forget(upload.file)
         raise
     return submission
@@ -133,7 +133,7 @@ def validate_image(submission_id: int) -> None:
         if submission.state != SubmissionState.VALIDATING or not faults.may_check(submission):
             return
         try:
-            image = _checked_image(submission)
+            image = check_image(submission)
         except ImageRejected as rejection:
             _reject(submission, rejection)
         except Exception:
@@ -143,31 +143,6 @@ def validate_image(submission_id: int) -> None:
             _accept(submission, image)
         if submission.state != SubmissionState.HALTED:
             uploads.forget(submission.upload_file)
-
-
-def _checked_image(submission: Submission) -> AlgorithmImage:
-    phase = submission.phase
-    bounds = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-        rebuilt = Path(folder) / "image.tar"
-        checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=bounds)
-        blobs.images.adopt(rebuilt, blobs.Blob(checked.blob, checked.size))
-    image, _ = AlgorithmImage.objects.get_or_create(
-        image_id=checked.image_id,
-        defaults={
-            "archive": checked.blob,
-            "archive_bytes": checked.size,
-            "unpacked_bytes": checked.uncompressed_bytes,
-            "layers": checked.layers,
-            "warnings": list(checked.warnings),
-            "config": checked.config,
-        },
-    )
-    if image.archive != checked.blob and not blobs.images.exists(image.archive):
-        # Of an archived phase, and rebuilt by an older version of the check: the old archive is gone.
-        image.archive, image.archive_bytes = checked.blob, checked.size
-        image.save(update_fields=["archive", "archive_bytes"])
-    return image
 
 
 @transaction.atomic
@@ -224,10 +199,10 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
         if batch.state == BatchState.LEASED and current and current.key == key and current.host_id == host.pk:
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in scheduling.RUNNABLE:
-            raise Stale(cancelled=batch.state == BatchState.DROPPED)
-        # A draining host hears the bell like any other; what it turns down, or the disk, is rung for again.
-        if host.draining or not disk_space.for_mask() or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
-            raise Stale(cancelled=False)
+            raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
+        # A draining host gets messages like any other; what it turns down, or the disk, is told again.
+        if host.draining or not disk_space.allows_mask() or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
+            raise LeaseLost(cancelled=False)
         at = clock.now()
         lifecycle.move(
             batch,
@@ -245,7 +220,7 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
 def _gpus_of(host: Host, name: str) -> int:
     slot = next((slot for slot in host.slots if slot.get("name") == name), None)
     if slot is None:
-        raise Stale(cancelled=False)
+        raise LeaseLost(cancelled=False)
     return len(slot.get("gpus", []))
 
 
@@ -257,7 +232,7 @@ def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None
     with transaction.atomic():
         batch = held_batch(host, batch_id, fence)
         if clock.now() > _latest_end(batch):
-            raise Stale(cancelled=False)
+            raise LeaseLost(cancelled=False)
         done = min(done, batch.cases.count())
         progressed = done > batch.done
         batch.done = max(batch.done, done)
@@ -307,10 +282,10 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
             Run.objects.filter(pk=run.pk).update(faults=0)
         if decided:
             undecided.update(batch=None)
-            lifecycle.move(batch, BatchState.REPORTED, by=host.name, lease_until=None, rung_at=clock.now())
-            task_queue.ring_for_scores(batch.pk)
+            lifecycle.move(batch, BatchState.REPORTED, by=host.name, lease_until=None, notified_at=clock.now())
+            task_queue.enqueue_scoring(batch.pk)
         else:
-            lifecycle.move(batch, BatchState.WAITING, by=host.name, why=fault, rung_at=None)
+            lifecycle.move(batch, BatchState.WAITING, by=host.name, why=fault, notified_at=None)
         advance(run)
         transaction.on_commit(fill_slots)
 
@@ -383,7 +358,7 @@ def lose_lease(batch_id: uuid.UUID) -> None:
             return
         batch.attempts.filter(fence=batch.fence).update(ended_at=clock.now(), fault="host_lost")
         batch.cases.filter(outcome="").update(tries=F("tries") + 1)
-        lifecycle.move(batch, BatchState.WAITING, why="host_lost", rung_at=None, done=0)
+        lifecycle.move(batch, BatchState.WAITING, why="host_lost", notified_at=None, done=0)
         faults.halt_run(batch.run, "host_lost")
 
 
@@ -447,7 +422,7 @@ def look_after(run: Run) -> None:
 
 def finish(run: Run) -> None:
     """Every case has a score: aggregate, and the run stands on the leaderboard."""
-    standings.record(run)
+    aggregates.aggregate(run)
     lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
 
 

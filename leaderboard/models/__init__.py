@@ -1,9 +1,10 @@
-"""The rows that hold the truth. Rules about them live in admission, lifecycle, pipeline and standings."""
+"""The rows that hold the truth. The rules about them live in the rooms: submissions, journey, board."""
 
+from leaderboard.models.audit import AuditEntry
 from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
-from leaderboard.models.operations import Alarm, Pulse
+from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
 from leaderboard.models.submissions import AlgorithmImage, Submission
@@ -12,6 +13,7 @@ __all__ = [
     "Alarm",
     "AlgorithmImage",
     "Attempt",
+    "AuditEntry",
     "Batch",
     "Case",
     "CaseSet",
@@ -19,7 +21,7 @@ __all__ = [
     "Host",
     "Membership",
     "Phase",
-    "Pulse",
+    "ProcessHeartbeat",
     "RulesAcceptance",
     "Run",
     "RunCase",

@@ -3,11 +3,14 @@
 from django.db import models
 
 
-class Pulse(models.Model):
+class ProcessHeartbeat(models.Model):
     """A process of the server and when it last showed that it lives."""
 
     name = models.CharField(max_length=120, unique=True, help_text="its role and its machine: control@server-1")
     at = models.DateTimeField()
+
+    class Meta:
+        db_table = "leaderboard_pulse"
 
     def __str__(self) -> str:
         return self.name

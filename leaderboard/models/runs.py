@@ -50,7 +50,9 @@ class Batch(models.Model):
     number = models.PositiveSmallIntegerField()
     is_canary = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=BatchState, default=BatchState.WAITING)
-    rung_at = models.DateTimeField(null=True, blank=True, help_text="when a host, or the scorer, was last called")
+    notified_at = models.DateTimeField(
+        null=True, blank=True, db_column="rung_at", help_text="when hosts, or the scorer, were last told of it"
+    )
 
     fence = models.PositiveIntegerField(default=0, help_text="number of the current attempt; older ones are refused")
     host = models.ForeignKey(Host, on_delete=models.PROTECT, null=True, blank=True, related_name="batches")

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from leaderboard.models.challenge import Phase
 from leaderboard.models.people import Team
-from leaderboard.states import SubmissionState
+from leaderboard.states import RunState, Stage, SubmissionState
 
 if TYPE_CHECKING:
     from leaderboard.models.runs import Run
@@ -66,7 +66,9 @@ class Submission(models.Model):
     accepted_at = models.DateTimeField(help_text="when the upload was complete: orders the queue, decides the deadline")
     quota_day = models.DateField(help_text="UTC day of acceptance, by the database's clock")
     charged = models.BooleanField(default=True, help_text="counts against the team's runs per day and in total")
-    rung_at = models.DateTimeField(null=True, blank=True, help_text="when a worker was last called to check the image")
+    notified_at = models.DateTimeField(
+        null=True, blank=True, db_column="rung_at", help_text="when a worker was last told to check the image"
+    )
     failures = models.PositiveSmallIntegerField(default=0, help_text="how often we, not the team, failed to check it")
     retry_at = models.DateTimeField(null=True, blank=True)
 
@@ -89,7 +91,7 @@ class Submission(models.Model):
         return max(self.runs.all(), key=lambda run: run.number, default=None)
 
     @property
-    def stage(self) -> str:
+    def stage(self) -> Stage:
         """The state that matters now: of the latest run, or of the submission while (or because) there is none."""
         run = self.latest_run
-        return run.state if run and self.state == SubmissionState.ACCEPTED else self.state
+        return RunState(run.state) if run and self.state == SubmissionState.ACCEPTED else SubmissionState(self.state)

@@ -287,11 +287,11 @@ def _go_on() -> None:
     """
     at = clock.now()
     Host.objects.update(seen_at=None)
-    Batch.objects.filter(state__in=OPEN_BATCH_STATES).update(fence=F("fence") + FENCE_LEAP, rung_at=None)
+    Batch.objects.filter(state__in=OPEN_BATCH_STATES).update(fence=F("fence") + FENCE_LEAP, notified_at=None)
     Attempt.objects.filter(ended_at=None).update(ended_at=at, fault="host_lost")
     for batch in Batch.objects.filter(state=BatchState.LEASED).select_related("run__submission"):
         lifecycle.move(batch, BatchState.WAITING, why="restored from a backup", lease_until=None, done=0)
-    Batch.objects.filter(state=BatchState.REPORTED).update(rung_at=at)
+    Batch.objects.filter(state=BatchState.REPORTED).update(notified_at=at)
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

@@ -26,7 +26,11 @@ def _families(snapshot: Snapshot) -> Iterable[tuple[str, str, list[Sample]]]:
     ages = {"image": facts.oldest_image, "run": facts.oldest_run, "score": facts.oldest_score}
     hosts = [({"host": host.name}, host) for host in facts.hosts]
     phases = [({"phase": phase.slug}, phase) for phase in facts.phases]
-    yield "pulse_age_seconds", "since a process showed life", [({"process": n}, a) for n, a in facts.pulses.items()]
+    yield (
+        "pulse_age_seconds",
+        "since a process showed life",
+        [({"process": n}, a) for n, a in facts.heartbeat_ages.items()],
+    )
     yield "host_silent_seconds", "since a host was heard of", [(label, host.silent_seconds) for label, host in hosts]
     yield "host_up", "heard of within a lease", [(label, host.is_alive) for label, host in hosts]
     yield "host_draining", "takes nothing new", [(label, host.draining) for label, host in hosts]

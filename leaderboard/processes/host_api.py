@@ -4,7 +4,6 @@ A host may read the image and the volumes of the batches that it holds, and noth
 another team's image, never a prediction.
 """
 
-import hashlib
 import json
 import uuid
 from collections.abc import Callable
@@ -23,8 +22,9 @@ from containers.protocol.orders import Fields, OrderRejected
 from containers.protocol.orders import batch_id as batch_id_of
 from containers.protocol.reports import parse_report
 from leaderboard.core import blobs, clock, disk_space
+from leaderboard.hosts import registry
 from leaderboard.journey import pipeline
-from leaderboard.journey.locking import Stale
+from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Batch, Host
 from leaderboard.states import BatchState
 
@@ -37,11 +37,6 @@ class BadRequest(ValueError):
     """A request that does not have the agreed form."""
 
 
-def hash_token(token: str) -> str:
-    """What the server keeps of a host's token."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def for_hosts(method: str) -> Callable[[HostView], HostView]:
     """A view that only a known, not revoked host reaches, called as view(request, host, ...)."""
 
@@ -51,13 +46,13 @@ def for_hosts(method: str) -> Callable[[HostView], HostView]:
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            host = Host.objects.filter(token_hash=hash_token(token), revoked_at=None).first()
+            host = registry.host_with_token(token)
             if scheme != "Bearer" or host is None:
                 return _refuse(HTTPStatus.UNAUTHORIZED, "This token is unknown or revoked.")
             Host.objects.filter(pk=host.pk).update(seen_at=clock.now())
             try:
                 return view(request, host, *args, **kwargs)
-            except Stale as stale:
+            except LeaseLost as stale:
                 why = "cancelled" if stale.cancelled else "stale"
                 return JsonResponse({"go_on": False, "why": why, "detail": why}, status=HTTPStatus.CONFLICT)
             except (BadRequest, OrderRejected, pipeline.BadReport) as error:
@@ -152,7 +147,7 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
         raise BadRequest("the mask is larger than the phase's space for masks")
     if name not in {case.file_name for case in batch.cases.filter(outcome="")}:
         raise BadRequest(f"{name!r} is not an open case of this batch")
-    if not disk_space.for_mask(int(length)):
+    if not disk_space.allows_mask(int(length)):
         # The host asks again for as long as its attempt may last.
         return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the server is short of disk space: try again")
     try:

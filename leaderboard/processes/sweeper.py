@@ -17,12 +17,12 @@ from django.db.models import QuerySet
 
 from leaderboard.core import clock, process_heartbeat, task_queue
 from leaderboard.journey import faults, pipeline
-from leaderboard.models import Batch, Host, Pulse, Run, Submission
+from leaderboard.models import Batch, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
-_deaf_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
+_outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 
 
 def sweep() -> None:
@@ -30,12 +30,12 @@ def sweep() -> None:
     asked = time.monotonic()
     at = clock.now()
     note_standstill(since=asked)  # a database that hung
-    if Pulse.objects.filter(name=process_heartbeat.SWEEPER, at__gt=at).exists():
-        _forget_the_future(at)
-    _each(_forgotten_images(at), _ring_for_image)
-    if _hears_hosts(at):
+    if ProcessHeartbeat.objects.filter(name=process_heartbeat.SWEEPER, at__gt=at).exists():
+        _after_clock_set_back(at)
+    _each(_forgotten_images(at), _enqueue_image_check)
+    if _can_hear_hosts(at):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
-    _each(_forgotten_scores(at), _ring_for_scores)
+    _each(_forgotten_scores(at), _enqueue_scoring)
     _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), faults.retry_image)
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), faults.resume)
     _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.look_after)
@@ -44,41 +44,41 @@ def sweep() -> None:
     alarms.look()
 
 
-def note_deafness() -> None:
+def note_outage() -> None:
     """The database was away, or this process was: hosts may have spoken, and nobody heard it."""
-    global _deaf_at
-    _deaf_at = time.monotonic()
+    global _outage_at
+    _outage_at = time.monotonic()
 
 
 def note_standstill(*, since: float) -> None:
     """Nothing was done since this instant of the monotonic clock: most of a lease may have passed unheard."""
     if time.monotonic() - since > settings.LEASE_SECONDS * 3 / 4:
-        note_deafness()
+        note_outage()
 
 
-def _hears_hosts(at: datetime) -> bool:
+def _can_hear_hosts(at: datetime) -> bool:
     """Whether a silent host is silent: the web server lives, and had time to hear from everybody since it came back.
 
     Else an outage of ours that outlasts a lease would cost every run what its container has done.
     """
-    web = Pulse.objects.filter(name__startswith=f"{process_heartbeat.WEB}@")
+    web = ProcessHeartbeat.objects.filter(name__startswith=f"{process_heartbeat.WEB}@")
     if web.exists() and not web.filter(at__gt=at - timedelta(seconds=3 * process_heartbeat.BEAT_SECONDS)).exists():
-        note_deafness()
+        note_outage()
     # A quarter of a lease is enough to hear every living host: they speak every three seconds.
-    return time.monotonic() - _deaf_at > settings.LEASE_SECONDS / 4
+    return time.monotonic() - _outage_at > settings.LEASE_SECONDS / 4
 
 
-def _forget_the_future(at: datetime) -> None:
+def _after_clock_set_back(at: datetime) -> None:
     """The database's clock was set back, for the last sweep was later than now: nobody waits for it to catch up."""
     logger.warning("the clock was set back: leases, pauses and signs of life are shortened to what they may be")
     lease_end = at + timedelta(seconds=settings.LEASE_SECONDS)
     Batch.objects.filter(state=BatchState.LEASED, lease_until__gt=lease_end).update(lease_until=lease_end)
-    Batch.objects.filter(rung_at__gt=at).update(rung_at=at)
-    Submission.objects.filter(rung_at__gt=at).update(rung_at=at)
+    Batch.objects.filter(notified_at__gt=at).update(notified_at=at)
+    Submission.objects.filter(notified_at__gt=at).update(notified_at=at)
     Submission.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
     Run.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
     Host.objects.filter(seen_at__gt=at).update(seen_at=at)
-    Pulse.objects.filter(at__gt=at).update(at=at)
+    ProcessHeartbeat.objects.filter(at__gt=at).update(at=at)
 
 
 def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
@@ -93,30 +93,26 @@ def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
 
 def _forgotten_images(at: datetime) -> QuerySet[Submission]:
     waiting = [SubmissionState.RECEIVED, SubmissionState.VALIDATING]
-    return Submission.objects.filter(state__in=waiting, rung_at__lt=_unanswered(at))
+    return Submission.objects.filter(state__in=waiting, notified_at__lt=task_queue.unanswered_since(at))
 
 
 def _forgotten_scores(at: datetime) -> QuerySet[Batch]:
     active = Batch.objects.filter(run__state__in=ACTIVE_RUN_STATES)
-    return active.filter(state=BatchState.REPORTED, rung_at__lt=_unanswered(at))
+    return active.filter(state=BatchState.REPORTED, notified_at__lt=task_queue.unanswered_since(at))
 
 
-def _ring_for_image(submission: Submission) -> None:
+def _enqueue_image_check(submission: Submission) -> None:
     with transaction.atomic():
-        Submission.objects.filter(pk=submission.pk).update(rung_at=clock.now())
-        task_queue.ring_for_image(submission.pk)
+        Submission.objects.filter(pk=submission.pk).update(notified_at=clock.now())
+        task_queue.enqueue_image_check(submission.pk)
 
 
-def _ring_for_scores(batch: Batch) -> None:
+def _enqueue_scoring(batch: Batch) -> None:
     with transaction.atomic():
-        Batch.objects.filter(pk=batch.pk).update(rung_at=clock.now())
-        task_queue.ring_for_scores(batch.pk)
+        Batch.objects.filter(pk=batch.pk).update(notified_at=clock.now())
+        task_queue.enqueue_scoring(batch.pk)
 
 
 def _end_lease(batch: Batch) -> None:
     logger.warning("batch %s: its host went silent", batch.pk)
     pipeline.lose_lease(batch.pk)
-
-
-def _unanswered(at: datetime) -> datetime:
-    return at - timedelta(seconds=settings.DOORBELL_SECONDS)

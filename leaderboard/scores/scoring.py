@@ -12,7 +12,7 @@ from django.db.models import Q
 
 import evaluation
 from leaderboard.core import blobs
-from leaderboard.models import Batch, Case, CaseSet, RunCase
+from leaderboard.models import Batch, Case, RunCase
 
 
 def evaluation_case(case: Case) -> evaluation.Case:
@@ -69,13 +69,3 @@ def lost(run_case: RunCase, status: str, reason: str) -> dict[str, Any]:
     case = run_case.case
     counts = [finding.entity_count for finding in case.findings.all()]
     return evaluation.lost_case(evaluation_case(case), counts, status, reason)
-
-
-def finding_sizes(case_set: CaseSet) -> dict[tuple[str, str], float]:
-    """Each finding's share of its volume, by case name and finding key."""
-    sizes = {}
-    for case in case_set.cases.prefetch_related("findings"):
-        height, width, depth = case.shape
-        for finding in case.findings.all():
-            sizes[case.name, str(finding.channel)] = finding.voxels / (height * width * depth)
-    return sizes

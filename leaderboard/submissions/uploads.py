@@ -20,6 +20,7 @@ from django.http import HttpRequest
 
 from containers.intake import BEGINNING_BYTES
 from leaderboard.core import blobs, clock, locks
+from leaderboard.core.refusal import Refused
 from leaderboard.models import Phase
 from leaderboard.submissions import admission
 
@@ -60,7 +61,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         """Refuse a body that announces too much before reading any of it."""
         announced = max(1, content_length - FORM_OVERHEAD_BYTES)
         self._unless_refused(lambda: admission.check_upload(announced, self.phase))
-        self._unless_refused(lambda: admission.check_room(content_length))
+        self._unless_refused(lambda: admission.check_disk_space(content_length))
         self.files: list[HashedFile] = []
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +78,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         # Others upload too: together they may take what each of them found free when it began.
         if start >= self.look_at:
             self.look_at += ROOM_EVERY_BYTES
-            self._unless_refused(admission.check_room)
+            self._unless_refused(admission.check_disk_space)
         if self.refusal:
             raise StopUpload(connection_reset=True)
         self.hasher.update(raw_data)
@@ -107,7 +108,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         try:
             if not self.refusal:
                 check()
-        except admission.Refused as refusal:
+        except Refused as refusal:
             self.refusal = str(refusal)
 
 

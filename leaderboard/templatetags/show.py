@@ -15,8 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from leaderboard.core.text import plain
-from leaderboard.states import BatchState
+from leaderboard.core.text import sanitised
 
 register = template.Library()
 
@@ -174,7 +173,7 @@ def digest(value: str) -> str:
 
 # --- what teams wrote -------------------------------------------------------------------------------------------------
 
-register.filter("plain", plain)
+register.filter("plain", sanitised)
 
 
 @cache
@@ -198,7 +197,7 @@ def _fit_the_page(tokens: list[Token]) -> None:
 @register.filter
 def markdown(value: str) -> SafeString:
     """A team's Markdown as HTML; HTML inside it comes out as text."""
-    html: str = _markdown().render(plain(value))
+    html: str = _markdown().render(sanitised(value))
     return mark_safe(html)  # noqa: S308  html=False escapes everything that it did not make
 
 
@@ -252,21 +251,7 @@ def step_icon(state: str) -> SafeString:
     return mark_safe(f'<svg viewBox="0 0 24 24" aria-hidden="true">{_STEPS[state]}</svg>')  # noqa: S308
 
 
-_BATCH_KINDS: dict[str, str] = {
-    str(BatchState.LEASED.label): "run",
-    str(BatchState.REPORTED.label): "run",
-    str(BatchState.SCORED.label): "ok",
-}
-
-
-@register.filter
-def batch_kind(word: str) -> str:
-    """The kind of a batch's state, which visibility gives as its word."""
-    return _BATCH_KINDS.get(word, "idle")
-
-
 @register.simple_tag
 def state(kind: str, word: str) -> SafeString:
-    """A state: a shape, a word, a colour; never the colour alone. "idle" is a ring, with a stroke when it is over."""
-    shape = "off" if kind == "idle" and word in {"Cancelled", "Disqualified"} else kind
-    return format_html('<span class="state is-{}">{}{}</span>', kind, icon(shape), word)
+    """A state: a shape, a word, a colour; never the colour alone. "off" is "idle", struck through: it is over."""
+    return format_html('<span class="state is-{}">{}{}</span>', "idle" if kind == "off" else kind, icon(kind), word)

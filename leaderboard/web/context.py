@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import cast
 
 from django.conf import settings
 from django.http import HttpRequest
 
 import evaluation
+from leaderboard.challenge.phases import next_phase, open_phases
 from leaderboard.core import clock
-from leaderboard.models import Phase, Team
+from leaderboard.models import Phase, Team, User
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
@@ -33,6 +35,23 @@ _PLACES = (
 )
 
 
+def instant_of(request: HttpRequest) -> datetime:
+    """The instant at which a request is answered: the database's clock, read once a request.
+
+    A request that receives an upload lasts for hours: what is decided after it reads the clock itself.
+    """
+    known: datetime | None = getattr(request, "_instant", None)
+    if known is None:
+        known = clock.now()
+        request._instant = known  # type: ignore[attr-defined]
+    return known
+
+
+def person_of(request: HttpRequest) -> User:
+    """Who is signed in, on pages that nobody else reaches."""
+    return cast(User, request.user)
+
+
 class Frame:
     """Computed when a template asks, so that pages without a frame (and the admin) cost no query."""
 
@@ -42,17 +61,17 @@ class Frame:
     @cached_property
     def now(self) -> datetime:
         """One frozen instant, by the database's clock, for everything on the page."""
-        return clock.now()
+        return instant_of(self._request)
 
     @cached_property
     def open_phases(self) -> list[Phase]:
         """The open phases; the one that closes first stands first."""
-        return list(Phase.objects.filter(opens_at__lte=self.now, closes_at__gt=self.now).order_by("closes_at"))
+        return list(open_phases(self.now))
 
     @cached_property
     def next_phase(self) -> Phase | None:
         """The phase that opens next."""
-        return Phase.objects.filter(opens_at__gt=self.now).order_by("opens_at").first()
+        return next_phase(self.now)
 
     @cached_property
     def team(self) -> Team | None:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
+from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.submissions import admission
@@ -147,7 +148,7 @@ class SubmissionForm(forms.Form):
         image = self.cleaned_data["image"]
         try:
             admission.check_upload(image.size, self.phase)
-        except admission.Refused as refusal:
+        except Refused as refusal:
             raise forms.ValidationError(str(refusal)) from None
         return image
 

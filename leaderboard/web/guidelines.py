@@ -5,11 +5,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from containers.protocol import contract
-from leaderboard.core import clock
 from leaderboard.journey import reasons
 from leaderboard.models import Phase
-from leaderboard.progress import visibility
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.progress.stages import KINDS
+from leaderboard.states import RunState, Stage, SubmissionState
+from leaderboard.web.context import instant_of
 
 CONTRACT = {
     "PLATFORM": contract.PLATFORM,
@@ -25,7 +25,7 @@ SAMPLE = f"""[
    "spacing": [0.71, 0.71, 1.5]}},
   ...
 ]"""
-STATES: dict[SubmissionState | RunState, str] = {
+STATES: dict[Stage, str] = {
     SubmissionState.RECEIVED: "The archive has arrived whole. The check of the image comes next.",
     SubmissionState.VALIDATING: "The archive is read and verified, and the image is rebuilt. Nothing of it runs yet.",
     SubmissionState.REJECTED: "The image cannot be used. The run’s page says why; the run is given back to the team.",
@@ -43,7 +43,7 @@ STATES: dict[SubmissionState | RunState, str] = {
 @require_safe
 def guidelines(request: HttpRequest) -> HttpResponse:
     """The container contract, rendered from the values that the server enforces."""
-    now = clock.now()
+    now = instant_of(request)
     phases = [phase for phase in Phase.objects.order_by("opens_at") if phase.closes_at > now] or list(
         Phase.objects.all()[:1]
     )
@@ -58,8 +58,6 @@ def guidelines(request: HttpRequest) -> HttpResponse:
         "sample": SAMPLE,
         "failures": reasons.FAILURES,
         "interrupted": reasons.INTERRUPTED,
-        "state_lines": [
-            (visibility.KINDS.get(state, "idle"), str(state.label), means) for state, means in STATES.items()
-        ],
+        "state_lines": [(KINDS[state], str(state.label), means) for state, means in STATES.items()],
     }
     return render(request, "guidelines.html", context)

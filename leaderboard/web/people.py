@@ -1,7 +1,7 @@
 """Teams and the rules: found, join, hand out the link, accept."""
 
 from collections.abc import Callable
-from typing import cast
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,30 +12,30 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
-from leaderboard.core import clock
+from leaderboard.challenge.phases import open_phases
+from leaderboard.core.refusal import Refused
 from leaderboard.models import Phase, RulesAcceptance, Team, User
-from leaderboard.submissions import admission
+from leaderboard.people import teams
+from leaderboard.people.rules import accept_rules
+from leaderboard.submissions.quota import Quota, quota_of
+from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.forms import CodeForm, TeamForm
 
 UNPROCESSABLE = 422
-
-
-def _person(request: HttpRequest) -> User:
-    return cast(User, request.user)
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def team(request: HttpRequest) -> HttpResponse:
     """The person's team: its members, the captain's link; or the two ways into one."""
-    own = _person(request).team
+    own = person_of(request).team
     if own is None:
         return _without_team(request)
     if request.method == "POST":
         try:
-            admission.renew_join_code(_person(request), own)
+            teams.renew_join_code(person_of(request), own)
             messages.success(request, "The link is new. The old one does not work any more.")
-        except admission.Refused as refusal:
+        except Refused as refusal:
             messages.error(request, str(refusal))
         return redirect("team")
     memberships = list(own.memberships.select_related("user").order_by("-is_captain", "joined_at"))
@@ -44,8 +44,8 @@ def team(request: HttpRequest) -> HttpResponse:
         "memberships": memberships,
         "is_captain": any(one.is_captain and one.user_id == request.user.pk for one in memberships),
         "join_url": settings.SITE_URL + reverse("team_join", args=[own.join_code]),
-        "places_left": admission.MAX_TEAM_MEMBERS - len(memberships),
-        "quotas": _quotas(own),
+        "places_left": teams.MAX_TEAM_MEMBERS - len(memberships),
+        "quotas": _quotas(own, instant_of(request)),
     }
     return render(request, "people/team.html", context)
 
@@ -54,7 +54,7 @@ def team(request: HttpRequest) -> HttpResponse:
 @require_POST
 def team_leave(request: HttpRequest) -> HttpResponse:
     """Leave one's team."""
-    return _change_team(request, admission.leave_team, "You left the team. Its runs stay with it.")
+    return _change_team(request, teams.leave_team, "You left the team. Its runs stay with it.")
 
 
 @login_required
@@ -62,7 +62,7 @@ def team_leave(request: HttpRequest) -> HttpResponse:
 def team_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """The captain takes a member out."""
     done = "Removed from the team. The link to join is new: the old one does not work any more."
-    return _change_team(request, lambda person, own: admission.remove_member(person, own, pk), done)
+    return _change_team(request, lambda person, own: teams.remove_member(person, own, pk), done)
 
 
 @login_required
@@ -70,28 +70,26 @@ def team_remove(request: HttpRequest, pk: int) -> HttpResponse:
 def team_captain(request: HttpRequest, pk: int) -> HttpResponse:
     """The captain hands the team over."""
     done = "The team has a new captain."
-    return _change_team(request, lambda person, own: admission.make_captain(person, own, pk), done)
+    return _change_team(request, lambda person, own: teams.make_captain(person, own, pk), done)
 
 
 def _change_team(request: HttpRequest, act: Callable[[User, Team], None], done: str) -> HttpResponse:
-    own = _person(request).team
+    own = person_of(request).team
     try:
         if own is not None:
-            act(_person(request), own)
+            act(person_of(request), own)
             messages.success(request, done)
-    except admission.Refused as refusal:
+    except Refused as refusal:
         messages.error(request, str(refusal))
     return redirect("team")
 
 
-def _quotas(own: Team) -> list[tuple[Phase, admission.Quota]]:
-    now = clock.now()
-    phases = Phase.objects.filter(opens_at__lte=now, closes_at__gt=now)
-    return [(phase, admission.quota(own, phase, now)) for phase in phases]
+def _quotas(own: Team, at: datetime) -> list[tuple[Phase, Quota]]:
+    return [(phase, quota_of(own, phase, at)) for phase in open_phases(at)]
 
 
 def _without_team(request: HttpRequest) -> HttpResponse:
-    person = _person(request)
+    person = person_of(request)
     joins = "code" in request.POST
     code_form = CodeForm(request.POST if joins else None, prefix=None)
     team_form = TeamForm(
@@ -101,8 +99,8 @@ def _without_team(request: HttpRequest) -> HttpResponse:
         return redirect("team_join", code=code_form.cleaned_data["code"])
     if team_form.is_bound and team_form.is_valid():
         try:
-            founded = admission.found_team(person, **team_form.cleaned_data)
-        except admission.Refused as refusal:
+            founded = teams.create_team(person, **team_form.cleaned_data)
+        except Refused as refusal:
             team_form.add_error("name", str(refusal))
         else:
             messages.success(request, f"The team “{founded}” is founded. You are its captain.")
@@ -116,11 +114,11 @@ def _without_team(request: HttpRequest) -> HttpResponse:
 def team_join(request: HttpRequest, code: str) -> HttpResponse:
     """Ask whether to join the team behind a link, and join it."""
     found = Team.objects.filter(join_code=code).first()
-    own = _person(request).team
+    own = person_of(request).team
     if request.method == "POST":
         try:
-            joined = admission.join_team(_person(request), code)
-        except admission.Refused as refusal:
+            joined = teams.join_team(person_of(request), code)
+        except Refused as refusal:
             context = {"team": found, "own": own, "refusal": str(refusal)}
             return render(request, "people/join.html", context, status=UNPROCESSABLE)
         messages.success(request, f"You are in the team “{joined}” now.")
@@ -137,14 +135,14 @@ def rules(request: HttpRequest) -> HttpResponse:
         target = reverse("rules")
     if request.method == "POST" and request.user.is_authenticated:
         if request.POST.get("accept"):
-            admission.accept_rules(_person(request))
+            accept_rules(person_of(request))
             messages.success(request, f"You accepted the rules, version {settings.RULES_VERSION}.")
             return redirect(target)
         missed = True
     else:
         missed = False
     acceptance = (
-        RulesAcceptance.objects.filter(user=_person(request), version=settings.RULES_VERSION).first()
+        RulesAcceptance.objects.filter(user=person_of(request), version=settings.RULES_VERSION).first()
         if request.user.is_authenticated
         else None
     )

@@ -14,11 +14,15 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from leaderboard.board import standings
-from leaderboard.core import clock
+from leaderboard.board.board import board as board_of
+from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.ranking import SORT_KEYS
+from leaderboard.board.rows import GroupLine, Row
+from leaderboard.challenge.categories import ALL, FOCAL, GROUPS, NON_FOCAL, categories_of
+from leaderboard.challenge.phases import newest_phase
 from leaderboard.models import Phase, Submission
 from leaderboard.templatetags.draw import axis_for, reach
-from leaderboard.web.context import THEME_COOKIE, THEMES
+from leaderboard.web.context import THEME_COOKIE, THEMES, instant_of
 
 ROWS_PER_PAGE = 25
 ON_HOME = 5
@@ -31,7 +35,6 @@ ORDERS = (
     ("team", "Team"),
     ("date", "Date"),
 )
-NON_FOCAL, FOCAL = "1", "2"  # first digit of a category's code
 
 
 # --- home -------------------------------------------------------------------------------------------------------------
@@ -76,34 +79,22 @@ def timeline(phases: list[Phase], now: datetime) -> list[Date]:
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What the challenge is, with the standings of the phase that matters now."""
-    now = clock.now()
+    now = instant_of(request)
     phases = list(Phase.objects.select_related("case_set"))
-    current = _newest(phases, now)
-    board = standings.board(current, MAIN) if current else None
-    shown = board.rows[:ON_HOME] if board else []
+    current = newest_phase(phases, now)
+    shown_board = board_of(Disclosure.to_public(current, now), MAIN) if current else None
+    shown = shown_board.rows[:ON_HOME] if shown_board else []
     context = {
         "dates": timeline(phases, now),
-        "board": board,
+        "board": shown_board,
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown),
         "categories": [
-            ("Typically non-focal", _categories(NON_FOCAL)),
-            ("Typically focal", _categories(FOCAL)),
+            ("Typically non-focal", categories_of(NON_FOCAL)),
+            ("Typically focal", categories_of(FOCAL)),
         ],
         "rules_version": settings.RULES_VERSION,
     }
     return render(request, "home.html", context)
-
-
-def _newest(phases: list[Phase], now: datetime) -> Phase | None:
-    """The phase that opened last; before any has, the one that opens first."""
-    opened = [phase for phase in phases if phase.opens_at <= now]
-    if opened:
-        return max(opened, key=lambda phase: phase.opens_at)
-    return min(phases, key=lambda phase: phase.opens_at, default=None)
-
-
-def _categories(kind: str) -> list[tuple[str, str]]:
-    return [(code, label) for code, label in standings.CATEGORIES.items() if code.startswith(kind)]
 
 
 # --- boards -----------------------------------------------------------------------------------------------------------
@@ -114,7 +105,7 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
     """To the board of the phase that was asked for, or of the newest one, with the other choices kept."""
     slug = request.GET.get("phase")
     phases = list(Phase.objects.all())
-    phase = next((one for one in phases if one.slug == slug), None) or _newest(phases, clock.now())
+    phase = next((one for one in phases if one.slug == slug), None) or newest_phase(phases, instant_of(request))
     if phase is None:
         return render(request, "board/none.html")
     choices = {key: request.GET[key] for key in ("track", "group", "sort") if request.GET.get(key)}
@@ -127,13 +118,14 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
     asked = {
         "track": request.GET.get("track", MAIN),
-        "group": request.GET.get("group", "all"),
+        "group": request.GET.get("group", ALL),
         "sort": request.GET.get("sort", "rank"),
     }
-    known = {"track": Submission.Track.values, "group": standings.GROUPS, "sort": standings.SORT_KEYS}
+    known = {"track": Submission.Track.values, "group": GROUPS, "sort": SORT_KEYS}
     if any(value not in known[key] for key, value in asked.items()):
         raise Http404
-    shown = standings.board(phase, asked["track"], group=asked["group"], sort=asked["sort"])
+    disclosure = Disclosure.to_public(phase, instant_of(request))
+    shown = board_of(disclosure, asked["track"], group=asked["group"], sort=asked["sort"])
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     opened = next((row for row in page if row.team.slug == request.GET.get("open")), None)
     lines = [*opened.groups, *opened.categories] if opened else []
@@ -146,11 +138,11 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "open_axis": axis_for(reach(line.dice, line.dice_ci) for line in lines),
         "address": Address(request.path, {**asked, "page": page.number}),
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown.rows),
-        "group_label": standings.GROUPS[asked["group"]],
+        "group_label": GROUPS[asked["group"]],
         "phases": Phase.objects.all(),
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
-        "revealed": standings.is_revealed(phase),
+        "revealed": disclosure.is_revealed,
     }
     return render(request, "board.html", context)
 
@@ -161,10 +153,10 @@ class GroupTable:
 
     title: str
     head: str
-    lines: list[standings.GroupLine]
+    lines: list[GroupLine]
 
 
-def group_tables(row: standings.Row) -> list[GroupTable]:
+def group_tables(row: Row) -> list[GroupTable]:
     """The groups of an opened row, those with no line left out."""
     tables = (
         GroupTable("By kind and size", "Findings", row.groups),

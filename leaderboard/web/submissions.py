@@ -1,8 +1,7 @@
 """A team's runs: the list, handing in, watching, cancelling."""
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -14,13 +13,19 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard.board import standings
+from leaderboard.board.disclosure import Disclosure, reader_of
+from leaderboard.challenge.phases import open_phases
 from leaderboard.core import clock, events
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, pipeline
-from leaderboard.models import Phase, Standing, Submission, Team, User
-from leaderboard.progress import visibility
-from leaderboard.states import ENDED, RunState, SubmissionState
+from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.people.rules import has_accepted_rules
+from leaderboard.progress import listing
+from leaderboard.progress.submission_view import submission_view
 from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.quota import quota_of
+from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
 RUNS_PER_PAGE = 25
@@ -29,54 +34,26 @@ NO_CONTENT = 204
 POLL_SECONDS = 2
 
 
-def _person(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
 # --- the list ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Line:
-    """A submission in its team's list; `percent` while it runs, `figures` once it is scored and published."""
-
-    submission: Submission
-    word: str
-    kind: str
-    percent: int | None
-    figures: dict[str, Any] | None
 
 
 @login_required
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     """All runs of the person's team, newest first."""
-    team = _person(request).team
+    team, at = person_of(request).team, instant_of(request)
     if team is None:
         return redirect("team")
-    submissions = team.submissions.select_related("phase__case_set").prefetch_related("runs__standings")
-    page = Paginator(submissions.order_by("-accepted_at", "-pk"), RUNS_PER_PAGE).get_page(request.GET.get("page"))
-    now = clock.now()
-    open_phases = list(Phase.objects.filter(opens_at__lte=now, closes_at__gt=now).order_by("closes_at"))
+    page = Paginator(listing.submissions_of(team), RUNS_PER_PAGE).get_page(request.GET.get("page"))
+    shown = list(page)
+    disclosures = {one.phase_id: Disclosure.to_team(one.phase, at) for one in shown}
     context = {
         "team": team,
         "page": page,
-        "lines": [_line(submission) for submission in page],
-        "quotas": [(phase, admission.quota(team, phase, now)) for phase in open_phases],
+        "lines": listing.lines_of(shown, disclosures),
+        "quotas": [(phase, quota_of(team, phase, at)) for phase in open_phases(at)],
     }
     return render(request, "submissions/runs.html", context)
-
-
-def _line(submission: Submission) -> Line:
-    """Cheap: before a deadline everybody looks here, and most runs wait."""
-    run, state = submission.latest_run, visibility.shown_state(submission)
-    if state not in ENDED:
-        return Line(submission, *visibility.progress(submission), None)
-    scope = standings.published_scope(submission.phase)
-    standing: Standing | None = next((one for one in run.standings.all() if one.scope == scope), None) if run else None
-    figures = standings.figures(standing, exact=standings.is_revealed(submission.phase)) if standing else None
-    word = (RunState(state) if state in RunState.values else SubmissionState(state)).label
-    return Line(submission, str(word), visibility.KINDS.get(state, "idle"), None, figures)
 
 
 # --- handing in -------------------------------------------------------------------------------------------------------
@@ -86,8 +63,7 @@ def _line(submission: Submission) -> Line:
 @require_safe
 def submit(request: HttpRequest) -> HttpResponse:
     """To the form of the open phase; a choice where several are open."""
-    now = clock.now()
-    phases = list(Phase.objects.filter(opens_at__lte=now, closes_at__gt=now).order_by("closes_at"))
+    phases = list(open_phases(instant_of(request)))
     if len(phases) == 1:
         return redirect("submit_to", slug=phases[0].slug)
     return render(request, "submissions/choose_phase.html", {"phases": phases})
@@ -102,17 +78,17 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
     Who comes again with the ticket of an upload that got no answer is led to its submission, if it was accepted.
     """
     phase = get_object_or_404(Phase, slug=slug)
-    person = _person(request)
+    person = person_of(request)
     if accepted := _accepted_with(_ticket(request), person):
         return redirect("submission", pk=accepted.pk)
     try:
-        team = admission.check_open_for(person, phase)
-    except admission.Refused as refusal:
+        team = admission.check_open_for(person, phase, instant_of(request))
+    except Refused as refusal:
         context = {
             "phase": phase,
             "refusal": str(refusal),
-            "has_accepted": admission.has_accepted_rules(person),
-            "quota": admission.quota(person.team, phase) if person.team else None,
+            "has_accepted": has_accepted_rules(person),
+            "quota": quota_of(person.team, phase, instant_of(request)) if person.team else None,
         }
         status = UNPROCESSABLE if request.method == "POST" else 200
         return render(request, "submissions/refused.html", context, status=status)
@@ -127,10 +103,11 @@ def _form(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.Boun
     if request.method == "POST":
         sent = request.POST  # reads the body: what the receiver found stands only after it
         form = SubmissionForm(sent, request.FILES, phase=phase, refusal=receiver.refusal)
-        accepted = _hand_in(_person(request), team, form, _ticket(request))
+        accepted = _hand_in(person_of(request), team, form, _ticket(request))
         if accepted:
             return redirect("submission", pk=accepted.pk)
-    context = {"phase": phase, "form": form, "team": team, "quota": admission.quota(team, phase), "now": clock.now()}
+    now = clock.now()  # not the request's instant: an upload may have taken hours
+    context = {"phase": phase, "form": form, "team": team, "quota": quota_of(team, phase, now), "now": now}
     return render(request, "submissions/submit.html", context, status=UNPROCESSABLE if form.errors else 200)
 
 
@@ -156,7 +133,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
             ticket=ticket,
             **{name: form.cleaned_data[name] for name in words},
         )
-    except admission.Refused as refusal:
+    except Refused as refusal:
         form.add_error(None, str(refusal))
         return None
 
@@ -164,15 +141,14 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
 # --- watching ---------------------------------------------------------------------------------------------------------
 
 
-def _visible(request: HttpRequest, pk: int) -> Submission:
-    """The submission, for its team and for staff; for everyone else there is none."""
-    submission = get_object_or_404(
-        Submission.objects.select_related("team", "phase__case_set", "image", "submitted_by"), pk=pk
-    )
-    person = _person(request)
-    if person.is_staff or submission.team.memberships.filter(user=person).exists():
-        return submission
-    raise Http404
+def _found(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
+    """The submission, and what this person may see of it; for everyone else there is none."""
+    related = ("team", "phase__case_set", "image", "submitted_by")
+    found = get_object_or_404(Submission.objects.select_related(*related).prefetch_related("runs"), pk=pk)
+    reader = reader_of(person_of(request), found)
+    if reader is None:
+        raise Http404
+    return found, Disclosure(reader, found.phase, instant_of(request))
 
 
 @login_required
@@ -180,8 +156,7 @@ def _visible(request: HttpRequest, pk: int) -> Submission:
 @never_cache
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything a team may know about its run, live."""
-    context = _panel_context(request, _visible(request, pk))
-    return render(request, "submissions/submission.html", context)
+    return render(request, "submissions/submission.html", _panel_context(*_found(request, pk)))
 
 
 @login_required
@@ -189,37 +164,37 @@ def submission(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that changes; 204 when the visitor has seen exactly this."""
-    found = _visible(request, pk)
+    found, disclosure = _found(request, pk)
     seen = request.GET.get("seen", "")
-    if seen and seen == _cheap_version(request, found, seen):
+    if seen and seen == _cheap_version(found, disclosure, seen):
         return HttpResponse(status=NO_CONTENT)
-    context = _panel_context(request, found)
+    context = _panel_context(found, disclosure)
     if seen.rpartition("-")[2] == context["seen"].rpartition("-")[2]:
         return HttpResponse(status=NO_CONTENT)
     return render(request, "submissions/panel.html", {**context, "is_update": True})
 
 
-def _sees_everything(request: HttpRequest, submission: Submission) -> bool:
-    return _person(request).is_staff or submission.phase.cases_are_public
+def _version(submission: Submission, disclosure: Disclosure) -> str | None:
+    """What the broker says of the submission; on hidden cases it is not asked: it counts events."""
+    return events.version(submission.pk) if disclosure.shows_cases else None
 
 
-def _cheap_version(request: HttpRequest, submission: Submission, seen: str) -> str | None:
-    """What `seen` would be now, if the broker alone can tell. On hidden cases it must not: it counts events."""
-    version = events.version(submission.pk) if _sees_everything(request, submission) else None
+def _cheap_version(submission: Submission, disclosure: Disclosure, seen: str) -> str | None:
+    """What `seen` would be now, if the broker alone can tell."""
+    version = _version(submission, disclosure)
     return f"{version}-{seen.rpartition('-')[2]}" if version else None
 
 
-def _panel_context(request: HttpRequest, submission: Submission) -> dict[str, Any]:
+def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, Any]:
     # The version is read before the rows: what changes in between is shown twice rather than never.
-    version = events.version(submission.pk) if _sees_everything(request, submission) else None
-    view = visibility.submission_view(submission, organiser=_person(request).is_staff)
+    version = _version(submission, disclosure)
+    view = submission_view(submission, disclosure)
     digest = hashlib.blake2b(repr(view).encode(), digest_size=8).hexdigest()
-    quota = admission.quota(submission.team, submission.phase)
     return {
         "submission": submission,
         "view": view,
         "seen": f"{version or ''}-{digest}",
-        "quota": quota,
+        "quota": quota_of(submission.team, submission.phase, disclosure.at),
         "poll_seconds": POLL_SECONDS,
     }
 
@@ -228,10 +203,10 @@ def _panel_context(request: HttpRequest, submission: Submission) -> dict[str, An
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """End a run by its team's decision."""
-    found = _visible(request, pk)
+    found, _ = _found(request, pk)
     try:
-        decisions.cancel(found, by=_person(request))
-    except admission.Refused as refusal:
+        decisions.cancel(found, by=Actor.person(person_of(request)))
+    except Refused as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, "The run is cancelled.")

@@ -14,8 +14,8 @@ from typing import TypeVar
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from leaderboard.board.exports import has_ended
 from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.progress.organiser_view import has_ended
 from leaderboard.submissions.uploads import from_disk
 from tests.chaos import verdict
 from tests.chaos.disturbances import KINDS, Act, Round

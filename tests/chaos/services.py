@@ -44,7 +44,7 @@ from tests.chaos import disks
 READY_SECONDS = 60
 QUICK = {
     "LEASE_SECONDS": "6",
-    "DOORBELL_SECONDS": "2",
+    "NOTIFY_AGAIN_SECONDS": "2",
     "SWEEP_SECONDS": "1",
     "REX_SLOTS": "cpu:2",
     "SCORING_CASE_SECONDS": "60",

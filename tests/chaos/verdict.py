@@ -14,11 +14,12 @@ import docker
 from django.conf import settings
 from django.db import close_old_connections
 
-from leaderboard.core import blobs
+from leaderboard.core import blobs, clock
 from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import uploads
+from leaderboard.submissions.quota import quota_of
 from tests.chaos.services import Lab
 
 OF_A_HOST = ("journal", "batches", "cache/partial")
@@ -73,7 +74,7 @@ def of_submission(submission: Submission, expected: Numbers) -> Iterator[str]:
 
 
 def _of_charges(submission: Submission, run: Run) -> Iterator[str]:
-    quota = admission.quota(submission.team, submission.phase)
+    quota = quota_of(submission.team, submission.phase, clock.now())
     if not submission.charged or (quota.today_used, quota.total_used) != (1, 1):
         yield f"charged {submission.charged}, {quota.today_used} of today's runs, {quota.total_used} in all"
     for case in run.cases.all():

@@ -117,7 +117,7 @@ class Stack:
             "STORE_DIR": str(settings.STORE_DIR),
             "REX_INSTANCE": self.instance,
             "LEASE_SECONDS": "6",
-            "DOORBELL_SECONDS": "2",
+            "NOTIFY_AGAIN_SECONDS": "2",
             "SWEEP_SECONDS": "1",
         }
 

@@ -12,6 +12,8 @@ from typing import Any
 from django.db.models import F
 
 from leaderboard.core import clock
+from leaderboard.core.audit import Actor
+from leaderboard.hosts.registry import hash_token
 from leaderboard.journey import pipeline
 from leaderboard.models import (
     AlgorithmImage,
@@ -27,13 +29,14 @@ from leaderboard.models import (
     Team,
     User,
 )
-from leaderboard.processes.host_api import hash_token
+from leaderboard.people import rules, teams
 from leaderboard.states import SubmissionState
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import uploads
 from leaderboard.submissions.uploads import Upload
 
 METHOD = "A frozen text encoder conditions a 3D U-Net at four scales by cross-attention. " * 2
 TOKEN = "a-host-token"
+OPERATOR = Actor("command line (test)")
 
 
 def person(name: str, *, accepts_rules: bool = True, **fields: Any) -> User:
@@ -41,13 +44,13 @@ def person(name: str, *, accepts_rules: bool = True, **fields: Any) -> User:
     email = f"{name.lower()}@example.org"
     user = User.objects.create_user(username=name.lower(), email=email, password="correct horse", name=name, **fields)
     if accepts_rules:
-        admission.accept_rules(user)
+        rules.accept_rules(user)
     return user
 
 
 def team_of(captain: User, *members: User, name: str = "") -> Team:
     """A team with its captain and members."""
-    team = admission.found_team(captain, name=name or f"Team of {captain.name}")
+    team = teams.create_team(captain, name=name or f"Team of {captain.name}")
     for member in members:
         Membership.objects.create(team=team, user=member)
     return team

@@ -14,10 +14,11 @@ from django.test import Client
 from containers.protocol.reports import parse_report
 from leaderboard import models
 from leaderboard.core.logs import OneRecordFormatter
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
 from leaderboard.models import Attempt, Host, Submission, User
 from leaderboard.operations import alarms
-from leaderboard.submissions import admission
+from leaderboard.people import teams
 from leaderboard.web import public
 from tests.leaderboard import cast, gpu_host
 
@@ -32,14 +33,14 @@ CONTROLS = ("\x1b", "\x07", "\u202e", "\x00")
 
 
 def test_names_lose_what_is_not_text_when_they_are_handed_in(alice):
-    team = admission.found_team(alice, name="A\x1b[31m\u202e  B\r\nC", affiliation="\u2066Lab\n\n1")
+    team = teams.create_team(alice, name="A\x1b[31m\u202e  B\r\nC", affiliation="\u2066Lab\n\n1")
     assert (team.name, team.affiliation) == ("A B C", "Lab 1")
     submission = cast.submit(team, cast.phase(), algorithm="X\n\x1b[0mY\u202e", method=cast.METHOD + "\x1b[31m\nend\n")
     assert (submission.algorithm, submission.method) == ("X Y", cast.METHOD + "\nend")
 
 
 def test_a_name_of_nothing_but_marks_is_no_name(alice):
-    with pytest.raises(admission.Refused, match="Name your algorithm"):
+    with pytest.raises(Refused, match="Name your algorithm"):
         cast.submit(cast.team_of(alice), cast.phase(), algorithm="\u202e\u2066\x07")
 
 

@@ -1,15 +1,16 @@
 """manage.py add_host NAME: give a GPU host a token."""
 
 import os
-import secrets
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
+from leaderboard.hosts import registry
 from leaderboard.models import Host
-from leaderboard.processes.host_api import hash_token
 
 
 class Command(BaseCommand):
@@ -29,15 +30,19 @@ class Command(BaseCommand):
         """Print or write the token once; it cannot be read again."""
         name, file = options["name"], options["token_file"]
         known = Host.objects.filter(name=name).first()
-        if known and not options["renew"]:
-            if file and file.is_file() and hash_token(file.read_text().strip()) == known.token_hash:
-                return  # asked again for what is there already
-            raise CommandError(f"There is a host called {name}. Use --renew to give it a new token.")
-        token = secrets.token_urlsafe(32)
-        Host.objects.update_or_create(name=name, defaults={"token_hash": hash_token(token), "revoked_at": None})
+        if known and not options["renew"] and _holds_token_of(known, file):
+            return  # asked again for what is there already
+        try:
+            token = registry.add(name, by=Actor.command_line(), renew=options["renew"])
+        except Refused as refusal:
+            raise CommandError(str(refusal)) from refusal
         if file is None:
             self.stdout.write(token)
         else:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(token + "\n")
+
+
+def _holds_token_of(host: Host, file: Path | None) -> bool:
+    return bool(file and file.is_file() and registry.hash_token(file.read_text().strip()) == host.token_hash)

@@ -8,11 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard.board import exports, standings
-from leaderboard.core import events
+from leaderboard.board import exports
+from leaderboard.board.board import board
+from leaderboard.board.disclosure import Disclosure
+from leaderboard.core import clock, events
 from leaderboard.demo import demonstration
 from leaderboard.models import Phase, Submission
-from leaderboard.progress.visibility import shown_state, submission_view
+from leaderboard.progress.stages import shown_stage
+from leaderboard.progress.submission_view import SubmissionView, submission_view
 from leaderboard.states import ENDED
 
 GIVE_UP_SECONDS = 660
@@ -47,10 +50,10 @@ class Command(BaseCommand):
         )
 
     def _show_board(self, phase: Phase) -> None:
-        board = standings.board(phase, Submission.Track.MAIN)
+        shown = board(Disclosure.to_public(phase, clock.now()), Submission.Track.MAIN)
         kind = "public" if phase.cases_are_public else "hidden"
-        self.stdout.write(f"\n{phase.name}: {board.cases} {kind} cases, evaluation version {board.evaluation_version}")
-        self.stdout.write(exports.table(board))
+        self.stdout.write(f"\n{phase.name}: {shown.cases} {kind} cases, evaluation version {shown.evaluation_version}")
+        self.stdout.write(exports.as_table(shown))
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -61,11 +64,12 @@ class Command(BaseCommand):
         deadline = time.monotonic() + GIVE_UP_SECONDS
         shown: list[str] = []
         while True:
-            lines, finished = [], True
+            lines, finished, at = [], True, clock.now()
             for submission in submissions:
                 submission.refresh_from_db()
-                view = submission_view(submission, organiser=True)
-                finished = finished and shown_state(submission) in ENDED  # on hidden cases up to a minute later
+                view = submission_view(submission, Disclosure.to_organiser(submission.phase, at))
+                stage = shown_stage(submission, Disclosure.to_team(submission.phase, at))
+                finished = finished and stage in ENDED  # on hidden cases up to a minute later
                 lines.append(_line(submission, view))
             self._show(lines, shown)
             shown = lines
@@ -86,7 +90,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _line(submission: Submission, view: Any) -> str:
+def _line(submission: Submission, view: SubmissionView) -> str:
     progress = f"{view.done} of {view.total} cases" if view.done is not None else ""
     lost = f", {view.failed} lost" if view.failed else ""
     who = f"{submission.phase.name:<18} {submission.team.name:<8} {submission.algorithm:<20}"

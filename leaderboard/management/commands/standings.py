@@ -6,7 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard.board import exports, standings
+from leaderboard.board import exports
+from leaderboard.board.board import board
+from leaderboard.board.disclosure import Disclosure, Reader
+from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
 
 
@@ -28,8 +31,9 @@ class Command(BaseCommand):
         if phase is None:
             known = ", ".join(Phase.objects.values_list("slug", flat=True))
             raise CommandError(f"There is no phase {options['phase']}. Known: {known or 'none yet'}")
-        board = standings.board(phase, options["track"], unrounded=options["unrounded"])
+        reader = Reader.ORGANISER if options["unrounded"] else Reader.PUBLIC
+        shown = board(Disclosure(reader, phase, clock.now()), options["track"])
         if options["json"]:
-            self.stdout.write(json.dumps(exports.board(board), indent=2))
+            self.stdout.write(json.dumps(exports.as_json(shown), indent=2))
         else:
-            self.stdout.write(exports.table(board))
+            self.stdout.write(exports.as_table(shown))

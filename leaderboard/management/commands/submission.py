@@ -7,8 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard.board import exports
+from leaderboard.board.disclosure import Disclosure
+from leaderboard.core import clock
+from leaderboard.core.text import printable
 from leaderboard.models import Submission
+from leaderboard.progress.organiser_view import everything
 
 
 class Command(BaseCommand):
@@ -26,17 +29,17 @@ class Command(BaseCommand):
         submission = Submission.objects.filter(pk=options["id"]).first()
         if submission is None:
             raise CommandError(f"There is no submission {options['id']}.")
-        everything = exports.submission(submission)
+        found = everything(submission, Disclosure.to_organiser(submission.phase, clock.now()))
         if options["json"]:
-            self.stdout.write(json.dumps(everything, indent=2))
+            self.stdout.write(json.dumps(found, indent=2))
             return
-        for line in _lines(str(submission), str(submission.phase), everything):
-            self.stdout.write(exports.printable(line))
+        for line in _lines(str(submission), str(submission.phase), found):
+            self.stdout.write(printable(line))
 
 
-def _lines(name: str, phase: str, everything: dict[str, Any]) -> Iterator[str]:
-    yield f"{name} in the {phase}: {everything['state']} {everything['reason']}"
-    for run in everything["runs"]:
+def _lines(name: str, phase: str, found: dict[str, Any]) -> Iterator[str]:
+    yield f"{name} in the {phase}: {found['state']} {found['reason']}"
+    for run in found["runs"]:
         yield f"run {run['number']}: {run['state']} {run['reason']}"
         for case in run["cases"]:
             dice = "" if case["dice"] is None else f"Dice {case['dice']:.3f}"

@@ -7,11 +7,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard.board import exports
-from leaderboard.core import events
+from leaderboard.board.disclosure import Disclosure
+from leaderboard.core import clock, events
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.submissions import admission, uploads
+from leaderboard.progress.organiser_view import everything, has_ended, stage_of
+from leaderboard.submissions import uploads
 
 WAIT_SECONDS = 5
 
@@ -37,12 +39,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Submit; exit code 1 with the sentence that a team would read when refused."""
         submission = self._submit(options)
-        while options["wait"] and not exports.has_ended(submission):
+        while options["wait"] and not has_ended(submission):
             events.wait(WAIT_SECONDS)
         if options["json"]:
-            self.stdout.write(json.dumps(exports.submission(submission), indent=2))
+            disclosure = Disclosure.to_organiser(submission.phase, clock.now())
+            self.stdout.write(json.dumps(everything(submission, disclosure), indent=2))
         else:
-            self.stdout.write(f"submission {submission.pk}: {exports.state(submission)}")
+            self.stdout.write(f"submission {submission.pk}: {stage_of(submission)}")
 
     def _submit(self, options: dict[str, Any]) -> Submission:
         team = _find(Team, "team", slug=options["team"])
@@ -62,7 +65,7 @@ class Command(BaseCommand):
             )
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from error
-        except admission.Refused as refusal:
+        except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
 
     def _user(self, team: Team, email: str) -> User | None:

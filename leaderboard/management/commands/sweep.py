@@ -42,7 +42,7 @@ class Command(BaseCommand):
             except DatabaseError as error:
                 if options["once"]:
                     raise
-                sweeper.note_deafness()
+                sweeper.note_outage()
                 logger.warning("the database is away, trying again: %s", error)
             close_old_connections()
             if options["once"]:

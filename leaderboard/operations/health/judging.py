@@ -72,7 +72,7 @@ def _broker(facts: Facts) -> Check:
 
 def _process(facts: Facts, role: str) -> Check:
     title = {"sweeper": "Sweeper", "control": "Control workers", "scoring": "Scoring workers"}[role]
-    ages = [age for name, age in facts.pulses.items() if name.partition("@")[0] == role]
+    ages = [age for name, age in facts.heartbeat_ages.items() if name.partition("@")[0] == role]
     alive = sum(age <= SILENT_SECONDS for age in ages)
     if alive:
         says = f"{_number(alive, 'is', 'are')} alive; the last sign of life was {_age(min(ages))} ago."

@@ -16,8 +16,8 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from leaderboard.core import clock, events
-from leaderboard.journey import scheduling
-from leaderboard.models import Attempt, Batch, Host, Phase, Pulse, Run, RunCase, StateChange, Submission
+from leaderboard.hosts import slots
+from leaderboard.models import Attempt, Batch, Host, Phase, ProcessHeartbeat, Run, RunCase, StateChange, Submission
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 
 FORGOTTEN = timedelta(days=7)  # a process or a host that was not heard of for so long is not missed any more
@@ -63,7 +63,7 @@ class Facts:
     at: datetime
     database_answers: bool = True
     broker_answers: bool = True
-    pulses: dict[str, float] = field(default_factory=dict)
+    heartbeat_ages: dict[str, float] = field(default_factory=dict)
     hosts: tuple[HostFacts, ...] = ()
     phases: tuple[PhaseFacts, ...] = ()
     free_slots: int = 0
@@ -121,7 +121,7 @@ def _facts(at: datetime) -> Facts:
     halts = StateChange.objects.filter(to_state=RunState.HALTED, batch=None)
     halted_runs = Run.objects.filter(state=RunState.HALTED)
     halted_images = Submission.objects.filter(state=SubmissionState.HALTED)
-    free = scheduling.free_slots(at)
+    free = slots.free_slots(at)
     disk = shutil.disk_usage(settings.STORE_DIR)
     idle = free if disk.free >= settings.FREE_BYTES else []  # else runs wait for the disk, not for a slot
     queued = Run.objects.filter(state=RunState.QUEUED)
@@ -130,8 +130,9 @@ def _facts(at: datetime) -> Facts:
     return Facts(
         at=at,
         broker_answers=_broker_answers(),
-        pulses={
-            one.name: max(0.0, (at - one.at).total_seconds()) for one in Pulse.objects.filter(at__gt=at - FORGOTTEN)
+        heartbeat_ages={
+            one.name: max(0.0, (at - one.at).total_seconds())
+            for one in ProcessHeartbeat.objects.filter(at__gt=at - FORGOTTEN)
         },
         hosts=_host_facts(at, hour),
         phases=_phase_facts(at, day),
@@ -186,7 +187,7 @@ def _since(at: datetime, then: datetime | None) -> float | None:
 
 def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
     hosts = Host.objects.filter(revoked_at=None, seen_at__gt=at - FORGOTTEN).order_by("name")
-    alive = set(scheduling.living(at).values_list("pk", flat=True))
+    alive = set(slots.living_hosts(at).values_list("pk", flat=True))
     busy = _counts(Batch.objects.filter(state=BatchState.LEASED), "host")
     faults = _counts(Attempt.objects.filter(ended_at__gt=hour).exclude(fault=""), "host")
     return tuple(

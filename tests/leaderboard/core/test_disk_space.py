@@ -14,14 +14,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from leaderboard.core import blobs, disk_space
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
-from leaderboard.journey.locking import Stale
+from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Batch, Case, Phase, Submission
 from leaderboard.operations import alarms, health
-from leaderboard.progress.visibility import submission_view
 from leaderboard.states import RunState
 from leaderboard.submissions import admission, uploads
-from tests.leaderboard import cast, gpu_host, masks
+from tests.leaderboard import cast, gpu_host, masks, seen
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -38,7 +38,7 @@ def disk(settings, tmp_path):
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
     settings.STORE_DIR, settings.FILE_UPLOAD_TEMP_DIR, settings.FREE_BYTES = folder, folder / "incoming", 16 * MIB
-    disk_space._said_at = -disk_space.SAY_AGAIN_SECONDS
+    disk_space._logged_at = -disk_space.LOG_AGAIN_SECONDS
     blobs.prepare()
     yield folder
     subprocess.run(["umount", folder], check=True)
@@ -65,7 +65,7 @@ def test_an_upload_is_refused_before_it_is_read_and_organisers_hear_of_it(disk, 
     browser.force_login(team.memberships.get().user)
     with caplog.at_level(logging.ERROR):
         said = browser.post(f"/submit/{phase.slug}/", form(10)).content.decode()
-    assert admission.NO_ROOM in said
+    assert admission.NO_DISK_SPACE in said
     assert "new work is turned away" in caplog.text
     assert not Submission.objects.exists()
 
@@ -75,7 +75,7 @@ def test_an_upload_that_would_take_the_room_leaves_nothing(disk, team, phase):
     browser = Client()
     browser.force_login(team.memberships.get().user)
     said = browser.post(f"/submit/{phase.slug}/", form(10 * MIB)).content.decode()
-    assert admission.NO_ROOM in said
+    assert admission.NO_DISK_SPACE in said
     assert not Submission.objects.exists()
     assert not list((disk / "incoming").iterdir())
     browser.post(f"/submit/{phase.slug}/", form(MIB))
@@ -93,13 +93,13 @@ def test_an_upload_ends_when_others_took_the_room_meanwhile(disk, team, phase, m
     monkeypatch.setattr(uploads.BoundedUploadHandler, "new_file", others_come)
     browser = Client()
     browser.force_login(team.memberships.get().user)
-    assert admission.NO_ROOM in browser.post(f"/submit/{phase.slug}/", form(10 * MIB)).content.decode()
+    assert admission.NO_DISK_SPACE in browser.post(f"/submit/{phase.slug}/", form(10 * MIB)).content.decode()
     assert not list((disk / "incoming").iterdir())
 
 
 def test_the_command_line_is_refused_too_and_nothing_stays(disk, team, phase):
     fill(disk, leaving=15 * MIB)
-    with pytest.raises(admission.Refused, match="short of disk space"):
+    with pytest.raises(Refused, match="short of disk space"):
         cast.submit(team, phase)
     assert not list(uploads.folder().iterdir())
 
@@ -128,7 +128,7 @@ def test_queued_runs_wait_while_the_disk_is_short_and_their_team_reads_why(disk,
     pipeline.fill_slots()
     run.refresh_from_db()
     assert run.state == RunState.QUEUED
-    assert "short of disk space" in submission_view(submission).now
+    assert "short of disk space" in seen.by_team(submission).now
     assert not health.facts().run_waits_beside_free_slot, "the sweeper is not to blame"
     (disk / "ballast").unlink()
     pipeline.fill_slots()
@@ -139,16 +139,16 @@ def test_queued_runs_wait_while_the_disk_is_short_and_their_team_reads_why(disk,
 def test_a_run_that_began_goes_on_longer_than_new_ones_begin_but_not_to_the_last_byte(disk, team, phase):
     host = cast.host()
     batch = gpu_host.waiting(cast.submit_checked(team, phase).runs.get())
-    Batch.objects.update(rung_at=None)
+    Batch.objects.update(notified_at=None)
     fill(disk, leaving=3 * MIB)
     pipeline.fill_slots()
-    assert Batch.objects.get().rung_at is None
-    with pytest.raises(Stale):
+    assert Batch.objects.get().notified_at is None
+    with pytest.raises(LeaseLost):
         gpu_host.claim(host, batch)
     (disk / "ballast").unlink()
     fill(disk, leaving=8 * MIB)
     pipeline.fill_slots()
-    assert Batch.objects.get().rung_at is not None
+    assert Batch.objects.get().notified_at is not None
     assert gpu_host.claim(host, batch)["fence"] == 1
 
 

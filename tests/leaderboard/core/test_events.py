@@ -56,6 +56,6 @@ def test_a_broker_that_is_away_is_asked_once_and_then_left_alone_for_a_while(mon
     monkeypatch.setattr(app, "send_task", refuse)
     monkeypatch.setattr(task_queue, "_away_until", 0.0)
     for number in range(3):
-        task_queue.ring_for_image(number)
+        task_queue.enqueue_image_check(number)
     assert len(calls) == 1
     assert "waits for the sweeper" in caplog.text

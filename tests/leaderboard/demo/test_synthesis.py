@@ -8,7 +8,8 @@ import pytest
 
 from leaderboard.demo.synthesis import SynthesisError, generate
 from leaderboard.demo.synthesis.plan import plan_cases
-from tests.leaderboard.challenge.casesets.conftest import SPACING, CaseSet
+from tests.leaderboard.challenge.casesets.reading import CaseSet
+from tests.leaderboard.demo.conftest import SPACING
 
 SMALL = {"shape": (56, 56, 28), "spacing_mm": (6.0, 6.0, 10.0)}
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]

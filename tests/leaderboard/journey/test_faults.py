@@ -19,12 +19,11 @@ from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Blame, Ending, c
 from leaderboard.celery import app
 from leaderboard.core import blobs, clock, events, task_queue
 from leaderboard.journey import faults, pipeline, reasons
-from leaderboard.journey.locking import Stale
+from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Attempt, Batch, Case, Host, Run, Submission
 from leaderboard.processes import sweeper
-from leaderboard.progress.visibility import submission_view
 from leaderboard.states import BatchState, RunState
-from tests.leaderboard import cast, gpu_host, masks
+from tests.leaderboard import cast, gpu_host, masks, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,7 +111,7 @@ def test_what_is_theirs_costs_the_case_and_is_told_with_advice(api, run, ending,
     assert post(api, f"{order['batch']}/report", judged(order, ending)).json() == {"accepted": True}
     gpu_host.score_reported(run)
     run.refresh_from_db()
-    view = submission_view(run.submission)
+    view = seen.by_team(run.submission)
     lost = run.cases.get(position=0)
     assert (lost.reason_code, lost.result["dice"]) == (told, 0)
     assert view.headline == "1 case lost"
@@ -184,7 +183,7 @@ def test_a_reference_that_cannot_be_read_is_our_fault(api, run):
 def assert_ours(run: Run, code: str) -> None:
     """The run waits, nothing is charged, no case is lost, and the team reads that it is not to blame: no more."""
     run.refresh_from_db()
-    view = submission_view(run.submission)
+    view = seen.by_team(run.submission)
     assert (run.state, run.reason_code, is_charged()) == (RunState.HALTED, code, False)
     assert view.headline == reasons.INTERRUPTED.title
     assert reasons.INTERRUPTED.means in view.reason
@@ -260,7 +259,7 @@ def test_a_broker_that_is_away_loses_nothing(api, run, no_broker, settings):
     no_broker()
     queue = events.connection()
     before = queue.llen(f"{settings.INSTANCE}:scoring")
-    Batch.objects.update(rung_at="2020-01-01T00:00Z")
+    Batch.objects.update(notified_at="2020-01-01T00:00Z")
     sweeper.sweep()
     assert queue.llen(f"{settings.INSTANCE}:scoring") == before + 1
     gpu_host.score_reported(run)
@@ -275,5 +274,5 @@ def test_a_gpu_host_that_is_revoked_ends_its_batch_as_a_lost_one(api, run):
     Batch.objects.update(lease_until=clock.now())
     sweeper.sweep()
     assert_ours(run, "host_lost")
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         gpu_host.report(Host.objects.get(), order, [gpu_host.lost(order, 0)])

@@ -7,12 +7,13 @@ import pytest
 
 from evaluation.isolation import child
 from leaderboard.core import blobs, clock
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, pipeline
-from leaderboard.journey.locking import Stale
+from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
 from leaderboard.processes import sweeper
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState, SubmissionState
-from leaderboard.submissions import admission
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,7 +158,7 @@ def test_a_repeated_claim_gets_the_same_order(host, run):
 def test_a_second_host_cannot_claim_a_leased_batch(host, run):
     batch = gpu_host.waiting(run)
     gpu_host.claim(host, batch)
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         gpu_host.claim(cast.host("gpu-2", token="other"), batch)
 
 
@@ -170,7 +171,7 @@ def test_an_image_that_no_engine_can_unpack_is_rejected_and_costs_nothing(host, 
     assert "Build the image with docker build" in submission.reason
     assert not submission.charged
     assert not run.batches.filter(state__in=OPEN_BATCH_STATES).exists()
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         gpu_host.refuse_image(host, order)
 
 
@@ -189,7 +190,7 @@ def test_a_repeated_report_is_refused_and_changes_nothing(host, run):
     gpu_host.report(host, order, cases)
     gpu_host.score_reported(run)
     before = run.cases.get(position=0).scored_at
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         gpu_host.report(host, order, cases)
     gpu_host.score_reported(run)
     assert run.cases.get(position=0).scored_at == before
@@ -200,7 +201,7 @@ def test_a_check_that_kills_its_worker_each_time_is_left_to_organisers(settings,
         raise SystemExit
 
     settings.MAX_FAULTS = 2
-    monkeypatch.setattr(pipeline, "_checked_image", die)
+    monkeypatch.setattr(pipeline, "check_image", die)
     submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
     for _ in range(2):
         with pytest.raises(SystemExit):
@@ -217,7 +218,7 @@ def test_a_host_that_went_silent_loses_its_batch_and_the_run_goes_on(host, run):
     run.refresh_from_db()
     assert run.state == RunState.HALTED
     assert not Submission.objects.get().charged
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
     Run.objects.update(retry_at=clock.now())
     sweeper.sweep()
@@ -250,15 +251,15 @@ def test_our_fault_keeps_what_is_finished_and_charges_nothing(host, run):
 
 def test_cancelling_stops_the_host_at_its_next_heartbeat(alice, host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
-    decisions.cancel(run.submission, by=alice)
-    with pytest.raises(Stale) as stale:
+    decisions.cancel(run.submission, by=Actor.person(alice))
+    with pytest.raises(LeaseLost) as stale:
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
     assert stale.value.cancelled
     assert Submission.objects.get().charged
 
 
 def test_cancelling_before_the_first_container_is_free(alice, run):
-    decisions.cancel(run.submission, by=alice)
+    decisions.cancel(run.submission, by=Actor.person(alice))
     assert not Submission.objects.get().charged
 
 
@@ -266,15 +267,15 @@ def test_a_run_that_was_forgotten_is_found_by_the_sweeper(host, run):
     """A worker that is killed between scoring and advancing leaves a batch that nobody rings for."""
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
-    Batch.objects.update(rung_at=clock.now() - timedelta(minutes=1))
+    Batch.objects.update(notified_at=clock.now() - timedelta(minutes=1))
     sweeper.sweep()
-    assert Batch.objects.filter(rung_at__gt=clock.now() - timedelta(seconds=10)).exists()
+    assert Batch.objects.filter(notified_at__gt=clock.now() - timedelta(seconds=10)).exists()
 
 
 def test_organisers_can_run_a_submission_again_and_the_old_run_stays(alice, host, run):
     pass_canary(host, run)
     finish_all(host, run)
-    again = decisions.run_again(run.submission, by=alice)
+    again = decisions.run_again(run.submission, by=Actor.person(alice))
     assert again.number == 2
     assert {case.token for case in again.cases.all()}.isdisjoint(case.token for case in run.cases.all())
     run.refresh_from_db()
@@ -284,7 +285,7 @@ def test_organisers_can_run_a_submission_again_and_the_old_run_stays(alice, host
 def test_cancelling_what_we_interrupted_does_not_charge_it(alice, host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="engine_restarted")
-    decisions.cancel(run.submission, by=alice)
+    decisions.cancel(run.submission, by=Actor.person(alice))
     assert not Submission.objects.get().charged
 
 
@@ -292,8 +293,8 @@ def test_cancelling_a_repeated_run_does_not_give_a_used_run_back(alice, host, ru
     pass_canary(host, run)
     finish_all(host, run)
     Host.objects.update(seen_at=None)
-    decisions.run_again(run.submission, by=alice)
-    decisions.cancel(run.submission, by=alice)
+    decisions.run_again(run.submission, by=Actor.person(alice))
+    decisions.cancel(run.submission, by=Actor.person(alice))
     assert Submission.objects.get().charged
 
 
@@ -301,8 +302,8 @@ def test_cancelling_a_run_that_has_just_ended_is_refused(alice, host, run):
     submission = Submission.objects.get()
     pass_canary(host, run)
     finish_all(host, run)
-    with pytest.raises(admission.Refused, match="nothing to cancel"):
-        decisions.cancel(submission, by=alice)
+    with pytest.raises(Refused, match="nothing to cancel"):
+        decisions.cancel(submission, by=Actor.person(alice))
 
 
 def test_a_mask_that_our_store_lost_is_our_fault(host, run):
@@ -359,7 +360,7 @@ def test_after_too_many_faults_in_a_row_people_must_look(alice, host, run, setti
         sweeper.sweep()
     run.refresh_from_db()
     assert (run.state, run.retry_at) == (RunState.HALTED, None)
-    decisions.go_on(run.submission, by=alice)
+    decisions.go_on(run.submission, by=Actor.person(alice))
     run.refresh_from_db()
     assert (run.state, run.faults) == (RunState.CANARY, 0)
 
@@ -374,7 +375,7 @@ def test_a_container_that_decided_nothing_for_no_reason_is_our_fault(host, run):
 def test_a_host_that_only_pretends_to_live_loses_its_batch(host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     Attempt.objects.update(claimed_at=clock.now() - timedelta(hours=3))
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
 
 

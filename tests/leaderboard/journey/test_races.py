@@ -8,10 +8,10 @@ import pytest
 from django.db import connections
 
 from leaderboard.core import locks
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
 from leaderboard.models import Case, StateChange, Submission
 from leaderboard.states import BatchState, RunState
-from leaderboard.submissions import admission
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,7 +43,7 @@ def test_two_uploads_that_end_together_cannot_both_take_the_last_run():
     team, phase = cast.team_of(cast.person("Alice")), cast.phase(runs_per_day=2)
     outcomes = at_once(*[lambda: cast.submit(team, phase)] * 8)
     assert sum(isinstance(outcome, Submission) for outcome in outcomes) == 2
-    assert sum(isinstance(outcome, admission.Refused) for outcome in outcomes) == 6
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 6
 
 
 def test_two_last_reports_and_a_doubled_scoring_end_the_run_once():

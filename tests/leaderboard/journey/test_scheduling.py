@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import clock
+from leaderboard.hosts import slots
 from leaderboard.journey import pipeline, scheduling
-from leaderboard.journey.locking import Stale
+from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Batch, Host, Run
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host
@@ -59,15 +60,15 @@ def test_a_cpu_run_leaves_the_gpu_to_others(teams):
     cast.submit_checked(teams[0], cast.phase(cast.case_set(1), gpus=0))
     batch = Batch.objects.get()
     gpu_host.claim(host, batch)
-    assert scheduling.free_slots(clock.now()) == [1]
+    assert slots.free_slots(clock.now()) == [1]
 
 
 def test_a_batch_that_was_rung_for_is_not_rung_for_again_at_once(phase, teams):
     cast.host(slots=2)
     cast.submit_checked(teams[0], phase)
-    rung = Batch.objects.get(state=BatchState.WAITING).rung_at
+    rung = Batch.objects.get(state=BatchState.WAITING).notified_at
     scheduling.fill_slots(lambda run: None)
-    assert Batch.objects.get().rung_at == rung
+    assert Batch.objects.get().notified_at == rung
 
 
 def test_a_team_with_a_run_at_work_waits_behind_one_without(phase, teams):
@@ -118,7 +119,7 @@ def test_a_draining_host_gets_no_new_run(phase, teams):
     Host.objects.update(draining=True)
     submission = cast.submit_checked(teams[0], phase)
     assert submission.runs.get().state == RunState.QUEUED
-    assert not scheduling.can_run_somewhere(submission.runs.get())
+    assert not slots.fits_some_host(0, clock.now())
 
 
 def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):
@@ -132,7 +133,7 @@ def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):
     pipeline.heartbeat(host, batch.pk, fence=1, done=0)
     gpu_host.report(host, order, [gpu_host.lost(order, 0)], exit_code=1)
     gpu_host.score_reported(run)
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         gpu_host.claim(host, gpu_host.waiting(run))
 
 
@@ -142,6 +143,6 @@ def test_the_runs_of_a_draining_host_go_on_elsewhere(phase, teams):
     drained.refresh_from_db()
     other = cast.host("gpu-2", token="other")
     run = cast.submit_checked(teams[0], phase).runs.get()
-    with pytest.raises(Stale):  # it heard the bell first
+    with pytest.raises(LeaseLost):  # it heard the bell first
         gpu_host.claim(drained, gpu_host.waiting(run))
     assert gpu_host.claim(other, gpu_host.waiting(run))["fence"] == 1

@@ -13,18 +13,21 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, faults, lifecycle, pipeline
-from leaderboard.journey.locking import Stale
+from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Attempt, Batch, Host, Phase, Run, StateChange, Submission, Team
+from leaderboard.people import teams
 from leaderboard.processes import sweeper
-from leaderboard.states import ENDED, BatchState, RunState, SubmissionState
-from leaderboard.submissions import admission
+from leaderboard.states import ENDED, BatchState, RunState, Stage, SubmissionState
+from leaderboard.submissions.quota import quota_of
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS, ACTS = 6, 18
-EXPECTED = (admission.Refused, Stale, pipeline.BadReport)
+EXPECTED = (Refused, LeaseLost, pipeline.BadReport)
 
 
 class Crowd:
@@ -65,7 +68,7 @@ class Crowd:
 
     def cancel(self) -> None:
         if submission := self.one(Submission.objects.all()):
-            decisions.cancel(submission, by=None)
+            decisions.cancel(submission, by=cast.OPERATOR)
 
     def claim(self) -> None:
         if batch := self.one(Batch.objects.filter(state=BatchState.WAITING)):
@@ -97,18 +100,18 @@ class Crowd:
 
     def come_and_go(self) -> None:
         team = self.chance.choice(self.teams)
-        admission.quota(team, self.phase)
+        quota_of(team, self.phase, clock.now())
         person = team.memberships.filter(is_captain=False).first()
         if person:
-            admission.leave_team(person.user, team)
-            admission.join_team(person.user, team.join_code)
+            teams.leave_team(person.user, team)
+            teams.join_team(person.user, team.join_code)
 
 
 def order_of(batch: Batch) -> dict[str, Any]:
     """What a host knows of the batch that it holds. Raises Stale when it is decided."""
     cases = [{"name": case.file_name} for case in batch.cases.filter(outcome="")]
     if not cases:
-        raise Stale(cancelled=False)
+        raise LeaseLost(cancelled=False)
     return {"batch": str(batch.pk), "fence": batch.fence, "cases": cases}
 
 
@@ -143,13 +146,13 @@ def follows_from_what_was_before(thing: dict[str, Any]) -> bool:
     return all(before[1] == after[0] for before, after in pairwise(changes))
 
 
-def charges_that_are_wrong() -> list[tuple[int, str, bool]]:
+def charges_that_are_wrong() -> list[tuple[int, Stage, bool]]:
     found = []
     for submission in Submission.objects.all():
         began = Attempt.objects.filter(batch__run__submission=submission).exists()
         changes = StateChange.objects.filter(submission=submission, batch=None).order_by("pk")
         interrupted = list(changes)[-1].from_state == RunState.HALTED
-        charges: dict[str, bool] = {
+        charges: dict[Stage, bool] = {
             RunState.SCORED: True,
             RunState.FAILED: True,
             SubmissionState.REJECTED: False,

@@ -7,9 +7,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from leaderboard.board import exports
+from leaderboard.core.text import printable
+from leaderboard.hosts.registry import hash_token
 from leaderboard.models import Case, Host, Submission
-from leaderboard.processes.host_api import hash_token
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -149,4 +149,4 @@ def test_make_cases_writes_what_import_cases_reads(tmp_path):
 
 
 def test_what_a_team_wrote_cannot_drive_a_terminal():
-    assert exports.printable("A\x1b[2J\u202e\x00b é") == "A\ufffd[2J\ufffd\ufffdb é"
+    assert printable("A\x1b[2J\u202e\x00b é") == "A\ufffd[2J\ufffd\ufffdb é"

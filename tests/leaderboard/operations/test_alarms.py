@@ -8,7 +8,7 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
 from leaderboard.core import clock, process_heartbeat
-from leaderboard.models import Alarm, Host, Pulse, Run
+from leaderboard.models import Alarm, Host, ProcessHeartbeat, Run
 from leaderboard.operations import alarms
 from leaderboard.processes import sweeper
 from tests.leaderboard import cast, gpu_host
@@ -26,7 +26,7 @@ def all_is_well(settings) -> None:
 
 
 def scoring_dies() -> None:
-    Pulse.objects.filter(name="scoring@a").delete()
+    ProcessHeartbeat.objects.filter(name="scoring@a").delete()
 
 
 def stuck_run() -> Run:
@@ -124,13 +124,13 @@ def test_without_addresses_every_organiser_is_told(settings):
 
 
 def test_the_sweeper_looks_for_alarms_and_shows_that_it_lives(monkeypatch):
-    Pulse.objects.all().delete()
+    ProcessHeartbeat.objects.all().delete()
     monkeypatch.setattr(alarms, "_next_look", 0.0)
     stuck_run()
     sweeper.sweep()
     sweeper.sweep()
     assert len(mail.outbox) == 1
-    assert Pulse.objects.get(name="sweeper").at > clock.now() - timedelta(seconds=30)
+    assert ProcessHeartbeat.objects.get(name="sweeper").at > clock.now() - timedelta(seconds=30)
 
 
 def test_an_error_in_the_looking_does_not_stop_the_sweeper(monkeypatch, caplog):

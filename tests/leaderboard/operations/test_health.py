@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.db.models import F
 
 from leaderboard.core import clock, events, process_heartbeat
-from leaderboard.models import Attempt, Batch, Host, Pulse, Run, RunCase
+from leaderboard.models import Attempt, Batch, Host, ProcessHeartbeat, Run, RunCase
 from leaderboard.operations import health
 from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, PhaseFacts
 from tests.leaderboard import cast, gpu_host, masks
@@ -29,7 +29,7 @@ HOST = HostFacts(
 PHASE = PhaseFacts(slug="test", name="Test phase", is_open=True, closes_at=NOW)
 WELL = Facts(
     at=NOW,
-    pulses={"sweeper": 1.0, "control@a": 5.0, "scoring@a": 5.0},
+    heartbeat_ages={"sweeper": 1.0, "control@a": 5.0, "scoring@a": 5.0},
     hosts=(HOST,),
     phases=(PHASE,),
     store_free_bytes=500 * 10**9,
@@ -51,9 +51,9 @@ def test_a_server_that_is_well_has_nothing_to_do():
     [
         ({"database_answers": False}, {"database": Level.FAILING}),
         ({"broker_answers": False}, {"broker": Level.FAILING}),
-        ({"pulses": {**WELL.pulses, "sweeper": 90.0}}, {"sweeper": Level.FAILING}),
-        ({"pulses": {"sweeper": 1.0, "scoring@a": 1.0}}, {"control": Level.FAILING}),
-        ({"pulses": {**WELL.pulses, "control@b": 9000.0}}, {}),  # another machine's took over
+        ({"heartbeat_ages": {**WELL.heartbeat_ages, "sweeper": 90.0}}, {"sweeper": Level.FAILING}),
+        ({"heartbeat_ages": {"sweeper": 1.0, "scoring@a": 1.0}}, {"control": Level.FAILING}),
+        ({"heartbeat_ages": {**WELL.heartbeat_ages, "control@b": 9000.0}}, {}),  # another machine's took over
         ({"hosts": ()}, {"hosts": Level.FAILING}),
         ({"hosts": (), "phases": ()}, {}),
         ({"hosts": (replace(HOST, draining=True),)}, {"hosts": Level.FAILING}),
@@ -92,7 +92,7 @@ def test_every_trouble_says_what_to_do():
     worst = replace(
         WELL,
         broker_answers=False,
-        pulses={},
+        heartbeat_ages={},
         hosts=(replace(HOST, free_bytes=1), replace(HOST, name="gpu-2", is_alive=False)),
         oldest_image=DAY,
         oldest_score=DAY,
@@ -142,9 +142,9 @@ def test_an_empty_server_is_looked_at_without_trouble():
 def test_a_process_is_alive_by_its_beat():
     process_heartbeat.beat("control@a")
     process_heartbeat.beat("control@a")
-    Pulse.objects.create(name="control@gone", at=clock.now() - timedelta(days=8))
-    assert list(health.facts().pulses) == ["control@a"]
-    assert health.facts().pulses["control@a"] < 30
+    ProcessHeartbeat.objects.create(name="control@gone", at=clock.now() - timedelta(days=8))
+    assert list(health.facts().heartbeat_ages) == ["control@a"]
+    assert health.facts().heartbeat_ages["control@a"] < 30
 
 
 @rows

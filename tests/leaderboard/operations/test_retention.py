@@ -9,11 +9,13 @@ import pytest
 from django.db import connection
 
 from leaderboard.core import blobs, clock, locks
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, planning
 from leaderboard.models import AlgorithmImage, Phase, Run, Standing, Submission
 from leaderboard.operations import retention
 from leaderboard.states import RunState, SubmissionState
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import uploads
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +77,7 @@ def test_a_checked_upload_that_a_backup_held_up_goes_at_the_next_round():
 def test_nothing_is_removed_while_a_backup_reads_the_stores(backup_under_way):
     submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
     file = uploads.path(submission.upload_file)
-    decisions.cancel(submission, by=None)
+    decisions.cancel(submission, by=cast.OPERATOR)
     uploads.forget(submission.upload_file)
     retention.tidy()
     assert file.exists()
@@ -123,27 +125,27 @@ def test_what_is_stored_again_after_the_archiving_has_a_day_for_its_row():
 def test_an_archived_run_cannot_run_again():
     _, _, submission = scored("Alice", cast.phase())
     archive(submission.phase)
-    with pytest.raises(admission.Refused, match="archived"):
-        decisions.run_again(submission, by=cast.person("Olga"))
+    with pytest.raises(Refused, match="archived"):
+        decisions.run_again(submission, by=Actor.person(cast.person("Olga")))
 
 
 def test_nobody_submits_to_an_archived_phase_even_if_its_dates_are_moved():
     phase = cast.phase()
     Phase.objects.update(archived_at=phase.opens_at)
-    with pytest.raises(admission.Refused, match="closed"):
+    with pytest.raises(Refused, match="closed"):
         cast.submit(cast.team_of(cast.person("Alice")), Phase.objects.get())
 
 
 def test_an_open_phase_is_not_archived():
-    with pytest.raises(admission.Refused, match="still open"):
-        decisions.archive(cast.phase())
+    with pytest.raises(Refused, match="still open"):
+        decisions.archive(cast.phase(), by=cast.OPERATOR)
 
 
 @pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING, RunState.HALTED])
 def test_a_phase_with_a_run_that_may_go_on_is_not_archived(state):
     _, _, submission = scored("Alice", cast.phase())
     submission.runs.update(state=state)
-    with pytest.raises(admission.Refused, match="have not ended"):
+    with pytest.raises(Refused, match="have not ended"):
         archive(submission.phase)
 
 
@@ -183,4 +185,4 @@ def scored(captain: str, phase: Phase) -> tuple[str, str, Submission]:
 
 def archive(phase: Phase) -> None:
     Phase.objects.filter(pk=phase.pk).update(closes_at=clock.now())
-    decisions.archive(phase)
+    decisions.archive(phase, by=cast.OPERATOR)

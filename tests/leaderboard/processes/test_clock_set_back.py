@@ -7,9 +7,10 @@ from django.db import transaction
 from django.db.models import F
 
 from leaderboard.core import clock, process_heartbeat
-from leaderboard.journey import faults, scheduling
+from leaderboard.hosts import slots
+from leaderboard.journey import faults
 from leaderboard.journey.locking import lock_run
-from leaderboard.models import Batch, Host, Pulse, Run
+from leaderboard.models import Batch, Host, ProcessHeartbeat, Run
 from leaderboard.processes import sweeper
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host
@@ -31,17 +32,23 @@ def run(host) -> Run:
 def set_clock_back() -> None:
     """What was a moment ago is now an hour ahead."""
     process_heartbeat.beat(process_heartbeat.SWEEPER)
-    instants = ((Pulse, "at"), (Batch, "rung_at"), (Batch, "lease_until"), (Run, "retry_at"), (Host, "seen_at"))
+    instants = (
+        (ProcessHeartbeat, "at"),
+        (Batch, "notified_at"),
+        (Batch, "lease_until"),
+        (Run, "retry_at"),
+        (Host, "seen_at"),
+    )
     for model, name in instants:
         model.objects.update(**{name: F(name) + HOUR})
 
 
 def test_a_batch_that_was_rung_for_is_rung_for_again(run, settings):
-    settings.DOORBELL_SECONDS = 0
+    settings.NOTIFY_AGAIN_SECONDS = 0
     set_clock_back()
-    ahead = run.batches.get().rung_at
+    ahead = run.batches.get().notified_at
     sweeper.sweep()
-    assert run.batches.get().rung_at < ahead
+    assert run.batches.get().notified_at < ahead
 
 
 def test_a_host_that_went_silent_loses_its_lease_and_gets_no_work(host, run, settings):
@@ -51,11 +58,11 @@ def test_a_host_that_went_silent_loses_its_lease_and_gets_no_work(host, run, set
     for _ in range(2):
         sweeper.sweep()
     assert run.batches.get().state == BatchState.WAITING
-    assert scheduling.free_slots(clock.now()) == []
+    assert slots.free_slots(clock.now()) == []
 
 
 def test_an_interrupted_run_goes_on(run, settings):
-    settings.DOORBELL_SECONDS = 0
+    settings.NOTIFY_AGAIN_SECONDS = 0
     with transaction.atomic():
         faults.halt_run(lock_run(run.pk), "internal")
     set_clock_back()

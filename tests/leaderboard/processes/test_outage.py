@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import clock, process_heartbeat
-from leaderboard.models import Batch, Pulse
+from leaderboard.models import Batch, ProcessHeartbeat
 from leaderboard.processes import sweeper
 from leaderboard.states import BatchState
 from tests.leaderboard import cast, gpu_host
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def overdue(db, monkeypatch) -> None:
     """A batch whose lease is over."""
-    monkeypatch.setattr(sweeper, "_deaf_at", -math.inf)
+    monkeypatch.setattr(sweeper, "_outage_at", -math.inf)
     host = cast.host()
     run = cast.submit_checked(cast.team_of(cast.person("Alice")), cast.phase()).runs.get()
     gpu_host.claim(host, gpu_host.waiting(run))
@@ -30,19 +30,19 @@ def is_kept() -> bool:
 
 
 def test_a_lease_does_not_end_while_the_web_server_shows_no_life():
-    Pulse.objects.create(name="web@a", at=clock.now() - timedelta(minutes=1))
+    ProcessHeartbeat.objects.create(name="web@a", at=clock.now() - timedelta(minutes=1))
     assert is_kept()
 
 
 def test_nor_in_the_first_seconds_after_it_came_back(monkeypatch):
-    sweeper.note_deafness()
+    sweeper.note_outage()
     process_heartbeat.beat("web@a")
     assert is_kept()
-    monkeypatch.setattr(sweeper, "_deaf_at", sweeper._deaf_at - 60)
+    monkeypatch.setattr(sweeper, "_outage_at", sweeper._outage_at - 60)
     assert not is_kept()
 
 
 def test_one_living_web_server_is_enough():
-    Pulse.objects.create(name="web@gone", at=clock.now() - timedelta(minutes=1))
+    ProcessHeartbeat.objects.create(name="web@gone", at=clock.now() - timedelta(minutes=1))
     process_heartbeat.beat("web@a")
     assert not is_kept()

@@ -8,11 +8,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions
 from leaderboard.models import Phase, Submission, User
+from leaderboard.people import teams
 from leaderboard.states import SubmissionState
 from leaderboard.submissions import admission, uploads
-from leaderboard.submissions.admission import Refused
+from leaderboard.submissions.quota import refused_today
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,7 +52,7 @@ def meanwhile(monkeypatch, bob, team):
 
 
 def test_who_was_removed_from_the_team_meanwhile_submits_nothing(meanwhile, alice, bob, team):
-    said = meanwhile(cast.phase(), lambda: admission.remove_member(alice, team, bob.pk))
+    said = meanwhile(cast.phase(), lambda: teams.remove_member(alice, team, bob.pk))
     assert "You are not in the team “Team of Alice” any more. Nothing was submitted." in said
     assert not Submission.objects.exists()
     assert not list(uploads.folder().iterdir())
@@ -108,7 +110,7 @@ def refuse(team, phase, count: int, **fields: Any) -> None:
 def test_so_many_uploads_of_a_day_may_come_to_nothing_and_no_more(team):
     phase = cast.phase(runs_per_day=1, closes_at=clock.now() + timedelta(days=3))
     refuse(team, phase, phase.refused_per_day - 1)
-    decisions.cancel(cast.submit(team, phase), by=None)
+    decisions.cancel(cast.submit(team, phase), by=cast.OPERATOR)
     tomorrow = clock.now() + timedelta(days=1)
     with pytest.raises(Refused, match=rf"20 uploads of your team came to nothing today.* {tomorrow:%b %-d, %Y} 00:00"):
         cast.submit(team, phase)
@@ -122,9 +124,9 @@ def test_a_run_that_was_cancelled_in_the_queue_counts_among_them_and_one_that_we
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="internal")
     assert not Submission.objects.get().charged
-    assert admission.refused_today(team, phase, clock.now()) == 0
-    decisions.cancel(cast.submit_checked(team, phase), by=None)
-    assert admission.refused_today(team, phase, clock.now()) == 1
+    assert refused_today(team, phase, clock.now()) == 0
+    decisions.cancel(cast.submit_checked(team, phase), by=cast.OPERATOR)
+    assert refused_today(team, phase, clock.now()) == 1
 
 
 def test_the_guidelines_say_how_many(client):

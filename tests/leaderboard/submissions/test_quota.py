@@ -12,12 +12,13 @@ from django.db import connection
 from django.utils import timezone as django_timezone
 
 from leaderboard.core import clock
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, faults, pipeline
-from leaderboard.journey.locking import Stale
+from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Case, Host, Phase, Submission
 from leaderboard.states import RunState, SubmissionState
-from leaderboard.submissions import admission
-from leaderboard.submissions.admission import Refused
+from leaderboard.submissions.quota import quota_of
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.journey.test_races import at_once
 
@@ -37,7 +38,7 @@ def at(monkeypatch):
 
 
 def used(team, phase) -> tuple[int, int]:
-    quota = admission.quota(team, phase)
+    quota = quota_of(team, phase, clock.now())
     return quota.today_used, quota.total_used
 
 
@@ -204,7 +205,7 @@ def test_organisers_run_again_at_nobodys_cost(alice, team):
     run = cast.submit_checked(team, phase).runs.get()
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.lost(order, 0)], exit_code=1)
-    again = decisions.run_again(run.submission, by=alice)
+    again = decisions.run_again(run.submission, by=Actor.person(alice))
     pipeline.fill_slots()
     order = gpu_host.claim(host, gpu_host.waiting(again))
     gpu_host.report(host, order, [gpu_host.lost(order, 0, "untouched", None)], fault="internal")
@@ -234,10 +235,10 @@ def test_a_cancellation_and_the_first_claim_agree_on_the_charge(alice, team):
         run = cast.submit_checked(team, phase).runs.get()
         batch = gpu_host.waiting(run)
         claimed, cancelled = at_once(
-            partial(gpu_host.claim, host, batch), partial(decisions.cancel, run.submission, by=alice)
+            partial(gpu_host.claim, host, batch), partial(decisions.cancel, run.submission, by=Actor.person(alice))
         )
         assert cancelled is None
-        assert isinstance(claimed, dict | Stale), claimed
+        assert isinstance(claimed, dict | LeaseLost), claimed
         assert Submission.objects.get(pk=run.submission_id).charged == isinstance(claimed, dict)
 
 
@@ -249,14 +250,14 @@ def test_a_cancellation_and_a_fault_of_ours_do_not_stand_in_each_others_way(alic
         lost = [gpu_host.lost(order, 0, "untouched", None)]
         reported, cancelled = at_once(
             partial(gpu_host.report, host, order, lost, fault="internal"),
-            partial(decisions.cancel, run.submission, by=alice),
+            partial(decisions.cancel, run.submission, by=Actor.person(alice)),
         )
         assert cancelled is None, cancelled
-        assert reported is None or isinstance(reported, Stale), reported
+        assert reported is None or isinstance(reported, LeaseLost), reported
         run.refresh_from_db()
         assert run.state == RunState.CANCELLED
         # interrupted by us before it was cancelled: not charged; cancelled while it ran: charged
-        assert Submission.objects.get(pk=run.submission_id).charged == isinstance(reported, Stale)
+        assert Submission.objects.get(pk=run.submission_id).charged == isinstance(reported, LeaseLost)
 
 
 def test_a_cancellation_and_the_end_of_the_check_do_not_stand_in_each_others_way(alice, team):
@@ -269,7 +270,7 @@ def test_a_cancellation_and_the_end_of_the_check_do_not_stand_in_each_others_way
         mine = Submission.objects.get(pk=submission.pk)
         outcomes = at_once(
             partial(pipeline._accept, mine, image),
-            partial(decisions.cancel, submission, by=alice),
+            partial(decisions.cancel, submission, by=Actor.person(alice)),
         )
         assert outcomes == [None, None]
         submission.refresh_from_db()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from leaderboard.core.text import plain
+from leaderboard.core.text import sanitised
 from leaderboard.templatetags import draw, show
 
 AT = datetime(2026, 9, 15, 4, 0, tzinfo=UTC)
@@ -67,7 +67,7 @@ def test_memory_is_binary():
     ],
 )
 def test_plain_text_loses_what_only_a_terminal_understands(hostile, left):
-    assert plain(hostile) == left
+    assert sanitised(hostile) == left
 
 
 @pytest.mark.parametrize(

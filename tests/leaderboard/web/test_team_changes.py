@@ -2,9 +2,9 @@
 
 import pytest
 
+from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, Submission, Team
-from leaderboard.submissions import admission
-from leaderboard.submissions.admission import Refused
+from leaderboard.people import teams
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
 
@@ -32,7 +32,7 @@ def test_a_captain_hands_the_team_over_before_leaving_it(people):
 def test_a_team_that_never_submitted_ends_with_its_last_member(people):
     people.browser["Charlie"].post("/team/leave/")
     assert not Team.objects.filter(pk=people.rivals.pk).exists()
-    assert admission.found_team(people.charlie, name="Rivals")
+    assert teams.create_team(people.charlie, name="Rivals")
 
 
 def test_the_last_member_of_a_team_that_submitted_cannot_found_the_next(people):
@@ -46,7 +46,7 @@ def test_the_captain_removes_a_member_whose_link_is_then_useless(people):
     people.browser["Alice"].post(f"/team/members/{people.bob.pk}/remove/")
     assert people.bob.team is None
     with pytest.raises(Refused, match="not valid any more"):
-        admission.join_team(people.bob, old)
+        teams.join_team(people.bob, old)
 
 
 @pytest.mark.parametrize("act", ["remove", "captain"])

@@ -1,59 +1,12 @@
-"""Two generated sets: `generated` is large enough for statistics, `tiny` is copied and damaged by the import tests."""
+"""A generated set, `tiny`, that the import tests copy and damage."""
 
-import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from leaderboard.demo.synthesis import generate
-from tests.leaderboard.challenge.casesets.reading import read_array
-
-
-@dataclass
-class CaseSet:
-    root: Path
-
-    @property
-    def dataset(self) -> Path:
-        return self.root / "dataset.json"
-
-    @property
-    def entries(self) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = json.loads(self.dataset.read_text())["test"]
-        return entries
-
-    def change(self, entries: list[dict[str, Any]]) -> None:
-        self.dataset.write_text(json.dumps({"test": entries}))
-
-    def mask(self, name: str) -> np.ndarray:
-        """(F, H, W, D)"""
-        return read_array(self.root / "masks" / name)
-
-    def volume(self, name: str) -> np.ndarray:
-        """(H, W, D)"""
-        return read_array(self.root / "images" / name)
-
-    def findings(self) -> list[tuple[dict[str, Any], str, str, np.ndarray]]:
-        """(entry, key, text in lower case, the finding's channel (H, W, D)) of every finding."""
-        found = []
-        for entry in self.entries:
-            mask = self.mask(entry["name"])
-            found += [(entry, key, text.lower(), mask[int(key)]) for key, text in entry["findings"].items()]
-        return found
-
-
-SPACING = (4.2, 4.2, 7.2)
-
-
-@pytest.fixture(scope="session")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> CaseSet:
-    root = tmp_path_factory.mktemp("generated")
-    generate(root, cases=60, shape=(80, 80, 40), spacing_mm=SPACING, seed=11)
-    return CaseSet(root)
+from tests.leaderboard.challenge.casesets.reading import CaseSet
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from leaderboard.challenge.casesets.official import CaseSetProblems, CheckedCaseSet, case_set_digest, read_case_set
-from tests.leaderboard.challenge.casesets.conftest import CaseSet
+from tests.leaderboard.challenge.casesets.reading import CaseSet
 
 FIRST, SECOND, THIRD = (f"case_000{number}.nii.gz" for number in (1, 2, 3))
 

@@ -7,8 +7,7 @@ import pytest
 from leaderboard.core import clock
 from leaderboard.journey import decisions
 from leaderboard.models import Attempt, Case, Phase, RunCase, Submission, Team
-from leaderboard.progress.visibility import submission_view
-from tests.leaderboard import cast, gpu_host, masks
+from tests.leaderboard import cast, gpu_host, masks, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,20 +26,20 @@ def start(host, **policies):
 
 
 def test_on_hidden_cases_a_team_sees_neither_cases_nor_counts_nor_logs(host):
-    view = submission_view(start(host))
+    view = seen.by_team(start(host))
     assert (view.cells, view.batches, view.cases, view.log, view.done, view.failed) == ([], [], [], "", None, None)
-    assert not view.exact
+    assert view.warnings == []
 
 
 def test_on_hidden_cases_progress_moves_in_steps_and_lags_by_a_minute(host):
     submission = start(host)
-    assert submission_view(submission).percent == 0
+    assert seen.by_team(submission).percent == 0
     RunCase.objects.filter(position=0).update(decided_at=clock.now() - timedelta(minutes=2))
-    assert submission_view(submission).percent == 25
+    assert seen.by_team(submission).percent == 25
 
 
 def test_on_hidden_cases_the_reason_of_a_lost_case_is_not_told_while_the_run_goes_on(host):
-    view = submission_view(start(host))
+    view = seen.by_team(start(host))
     assert view.headline == ""
     assert "crash" not in str(view.history).lower()
 
@@ -50,33 +49,43 @@ def test_on_hidden_cases_the_instant_of_a_runs_end_is_not_told(host, monkeypatch
     monkeypatch.setattr(clock, "now", lambda: now)
     submission = start(host, max_failures_in_row=1)
     assert submission.stage == "failed"
-    during = submission_view(submission)
+    during = seen.by_team(submission)
     assert (during.state, during.finished, during.headline, during.figures) == ("queued", False, "", None)
     assert "Failed" not in str(during.history)
-    assert submission_view(submission, organiser=True).state == "failed"
+    assert seen.by_organiser(submission).state == "failed"
     monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=58))
-    assert submission_view(submission) == during
+    assert seen.by_team(submission) == during
     monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=60))
-    assert submission_view(submission).state == "failed"
+    assert seen.by_team(submission).state == "failed"
 
 
 def test_on_hidden_cases_a_cancelled_run_is_shown_at_once(host):
     submission = start(host)
-    decisions.cancel(submission, by=None)
-    assert submission_view(submission).state == "cancelled"
+    decisions.cancel(submission, by=cast.OPERATOR)
+    assert seen.by_team(submission).state == "cancelled"
 
 
 def test_on_public_cases_a_team_sees_everything(host):
-    view = submission_view(start(host, cases_are_public=True))
+    view = seen.by_team(start(host, cases_are_public=True))
     assert view.cells == ["f", "", "", ""]
-    assert view.cases[0].reason == "Your program ended with an error"
+    assert view.cases == []  # the table of cases is shown when the run has ended
     assert view.log == "hello\ufffdworld"
     assert view.failed == 1
     assert view.headline == "1 case lost"
 
 
+def test_on_public_cases_a_team_reads_what_became_of_each_case_when_the_run_has_ended(host):
+    submission = start(host, cases_are_public=True)
+    decisions.cancel(submission, by=cast.OPERATOR)
+    lost = seen.by_team(submission).cases[0]
+    assert (lost.status, lost.reason) == ("failed", "Your program ended with an error")
+    assert (lost.dice, lost.findings, lost.seconds) == (0.0, 1, 1.0)
+    assert lost.seen_as.endswith(".nii.gz")
+    assert lost.seen_as != lost.name
+
+
 def test_an_organiser_sees_everything_of_a_hidden_run(host):
-    view = submission_view(start(host), organiser=True)
+    view = seen.by_organiser(start(host))
     assert view.cells[0] == "f"
     assert view.log
 
@@ -84,7 +93,7 @@ def test_an_organiser_sees_everything_of_a_hidden_run(host):
 def test_a_failed_run_tells_whose_fault_it_was_and_what_to_do(host):
     submission = start(host, max_failures_in_row=1)
     cast.let_a_minute_pass()
-    view = submission_view(submission)
+    view = seen.by_team(submission)
     assert view.kind == "bad"
     assert "Too many cases in a row failed" in view.headline
     assert "ended with an error" in view.reason
@@ -95,10 +104,10 @@ def test_a_failed_run_tells_whose_fault_it_was_and_what_to_do(host):
 def test_on_hidden_cases_the_causes_come_without_counts_and_times_without_seconds(host):
     submission = start(host, max_failures_in_row=1)
     cast.let_a_minute_pass()
-    view = submission_view(submission)
+    view = seen.by_team(submission)
     assert "×" not in view.reason
     assert {(event.at.second, event.at.microsecond) for event in view.history[:-1]} == {(0, 0)}
-    assert "×" in submission_view(start_public(host)).reason
+    assert "×" in seen.by_team(start_public(host)).reason
 
 
 def start_public(host):
@@ -131,18 +140,18 @@ def test_a_scored_hidden_run_explains_the_losses_that_are_published(host, public
     Case.objects.update(in_public_half=True)
     lost = RunCase.objects.get(reason_code="crashed")
     Case.objects.filter(pk=lost.case_id).update(in_public_half=in_public_half)
-    view = submission_view(finish(submission, host))
+    view = seen.by_team(finish(submission, host))
     assert (view.word, view.headline) == ("Scored", headline)
     assert view.reason == ("Your program ended with an error. Each counts with Dice 0." if headline else "")
 
 
 def test_scores_are_withheld_where_nothing_is_published(host):
     submission = finish(start(host, publication="nothing", max_failures_in_row=9), host)
-    assert submission_view(submission).word == "Scored"
-    assert submission_view(submission).figures is None
-    figures = submission_view(submission, organiser=True).figures
+    assert seen.by_team(submission).word == "Scored"
+    assert seen.by_team(submission).figures is None
+    figures = seen.by_organiser(submission).figures
     assert figures is not None
-    assert figures["dice"] == pytest.approx(0.75)
+    assert figures.dice == pytest.approx(0.75)
 
 
 def test_a_second_try_by_our_fault_is_told_apart_from_a_first_one(host):
@@ -150,17 +159,17 @@ def test_a_second_try_by_our_fault_is_told_apart_from_a_first_one(host):
     order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
     RunCase.objects.filter(position=1).update(tries=1)
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
-    assert submission_view(submission).cells[1] == "y"
+    assert seen.by_team(submission).cells[1] == "y"
     assert Attempt.objects.count() == 2
 
 
 def test_a_run_that_no_machine_can_take_says_so():
     cast.host(gpus=0)
     submission = cast.submit_checked(cast.team_of(cast.person("Alice")), cast.phase(gpus=1))
-    assert "No machine that fits is connected" in submission_view(submission).now
+    assert "No machine that fits is connected" in seen.by_team(submission).now
 
 
 def test_a_cancelled_run_is_not_shown_as_going_on(host):
     submission = start(host)
-    decisions.cancel(submission, by=None)
-    assert "cur" not in {step.state for step in submission_view(submission).steps}
+    decisions.cancel(submission, by=cast.OPERATOR)
+    assert "cur" not in {step.state for step in seen.by_team(submission).steps}

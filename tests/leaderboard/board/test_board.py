@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 import evaluation
-from leaderboard.board import standings
+from leaderboard.board.ranking import ranks as ranks_of
 from leaderboard.core import clock
 from leaderboard.models import Phase, Run, Standing, Submission
 from leaderboard.states import RunState
-from tests.leaderboard import cast
+from tests.leaderboard import cast, seen
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.leaderboard import cast
     ],
 )
 def test_equal_scores_share_a_rank_and_the_next_one_skips(scores, ranks):
-    assert standings.ranks(scores) == ranks
+    assert ranks_of(scores) == ranks
 
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +65,7 @@ def scored(team, phase, dice, *, half=None, track="main", minutes=0, findings=20
 
 
 def shown(phase, track="main", **options):
-    return [(row.rank, row.submission) for row in standings.board(phase, track, **options).rows]
+    return [(row.rank, row.submission) for row in seen.board_by_public(phase, track, **options).rows]
 
 
 def test_the_last_scored_run_counts_even_when_an_earlier_one_was_better(teams):
@@ -98,7 +98,7 @@ def test_the_best_run_is_the_best_on_the_public_half_before_and_after_the_reveal
     Phase.objects.update(revealed_at=clock.now() - timedelta(seconds=1))
     phase.refresh_from_db()
     assert shown(phase) == [(1, best_on_half)]
-    assert standings.board(phase, "main").rows[0].dice == pytest.approx(0.1)
+    assert seen.board_by_public(phase, "main").rows[0].dice == pytest.approx(0.1)
 
 
 def test_of_a_submission_that_was_run_again_the_latest_run_counts(teams):
@@ -110,7 +110,7 @@ def test_of_a_submission_that_was_run_again_the_latest_run_counts(teams):
         standing.pk, standing.run, standing.dice = None, again, 0.3
         standing.summary["dice"] = 0.3
         standing.save()
-    assert [row.dice for row in standings.board(phase, "main").rows] == [0.3]
+    assert [row.dice for row in seen.board_by_public(phase, "main").rows] == [0.3]
 
 
 def test_a_main_entry_competes_in_overall_too_but_not_the_other_way_round(teams):
@@ -139,22 +139,22 @@ def test_before_the_reveal_scores_are_rounded_and_ties_follow_from_that(teams):
     phase = cast.phase()
     scored(teams[0], phase, 0.50004)
     scored(teams[1], phase, 0.50001)
-    board = standings.board(phase, "main")
+    board = seen.board_by_public(phase, "main")
     assert [(row.rank, row.dice, row.dice_ci) for row in board.rows] == [(1, 0.5, (0.499, 0.501))] * 2
-    assert [row.rank for row in standings.board(phase, "main", unrounded=True).rows] == [1, 2]
+    assert [row.rank for row in seen.board_by_organiser(phase, "main").rows] == [1, 2]
 
 
 def test_nothing_is_published_before_the_reveal_where_the_phase_says_so(teams):
     phase = cast.phase(publication="nothing")
     scored(teams[0], phase, 0.5)
-    board = standings.board(phase, "main")
+    board = seen.board_by_public(phase, "main")
     assert (board.scope, board.rows) == (None, [])
 
 
 def test_organisers_see_the_exact_board_before_anything_is_published(teams):
     phase = cast.phase(publication="nothing")
     scored(teams[0], phase, 0.50004)
-    assert [row.dice for row in standings.board(phase, "main", unrounded=True).rows] == [0.50004]
+    assert [row.dice for row in seen.board_by_organiser(phase, "main").rows] == [0.50004]
 
 
 def test_a_run_accepted_after_a_deadline_that_was_moved_forward_does_not_count(teams):
@@ -168,10 +168,10 @@ def test_a_run_accepted_after_a_deadline_that_was_moved_forward_does_not_count(t
 def test_small_groups_stay_hidden_until_the_reveal(teams):
     phase = cast.phase()
     scored(teams[0], phase, 0.5, findings=9)
-    assert standings.board(phase, "main").rows[0].categories == []
+    assert seen.board_by_public(phase, "main").rows[0].categories == []
     Phase.objects.update(revealed_at=clock.now() - timedelta(seconds=1))
     phase.refresh_from_db()
-    assert [line.code for line in standings.board(phase, "main").rows[0].categories] == ["2d"]
+    assert [line.code for line in seen.board_by_public(phase, "main").rows[0].categories] == ["2d"]
 
 
 def test_a_board_can_be_ranked_by_a_group_and_sorted_by_a_column(teams):
@@ -183,4 +183,4 @@ def test_a_board_can_be_ranked_by_a_group_and_sorted_by_a_column(teams):
 
 def test_an_unknown_group_is_an_error(teams):
     with pytest.raises(KeyError):
-        standings.board(cast.phase(), "main", group="9z")
+        seen.board_by_public(cast.phase(), "main", group="9z")

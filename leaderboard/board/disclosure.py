@@ -1,0 +1,140 @@
+"""What a reader may see of a phase at an instant. It is decided here, once, for every page, panel, export and command.
+
+Until a phase is revealed, scores are rounded to 3 decimals, ranks and ties follow from the rounded values, pooled
+counts are left out, and so is every group of fewer than 10 findings. On hidden cases, everything about a run is as it
+was at the beginning of the present minute, and progress is told in steps of 5 %: exact instants and counts depend on
+what is in the cases, and would be a channel out of the hidden set. Organisers, and readers of public cases, see it all.
+
+Whoever hands out numbers, states, instants or reasons takes a `Disclosure` and asks it; nobody else knows these rules.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from django.db.models import Q
+
+from leaderboard.models import Phase, Standing, Submission, User
+from leaderboard.states import RunState, SubmissionState
+
+DECIMALS = 3
+FEWEST_FINDINGS = 10
+COARSE_PERCENT = 5
+# Decisions of people, and what was found before anything ran: shown at once, also on hidden cases.
+SHOWN_AT_ONCE = frozenset({RunState.CANCELLED, SubmissionState.REJECTED})
+
+Interval = tuple[float, float]
+
+
+class Reader(StrEnum):
+    """Who reads: anybody, a member of the team that the run is of, or an organiser."""
+
+    PUBLIC = "public"
+    TEAM = "team"
+    ORGANISER = "organiser"
+
+
+def reader_of(person: User, submission: Submission) -> Reader | None:
+    """Who this person is to a submission; None for everybody to whom there is no such submission."""
+    if person.is_staff:
+        return Reader.ORGANISER
+    if submission.team.memberships.filter(user=person).exists():
+        return Reader.TEAM
+    return None
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """What `reader` may see of `phase` at the instant `at` (UTC, by the database's clock, read once a request)."""
+
+    reader: Reader
+    phase: Phase
+    at: datetime
+
+    @classmethod
+    def to_public(cls, phase: Phase, at: datetime) -> Self:
+        """What anybody may see."""
+        return cls(Reader.PUBLIC, phase, at)
+
+    @classmethod
+    def to_team(cls, phase: Phase, at: datetime) -> Self:
+        """What a team may see of its own runs."""
+        return cls(Reader.TEAM, phase, at)
+
+    @classmethod
+    def to_organiser(cls, phase: Phase, at: datetime) -> Self:
+        """Everything."""
+        return cls(Reader.ORGANISER, phase, at)
+
+    # --- cases and instants ------------------------------------------------------------------------------------------
+
+    @property
+    def shows_cases(self) -> bool:
+        """Whether single cases, exact counts and exact instants are shown, and a run as it is at this moment."""
+        return self.reader is Reader.ORGANISER or self.phase.cases_are_public
+
+    @property
+    def until(self) -> datetime:
+        """What happened before this instant may be seen."""
+        return self.at if self.shows_cases else self.at.replace(second=0, microsecond=0)
+
+    def instant(self, at: datetime) -> datetime:
+        """An instant in a run's life as it is shown: exact, or its minute."""
+        return at if self.shows_cases else at.replace(second=0, microsecond=0)
+
+    def happened(self, field: str) -> Q:
+        """Restricts rows to those whose instant `field` may be seen."""
+        return Q(**{f"{field}__isnull": False}) if self.shows_cases else Q(**{f"{field}__lt": self.until})
+
+    def has_happened(self, at: datetime | None) -> bool:
+        """The same for one instant."""
+        return at is not None and (self.shows_cases or at < self.until)
+
+    def percent(self, done: int, total: int) -> int:
+        """Progress in per cent: exact, or in steps of 5."""
+        percent = 100 * done // total
+        return percent if self.shows_cases else percent // COARSE_PERCENT * COARSE_PERCENT
+
+    # --- scores ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_revealed(self) -> bool:
+        """Whether the phase's full result is out. Public cases have nothing to withhold."""
+        if self.phase.cases_are_public:
+            return True
+        return self.phase.revealed_at is not None and self.phase.revealed_at <= self.at
+
+    @property
+    def scope(self) -> Standing.Scope | None:
+        """Which cases feed the numbers that are shown; None when nothing is published."""
+        everything = self.phase.publication == Phase.Publication.EVERYTHING
+        if self.reader is Reader.ORGANISER or self.is_revealed or everything:
+            return Standing.Scope.ALL
+        return Standing.Scope.HALF if self.phase.publication == Phase.Publication.HALF else None
+
+    @property
+    def shows_exact_scores(self) -> bool:
+        """Whether numbers are shown unrounded and groups of any size."""
+        return self.reader is Reader.ORGANISER or self.is_revealed
+
+    def shows_group(self, findings: int) -> bool:
+        """Whether the numbers of a group of so many findings are shown."""
+        return self.shows_exact_scores or findings >= FEWEST_FINDINGS
+
+    def score(self, value: float | None) -> float | None:
+        """A score as it is shown."""
+        return value if value is None or self.shows_exact_scores else round(value, DECIMALS)
+
+    def interval(self, ends: Sequence[float | None] | None) -> Interval | None:
+        """A 95 % interval as it is shown; None where there is none."""
+        shown = [self.score(end) for end in ends or ()]
+        if len(shown) != 2 or shown[0] is None or shown[1] is None:
+            return None
+        return shown[0], shown[1]
+
+
+def choosing_scope(phase: Phase) -> Standing.Scope:
+    """By which cases a team's best run is chosen: with a public half by that half, before and after the reveal."""
+    return Standing.Scope.HALF if phase.publication == Phase.Publication.HALF else Standing.Scope.ALL

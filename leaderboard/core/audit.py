@@ -1,0 +1,95 @@
+"""The record of what people decide: the only code that writes it, whatever way the decision came in by.
+
+Call inside the transaction that carries the decision out: both happen, or neither does. What the server does by itself
+is not a decision; lifecycle keeps that history.
+"""
+
+import getpass
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.db.models import Model
+
+from leaderboard.core import clock
+from leaderboard.core.text import sanitised
+from leaderboard.models import AuditEntry, User
+
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who decides. `name` is never an e-mail address."""
+
+    name: str
+    user: User | None = None
+
+    @classmethod
+    def person(cls, user: User) -> Self:
+        """Somebody who is signed in."""
+        return cls(user.name or f"user {user.pk}", user)
+
+    @classmethod
+    def command_line(cls) -> Self:
+        """Whoever runs manage.py on the server, by the name that the operating system knows."""
+        name = "unknown"
+        with suppress(OSError, KeyError):
+            name = getpass.getuser()
+        return cls(f"command line ({name})")
+
+
+def record(
+    actor: Actor, action: str, target: Model, *, before: State | None = None, after: State | None = None, why: str = ""
+) -> AuditEntry:
+    """Write down that `actor` decided `action` on `target`; `before` and `after` hold what changed, by field."""
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("a decision and its record belong into one transaction")
+    return AuditEntry.objects.create(
+        at=clock.now(),
+        user_id=actor.user.pk if actor.user else None,
+        by=sanitised(actor.name)[:120],
+        action=action,
+        target_type=target._meta.model_name or "",
+        target_id=str(target.pk),
+        target=sanitised(str(target))[:200],
+        before=_storable(before or {}),
+        after=_storable(after or {}),
+        why=sanitised(why).strip(),
+    )
+
+
+def record_change(actor: Actor, action: str, old: Model | None, new: Model, *, why: str = "") -> AuditEntry | None:
+    """Write down which fields of a row differ between `old` (None: it is new) and `new`; nothing when none does."""
+    after = state_of(new)
+    before = state_of(old) if old else {}
+    changed = [name for name in after if name not in before or before[name] != after[name]]
+    if not changed:
+        return None
+    return record(
+        actor,
+        action,
+        new,
+        before={name: before[name] for name in changed if name in before},
+        after={name: after[name] for name in changed},
+        why=why,
+    )
+
+
+def state_of(row: Model, fields: Iterable[str] | None = None) -> dict[str, Any]:
+    """A row's fields as they are recorded; secrets are left out."""
+    names = fields or (field.attname for field in row._meta.concrete_fields)
+    return {name: getattr(row, name) for name in names if name not in _SECRETS}
+
+
+_SECRETS = frozenset({"password", "token_hash", "join_code", "last_login"})
+
+
+def _storable(state: State) -> dict[str, Any]:
+    """The state as JSON holds it: instants and decimals as text."""
+    stored: dict[str, Any] = json.loads(DjangoJSONEncoder().encode(dict(state)))
+    return stored

@@ -1,0 +1,59 @@
+"""The record of what people decided, which the database itself keeps from being changed."""
+
+from django.db import migrations, models
+
+APPEND_ONLY = """
+CREATE OR REPLACE FUNCTION leaderboard_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the record of decisions is append-only';
+END $$;
+CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE ON leaderboard_auditentry
+    FOR EACH STATEMENT EXECUTE FUNCTION leaderboard_audit_is_append_only();
+"""
+CHANGEABLE = """
+DROP TRIGGER audit_is_append_only ON leaderboard_auditentry;
+DROP FUNCTION leaderboard_audit_is_append_only();
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("leaderboard", "0006_standard_names")]
+
+    operations = [
+        migrations.CreateModel(
+            name="AuditEntry",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField()),
+                (
+                    "user_id",
+                    models.BigIntegerField(blank=True, help_text="who decided, if it was somebody signed in", null=True),
+                ),
+                (
+                    "by",
+                    models.CharField(help_text="the person's name then, or who used the command line", max_length=120),
+                ),
+                ("action", models.CharField(max_length=40)),
+                (
+                    "target_type",
+                    models.CharField(
+                        help_text="the kind of thing: submission, phase, host, team, user", max_length=40
+                    ),
+                ),
+                ("target_id", models.CharField(max_length=40)),
+                ("target", models.CharField(help_text="its name then", max_length=200)),
+                ("before", models.JSONField(blank=True, default=dict)),
+                ("after", models.JSONField(blank=True, default=dict)),
+                ("why", models.TextField(blank=True)),
+            ],
+            options={
+                "verbose_name_plural": "audit entries",
+                "ordering": ["-at", "-pk"],
+                "indexes": [
+                    models.Index(fields=["target_type", "target_id"], name="leaderboard_target__8d5b0e_idx"),
+                    models.Index(fields=["-at"], name="leaderboard_at_6f1a3c_idx"),
+                ],
+            },
+        ),
+        migrations.RunSQL(APPEND_ONLY, CHANGEABLE),
+    ]

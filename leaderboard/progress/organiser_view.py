@@ -1,0 +1,102 @@
+"""Everything about a submission, for organisers, as `manage.py submission --json` prints it."""
+
+from datetime import datetime
+from typing import Any
+
+from leaderboard.board.disclosure import Disclosure, Reader
+from leaderboard.models import Attempt, Run, RunCase, StateChange, Submission
+from leaderboard.states import ENDED, Stage
+
+
+def stage_of(submission: Submission) -> Stage:
+    """The state that matters now, as the database has it."""
+    return Submission.objects.get(pk=submission.pk).stage
+
+
+def has_ended(submission: Submission) -> bool:
+    """Whether nothing more will happen by itself."""
+    return stage_of(submission) in ENDED
+
+
+def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]:
+    """The submission with its history, runs, cases and attempts. Raises PermissionError for any other reader."""
+    if disclosure.reader is not Reader.ORGANISER:
+        raise PermissionError("everything about a submission is for organisers")
+    image = submission.image
+    return {
+        "id": submission.pk,
+        "team": submission.team.slug,
+        "phase": submission.phase.slug,
+        "track": submission.track,
+        "algorithm": submission.algorithm,
+        "state": stage_of(submission),
+        "reason": submission.reason,
+        "accepted_at": _instant(submission.accepted_at),
+        "charged": submission.charged,
+        "disqualified": submission.disqualified_at is not None,
+        "image": {"id": image.image_id, "layers": image.layers, "warnings": image.warnings} if image else None,
+        "history": [_change(change) for change in submission.history.select_related("batch")],
+        "runs": [_run(run) for run in submission.runs.all()],
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "number": run.number,
+        "state": run.state,
+        "reason_code": run.reason_code,
+        "reason": run.reason,
+        "started_at": _instant(run.started_at),
+        "ended_at": _instant(run.ended_at),
+        "evaluation_version": run.evaluation_version,
+        "summary": {standing.scope: standing.summary for standing in run.standings.all()},
+        "cases": [_case(case) for case in run.cases.select_related("case", "batch")],
+        "attempts": [_attempt(one) for one in Attempt.objects.filter(batch__run=run).select_related("host", "batch")],
+    }
+
+
+def _case(case: RunCase) -> dict[str, Any]:
+    result = case.result or {}
+    return {
+        "name": case.case.name,
+        "position": case.position,
+        "batch": case.batch.number if case.batch else None,
+        "status": result.get("status") or case.outcome or "waiting",
+        "reason_code": case.reason_code,
+        "reason": result.get("reason") or "",
+        "seconds": case.seconds,
+        "tries": case.tries,
+        "dice": result.get("dice"),
+        "findings": result.get("findings", []),
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "batch": attempt.batch.number,
+        "canary": attempt.batch.is_canary,
+        "fence": attempt.fence,
+        "host": attempt.host.name,
+        "claimed_at": _instant(attempt.claimed_at),
+        "ended_at": _instant(attempt.ended_at),
+        "fault": attempt.fault,
+        "detail": attempt.detail,
+        "container": attempt.container,
+        "log": attempt.log,
+    }
+
+
+def _change(change: StateChange) -> dict[str, Any]:
+    what = f"batch {change.batch.number}" if change.batch else "run" if change.run_id else "submission"
+    return {
+        "what": what,
+        "from": change.from_state,
+        "to": change.to_state,
+        "at": _instant(change.at),
+        "by": change.by,
+        "why": change.why,
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

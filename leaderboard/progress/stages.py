@@ -1,0 +1,70 @@
+"""The state of a submission as its reader may know it, and what is said about it."""
+
+from collections.abc import Mapping, Sequence
+
+from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
+from leaderboard.models import Run, StateChange, Submission
+from leaderboard.progress.case_facts import CaseCounts
+from leaderboard.states import ENDED, RunState, Stage, SubmissionState
+
+# The look of each state on a page.
+KINDS: Mapping[Stage, str] = {
+    SubmissionState.RECEIVED: "idle",
+    SubmissionState.VALIDATING: "run",
+    SubmissionState.ACCEPTED: "idle",
+    SubmissionState.REJECTED: "bad",
+    SubmissionState.CANCELLED: "off",
+    SubmissionState.HALTED: "warn",
+    RunState.QUEUED: "idle",
+    RunState.CANARY: "run",
+    RunState.RUNNING: "run",
+    RunState.SCORING: "run",
+    RunState.SCORED: "ok",
+    RunState.FAILED: "bad",
+}
+
+
+def shown_stage(submission: Submission, disclosure: Disclosure) -> Stage:
+    """The state that matters now; on hidden cases the one of the run at the beginning of this minute."""
+    return shown_stages([submission], {submission.phase_id: disclosure})[submission.pk]
+
+
+def shown_stages(submissions: Sequence[Submission], disclosures: Mapping[int, Disclosure]) -> dict[int, Stage]:
+    """The same for several submissions, whose `runs` are prefetched; `disclosures` by phase. One question for all.
+
+    When a case or a run ends depends on what is in the cases; so may a fault of ours, and the start of the next run.
+    """
+    shown: dict[int, Stage] = {}
+    unsettled: dict[int, int] = {}
+    for submission in submissions:
+        run = submission.latest_run
+        shown[submission.pk] = submission.stage
+        if run and not _is_settled(run, submission.stage, disclosures[submission.phase_id]):
+            unsettled[run.pk] = submission.pk
+            shown[submission.pk] = RunState.QUEUED
+    if unsettled:
+        until = min(disclosure.until for disclosure in disclosures.values())
+        changes = StateChange.objects.filter(run__in=unsettled, batch=None, at__lt=until).order_by("at", "pk")
+        for run_id, state in changes.values_list("run_id", "to_state"):
+            shown[unsettled[run_id]] = RunState(state)
+    return shown
+
+
+def _is_settled(run: Run, stage: Stage, disclosure: Disclosure) -> bool:
+    """Whether the present state may be shown as it is."""
+    never_left_the_queue = run.state == RunState.QUEUED and run.started_at is None
+    at_once = disclosure.shows_cases or stage in SHOWN_AT_ONCE or never_left_the_queue
+    return at_once or disclosure.has_happened(run.ended_at)
+
+
+def progress_of(stage: Stage, counts: CaseCounts, disclosure: Disclosure) -> tuple[int | None, int | None]:
+    """How many cases are done, where that is shown, and the percentage; None where there is nothing to say."""
+    if not counts.total:
+        return None, None
+    if stage in ENDED:
+        return (counts.decided if disclosure.shows_cases else None), 100 if stage == RunState.SCORED else None
+    if disclosure.shows_cases:
+        return counts.known, disclosure.percent(counts.known, counts.total)
+    if stage == RunState.SCORING:
+        return None, 100
+    return None, disclosure.percent(counts.known, counts.total)

@@ -1,0 +1,233 @@
+"""What the page of a submission shows to its reader.
+
+On hidden cases a team reads the state, coarse progress and reasons in our words, as they were at the beginning of the
+present minute. Per-case results and logs are shown only where the phase's cases are public, and to organisers. Which of
+this a reader gets, `Disclosure` says.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from leaderboard.board.board import Figures, figures
+from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
+from leaderboard.core import disk_space
+from leaderboard.hosts import slots
+from leaderboard.journey import lifecycle, scheduling
+from leaderboard.models import AlgorithmImage, Run, StateChange, Submission
+from leaderboard.progress import details
+from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of, running_cases
+from leaderboard.progress.explanations import explain
+from leaderboard.progress.stages import KINDS, progress_of, shown_stage
+from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
+
+STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
+_REACHED: dict[Stage, int] = {
+    SubmissionState.RECEIVED: 1,
+    SubmissionState.VALIDATING: 1,
+    SubmissionState.REJECTED: 1,
+    RunState.QUEUED: 2,
+    RunState.CANARY: 3,
+    RunState.RUNNING: 4,
+    RunState.SCORING: 5,
+    RunState.SCORED: 6,
+}
+_STOPPED: frozenset[Stage] = frozenset({SubmissionState.REJECTED, RunState.FAILED, RunState.CANCELLED})
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the journey: `state` is "done", "cur", "todo" or "bad"."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of the history."""
+
+    at: datetime
+    text: str
+    by: str
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """The submission's image: its id, its size unpacked, and what its check noticed."""
+
+    id: str
+    bytes: int
+    layers: int
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class SubmissionView:
+    """Everything a page shows about a submission. Empty lists and None mean "not shown to this reader"."""
+
+    state: Stage
+    headline: str
+    reason: str
+    advice: str
+    done: int | None
+    total: int
+    percent: int | None
+    failed: int | None
+    now: str
+    steps: list[Step]
+    queue_position: int | None
+    history: list[Event]
+    figures: Figures | None
+    image: ImageFacts | None
+    cells: list[str] = field(default_factory=list)
+    batches: list[details.BatchLine] = field(default_factory=list)
+    cases: list[details.CaseLine] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    log: str = ""
+
+    @property
+    def word(self) -> str:
+        """The state as people read it."""
+        return str(self.state.label)
+
+    @property
+    def kind(self) -> str:
+        """The look of the state."""
+        return KINDS[self.state]
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.state in ENDED
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether there is something to cancel."""
+        return not self.finished
+
+
+def submission_view(submission: Submission, disclosure: Disclosure) -> SubmissionView:
+    """The submission and its latest run, as its reader may see them."""
+    run, stage = submission.latest_run, shown_stage(submission, disclosure)
+    facts = facts_of(run)
+    shows_parts = run is not None and disclosure.shows_cases
+    counts = counts_of(facts, disclosure, running_cases([run.pk]).get(run.pk, 0) if run and shows_parts else 0)
+    done, percent = progress_of(stage, counts, disclosure)
+    total = len(facts) or submission.phase.case_set.cases.count()
+    explanation = explain(submission, run, stage, facts, disclosure)
+    return SubmissionView(
+        state=stage,
+        headline=explanation.headline,
+        reason=explanation.means,
+        advice=explanation.advice,
+        done=done,
+        total=total,
+        percent=percent,
+        failed=sum(case.is_lost for case in facts) if disclosure.shows_cases else None,
+        now=_now(submission, run, stage, done, total, disclosure.at),
+        steps=_steps(submission, run, stage, disclosure),
+        queue_position=_queue_position(run, stage, disclosure) if run else None,
+        history=_history(submission, disclosure),
+        figures=_figures(run, stage, disclosure),
+        image=_image(submission.image),
+        **(_parts(run, stage, facts) if run and shows_parts else {}),
+    )
+
+
+def _parts(run: Run, stage: Stage, facts: list[CaseFacts]) -> dict[str, Any]:
+    """What is shown case by case; the table of cases only when the run has ended."""
+    return {
+        "cells": details.cells_of(facts),
+        "batches": details.batches_of(run, facts),
+        "cases": details.cases_of(run) if stage in ENDED else [],
+        "warnings": details.warnings_of(run),
+        "log": details.last_log(run),
+    }
+
+
+def _figures(run: Run | None, stage: Stage, disclosure: Disclosure) -> Figures | None:
+    if run is None or stage != RunState.SCORED or run.state != RunState.SCORED:
+        return None
+    return figures(run.standings.defer("groups"), disclosure)
+
+
+def _image(image: AlgorithmImage | None) -> ImageFacts | None:
+    if image is None:
+        return None
+    return ImageFacts(image.image_id, image.unpacked_bytes, image.layers, image.warnings)
+
+
+def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | None:
+    """The run's place in the queue; on hidden cases as if no run had left it in this minute."""
+    if disclosure.shows_cases:
+        return scheduling.position(run) if run.state == RunState.QUEUED else None
+    if stage != RunState.QUEUED:
+        return None
+    left = Run.objects.filter(started_at__gte=disclosure.until)
+    return (scheduling.position(run) or 0) + left.count() or None
+
+
+def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:
+    if stage == RunState.QUEUED and run:
+        return _why_it_waits(submission.phase.gpus, at)
+    if stage == RunState.RUNNING and done is not None:
+        return f"Case {min(done + 1, total)} of {total} is being processed."
+    return _NOW.get(stage, "")
+
+
+_NOW: dict[Stage, str] = {
+    SubmissionState.RECEIVED: "Waits for the check of its image.",
+    SubmissionState.VALIDATING: "The image is read, verified and rebuilt before any of it runs.",
+    RunState.CANARY: "The first case runs alone: it shows that the image starts, ends and writes a readable mask.",
+    RunState.RUNNING: "The cases are being processed.",
+    RunState.SCORING: "The last masks are being scored.",
+}
+
+
+def _why_it_waits(gpus: int, at: datetime) -> str:
+    if not disk_space.allows_run():
+        return "The server is short of disk space. Your run is safe and waits; the organisers have been told."
+    if not slots.fits_some_host(gpus, at):
+        return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
+    return "Waits for a free machine."
+
+
+def _steps(submission: Submission, run: Run | None, stage: Stage, disclosure: Disclosure) -> list[Step]:
+    at = _REACHED.get(stage) or _step_before(run, disclosure)
+    details_of = {1: f"{submission.image.layers} layers" if submission.image else ""}
+    return [
+        Step(
+            name,
+            "done" if number < at else "todo" if number > at else "bad" if stage in _STOPPED else "cur",
+            details_of.get(number, "") if number < at else "",
+        )
+        for number, name in enumerate(STEPS)
+    ]
+
+
+def _step_before(run: Run | None, disclosure: Disclosure) -> int:
+    """How far a run had come that was interrupted or cancelled."""
+    if run is None:
+        return 1
+    if not disclosure.has_happened(run.started_at):
+        return 2
+    return 4 if run.cases.filter(disclosure.happened("scored_at")).exists() else 3
+
+
+def _history(submission: Submission, disclosure: Disclosure) -> list[Event]:
+    by = lifecycle.signature(submission.submitted_by) if submission.submitted_by else "a member of the team"
+    changes = StateChange.objects.filter(submission=submission, batch=None)
+    if not disclosure.shows_cases:
+        changes = changes.exclude(~Q(to_state__in=SHOWN_AT_ONCE), run__isnull=False, at__gte=disclosure.until)
+    events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
+    for change in changes:
+        text = str(as_stage(change.to_state).label)
+        why = f"{text}: {change.why}" if change.why and disclosure.shows_cases else text
+        events.append(Event(disclosure.instant(change.at), why, change.by))
+    if submission.disqualified_at:
+        events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
+    return events[::-1]

@@ -1,0 +1,43 @@
+"""The numbers of a whole run: the results of its cases aggregated, over all of them and over the public half."""
+
+import evaluation
+from leaderboard.models import CaseSet, Run, Standing
+
+
+def aggregate(run: Run) -> None:
+    """Aggregate a run whose cases all have a result. Doing it again replaces the numbers."""
+    case_set = run.submission.phase.case_set
+    sizes = finding_sizes(case_set)
+    limits = evaluation.size_limits(list(sizes.values()))
+    cases = list(run.cases.select_related("case"))
+    scopes = {
+        Standing.Scope.ALL: cases,
+        Standing.Scope.HALF: [case for case in cases if case.case.in_public_half],
+    }
+    for scope, members in scopes.items():
+        results = [case.result for case in members if case.result is not None]
+        if not results:
+            continue
+        numbers = evaluation.summarise(results, seed=evaluation.seed_from(case_set.digest), sizes=sizes, limits=limits)
+        Standing.objects.update_or_create(
+            run=run,
+            scope=scope,
+            defaults={
+                "evaluation_version": evaluation.VERSION,
+                "dice": numbers["summary"]["dice"],
+                "cases": len(results),
+                "lost_cases": sum(result["status"] != "scored" for result in results),
+                "summary": numbers["summary"],
+                "groups": numbers["groups"],
+            },
+        )
+
+
+def finding_sizes(case_set: CaseSet) -> dict[tuple[str, str], float]:
+    """Each finding's share of its volume, by case name and finding key."""
+    sizes = {}
+    for case in case_set.cases.prefetch_related("findings"):
+        height, width, depth = case.shape
+        for finding in case.findings.all():
+            sizes[case.name, str(finding.channel)] = finding.voxels / (height * width * depth)
+    return sizes

@@ -1,0 +1,41 @@
+"""From an uploaded archive to a checked image: verified and rebuilt by `containers.intake`, kept by its digest."""
+
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+
+from containers.intake import ArchiveLimits, CheckedImage, check_archive
+from leaderboard.core import blobs
+from leaderboard.models import AlgorithmImage, Submission
+from leaderboard.submissions import uploads
+
+
+def check_image(submission: Submission) -> AlgorithmImage:
+    """Check the archive that a team uploaded, and keep the rebuilt one. Raises containers.intake.ImageRejected."""
+    phase = submission.phase
+    limits = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        rebuilt = Path(folder) / "image.tar"
+        checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=limits)
+        blobs.images.adopt(rebuilt, blobs.Blob(checked.blob, checked.size))
+    return _row(checked)
+
+
+def _row(checked: CheckedImage) -> AlgorithmImage:
+    image, _ = AlgorithmImage.objects.get_or_create(
+        image_id=checked.image_id,
+        defaults={
+            "archive": checked.blob,
+            "archive_bytes": checked.size,
+            "unpacked_bytes": checked.uncompressed_bytes,
+            "layers": checked.layers,
+            "warnings": list(checked.warnings),
+            "config": checked.config,
+        },
+    )
+    if image.archive != checked.blob and not blobs.images.exists(image.archive):
+        # Of an archived phase, and rebuilt by an older version of the check: the old archive is gone.
+        image.archive, image.archive_bytes = checked.blob, checked.size
+        image.save(update_fields=["archive", "archive_bytes"])
+    return image

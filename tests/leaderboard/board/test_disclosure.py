@@ -1,0 +1,84 @@
+"""What each reader may see of each kind of phase, at each instant."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from leaderboard.board.disclosure import Disclosure, Reader, choosing_scope, reader_of
+from leaderboard.models import Phase, Standing
+from tests.leaderboard import cast
+
+AT = datetime(2026, 9, 1, 12, 34, 56, 789, tzinfo=UTC)
+MINUTE = datetime(2026, 9, 1, 12, 34, tzinfo=UTC)
+ALL, HALF = Standing.Scope.ALL, Standing.Scope.HALF
+
+
+def disclosure(reader: str = "team", **policies: object) -> Disclosure:
+    return Disclosure(Reader(reader), Phase(**policies), AT)
+
+
+@pytest.mark.parametrize(
+    ("reader", "policies", "scope", "exact"),
+    [
+        ("public", {}, ALL, False),
+        ("team", {}, ALL, False),
+        ("public", {"publication": "half"}, HALF, False),
+        ("team", {"publication": "half"}, HALF, False),
+        ("team", {"publication": "nothing"}, None, False),
+        ("public", {"publication": "nothing"}, None, False),
+        ("organiser", {"publication": "nothing"}, ALL, True),
+        ("organiser", {"publication": "half"}, ALL, True),
+        ("public", {"publication": "half", "revealed_at": AT}, ALL, True),
+        ("public", {"publication": "half", "revealed_at": AT + timedelta(microseconds=1)}, HALF, False),
+        ("public", {"publication": "nothing", "revealed_at": AT - timedelta(days=1)}, ALL, True),
+        ("public", {"cases_are_public": True}, ALL, True),
+    ],
+)
+def test_which_cases_feed_the_numbers_and_whether_they_are_rounded(reader, policies, scope, exact):
+    shown = disclosure(reader, **policies)
+    assert (shown.scope, shown.shows_exact_scores) == (scope, exact)
+    assert shown.score(0.123456) == (0.123456 if exact else 0.123)
+    assert shown.interval([0.11111, 0.22222]) == ((0.11111, 0.22222) if exact else (0.111, 0.222))
+    assert [shown.shows_group(size) for size in (9, 10)] == [exact, True]
+
+
+@pytest.mark.parametrize(
+    ("reader", "policies", "shows"),
+    [
+        ("team", {}, False),
+        ("public", {}, False),
+        ("organiser", {}, True),
+        ("team", {"cases_are_public": True}, True),
+        ("team", {"revealed_at": AT - timedelta(days=1)}, False),  # a reveal is about numbers, not about single cases
+    ],
+)
+def test_single_cases_and_exact_instants_are_for_public_cases_and_organisers(reader, policies, shows):
+    shown = disclosure(reader, **policies)
+    assert shown.shows_cases is shows
+    assert shown.until == (AT if shows else MINUTE)
+    assert shown.instant(AT - timedelta(seconds=90)) == (
+        AT - timedelta(seconds=90) if shows else datetime(2026, 9, 1, 12, 33, tzinfo=UTC)
+    )
+    assert shown.percent(34, 100) == (34 if shows else 30)
+    assert shown.has_happened(MINUTE) is shows
+    assert shown.has_happened(MINUTE - timedelta(microseconds=1))
+    assert not shown.has_happened(None)
+
+
+@pytest.mark.parametrize("ends", [None, [], [None, None], [0.1, None]])
+def test_an_interval_that_there_is_not_is_not_shown(ends):
+    assert disclosure().interval(ends) is None
+
+
+def test_the_best_run_is_chosen_by_the_public_half_for_ever():
+    assert choosing_scope(Phase(publication="half", revealed_at=AT)) == HALF
+    assert choosing_scope(Phase(publication="everything")) == ALL
+
+
+@pytest.mark.django_db
+def test_who_reads_a_submission():
+    alice, bob, charlie = cast.person("Alice"), cast.person("Bob"), cast.person("Charlie")
+    submission = cast.submit(cast.team_of(alice, bob), cast.phase())
+    cast.team_of(charlie)
+    assert [reader_of(one, submission) for one in (alice, bob, charlie)] == [Reader.TEAM, Reader.TEAM, None]
+    assert reader_of(cast.person("Olga", is_staff=True), submission) is Reader.ORGANISER

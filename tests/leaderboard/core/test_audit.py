@@ -1,0 +1,278 @@
+"""What people decide leaves a trace, whatever way it came in by; what the server does by itself does not."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+
+from leaderboard.challenge.phases import save_phase
+from leaderboard.core import audit, clock
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
+from leaderboard.hosts import registry
+from leaderboard.journey import decisions, faults, pipeline
+from leaderboard.models import AuditEntry, Host, Phase, Run, Submission, Team, User
+from leaderboard.people import teams
+from tests.leaderboard import cast, gpu_host
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def olga() -> User:
+    return cast.person("Olga", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def desk(client: Client, olga: User) -> Client:
+    """The administration, with Olga signed in."""
+    client.force_login(olga)
+    return client
+
+
+@pytest.fixture
+def submission(team: Team) -> Submission:
+    return cast.submit_checked(team, cast.phase())
+
+
+def latest() -> AuditEntry:
+    return AuditEntry.objects.order_by("-pk")[0]
+
+
+def actions() -> list[str]:
+    return list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
+
+
+def act(desk: Client, model: str, action: str, row: int, **more: str) -> None:
+    chosen = {"action": action, "_selected_action": [row], **more}
+    assert desk.post(f"/admin/leaderboard/{model}/", chosen, follow=True).status_code == 200
+
+
+# --- submissions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_disqualification_names_who_when_on_what_before_after_and_why(submission, olga):
+    before = clock.now()
+    decisions.disqualify(submission, by=Actor.person(olga), why="Trained on the test cases.")
+    entry = latest()
+    assert (entry.by, entry.user_id, entry.action, entry.target_type) == ("Olga", olga.pk, "disqualify", "submission")
+    assert (entry.target_id, entry.target) == (str(submission.pk), str(submission))
+    assert before <= entry.at <= clock.now()
+    assert entry.before == {"disqualified_reason": "", "disqualified_at": None}
+    assert entry.after["disqualified_reason"] == "Trained on the test cases."
+    assert entry.why == "Trained on the test cases."
+
+
+def test_reinstating_keeps_the_reason_that_there_was(submission, olga):
+    decisions.disqualify(submission, by=Actor.person(olga), why="Trained on the test cases.")
+    decisions.reinstate(submission, by=Actor.person(olga), why="It did not.")
+    assert latest().before["disqualified_reason"] == "Trained on the test cases."
+    assert (latest().action, latest().why) == ("reinstate", "It did not.")
+    assert Submission.objects.get().disqualified_at is None
+
+
+def test_a_disqualification_needs_a_reason(submission, olga):
+    with pytest.raises(Refused, match="Say why"):
+        decisions.disqualify(submission, by=Actor.person(olga), why="  ")
+    assert Submission.objects.get().disqualified_at is None
+
+
+def test_disqualifying_in_the_administration_is_recorded(submission, desk):
+    page = f"/admin/leaderboard/submission/{submission.pk}/change/"
+    runs = {"runs-TOTAL_FORMS": "0", "runs-INITIAL_FORMS": "0"}
+    desk.post(page, {"disqualified_reason": "A copy of another entry.", **runs})
+    assert (latest().action, latest().by, latest().why) == ("disqualify", "Olga", "A copy of another entry.")
+    desk.post(page, {"disqualified_reason": "", **runs})
+    assert (latest().action, latest().before["disqualified_reason"]) == ("reinstate", "A copy of another entry.")
+
+
+def test_a_member_who_cancels_is_named_and_so_is_the_command_line(submission, alice):
+    decisions.cancel(submission, by=Actor.person(alice))
+    assert (latest().by, latest().action) == ("Alice", "cancel")
+    assert (latest().before, latest().after) == ({"state": "queued"}, {"state": "cancelled"})
+    decisions.run_again(submission, by=Actor.command_line(), why="The host was faulty.")
+    assert re.fullmatch(r"command line \(.+\)", latest().by)
+    assert (latest().user_id, latest().action, latest().why) == (None, "run again", "The host was faulty.")
+
+
+def test_cancelling_on_the_page_is_recorded(client, submission, alice):
+    client.force_login(alice)
+    client.post(f"/runs/{submission.pk}/cancel/")
+    assert (latest().by, latest().action) == ("Alice", "cancel")
+
+
+def test_letting_a_run_go_on_is_recorded_with_the_reason_given_in_the_administration(submission, desk, settings):
+    settings.MAX_FAULTS = 1
+    run = submission.runs.get()
+    Run.objects.update(state="running")
+    run.refresh_from_db()
+    faults.halt_run(run, "engine")
+    act(desk, "submission", "go_on", submission.pk, why="The disk is larger now.")
+    assert (latest().action, latest().by, latest().why) == ("go on", "Olga", "The disk is larger now.")
+    assert latest().before == {"state": "halted"}
+
+
+def test_what_is_refused_is_not_recorded(submission, alice):
+    decisions.cancel(submission, by=Actor.person(alice))
+    recorded = actions()
+    with pytest.raises(Refused):
+        decisions.cancel(submission, by=Actor.person(alice))
+    with pytest.raises(Refused):
+        decisions.go_on(submission, by=Actor.person(alice))
+    assert actions() == recorded
+
+
+def test_what_the_server_does_by_itself_is_no_decision(submission, host):
+    recorded = actions()
+    pipeline.fill_slots()
+    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
+    gpu_host.report(host, order, [gpu_host.lost(order, 0)])
+    assert actions() == recorded
+
+
+# --- phases -----------------------------------------------------------------------------------------------------------
+
+
+def form_of(phase: Phase, **changes: object) -> dict[str, object]:
+    """The phase as the administration's form sends it, with some fields changed."""
+    form: dict[str, object] = {}
+    for field in Phase._meta.concrete_fields:
+        value = getattr(phase, field.attname)
+        if field.editable and field.get_internal_type() == "DateTimeField":
+            form |= {f"{field.name}_{part}": text for part, text in zip("01", _parts(value), strict=True)}
+        elif field.editable and value is not None and value is not False:
+            form[field.name] = value
+    return form | changes
+
+
+def _parts(at) -> tuple[str, str]:
+    return (at.strftime("%Y-%m-%d"), at.strftime("%H:%M:%S")) if at else ("", "")
+
+
+def test_a_change_of_a_policy_says_what_it_was_before(desk):
+    phase = cast.phase()
+    changed = form_of(phase, runs_per_day=5, why="A holiday in between.")
+    answer = desk.post(f"/admin/leaderboard/phase/{phase.pk}/change/", changed)
+    assert answer.status_code == 302, answer.context["adminform"].errors
+    entry = latest()
+    assert (entry.action, entry.by, entry.why) == ("change phase", "Olga", "A holiday in between.")
+    assert (entry.before["runs_per_day"], entry.after["runs_per_day"]) == (2, 5)
+    assert set(entry.before) - {"runs_per_day", "opens_at", "closes_at"} == set()  # the form knows no microseconds
+    assert Phase.objects.get().runs_per_day == 5
+
+
+def test_editing_a_phase_does_not_undo_that_it_was_archived_meanwhile(olga):
+    phase = cast.phase(closes_at=clock.now() - timedelta(hours=1))
+    edited = Phase.objects.get()
+    decisions.archive(phase, by=Actor.person(olga))
+    edited.description = "Over."
+    save_phase(edited, by=Actor.person(olga))
+    assert Phase.objects.get().archived_at
+    assert actions()[-2:] == ["archive", "change phase"]
+
+
+# --- hosts ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_organisers_do_to_a_host_is_recorded(desk, host):
+    act(desk, "host", "drain", host.pk, why="A new driver.")
+    assert (latest().action, latest().target, latest().why) == ("drain", "gpu-1", "A new driver.")
+    assert (latest().before, latest().after) == ({"draining": False}, {"draining": True})
+    act(desk, "host", "take_work", host.pk)
+    act(desk, "host", "revoke", host.pk)
+    assert actions()[-3:] == ["drain", "take work", "revoke token"]
+    assert registry.host_with_token(cast.TOKEN) is None
+
+
+def test_draining_a_host_that_drains_is_no_decision(host):
+    registry.drain(host, by=cast.OPERATOR)
+    recorded = actions()
+    registry.drain(host, by=cast.OPERATOR)
+    assert actions() == recorded
+
+
+def test_a_host_added_on_the_command_line_is_recorded_without_its_token(capsys):
+    call_command("add_host", "gpu-7")
+    token = capsys.readouterr().out.strip()
+    assert (latest().action, latest().target) == ("add host", "gpu-7")
+    assert token not in str(AuditEntry.objects.values())
+    assert registry.hash_token(token) not in str(AuditEntry.objects.values())
+    call_command("add_host", "gpu-7", "--renew")
+    assert latest().action == "renew token"
+    assert Host.objects.count() == 1
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_captain_decides_is_recorded(alice):
+    bob = cast.person("Bob")
+    team = cast.team_of(alice, bob)
+    teams.make_captain(alice, team, bob.pk)
+    assert (latest().before, latest().after) == ({"captain": "Alice"}, {"captain": "Bob"})
+    teams.remove_member(bob, team, alice.pk)
+    assert (latest().action, latest().by, latest().before) == ("remove member", "Bob", {"member": "Alice"})
+
+
+def test_who_makes_somebody_an_organiser_is_recorded_and_no_password_is(desk, alice):
+    page = f"/admin/leaderboard/user/{alice.pk}/"
+    form = {"username": alice.username, "email": alice.email, "is_active": "on", "is_staff": "on"}
+    joined = dict(zip(("date_joined_0", "date_joined_1"), _parts(alice.date_joined), strict=True))
+    answer = desk.post(f"{page}change/", form | joined)
+    assert answer.status_code == 302, answer.context["adminform"].errors
+    assert (latest().before["is_staff"], latest().after["is_staff"]) == (False, True)
+    new = {"usable_password": "true", "password1": "a new long one", "password2": "a new long one"}
+    assert desk.post(f"{page}password/", new).status_code == 302
+    assert (latest().action, latest().target) == ("set password", "Alice")
+    assert not re.search(r"md5\$|argon2|a new long one", str(list(AuditEntry.objects.values())))
+
+
+def test_a_member_whom_an_organiser_removes_in_the_administration_is_recorded(desk, alice):
+    team = cast.team_of(alice, cast.person("Bob"))
+    rows = list(team.memberships.order_by("pk"))
+    form: dict[str, object] = {"name": team.name, "slug": team.slug, "why": "She asked for it."}
+    form |= {"memberships-TOTAL_FORMS": 2, "memberships-INITIAL_FORMS": 2}
+    for number, row in enumerate(rows):
+        form |= {f"memberships-{number}-id": row.pk, f"memberships-{number}-team": team.pk}
+        form |= {f"memberships-{number}-user": row.user_id}
+    form |= {"memberships-0-is_captain": "on", "memberships-1-DELETE": "on"}
+    assert desk.post(f"/admin/leaderboard/team/{team.pk}/change/", form).status_code == 302
+    assert (latest().action, latest().target, latest().why) == (
+        "delete membership",
+        "Bob in Team of Alice",
+        form["why"],
+    )
+
+
+# --- the record itself ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE leaderboard_auditentry SET why = ''", "DELETE FROM leaderboard_auditentry"]
+)
+def test_the_database_refuses_to_change_the_record(host, statement):
+    registry.drain(host, by=cast.OPERATOR)
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert AuditEntry.objects.exists()
+
+
+def test_the_record_is_read_only_in_the_administration(desk, host):
+    registry.drain(host, by=cast.OPERATOR)
+    assert desk.get("/admin/leaderboard/auditentry/").status_code == 200
+    assert desk.get("/admin/leaderboard/auditentry/add/").status_code == 403
+    assert desk.get(f"/admin/leaderboard/auditentry/{latest().pk}/delete/").status_code == 403
+
+
+def test_hostile_words_are_kept_without_what_is_not_text(host):
+    registry.drain(host, by=Actor("\u202eOlga\x1b[2J"), why="a\x00b\u202e")
+    assert (latest().by, latest().why) == ("Olga", "ab")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_record_without_a_transaction_is_a_mistake(host):
+    with pytest.raises(transaction.TransactionManagementError):
+        audit.record(cast.OPERATOR, "drain", host)

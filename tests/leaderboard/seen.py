@@ -1,0 +1,30 @@
+"""What readers see now: a team of its own submission, an organiser, the public of a board."""
+
+from typing import Any
+
+from leaderboard.board.board import board
+from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.rows import Board
+from leaderboard.core import clock
+from leaderboard.models import Phase, Submission
+from leaderboard.progress.submission_view import SubmissionView, submission_view
+
+
+def by_team(submission: Submission) -> SubmissionView:
+    """The submission as a member of its team sees it."""
+    return submission_view(submission, Disclosure.to_team(submission.phase, clock.now()))
+
+
+def by_organiser(submission: Submission) -> SubmissionView:
+    """The submission as an organiser sees it."""
+    return submission_view(submission, Disclosure.to_organiser(submission.phase, clock.now()))
+
+
+def board_by_public(phase: Phase, track: str = "main", **choices: Any) -> Board:
+    """The board as anybody sees it."""
+    return board(Disclosure.to_public(phase, clock.now()), track, **choices)
+
+
+def board_by_organiser(phase: Phase, track: str = "main", **choices: Any) -> Board:
+    """The board as an organiser sees it."""
+    return board(Disclosure.to_organiser(phase, clock.now()), track, **choices)
