@@ -1,21 +1,45 @@
-"""The snapshot in Prometheus' text form.
+"""The snapshot as metrics for Prometheus.
 
-A writer of our own instead of a client library: every value is read from the database when it is asked for, while a
-library's registry counts inside a process, of which a web server has several. No team and no case is named.
+Every value is read from the database when it is asked for, so all are gauges of a registry that lives for one request:
+the client library's usual registry counts inside a process, of which a web server has several. No team and no case is
+named.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.registry import Collector
 
 from leaderboard.operations.health import Snapshot
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["CONTENT_TYPE", "render"]
+
 Labels = dict[str, str]
 Sample = tuple[Labels, float | None]
 
 
-def render(snapshot: Snapshot) -> str:
-    """All metrics; a value that is not known is left out."""
-    return "".join(_family(name, what, samples) for name, what, samples in _families(snapshot))
+def render(snapshot: Snapshot) -> bytes:
+    """All metrics in Prometheus' text form; a value that is not known is left out."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_SnapshotCollector(snapshot))
+    return generate_latest(registry)
+
+
+class _SnapshotCollector(Collector):
+    """Hands the snapshot to the client library."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for name, what, samples in _families(self._snapshot):
+            known = [(labels, value) for labels, value in samples if value is not None]
+            family = GaugeMetricFamily(f"rexg_{name}", what, labels=list(known[0][0]) if known else [])
+            for labels, value in known:
+                family.add_metric(list(labels.values()), float(value))
+            yield family
 
 
 def _families(snapshot: Snapshot) -> Iterable[tuple[str, str, list[Sample]]]:
@@ -65,20 +89,3 @@ def _families(snapshot: Snapshot) -> Iterable[tuple[str, str, list[Sample]]]:
     yield "uploads_in_progress", "archives that are being received", [({}, facts.uploads)]
     yield "store_free_bytes", "free on the store's disk", [({}, facts.store_free_bytes)]
     yield "store_size_bytes", "size of the store's disk", [({}, facts.store_bytes)]
-
-
-def _family(name: str, what: str, samples: Iterable[Sample]) -> str:
-    """One metric, all of them gauges: how it is now."""
-    lines = [f"# HELP rexg_{name} {what}", f"# TYPE rexg_{name} gauge"]
-    lines += [f"rexg_{name}{_labels(labels)} {float(value):.15g}" for labels, value in samples if value is not None]
-    return "\n".join(lines) + "\n"
-
-
-def _labels(labels: Labels) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items()) + "}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
