@@ -4,7 +4,7 @@ from typing import Final
 
 SAVE_AGAIN: Final = "Save the image again with docker save and upload the complete file."
 
-_SHOWN_CHARACTERS: Final = 80
+_QUOTED_CHARACTERS: Final = 80
 
 
 class ImageRejected(Exception):
@@ -22,12 +22,12 @@ class ImageRejected(Exception):
         return type(self), (self.code, self.message)  # so that it survives a process pool
 
 
-def shown(text: object) -> str:
+def quoted(text: object) -> str:
     """Text from an upload as it may stand in a message: ASCII, quoted, no control characters, at most 80
     characters.
     """
-    quoted = ascii(text)
-    return quoted if len(quoted) <= _SHOWN_CHARACTERS else quoted[: _SHOWN_CHARACTERS - 4] + "...'"
+    literal = ascii(text)
+    return literal if len(literal) <= _QUOTED_CHARACTERS else literal[: _QUOTED_CHARACTERS - 4] + "...'"
 
 
 def human_size(size: int) -> str:

@@ -20,7 +20,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from containers.intake.errors import ImageRejected
 from containers.intake.layout import find_image
 from containers.intake.limits import ArchiveLimits
-from containers.intake.upload_archive import OuterArchive
+from containers.intake.upload_archive import UploadArchive
 from containers.protocol.verdicts import REJECTIONS
 
 _LOADED: Final = re.compile(r"^Loaded image(?: ID)?: (sha256:[0-9a-f]{64})$", re.MULTILINE)
@@ -116,7 +116,7 @@ def _expect_rebuilt(archive: Path, expected_id: str) -> None:
     """
     with archive.open("rb") as file:
         try:
-            outer = OuterArchive(file.fileno(), archive.stat().st_size, _REBUILT_LIMITS)
+            outer = UploadArchive(file.fileno(), archive.stat().st_size, _REBUILT_LIMITS)
             config = find_image(outer).config
             member = outer.find("manifest.json")
             manifest = outer.parse(outer.read_document(member, what=""), what="") if member else None
