@@ -1,6 +1,6 @@
 """The Celery app of a GPU host: `python -m containers`.
 
-One task, woken by the broker (containers/host/task_queue.py); everything it does is in containers/host/agent.py.
+One task, woken by the broker (containers/host/broker.py); everything it does is in containers/host/agent.py.
 """
 
 import logging
@@ -12,8 +12,9 @@ from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
 from containers.host.agent import Agent
+from containers.host.broker import celery_settings
 from containers.host.config import ConfigurationError, Settings, from_environment
-from containers.host.task_queue import QUEUE_NAME, TASK, celery_settings, survive_lost_acknowledgements
+from containers.protocol.task_queue import QUEUE_NAME, TASK, survive_lost_acknowledgements
 from containers.sandbox.engine import Engine, EngineGone, connect
 
 log = logging.getLogger(__name__)

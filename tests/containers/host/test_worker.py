@@ -13,8 +13,9 @@ import pytest
 import redis
 from celery import Celery
 
+from containers.host.broker import celery_settings
 from containers.host.config import from_environment
-from containers.host.task_queue import QUEUE_NAME, TASK, celery_settings
+from containers.protocol.task_queue import QUEUE_NAME, TASK
 from tests.containers.conftest import order_json, wait_until
 from tests.containers.fakeserver import TOKEN, FakeServer
 
