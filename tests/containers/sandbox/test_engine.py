@@ -35,7 +35,7 @@ def hasty(tmp_path: Path) -> Iterator[Engine]:
     address = str(tmp_path / "engine.sock")
     with socketserver.UnixStreamServer(address, InOneBreath) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        client = docker.DockerClient(base_url=f"unix://{address}", version="1.41")
+        client = docker.APIClient(base_url=f"unix://{address}", version="1.41")
         yield Engine(client)
         client.close()
         server.shutdown()
