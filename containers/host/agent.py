@@ -1,4 +1,4 @@
-"""The worker's day: start, pick up what an earlier worker left, carry out batches, step out.
+"""The worker, from its start to its end: picks up what an earlier worker left, carries out batches, shuts down.
 
 Broker messages only say "there may be something to do for this batch". What this host has taken on is in the
 journal, what runs is in the engine under our label, and the two are compared at the start: a container with a
@@ -85,7 +85,7 @@ class Agent:
         _in_background(hello.run)
 
     def shut_down(self) -> None:
-        """Step out: running containers are left to the next worker, whoever waits returns."""
+        """Stop at once: running containers are left to the next worker, whoever waits returns."""
         self._closing.set()
         self._slots.wake()
         with self._lock:

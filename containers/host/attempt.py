@@ -2,7 +2,7 @@
 
 Every step is stored in the journal before it is taken, so an attempt can be picked up by the next worker at
 the step where this one died. The server may call it off at any time (a heartbeat answered with 409); a worker
-that shuts down steps out and leaves the container running.
+that shuts down stops watching and leaves the container running.
 """
 
 import logging

@@ -12,7 +12,7 @@ In reading order, from the journey to what it stands on:
     archive           check_archive, the journey from top to bottom
     upload_archive    the uploaded file as an index of members that can be read by name
     layout            docker-archive or OCI layout -> one configuration and its layers
-    config            the configuration: checked, rebuilt, summarised
+    image_config      the configuration: checked, rebuilt, summarised
     layers            one layer: inflated, hashed, checked entry by entry, copied
     layer_filesystem  what a layer becomes on disk, in names only: could an engine unpack it?
     streams, tar      bounded bytes, gzip and tar headers, read as the engine's own library reads them

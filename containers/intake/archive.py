@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from containers.intake.config import ImageConfig, read_config
 from containers.intake.errors import SAVE_AGAIN, ImageRejected
+from containers.intake.image_config import ImageConfig, read_config
 from containers.intake.layers import LayerReader
 from containers.intake.layout import ImageParts, StoredLayer, find_image
 from containers.intake.limits import ArchiveLimits, InflationLimit
