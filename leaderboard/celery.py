@@ -9,7 +9,7 @@ import os
 
 from celery import Celery
 
-from containers.host.task_queue import survive_lost_acknowledgements
+from containers.protocol.task_queue import survive_lost_acknowledgements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 

@@ -1,5 +1,9 @@
-"""The worker of a GPU host: claims batches, runs each in the sandbox, reports, and keeps its promises after a kill.
+"""The worker of a GPU host: claims batches, runs each in the sandbox, reports, and goes on after a kill.
 
-May import everything else of `containers`; nothing imports it but `containers.__main__` (and the server's Celery app,
-for the one setting that both share).
+In reading order: `worker` (the Celery app, with `broker` and `config`), `agent` (the worker from start to end),
+`attempt` (one batch from claim to report, with its `heartbeat`), `provision`, `image_cache` and `blob_cache` (images
+and volumes), `journal` and `leftovers` (what outlives a kill), `hello`, `readiness`, `slots` and `slot_backoff` (what
+is offered), `client` (the server's API), `resources` (what the threads share).
+
+May import everything else of `containers`; nothing imports it but `containers.__main__`.
 """

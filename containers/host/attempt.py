@@ -1,301 +1,229 @@
 """One attempt at a batch, top to bottom: claim, fetch, run, deliver, clean up.
 
-Every step is set down in the journal before it is taken, so an attempt can be picked up by the next worker at
+Every step is stored in the journal before it is taken, so an attempt can be picked up by the next worker at
 the step where this one died. The server may call it off at any time (a heartbeat answered with 409); a worker
-that shuts down steps out and leaves the container running.
+that shuts down stops watching and leaves the container running.
 """
 
-import errno
 import logging
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from docker.errors import APIError
-
-from containers.host.blob_cache import BlobCache, CacheFull, Corrupt
-from containers.host.client import Interrupted, Missing, NoAnswer, Revoked, Server, ServerRefused, Stale
-from containers.host.config import Settings
+from containers.host.client import (
+    Interrupted,
+    LeaseLost,
+    NotOnServer,
+    ServerRefused,
+    ServerUnavailable,
+    TokenRevoked,
+)
 from containers.host.heartbeat import Heartbeat
-from containers.host.image_cache import ImageShelf
-from containers.host.journal import Entry, Journal
+from containers.host.journal import JournalEntry
+from containers.host.provision import provide_image, provide_volume
+from containers.host.resources import HostResources
 from containers.intake.errors import ImageRejected
-from containers.protocol.orders import Image, Order, OrderCase, OrderRejected, parse_order
-from containers.protocol.reports import Report, faulty, parse_report, unusable
-from containers.sandbox.engine import Engine, EngineGone
-from containers.sandbox.images import EngineFault, load_image
-from containers.sandbox.run import Run
+from containers.protocol.faults import HostFault, fault_of
+from containers.protocol.orders import Order, OrderRejected, parse_order
+from containers.protocol.reports import Fault, Report, fault_report, parse_report, rejection_report
+from containers.protocol.verdicts import FaultCode
+from containers.sandbox.engine import EngineRefused, EngineUnavailable
+from containers.sandbox.run import ContainerRun
 from containers.sandbox.spec import Slot
 from containers.sandbox.staging import BatchFolder
-from containers.sandbox.watch import Stop, Stopped
+from containers.sandbox.watch import StopMode, Stopped
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Host:
-    """What the attempts of one worker share."""
-
-    settings: Settings
-    engine: Engine
-    cache: BlobCache
-    shelf: ImageShelf
-    journal: Journal
-    batches: Path
-    loading: threading.Lock  # one image at a time: two slots often need the same one
-
-    def server(self, attempt: "Attempt | None" = None) -> Server:
-        """A connection to the server, for one thread."""
-        interrupted = attempt.is_stopped if attempt else lambda: False
-        return Server(self.settings.server_url, self.settings.token, interrupted=interrupted)
-
-
-class InputUnavailable(Exception):
-    """A case's volume could not be fetched."""
-
-
-class ImageUnavailable(Exception):
-    """The image could not be fetched."""
-
-
 class Attempt:
-    """One batch on one slot. `carry_out` is called once; `stop` from any thread."""
+    """One batch on one slot. `carry_out` is called once; `stop` from any thread.
 
-    def __init__(self, host: Host, entry: Entry, slot: Slot) -> None:
-        self.host = host
-        self.entry = entry
-        self.slot = slot
-        self._server = host.server(self)
-        self._heart_server = host.server()  # for the heartbeat's thread
-        self._folder: BatchFolder | None = None
-        self._run: Run | None = None
-        self._stopped: Stop | None = None
-        self._heartbeat: Heartbeat | None = None
-        #: The fault of ours that ended it; empty when it was done without one, None when that was not found out.
-        self.fault: str | None = None
+    Afterwards `fault` is the code of the fault of ours that ended it, if one did, and `has_report` says whether the
+    batch came so far that there was something to report: without either, nothing is known about the slot.
+    """
 
-    def stop(self, how: Stop) -> None:
-        """Call the attempt off ("drop") or leave it to the next worker ("detach")."""
-        self._stopped = self._stopped or how
+    def __init__(self, host: HostResources, entry: JournalEntry, slot: Slot) -> None:
+        self.fault: FaultCode | None = None
+        self.has_report = False
+        self._host = host
+        self._entry = entry
+        self._slot = slot
+        self._server = host.server(self.is_stopped)
+        self._heartbeat_server = host.server()  # for the heartbeat's thread
+        self._run: ContainerRun | None = None
+        self._stop_mode: StopMode | None = None
+
+    def stop(self, mode: StopMode) -> None:
+        """Call the attempt off ("drop") or leave it to the next worker ("detach"). The first call counts."""
+        self._stop_mode = self._stop_mode or mode
         if (run := self._run) is not None:
-            run.stop(self._stopped)
+            run.stop(self._stop_mode)
 
     def is_stopped(self) -> bool:
         """Whether the attempt has been called off."""
-        return self._stopped is not None
+        return self._stop_mode is not None
 
     def carry_out(self) -> bool:
         """Do it all. Returns whether everything was cleaned up, as far as there was something to clean up."""
-        batch = self.entry.batch
+        batch = self._entry.batch
         try:
             order = self._claim()
-            with Heartbeat(lambda done: self._beat(order, done), order.lease_seconds) as self._heartbeat:
-                return self._execute_and_deliver(order)
+            with Heartbeat(lambda done: self._send_heartbeat(order, done), order.lease_seconds) as heartbeat:
+                folder = BatchFolder(self._host.batches, order.batch, order.fence)
+                sandbox = self._host.settings.sandbox
+                self._run = ContainerRun(
+                    self._host.engine, order, self._slot, sandbox, folder, on_progress=heartbeat.progressed
+                )
+                return self._execute_and_deliver(self._run)
         except (Stopped, Interrupted):
-            log.info("Batch %s: stopped (%s).", batch, self._stopped)
-        except Stale as error:
+            log.info("Batch %s: stopped (%s).", batch, self._stop_mode)
+        except LeaseLost as error:
             log.info("Batch %s is not ours: %s", batch, error)
-        except Revoked:
+        except TokenRevoked:
             log.critical("Batch %s: the server does not accept this host's token (REX_HOST_TOKEN).", batch)
         except (ServerRefused, OrderRejected) as error:
             log.warning("Batch %s: dropped: %s", batch, error)
-        except Exception:
-            self.fault = "internal"
+        except Exception as error:
+            self.fault = fault_of(error).code
             log.exception("Batch %s: dropped after an unexpected error.", batch)
-        if self._stopped == "detach":
-            return True
-        return self._forget()
+        return self._stop_mode == "detach" or self._forget()
 
-    # --- Claim and deliver ----------------------------------------------------------------------------------
+    # --- Claim ----------------------------------------------------------------------------------------------
 
     def _claim(self) -> Order:
-        entry = self.entry
-        raw = entry.order or self._server.claim(entry.batch, key=entry.key, slot=self.slot.name)
+        entry = self._entry
+        order_json = entry.order or self._server.claim(entry.batch, key=entry.key, slot=self._slot.name)
         try:
-            order = _order_for(entry.batch, raw)
-            self.entry = self.host.journal.write(replace(entry, order=raw))
+            order = _order_for(entry.batch, order_json)
+            self._entry = self._host.journal.write(replace(entry, order=order_json))
         except (OrderRejected, OSError) as error:
-            self._give_back(raw, error)
+            self._report_not_begun(order_json, fault_of(error))
             raise
         return order
 
-    def _give_back(self, raw: dict[str, Any], error: Exception) -> None:
+    def _report_not_begun(self, order_json: dict[str, Any], fault: Fault) -> None:
         """Say why a claimed batch cannot even begin here; else the server would only see a lease that is lost."""
-        fence = raw.get("fence")
-        self.fault = _fault_of(error) if isinstance(error, OSError) else "order_unreadable"
+        self.fault = fault.code
+        fence = order_json.get("fence")
         if type(fence) is int:
-            self._server.report(self.entry.batch, faulty(fence, (), self.fault, str(error)))
-
-    def _execute_and_deliver(self, order: Order) -> bool:
-        """Deliver the results while the engine's objects are being removed; forget the batch when both are done."""
-        self._folder = folder = BatchFolder(self.host.batches, order.batch, order.fence)
-        adopted = self.entry.report is not None
-        report = parse_report(self.entry.report) if adopted else self._execute(order, folder)
-        self.fault = report.fault.code if report.fault else ""
-        if not adopted:
-            self._set_down(report)
-        with ThreadPoolExecutor(1) as pool:
-            removal = pool.submit(self._remove_from_engine, order, folder)
-            try:
-                self._deliver(order, report, folder)
-            finally:
-                clean = removal.result()
-        folder.remove()
-        self.host.journal.remove(order.batch)
-        return clean
-
-    def _set_down(self, report: Report) -> None:
-        """Keep the report for a worker that may have to deliver it later; a full disk is no reason not to do it now."""
-        try:
-            self.entry = self.host.journal.write(replace(self.entry, report=report.to_json()))
-        except OSError as error:
-            log.warning("Batch %s: its report could not be kept: %s", self.entry.batch, error)
-
-    def _deliver(self, order: Order, report: Report, folder: BatchFolder) -> None:
-        """Upload the results and report. What the server does not take as it is becomes a fault that it hears of."""
-        try:
-            for case in report.cases:
-                if case.output is not None:
-                    self._server.upload(order, case.name, folder.output / case.name, case.output)
-            self._server.report(order.batch, report)
-        except (Stale, Revoked):
-            raise
-        except (ServerRefused, FileNotFoundError) as error:
-            # a host that lost power has damaged files; a new server may not take what an old host says
-            log.error("Batch %s: the results could not be delivered: %s", order.batch, error)  # noqa: TRY400
-            self.fault = "internal"
-            detail = f"The results could not be delivered: {error}"
-            self._server.report(order.batch, faulty(order.fence, order.names, "internal", detail))
-
-    def _beat(self, order: Order, done: int) -> None:
-        """Tell the server that the batch is alive; a no ends it. Called in the heartbeat's thread."""
-        try:
-            self._heart_server.heartbeat(order, done)
-        except (Stale, Revoked, Missing) as error:
-            log.info("Batch %s is called off: %s", order.batch, error)
-            self.stop("drop")
-        except (NoAnswer, ServerRefused) as error:
-            log.warning("Batch %s: no heartbeat: %s", order.batch, error)
-
-    def _progressed(self, done: int) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.progressed(done)
+            self._server.report(self._entry.batch, fault_report(fence, (), fault))
 
     # --- Execute --------------------------------------------------------------------------------------------
 
-    def _execute(self, order: Order, folder: BatchFolder) -> Report:
+    def _execute_and_deliver(self, run: ContainerRun) -> bool:
+        """Deliver the results while the engine's objects are being removed; forget the batch when both are done."""
+        report = parse_report(self._entry.report) if self._entry.report is not None else self._execute(run)
+        self.has_report = True
+        self.fault = report.fault.code if report.fault else None
+        if self._entry.report is None:
+            self._keep_report(report)
+        with ThreadPoolExecutor(1) as pool:
+            removal = pool.submit(self._remove_from_engine, run)
+            try:
+                self._deliver(run, report)
+            finally:
+                clean = removal.result()
+        run.folder.remove()
+        self._host.journal.remove(run.order.batch)
+        return clean
+
+    def _execute(self, run: ContainerRun) -> Report:
         """Run the container, or go on with the one that an earlier worker started.
 
-        Raises Stopped, Interrupted, Revoked; whatever else goes wrong is in the report.
+        Raises Stopped, Interrupted, TokenRevoked; whatever else goes wrong is in the report.
         """
+        order = run.order
         try:
-            with self.host.shelf.in_use(order.image.id):
-                return self._execute_once(order, folder)
+            with self._host.image_cache.in_use(order.image.id):
+                return self._run_container(run)
         except ImageRejected as error:
-            return unusable(order.fence, order.names, error.code)
-        except EngineFault as error:
-            code, detail = error.code, error.message
-        except (Stopped, Interrupted, Revoked):
+            return rejection_report(order.fence, order.names, error.code)
+        except (Stopped, Interrupted, TokenRevoked):
             raise
-        except ImageUnavailable as error:
-            code, detail = "image_unavailable", str(error)
-        except InputUnavailable as error:
-            code, detail = "input_unavailable", str(error)
-        except CacheFull as error:
-            code, detail = "disk_full", str(error)
-        except EngineGone as error:
-            code, detail = "engine_unavailable", str(error)
+        except HostFault as error:
+            fault = fault_of(error)
+            log.error("Batch %s: %s: %s", order.batch, fault.code, fault.detail)  # noqa: TRY400 - foreseen
         except Exception as error:  # whatever it is, it is ours, and the server must hear of it
-            log.exception("Batch %s: unexpected error", order.batch)
-            code, detail = _fault_of(error), f"{type(error).__name__}: {error}"
-        log.error("Batch %s: %s: %s", order.batch, code, detail)
-        return faulty(order.fence, order.names, code, detail)
+            fault = fault_of(error)
+            log.exception("Batch %s: %s: unexpected error", order.batch, fault.code)
+        return fault_report(order.fence, order.names, fault)
 
-    def _execute_once(self, order: Order, folder: BatchFolder) -> Report:
-        if order.gpus > len(self.slot.gpus):
-            detail = f"The order needs {order.gpus} GPUs, the slot {self.slot.name} has {len(self.slot.gpus)}."
-            return faulty(order.fence, order.names, "no_gpu_runtime", detail)
-        host = self.host
-        run = Run.of(host.engine, order, self.slot, host.settings.sandbox, folder, self._progressed)
-        self._run = run
-        if self._stopped is not None:
-            raise Stopped(self._stopped)
+    def _run_container(self, run: ContainerRun) -> Report:
+        host, order, slot = self._host, run.order, self._slot
+        if order.gpus > len(slot.gpus):
+            detail = f"The order needs {order.gpus} GPUs, the slot {slot.name} has {len(slot.gpus)}."
+            raise HostFault(detail, code="no_gpu_runtime")
+        if self._stop_mode is not None:
+            raise Stopped(self._stop_mode)
         if run.was_started():
             log.info("Batch %s: going on with the container of an earlier worker.", order.batch)
             return run.follow()
         run.clean_up()
-        self._provide_image(order, folder)
-        return run.carry_out(folder.stage(order, self._provide_volume))
+        download = self._server.download
+        provide_image(host, order.image, run.folder.path / "image.tar", download)
+        staged = run.folder.stage(order, lambda case, target: provide_volume(host, case, target, download))
+        return run.carry_out(staged)
 
-    def _provide_image(self, order: Order, folder: BatchFolder) -> None:
-        """Make sure that the engine has the image, under our tag: a killed worker may have loaded it and no more."""
-        image, host = order.image, self.host
-        with host.loading:
-            archive = folder.path / "image.tar"
-            try:
-                if not host.engine.has_image(image.id):
-                    archive.parent.mkdir(parents=True, exist_ok=True)
-                    # The archive lies on the disk as well while its content is unpacked, which is no smaller.
-                    host.shelf.tidy(room_bytes=2 * image.size)
-                    host.cache.link(image.blob, image.size, archive, self._server.download)
-                self._load(archive, image)
-            except (Missing, Corrupt) as error:
-                raise ImageUnavailable(str(error)) from error
-            except ImageRejected:
-                host.cache.discard(image.blob)
-                raise
-            finally:
-                archive.unlink(missing_ok=True)
-            host.cache.discard(image.blob)
+    # --- Deliver --------------------------------------------------------------------------------------------
 
-    def _load(self, archive: Path, image: Image) -> None:
-        """Load an image; when the disk gets full on the way, once more without all images that nobody uses."""
-        engine, tag = self.host.engine.docker, self.host.shelf.tag(image.id)
+    def _keep_report(self, report: Report) -> None:
+        """Keep the report for a worker that may have to deliver it later; a full disk is no reason not to do it now."""
         try:
-            load_image(engine, archive, expected_id=image.id, tag=tag)
-        except EngineFault as fault:
-            if fault.code != "disk_full":
-                raise
-            self.host.shelf.clear()
-            load_image(engine, archive, expected_id=image.id, tag=tag)
+            self._entry = self._host.journal.write(replace(self._entry, report=report.to_json()))
+        except OSError as error:
+            log.warning("Batch %s: its report could not be kept: %s", self._entry.batch, error)
 
-    def _provide_volume(self, case: OrderCase, target: Path) -> None:
+    def _deliver(self, run: ContainerRun, report: Report) -> None:
+        """Upload the results and report. What the server does not take as it is becomes a fault that it hears of."""
+        order = run.order
         try:
-            self.host.cache.link(case.blob, case.size, target, self._server.download)
-        except (Missing, Corrupt) as error:
-            raise InputUnavailable(str(error)) from error
+            for case in report.cases:
+                if case.output is not None:
+                    self._server.upload(order, case.name, run.folder.output / case.name, case.output)
+            self._server.report(order.batch, report)
+        except (LeaseLost, TokenRevoked):
+            raise
+        except (ServerRefused, FileNotFoundError) as error:
+            # a host that lost power has damaged files; a new server may not take what an old host says
+            log.error("Batch %s: the results could not be delivered: %s", order.batch, error)  # noqa: TRY400
+            fault = Fault("internal", f"The results could not be delivered: {error}")
+            self.fault = fault.code
+            self._server.report(order.batch, fault_report(order.fence, order.names, fault))
+
+    def _send_heartbeat(self, order: Order, done: int) -> None:
+        """Tell the server that the batch is alive; a no ends it. Called in the heartbeat's thread."""
+        try:
+            self._heartbeat_server.heartbeat(order, done)
+        except (LeaseLost, TokenRevoked, NotOnServer) as error:
+            log.info("Batch %s is called off: %s", order.batch, error)
+            self.stop("drop")
+        except (ServerUnavailable, ServerRefused) as error:
+            log.warning("Batch %s: no heartbeat: %s", order.batch, error)
 
     # --- Clean up -------------------------------------------------------------------------------------------
 
-    def _remove_from_engine(self, order: Order, folder: BatchFolder) -> bool:
-        run = self._run or Run.of(self.host.engine, order, self.slot, self.host.settings.sandbox, folder)
+    def _remove_from_engine(self, run: ContainerRun) -> bool:
         try:
             run.clean_up()
-        except (EngineGone, APIError) as error:
-            log.warning("Batch %s: could not clean up, will be done later: %s", order.batch, error)
+        except (EngineUnavailable, EngineRefused) as error:
+            log.warning("Batch %s: could not clean up, will be done later: %s", run.order.batch, error)
             return False
-        folder.remove_input()
+        run.folder.remove_input()
         return True
 
     def _forget(self) -> bool:
         """Remove all traces of an attempt that is of no use any more."""
         clean = True
-        if self.entry.order is not None and self._folder is not None:
-            clean = self._remove_from_engine(parse_order(self.entry.order), self._folder)
-            self._folder.remove()
-        self.host.journal.remove(self.entry.batch)
+        if self._run is not None:
+            clean = self._remove_from_engine(self._run)
+            self._run.folder.remove()
+        self._host.journal.remove(self._entry.batch)
         return clean
 
 
-def _order_for(batch: str, raw: object) -> Order:
-    order = parse_order(raw)
+def _order_for(batch: str, order_json: object) -> Order:
+    order = parse_order(order_json)
     if order.batch != batch:
         raise OrderRejected(f"the order is for another batch, {order.batch}")
     return order
-
-
-def _fault_of(error: Exception) -> str:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "disk_full" if full else "internal"

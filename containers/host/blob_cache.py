@@ -4,8 +4,8 @@
     used/<hex>       empty; its time is the last use of the blob (a blob's own are constant: containers see them)
     partial/<hex>    a download that was broken off, to be continued
 
-A file is handed out as a hard link, and the link is the pin: what has a second name is in use and stays. The least
-recently used of the others make room.
+A file is handed out as a hard link, and what has a second link is in use and stays. The least recently used of the
+others make room.
 """
 
 import contextlib
@@ -17,20 +17,23 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from containers.sandbox.staging import CONSTANT_TIME
+from containers.protocol.faults import HostFault
+from containers.sandbox.staging import FIXED_MTIME
 
 #: Free space that is always left on the host's disk.
 RESERVE_BYTES = 256 << 20
-_ATTEMPTS = 3
+_DOWNLOADS = 3
 
 Download = Callable[[str, int, Path], None]
 
 
-class CacheFull(Exception):
+class CacheFull(HostFault):
     """There is no room for the file, even without everything that is not in use."""
 
+    default_code = "disk_full"
 
-class Corrupt(Exception):
+
+class DigestMismatch(Exception):
     """What was downloaded is repeatedly not what its digest promises."""
 
 
@@ -45,13 +48,13 @@ class BlobCache:
         self._blobs, self._used, self._partial = (folder / name for name in ("blobs", "used", "partial"))
         for path in (self._blobs, self._used, self._partial):
             path.mkdir(parents=True, exist_ok=True)
-        self._room = threading.Lock()
+        self._eviction = threading.Lock()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def link(self, digest: str, size: int, target: Path, download: Download) -> None:
         """Make `target` a hard link to the file with this digest; `download(digest, size, path)` is called if need be.
 
-        Raises CacheFull, Corrupt, and whatever `download` raises.
+        Raises CacheFull, DigestMismatch, and whatever `download` raises.
         """
         name = digest.removeprefix("sha256:")
         with self._locks[name]:
@@ -68,9 +71,9 @@ class BlobCache:
         with self._locks[name]:
             self._remove(self._blobs / name)
 
-    def shrink(self, free_bytes: int) -> None:
-        """Let the least recently used files go, as far as nobody uses them, until so much of the disk is free."""
-        with self._room:
+    def evict(self, free_bytes: int) -> None:
+        """Remove the least recently used files, as far as nobody uses them, until so much of the disk is free."""
+        with self._eviction:
             for path in sorted(self._blobs.iterdir(), key=self._last_use):
                 if shutil.disk_usage(self._blobs).free >= free_bytes:
                     return
@@ -79,19 +82,19 @@ class BlobCache:
 
     def _fetch(self, digest: str, size: int, blob: Path, download: Download) -> None:
         partial = self._partial / blob.name
-        for _ in range(_ATTEMPTS):
+        for _ in range(_DOWNLOADS):
             self._make_room(size)
             download(digest, size, partial)
             if _sha256(partial) == blob.name:
                 partial.chmod(0o444)
-                os.utime(partial, (CONSTANT_TIME, CONSTANT_TIME))
+                os.utime(partial, (FIXED_MTIME, FIXED_MTIME))
                 partial.rename(blob)
                 return
             partial.unlink()
-        raise Corrupt(f"{digest} arrived damaged {_ATTEMPTS} times.")
+        raise DigestMismatch(f"{digest} arrived damaged {_DOWNLOADS} times.")
 
     def _make_room(self, size: int) -> None:
-        with self._room:
+        with self._eviction:
             blobs = sorted(self._blobs.iterdir(), key=self._last_use)
             total = sum(path.stat().st_size for path in blobs)
             for path in blobs:

@@ -32,15 +32,15 @@ class ServerRefused(Exception):
     """The server answered, and the answer is no."""
 
 
-class Revoked(ServerRefused):
+class TokenRevoked(ServerRefused):
     """The host's token is not accepted (any more)."""
 
 
-class Missing(ServerRefused):
+class NotOnServer(ServerRefused):
     """The server does not have what was asked for."""
 
 
-class Stale(ServerRefused):
+class LeaseLost(ServerRefused):
     """The batch is not this host's: taken, cancelled, or given to another attempt."""
 
 
@@ -48,7 +48,7 @@ class WrongDigest(ServerRefused):
     """What was uploaded did not arrive as announced."""
 
 
-class NoAnswer(Exception):
+class ServerUnavailable(Exception):
     """The server could not be reached or had an error of its own; the same call may succeed later."""
 
 
@@ -69,7 +69,7 @@ class _Token(requests.auth.AuthBase):
 
 @dataclass
 class Backoff:
-    """Growing pauses between attempts, in seconds, each varied by a quarter so that hosts do not march in step."""
+    """Growing pauses between attempts, in seconds, each varied by a quarter so that hosts do not ask all at once."""
 
     first: float = 0.2
     longest: float = 15.0
@@ -85,7 +85,7 @@ class Backoff:
             time.sleep(min(left, 0.25))
 
 
-class Server:
+class ServerClient:
     """The worker API. One object per thread: a requests session is not made for several."""
 
     def __init__(
@@ -100,21 +100,21 @@ class Server:
     def hello(
         self, *, version: str, slots: list[dict[str, Any]], engine: str, free_bytes: int, trouble: str
     ) -> dict[str, Any]:
-        """Introduce this host; `trouble` is why it offers less than it has. Raises Revoked, Interrupted."""
-        said = {"version": version, "slots": slots, "engine": engine, "free_bytes": free_bytes, "trouble": trouble}
-        return self._json("hello", said)
+        """Introduce this host; `trouble` is why it offers less than it has. Raises TokenRevoked, Interrupted."""
+        body = {"version": version, "slots": slots, "engine": engine, "free_bytes": free_bytes, "trouble": trouble}
+        return self._json("hello", body)
 
     def claim(self, batch: str, *, key: str, slot: str) -> dict[str, Any]:
-        """Claim a batch; the same key gets the same order again. Raises Stale, Revoked, Interrupted."""
+        """Claim a batch; the same key gets the same order again. Raises LeaseLost, TokenRevoked, Interrupted."""
         return self._json(f"batches/{batch}/claim", {"key": key, "slot": slot})
 
     def heartbeat(self, order: Order, done: int) -> None:
-        """Say that the batch is alive; one attempt. Raises Stale, Revoked, NoAnswer."""
+        """Say that the batch is alive; one attempt. Raises LeaseLost, TokenRevoked, ServerUnavailable."""
         path = f"batches/{order.batch}/heartbeat"
         self._once("POST", path, json={"fence": order.fence, "done": done}, timeout=(5.0, 10.0))
 
     def upload(self, order: Order, name: str, path: Path, blob: Blob) -> None:
-        """Send one output file. Raises Stale, WrongDigest, Revoked, Interrupted."""
+        """Send one output file. Raises LeaseLost, WrongDigest, TokenRevoked, Interrupted."""
         headers = {"X-Content-SHA256": blob.blob.removeprefix("sha256:"), "Content-Type": "application/octet-stream"}
 
         def send() -> None:
@@ -127,19 +127,19 @@ class Server:
         self._until_answered(send)
 
     def report(self, batch: str, report: Report) -> None:
-        """Deliver the report. Raises Stale, Revoked, Interrupted."""
+        """Deliver the report. Raises LeaseLost, TokenRevoked, Interrupted."""
         self._json(f"batches/{batch}/report", report.to_json())
 
     def download(self, digest: str, size: int, target: Path) -> None:
         """Download a blob to `target`, going on where an earlier attempt ended; its content is not checked here.
 
-        Raises Missing, Revoked, Interrupted, OSError.
+        Raises NotOnServer, TokenRevoked, Interrupted, OSError.
         """
         backoff = self._backoff()
         while (have := target.stat().st_size if target.exists() else 0) < size:
             try:
                 self._download_rest(digest, have, size, target)
-            except NoAnswer as error:
+            except ServerUnavailable as error:
                 log.warning("Download of %s broke off: %s", digest, error)
                 backoff.wait(self._interrupted)
 
@@ -158,9 +158,9 @@ class Server:
                             raise ServerRefused(f"{digest} is longer than the {size} bytes announced.")
                         file.write(chunk)
                 except requests.RequestException as error:
-                    raise NoAnswer(str(error)) from error
+                    raise ServerUnavailable(str(error)) from error
             if have < size:
-                raise NoAnswer("the connection ended early")
+                raise ServerUnavailable("the connection ended early")
 
     def _backoff(self) -> Backoff:
         return Backoff(longest=self._longest_pause)
@@ -170,7 +170,7 @@ class Server:
             try:
                 value = self._once("POST", path, json=body).json()
             except requests.JSONDecodeError as error:
-                raise NoAnswer(f"{path}: the answer is not JSON") from error
+                raise ServerUnavailable(f"{path}: the answer is not JSON") from error
             if not isinstance(value, dict):
                 raise ServerRefused(f"{path}: the answer is not an object")
             return value
@@ -184,21 +184,21 @@ class Server:
                 raise Interrupted
             try:
                 return call()
-            except NoAnswer as error:
+            except ServerUnavailable as error:
                 log.warning("The server does not answer, trying again: %s", error)
                 backoff.wait(self._interrupted)
 
     def _once(self, method: str, path: str, **options: Any) -> requests.Response:
-        """One request. Raises NoAnswer, or the kind of ServerRefused that the status means."""
+        """One request. Raises ServerUnavailable, or the kind of ServerRefused that the status means."""
         options.setdefault("timeout", TIMEOUT)
         try:
             # a redirect would carry the token elsewhere
             response = self._session.request(method, self._base + path, allow_redirects=False, **options)
         except requests.RequestException as error:
-            raise NoAnswer(str(error)) from error
+            raise ServerUnavailable(str(error)) from error
         status = response.status_code
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_AGAIN:
-            raise NoAnswer(f"{method} {path}: HTTP {status}")
+            raise ServerUnavailable(f"{method} {path}: HTTP {status}")
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             kind = _REFUSALS.get(status, ServerRefused)
             raise kind(f"{method} {path}: HTTP {status}: {response.text[:300]}")
@@ -206,9 +206,9 @@ class Server:
 
 
 _REFUSALS: Final[dict[int, type[ServerRefused]]] = {
-    HTTPStatus.UNAUTHORIZED: Revoked,
-    HTTPStatus.FORBIDDEN: Revoked,
-    HTTPStatus.NOT_FOUND: Missing,
-    HTTPStatus.CONFLICT: Stale,
+    HTTPStatus.UNAUTHORIZED: TokenRevoked,
+    HTTPStatus.FORBIDDEN: TokenRevoked,
+    HTTPStatus.NOT_FOUND: NotOnServer,
+    HTTPStatus.CONFLICT: LeaseLost,
     HTTPStatus.UNPROCESSABLE_ENTITY: WrongDigest,
 }

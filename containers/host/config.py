@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from containers.host.image_cache import ShelfLimits
+from containers.host.image_cache import ImageCacheLimits
 from containers.sandbox.spec import SandboxSettings, Slot
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -49,7 +49,7 @@ class Settings:
     cache_bytes: int
     sandbox: SandboxSettings
     docker_root: Path | None
-    images: ShelfLimits
+    images: ImageCacheLimits
 
     @property
     def instance(self) -> str:
@@ -72,10 +72,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             holder_uid=uid,
             runtime=environment.get("REX_SANDBOX_RUNTIME") or None,
             apparmor=environment.get("REX_SANDBOX_APPARMOR") or None,
-            userns=_switch(environment, "REX_SANDBOX_USERNS"),
+            userns=_boolean(environment, "REX_SANDBOX_USERNS"),
         ),
         docker_root=Path(environment["REX_DOCKER_ROOT"]) if environment.get("REX_DOCKER_ROOT") else None,
-        images=ShelfLimits(
+        images=ImageCacheLimits(
             count=_count(environment, "REX_IMAGES_KEPT", "50"),
             days=_count(environment, "REX_IMAGE_DAYS", "30"),
             free_bytes=_size(environment, "REX_FREE_BYTES", "5G"),
@@ -141,7 +141,7 @@ def _uid(value: str) -> int:
     return int(value)
 
 
-def _switch(environment: Mapping[str, str], name: str) -> bool:
+def _boolean(environment: Mapping[str, str], name: str) -> bool:
     value = environment.get(name) or "0"
     if value not in ("0", "1"):
         raise ConfigurationError(f"{name} must be 0 or 1.")

@@ -1,4 +1,4 @@
-"""What this host has promised to do, one small file per batch, written before it is done.
+"""What this host has taken on, one small file per batch, written before it is done.
 
 A worker that is killed at any moment finds here what to go on with: a key without an order is a claim that
 may have been granted (asking again with the same key tells), an order without a report is a container that
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One batch: the key of the claim, the slot, and, when there is one, the order and the report as JSON objects."""
 
     batch: str
@@ -39,8 +39,8 @@ class Journal:
         for unfinished in folder.glob("*.new"):
             unfinished.unlink()
 
-    def write(self, entry: Entry) -> Entry:
-        """Set down an entry, in place of the batch's earlier one. Raises OSError, and then the earlier one stays."""
+    def write(self, entry: JournalEntry) -> JournalEntry:
+        """Store an entry, in place of the batch's earlier one. Raises OSError, and then the earlier one stays."""
         temporary = self._path(entry.batch).with_suffix(".new")
         try:
             temporary.write_text(json.dumps(asdict(entry)), encoding="utf-8")
@@ -55,14 +55,14 @@ class Journal:
         """Forget a batch."""
         self._path(batch).unlink(missing_ok=True)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[JournalEntry]:
         """All entries.
 
         One that a power failure left unreadable is dropped: the server's lease brings it back.
         """
         for path in sorted(self._folder.glob("*.json")):
             try:
-                yield Entry(**json.loads(path.read_text(encoding="utf-8")))
+                yield JournalEntry(**json.loads(path.read_text(encoding="utf-8")))
             except FileNotFoundError:
                 continue
             except (ValueError, TypeError):

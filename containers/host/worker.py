@@ -1,6 +1,6 @@
 """The Celery app of a GPU host: `python -m containers`.
 
-One task, woken by the broker (containers/host/task_queue.py); everything it does is in containers/host/agent.py.
+One task, woken by the broker (containers/host/broker.py); everything it does is in containers/host/agent.py.
 """
 
 import logging
@@ -12,9 +12,10 @@ from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
 from containers.host.agent import Agent
+from containers.host.broker import celery_settings
 from containers.host.config import ConfigurationError, Settings, from_environment
-from containers.host.task_queue import QUEUE_NAME, TASK, celery_settings, survive_lost_acknowledgements
-from containers.sandbox.engine import Engine, EngineGone, connect
+from containers.protocol.task_queue import QUEUE_NAME, TASK, survive_lost_acknowledgements
+from containers.sandbox.engine import Engine, EngineUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +35,16 @@ _agents: list[Agent] = []
 
 @app.task(name=TASK)
 def run_batch(batch: str) -> None:
-    """The doorbell: there may be something to do for this batch."""
+    """There may be something to do for this batch: claim it, and do it if it is ours."""
     _agents[0].run_batch(str(batch))
 
 
 @signals.worker_init.connect
 def _start(**_: object) -> None:
     try:
-        agent = Agent(_settings(), Engine(connect()))
+        agent = Agent(_settings(), Engine.connect())
         agent.start()
-    except (ConfigurationError, EngineGone) as error:
+    except (ConfigurationError, EngineUnavailable) as error:
         raise SystemExit(f"The sandbox worker cannot start: {error}") from None
     _agents.append(agent)
 

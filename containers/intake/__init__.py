@@ -1,4 +1,4 @@
-"""Image intake: from a stranger's tarball to an image that the engine may load.
+"""Image intake: from a stranger's tarball to an image archive that the engine may load.
 
 An engine's `load` believes too much. It moves tags that exist, takes layers it already has from other teams,
 and reads another manifest than a naive parser does. So no upload reaches an engine. `check_archive` reads it
@@ -7,18 +7,19 @@ writes a *new* archive that holds nothing but the verified layers, a configurati
 that matter, and no tag. `containers.sandbox.images.load_image` loads that one, compares the id, and tags it by
 itself.
 
-From the bottom up:
+In reading order, from the journey to what it stands on:
 
-    errors, limits    what is refused, and the bounds
-    strict_json       JSON without duplicate keys, surprises or depth
-    streams, tar      bounded bytes, gzip and tar headers, read as the engine's own library reads them
-    outer             the uploaded file as an index of members that can be read by name
-    layout            docker-archive or OCI layout -> one configuration and its layers
-    config            the configuration: checked, rebuilt, summarised
-    tree              what a layer becomes on disk, in names only: could an engine unpack it?
-    layers            one layer: inflated, hashed, looked through, copied
     archive           check_archive, the journey from top to bottom
-    engine            load, tag, look up, remove (the only module that needs the docker SDK)
+    upload_archive    the uploaded file as an index of members that can be read by name
+    layout            docker-archive or OCI layout -> one configuration and its layers
+    image_config      the configuration: checked, rebuilt, summarised
+    layers            one layer: inflated, hashed, checked entry by entry, copied
+    layer_filesystem  what a layer becomes on disk, in names only: could an engine unpack it?
+    streams, tar      bounded bytes, gzip and tar headers, read as the engine's own library reads them
+    strict_json       JSON without duplicate keys, surprises or depth
+    errors, limits    what is refused, and the bounds
+
+May import `protocol`. Knows no engine, no server and no broker.
 """
 
 from containers.intake.archive import CheckedImage, check_archive

@@ -1,9 +1,9 @@
-"""The tree that a layer becomes: what the engine could not unpack is refused here, before anything is stored.
+"""The files that a layer unpacks to: what the engine could not unpack is refused here, before anything is stored.
 
-The engine unpacks each layer by itself, into an empty folder that is its whole world (overlay2). So names, kinds and
-link targets decide, in the order in which they come, whether it can: this repeats its steps with nothing but names.
+The engine unpacks each layer by itself, into an empty folder beyond which it sees nothing (overlay2). So names, kinds
+and link targets decide, in the order in which they come, whether it can: this repeats its steps with nothing but names.
 It refuses only what fails on every such engine. What depends on an engine's kernel, file system or storage driver is
-left to the engine, whose word is then the same refusal, only later (containers.sandbox.images).
+left to the engine, whose refusal then reads the same, only later (containers.sandbox.images).
 
 An engine also opens a few files of an image itself, as root on the host and before anything runs: /etc/passwd and
 /etc/group for the container's user, a GPU runtime the linker's settings in /etc. A pipe in their place makes it wait
@@ -20,7 +20,7 @@ from enum import Enum, auto
 from typing import Final, NoReturn
 
 from containers.intake import tar
-from containers.intake.errors import ImageRejected, shown
+from containers.intake.errors import ImageRejected, quoted
 from containers.protocol import contract
 
 
@@ -48,11 +48,11 @@ _ATTRIBUTE_BYTES: Final = 2048  # a file's attributes have to fit into one block
 _OVERLAY_ATTRIBUTES: Final = (b"trusted.", b"user.overlay.")
 
 
-class LayerTree:
-    """One layer's entries in turn. headers: folders that no entry names count as entries, too."""
+class LayerFilesystem:
+    """One layer's entries in turn: `add` each, then `finish`. entry_limit: counts folders that no entry names, too."""
 
-    def __init__(self, headers: tar.Headers, what: str) -> None:
-        self._headers = headers
+    def __init__(self, entry_limit: tar.EntryLimit, what: str) -> None:
+        self._entry_limit = entry_limit
         self._what = what
         self._root: dict[str, Node] = {}
         self._names: set[int] = set()
@@ -68,7 +68,7 @@ class LayerTree:
         self._expect_new(posixpath.normpath(member.name), path)
         if not path:
             if member.kind != "folder" and member.name.startswith("/"):  # the engine passes over any "."
-                self._refuse(f"{shown(member.name)} takes the place of its root folder")
+                self._refuse(f"{quoted(member.name)} takes the place of its root folder")
             return
         parent, _, name = path.rpartition("/")
         folder = self._parent(parent, path)
@@ -83,7 +83,7 @@ class LayerTree:
         folder.pop(name, None)
         folder[name] = self._node(member, path)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """To be called after the last entry. Raises ImageRejected for what an engine must not open or mount over."""
         self._check_engine_files()
         self._check_mount_points()
@@ -92,7 +92,7 @@ class LayerTree:
         """Engines write an index of each layer that holds every name once. (The hash takes less memory.)"""
         key = hash(name)
         if key in self._names:
-            self._refuse(f"it holds {shown(path or '/')} twice")
+            self._refuse(f"it holds {quoted(path or '/')} twice")
         self._names.add(key)
 
     def _node(self, member: tar.Member, path: str) -> Node:
@@ -100,8 +100,8 @@ class LayerTree:
             return {}
         if member.kind == "symlink":
             if not member.target or len(os.fsencode(member.target)) > _PATH_BYTES:
-                self._refuse(f"the link {shown(path)} has an empty or endless target")
-            self._keep(member.target)
+                self._refuse(f"the link {quoted(path)} has an empty or endless target")
+            self._count_text(member.target)
             return member.target
         if member.kind == "hardlink":
             return self._linked(member.target, path)
@@ -112,7 +112,7 @@ class LayerTree:
         parent, _, name = self._inside(target).rpartition("/")
         stack = self._walk([self._root], parent.split("/") if parent else [], path, hops=0, create=False)
         if not name or name not in stack[-1] or isinstance(stack[-1][name], dict):
-            self._refuse(f"{shown(path)} is a hard link to {shown(target)}, which is no file of the same layer")
+            self._refuse(f"{quoted(path)} is a hard link to {quoted(target)}, which is no file of the same layer")
         return stack[-1][name]
 
     def _white_out(self, folder: dict[str, Node], name: str, path: str) -> None:
@@ -121,7 +121,7 @@ class LayerTree:
             return
         deleted = name.removeprefix(_WHITEOUT)
         if deleted in ("", ".", "..") or deleted in folder:
-            self._refuse(f"{shown(path)} deletes what the layer itself holds, or nothing")
+            self._refuse(f"{quoted(path)} deletes what the layer itself holds, or nothing")
         folder[deleted] = Leaf.DELETED
 
     # --- What an engine does with an image before anything of it runs -----------------------------------------
@@ -150,7 +150,7 @@ class LayerTree:
     def _refuse_opening(self, path: str) -> NoReturn:
         raise ImageRejected(
             "unsafe_file",
-            f"{self._what} puts something else than a regular file or folder at {shown(path)}, which engines open by "
+            f"{self._what} puts something else than a regular file or folder at {quoted(path)}, which engines open by "
             "themselves. Correct this in the Dockerfile and build the image again.",
         )
 
@@ -167,16 +167,16 @@ class LayerTree:
                     "image without this link.",
                 )
 
-    # --- Ways through the tree ------------------------------------------------------------------------------
+    # --- Paths ----------------------------------------------------------------------------------------------
 
     def _inside(self, name: str) -> str:
         """A name as a path from the layer's root, without "." and ".."."""
         path = posixpath.normpath(name)
         if path == ".." or path.startswith("../"):
-            self._refuse(f"{shown(name)} leads out of it")
+            self._refuse(f"{quoted(name)} leads out of it")
         path = path.lstrip("/")
         if len(os.fsencode(path)) > _PATH_BYTES:
-            self._refuse(f"the path {shown(path)} is longer than {_PATH_BYTES} bytes")
+            self._refuse(f"the path {quoted(path)} is longer than {_PATH_BYTES} bytes")
         return "" if path == "." else path
 
     def _parent(self, parent: str, path: str) -> dict[str, Node]:
@@ -184,7 +184,7 @@ class LayerTree:
         if self._latest is None or self._latest[0] != parent:
             names = parent.split("/") if parent else []
             self._latest = parent, self._walk([self._root], names, path, hops=0, create=True)[-1]
-        self._keep_name(path[len(parent) :].lstrip("/"))
+        self._check_name(path[len(parent) :].lstrip("/"))
         return self._latest[1]
 
     def _walk(
@@ -202,27 +202,27 @@ class LayerTree:
                 continue
             folder = stack[-1]
             if name not in folder and create:
-                self._headers.take()
-                self._keep_name(name)
+                self._entry_limit.count()
+                self._check_name(name)
                 folder[name] = {}
             found = folder.get(name)
             if isinstance(found, str):
                 if hops >= _LINK_HOPS:
-                    self._refuse(f"{shown(path)} lies below a link that goes in circles")
+                    self._refuse(f"{quoted(path)} lies below a link that goes in circles")
                 start = [self._root] if found.startswith("/") else stack
                 stack = self._walk(start, found.split("/"), path, hops=hops + 1, create=False)
             elif isinstance(found, dict):
                 stack = [*stack, found]
             else:
-                self._refuse(f"{shown(path)} lies below {shown(name)}, which is no folder")
+                self._refuse(f"{quoted(path)} lies below {quoted(name)}, which is no folder")
         return stack
 
-    def _keep_name(self, name: str) -> None:
+    def _check_name(self, name: str) -> None:
         if len(os.fsencode(name)) > _NAME_BYTES:
-            self._refuse(f"the name {shown(name)} is longer than {_NAME_BYTES} bytes")
-        self._keep(name)
+            self._refuse(f"the name {quoted(name)} is longer than {_NAME_BYTES} bytes")
+        self._count_text(name)
 
-    def _keep(self, text: str) -> None:
+    def _count_text(self, text: str) -> None:
         """Counts text that stays in memory."""
         self._text += len(text)
         if self._text > _TEXT_CHARACTERS:
@@ -232,11 +232,11 @@ class LayerTree:
 
     def _check_attributes(self, member: tar.Member) -> None:
         if max(member.uid, member.gid) > _LARGEST_ID:
-            self._refuse(f"{shown(member.name)} belongs to a user or group that cannot exist")
+            self._refuse(f"{quoted(member.name)} belongs to a user or group that cannot exist")
         if any(not name or name.startswith(_OVERLAY_ATTRIBUTES) for name, _ in member.attributes):
-            self._refuse(f"{shown(member.name)} has an attribute by which the engine itself marks files")
+            self._refuse(f"{quoted(member.name)} has an attribute by which the engine itself marks files")
         if sum(len(name) + len(value) for name, value in member.attributes) > _ATTRIBUTE_BYTES:
-            self._refuse(f"{shown(member.name)} has extended attributes of more than {_ATTRIBUTE_BYTES} bytes")
+            self._refuse(f"{quoted(member.name)} has extended attributes of more than {_ATTRIBUTE_BYTES} bytes")
 
     def _refuse(self, why: str) -> NoReturn:
         raise ImageRejected(

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final
 
 from containers.intake import tar
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, shown
-from containers.intake.layer_filesystem import LayerTree
+from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, quoted
+from containers.intake.layer_filesystem import LayerFilesystem
 from containers.intake.layout import StoredLayer
-from containers.intake.limits import ArchiveLimits, InflatedBytes
+from containers.intake.limits import ArchiveLimits, InflationLimit
 from containers.intake.streams import WatchedStream, compression_of, gunzip
-from containers.intake.upload_archive import OuterArchive
+from containers.intake.upload_archive import UploadArchive
 
 _MAGIC_BYTES: Final = 16
 _WORTH_A_WARNING_BYTES: Final = 1 << 20
@@ -27,65 +27,90 @@ _OTHERS_MAY_READ: Final = 0o004
 
 
 class LayerReader:
-    """Reads the layers of one image in turn, with bounds over all of them together."""
+    """Reads the layers of one image in turn, with bounds over all of them together.
 
-    def __init__(self, archive: OuterArchive, limits: ArchiveLimits, budget: InflatedBytes) -> None:
+    `on_read` is called with the number of stored bytes read so far, of all layers. `unreadable`: what was found on the
+    way and is worth a warning.
+    """
+
+    def __init__(
+        self,
+        archive: UploadArchive,
+        limits: ArchiveLimits,
+        inflation_limit: InflationLimit,
+        on_read: Callable[[int], None],
+    ) -> None:
+        self.unreadable = UnreadableFiles()
         self._archive = archive
         self._limits = limits
-        self._budget = budget
-        self._headers = tar.Headers(
+        self._inflation_limit = inflation_limit
+        self._on_read = on_read
+        self._read_bytes = 0
+        self._entry_limit = tar.EntryLimit(
             limits.layer_members,
             what="The layers of the image hold",
             advice="Leave out files that the algorithm does not need (package caches, data sets).",
         )
-        self.unreadable = Unreadable()
 
-    def copy(
-        self, layer: StoredLayer, diff_id: str, what: str, sink: IO[bytes] | None, read: Callable[[int], None]
-    ) -> int:
-        """Verifies a layer while writing it, inflated, to `sink` (None: only verifies it). Returns its size
-        in bytes.
+    def copy(self, layer: StoredLayer, diff_id: str, what: str, target: IO[bytes] | None) -> int:
+        """Verify a layer while writing it, inflated, to `target` (None: only verify it).
 
-        what: names the layer in a refusal. read: is told the number of stored bytes read so far.
+        what: names the layer in a refusal. Returns its inflated size in bytes. Raises ImageRejected.
         """
-        inflated, stored = hashlib.sha256(), hashlib.sha256()
-        size = 0
-        beginning = b""  # collected, for the first piece can be a single byte
-
-        def watch(piece: bytes) -> None:
-            nonlocal size, beginning
-            if len(beginning) < _MAGIC_BYTES:
-                beginning += piece[: _MAGIC_BYTES - len(beginning)]
-                _refuse_compression(beginning, what)
-            size += len(piece)
-            self._budget.add(len(piece))
-            inflated.update(piece)
-            if sink is not None:
-                sink.write(piece)
-
+        content = _Content(what, self._inflation_limit, target)
+        stored_digest = hashlib.sha256()
+        chunks = self._counted(self._archive.open(layer.member))
         first_bytes = self._archive.open(layer.member).read(_MAGIC_BYTES)
-        chunks = _told(self._archive.open(layer.member), read)
         if compression_of(first_bytes) == "gzip":
-            chunks = gunzip(_hashed(chunks, stored), what=what, max_members=self._limits.gzip_members)
+            chunks = gunzip(_hashed(chunks, stored_digest), what=what, max_members=self._limits.gzip_members)
         else:
-            stored = inflated
-        self._look_through(WatchedStream(chunks, watch), what)
-        if f"sha256:{inflated.hexdigest()}" != diff_id:
+            stored_digest = content.digest
+        self._check_entries(WatchedStream(chunks, content.add), what)
+        if f"sha256:{content.digest.hexdigest()}" != diff_id:
             raise _wrong_digest(what)
-        if layer.digest is not None and f"sha256:{stored.hexdigest()}" != layer.digest:
+        if layer.digest is not None and f"sha256:{stored_digest.hexdigest()}" != layer.digest:
             raise _wrong_digest(what)
-        return size
+        return content.size
 
-    def _look_through(self, stream: WatchedStream, what: str) -> None:
-        tree = LayerTree(self._headers, what)
-        for member in tar.members(stream, self._headers, what=what):
-            tree.add(member)
-            self.unreadable.see(member)
-        tree.end()
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._read_bytes += len(chunk)
+            yield chunk
+            self._on_read(self._read_bytes)
+
+    def _check_entries(self, stream: WatchedStream, what: str) -> None:
+        filesystem = LayerFilesystem(self._entry_limit, what)
+        for member in tar.members(stream, self._entry_limit, what=what):
+            filesystem.add(member)
+            self.unreadable.add(member)
+        filesystem.finish()
         stream.drain()
 
 
-class Unreadable:
+class _Content:
+    """A layer's inflated bytes as they pass: bounded, hashed, and written to `target`."""
+
+    def __init__(self, what: str, inflation_limit: InflationLimit, target: IO[bytes] | None) -> None:
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._what = what
+        self._inflation_limit = inflation_limit
+        self._target = target
+        self._beginning = b""  # collected, for the first piece can be a single byte
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece. Raises ImageRejected."""
+        if len(self._beginning) < _MAGIC_BYTES:
+            self._beginning += piece[: _MAGIC_BYTES - len(self._beginning)]
+            _refuse_compression(self._beginning, self._what)
+        self.size += len(piece)
+        self._inflation_limit.add(len(piece))
+        self.digest.update(piece)
+        if self._target is not None:
+            self._target.write(piece)
+
+
+class UnreadableFiles:
     """Finds large files that only their owner can read, or that lie in folders which only their owner can
     enter.
 
@@ -93,37 +118,38 @@ class Unreadable:
     """
 
     def __init__(self) -> None:
-        self._closed: dict[str, int] = {}  # folder -> bytes of the files below it
-        self._private: dict[str, int] = {}  # file -> bytes
+        self._closed_folders: dict[str, int] = {}  # folder -> bytes of the files below it
+        self._private_files: dict[str, int] = {}  # file -> bytes
 
-    def see(self, member: tar.Member) -> None:
+    def add(self, member: tar.Member) -> None:
+        """Look at the next entry of a layer."""
         name = member.name.removeprefix("./").strip("/")
         if member.kind == "folder":
             if member.mode & _OTHERS_MAY_ENTER:
-                self._closed.pop(name, None)
-            elif len(self._closed) < _MAX_PLACES:
-                self._closed.setdefault(name, 0)
+                self._closed_folders.pop(name, None)
+            elif len(self._closed_folders) < _MAX_PLACES:
+                self._closed_folders.setdefault(name, 0)
         elif member.kind == "file":
-            self._see_file(name, member)
+            self._add_file(name, member)
 
-    def _see_file(self, name: str, member: tar.Member) -> None:
-        self._private.pop(name, None)
-        if self._closed:
+    def _add_file(self, name: str, member: tar.Member) -> None:
+        self._private_files.pop(name, None)
+        if self._closed_folders:
             end = name.rfind("/")
             while end > 0:
                 folder = name[:end]
-                if folder in self._closed:
-                    self._closed[folder] += member.size
+                if folder in self._closed_folders:
+                    self._closed_folders[folder] += member.size
                     return
                 end = name.rfind("/", 0, end)
         large = member.size >= _WORTH_A_WARNING_BYTES
-        if large and not member.mode & _OTHERS_MAY_READ and len(self._private) < _MAX_PLACES:
-            self._private[name] = member.size
+        if large and not member.mode & _OTHERS_MAY_READ and len(self._private_files) < _MAX_PLACES:
+            self._private_files[name] = member.size
 
     def warnings(self) -> list[str]:
         """Sentences for the team, the largest first, at most five."""
-        folders = [(size, f"The folder {shown('/' + name)}") for name, size in self._closed.items()]
-        files = [(size, f"The file {shown('/' + name)}") for name, size in self._private.items()]
+        folders = [(size, f"The folder {quoted('/' + name)}") for name, size in self._closed_folders.items()]
+        files = [(size, f"The file {quoted('/' + name)}") for name, size in self._private_files.items()]
         places = sorted((place for place in folders + files if place[0] >= _WORTH_A_WARNING_BYTES), reverse=True)
         return [
             f"{what} ({human_size(size)}) can be read by its owner only, so not by the user that the server "
@@ -131,14 +157,6 @@ class Unreadable:
             "elsewhere."
             for size, what in places[:_MAX_WARNINGS]
         ]
-
-
-def _told(chunks: Iterable[bytes], read: Callable[[int], None]) -> Iterator[bytes]:
-    done = 0
-    for chunk in chunks:
-        done += len(chunk)
-        yield chunk
-        read(done)
 
 
 def _hashed(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from containers.intake import tar
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, shown
+from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
 from containers.intake.strict_json import known_keys
-from containers.intake.upload_archive import OuterArchive
+from containers.intake.upload_archive import UploadArchive
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _CONFIG_NAME: Final = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
@@ -71,11 +71,13 @@ class StoredLayer:
 
 @dataclass(frozen=True)
 class ImageParts:
+    """An image as the archive stores it."""
+
     config: bytes  # verified against the name or digest it is referred to by
     layers: list[StoredLayer]
 
 
-def find_image(archive: OuterArchive) -> ImageParts:
+def find_image(archive: UploadArchive) -> ImageParts:
     """The one image that the archive holds."""
     has_index = archive.find("index.json") is not None
     manifest = archive.find("manifest.json")
@@ -93,7 +95,7 @@ def find_image(archive: OuterArchive) -> ImageParts:
     )
 
 
-def _from_docker_manifest(archive: OuterArchive, member: tar.Member) -> ImageParts:
+def _from_docker_manifest(archive: UploadArchive, member: tar.Member) -> ImageParts:
     what = "manifest.json"
     document = archive.parse(archive.read_document(member, what=what), what=what)
     if not isinstance(document, list) or not document:
@@ -113,7 +115,7 @@ def _from_docker_manifest(archive: OuterArchive, member: tar.Member) -> ImagePar
     return ImageParts(config, layers)
 
 
-def _refuse_another_image(archive: OuterArchive, parts: ImageParts) -> None:
+def _refuse_another_image(archive: UploadArchive, parts: ImageParts) -> None:
     chosen = _choose(_image_descriptors(archive))
     if archive.find(_blob_name(chosen)) is None:
         return  # engines list every platform of an image and store the blobs of one
@@ -124,7 +126,7 @@ def _refuse_another_image(archive: OuterArchive, parts: ImageParts) -> None:
         )
 
 
-def _from_oci_manifest(archive: OuterArchive, descriptor: dict[str, Any]) -> ImageParts:
+def _from_oci_manifest(archive: UploadArchive, descriptor: dict[str, Any]) -> ImageParts:
     what = "The image manifest"
     manifest = known_keys(_blob_document(archive, descriptor, what), _MANIFEST_KEYS, what=what)
     config_descriptor = _descriptor(manifest.get("config"), what)
@@ -139,7 +141,7 @@ def _from_oci_manifest(archive: OuterArchive, descriptor: dict[str, Any]) -> Ima
     return ImageParts(config, layers)
 
 
-def _image_descriptors(archive: OuterArchive) -> list[dict[str, Any]]:
+def _image_descriptors(archive: UploadArchive) -> list[dict[str, Any]]:
     """The image manifests that index.json leads to, each once; attestations, signatures and other artifacts
     not.
     """
@@ -180,6 +182,7 @@ def _choose(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def wrong_platform(platform: str) -> ImageRejected:
+    """The refusal of an image for another platform."""
     return ImageRejected(
         "wrong_platform",
         f"This image is built for {platform}. Build it with docker build --platform linux/amd64 and upload it again.",
@@ -223,15 +226,15 @@ def _blob_name(descriptor: dict[str, Any]) -> str:
     return "blobs/sha256/" + digest.removeprefix("sha256:")
 
 
-def _blob_document(archive: OuterArchive, descriptor: dict[str, Any], what: str) -> Any:
+def _blob_document(archive: UploadArchive, descriptor: dict[str, Any], what: str) -> Any:
     return archive.parse(_blob(archive, descriptor, what), what=what)
 
 
-def _blob(archive: OuterArchive, descriptor: dict[str, Any], what: str) -> bytes:
+def _blob(archive: UploadArchive, descriptor: dict[str, Any], what: str) -> bytes:
     return _verified_document(archive, _blob_name(descriptor), descriptor["digest"].removeprefix("sha256:"), what)
 
 
-def _verified_document(archive: OuterArchive, name: str, sha256: str, what: str) -> bytes:
+def _verified_document(archive: UploadArchive, name: str, sha256: str, what: str) -> bytes:
     member = archive.find(name)
     if member is None:
         raise ImageRejected("missing_part", f"{what} is missing from the archive. {SAVE_AGAIN}")
@@ -241,10 +244,10 @@ def _verified_document(archive: OuterArchive, name: str, sha256: str, what: str)
     return data
 
 
-def _stored_layer(archive: OuterArchive, name: str, digest: str | None) -> StoredLayer:
+def _stored_layer(archive: UploadArchive, name: str, digest: str | None) -> StoredLayer:
     member = archive.find(name)
     if member is None:
-        raise ImageRejected("missing_part", f"The layer {shown(name)} is missing from the archive. {SAVE_AGAIN}")
+        raise ImageRejected("missing_part", f"The layer {quoted(name)} is missing from the archive. {SAVE_AGAIN}")
     return StoredLayer(member, digest)
 
 

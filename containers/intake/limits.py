@@ -29,7 +29,7 @@ class ArchiveLimits:
     json_depth: int = 32
 
 
-class InflatedBytes:
+class InflationLimit:
     """Counts inflated bytes, and refuses the archive when they pass what its size allows."""
 
     def __init__(self, limits: ArchiveLimits, archive_bytes: int) -> None:
@@ -38,6 +38,7 @@ class InflatedBytes:
         self.total = 0
 
     def add(self, size: int) -> None:
+        """Count further bytes. Raises ImageRejected."""
         self.total += size
         if self.total > self.limit:
             raise ImageRejected(

@@ -35,8 +35,8 @@ def compression_of(first_bytes: bytes) -> str | None:
     return next((name for magic, name in _COMPRESSIONS if first_bytes.startswith(magic)), None)
 
 
-class Window:
-    """Bytes [offset, offset + size) of an open file, read in order. Several windows may share one file."""
+class FileRange:
+    """Bytes [offset, offset + size) of an open file, read in order. Several ranges may share one file."""
 
     def __init__(self, descriptor: int, offset: int, size: int) -> None:
         self._descriptor = descriptor
@@ -87,11 +87,11 @@ def gunzip(chunks: Iterable[bytes], *, what: str, max_members: int) -> Iterator[
 
 
 class WatchedStream:
-    """A stream over pieces of bytes, each of which `watch` sees once, in order, as it is fetched."""
+    """A stream over pieces of bytes; `on_piece` is called with each once, in order, as it is fetched."""
 
-    def __init__(self, pieces: Iterable[bytes], watch: Callable[[bytes], object]) -> None:
+    def __init__(self, pieces: Iterable[bytes], on_piece: Callable[[bytes], object]) -> None:
         self._pieces = iter(pieces)
-        self._watch = watch
+        self._on_piece = on_piece
         self._piece = b""
         self._at = 0
 
@@ -124,5 +124,5 @@ class WatchedStream:
         self._piece = next(self._pieces, b"")
         self._at = 0
         if self._piece:
-            self._watch(self._piece)
+            self._on_piece(self._piece)
         return bool(self._piece)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NoReturn
 
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, shown
+from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
 
 _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
@@ -24,7 +24,7 @@ def parse(data: bytes, *, what: str, max_depth: int) -> Any:
         document = dict(pairs)
         if len(document) != len(pairs):
             twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-            raise ImageRejected("duplicate_key", f"{what} holds the key {shown(twice)} twice. {SAVE_AGAIN}")
+            raise ImageRejected("duplicate_key", f"{what} holds the key {quoted(twice)} twice. {SAVE_AGAIN}")
         return document
 
     try:
@@ -48,8 +48,8 @@ def known_keys(document: Any, allowed: Iterable[str], *, what: str) -> dict[str,
         if key in allowed:
             continue
         meant = next((known for known in allowed if known.casefold() == key.casefold()), None)
-        hint = f" (is {shown(meant)} meant?)" if meant else ""
-        raise ImageRejected("unknown_key", f"{what} holds the unknown key {shown(key)}{hint}. {SAVE_AGAIN}")
+        hint = f" (is {quoted(meant)} meant?)" if meant else ""
+        raise ImageRejected("unknown_key", f"{what} holds the unknown key {quoted(key)}{hint}. {SAVE_AGAIN}")
     return document
 
 

@@ -64,38 +64,42 @@ class Member:
 
 
 class Stream(Protocol):
+    """What a tar file is read from: `size` bytes, fewer only at the end, taken or passed over."""
+
     def read(self, size: int) -> bytes: ...
 
     def skip(self, size: int) -> int: ...
 
 
-class Headers:
-    """Bounds the headers of one or several tar files, extensions included. advice: what to do when there are
-    more.
+class EntryLimit:
+    """Bounds the headers of one or several tar files, extensions included.
+
+    what: begins the refusal ("The archive holds"). advice: what to do when there are more.
     """
 
     def __init__(self, limit: int, *, what: str, advice: str) -> None:
         self._left = limit
         self._refusal = f"{what} more than {limit:,} entries. {advice}"
 
-    def take(self) -> None:
+    def count(self) -> None:
+        """Count one more. Raises ImageRejected."""
         if self._left == 0:
             raise ImageRejected("too_many_entries", self._refusal)
         self._left -= 1
 
 
-def members(stream: Stream, headers: Headers, *, what: str) -> Iterator[Member]:
+def members(stream: Stream, entry_limit: EntryLimit, *, what: str) -> Iterator[Member]:
     """The members of the tar file in `stream`, up to its end marker (or its end), data skipped.
 
     what: names the file in a refusal.
     """
-    return _Reader(stream, headers, what).members()
+    return _Reader(stream, entry_limit, what).members()
 
 
 class _Reader:
-    def __init__(self, stream: Stream, headers: Headers, what: str) -> None:
+    def __init__(self, stream: Stream, entry_limit: EntryLimit, what: str) -> None:
         self._stream = stream
-        self._headers = headers
+        self._entry_limit = entry_limit
         self._what = what
         self._position = 0
 
@@ -128,7 +132,7 @@ class _Reader:
             raise self._damaged()
         if len(block) < BLOCK_BYTES:
             raise self._truncated() if self._position > BLOCK_BYTES else self._damaged()
-        self._headers.take()
+        self._entry_limit.count()
         if not _checksum_matches(block):
             raise self._damaged()
         self._check_numbers(block)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from containers.intake import strict_json, tar
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, shown
-from containers.intake.limits import ArchiveLimits, InflatedBytes
-from containers.intake.streams import WatchedStream, Window, compression_of, gunzip
+from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, quoted
+from containers.intake.limits import ArchiveLimits, InflationLimit
+from containers.intake.streams import FileRange, WatchedStream, compression_of, gunzip
 
 _WHAT: Final = "The archive"
 _LINK_HOPS: Final = 8
@@ -23,7 +23,7 @@ _MAGIC_BYTES: Final = 16
 BEGINNING_BYTES: Final = 4096
 
 
-class OuterArchive:
+class UploadArchive:
     """The members of an uploaded archive by name. size: bytes of the (inflated) tar file."""
 
     def __init__(self, descriptor: int, size: int, limits: ArchiveLimits) -> None:
@@ -31,9 +31,9 @@ class OuterArchive:
         self._limits = limits
         self._files: dict[str, tar.Member] = {}
         self._links: dict[str, str] = {}
-        stream = Window(descriptor, 0, size)
-        headers = tar.Headers(limits.archive_members, what="The archive holds", advice=SAVE_AGAIN)
-        for member in tar.members(stream, headers, what=_WHAT):
+        stream = FileRange(descriptor, 0, size)
+        entry_limit = tar.EntryLimit(limits.archive_members, what="The archive holds", advice=SAVE_AGAIN)
+        for member in tar.members(stream, entry_limit, what=_WHAT):
             self._add(member)
 
     def find(self, name: str) -> tar.Member | None:
@@ -44,8 +44,9 @@ class OuterArchive:
             name = self._links[name]
         return None
 
-    def open(self, member: tar.Member) -> Window:
-        return Window(self._descriptor, member.offset, member.size)
+    def open(self, member: tar.Member) -> FileRange:
+        """The member's data."""
+        return FileRange(self._descriptor, member.offset, member.size)
 
     def read_document(self, member: tar.Member, *, what: str) -> bytes:
         """The bytes of a JSON document, which is small in every honest archive."""
@@ -58,6 +59,7 @@ class OuterArchive:
         return self.open(member).read(member.size)
 
     def parse(self, data: bytes, *, what: str) -> Any:
+        """A JSON document within the upload's limits."""
         return strict_json.parse(data, what=what, max_depth=self._limits.json_depth)
 
     def _add(self, member: tar.Member) -> None:
@@ -65,7 +67,7 @@ class OuterArchive:
         if member.kind == "folder":
             return
         if name in self._files or name in self._links:
-            raise ImageRejected("ambiguous", f"The archive holds {shown(name)} twice. {SAVE_AGAIN}")
+            raise ImageRejected("ambiguous", f"The archive holds {quoted(name)} twice. {SAVE_AGAIN}")
         if member.kind == "file":
             self._files[name] = member
         elif member.kind == "symlink":
@@ -74,7 +76,7 @@ class OuterArchive:
         else:
             raise ImageRejected(
                 "unsafe_member",
-                f"The archive holds {shown(name)}, which is a {member.kind}, not a file. {SAVE_AGAIN}",
+                f"The archive holds {quoted(name)}, which is a {member.kind}, not a file. {SAVE_AGAIN}",
             )
 
 
@@ -83,18 +85,18 @@ def _inside(name: str, folder: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, name))
     if name.startswith("/") or path == ".." or path.startswith("../"):
         raise ImageRejected(
-            "unsafe_member", f"The archive holds a name that leads out of it: {shown(name)}. {SAVE_AGAIN}"
+            "unsafe_member", f"The archive holds a name that leads out of it: {quoted(name)}. {SAVE_AGAIN}"
         )
     return path
 
 
 @contextmanager
-def opened(
-    source: Path, scratch: Path, limits: ArchiveLimits, inflating: Callable[[float], None]
-) -> Iterator[OuterArchive]:
+def open_upload(
+    source: Path, scratch: Path, limits: ArchiveLimits, progress: Callable[[float], None]
+) -> Iterator[UploadArchive]:
     """The archive at `source`, inflated into the folder `scratch` first where it is gzip'd.
 
-    inflating: is told the fraction of the file that is inflated.
+    progress: is called with the fraction of the file that is inflated, 0 to 1.
     """
     size = source.stat().st_size
     if size > limits.archive_bytes:
@@ -108,14 +110,14 @@ def opened(
     with source.open("rb") as file:
         if check_beginning(file.read(BEGINNING_BYTES)) == "gzip":
             with tempfile.TemporaryFile(dir=scratch) as inflated:
-                _inflate(file, size, inflated, limits, inflating)
-                yield OuterArchive(inflated.fileno(), inflated.tell(), limits)
+                _inflate(file, size, inflated, limits, progress)
+                yield UploadArchive(inflated.fileno(), inflated.tell(), limits)
         else:
-            yield OuterArchive(file.fileno(), size, limits)
+            yield UploadArchive(file.fileno(), size, limits)
 
 
 def check_beginning(beginning: bytes) -> str | None:
-    """Refuses, in words that fit, what can be no image archive: before the rest of it is uploaded or inflated.
+    """Refuses what can be no image archive, before the rest of it is uploaded or inflated.
 
     beginning: the first BEGINNING_BYTES of a file, fewer only if it is shorter. Returns its compression.
     """
@@ -148,19 +150,19 @@ def _expect_tar_inside(beginning: bytes) -> None:
 
 
 def _inflate(
-    file: IO[bytes], size: int, target: IO[bytes], limits: ArchiveLimits, inflating: Callable[[float], None]
+    file: IO[bytes], size: int, target: IO[bytes], limits: ArchiveLimits, progress: Callable[[float], None]
 ) -> None:
-    budget = InflatedBytes(limits, size)
+    inflation_limit = InflationLimit(limits, size)
 
     def chunks() -> Iterator[bytes]:
         done = 0
-        for chunk in Window(file.fileno(), 0, size):
+        for chunk in FileRange(file.fileno(), 0, size):
             yield chunk
             done += len(chunk)
-            inflating(done / size)
+            progress(done / size)
 
     for piece in gunzip(chunks(), what=_WHAT, max_members=limits.gzip_members):
-        budget.add(len(piece))
+        inflation_limit.add(len(piece))
         target.write(piece)
     target.flush()
 
@@ -168,7 +170,7 @@ def _inflate(
 def _expect_tar(beginning: bytes) -> None:
     stream = WatchedStream([beginning[: tar.BLOCK_BYTES]], lambda _: None)
     try:
-        first = next(tar.members(stream, tar.Headers(1, what="", advice=""), what=_WHAT), None)
+        first = next(tar.members(stream, tar.EntryLimit(1, what="", advice=""), what=_WHAT), None)
     except ImageRejected as refused:
         if refused.code == "truncated":  # an extension header: its content lies beyond this block
             return

@@ -1,4 +1,11 @@
-"""What the server, the GPU hosts and the teams agree on: the container contract, orders, reports, verdicts.
+"""What the server, the GPU hosts and the teams agree on, in reading order:
 
-Pure: knows no engine, no broker and no other room.
+    contract      what a team may rely on inside its container
+    orders        what a host is told about one container, parsed without trust
+    verdicts      whose doing a container's end is, with the closed lists of codes
+    reports       what a host answers
+    faults        the exceptions of a host, each with the code under which it is reported
+    task_queue    the message that wakes hosts
+
+Pure: imports no other room, no engine, and (but for `task_queue`) no broker.
 """

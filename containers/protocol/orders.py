@@ -7,11 +7,13 @@ kernel. An order holds digests, limits and opaque names, never a path.
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from containers.protocol.contract import SUFFIX
+
+T = TypeVar("T")
 
 MEBIBYTE: Final = 1 << 20
 MAX_CASES: Final = 1000
@@ -118,6 +120,11 @@ class Fields:
     def text(self, name: str, max_length: int) -> str:
         """A string of at most `max_length` characters."""
         return str(self._checked(name, lambda v: isinstance(v, str) and len(v) <= max_length))
+
+    def one_of(self, name: str, allowed: Collection[T]) -> T:
+        """One of the texts in `allowed`."""
+        value: T = self._checked(name, lambda v: isinstance(v, str) and v in allowed)
+        return value
 
     def digest(self, name: str) -> str:
         """A digest, "sha256:" and 64 hexadecimal digits."""

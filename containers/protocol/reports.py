@@ -1,6 +1,6 @@
 """A report: what a GPU host tells the server about one order, and how it is put together.
 
-`settle` is the one place where a verdict on the container becomes a status of every case. Both sides parse a
+`case_reports` is the one place where a verdict on the container becomes a status of every case. Both sides parse a
 report with `parse_report`: the host its own journal, the server what a host sends.
 """
 
@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-from containers.protocol.orders import Fields, OrderRejected
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, REJECTIONS, Blame, Verdict
+from containers.protocol.orders import MAX_CASES, Fields, OrderRejected
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, REJECTIONS, FailureCode, FaultCode, Verdict
 
-Status = Literal["finished", "failed", "missing", "untouched"]
-STATUSES: Final[tuple[Status, ...]] = ("finished", "failed", "missing", "untouched")
+CaseStatus = Literal["finished", "failed", "missing", "untouched"]
+CASE_STATUSES: Final[tuple[CaseStatus, ...]] = ("finished", "failed", "missing", "untouched")
+#: Most characters of a fault's detail; what is longer is cut.
+MAX_DETAIL: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class CaseReport:
     """
 
     name: str
-    status: Status
-    reason: str | None = None
+    status: CaseStatus
+    reason: FailureCode | None = None
     seconds: float | None = None
     output: Blob | None = None
 
@@ -51,7 +53,7 @@ class ContainerReport:
 class Fault:
     """What failed on our side: a code of FAULTS and a detail for organisers."""
 
-    code: str
+    code: FaultCode
     detail: str
 
 
@@ -74,52 +76,55 @@ class Report:
         return {key: value for key, value in asdict(self).items() if key != "rejected" or value is not None}
 
 
-def faulty(fence: int, names: Sequence[str], code: str, detail: str) -> Report:
+def fault_report(fence: int, names: Sequence[str], fault: Fault) -> Report:
     """The report of an order that our side could not carry out at all."""
-    cases = tuple(CaseReport(name, "untouched") for name in names)
-    return Report(fence=fence, cases=cases, fault=Fault(code, detail[:2000]))
+    return Report(fence, _all_untouched(names), fault=Fault(fault.code, fault.detail[:MAX_DETAIL]))
 
 
-def unusable(fence: int, names: Sequence[str], code: str) -> Report:
+def rejection_report(fence: int, names: Sequence[str], code: str) -> Report:
     """The report of an order whose image the engine cannot use: a code of REJECTIONS."""
-    return Report(fence, tuple(CaseReport(name, "untouched") for name in names), rejected=code)
+    return Report(fence, _all_untouched(names), rejected=code)
 
 
-def settle(
+def _all_untouched(names: Sequence[str]) -> tuple[CaseReport, ...]:
+    return tuple(CaseReport(name, "untouched") for name in names)
+
+
+def case_reports(
     names: Sequence[str],
-    found: Mapping[str, Blob | str],
+    found: Mapping[str, Blob | FailureCode],
     verdict: Verdict,
     *,
-    appeared: Sequence[float],
-    ended: float,
-    clocked: int | None = None,
-    full: bool = False,
+    appeared_seconds: Sequence[float],
+    ended_seconds: float,
+    timed_out_case: int | None = None,
+    output_full: bool = False,
 ) -> tuple[CaseReport, ...]:
     """Turn what was found in the output folder into each case's status.
 
-    `found` maps a case to its file, or to the code why what lies there is no result. `appeared` are the
-    seconds from the container's start to the appearance of the first, second, ... file; `ended` those to its
-    end. `clocked` is the case whose clock ran out. When its file made it after all in the last instant,
-    nobody is to blame for the next case, which had its clock cut short by us. `full`: the folder was full when the
-    program ended, which is then why files are missing.
+    `found` maps a case to its file, or to the code why what lies there is no result. `appeared_seconds` are
+    those from the container's start to the appearance of the first, second, ... file; `ended_seconds` those to
+    its end. `timed_out_case` is the index of the case whose clock ran out. When its file made it after all in
+    the last instant, nobody is to blame for the next case, which had its clock cut short by us. `output_full`:
+    the folder was full when the program ended, which is then why files are missing.
     """
-    if verdict.blame is Blame.NOBODY:
-        lost = CaseReport("", "failed", "output_full") if full else CaseReport("", "missing", "missing")
+    if not (verdict.failure or verdict.fault):
+        lost = CaseReport("", "failed", "output_full") if output_full else CaseReport("", "missing", "missing")
         cases = [_found(name, found) or replace(lost, name=name) for name in names]
-        return tuple(_timed(case, i, appeared, ended) for i, case in enumerate(cases))
-    absent = next((i for i, name in enumerate(names) if name not in found), len(names))
-    reports = []
+        return tuple(_timed(case, i, appeared_seconds, ended_seconds) for i, case in enumerate(cases))
+    first_absent = next((i for i, name in enumerate(names) if name not in found), len(names))
+    cases = []
     for i, name in enumerate(names):
         case = CaseReport(name, "untouched")
-        if i < absent:
+        if i < first_absent:
             case = _found(name, found) or case
-        elif i == absent and verdict.blame is Blame.THEIRS and clocked in (None, i):
-            case = CaseReport(name, "failed", verdict.code)
-        reports.append(_timed(case, i, appeared, ended))
-    return tuple(reports)
+        elif i == first_absent and verdict.failure and timed_out_case in (None, i):
+            case = CaseReport(name, "failed", verdict.failure)
+        cases.append(_timed(case, i, appeared_seconds, ended_seconds))
+    return tuple(cases)
 
 
-def _found(name: str, found: Mapping[str, Blob | str]) -> CaseReport | None:
+def _found(name: str, found: Mapping[str, Blob | FailureCode]) -> CaseReport | None:
     result = found.get(name)
     if isinstance(result, Blob):
         return CaseReport(name, "finished", output=result)
@@ -141,34 +146,28 @@ def _timed(case: CaseReport, index: int, appeared: Sequence[float], ended: float
 def parse_report(value: object) -> Report:
     """Check a report's JSON object. Raises OrderRejected."""
     fields = Fields(value, "report", frozenset({"fence", "cases", "container", "fault", "log", "rejected"}))
-    container, fault, rejected = fields.get("container"), fields.get("fault"), fields.value.get("rejected")
-    if rejected is not None and not (isinstance(rejected, str) and rejected in REJECTIONS):
-        raise OrderRejected(f"rejected is not valid: {rejected!r:.100}")
+    container, fault = fields.get("container"), fields.get("fault")
     fewest = 1 if fault is None else 0  # a host that could not read its order cannot name the cases
     return Report(
         fence=fields.integer("fence", 0, 2**53),
-        cases=tuple(_case(item, f"cases[{i}]") for i, item in enumerate(fields.items("cases", fewest, 1000))),
+        cases=tuple(_case(item, f"cases[{i}]") for i, item in enumerate(fields.items("cases", fewest, MAX_CASES))),
         container=None if container is None else _container(container),
         fault=None if fault is None else _fault(fault),
         log=fields.text("log", 64 << 20),
-        rejected=rejected,
+        rejected=None if fields.value.get("rejected") is None else fields.one_of("rejected", REJECTIONS),
     )
 
 
 def _case(value: object, where: str) -> CaseReport:
     fields = Fields(value, where, frozenset(CaseReport.__dataclass_fields__))
-    status = fields.text("status", 20)
-    if status not in STATUSES:
-        raise OrderRejected(f"{where}.status is not valid: {status!r}")
+    status = fields.one_of("status", CASE_STATUSES)
     reason, output = fields.get("reason"), fields.get("output")
     if (status in ("failed", "missing")) != (reason is not None) or (status == "finished") != (output is not None):
         raise OrderRejected(f"{where} has fields that do not go with its status")
-    if reason is not None and not (isinstance(reason, str) and reason in CASE_FAILURES):
-        raise OrderRejected(f"{where}.reason is not valid: {reason!r:.100}")
     return CaseReport(
         name=fields.case_name("name"),
         status=status,
-        reason=reason,
+        reason=None if reason is None else fields.one_of("reason", CASE_FAILURES),
         seconds=None if fields.get("seconds") is None else fields.number("seconds", 0, 1e8),
         output=None if output is None else _blob(output, f"{where}.output"),
     )
@@ -194,7 +193,4 @@ def _container(value: object) -> ContainerReport:
 
 def _fault(value: object) -> Fault:
     fields = Fields(value, "fault", frozenset({"code", "detail"}))
-    code = fields.text("code", 40)
-    if code not in FAULTS:
-        raise OrderRejected(f"fault.code is not valid: {code!r}")
-    return Fault(code, fields.text("detail", 2000))
+    return Fault(fields.one_of("code", FAULTS), fields.text("detail", MAX_DETAIL))

@@ -1,26 +1,49 @@
-"""Blame: how a container's end is judged, as one pure function over what the host saw.
+"""Whose doing a container's end is, as one pure function over what the host saw.
 
-There are three answers. *Nobody*: the program exited with 0. *Theirs*: the algorithm lost the case it was
+There are three answers. *Nobody's*: the program exited with 0. *The algorithm's*: it lost the case it was
 working on (a code of CASE_FAILURES). *Ours*: the machine failed (a code of FAULTS); the cases are run again
 and nobody is charged. (An image that an engine cannot even unpack comes to no container: REJECTIONS.) Only
 what the host itself observed decides; what the container printed never turns a failure into a fault, or a
 team could have its cases run for ever.
 
-The witness of the machine's health is the *holder*, our own container beside the algorithm's
-(containers/holder). On cgroup v1 the engine reports no memory kill, only exit code 137, and a restarted
-engine leaves the same 137. A restart takes the holder down too, so 137 with a living holder is memory, and a
-dead holder is a restart.
+Whether the machine stayed well is seen by the *holder*, our own container beside the algorithm's
+(containers/sandbox/holder). On cgroup v1 the engine reports no memory kill, only exit code 137, and a restarted
+engine leaves the same 137. A restart takes the holder down too, so 137 with a running holder is memory, and a
+holder that stopped is a restart.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
+
+FailureCode = Literal[
+    "crashed",
+    "out_of_memory",
+    "timed_out",
+    "startup_timed_out",
+    "output_full",
+    "not_a_regular_file",
+    "could_not_start",
+    "missing",
+]
+#: The failures of a clock that ran out.
+TimeoutCode = Literal["timed_out", "startup_timed_out"]
+FaultCode = Literal[
+    "engine_unavailable",
+    "engine_restarted",
+    "image_unavailable",
+    "input_unavailable",
+    "no_gpu_runtime",
+    "gpu_lost",
+    "disk_full",
+    "order_unreadable",
+    "internal",
+]
 
 #: Why a case was lost through the algorithm's own doing.
-CASE_FAILURES: Final[Mapping[str, str]] = MappingProxyType(
+CASE_FAILURES: Final[Mapping[FailureCode, str]] = MappingProxyType(
     {
         "crashed": "The program ended with an error while working on the case.",
         "out_of_memory": "The program was ended because it needed more memory than it may use.",
@@ -34,7 +57,7 @@ CASE_FAILURES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 #: What goes wrong on our side; the cases it touches are run again.
-FAULTS: Final[Mapping[str, str]] = MappingProxyType(
+FAULTS: Final[Mapping[FaultCode, str]] = MappingProxyType(
     {
         "engine_unavailable": "The container engine did not answer.",
         "engine_restarted": "The container engine was restarted while the container ran.",
@@ -58,28 +81,20 @@ REJECTIONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-class Blame(Enum):
-    """Whose doing the end of a container is."""
-
-    NOBODY = "nobody"
-    THEIRS = "theirs"
-    OURS = "ours"
-
-
 @dataclass(frozen=True)
 class Verdict:
-    """Whose doing it is, with a code of CASE_FAILURES (theirs) or FAULTS (ours)."""
+    """Whose doing an end is: the algorithm's (`failure`), ours (`fault`), or nobody's (neither)."""
 
-    blame: Blame
-    code: str | None = None
+    failure: FailureCode | None = None
+    fault: FaultCode | None = None
 
 
 @dataclass(frozen=True)
 class Ending:
     """What the host saw of a container's end.
 
-    `exit_code` is None when it never started; then `start_error` holds the engine's words. `clock` is the
-    failure code of the clock that made us kill it. `holder_alive`: our witness was still running after the
+    `exit_code` is None when it never started; then `start_error` holds the engine's words. `timeout` is the
+    failure code of the clock that made us kill it. `holder_alive`: the holder was still running after the
     results were read. `output_full`: the output volume was out of pages or inodes during the case in
     progress. `init_failed`: the engine's init printed that it could not execute the image's program.
     `gpu_lost`: after an end that was not clean, a container of ours could not get the slot's GPUs any more.
@@ -87,7 +102,7 @@ class Ending:
 
     exit_code: int | None
     oom_killed: bool = False
-    clock: str | None = None
+    timeout: TimeoutCode | None = None
     start_error: str = ""
     holder_alive: bool = True
     output_full: bool = False
@@ -98,9 +113,9 @@ class Ending:
 KILLED = 128 + 9
 FILE_TOO_LARGE = 128 + 25  # SIGXFSZ: one file larger than the volume itself
 
-_THEIRS: Final = Verdict(Blame.THEIRS, "could_not_start")
+_COULD_NOT_START: Final = Verdict(failure="could_not_start")
 #: How runc begins when it got as far as the image's own program or working directory.
-_PROCESS: Final = r"(failed to create (shim )?task: )?OCI runtime create failed: (\w+ create failed: )?"
+_CREATE_FAILED: Final = r"(failed to create (shim )?task: )?OCI runtime create failed: (\w+ create failed: )?"
 _NO_FOLDER: Final = "(not a directory|too many levels|no such file)"
 #: The engine's words when a container cannot be started, first match wins. What names a path of the image is
 #: recognised by how it begins, before anything else, since a path may be chosen to look like a fault of ours.
@@ -109,22 +124,22 @@ _NO_FOLDER: Final = "(not a directory|too many levels|no such file)"
 _START_ERRORS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), verdict)
     for pattern, verdict in (
-        (rf"^{_PROCESS}[^\"]*?(exec:|chdir to cwd|container init: mkdir)", _THEIRS),
-        (r"^no command specified", _THEIRS),
-        (r"^evalSymlinksInScope: too many links", _THEIRS),  # a working directory below hundreds of folders
-        (r"^lstat [^\n]*: not a directory$", _THEIRS),  # a working directory below a file
-        (r"^could not select device driver", Verdict(Blame.OURS, "no_gpu_runtime")),
-        (r"nvidia-container-cli: requirement error", _THEIRS),  # made for a newer GPU driver
-        (r"nvidia-container-cli: device error", Verdict(Blame.OURS, "gpu_lost")),
-        (r"unresolvable CDI devices|nvidia-container|libnvidia", Verdict(Blame.OURS, "no_gpu_runtime")),
-        (r"no space left on device(: unknown)?\W*$", Verdict(Blame.OURS, "disk_full")),
-        (r"^no such image", Verdict(Blame.OURS, "image_unavailable")),
-        (r"bind source path does not exist", Verdict(Blame.OURS, "input_unavailable")),
+        (rf"^{_CREATE_FAILED}[^\"]*?(exec:|chdir to cwd|container init: mkdir)", _COULD_NOT_START),
+        (r"^no command specified", _COULD_NOT_START),
+        (r"^evalSymlinksInScope: too many links", _COULD_NOT_START),  # a working directory below hundreds of folders
+        (r"^lstat [^\n]*: not a directory$", _COULD_NOT_START),  # a working directory below a file
+        (r"^could not select device driver", Verdict(fault="no_gpu_runtime")),
+        (r"nvidia-container-cli: requirement error", _COULD_NOT_START),  # made for a newer GPU driver
+        (r"nvidia-container-cli: device error", Verdict(fault="gpu_lost")),
+        (r"unresolvable CDI devices|nvidia-container|libnvidia", Verdict(fault="no_gpu_runtime")),
+        (r"no space left on device(: unknown)?\W*$", Verdict(fault="disk_full")),
+        (r"^no such image", Verdict(fault="image_unavailable")),
+        (r"bind source path does not exist", Verdict(fault="input_unavailable")),
         # a file or a link of the image where a folder has to be
-        (r"to rootfs at .*(not a directory|is a directory|file exists|too many levels)", _THEIRS),
-        (r"cannot mkdir|mkdir .*not a directory", _THEIRS),
+        (r"to rootfs at .*(not a directory|is a directory|file exists|too many levels)", _COULD_NOT_START),
+        (r"cannot mkdir|mkdir .*not a directory", _COULD_NOT_START),
         # the same from crun, whose paths in backquotes lie in the image
-        (rf"^{_PROCESS}(openat2 `|mount `\w+` to `|open `[^`]*/merged/)[^`]*`: {_NO_FOLDER}", _THEIRS),
+        (rf"^{_CREATE_FAILED}(openat2 `|mount `\w+` to `|open `[^`]*/merged/)[^`]*`: {_NO_FOLDER}", _COULD_NOT_START),
     )
 )
 
@@ -134,7 +149,7 @@ def classify_start_error(text: str) -> Verdict:
     for pattern, verdict in _START_ERRORS:
         if pattern.search(text):
             return verdict
-    return Verdict(Blame.OURS, "internal")
+    return Verdict(fault="internal")
 
 
 def classify(ending: Ending) -> Verdict:
@@ -142,17 +157,17 @@ def classify(ending: Ending) -> Verdict:
     if ending.exit_code is None:
         return classify_start_error(ending.start_error)
     if not ending.holder_alive:
-        return Verdict(Blame.OURS, "engine_restarted")
+        return Verdict(fault="engine_restarted")
     if ending.gpu_lost:  # a program without its GPU may end in any way, or hang
-        return Verdict(Blame.OURS, "gpu_lost")
-    if ending.clock is not None:
-        return Verdict(Blame.THEIRS, ending.clock)
+        return Verdict(fault="gpu_lost")
+    if ending.timeout is not None:
+        return Verdict(failure=ending.timeout)
     if ending.exit_code == 0:
-        return Verdict(Blame.NOBODY)
-    return Verdict(Blame.THEIRS, _failure(ending))
+        return Verdict()
+    return Verdict(failure=_failure(ending))
 
 
-def _failure(ending: Ending) -> str:
+def _failure(ending: Ending) -> FailureCode:
     if ending.oom_killed or ending.exit_code == KILLED:
         return "out_of_memory"
     if ending.output_full or ending.exit_code == FILE_TOO_LARGE:

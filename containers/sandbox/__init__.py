@@ -1,4 +1,14 @@
-"""One container: its exact configuration (`spec`), its life (`run`, `watch`), and what it left (`harvest`).
+"""One container, in reading order:
 
-May import `intake` and `protocol`. Asks the engine through `engine` alone; knows no server and no broker.
+    run             an order's way from staged input to a report
+    spec            the exact configuration of every container and volume, pure
+    staging         the batch's folder on the host
+    watch           following a container until it ends, with its `case_clock`
+    harvest         what it left in /output, handed over by the `holder`
+    capabilities    whether the engine can do all this
+    images          a checked archive becomes an image of the engine
+    engine          the one module that knows Docker's SDK
+
+May import `intake` and `protocol`. Knows no server, no broker and nothing of the worker (`host`), so that it can be
+used without one.
 """

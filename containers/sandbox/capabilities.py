@@ -1,7 +1,7 @@
 """Whether this host can do what its settings promise, found out before and between the batches.
 
-`unmet` asks the engine what it is able to; `refusal` lets it start a container of ours with a slot's own settings and
-GPUs. An engine ignores some settings that it cannot fulfil, so neither of the two can stand for the other.
+`missing_capability` asks the engine what it is able to; `probe_slot` lets it start a container of ours with a slot's
+own settings and GPUs. An engine ignores some settings that it cannot fulfil, so neither can stand for the other.
 """
 
 import time
@@ -9,23 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from docker.errors import APIError
-
 from containers.sandbox import holder, spec
-from containers.sandbox.engine import Engine, answered
+from containers.sandbox.engine import Engine, EngineRefused
 from containers.sandbox.spec import SandboxSettings, Slot
 
-#: Until a container of ours that does nothing has ended.
-TRIAL_SECONDS: Final = 30.0
+#: Until the container of a probe, which does nothing, has ended.
+PROBE_SECONDS: Final = 30.0
 _LIMITS: Final = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processor time"}
 
 
-def unmet(engine: Engine, settings: SandboxSettings) -> str | None:
-    """One sentence on what the engine lacks of what the sandbox needs; None if nothing. Raises EngineGone, APIError.
+def missing_capability(engine: Engine, settings: SandboxSettings) -> str | None:
+    """One sentence on what the engine lacks of what the sandbox needs; None if nothing.
 
-    What is missing here, the engine would leave out without a word.
+    What is missing here, the engine would leave out without a word. Raises EngineUnavailable, EngineRefused.
     """
-    info = answered(engine.client.info)
+    info = engine.info()
     options = {part for option in info.get("SecurityOptions") or () for part in option.split(",")}
     # a name with a dot is that of a shim, which an engine looks for when it needs it
     if settings.runtime and "." not in settings.runtime and settings.runtime not in info["Runtimes"]:
@@ -42,29 +40,32 @@ def unmet(engine: Engine, settings: SandboxSettings) -> str | None:
     return None
 
 
-def hands_crashes_on(pattern: Path = Path("/proc/sys/kernel/core_pattern")) -> bool:
+def pipes_core_dumps(pattern: Path = Path("/proc/sys/kernel/core_pattern")) -> bool:
     """Whether the kernel here hands the memory of a program that crashed, also in a container, to one of the host."""
     return pattern.exists() and pattern.read_text().startswith("|")
 
 
-def refusal(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequence[str]) -> str | None:
-    """Why a container of ours does not run on this slot, in the engine's words; None if it does. Raises EngineGone."""
-    client, name = engine.client, f"rexgrounding-{settings.instance}-{slot.uid}-probe"
+def probe_slot(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequence[str]) -> str | None:
+    """Why a container of ours does not run on this slot with these GPUs, in the engine's words; None if it does.
+
+    Raises EngineUnavailable.
+    """
+    name = f"rexgrounding-{settings.instance}-{slot.uid}-probe"
     engine.remove_container(name)  # of a worker that was killed at this very moment
     try:
-        config = spec.probe(slot, settings, answered(lambda: holder.ensure(client, settings.instance)), gpus)
-        answered(lambda: client.create_container_from_config(config, name))
-        answered(lambda: client.start(name))
-        return _ended_badly(engine, name)
-    except APIError as error:
-        return str(error.explanation or error)
+        image = holder.ensure_image(engine, settings.instance)
+        engine.create_container(name, spec.probe(slot, settings, image, gpus))
+        engine.start_container(name)
+        return _wrong_end(engine, name)
+    except EngineRefused as error:
+        return error.explanation
     finally:
         engine.remove_container(name)
 
 
-def _ended_badly(engine: Engine, name: str) -> str | None:
-    give_up = time.monotonic() + TRIAL_SECONDS
-    while (state := engine.inspect(name)) is not None and state.running:
+def _wrong_end(engine: Engine, name: str) -> str | None:
+    give_up = time.monotonic() + PROBE_SECONDS
+    while (state := engine.inspect_container(name)) is not None and state.running:
         if time.monotonic() > give_up:
             return "A container of ours does not end."
         time.sleep(0.02)

@@ -6,12 +6,22 @@ exit. A file is seen up to a tick after it appeared (the holder looks every 50 m
 the team's.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.orders import Limits
+from containers.protocol.verdicts import TimeoutCode
 
 SLACK_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True)
+class Timeout:
+    """A clock that ran out: its failure code, and the index of the case that was in progress."""
+
+    code: TimeoutCode
+    case: int
 
 
 class CaseClock:
@@ -41,7 +51,7 @@ class CaseClock:
         self._since = noticed
         return True
 
-    def forgive(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         """Stop the running clock for a time in which nobody could look."""
         self._since += seconds
 
@@ -56,6 +66,6 @@ class CaseClock:
         return self._since + limit + SLACK_SECONDS
 
     @property
-    def code(self) -> str:
-        """The failure code of the clock that is running."""
-        return "timed_out" if self.case else "startup_timed_out"
+    def timeout(self) -> Timeout:
+        """What it is called when the clock that is running runs out."""
+        return Timeout("timed_out" if self.case else "startup_timed_out", self.case)

@@ -17,15 +17,19 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from containers.protocol.reports import Blob
+from containers.protocol.verdicts import FailureCode
 
-CHUNK: Final = 1 << 20
 MAX_WARNINGS: Final = 20
+MAX_WARNING_CHARACTERS: Final = 500
 MAX_RECORDS: Final = 100_000
-_REFUSED: Final = {b"N": "not_a_regular_file", b"B": "output_full"}
+
+# The records of a dump, as holder.c describes them.
+_FILE, _END, _VOLUME_FULL, _OTHER_FILE, _OTHER_FOLDER = b"F", b"E", b"L", b"X", b"D"
+_NO_RESULT: Final[dict[bytes, FailureCode]] = {b"N": "not_a_regular_file", b"B": "output_full"}
 
 
-class Truncated(Exception):
-    """The dump broke off; what came is incomplete."""
+class DumpTruncated(Exception):
+    """The dump broke off, or is none; what came is incomplete."""
 
 
 @dataclass
@@ -36,13 +40,74 @@ class Harvest:
     or inode. `warnings` name files that are probably misnamed results.
     """
 
-    found: dict[str, Blob | str] = field(default_factory=dict)
+    found: dict[str, Blob | FailureCode] = field(default_factory=dict)
     full: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
+def harvest(chunks: Iterable[bytes], names: Sequence[str], folder: Path, *, max_bytes: int) -> Harvest:
+    """Take the files named `names` from a dump into `folder`.
+
+    `max_bytes`: the size of the output volume, which bounds all files together. Raises DumpTruncated.
+    """
+    return _DumpReader(chunks, names, folder, max_bytes).read()
+
+
+class _DumpReader:
+    """One dump, read record by record."""
+
+    def __init__(self, chunks: Iterable[bytes], names: Sequence[str], folder: Path, max_bytes: int) -> None:
+        self._stream = _Stream(chunks)
+        self._names = names
+        self._folder = folder
+        self._bytes_left = max_bytes
+        self._result = Harvest()
+        self._other_files: list[str] = []
+        self._other_folders: list[str] = []
+
+    def read(self) -> Harvest:
+        """Read up to the end mark."""
+        for _ in range(MAX_RECORDS):
+            kind = self._stream.take(1)
+            if kind == _END:
+                absent = [name for name in self._names if name not in self._result.found]
+                self._result.warnings = _warnings(self._other_files, self._other_folders, absent)
+                return self._result
+            self._read_record(kind)
+        raise DumpTruncated("The dump does not end.")
+
+    def _read_record(self, kind: bytes) -> None:
+        if kind == _VOLUME_FULL:
+            self._result.full = True
+            return
+        name = self._stream.text()
+        if kind == _OTHER_FILE:
+            self._other_files.append(name)
+        elif kind == _OTHER_FOLDER:
+            self._other_folders.append(name)
+        elif name in self._names and kind == _FILE:
+            self._result.found[name] = self._keep(self._folder / name)
+        elif name in self._names and kind in _NO_RESULT:
+            self._result.found[name] = _NO_RESULT[kind]
+        else:
+            raise DumpTruncated("The dump is not a dump.")
+
+    def _keep(self, target: Path) -> Blob:
+        size = int.from_bytes(self._stream.take(8), "little")
+        self._bytes_left -= size
+        if self._bytes_left < 0:
+            raise DumpTruncated("The dump is longer than the volume.")
+        digest = hashlib.sha256()
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            for part in self._stream.parts(size):
+                digest.update(part)
+                file.write(part)
+        return Blob(f"sha256:{digest.hexdigest()}", size)
+
+
 class _Stream:
-    """The chunks of a dump, read by size. Raises Truncated at their end."""
+    """The chunks of a dump, read by size. Raises DumpTruncated at their end."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -52,7 +117,7 @@ class _Stream:
         while not self._rest:
             chunk = next(self._chunks, None)
             if chunk is None:
-                raise Truncated("The dump has no end mark.")
+                raise DumpTruncated("The dump has no end mark.")
             self._rest = chunk
 
     def parts(self, size: int) -> Iterator[bytes]:
@@ -73,55 +138,8 @@ class _Stream:
         while (letter := self.take(1)) != b"\0":
             letters += letter
             if len(letters) > os.pathconf("/", "PC_NAME_MAX"):
-                raise Truncated("The dump is not a dump.")
+                raise DumpTruncated("The dump is not a dump.")
         return letters.decode(errors="surrogateescape")
-
-
-def harvest(chunks: Iterable[bytes], names: Sequence[str], folder: Path, *, max_bytes: int) -> Harvest:
-    """Take the files named `names` from a dump into `folder`.
-
-    `max_bytes`: the size of the output volume, which bounds all files together. Raises Truncated.
-    """
-    result, stream, left = Harvest(), _Stream(chunks), max_bytes
-    files: list[str] = []
-    folders: list[str] = []
-    for _ in range(MAX_RECORDS):
-        kind = stream.take(1)
-        if kind == b"E":
-            break
-        if kind == b"L":
-            result.full = True
-            continue
-        name = stream.text()
-        if kind == b"X":
-            files.append(name)
-        elif kind == b"D":
-            folders.append(name)
-        elif name not in names or kind not in (b"F", *_REFUSED):
-            raise Truncated("The dump is not a dump.")
-        elif kind == b"F":
-            size = int.from_bytes(stream.take(8), "little")
-            left -= size
-            if left < 0:
-                raise Truncated("The dump is longer than the volume.")
-            result.found[name] = _keep(stream, size, folder / name)
-        else:
-            result.found[name] = _REFUSED[kind]
-    else:
-        raise Truncated("The dump does not end.")
-    absent = [name for name in names if name not in result.found]
-    result.warnings = _warnings(files, folders, absent)
-    return result
-
-
-def _keep(stream: _Stream, size: int, target: Path) -> Blob:
-    digest = hashlib.sha256()
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        for part in stream.parts(size):
-            digest.update(part)
-            file.write(part)
-    return Blob(f"sha256:{digest.hexdigest()}", size)
 
 
 def _warnings(files: Iterable[str], folders: Iterable[str], absent: Sequence[str]) -> list[str]:
@@ -134,7 +152,7 @@ def _warnings(files: Iterable[str], folders: Iterable[str], absent: Sequence[str
     ]
     if absent:
         warnings += [f"Found the folder {name!a}; only files in /output itself count." for name in sorted(folders)]
-    return [warning[:500] for warning in warnings[:MAX_WARNINGS]]
+    return [warning[:MAX_WARNING_CHARACTERS] for warning in warnings[:MAX_WARNINGS]]
 
 
 def _stem(name: str) -> str:

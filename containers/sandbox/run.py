@@ -4,113 +4,131 @@ The steps are apart because a worker may die between any two of them. Everything
 from the order alone, so the next worker finds a container that was left running and goes on at `follow`.
 """
 
-import errno
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from docker.errors import APIError
-
+from containers.protocol.faults import HostFault, fault_of
 from containers.protocol.orders import Order
-from containers.protocol.reports import ContainerReport, Fault, Report, faulty, settle
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Blame, Ending, classify, classify_start_error
+from containers.protocol.reports import ContainerReport, Fault, Report, case_reports, fault_report
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, Verdict, classify, classify_start_error
 from containers.sandbox import capabilities, holder, spec
-from containers.sandbox.engine import Engine, EngineGone, State, answered
-from containers.sandbox.harvest import Harvest, Truncated, harvest
+from containers.sandbox.case_clock import Timeout
+from containers.sandbox.engine import (
+    ContainerState,
+    Engine,
+    EngineConflict,
+    EngineRefused,
+    EngineUnavailable,
+    NotInEngine,
+)
+from containers.sandbox.harvest import DumpTruncated, Harvest, harvest
 from containers.sandbox.spec import SandboxSettings, Slot
 from containers.sandbox.staging import BatchFolder
-from containers.sandbox.watch import Stop, Stopped, Undying, Watcher
+from containers.sandbox.watch import StopMode, Watcher
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Run", "Stopped"]
-
 #: How the engine's init (tini) begins its complaint when it cannot execute the image's program.
-_INIT_COMPLAINT = b"[FATAL tini"
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_HARVEST_ATTEMPTS = 3
+_INIT_COMPLAINT: Final = b"[FATAL tini"
+_HARVEST_ATTEMPTS: Final = 3
 
 
-class NotStarted(Exception):
+class ContainerNotStarted(Exception):
     """The container could not be created or started; the argument is the engine's message."""
 
 
+class ContainerVanished(HostFault):
+    """The container is not there any more, or was never started."""
+
+    def __init__(self) -> None:
+        super().__init__("The container vanished.")
+
+
 @dataclass(frozen=True)
-class Run:
-    """One order's container on one slot."""
+class ContainerOutcome:
+    """What was found after a container's end.
 
-    engine: Engine
-    order: Order
-    slot: Slot
-    settings: SandboxSettings
-    folder: BatchFolder
-    watcher: Watcher
+    `timeout` is the clock for which we killed it. `log` is the end of what the program printed.
+    """
 
-    @classmethod
-    def of(
-        cls,
+    state: ContainerState
+    timeout: Timeout | None
+    harvest: Harvest
+    holder_alive: bool
+    log: bytes
+
+
+class ContainerRun:
+    """One order's container on one slot, ready to be launched, or followed if an earlier process launched it.
+
+    `on_progress` is told the number of files that have appeared, from the thread that runs or follows.
+    """
+
+    def __init__(
+        self,
         engine: Engine,
         order: Order,
         slot: Slot,
         settings: SandboxSettings,
         folder: BatchFolder,
         on_progress: Callable[[int], None] = lambda _done: None,
-    ) -> "Run":
-        """A run that is ready to be launched, or followed if it has been launched by an earlier process."""
-        watcher = Watcher(engine, order, spec.names(settings.instance, order), on_progress)
-        return cls(engine, order, slot, settings, folder, watcher)
+    ) -> None:
+        self.order = order
+        self.slot = slot
+        self.settings = settings
+        self.folder = folder
+        self.names = spec.names(settings.instance, order)
+        self.watcher = Watcher(engine, order, self.names, on_progress)
+        self._engine = engine
 
-    @property
-    def names(self) -> spec.Names:
-        """What this run's objects are called in the engine."""
-        return spec.names(self.settings.instance, self.order)
-
-    def stop(self, how: Stop) -> None:
+    def stop(self, mode: StopMode) -> None:
         """Stop from any thread: `carry_out` or `follow` then raises Stopped."""
-        self.watcher.stop(how)
+        self.watcher.stop(mode)
 
     def was_started(self) -> bool:
         """Whether an earlier process started the algorithm's container and it is still there, running or ended."""
-        state = self.engine.inspect(self.names.algorithm)
+        state = self._engine.inspect_container(self.names.algorithm)
         return state is not None and state.started is not None
 
     def carry_out(self, staged: Path) -> Report:
-        """Launch, watch and harvest. Raises Stopped; all else that goes wrong is in the report."""
-        return self._reported(staged)
+        """Launch, watch, harvest and judge. Raises Stopped; all else that goes wrong is in the report."""
+
+        def steps() -> Report:
+            self._launch(staged)
+            return self._judge(self._watch_and_harvest(adopted=False))
+
+        return self._report_of(steps)
 
     def follow(self) -> Report:
-        """Watch and harvest a container that an earlier process launched. Raises as `carry_out` does."""
-        return self._reported(None)
+        """Watch, harvest and judge a container that an earlier process launched. Raises as `carry_out` does."""
+        return self._report_of(lambda: self._judge(self._watch_and_harvest(adopted=True)))
 
     def clean_up(self) -> None:
         """Remove the container, the holder and the volume, whatever state they are in.
 
-        Raises EngineGone, APIError.
+        Raises EngineUnavailable, EngineRefused.
         """
         with ThreadPoolExecutor(2) as pool:
             both = (self.names.algorithm, self.names.holder)
-            for removal in [pool.submit(self.engine.remove_container, name) for name in both]:
+            for removal in [pool.submit(self._engine.remove_container, name) for name in both]:
                 removal.result()
-        self.engine.remove_volume(self.names.volume)
+        self._engine.remove_volume(self.names.volume)
 
-    def _reported(self, staged: Path | None) -> Report:
+    def _report_of(self, steps: Callable[[], Report]) -> Report:
         try:
-            if staged is not None:
-                self._launch(staged)
-            return self._watch_and_harvest(adopted=staged is None)
-        except NotStarted as error:
-            return self._not_started(str(error))
-        except EngineGone as error:
-            return self._faulty("engine_unavailable", str(error))
-        except Undying:
-            return self._faulty("internal", "The container was killed but does not end.")
-        except APIError as error:
-            return self._faulty("internal", str(error))
-        except OSError as error:
-            full = error.errno in _DISK_FULL
-            return self._faulty("disk_full" if full else "internal", str(error))
+            return steps()
+        except ContainerNotStarted as error:
+            return self._judge_start_error(str(error))
+        except (HostFault, OSError) as error:
+            return self._fault_report(fault_of(error))
+
+    def _fault_report(self, fault: Fault) -> Report:
+        log.error("Batch %s: %s: %s", self.order.batch, fault.code, fault.detail)
+        return fault_report(self.order.fence, self.order.names, fault)
 
     # --- Launch ---------------------------------------------------------------------------------------------
 
@@ -120,119 +138,127 @@ class Run:
         The holder must run before the algorithm starts, or a short-lived algorithm's results would vanish
         with it; the algorithm's container is created meanwhile.
         """
-        client = self.engine.client
         with ThreadPoolExecutor(1) as pool:
-            answered(lambda: client.create_volume(**spec.output_volume(self.order, self.settings)))
+            self._engine.create_volume(spec.output_volume(self.order, self.settings))
             created = pool.submit(self._create_algorithm, staged)
-            image = answered(lambda: holder.ensure(client, self.settings.instance))
-            config = spec.holder(self.order, self.settings, image)
-            answered(lambda: client.create_container_from_config(config, self.names.holder))
-            answered(lambda: client.start(self.names.holder))
+            image = holder.ensure_image(self._engine, self.settings.instance)
+            self._engine.create_container(self.names.holder, spec.holder(self.order, self.settings, image))
+            self._engine.start_container(self.names.holder)
             created.result()
         try:
-            answered(lambda: client.start(self.names.algorithm))
-        except APIError as error:
-            raise NotStarted(error.explanation or str(error)) from error
+            self._engine.start_container(self.names.algorithm)
+        except EngineRefused as error:
+            raise ContainerNotStarted(error.explanation) from error
 
     def _create_algorithm(self, staged: Path) -> None:
-        client = self.engine.client
         try:
-            image = answered(lambda: client.inspect_image(self.order.image.id))
-            volumes = tuple((image["Config"] or {}).get("Volumes") or ())
+            volumes = self._engine.image_volumes(self.order.image.id)
             config = spec.algorithm(self.order, self.slot, self.settings, staged, volumes)
-            answered(lambda: client.create_container_from_config(config, self.names.algorithm))
-        except APIError as error:
-            raise NotStarted(error.explanation or str(error)) from error
+            self._engine.create_container(self.names.algorithm, config)
+        except EngineRefused as error:
+            raise ContainerNotStarted(error.explanation) from error
 
-    def _not_started(self, message: str) -> Report:
+    # --- Watch and harvest ----------------------------------------------------------------------------------
+
+    def _watch_and_harvest(self, *, adopted: bool) -> ContainerOutcome:
+        started = self._state().started
+        if started is None:
+            raise ContainerVanished
+        age = max(0.0, self._engine.now() - started) if adopted else 0.0
+        timeout = self.watcher.until_end(started, age=age)
+        state = self._state()
+        harvested = self._harvest()
+        self.watcher.read_holder()  # what it saw in its last tick
+        holder_state = self._engine.inspect_container(self.names.holder)
+        holder_alive = holder_state is not None and holder_state.running
+        return ContainerOutcome(
+            state,
+            timeout,
+            # without its holder the volume emptied at some moment; what was read may be a part
+            harvested if holder_alive else Harvest(),
+            holder_alive,
+            self._engine.log_tail(self.names.algorithm, self.order.limits.log_bytes),
+        )
+
+    def _state(self) -> ContainerState:
+        state = self._engine.inspect_container(self.names.algorithm)
+        if state is None:
+            raise ContainerVanished
+        return state
+
+    def _harvest(self) -> Harvest:
+        """Read the output volume. Raises EngineUnavailable."""
+        for _ in range(_HARVEST_ATTEMPTS):
+            try:
+                return self._harvest_once()
+            except (NotInEngine, EngineConflict):  # the holder is gone, and the results with it
+                return Harvest()
+            except (EngineUnavailable, DumpTruncated) as error:
+                log.warning("Reading the output of batch %s again: %s", self.order.batch, error)
+        raise EngineUnavailable("The output could not be read.")
+
+    def _harvest_once(self) -> Harvest:
+        command, user = spec.dump_command(self.order), str(self.slot.uid)
+        chunks = self._engine.execute(self.names.holder, command, user)
+        size = self.order.limits.output_bytes
+        return harvest(chunks, self.order.names, self.folder.new_output(), max_bytes=size)
+
+    # --- Judge ----------------------------------------------------------------------------------------------
+
+    def _judge_start_error(self, message: str) -> Report:
         verdict = classify(Ending(exit_code=None, start_error=message))
-        if verdict.blame is Blame.OURS:
-            return self._faulty(str(verdict.code), message)
-        cases = settle(self.order.names, {}, verdict, appeared=(), ended=0.0)
+        if verdict.fault:
+            return self._fault_report(Fault(verdict.fault, message))
+        cases = case_reports(self.order.names, {}, verdict, appeared_seconds=(), ended_seconds=0.0)
         return Report(self.order.fence, cases, ContainerReport(None, False, 0.0), log=message[:2000])
 
-    def _faulty(self, code: str, detail: str) -> Report:
-        log.error("Batch %s: %s: %s", self.order.batch, code, detail)
-        return faulty(self.order.fence, self.order.names, code, detail)
-
-    # --- Watch, harvest, judge ------------------------------------------------------------------------------
-
-    def _watch_and_harvest(self, *, adopted: bool) -> Report:
-        begun = self.engine.inspect(self.names.algorithm)
-        if begun is None or begun.started is None:
-            return self._faulty("internal", "The container vanished.")
-        age = max(0.0, self.engine.now() - begun.started) if adopted else 0.0
-        killed = self.watcher.until_end(begun.started, age=age)
-        state = self.engine.inspect(self.names.algorithm)
-        if state is None:
-            return self._faulty("internal", "The container vanished.")
-        crop = self._harvest()
-        self.watcher.read_holder()  # what it saw in its last tick
-        witness = self.engine.inspect(self.names.holder)
-        if witness is None or not witness.running:
-            crop = Harvest()  # the volume emptied at some moment; what was read may be a part
-        tail = self.engine.log_tail(self.names.algorithm, self.order.limits.log_bytes)
-        ending = Ending(
-            exit_code=state.exit_code,
-            oom_killed=state.oom_killed,
-            clock=killed and killed[0],
-            holder_alive=witness is not None and witness.running,
-            output_full=self.watcher.full or crop.full,
-            init_failed=self.watcher.clock.case == 0 and tail.startswith(_INIT_COMPLAINT),
-            gpu_lost=(state.exit_code != 0 or killed is not None) and self._has_lost_gpus(),
+    def _judge(self, outcome: ContainerOutcome) -> Report:
+        """Put the report together."""
+        state, harvested = outcome.state, outcome.harvest
+        verdict = classify(self._ending(outcome))
+        started, finished = state.started or 0.0, state.finished or state.started or 0.0
+        seconds = max(0.0, finished - started)
+        cases = case_reports(
+            self.order.names,
+            harvested.found,
+            verdict,
+            appeared_seconds=self.watcher.clock.appeared,
+            ended_seconds=seconds,
+            timed_out_case=outcome.timeout.case if outcome.timeout else None,
+            output_full=harvested.full,
         )
-        return self._judged(ending, state, crop, tail, None if killed is None else killed[1])
+        warnings = list(harvested.warnings)
+        if verdict.failure and not any(case.reason == verdict.failure for case in cases):
+            warnings.append(f"All cases were done, but the program did not end well: {CASE_FAILURES[verdict.failure]}")
+        container = ContainerReport(state.exit_code, state.oom_killed, round(seconds, 3), tuple(warnings))
+        fault = _fault_of_verdict(verdict, state.exit_code)
+        return Report(self.order.fence, cases, container, fault, outcome.log.decode(errors="replace"))
+
+    def _ending(self, outcome: ContainerOutcome) -> Ending:
+        unclean = outcome.state.exit_code != 0 or outcome.timeout is not None
+        return Ending(
+            exit_code=outcome.state.exit_code,
+            oom_killed=outcome.state.oom_killed,
+            timeout=outcome.timeout.code if outcome.timeout else None,
+            holder_alive=outcome.holder_alive,
+            output_full=self.watcher.output_full or outcome.harvest.full,
+            init_failed=self.watcher.clock.case == 0 and outcome.log.startswith(_INIT_COMPLAINT),
+            gpu_lost=unclean and self._has_lost_gpus(),
+        )
 
     def _has_lost_gpus(self) -> bool:
         """Whether a container of ours cannot get the order's GPUs any more. What the program says does not count."""
         if not self.order.gpus:
             return False
-        refusal = capabilities.refusal(self.engine, self.settings, self.slot, self.slot.gpus[: self.order.gpus])
+        gpus = self.slot.gpus[: self.order.gpus]
+        refusal = capabilities.probe_slot(self._engine, self.settings, self.slot, gpus)
         if refusal is None:
             return False
         log.warning("Batch %s: no GPU for a container of ours: %s", self.order.batch, refusal)
-        return classify_start_error(refusal).code in ("gpu_lost", "no_gpu_runtime")
+        return classify_start_error(refusal).fault in ("gpu_lost", "no_gpu_runtime")
 
-    def _harvest(self) -> Harvest:
-        """Read the output volume. Raises EngineGone."""
-        for _ in range(_HARVEST_ATTEMPTS):
-            try:
-                return answered(self._harvest_once)
-            except (EngineGone, Truncated) as error:
-                log.warning("Reading the output of batch %s again: %s", self.order.batch, error)
-            except APIError as error:
-                if error.status_code in (404, 409):  # the holder is gone, and the results with it
-                    return Harvest()
-                raise
-        raise EngineGone("The output could not be read.")
 
-    def _harvest_once(self) -> Harvest:
-        command, user = spec.dump_command(self.order), str(self.slot.uid)
-        chunks = self.engine.execute(self.names.holder, command, user)
-        size = self.order.limits.output_bytes
-        return harvest(chunks, self.order.names, self.folder.new_output(), max_bytes=size)
-
-    def _judged(self, ending: Ending, state: State, crop: Harvest, tail: bytes, clocked: int | None) -> Report:
-        """Put the report together."""
-        verdict = classify(ending)
-        started, finished = state.started or 0.0, state.finished or state.started or 0.0
-        ended = max(0.0, finished - started)
-        cases = settle(
-            self.order.names,
-            crop.found,
-            verdict,
-            appeared=self.watcher.clock.appeared,
-            ended=ended,
-            clocked=clocked,
-            full=crop.full,
-        )
-        warnings = list(crop.warnings)
-        if verdict.blame is Blame.THEIRS and not any(case.reason == verdict.code for case in cases):
-            warnings.append(
-                f"All cases were done, but the program did not end well: {CASE_FAILURES[verdict.code or '']}"
-            )
-        fault = None
-        if verdict.blame is Blame.OURS:
-            fault = Fault(str(verdict.code), f"{FAULTS[str(verdict.code)]} Exit code {ending.exit_code}.")
-        container = ContainerReport(state.exit_code, state.oom_killed, round(ended, 3), tuple(warnings))
-        return Report(self.order.fence, cases, container, fault, tail.decode(errors="replace"))
+def _fault_of_verdict(verdict: Verdict, exit_code: int) -> Fault | None:
+    if verdict.fault is None:
+        return None
+    return Fault(verdict.fault, f"{FAULTS[verdict.fault]} Exit code {exit_code}.")

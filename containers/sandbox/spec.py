@@ -4,10 +4,10 @@ An order, a slot and the worker's settings go in; the JSON that the engine's API
 in this package decides a security property, and nothing here talks to an engine, so that each property can be
 asserted on this value and again on the container that the engine made of it.
 
-A batch has three objects. The *output volume* is a tmpfs of exact size in bytes and inodes, owned by the
-algorithm's user. The *holder* keeps it alive and reports which files have appeared. The *algorithm* runs the
-team's image. All carry labels with the instance (one worker's world), the batch and the fence; clean-up goes
-by the instance alone. A *probe* is a container of ours that only has to start, under an algorithm's own conditions.
+A batch has three objects. The *output volume* is a tmpfs of exact size in bytes and inodes, open to all who see it.
+The *holder* keeps it alive and reports which files have appeared. The *algorithm* runs the team's image. All carry
+labels with the instance (one worker), the batch and the fence; clean-up goes by the instance alone. A *probe* is a
+container of ours that only has to start, under an algorithm's own conditions.
 """
 
 import json
@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from containers.protocol import contract
 from containers.protocol.orders import MEBIBYTE, Order
@@ -24,7 +24,8 @@ LABEL_INSTANCE: Final = "rexgrounding.instance"
 LABEL_BATCH: Final = "rexgrounding.batch"
 LABEL_FENCE: Final = "rexgrounding.fence"
 LABEL_ROLE: Final = "rexgrounding.role"
-PROBE: Final = "probe"  # a role
+Role = Literal["algorithm", "holder", "output", "probe"]
+PROBE: Final = "probe"
 
 HOLDER_PROGRAM: Final = "/holder"
 HOLDER_MEMORY_BYTES: Final = 32 * MEBIBYTE
@@ -39,9 +40,9 @@ SCRATCH_INODES: Final = 1 << 20
 VOLUME_BYTES: Final = 16 * MEBIBYTE
 MAX_OPEN_FILES: Final = 16_384
 
-#: The algorithm loader's own switches and everything by which an image could ask the GPU runtime for more
-#: than its slot. Set in the container's configuration, which wins over the image's.
-_NEUTRAL_ENVIRONMENT: Final[Mapping[str, str]] = {
+#: Variables by which an image could load code into its programs, or ask the GPU runtime for more than its slot. Set in
+#: the container's configuration, which wins over the image's.
+_DISARMED_ENVIRONMENT: Final[Mapping[str, str]] = {
     "LD_PRELOAD": "",
     "LD_AUDIT": "",
     "NVIDIA_MIG_CONFIG_DEVICES": "",
@@ -99,10 +100,10 @@ def names(instance: str, order: Order) -> Names:
     return Names(f"{stem}-algorithm", f"{stem}-holder", f"{stem}-output")
 
 
-def labels(instance: str, order: Order, role: str) -> dict[str, str]:
+def labels(instance: str, order: Order, role: Role) -> dict[str, str]:
     """The labels of one object.
 
-    All are always set: an image's own labels of these names do not shine through.
+    All are always set, so that labels of these names in an image have no effect.
     """
     return {
         LABEL_INSTANCE: instance,
@@ -113,7 +114,7 @@ def labels(instance: str, order: Order, role: str) -> dict[str, str]:
 
 
 def output_volume(order: Order, settings: SandboxSettings) -> dict[str, Any]:
-    """Arguments of the engine's create-volume call for /output.
+    """The volume for /output.
 
     The folder is root's and open to all who see it, the algorithm alone: an engine that maps user ids (userns-remap)
     does not map those of a volume, and the algorithm's user has another number there.
@@ -134,8 +135,7 @@ def holder(order: Order, settings: SandboxSettings, image: str) -> Config:
     config |= {"Image": image, "Cmd": [HOLDER_PROGRAM, "watch", contract.OUTPUT_DIR, *order.names], "Env": []}
     config["HostConfig"] |= {
         "PidsLimit": 64,  # the program is one process, but the engine's own helpers count while they start it
-        "Memory": HOLDER_MEMORY_BYTES,
-        "MemorySwap": HOLDER_MEMORY_BYTES,
+        **_memory_without_swap(HOLDER_MEMORY_BYTES),
         "Mounts": [_output_mount(order, settings, read_only=True)],
         "LogConfig": _log_config(MEBIBYTE),
         "Ulimits": _ulimits(open_files=64, file_bytes=0),
@@ -165,8 +165,7 @@ def algorithm(
     config |= {"Image": order.image.id, "Env": _environment(gpus)}
     config["HostConfig"] |= {
         "PidsLimit": limits.pids,
-        "Memory": memory,
-        "MemorySwap": memory,  # equal: no swap
+        **_memory_without_swap(memory),
         "NanoCpus": round(limits.cpus * 1e9),
         "ShmSize": limits.shm_bytes,
         "Init": True,  # reaps zombies, so that a program's own leftovers do not use up its processes
@@ -187,8 +186,7 @@ def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]
     config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _environment(gpus)}
     config["HostConfig"] |= {
         "PidsLimit": PROBE_PIDS,
-        "Memory": PROBE_MEMORY_BYTES,
-        "MemorySwap": PROBE_MEMORY_BYTES,
+        **_memory_without_swap(PROBE_MEMORY_BYTES),
         "LogConfig": _log_config(MEBIBYTE),
         "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=MEBIBYTE),  # not 0: crun itself writes under it
     }
@@ -197,12 +195,16 @@ def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]
     return config
 
 
+def _memory_without_swap(size: int) -> dict[str, int]:
+    return {"Memory": size, "MemorySwap": size}  # the second is the sum of both
+
+
 def _device_requests(gpus: Sequence[str]) -> list[dict[str, Any]]:
     return [{"Driver": "", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]], "Count": 0, "Options": {}}]
 
 
 def _locked_down(
-    settings: SandboxSettings, uid: int, labelled: Mapping[str, str], runtime: str | None = None
+    settings: SandboxSettings, uid: int, with_labels: Mapping[str, str], runtime: str | None = None
 ) -> Config:
     """What all our containers have in common."""
     security = ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE}"]
@@ -212,7 +214,7 @@ def _locked_down(
         "User": f"{uid}:{uid}",
         "Hostname": contract.HOSTNAME,
         "Domainname": "",
-        "Labels": dict(labelled),
+        "Labels": dict(with_labels),
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGKILL",  # an image's own would delay the engine's shutdown
         "Tty": False,
@@ -243,7 +245,7 @@ def _environment(gpus: Sequence[str]) -> list[str]:
         "NVIDIA_VISIBLE_DEVICES": ",".join(gpus) or "void",
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(len(gpus)))),
     }
-    merged = {**contract.ENVIRONMENT, **_NEUTRAL_ENVIRONMENT, **devices}
+    merged = {**contract.ENVIRONMENT, **_DISARMED_ENVIRONMENT, **devices}
     return [f"{key}={value}" for key, value in merged.items()]
 
 

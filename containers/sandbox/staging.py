@@ -5,7 +5,7 @@
 
 Volumes are hard links into the cache. They are readable by everyone, because the sandbox's user is no owner
 of them; the folder above, the host's state, is closed to everyone but the worker, and a bind mount opens just
-this one door. All times are the same instant, so that they tell nothing about earlier runs.
+this one folder. All times are the same instant, so that they tell nothing about earlier runs.
 """
 
 import os
@@ -16,8 +16,8 @@ from pathlib import Path
 from containers.protocol.contract import CASES_FILE, IMAGES_DIR
 from containers.protocol.orders import Order, OrderCase
 
-#: 2000-01-01, for every file and folder of an input.
-CONSTANT_TIME = 946_684_800
+#: 2000-01-01 in seconds since 1970: the modification time of every file and folder of an input.
+FIXED_MTIME = 946_684_800
 
 
 class BatchFolder:
@@ -41,11 +41,9 @@ class BatchFolder:
         cases = self.input / CASES_FILE
         entries = ",\n".join(case.entry for case in order.cases)
         cases.write_bytes(f"[{entries}]\n".encode(errors="surrogatepass"))
-        cases.chmod(0o444)
-        for path in (cases, images, self.input):
-            if path.is_dir():
-                path.chmod(0o755)
-            os.utime(path, (CONSTANT_TIME, CONSTANT_TIME))
+        for path, mode in ((cases, 0o444), (images, 0o755), (self.input, 0o755)):
+            path.chmod(mode)
+            os.utime(path, (FIXED_MTIME, FIXED_MTIME))
         return self.input
 
     def new_output(self) -> Path:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from containers.host.agent import Agent
 from containers.host.config import Settings
-from containers.host.image_cache import ShelfLimits
+from containers.host.image_cache import ImageCacheLimits
 from containers.protocol.orders import Order, OrderCase, parse_order
 from containers.protocol.reports import CaseReport, Report
-from containers.sandbox.engine import Engine, connect
-from containers.sandbox.run import Run
+from containers.sandbox.engine import Engine
+from containers.sandbox.run import ContainerRun
 from containers.sandbox.spec import LABEL_INSTANCE, SandboxSettings, Slot
 from containers.sandbox.staging import BatchFolder
 from tests.containers import baseimage
@@ -65,52 +66,60 @@ def case(report: Report, index: int = 0) -> CaseReport:
     return report.cases[index]
 
 
-def remove_images(engine: Engine, instance: str) -> None:
+def remove_images(docker_client: docker.APIClient, instance: str) -> None:
     """Remove the images that an instance has tagged."""
     repository = f"rexgrounding-{instance}/"
-    for image in engine.client.images():
+    for image in docker_client.images():
         for tag in image["RepoTags"] or ():
             if tag.startswith(repository):
-                engine.client.remove_image(tag)
+                docker_client.remove_image(tag)
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    return Engine(connect(), patience_seconds=20)
+def docker_client() -> Iterator[docker.APIClient]:
+    """The client of `engine`: for what only tests ask of an engine, and to let it fail."""
+    client = docker.from_env(timeout=600)
+    yield client.api
+    client.close()
 
 
 @pytest.fixture(scope="session")
-def python_image(engine: Engine) -> Iterator[str]:
+def engine(docker_client: docker.APIClient) -> Engine:
+    return Engine(docker_client, retry_seconds=20)
+
+
+@pytest.fixture(scope="session")
+def python_image(docker_client: docker.APIClient) -> Iterator[str]:
     tag = f"session-{uuid.uuid4().hex[:12]}"
-    yield baseimage.build(engine.client, tag)
-    engine.client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
+    yield baseimage.build(docker_client, tag)
+    docker_client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
 
 
 @pytest.fixture
-def derived_image(engine: Engine, python_image: str) -> Iterator[Callable[[str], str]]:
+def derived_image(docker_client: docker.APIClient, python_image: str) -> Iterator[Callable[[str], str]]:
     """Makes an image from the Python image and further Dockerfile lines."""
     tags: list[str] = []
 
     def derive(dockerfile: str) -> str:
         tags.append(f"derived-{uuid.uuid4().hex[:12]}")
-        return baseimage.derive(engine.client, python_image, dockerfile, tags[-1])
+        return baseimage.derive(docker_client, python_image, dockerfile, tags[-1])
 
     yield derive
     for tag in tags:
-        engine.client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
+        docker_client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
 
 
 @pytest.fixture
-def instance(engine: Engine) -> Iterator[str]:
+def instance(engine: Engine, docker_client: docker.APIClient) -> Iterator[str]:
     """An instance label; whatever a test leaves under it fails the test."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
     left = engine.labelled(f"{LABEL_INSTANCE}={name}")
     for container in left[0]:
-        engine.client.remove_container(container["Id"], force=True, v=True)
+        docker_client.remove_container(container["Id"], force=True, v=True)
     for volume in left[1]:
-        engine.client.remove_volume(volume["Name"], force=True)
-    remove_images(engine, name)
+        docker_client.remove_volume(volume["Name"], force=True)
+    remove_images(docker_client, name)
     assert left == ([], []), "something was left in the engine"
 
 
@@ -130,14 +139,14 @@ class Sandbox:
     def __init__(self, engine: Engine, settings: SandboxSettings, slot: Slot, folder: Path, image: str) -> None:
         self.engine, self.settings, self.slot, self.image = engine, settings, slot, image
         self._folder = folder
-        self._runs: list[Run] = []
+        self._runs: list[ContainerRun] = []
 
-    def prepare(self, order: Order, slot: Slot | None = None) -> Run:
+    def prepare(self, order: Order, slot: Slot | None = None) -> ContainerRun:
         folder = BatchFolder(self._folder, order.batch, order.fence)
-        self._runs.append(Run.of(self.engine, order, slot or self.slot, self.settings, folder))
+        self._runs.append(ContainerRun(self.engine, order, slot or self.slot, self.settings, folder))
         return self._runs[-1]
 
-    def stage(self, run: Run) -> Path:
+    def stage(self, run: ContainerRun) -> Path:
         def write(_case: OrderCase, target: Path) -> None:
             target.write_bytes(b"input")
             target.chmod(0o444)
@@ -205,7 +214,7 @@ def host_settings(server: FakeServer, instance: str, tmp_path: Path) -> Settings
         cache_bytes=1 << 30,
         sandbox=SandboxSettings(instance=instance, holder_uid=UID),
         docker_root=None,
-        images=ShelfLimits(count=50, days=30, free_bytes=1 << 20),
+        images=ImageCacheLimits(count=50, days=30, free_bytes=1 << 20),
     )
 
 

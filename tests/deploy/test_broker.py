@@ -20,8 +20,8 @@ import redis
 from celery import Celery
 from kombu import Connection
 
+from containers.host.broker import celery_settings
 from containers.host.config import from_environment
-from containers.host.task_queue import celery_settings
 from deploy.broker_users import SERVER, access_rule, put_user
 from tests.deploy.conftest import DEPLOY, ROOT, eventually, free_port, running
 

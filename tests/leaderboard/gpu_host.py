@@ -5,7 +5,7 @@ import json
 import uuid
 from typing import Any
 
-from containers.protocol.reports import parse_report, unusable
+from containers.protocol.reports import parse_report, rejection_report
 from leaderboard.core import blobs
 from leaderboard.journey import pipeline
 from leaderboard.models import Batch, Host, Run
@@ -48,7 +48,7 @@ def lost(order: dict[str, Any], number: int, status: str = "failed", reason: str
 def refuse_image(host: Host, order: dict[str, Any]) -> None:
     """Report that the engine cannot unpack the order's image."""
     names = [case["name"] for case in order["cases"]]
-    said = json.loads(json.dumps(unusable(order["fence"], names, "not_unpackable").to_json()))
+    said = json.loads(json.dumps(rejection_report(order["fence"], names, "not_unpackable").to_json()))
     pipeline.report(host, uuid.UUID(order["batch"]), parse_report(said))
 
 

@@ -1,8 +1,8 @@
-"""The holder's image: one static program of under 1 KB, packed here, byte for byte the same everywhere.
+"""The holder: our own container beside an algorithm's, which holds its output volume and says which files appeared.
 
-It needs no registry and no build on the host: a docker-archive with a single layer of a single file is put
-together in memory and loaded. The image is found again by the digest of its configuration; the tag only keeps
-it from being pruned.
+Its image is one static program of under 1 KB (holder.c), packed here, byte for byte the same everywhere. It needs no
+registry and no build on the host: a docker-archive with a single layer of a single file is put together in memory and
+loaded. The image is found again by the digest of its configuration; the tag only keeps it from being pruned.
 """
 
 import hashlib
@@ -12,8 +12,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, Final
 
-from docker import APIClient
-from docker.errors import ImageNotFound
+from containers.sandbox.engine import Engine, EngineRefused
 
 PROGRAM: Final = Path(__file__).parent / "holder"
 
@@ -36,15 +35,20 @@ def archive(repository: str) -> tuple[str, bytes]:
     return tag, _tar({name: (content, 0o444) for name, content in files.items()})
 
 
-def ensure(client: APIClient, instance: str) -> str:
-    """Make sure that the engine has the holder's image, and return the id to run it by."""
+def ensure_image(engine: Engine, instance: str) -> str:
+    """Make sure that the engine has the holder's image, and return the id to run it by.
+
+    Raises EngineUnavailable, EngineRefused.
+    """
     tag, content = archive(f"rexgrounding-{instance}/holder")
-    try:
-        return str(client.inspect_image(tag)["Id"])
-    except ImageNotFound:
-        for _ in client.load_image(content):
+    found = engine.image_id(tag)
+    if found is None:
+        for _ in engine.load_image(content):
             pass
-        return str(client.inspect_image(tag)["Id"])
+        found = engine.image_id(tag)
+    if found is None:
+        raise EngineRefused(f"The engine did not load {tag}.")
+    return found
 
 
 def _json(value: Any) -> bytes:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from containers.host.agent import Agent
 from containers.host.config import Settings
-from containers.host.image_cache import ShelfLimits
+from containers.host.image_cache import ImageCacheLimits
 from containers.intake import ArchiveLimits, check_archive
 from containers.sandbox import holder
 from containers.sandbox.engine import Engine
@@ -79,12 +80,12 @@ def test_a_message_that_comes_twice_is_done_once(
     new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
 ) -> None:
     agent, batch = new_agent(), offer(SLOW + "finish(name)")
-    ring = threading.Thread(target=agent.run_batch, args=[batch])
-    ring.start()
+    message = threading.Thread(target=agent.run_batch, args=[batch])
+    message.start()
     wait_until(lambda: server.claims)
     agent.run_batch(batch)
     assert server.reports == []  # it returned at once
-    ring.join()
+    message.join()
     assert len(server.reports) == 1
 
 
@@ -110,12 +111,12 @@ def test_cancelling_ends_the_container_within_seconds(
     new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
 ) -> None:
     agent, batch = new_agent(), offer(None, "import time; time.sleep(60)")
-    ring = threading.Thread(target=agent.run_batch, args=[batch])
-    ring.start()
+    message = threading.Thread(target=agent.run_batch, args=[batch])
+    message.start()
     wait_until(lambda: 1 in server.beats)
     before = time.monotonic()
     server.called_off.add(batch)
-    ring.join()
+    message.join()
     assert time.monotonic() - before < 5
     assert server.reports == []
 
@@ -176,16 +177,20 @@ def test_an_order_for_more_gpus_than_the_slot_has_is_our_fault(
 
 
 def test_an_image_is_fetched_and_loaded_by_its_id(
-    new_agent: Callable[[], Agent], server: FakeServer, engine: Engine, tmp_path: Path
+    new_agent: Callable[[], Agent],
+    server: FakeServer,
+    engine: Engine,
+    docker_client: docker.APIClient,
+    tmp_path: Path,
 ) -> None:
     tag = f"uploaded-{uuid.uuid4().hex[:12]}"
     _, layer = holder.archive("unused")
-    engine.client.import_image_from_data(
+    docker_client.import_image_from_data(
         layer, repository=baseimage.REPOSITORY, tag=tag, changes=['ENTRYPOINT ["/not-there"]']
     )
     upload = tmp_path / "upload.tar"
-    upload.write_bytes(b"".join(engine.client.get_image(f"{baseimage.REPOSITORY}:{tag}")))
-    engine.client.remove_image(f"{baseimage.REPOSITORY}:{tag}")
+    upload.write_bytes(b"".join(docker_client.get_image(f"{baseimage.REPOSITORY}:{tag}")))
+    docker_client.remove_image(f"{baseimage.REPOSITORY}:{tag}")
     checked = check_archive(upload, tmp_path / "rebuilt.tar", limits=ArchiveLimits())
     order = order_json(None, image=checked.image_id)
     order["image"] |= {"blob": server.put_blob((tmp_path / "rebuilt.tar").read_bytes()), "size": checked.size}
@@ -212,7 +217,7 @@ def test_an_image_that_the_engine_cannot_unpack_is_reported_as_unusable_and_leav
     assert list((host_settings.state_dir / "cache" / "blobs").iterdir()) == []
 
 
-# --- Room ---------------------------------------------------------------------------------------------------------
+# --- Disk space ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -235,7 +240,7 @@ def fill(disk: Path, *, leaving: int) -> None:
 def test_a_host_short_of_room_begins_nothing_says_so_and_goes_on_when_there_is_room(
     small_disk: Path, new_agent: Callable[..., Agent], server: FakeServer, offer: Callable[..., str]
 ) -> None:
-    limits = ShelfLimits(count=50, days=30, free_bytes=400 << 20)
+    limits = ImageCacheLimits(count=50, days=30, free_bytes=400 << 20)
     agent = new_agent(state_dir=small_disk / "state", images=limits)
     agent.run_batch(offer(None))
     fill(small_disk, leaving=390 << 20)
@@ -253,20 +258,20 @@ def test_a_host_short_of_room_begins_nothing_says_so_and_goes_on_when_there_is_r
 def test_what_runs_goes_on_while_the_disk_has_no_room_for_more(
     small_disk: Path, new_agent: Callable[..., Agent], server: FakeServer, offer: Callable[..., str]
 ) -> None:
-    agent = new_agent(state_dir=small_disk / "state", images=ShelfLimits(count=50, days=30, free_bytes=400 << 20))
+    agent = new_agent(state_dir=small_disk / "state", images=ImageCacheLimits(count=50, days=30, free_bytes=400 << 20))
     batch = offer(SLOW + "finish(name)", SLOW + "finish(name)")
-    ring = threading.Thread(target=agent.run_batch, args=[batch])
-    ring.start()
+    message = threading.Thread(target=agent.run_batch, args=[batch])
+    message.start()
     wait_until(lambda: 1 in server.beats)
     fill(small_disk, leaving=300 << 20)
-    ring.join()
+    message.join()
     assert [outcomes(report) for report in server.reports] == [["finished", "finished"]]
 
 
 def test_an_image_makes_room_for_the_next_on_a_host_that_keeps_one(
     new_agent: Callable[..., Agent], server: FakeServer, engine: Engine, tmp_path: Path
 ) -> None:
-    agent = new_agent(images=ShelfLimits(count=1, days=30, free_bytes=1 << 20))
+    agent = new_agent(images=ImageCacheLimits(count=1, days=30, free_bytes=1 << 20))
     images = []
     for number in range(3):
         folder = tmp_path / str(number)

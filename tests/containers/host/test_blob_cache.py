@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from containers.host.blob_cache import BlobCache, CacheFull, Corrupt
-from containers.sandbox.staging import CONSTANT_TIME
+from containers.host.blob_cache import BlobCache, CacheFull, DigestMismatch
+from containers.sandbox.staging import FIXED_MTIME
 
 
 class Source:
@@ -54,13 +54,13 @@ def test_a_file_is_downloaded_once_and_linked(cache: BlobCache, source: Source, 
 def test_a_file_is_read_only_and_tells_no_time(cache: BlobCache, source: Source, tmp_path: Path) -> None:
     status = get(cache, source, source.add(b"content"), tmp_path / "1").stat()
     assert status.st_mode & 0o777 == 0o444
-    assert status.st_mtime == CONSTANT_TIME
+    assert status.st_mtime == FIXED_MTIME
 
 
 def test_a_damaged_download_is_repeated_and_never_handed_out(cache: BlobCache, source: Source, tmp_path: Path) -> None:
     digest = source.add(b"content")
     source.contents[digest] = b"damaged"
-    with pytest.raises(Corrupt):
+    with pytest.raises(DigestMismatch):
         get(cache, source, digest, tmp_path / "1")
     assert len(source.downloads) == 3
     assert not (tmp_path / "1").exists()
@@ -100,9 +100,9 @@ def test_what_is_larger_than_the_cache_is_refused_before_it_is_downloaded(
 def test_a_disk_that_gets_full_takes_what_nobody_uses(cache: BlobCache, source: Source, tmp_path: Path) -> None:
     used = get(cache, source, source.add(b"a" * 10), tmp_path / "1")
     get(cache, source, source.add(b"b" * 10), tmp_path / "2").unlink()
-    cache.shrink(0)
+    cache.evict(0)
     assert len(list((tmp_path / "cache" / "blobs").iterdir())) == 2
-    cache.shrink(1 << 60)
+    cache.evict(1 << 60)
     assert [blob.samefile(used) for blob in (tmp_path / "cache" / "blobs").iterdir()] == [True]
 
 

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
-from containers.host.image_cache import DAY_SECONDS, ImageShelf, ShelfLimits
+from containers.host.image_cache import DAY_SECONDS, ImageCache, ImageCacheLimits
 from containers.sandbox.engine import Engine
-from containers.sandbox.images import image_present, load_image
+from containers.sandbox.images import load_image
 from tests.containers.conftest import remove_images
 from tests.containers.intake.build import Image
 from tests.containers.sandbox.test_images import checked, unique_layer
@@ -35,90 +36,92 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-def new_shelf(tmp_path: Path, engine: Engine, instance: str, disk: Disk) -> Iterator[Callable[..., ImageShelf]]:
-    def new(count: int = 50, days: int = 30, free_bytes: int = 1 << 30) -> ImageShelf:
-        return ImageShelf(tmp_path / "shelf", engine.docker, instance, ShelfLimits(count, days, free_bytes), disk)
+def new_cache(
+    tmp_path: Path, engine: Engine, docker_client: docker.APIClient, instance: str, disk: Disk
+) -> Iterator[Callable[..., ImageCache]]:
+    def new(count: int = 50, days: int = 30, free_bytes: int = 1 << 30) -> ImageCache:
+        return ImageCache(tmp_path / "images", engine, instance, ImageCacheLimits(count, days, free_bytes), disk)
 
     yield new
-    remove_images(engine, instance)
+    remove_images(docker_client, instance)
 
 
 @pytest.fixture
 def load(engine: Engine, tmp_path: Path) -> Callable[..., str]:
     """Loads an image that nobody else has, as an attempt does that was done with it so many days ago."""
 
-    def load(shelf: ImageShelf, *, days_ago: float = 0.0) -> str:
+    def load(cache: ImageCache, *, days_ago: float = 0.0) -> str:
         image = checked(tmp_path, Image([unique_layer()]).saved())
-        with shelf.in_use(image.image_id):
-            load_image(
-                engine.docker, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=shelf.tag(image.image_id)
-            )
+        with cache.in_use(image.image_id):
+            load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=cache.tag(image.image_id))
         then = time.time() - days_ago * DAY_SECONDS
-        os.utime(tmp_path / "shelf" / "used" / image.image_id.removeprefix("sha256:"), (then, then))
+        os.utime(tmp_path / "images" / "used" / image.image_id.removeprefix("sha256:"), (then, then))
         return image.image_id
 
     return load
 
 
 def present(engine: Engine, *images: str) -> list[bool]:
-    return [image_present(engine.docker, image) for image in images]
+    return [engine.has_image(image) for image in images]
 
 
-def test_what_is_beyond_the_count_goes_the_least_recently_used_first(engine, new_shelf, load) -> None:
-    shelf = new_shelf(count=2)
-    oldest, old, new = (load(shelf, days_ago=days) for days in (3, 2, 1))
-    with shelf.in_use(oldest):
+def test_what_is_beyond_the_count_goes_the_least_recently_used_first(engine, new_cache, load) -> None:
+    cache = new_cache(count=2)
+    oldest, old, new = (load(cache, days_ago=days) for days in (3, 2, 1))
+    with cache.in_use(oldest):
         pass  # used again: now the second is the oldest
-    shelf.tidy()
+    cache.evict()
     assert present(engine, oldest, old, new) == [True, False, True]
 
 
-def test_what_nobody_used_for_so_many_days_goes(engine, new_shelf, load) -> None:
-    shelf = new_shelf(days=30)
-    forgotten, used = load(shelf, days_ago=31), load(shelf, days_ago=29)
-    shelf.tidy()
+def test_what_nobody_used_for_so_many_days_goes(engine, new_cache, load) -> None:
+    cache = new_cache(days=30)
+    forgotten, used = load(cache, days_ago=31), load(cache, days_ago=29)
+    cache.evict()
     assert present(engine, forgotten, used) == [False, True]
 
 
-def test_images_go_one_by_one_until_there_is_room(engine, new_shelf, load, disk) -> None:
-    shelf = new_shelf(free_bytes=100)
-    old, new = load(shelf, days_ago=2), load(shelf, days_ago=1)
+def test_images_go_one_by_one_until_there_is_room(engine, new_cache, load, disk) -> None:
+    cache = new_cache(free_bytes=100)
+    old, new = load(cache, days_ago=2), load(cache, days_ago=1)
     disk.free = 150
-    shelf.tidy()
+    cache.evict()
     assert present(engine, old, new) == [True, True]
 
     disk.frees = lambda: 50 * present(engine, old).count(False)
-    shelf.tidy(room_bytes=100)
+    cache.evict(room_bytes=100)
     assert present(engine, old, new) == [False, True]
 
 
-def test_an_image_that_a_batch_holds_stays_whatever_the_limits_say(engine, new_shelf, load, disk) -> None:
-    shelf = new_shelf(count=1)
-    held, other = load(shelf, days_ago=90), load(shelf)
+def test_an_image_that_a_batch_holds_stays_whatever_the_limits_say(engine, new_cache, load, disk) -> None:
+    cache = new_cache(count=1)
+    held, other = load(cache, days_ago=90), load(cache)
     disk.free = 0
-    with shelf.in_use(held):
-        os.utime(shelf._used / held.removeprefix("sha256:"), (0, 0))
-        shelf.tidy()
-        shelf.clear()
+    with cache.in_use(held):
+        os.utime(cache._used / held.removeprefix("sha256:"), (0, 0))
+        cache.evict()
+        cache.clear()
         assert present(engine, held, other) == [True, False]
-    shelf.clear()
+    cache.clear()
     assert present(engine, held) == [False]
 
 
-def test_an_image_of_a_container_that_an_earlier_worker_left_stays(engine, new_shelf, load, disk) -> None:
-    shelf = new_shelf()
-    image = load(shelf, days_ago=90)
-    container = engine.client.create_container(image, command=["/nothing"])
+def test_an_image_of_a_container_that_an_earlier_worker_left_stays(
+    engine, docker_client, new_cache, load, disk
+) -> None:
+    cache = new_cache()
+    image = load(cache, days_ago=90)
+    container = docker_client.create_container(image, command=["/nothing"])
     try:
-        shelf.tidy()
+        cache.evict()
         assert present(engine, image) == [True]
     finally:
-        engine.client.remove_container(container["Id"])
+        docker_client.remove_container(container["Id"])
 
 
-def test_images_of_others_in_the_same_engine_are_not_looked_at(engine, new_shelf, load, disk, python_image) -> None:
-    shelf = new_shelf()
+def test_images_of_others_in_the_same_engine_are_not_looked_at(engine, new_cache, load, disk, python_image) -> None:
+    cache = new_cache()
     disk.free = 0
-    shelf.clear()
-    shelf.tidy()
+    cache.clear()
+    cache.evict()
     assert present(engine, python_image) == [True]

@@ -1,4 +1,4 @@
-"""The host's promises, on a disk that may lie after a power failure, and its slots."""
+"""What the host has taken on, on a disk that may lie after a power failure, and its slots."""
 
 import threading
 from dataclasses import replace
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from containers.host.journal import Entry, Journal
+from containers.host.journal import Journal, JournalEntry
 from containers.host.slots import SlotPool
 from containers.sandbox.spec import Slot
 
-ENTRY = Entry(batch="0b9f1d1e-6f0a-4b5c-8d7e-0123456789ab", key="key", slot="cpu0")
+ENTRY = JournalEntry(batch="0b9f1d1e-6f0a-4b5c-8d7e-0123456789ab", key="key", slot="cpu0")
 
 
 @pytest.fixture

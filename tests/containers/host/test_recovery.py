@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import docker
 import pytest
 
 from containers.host.agent import Agent
@@ -52,7 +53,7 @@ def test_a_killed_workers_container_is_adopted_and_no_case_is_run_twice(
     server: FakeServer,
     offer: Callable[..., str],
     doomed: Callable[[str], subprocess.Popen[bytes]],
-    engine: Engine,
+    docker_client: docker.APIClient,
     instance: str,
 ) -> None:
     batch = offer(*[SLOW + TOKENED] * 4)
@@ -60,10 +61,10 @@ def test_a_killed_workers_container_is_adopted_and_no_case_is_run_twice(
     process = doomed(batch)
     wait_until(lambda: 1 in server.beats)
     kill(process)
-    container = engine.client.inspect_container(algorithm)["Id"]
+    container = docker_client.inspect_container(algorithm)["Id"]
     new_agent()
     wait_until(lambda: 3 in server.beats)
-    assert engine.client.inspect_container(algorithm)["Id"] == container
+    assert docker_client.inspect_container(algorithm)["Id"] == container
     wait_until(lambda: server.reports)
     assert outcomes(server.reports[0]) == ["finished"] * 4
     assert len(set(server.outputs.values())) == 1  # one process made them all
@@ -83,7 +84,7 @@ def test_a_container_that_ended_while_no_worker_was_there_is_harvested(
     wait_until(lambda: 1 in server.beats)
     kill(process)
     algorithm = spec.names(instance, parse_order(server.orders[batch])).algorithm
-    engine.wait(algorithm)
+    engine.wait_for_end(algorithm)
     before = time.monotonic()
     new_agent()
     wait_until(lambda: server.reports)
@@ -129,12 +130,12 @@ def test_a_worker_that_is_told_to_stop_leaves_its_container_to_the_next(
     new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str]
 ) -> None:
     agent = new_agent()
-    ring = threading.Thread(target=agent.run_batch, args=[offer(*[SLOW + TOKENED] * 3)])
-    ring.start()
+    message = threading.Thread(target=agent.run_batch, args=[offer(*[SLOW + TOKENED] * 3)])
+    message.start()
     wait_until(lambda: 1 in server.beats)
     before = time.monotonic()
     agent.shut_down()
-    ring.join()
+    message.join()
     assert time.monotonic() - before < 1
     new_agent()
     wait_until(lambda: server.reports)
@@ -142,24 +143,23 @@ def test_a_worker_that_is_told_to_stop_leaves_its_container_to_the_next(
     assert len(set(server.outputs.values())) == 1
 
 
-def test_a_start_removes_what_nobody_claims_and_nothing_else(
+def test_a_start_removes_what_belongs_to_no_batch_and_nothing_else(
     new_agent: Callable[[], Agent], host_settings: Settings, engine: Engine, instance: str
 ) -> None:
     order = parse_order(order_json(None, image=NOTHING))
     others = replace(host_settings.sandbox, instance=f"{instance}-other")
     for settings in (host_settings.sandbox, others):
-        volume = spec.output_volume(order, settings)
-        engine.client.create_volume(**volume)
-        image = holder.ensure(engine.client, instance)
+        engine.create_volume(spec.output_volume(order, settings))
+        image = holder.ensure_image(engine, instance)
         name = spec.names(settings.instance, order).holder
-        engine.client.create_container_from_config(spec.holder(order, settings, image), name)
-        engine.client.start(name)
+        engine.create_container(name, spec.holder(order, settings, image))
+        engine.start_container(name)
     leftover = host_settings.state_dir / "batches" / "leftover-1" / "input"
     leftover.mkdir(parents=True)
     new_agent()
     try:
         assert engine.labelled(f"{spec.LABEL_INSTANCE}={instance}") == ([], [])
-        assert engine.inspect(spec.names(others.instance, order).holder) is not None
+        assert engine.inspect_container(spec.names(others.instance, order).holder) is not None
         assert not leftover.exists()
     finally:
         engine.remove_container(spec.names(others.instance, order).holder)
@@ -172,20 +172,24 @@ def test_an_image_that_a_killed_worker_loaded_and_no_more_gets_our_tag(
     agent, batch = new_agent(), offer(None)
     image = server.orders[batch]["image"]["id"]
     tag = f"rexgrounding-{instance}/image:{image.removeprefix('sha256:')}"
-    assert tag not in engine.client.inspect_image(image)["RepoTags"]
+    assert tag not in engine.image_tags(image)
     agent.run_batch(batch)
-    assert tag in engine.client.inspect_image(image)["RepoTags"]
+    assert tag in engine.image_tags(image)
 
 
-def test_what_an_engine_clings_to_is_removed_later_though_no_batch_follows(
-    new_agent: Callable[[], Agent], host_settings: Settings, engine: Engine, instance: str
+def test_what_an_engine_does_not_let_go_of_is_removed_later_though_no_batch_follows(
+    new_agent: Callable[[], Agent],
+    host_settings: Settings,
+    engine: Engine,
+    docker_client: docker.APIClient,
+    instance: str,
 ) -> None:
     order = parse_order(order_json(None, image=NOTHING))
     volume = spec.output_volume(order, host_settings.sandbox)
-    engine.client.create_volume(**volume)
-    binds = engine.client.create_host_config(binds=[f"{volume['name']}:/output"])
-    image = holder.ensure(engine.client, instance)
-    user = engine.client.create_container(image, "/holder", host_config=binds)["Id"]
+    engine.create_volume(volume)
+    binds = docker_client.create_host_config(binds=[f"{volume['name']}:/output"])
+    image = holder.ensure_image(engine, instance)
+    user = docker_client.create_container(image, "/holder", host_config=binds)["Id"]
     try:
         new_agent()
         assert engine.labelled(f"{spec.LABEL_INSTANCE}={instance}")[1]  # it is in use

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from containers.host.agent import Agent
@@ -29,7 +30,7 @@ SLOT = Slot("cpu0", UID + 1)
 
 
 def test_the_engine_of_these_tests_can_do_what_the_sandbox_needs(engine: Engine) -> None:
-    assert capabilities.unmet(engine, SandboxSettings("x", UID)) is None
+    assert capabilities.missing_capability(engine, SandboxSettings("x", UID)) is None
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_the_engine_of_these_tests_can_do_what_the_sandbox_needs(engine: Engine)
 def test_a_setting_that_the_engine_would_ignore_or_refuse_stops_the_start(
     host_settings: Settings, engine: Engine, setting: dict[str, Any], sentence: str
 ) -> None:
-    options = engine.client.info()["SecurityOptions"]
+    options = engine.info()["SecurityOptions"]
     if any(f"name={name}" in option for name in setting for option in options):
         pytest.skip("this engine can do it")
     agent = Agent(replace(host_settings, sandbox=replace(host_settings.sandbox, **setting)), engine)
@@ -55,18 +56,18 @@ def test_a_setting_that_the_engine_would_ignore_or_refuse_stops_the_start(
 
 @pytest.mark.parametrize("key", ["MemoryLimit", "PidsLimit", "CpuCfsQuota"])
 def test_an_engine_that_would_drop_a_limit_is_refused(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, key: str
+    engine: Engine, docker_client: docker.APIClient, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    info = engine.client.info() | {key: False}
-    monkeypatch.setattr(engine.client, "info", lambda: info)
-    assert "cannot limit" in (capabilities.unmet(engine, SandboxSettings("x", UID)) or "")
+    info = engine.info() | {key: False}
+    monkeypatch.setattr(docker_client, "info", lambda: info)
+    assert "cannot limit" in (capabilities.missing_capability(engine, SandboxSettings("x", UID)) or "")
 
 
 def test_what_an_engine_could_do_at_the_start_only_ends_the_work_when_it_is_gone(
-    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str], engine: Engine, monkeypatch: Any
+    new_agent: Callable[[], Agent], server: FakeServer, offer: Callable[..., str], docker_client: Any, monkeypatch: Any
 ) -> None:
-    agent, batch, info = new_agent(), offer(None), engine.client.info()
-    monkeypatch.setattr(engine.client, "info", lambda: info | {"SecurityOptions": []})
+    agent, batch, info = new_agent(), offer(None), docker_client.info()
+    monkeypatch.setattr(docker_client, "info", lambda: info | {"SecurityOptions": []})
     agent.run_batch(batch)
     assert server.claims == {}
     monkeypatch.undo()
@@ -74,9 +75,9 @@ def test_what_an_engine_could_do_at_the_start_only_ends_the_work_when_it_is_gone
     assert [outcomes(report) for report in server.reports] == [["finished"]]
 
 
-def test_a_slots_trial_is_refused_in_the_engines_words(engine: Engine, sandbox_settings: SandboxSettings) -> None:
-    assert capabilities.refusal(engine, sandbox_settings, SLOT, ()) is None
-    assert "could not select device driver" in (capabilities.refusal(engine, sandbox_settings, SLOT, ("0",)) or "")
+def test_a_slots_probe_is_refused_in_the_engines_words(engine: Engine, sandbox_settings: SandboxSettings) -> None:
+    assert capabilities.probe_slot(engine, sandbox_settings, SLOT, ()) is None
+    assert "could not select device driver" in (capabilities.probe_slot(engine, sandbox_settings, SLOT, ("0",)) or "")
 
 
 @pytest.mark.parametrize(("pattern", "does"), [("core\n", False), ("|/usr/share/apport/apport %p\n", True)])
@@ -84,30 +85,36 @@ def test_a_kernel_that_hands_crashes_to_a_program_of_the_host_is_recognised(
     tmp_path: Path, pattern: str, does: bool
 ) -> None:
     (tmp_path / "core_pattern").write_text(pattern)
-    assert capabilities.hands_crashes_on(tmp_path / "core_pattern") is does
+    assert capabilities.pipes_core_dumps(tmp_path / "core_pattern") is does
 
 
 # --- An engine that maps user ids, and has crun -----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def other() -> Iterator[Engine]:
-    """The other engine."""
+def other_client() -> Iterator[docker.APIClient]:
+    """A client of the other engine."""
     if reason := otherengine.why_not():
         pytest.skip(reason)
     folder = Path(tempfile.mkdtemp(prefix="rexg-"))
     folder.chmod(0o711)
     try:
         with otherengine.other_engine(folder) as client:
-            yield Engine(client, patience_seconds=20)
+            yield client.api
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def other_image(other: Engine, engine: Engine, python_image: str) -> str:
+def other(other_client: docker.APIClient) -> Engine:
+    """The other engine."""
+    return Engine(other_client, retry_seconds=20)
+
+
+@pytest.fixture(scope="module")
+def other_image(other_client: docker.APIClient, docker_client: docker.APIClient, python_image: str) -> str:
     """The Python image there."""
-    for _ in other.client.load_image(engine.client.get_image(python_image)):
+    for _ in other_client.load_image(docker_client.get_image(python_image)):
         pass
     return python_image
 
@@ -120,7 +127,7 @@ def on_other(other: Engine, other_image: str, tmp_path: Path) -> Iterator[Callab
 
     def make(runtime: str | None) -> Sandbox:
         settings = SandboxSettings(f"test-{uuid.uuid4().hex[:12]}", UID, runtime=runtime, userns=True)
-        assert capabilities.unmet(other, settings) is None
+        assert capabilities.missing_capability(other, settings) is None
         made.append(Sandbox(other, settings, SLOT, tmp_path, other_image))
         return made[-1]
 
@@ -140,7 +147,7 @@ import time; time.sleep(0.3)
 
 @pytest.mark.parametrize("runtime", ["runc", "crun"])
 def test_a_whole_run_passes_where_user_ids_are_mapped_under_each_runtime(
-    on_other: Callable[[str], Sandbox], runtime: str
+    on_other: Callable[[str], Sandbox], other_client: docker.APIClient, runtime: str
 ) -> None:
     sandbox = on_other(runtime)
     run = sandbox.prepare(sandbox.order(LOOK_AROUND, None, "raise SystemExit(3)", None))
@@ -152,7 +159,7 @@ def test_a_whole_run_passes_where_user_ids_are_mapped_under_each_runtime(
     assert facts["owner"] == 65534  # root of the host is nobody in there
     assert facts["filtered"]
     assert sandbox.output(report, 1) == b"mask of input"
-    inspect = sandbox.engine.client.inspect_container
+    inspect = other_client.inspect_container
     assert inspect(run.names.algorithm)["HostConfig"]["Runtime"] == runtime
     assert inspect(run.names.algorithm)["HostConfig"]["UsernsMode"] == ""
     assert inspect(run.names.holder)["HostConfig"]["Runtime"] == "runc"
@@ -170,10 +177,10 @@ def test_limits_hold_under_the_other_runtime(on_other: Callable[[str], Sandbox],
 
 
 def test_an_image_whose_program_is_not_there_is_blamed_under_the_other_runtime(
-    on_other: Callable[[str], Sandbox],
+    on_other: Callable[[str], Sandbox], other_client: docker.APIClient
 ) -> None:
     sandbox, tag = on_other("crun"), f"none-{uuid.uuid4().hex[:8]}"
-    image = baseimage.derive(sandbox.engine.client, sandbox.image, 'ENTRYPOINT ["/no/such/program"]', tag)
+    image = baseimage.derive(other_client, sandbox.image, 'ENTRYPOINT ["/no/such/program"]', tag)
     assert statuses(sandbox.run(None, image=image)) == [("failed", "could_not_start")]
 
 

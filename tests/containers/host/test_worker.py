@@ -13,8 +13,9 @@ import pytest
 import redis
 from celery import Celery
 
+from containers.host.broker import celery_settings
 from containers.host.config import from_environment
-from containers.host.task_queue import QUEUE_NAME, TASK, celery_settings
+from containers.protocol.task_queue import QUEUE_NAME, TASK
 from tests.containers.conftest import order_json, wait_until
 from tests.containers.fakeserver import TOKEN, FakeServer
 
@@ -82,41 +83,45 @@ def flush(broker: redis.Redis, instance: str) -> None:
 
 
 @pytest.fixture
-def ring(instance: str) -> Iterator[Callable[[str], None]]:
-    """Rings for a batch as the server does."""
+def notify(instance: str) -> Iterator[Callable[[str], None]]:
+    """Sends the message for a batch as the server does."""
     app = Celery("server", broker=os.environ["REDIS_URL"])
     app.conf.broker_transport_options = {"global_keyprefix": f"{instance}:"}
 
-    def ring(batch: str) -> None:
+    def notify(batch: str) -> None:
         app.send_task(TASK, args=[batch], queue=QUEUE_NAME)
 
-    yield ring
+    yield notify
     app.close()
 
 
-def test_a_ring_makes_it_do_the_batch_before_and_after_a_flush(
+def test_a_message_makes_it_do_the_batch_before_and_after_a_flush(
     start: Callable[[], Worker],
     server: FakeServer,
-    ring: Callable[[str], None],
+    notify: Callable[[str], None],
     broker: redis.Redis,
     instance: str,
     python_image: str,
 ) -> None:
     worker = start()
-    ring(server.offer(order_json(None, image=python_image)))
+    notify(server.offer(order_json(None, image=python_image)))
     wait_until(lambda: len(server.reports) == 1)
     flush(broker, instance)
-    ring(server.offer(order_json(None, image=python_image)))
+    notify(server.offer(order_json(None, image=python_image)))
     wait_until(lambda: len(server.reports) == 2)
     assert b"Traceback" not in worker.printed
     assert not [key for key in broker.scan_iter(f"{instance}:*") if b"pidbox" in key]
 
 
 def test_it_steps_out_within_seconds_and_leaves_its_container_to_the_next(
-    start: Callable[[], Worker], server: FakeServer, ring: Callable[[str], None], broker: redis.Redis, python_image: str
+    start: Callable[[], Worker],
+    server: FakeServer,
+    notify: Callable[[str], None],
+    broker: redis.Redis,
+    python_image: str,
 ) -> None:
     worker = start()
-    ring(server.offer(order_json(*["import time; time.sleep(1.5); finish(name)"] * 3, image=python_image)))
+    notify(server.offer(order_json(*["import time; time.sleep(1.5); finish(name)"] * 3, image=python_image)))
     wait_until(lambda: 1 in server.beats)
     before = time.monotonic()
     worker.end()

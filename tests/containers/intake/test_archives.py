@@ -222,7 +222,7 @@ def test_memory_stays_small_for_a_large_layer(tmp_path: Path) -> None:
 
 
 def test_a_rejection_survives_a_process_pool() -> None:
-    copy = pickle.loads(pickle.dumps(ImageRejected("code", "What to do.")))
+    copy = pickle.loads(pickle.dumps(ImageRejected("damaged", "What to do.")))
     assert (copy.code, str(copy)) == ("code", "What to do.")
 
 

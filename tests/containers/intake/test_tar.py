@@ -14,8 +14,8 @@ from tests.containers.intake.build import END, header, padded, pax
 
 def read(data: bytes, *, piece: int = 1000, limit: int = 1000) -> list[tar.Member]:
     pieces = (data[start : start + piece] for start in range(0, len(data), piece))
-    headers = tar.Headers(limit, what="The layers hold", advice="Leave out files.")
-    return list(tar.members(WatchedStream(pieces, len), headers, what="Layer 1"))
+    entry_limit = tar.EntryLimit(limit, what="The layers hold", advice="Leave out files.")
+    return list(tar.members(WatchedStream(pieces, len), entry_limit, what="Layer 1"))
 
 
 def refused(data: bytes) -> ImageRejected:

@@ -16,7 +16,7 @@ import pytest
 from docker.errors import APIError
 
 from containers.intake import ImageRejected, tar
-from containers.intake.layer_filesystem import LayerTree
+from containers.intake.layer_filesystem import LayerFilesystem
 from tests.containers.intake.build import Image, entry, folder, layer_of, link, second_name
 from tests.containers.intake.conftest import Check, Refusal
 
@@ -200,11 +200,11 @@ def _engine_unpacks(client: docker.DockerClient, layer: bytes) -> bool:
 
 
 def _we_unpack(layer: bytes) -> bool:
-    headers = tar.Headers(1000, what="", advice="")
-    tree = LayerTree(headers, "It")
+    entry_limit = tar.EntryLimit(1000, what="", advice="")
+    filesystem = LayerFilesystem(entry_limit, "It")
     try:
-        for member in tar.members(_Bytes(layer), headers, what="It"):
-            tree.add(member)
+        for member in tar.members(_Bytes(layer), entry_limit, what="It"):
+            filesystem.add(member)
     except ImageRejected:
         return False
     return True
@@ -273,12 +273,12 @@ def test_long_names_cost_bounded_memory(monkeypatch: pytest.MonkeyPatch, refusal
 
 
 def test_a_hundred_thousand_files_cost_little_memory() -> None:
-    headers = tar.Headers(200_000, what="", advice="")
-    tree = LayerTree(headers, "It")
+    entry_limit = tar.EntryLimit(200_000, what="", advice="")
+    filesystem = LayerFilesystem(entry_limit, "It")
     tracemalloc.start()
     try:
         for number in range(100_000):
-            tree.add(tar.Member(f"usr/lib/python3/{number % 500}/module{number}.py", "file", 0o644, 1, 0, ""))
+            filesystem.add(tar.Member(f"usr/lib/python3/{number % 500}/module{number}.py", "file", 0o644, 1, 0, ""))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -6,24 +6,32 @@ from typing import Any
 import pytest
 
 from containers.protocol.orders import OrderRejected
-from containers.protocol.reports import Blob, ContainerReport, Fault, Report, parse_report, settle, unusable
-from containers.protocol.verdicts import Blame, Verdict
+from containers.protocol.reports import (
+    Blob,
+    ContainerReport,
+    Fault,
+    Report,
+    case_reports,
+    parse_report,
+    rejection_report,
+)
+from containers.protocol.verdicts import FailureCode, Verdict
 
 NAMES = ("a.nii.gz", "b.nii.gz", "c.nii.gz")
 FILE = Blob("sha256:" + "a" * 64, 7)
-NOBODY = Verdict(Blame.NOBODY)
-CRASH = Verdict(Blame.THEIRS, "crashed")
-OURS = Verdict(Blame.OURS, "disk_full")
+NOBODY = Verdict()
+CRASH = Verdict(failure="crashed")
+OURS = Verdict(fault="disk_full")
 
 
-def found(text: str) -> dict[str, Blob | str]:
+def found(text: str) -> dict[str, Blob | FailureCode]:
     """ "F-L": a file, nothing, a link."""
-    values: dict[str, Blob | str | None] = {"F": FILE, "L": "not_a_regular_file", "-": None}
+    values: dict[str, Blob | FailureCode | None] = {"F": FILE, "L": "not_a_regular_file", "-": None}
     return {name: value for name, letter in zip(NAMES, text, strict=True) if (value := values[letter]) is not None}
 
 
 @pytest.mark.parametrize(
-    ("text", "verdict", "clocked", "expected"),
+    ("text", "verdict", "timed_out", "expected"),
     [
         ("FFF", NOBODY, None, ["finished", "finished", "finished"]),
         ("F-F", NOBODY, None, ["finished", "missing", "finished"]),
@@ -39,29 +47,31 @@ def found(text: str) -> dict[str, Blob | str]:
         ("---", OURS, None, ["untouched", "untouched", "untouched"]),
     ],
 )
-def test_cases_are_settled(text: str, verdict: Verdict, clocked: int | None, expected: list[str]) -> None:
-    cases = settle(NAMES, found(text), verdict, appeared=(), ended=5, clocked=clocked)
+def test_a_verdict_becomes_every_cases_status(
+    text: str, verdict: Verdict, timed_out: int | None, expected: list[str]
+) -> None:
+    cases = case_reports(NAMES, found(text), verdict, appeared_seconds=(), ended_seconds=5, timed_out_case=timed_out)
     assert [case.reason or case.status for case in cases] == expected
 
 
 def test_masks_that_a_full_folder_had_no_room_for_are_told_as_that() -> None:
-    cases = settle(NAMES, found("F--"), NOBODY, appeared=(1.0,), ended=4.0, full=True)
+    cases = case_reports(NAMES, found("F--"), NOBODY, appeared_seconds=(1.0,), ended_seconds=4.0, output_full=True)
     assert [case.reason for case in cases] == [None, "output_full", "output_full"]
 
 
 def test_times_are_differences_and_the_failed_case_lasts_until_the_end() -> None:
-    cases = settle(NAMES, found("F--"), CRASH, appeared=(2.5,), ended=4.0)
+    cases = case_reports(NAMES, found("F--"), CRASH, appeared_seconds=(2.5,), ended_seconds=4.0)
     assert [case.seconds for case in cases] == [2.5, 1.5, None]
 
 
 def test_a_file_that_nobody_saw_appear_lasts_until_the_end() -> None:
-    cases = settle(NAMES, found("FFF"), NOBODY, appeared=(1.0,), ended=4.0)
+    cases = case_reports(NAMES, found("FFF"), NOBODY, appeared_seconds=(1.0,), ended_seconds=4.0)
     assert [case.seconds for case in cases] == [1.0, 3.0, None]
 
 
 REPORT = Report(
     fence=3,
-    cases=settle(NAMES, found("FL-"), CRASH, appeared=(1.0, 2.0), ended=4.0),
+    cases=case_reports(NAMES, found("FL-"), CRASH, appeared_seconds=(1.0, 2.0), ended_seconds=4.0),
     container=ContainerReport(1, False, 4.0, ("a warning",)),
     fault=Fault("disk_full", "no room"),
     log="\ufffd\x00log",
@@ -69,7 +79,7 @@ REPORT = Report(
 
 
 def test_a_refused_image_survives_its_way_and_is_unknown_to_reports_without_one() -> None:
-    refused = unusable(3, ["a.nii.gz"], "not_unpackable")
+    refused = rejection_report(3, ["a.nii.gz"], "not_unpackable")
     assert parse_report(json.loads(json.dumps(refused.to_json()))) == refused
     assert "rejected" not in REPORT.to_json()
 

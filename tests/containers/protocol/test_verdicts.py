@@ -1,24 +1,36 @@
-"""The table of blame."""
+"""The table of whose doing an end is."""
+
+from typing import get_args
 
 import pytest
 
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Blame, Ending, Verdict, classify, classify_start_error
+from containers.protocol.verdicts import (
+    CASE_FAILURES,
+    FAULTS,
+    Ending,
+    FailureCode,
+    FaultCode,
+    TimeoutCode,
+    Verdict,
+    classify,
+    classify_start_error,
+)
 
 
-def theirs(code: str) -> Verdict:
-    return Verdict(Blame.THEIRS, code)
+def theirs(code: FailureCode) -> Verdict:
+    return Verdict(failure=code)
 
 
-def ours(code: str) -> Verdict:
-    return Verdict(Blame.OURS, code)
+def ours(code: FaultCode) -> Verdict:
+    return Verdict(fault=code)
 
 
 @pytest.mark.parametrize(
     ("ending", "verdict"),
     [
-        (Ending(0), Verdict(Blame.NOBODY)),
-        (Ending(0, oom_killed=True), Verdict(Blame.NOBODY)),  # a helper process died, the program coped
-        (Ending(0, output_full=True), Verdict(Blame.NOBODY)),
+        (Ending(0), Verdict()),
+        (Ending(0, oom_killed=True), Verdict()),  # a helper process died, the program coped
+        (Ending(0, output_full=True), Verdict()),
         (Ending(1), theirs("crashed")),
         (Ending(139), theirs("crashed")),  # SIGSEGV
         (Ending(143), theirs("crashed")),  # SIGTERM, and the holder is alive: not the engine's shutdown
@@ -30,14 +42,14 @@ def ours(code: str) -> Verdict:
         (Ending(127), theirs("crashed")),  # a shell script that did not find a program
         (Ending(127, init_failed=True), theirs("could_not_start")),
         (Ending(126, init_failed=True), theirs("could_not_start")),
-        (Ending(137, clock="timed_out"), theirs("timed_out")),
-        (Ending(137, clock="startup_timed_out", oom_killed=True), theirs("startup_timed_out")),
+        (Ending(137, timeout="timed_out"), theirs("timed_out")),
+        (Ending(137, timeout="startup_timed_out", oom_killed=True), theirs("startup_timed_out")),
         (Ending(137, holder_alive=False), ours("engine_restarted")),
         (Ending(255, holder_alive=False), ours("engine_restarted")),
         (Ending(0, holder_alive=False), ours("engine_restarted")),  # the results are lost with it
-        (Ending(137, clock="timed_out", holder_alive=False), ours("engine_restarted")),
+        (Ending(137, timeout="timed_out", holder_alive=False), ours("engine_restarted")),
         (Ending(1, gpu_lost=True), ours("gpu_lost")),
-        (Ending(137, clock="timed_out", gpu_lost=True), ours("gpu_lost")),  # it hung in its driver
+        (Ending(137, timeout="timed_out", gpu_lost=True), ours("gpu_lost")),  # it hung in its driver
         (Ending(137, gpu_lost=True, holder_alive=False), ours("engine_restarted")),
         (Ending(None, start_error="no such image: sha256:12"), ours("image_unavailable")),
     ],
@@ -88,6 +100,8 @@ def test_an_engines_words_are_judged(message: str, verdict: Verdict) -> None:
 
 
 def test_every_code_is_described() -> None:
+    assert set(CASE_FAILURES) == set(get_args(FailureCode)) >= set(get_args(TimeoutCode))
+    assert set(FAULTS) == set(get_args(FaultCode))
     assert set(CASE_FAILURES) == {
         "crashed", "out_of_memory", "timed_out", "startup_timed_out", "output_full", "not_a_regular_file",
         "could_not_start", "missing",

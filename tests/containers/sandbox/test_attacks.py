@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import docker
 import pytest
 
 from containers.sandbox.engine import Engine
 from containers.sandbox.spec import MAX_OPEN_FILES, SCRATCH_INODES, SPARE_INODES, SandboxSettings, Slot
-from containers.sandbox.staging import CONSTANT_TIME
+from containers.sandbox.staging import FIXED_MTIME
 from tests.containers.conftest import LIMITS, UID, Sandbox, remove_images, statuses
 
 pytestmark = pytest.mark.engine
@@ -221,7 +222,9 @@ finish(name, json.dumps(R).encode())
 
 
 @pytest.fixture(scope="module")
-def found(engine: Engine, python_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def found(
+    engine: Engine, docker_client: docker.APIClient, python_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
     """What the probes found."""
     settings = SandboxSettings(instance=f"test-{uuid.uuid4().hex[:12]}", holder_uid=UID)
     sandbox = Sandbox(engine, settings, Slot("cpu0", UID + 1), tmp_path_factory.mktemp("attacks"), python_image)
@@ -231,7 +234,7 @@ def found(engine: Engine, python_image: str, tmp_path_factory: pytest.TempPathFa
         yield json.loads(sandbox.output(report))
     finally:
         sandbox.clean_up()
-        remove_images(engine, settings.instance)
+        remove_images(docker_client, settings.instance)
 
 
 def test_it_is_nobody_in_particular(found: dict[str, Any]) -> None:
@@ -264,7 +267,7 @@ def test_the_input_cannot_be_tampered_with(found: dict[str, Any]) -> None:
 
 def test_the_input_holds_what_the_contract_says_and_tells_no_times(found: dict[str, Any]) -> None:
     assert found["listing"] == {"/input": ["cases.json", "images"], "/input/images": ["case0.nii.gz"]}
-    assert found["times"] == [CONSTANT_TIME]
+    assert found["times"] == [FIXED_MTIME]
 
 
 def test_programs_can_be_executed_from_scratch_only(found: dict[str, Any]) -> None:

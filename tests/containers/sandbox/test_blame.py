@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from docker.errors import APIError
 
 from containers.host.agent import Agent
-from containers.host.journal import Entry, Journal
+from containers.host.journal import Journal, JournalEntry
 from containers.protocol.reports import parse_report
 from containers.sandbox import spec
 from containers.sandbox.engine import Engine
@@ -75,12 +76,12 @@ def test_results_that_the_server_does_not_take_are_reported_as_a_fault(
 
 
 @pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Entry], bool]], None]:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[JournalEntry], bool]], None]:
     """Makes the journal's disk full for the entries of which a condition is true."""
     write = Journal.write
 
-    def fill(when: Callable[[Entry], bool]) -> None:
-        def fail_or_write(journal: Journal, entry: Entry) -> Entry:
+    def fill(when: Callable[[JournalEntry], bool]) -> None:
+        def fail_or_write(journal: Journal, entry: JournalEntry) -> JournalEntry:
             if when(entry):
                 raise OSError(errno.ENOSPC, "No space left on device")
             return write(journal, entry)
@@ -125,7 +126,7 @@ def test_a_journal_that_cannot_be_written_keeps_the_earlier_entry_and_no_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path)
-    journal.write(Entry(batch="b", key="k", slot="s"))
+    journal.write(JournalEntry(batch="b", key="k", slot="s"))
     write_text = Path.write_text
 
     def half(path: Path, text: str, **options: Any) -> int:
@@ -134,7 +135,7 @@ def test_a_journal_that_cannot_be_written_keeps_the_earlier_entry_and_no_rest(
 
     monkeypatch.setattr(Path, "write_text", half)
     with pytest.raises(OSError, match="No space"):
-        journal.write(Entry(batch="b", key="other", slot="s"))
+        journal.write(JournalEntry(batch="b", key="other", slot="s"))
     assert [entry.key for entry in journal.entries()] == ["k"]
     assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
 
@@ -143,13 +144,13 @@ def test_a_journal_that_cannot_be_written_keeps_the_earlier_entry_and_no_rest(
 
 
 def test_an_image_that_is_removed_between_the_claim_and_the_start_is_our_fault(
-    sandbox: Sandbox, engine: Engine
+    sandbox: Sandbox, engine: Engine, docker_client: docker.APIClient
 ) -> None:
-    image = baseimage.derive(engine.client, sandbox.image, "LABEL soon=gone", f"gone-{uuid.uuid4().hex[:12]}")
+    image = baseimage.derive(docker_client, sandbox.image, "LABEL soon=gone", f"gone-{uuid.uuid4().hex[:12]}")
     run = sandbox.prepare(sandbox.order(None, image=image))
     staged = sandbox.stage(run)
     assert engine.has_image(image)
-    engine.client.remove_image(image, force=True)
+    docker_client.remove_image(image, force=True)
     report = run.carry_out(staged)
     assert report.fault is not None
     assert report.fault.code == "image_unavailable"
@@ -173,7 +174,7 @@ def gpu_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def probe_of(sandbox: Sandbox) -> str:
-    """What the question about the slot's GPUs is called in the engine."""
+    """What the probe of the slot's GPUs is called in the engine."""
     return f"rexgrounding-{sandbox.settings.instance}-{GPU_SLOT.uid}-probe"
 
 
@@ -190,14 +191,14 @@ def test_a_gpu_that_is_lost_during_the_run_is_our_fault_and_keeps_what_is_finish
     assert report.fault is not None
     assert report.fault.code == "gpu_lost"
     assert statuses(report) == [("finished", None), UNTOUCHED]
-    assert sandbox.engine.inspect(probe_of(sandbox)) is None
+    assert sandbox.engine.inspect_container(probe_of(sandbox)) is None
 
 
 @pytest.mark.usefixtures("gpu_at_the_start")
 def test_a_crash_beside_a_gpu_that_still_answers_is_the_programs_own(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])  # so that the question is answered with yes
+    monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])  # so that the probe starts
     run = sandbox.prepare(sandbox.order(CRASH_BESIDE_A_LOST_GPU, gpus=1), GPU_SLOT)
     report = run.carry_out(sandbox.stage(run))
     assert report.fault is None
@@ -205,19 +206,19 @@ def test_a_crash_beside_a_gpu_that_still_answers_is_the_programs_own(
 
 
 @pytest.mark.usefixtures("gpu_at_the_start")
-def test_a_question_about_gpus_that_an_earlier_worker_left_is_no_obstacle(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+def test_a_probe_for_gpus_that_an_earlier_worker_left_is_no_obstacle(
+    sandbox: Sandbox, docker_client: docker.APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])
     run = sandbox.prepare(sandbox.order("raise SystemExit(1)", gpus=1), GPU_SLOT)
-    sandbox.engine.client.create_container_from_config(
+    docker_client.create_container_from_config(
         {"Image": sandbox.image, "Labels": {spec.LABEL_INSTANCE: sandbox.settings.instance}}, probe_of(sandbox)
     )
     report = run.carry_out(sandbox.stage(run))
     assert statuses(report) == [("failed", "crashed")]
 
 
-def test_the_question_about_gpus_is_as_locked_down_as_everything_else(sandbox: Sandbox) -> None:
+def test_the_probe_for_gpus_is_as_locked_down_as_everything_else(sandbox: Sandbox) -> None:
     config = spec.probe(GPU_SLOT, sandbox.settings, "holder", ["0"])
     host = config["HostConfig"]
     assert [request["DeviceIDs"] for request in host["DeviceRequests"]] == [["0"]]
@@ -238,7 +239,7 @@ def test_a_server_without_its_database_hears_the_report_when_it_is_back(
 
 
 def test_an_engine_that_refuses_for_no_known_reason_is_our_fault(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, docker_client: docker.APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = sandbox.prepare(sandbox.order(None))
 
@@ -247,8 +248,8 @@ def test_an_engine_that_refuses_for_no_known_reason_is_our_fault(
 
     staged = sandbox.stage(run)
     with monkeypatch.context() as patch:
-        patch.setattr(sandbox.engine.client, "create_container_from_config", refuse)
+        patch.setattr(docker_client, "create_container_from_config", refuse)
         report = run.carry_out(staged)
     assert report.fault is not None
     assert report.fault.code == "internal"
-    wait_until(lambda: sandbox.engine.inspect(run.names.algorithm) is None)
+    wait_until(lambda: sandbox.engine.inspect_container(run.names.algorithm) is None)

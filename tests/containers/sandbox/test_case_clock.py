@@ -15,14 +15,14 @@ def clock(cases: int = 2, **limits: Any) -> CaseClock:
 def test_the_first_case_has_the_start_up_allowance_on_top() -> None:
     value = clock(case_seconds=10, startup_seconds=100)
     assert value.deadline == 110 + SLACK_SECONDS
-    assert value.code == "startup_timed_out"
+    assert value.timeout.code == "startup_timed_out"
 
 
 def test_the_next_clock_starts_when_the_file_before_was_noticed() -> None:
     value = clock(case_seconds=10, startup_seconds=100)
     assert value.file_appeared(0, appeared=42.0, noticed=42.3)
     assert value.deadline == 52.3 + SLACK_SECONDS
-    assert value.code == "timed_out"
+    assert value.timeout.code == "timed_out"
     assert value.appeared == [42.0]
 
 
@@ -35,7 +35,7 @@ def test_after_the_last_file_there_is_a_moment_to_exit() -> None:
 def test_a_time_in_which_nobody_could_look_is_not_counted() -> None:
     value = clock(case_seconds=10, startup_seconds=100)
     value.file_appeared(0, appeared=5, noticed=5)
-    value.forgive(7)
+    value.extend(7)
     assert value.deadline == 22 + SLACK_SECONDS
 
 

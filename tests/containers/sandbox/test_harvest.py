@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from containers.protocol.reports import Blob
-from containers.sandbox.harvest import Harvest, Truncated, harvest
+from containers.sandbox.harvest import DumpTruncated, Harvest, harvest
 
 NAMES = ("a.nii.gz", "b.nii.gz")
 
@@ -53,20 +53,20 @@ def test_a_full_volume_is_told(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../a.nii.gz", "/etc/passwd", "c.nii.gz", ""])
 def test_a_file_that_was_not_expected_is_refused(folder: Path, name: str) -> None:
-    with pytest.raises(Truncated):
+    with pytest.raises(DumpTruncated):
         read(folder, record("F", name, b"x"))
     assert list(folder.iterdir()) == []
 
 
 def test_files_together_are_bounded(folder: Path) -> None:
-    with pytest.raises(Truncated):
+    with pytest.raises(DumpTruncated):
         read(folder, record("F", "a.nii.gz", b"x" * 6000), record("F", "b.nii.gz", b"x" * 6000))
 
 
 @pytest.mark.parametrize("missing", [1, 2, 500, 1009, 1018, 1026])
 def test_a_dump_that_breaks_off_is_recognised(folder: Path, missing: int) -> None:
     data = record("F", "a.nii.gz", bytes(1000)) + record("F", "b.nii.gz", b"") + b"E"
-    with pytest.raises(Truncated):
+    with pytest.raises(DumpTruncated):
         harvest(chunked(data[:-missing]), NAMES, folder, max_bytes=10_000)
 
 

@@ -12,7 +12,9 @@ import docker
 import pytest
 
 from containers.intake import CheckedImage, ImageRejected, check_archive
-from containers.sandbox.images import EngineFault, image_present, load_image, remove_image
+from containers.protocol.faults import HostFault
+from containers.sandbox.engine import Engine
+from containers.sandbox.images import load_image
 from tests.containers.intake.build import Image, entry, layer_of, manifest_json, sha256, tar_of
 
 pytestmark = pytest.mark.engine
@@ -48,6 +50,11 @@ def client() -> Iterator[docker.DockerClient]:
     assert left == []
 
 
+@pytest.fixture
+def engine(client: docker.DockerClient) -> Engine:
+    return Engine(client.api)
+
+
 def checked(folder: Path, data: bytes) -> CheckedImage:
     (folder / "upload.tar").write_bytes(data)
     return check_archive(folder / "upload.tar", folder / "rebuilt.tar")
@@ -64,7 +71,7 @@ def unique_layer(**more: bytes) -> bytes:
 
 
 def test_an_image_that_the_engine_saved_runs_after_the_check(
-    client: docker.DockerClient, program: bytes, tmp_path: Path
+    engine: Engine, client: docker.DockerClient, program: bytes, tmp_path: Path
 ) -> None:
     imported = f"{REPOSITORY}/imported:latest"
     client.api.import_image_from_data(
@@ -74,23 +81,23 @@ def test_an_image_that_the_engine_saved_runs_after_the_check(
         changes=['ENTRYPOINT ["/program"]', "VOLUME /data", "HEALTHCHECK CMD true"],
     )
     saved = b"".join(client.images.get(imported).save(named=True))
-    assert remove_image(client, imported)
+    assert engine.remove_image(imported)
     image = checked(tmp_path, saved)
-    assert not image_present(client, image.image_id)
+    assert not engine.has_image(image.image_id)
     tag = f"{REPOSITORY}/algorithm:1"
-    load_image(client, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=tag)
+    load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=tag)
     loaded = client.images.get(tag)
     assert loaded.id == image.image_id
     assert not loaded.attrs["Config"].get("Volumes")
     assert not loaded.attrs["Config"].get("Healthcheck")
     assert run(client, image.image_id) == "it runs\n"
-    assert remove_image(client, tag)
-    assert not image_present(client, image.image_id)
+    assert engine.remove_image(tag)
+    assert not engine.has_image(image.image_id)
 
 
 @pytest.mark.parametrize("form", ["old", "new", "oci"])
 def test_the_engine_computes_the_id_that_the_check_promised(
-    client: docker.DockerClient, program: bytes, tmp_path: Path, form: str
+    engine: Engine, client: docker.DockerClient, program: bytes, tmp_path: Path, form: str
 ) -> None:
     repeated = unique_layer()
     config = {"Entrypoint": ["/program"], "Env": ["NAME=L\u00fcbeck <&> \u2028"]}
@@ -101,37 +108,37 @@ def test_the_engine_computes_the_id_that_the_check_promised(
         "oci": lambda: tar_of(image.oci_files()),
     }
     result = checked(tmp_path, files[form]())
-    load_image(client, tmp_path / "rebuilt.tar", expected_id=result.image_id, tag=f"{REPOSITORY}/a:1")
+    load_image(engine, tmp_path / "rebuilt.tar", expected_id=result.image_id, tag=f"{REPOSITORY}/a:1")
     assert run(client, result.image_id) == "it runs\n"
-    assert remove_image(client, f"{REPOSITORY}/a:1")
+    assert engine.remove_image(f"{REPOSITORY}/a:1")
 
 
-def test_loading_moves_no_tag_of_another_team(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_loading_moves_no_tag_of_another_team(engine: Engine, client: docker.DockerClient, tmp_path: Path) -> None:
     rival = checked(tmp_path, Image([unique_layer()]).saved())
     rival_tag = f"{REPOSITORY}/rival:1"
-    load_image(client, tmp_path / "rebuilt.tar", expected_id=rival.image_id, tag=rival_tag)
+    load_image(engine, tmp_path / "rebuilt.tar", expected_id=rival.image_id, tag=rival_tag)
     attack = Image([unique_layer()])
     image = checked(tmp_path, tar_of(*attack.old_files(tags=[rival_tag])))
-    load_image(client, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/attacker:1")
+    load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/attacker:1")
     assert client.images.get(rival_tag).id == rival.image_id
-    assert remove_image(client, rival_tag)
-    assert remove_image(client, f"{REPOSITORY}/attacker:1")
+    assert engine.remove_image(rival_tag)
+    assert engine.remove_image(f"{REPOSITORY}/attacker:1")
 
 
-def test_an_archive_with_tags_never_reaches_the_engine(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_an_archive_with_tags_never_reaches_the_engine(engine: Engine, tmp_path: Path) -> None:
     image = Image([unique_layer()])
     upload = tmp_path / "upload.tar"
     upload.write_bytes(tar_of(*image.old_files(tags=[f"{REPOSITORY}/moved:1"])))
     config_id = "sha256:" + sha256(image.config_bytes)
-    with pytest.raises(EngineFault, match="not the archive that was checked"):
-        load_image(client, upload, expected_id=config_id, tag=f"{REPOSITORY}/a:1")
-    assert not image_present(client, config_id)
+    with pytest.raises(HostFault, match="not the archive that was checked"):
+        load_image(engine, upload, expected_id=config_id, tag=f"{REPOSITORY}/a:1")
+    assert not engine.has_image(config_id)
 
 
-def test_a_layer_that_only_the_engine_has_is_not_borrowed(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_a_layer_that_only_the_engine_has_is_not_borrowed(engine: Engine, tmp_path: Path) -> None:
     secret = unique_layer(weights=b"a rival's weights")
     rival = checked(tmp_path, Image([secret]).saved())
-    load_image(client, tmp_path / "rebuilt.tar", expected_id=rival.image_id, tag=f"{REPOSITORY}/rival:1")
+    load_image(engine, tmp_path / "rebuilt.tar", expected_id=rival.image_id, tag=f"{REPOSITORY}/rival:1")
     theft = Image([secret], config={"Entrypoint": ["/steal"]})
     name = sha256(theft.config_bytes) + ".json"
     try:
@@ -141,19 +148,19 @@ def test_a_layer_that_only_the_engine_has_is_not_borrowed(client: docker.DockerC
                 tar_of({name: theft.config_bytes, "manifest.json": manifest_json(name, ["x/layer.tar"])}),
             )
     finally:
-        assert remove_image(client, f"{REPOSITORY}/rival:1")
+        assert engine.remove_image(f"{REPOSITORY}/rival:1")
 
 
 def test_two_teams_with_the_same_image_do_not_affect_each_other(
-    client: docker.DockerClient, program: bytes, tmp_path: Path
+    engine: Engine, client: docker.DockerClient, program: bytes, tmp_path: Path
 ) -> None:
     image = checked(tmp_path, Image([tar_of({"program": program}), unique_layer()]).saved())
     for team in ("alice", "bob"):
-        load_image(client, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/{team}:1")
-    assert remove_image(client, f"{REPOSITORY}/alice:1")
+        load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/{team}:1")
+    assert engine.remove_image(f"{REPOSITORY}/alice:1")
     assert run(client, image.image_id) == "it runs\n"
-    assert remove_image(client, f"{REPOSITORY}/bob:1")
-    assert not image_present(client, image.image_id)
+    assert engine.remove_image(f"{REPOSITORY}/bob:1")
+    assert not engine.has_image(image.image_id)
 
 
 def only_the_kernel_knows(name: str) -> bytes:
@@ -161,65 +168,63 @@ def only_the_kernel_knows(name: str) -> bytes:
     return layer_of(entry(name, data=uuid.uuid4().bytes, pax_headers={"SCHILY.xattr.security.capability": "bad"}))
 
 
-def test_a_layer_that_cannot_be_unpacked_is_the_teams_fault_and_leaves_nothing(
-    client: docker.DockerClient, tmp_path: Path
-) -> None:
+def test_a_layer_that_cannot_be_unpacked_is_the_teams_fault_and_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
     image = checked(tmp_path, Image([unique_layer(), only_the_kernel_knows("file")]).saved())
     with pytest.raises(ImageRejected, match="cannot unpack") as caught:
-        load_image(client, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/a:1")
+        load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/a:1")
     assert caught.value.code == "not_unpackable"
-    assert not image_present(client, image.image_id)
+    assert not engine.has_image(image.image_id)
 
 
-def test_a_name_made_to_look_like_our_fault_does_not_help(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_a_name_made_to_look_like_our_fault_does_not_help(engine: Engine, tmp_path: Path) -> None:
     image = checked(tmp_path, Image([only_the_kernel_knows("no space left on device")]).saved())
     with pytest.raises(ImageRejected):
-        load_image(client, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/a:1")
+        load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/a:1")
 
 
-def test_another_image_than_expected_is_refused(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_another_image_than_expected_is_refused(engine: Engine, tmp_path: Path) -> None:
     image = checked(tmp_path, Image([unique_layer()]).saved())
-    with pytest.raises(EngineFault) as caught:
-        load_image(client, tmp_path / "rebuilt.tar", expected_id="sha256:" + "0" * 64, tag=f"{REPOSITORY}/a:1")
+    with pytest.raises(HostFault) as caught:
+        load_image(engine, tmp_path / "rebuilt.tar", expected_id="sha256:" + "0" * 64, tag=f"{REPOSITORY}/a:1")
     assert caught.value.code == "image_unavailable"
-    assert not image_present(client, image.image_id)
+    assert not engine.has_image(image.image_id)
 
 
-def test_a_tag_that_the_engine_refuses_leaves_no_image(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_a_tag_that_the_engine_refuses_leaves_no_image(engine: Engine, tmp_path: Path) -> None:
     image = checked(tmp_path, Image([unique_layer()]).saved())
-    with pytest.raises(EngineFault):
-        load_image(client, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag="NOT A NAME:1")
-    assert not image_present(client, image.image_id)
+    with pytest.raises(HostFault):
+        load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag="NOT A NAME:1")
+    assert not engine.has_image(image.image_id)
 
 
-def test_an_image_in_use_stays(client: docker.DockerClient, program: bytes, tmp_path: Path) -> None:
+def test_an_image_in_use_stays(engine: Engine, client: docker.DockerClient, program: bytes, tmp_path: Path) -> None:
     image = checked(tmp_path, Image([tar_of({"program": program}), unique_layer()]).saved())
     tag = f"{REPOSITORY}/a:1"
-    load_image(client, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=tag)
+    load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=tag)
     container = client.containers.create(image.image_id, network_mode="none")
     try:
-        assert not remove_image(client, tag)
-        assert image_present(client, image.image_id)
+        assert not engine.remove_image(tag)
+        assert engine.has_image(image.image_id)
     finally:
         container.remove()
-    assert remove_image(client, tag)
+    assert engine.remove_image(tag)
 
 
-def test_removing_what_is_not_there_is_done_already(client: docker.DockerClient) -> None:
-    assert remove_image(client, f"{REPOSITORY}/never:1")
+def test_removing_what_is_not_there_is_done_already(engine: Engine) -> None:
+    assert engine.remove_image(f"{REPOSITORY}/never:1")
 
 
 def test_an_engine_that_is_away_is_our_fault(tmp_path: Path) -> None:
-    away = docker.DockerClient(base_url=f"unix://{tmp_path}/nobody.sock", version="1.41")
-    with pytest.raises(EngineFault) as caught:
-        image_present(away, "sha256:" + "0" * 64)
+    away = docker.APIClient(base_url=f"unix://{tmp_path}/nobody.sock", version="1.41")
+    with pytest.raises(HostFault) as caught:
+        Engine(away, retry_seconds=0).has_image("sha256:" + "0" * 64)
     assert caught.value.code == "engine_unavailable"
     away.close()
 
 
-def test_a_missing_archive_is_our_fault(client: docker.DockerClient, tmp_path: Path) -> None:
-    with pytest.raises(EngineFault) as caught:
-        load_image(client, tmp_path / "gone.tar", expected_id="sha256:" + "0" * 64, tag=f"{REPOSITORY}/a:1")
+def test_a_missing_archive_is_our_fault(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(HostFault) as caught:
+        load_image(engine, tmp_path / "gone.tar", expected_id="sha256:" + "0" * 64, tag=f"{REPOSITORY}/a:1")
     assert caught.value.code == "image_unavailable"
 
 

@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
-from containers.sandbox.engine import Engine
 from containers.sandbox.spec import VOLUME_BYTES, Slot
 from containers.sandbox.watch import Stopped
 from tests.containers import baseimage
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def armed_image(engine: Engine, python_image: str) -> Iterator[str]:
+def armed_image(docker_client: docker.APIClient, python_image: str) -> Iterator[str]:
     """An image with device nodes that everybody may open, and an interpreter that runs as root, with capabilities."""
     tag = f"{baseimage.REPOSITORY}:armed-{uuid.uuid4().hex[:12]}"
     nodes = layer_of(
@@ -51,10 +51,10 @@ def armed_image(engine: Engine, python_image: str) -> Iterator[str]:
         )
     )
     context.seek(0)
-    for line in engine.client.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True):
+    for line in docker_client.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True):
         assert "error" not in line, line
-    yield str(engine.client.inspect_image(tag)["Id"])
-    engine.client.remove_image(tag, force=True)
+    yield str(docker_client.inspect_image(tag)["Id"])
+    docker_client.remove_image(tag, force=True)
 
 
 def test_device_nodes_of_the_image_cannot_be_opened(sandbox: Sandbox, armed_image: str) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import docker
 import pytest
 
 from containers.sandbox.engine import Engine
@@ -177,16 +178,18 @@ def test_a_missing_image_is_our_fault(sandbox: Sandbox) -> None:
     assert statuses(report) == [UNTOUCHED]
 
 
-def test_a_gpu_request_without_a_gpu_runtime_is_our_fault_and_leaves_nothing(sandbox: Sandbox) -> None:
+def test_a_gpu_request_without_a_gpu_runtime_is_our_fault_and_leaves_nothing(
+    sandbox: Sandbox, docker_client: docker.APIClient
+) -> None:
     run = sandbox.prepare(sandbox.order(None, gpus=1), Slot("gpu0", UID + 1, ("0", "1")))
     report = run.carry_out(sandbox.stage(run))
     assert report.fault is not None
     assert report.fault.code == "no_gpu_runtime"
     assert statuses(report) == [UNTOUCHED]
-    requests = sandbox.engine.client.inspect_container(run.names.algorithm)["HostConfig"]["DeviceRequests"]
+    requests = docker_client.inspect_container(run.names.algorithm)["HostConfig"]["DeviceRequests"]
     assert [request["DeviceIDs"] for request in requests] == [["0"]]
     run.clean_up()
-    assert sandbox.engine.inspect(run.names.algorithm) is None
+    assert sandbox.engine.inspect_container(run.names.algorithm) is None
 
 
 def test_a_container_of_which_the_holder_died_is_our_fault(sandbox: Sandbox, engine: Engine) -> None:
@@ -194,8 +197,8 @@ def test_a_container_of_which_the_holder_died_is_our_fault(sandbox: Sandbox, eng
 
     def end_both() -> None:
         wait_until(run.was_started)
-        engine.kill(run.names.holder)
-        engine.kill(run.names.algorithm)
+        engine.kill_container(run.names.holder)
+        engine.kill_container(run.names.algorithm)
 
     threading.Thread(target=end_both).start()
     report = run.carry_out(sandbox.stage(run))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from containers.protocol.orders import MEBIBYTE, parse_order
@@ -15,16 +16,15 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def created(sandbox: Sandbox) -> Any:
+def created(sandbox: Sandbox, docker_client: docker.APIClient) -> Any:
     """Creates, without starting it, an algorithm's container and returns what the engine says about it."""
 
     def create(slot: Slot | None = None, *, gpus: int = 0, volumes: tuple[str, ...] = ()) -> dict[str, Any]:
         run = sandbox.prepare(sandbox.order(None, None, gpus=gpus), slot)
-        client, order = sandbox.engine.client, run.order
-        client.create_volume(**spec.output_volume(order, run.settings))
-        config = spec.algorithm(order, run.slot, run.settings, sandbox.stage(run), volumes)
-        client.create_container_from_config(config, run.names.algorithm)
-        value: dict[str, Any] = client.inspect_container(run.names.algorithm)
+        sandbox.engine.create_volume(spec.output_volume(run.order, run.settings))
+        config = spec.algorithm(run.order, run.slot, run.settings, sandbox.stage(run), volumes)
+        sandbox.engine.create_container(run.names.algorithm, config)
+        value: dict[str, Any] = docker_client.inspect_container(run.names.algorithm)
         return value
 
     return create
@@ -131,9 +131,9 @@ def test_input_is_a_read_only_bind_and_output_a_volume_that_takes_nothing_from_t
     assert host_config["Binds"] is None
 
 
-def test_the_output_volume_is_a_tmpfs_of_exact_size(sandbox: Sandbox, created: Any) -> None:
+def test_the_output_volume_is_a_tmpfs_of_exact_size(docker_client: docker.APIClient, created: Any) -> None:
     name = next(mount["Name"] for mount in created()["Mounts"] if mount["Destination"] == "/output")
-    options = sandbox.engine.client.inspect_volume(name)["Options"]
+    options = docker_client.inspect_volume(name)["Options"]
     assert options["type"] == "tmpfs"
     inodes = 2 + spec.SPARE_INODES
     assert {f"size={LIMITS['output_bytes']}", f"nr_inodes={inodes}", "noexec", "nosuid", "nodev"} <= set(
@@ -211,7 +211,7 @@ def test_a_gpu_slot_asks_for_exactly_its_devices(sandbox: Sandbox, created: Any,
 
 
 def test_an_apparmor_profile_is_a_setting_of_the_worker(sandbox: Sandbox, created: Any) -> None:
-    """Whether it is loaded is found out by a slot's trial; another runtime runs in test_settings."""
+    """Whether it is loaded is found out by a slot's probe; another runtime runs in test_settings."""
     sandbox.settings = replace(sandbox.settings, apparmor="rexgrounding")
     assert "apparmor=rexgrounding" in created()["HostConfig"]["SecurityOpt"]
 
@@ -229,10 +229,10 @@ def test_the_settings_of_the_worker_are_those_of_every_container_that_they_conce
     assert config["HostConfig"].get("Runtime") == (None if role == "holder" else "runsc")
 
 
-def test_the_holder_is_locked_down_as_well(sandbox: Sandbox) -> None:
+def test_the_holder_is_locked_down_as_well(sandbox: Sandbox, docker_client: docker.APIClient) -> None:
     run = sandbox.prepare(sandbox.order(None, "import time; time.sleep(0.3)"))
     run.carry_out(sandbox.stage(run))
-    holder = sandbox.engine.client.inspect_container(run.names.holder)
+    holder = docker_client.inspect_container(run.names.holder)
     host_config = holder["HostConfig"]
     assert holder["Config"]["User"] == f"{UID}:{UID}"
     assert host_config["NetworkMode"] == "none"

@@ -14,8 +14,8 @@ from celery import Celery
 from django.db import connection
 from django.test import Client
 
-from containers.protocol.reports import Blob, ContainerReport, Fault, Report, faulty, settle
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Blame, Ending, classify
+from containers.protocol.reports import Blob, ContainerReport, Fault, Report, case_reports, fault_report
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, classify
 from leaderboard.celery import app
 from leaderboard.core import blobs, clock, events, task_queue
 from leaderboard.journey import faults, pipeline, reasons
@@ -66,17 +66,18 @@ def names(order: dict[str, Any]) -> list[str]:
 def judged(order: dict[str, Any], ending: Ending) -> dict[str, Any]:
     """The report of a host that saw this ending and found no mask, as containers/sandbox/run.py puts it together."""
     verdict = classify(ending)
-    if verdict.blame is Blame.OURS and ending.exit_code is None:
-        return faulty(order["fence"], names(order), str(verdict.code), ending.start_error).to_json()
-    fault = Fault(str(verdict.code), "seen") if verdict.blame is Blame.OURS else None
-    cases = settle(names(order), {}, verdict, appeared=(), ended=1.0)
+    if verdict.fault and ending.exit_code is None:
+        return fault_report(order["fence"], names(order), Fault(verdict.fault, ending.start_error)).to_json()
+    fault = Fault(verdict.fault, "seen") if verdict.fault else None
+    cases = case_reports(names(order), {}, verdict, appeared_seconds=(), ended_seconds=1.0)
     return Report(order["fence"], cases, ContainerReport(ending.exit_code, ending.oom_killed, 1.0), fault).to_json()
 
 
 def finished(order: dict[str, Any]) -> dict[str, Any]:
     """The report of a container that did its work."""
     mask = gpu_host.finished(order, 0, masks.nifti(masks.cube()))["output"]
-    cases = settle(names(order), {names(order)[0]: Blob(**mask)}, classify(Ending(0)), appeared=(1.0,), ended=1.0)
+    found = {names(order)[0]: Blob(**mask)}
+    cases = case_reports(names(order), found, classify(Ending(0)), appeared_seconds=(1.0,), ended_seconds=1.0)
     return Report(order["fence"], cases, ContainerReport(0, False, 1.0)).to_json()
 
 
@@ -97,8 +98,8 @@ def is_charged() -> bool:
         (Ending(143), "crashed"),  # SIGTERM
         (Ending(137), "out_of_memory"),  # SIGKILL, and the engine does not say why
         (Ending(1, oom_killed=True), "out_of_memory"),
-        (Ending(137, clock="timed_out"), "timed_out"),
-        (Ending(137, clock="startup_timed_out"), "startup_timed_out"),
+        (Ending(137, timeout="timed_out"), "timed_out"),
+        (Ending(137, timeout="startup_timed_out"), "startup_timed_out"),
         (Ending(1, output_full=True), "output_full"),
         (Ending(153), "output_full"),  # SIGXFSZ
         (Ending(127, init_failed=True), "could_not_start"),
@@ -129,7 +130,7 @@ def test_what_is_theirs_costs_the_case_and_is_told_with_advice(api, run, ending,
         (Ending(137, holder_alive=False), "engine_restarted"),
         (Ending(0, holder_alive=False), "engine_restarted"),
         (Ending(1, gpu_lost=True), "gpu_lost"),
-        (Ending(137, clock="timed_out", gpu_lost=True), "gpu_lost"),
+        (Ending(137, timeout="timed_out", gpu_lost=True), "gpu_lost"),
         (Ending(None, start_error=GPU_MESSAGE), "no_gpu_runtime"),
         (Ending(None, start_error=GPU_GONE), "gpu_lost"),
         (Ending(None, start_error=NO_SPACE), "disk_full"),
@@ -151,7 +152,7 @@ def test_what_is_ours_costs_nothing_and_is_tried_again(api, run, ending, code):
 def test_every_fault_that_a_host_can_name_is_ours(api, run, code):
     order = claim(api, run)
     cases = () if code == "order_unreadable" else names(order)  # it could not read them
-    said = faulty(order["fence"], cases, code, "as the host saw it").to_json()
+    said = fault_report(order["fence"], cases, Fault(code, "as the host saw it")).to_json()
     assert post(api, f"{order['batch']}/report", said).json() == {"accepted": True}
     assert_ours(run, code)
     assert Attempt.objects.get().detail == "as the host saw it"
@@ -207,7 +208,7 @@ def test_what_a_team_reads_has_words_for_every_code():
 
 def test_a_report_that_names_no_case_needs_a_fault(api, run):
     order = claim(api, run)
-    said = faulty(order["fence"], (), "internal", "").to_json() | {"fault": None}
+    said = fault_report(order["fence"], (), Fault("internal", "")).to_json() | {"fault": None}
     assert post(api, f"{order['batch']}/report", said).status_code == 400
 
 

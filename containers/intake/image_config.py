@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, shown
+from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
 from containers.intake.layout import wrong_platform
 from containers.intake.limits import ArchiveLimits
 from containers.intake.strict_json import known_keys, parse
@@ -129,7 +129,7 @@ def _run_settings(settings: dict[str, Any]) -> dict[str, Any]:
     if run["WorkingDir"] and not run["WorkingDir"].startswith("/"):
         raise ImageRejected(
             "bad_config",
-            f"The WORKDIR {shown(run['WorkingDir'])} is not an absolute path. Correct it in the Dockerfile.",
+            f"The WORKDIR {quoted(run['WorkingDir'])} is not an absolute path. Correct it in the Dockerfile.",
         )
     return {key: value for key, value in run.items() if value}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import Connection, Producer, Queue
 
-from containers.host.task_queue import survive_lost_acknowledgements
+from containers.protocol.task_queue import survive_lost_acknowledgements
 from deploy.local.broker import broker_program
 from deploy.local.ports import is_answering
 
@@ -39,9 +39,9 @@ def test_a_message_that_cannot_be_acknowledged_does_not_keep_the_worker_from_tak
     with Connection(f"redis://127.0.0.1:{port}/0") as connection:
         channel: Any = connection.channel()
         channel.basic_qos(0, 1, False)
-        queue = Queue("bell")(channel)
+        queue = Queue("batches")(channel)
         queue.declare()
-        Producer(channel).publish("a batch", routing_key="bell")
+        Producer(channel).publish("a batch", routing_key="batches")
         message: Any = queue.get()
         assert not channel.qos.can_consume()
         broker.kill()

@@ -1,6 +1,6 @@
-"""The message that wakes a GPU host, and how a worker listens for it.
+"""Celery's settings for the worker of a GPU host.
 
-A message is a task's name and a batch's id, nothing else. The broker is only a doorbell, so the settings aim at quiet:
+A message only says that there may be something to do (containers/protocol/task_queue.py), so the settings aim at quiet:
 a broker that restarts, forgets everything or delivers a message twice changes nothing but the moment at which work
 begins. No result is stored, no event is sent, no remote control is listened to, and nothing but JSON is accepted.
 
@@ -8,15 +8,12 @@ Celery sends to a queue like this one through the broker's default exchange. Tha
 in the broker and lost with a flush, and with it every later message.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from kombu import Queue
-from kombu.transport import redis, virtual
 
 from containers.host.config import Settings
-
-TASK: Final = "containers.run_batch"
-QUEUE_NAME: Final = "sandbox"
+from containers.protocol.task_queue import QUEUE_NAME
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -57,24 +54,3 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "timezone": "UTC",
     }
-
-
-class _PatientQoS(redis.QoS):
-    """The messages that a worker has taken, and whether it may take more."""
-
-    def ack(self, delivery_tag: str) -> None:
-        """Forget a message also where the broker, just then away, cannot be told."""
-        try:
-            super().ack(delivery_tag)
-        except Exception:
-            virtual.QoS.ack(self, delivery_tag)
-            raise
-
-
-def survive_lost_acknowledgements() -> None:
-    """For every worker of this process: a broker that is away when a task ends must not make the worker deaf.
-
-    Celery only logs that a message could not be acknowledged. kombu goes on counting it as being worked on, so a worker
-    that takes one message at a time asks for no other, does not notice that its connection is dead, and waits for ever.
-    """
-    redis.Channel.QoS = _PatientQoS

@@ -1,0 +1,50 @@
+"""Whether a new batch may begin on this host, and whether a slot works."""
+
+import logging
+
+from containers.host.resources import HostResources, engine_free_bytes
+from containers.sandbox import capabilities
+from containers.sandbox.engine import EngineRefused, EngineUnavailable
+from containers.sandbox.spec import Slot
+
+log = logging.getLogger(__name__)
+
+
+class Readiness:
+    """Answers with one sentence on what is wrong, for organisers."""
+
+    def __init__(self, host: HostResources) -> None:
+        self._host = host
+
+    def problem(self) -> str | None:
+        """Why no new batch may begin here, after unused files and images have made room; None when one may."""
+        if missing := self.missing_capability():  # the engine may have been restarted with other settings
+            log.error("No new batch is begun: %s", missing)
+            return missing
+        wanted = self._host.settings.images.free_bytes
+        self._host.blob_cache.evict(wanted)
+        try:
+            self._host.image_cache.evict()
+            free = min(engine_free_bytes(self._host.settings, self._host.engine), self._host.free_bytes())
+        except (EngineUnavailable, EngineRefused) as error:
+            log.warning("Could not look after the images, will do later: %s", error)
+            return None  # an engine that is away is noticed, and reported, elsewhere
+        if free >= wanted:
+            return None
+        log.error("Only %.1f GB free (REX_FREE_BYTES): no new batch is begun, what runs goes on.", free / 1e9)
+        return f"It is short of disk space: {free / 1e9:.1f} GB free (REX_FREE_BYTES)."
+
+    def missing_capability(self) -> str | None:
+        """What the engine lacks of what the settings say, as far as it answers."""
+        try:
+            return capabilities.missing_capability(self._host.engine, self._host.settings.sandbox)
+        except (EngineUnavailable, EngineRefused) as error:
+            log.warning("Could not ask the engine what it can do, will do later: %s", error)
+            return None
+
+    def probe(self, slot: Slot) -> str | None:
+        """Why a container of ours does not run on a slot now."""
+        try:
+            return capabilities.probe_slot(self._host.engine, self._host.settings.sandbox, slot, slot.gpus)
+        except (EngineUnavailable, EngineRefused) as error:
+            return f"The container engine does not answer: {error}"

@@ -1,0 +1,66 @@
+"""What the threads of one worker share: settings, engine, caches and journal."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from containers.host.blob_cache import BlobCache
+from containers.host.client import ServerClient
+from containers.host.config import Settings
+from containers.host.image_cache import ImageCache
+from containers.host.journal import Journal
+from containers.sandbox.engine import Engine
+
+
+@dataclass(frozen=True)
+class HostResources:
+    """One worker's own. `batches` is the folder of the batches' input and results."""
+
+    settings: Settings
+    engine: Engine
+    blob_cache: BlobCache
+    image_cache: ImageCache
+    journal: Journal
+    batches: Path
+    image_lock: threading.Lock  # one image at a time is loaded: two slots often need the same one
+
+    @classmethod
+    def create(cls, settings: Settings, engine: Engine) -> "HostResources":
+        """The resources in the worker's state folder, whose subfolders are made where they are missing."""
+        state = settings.state_dir
+        batches = state / "batches"
+        batches.mkdir(exist_ok=True)
+        return cls(
+            settings=settings,
+            engine=engine,
+            blob_cache=BlobCache(state / "cache", settings.cache_bytes),
+            image_cache=ImageCache(
+                state / "images",
+                engine,
+                settings.instance,
+                settings.images,
+                lambda: engine_free_bytes(settings, engine),
+            ),
+            journal=Journal(state / "journal"),
+            batches=batches,
+            image_lock=threading.Lock(),
+        )
+
+    def server(self, interrupted: Callable[[], bool] = lambda: False) -> ServerClient:
+        """A connection to the server, for one thread."""
+        return ServerClient(self.settings.server_url, self.settings.token, interrupted=interrupted)
+
+    def free_bytes(self) -> int:
+        """Free space of the worker's own disk."""
+        return shutil.disk_usage(self.settings.state_dir).free
+
+
+def engine_free_bytes(settings: Settings, engine: Engine) -> int:
+    """Free space of the engine's disk; of our own where the engine's is not to be seen from here.
+
+    Raises EngineUnavailable, EngineRefused.
+    """
+    folder = settings.docker_root or engine.data_folder()
+    return shutil.disk_usage(folder if folder.exists() else settings.state_dir).free
