@@ -366,7 +366,8 @@ def _decide_cases(batch: Batch, answer: Report) -> int:
         else:
             case.outcome = RunCase.Outcome.MISSING if said.status == "missing" else RunCase.Outcome.FAILED
             case.reason_code = said.reason or "crashed"
-            case.result = scoring.lost(case, case.outcome, reasons.FAILURES[case.reason_code].title)
+            status, why = evaluation.CaseStatus(case.outcome), reasons.FAILURES[case.reason_code].title
+            case.result = scoring.lost(case, status, why)
             case.scored_at = clock.now()
         case.seconds, case.decided_at = said.seconds, clock.now()
         case.tries += 1
