@@ -1,4 +1,4 @@
-"""Two generated sets: `generated` is large enough for statistics, `tiny` is copied and damaged by the import tests."""
+"""A generated set, to be damaged by the import tests."""
 
 import json
 import shutil
@@ -44,16 +44,6 @@ class CaseSet:
             mask = self.mask(entry["name"])
             found += [(entry, key, text.lower(), mask[int(key)]) for key, text in entry["findings"].items()]
         return found
-
-
-SPACING = (4.2, 4.2, 7.2)
-
-
-@pytest.fixture(scope="session")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> CaseSet:
-    root = tmp_path_factory.mktemp("generated")
-    generate(root, cases=60, shape=(80, 80, 40), spacing_mm=SPACING, seed=11)
-    return CaseSet(root)
 
 
 @pytest.fixture(scope="session")
