@@ -19,20 +19,47 @@ each of which uses only those before it (`./dev lint` makes sure):
     cli                       from the arguments to the exit code
 """
 
+from evaluation.categories import CATEGORIES, Category, Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.isolation.scorer import Job, score_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
 from evaluation.metrics.scoring import VERSION, Case, lost_case, score_case
+from evaluation.results import (
+    Aggregates,
+    CaseResult,
+    CaseStatus,
+    FindingResult,
+    Group,
+    Interval,
+    OfGroup,
+    OfSummary,
+    SizeGroup,
+    Summary,
+)
 
 __all__ = [
+    "CATEGORIES",
     "VERSION",
+    "Aggregates",
     "Case",
+    "CaseResult",
+    "CaseStatus",
+    "Category",
     "EvaluationError",
+    "FindingResult",
+    "Group",
+    "Interval",
     "InvalidMask",
     "Job",
+    "Kind",
     "MaskSummary",
+    "OfGroup",
+    "OfSummary",
+    "SizeGroup",
+    "Summary",
     "inspect_mask",
+    "kind_of",
     "lost_case",
     "score_case",
     "score_isolated",

@@ -214,7 +214,7 @@ class PhaseAdmin(Recorded, Decisions):
         )
 
     def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
-        """Through the same door as every other change of a policy."""
+        """By the same function as every other change of a policy."""
         save_phase(cast(models.Phase, obj), by=_organiser(request), why=form.cleaned_data.get("why", ""))
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,13 +19,14 @@ from evaluation.command.files import is_writable, write
 from evaluation.command.hints import advice, worth_a_look
 from evaluation.command.names import folder_warnings, same_folder_warnings
 from evaluation.command.progress import Progress, tell
-from evaluation.command.report import csv_text, native, params, rexrank, table
+from evaluation.command.report import OutputFormat, csv_text, native, params, rexrank, table
 from evaluation.errors import EvaluationError
 from evaluation.isolation.scorer import IsolatedScorer, Job
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
 from evaluation.metrics.fit import Fit
 from evaluation.metrics.instances import MIN_VOXELS
-from evaluation.metrics.scoring import VERSION, Assessment, CaseResult
+from evaluation.metrics.scoring import VERSION, Assessment
+from evaluation.results import CaseResult, CaseStatus
 
 EXIT_OK, EXIT_NO_RESULTS, EXIT_LOST_CASES, EXIT_INTERRUPTED = 0, 2, 3, 130
 MAX_WORKERS = 16
@@ -110,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--format",
-        choices=("native", "rexrank"),
-        default="native",
+        choices=tuple(form.value for form in OutputFormat),
+        default=OutputFormat.NATIVE.value,
         help="form of the JSON: all numbers with intervals and groups, or the fields of the organisers' script",
     )
     parser.add_argument(
@@ -148,18 +149,18 @@ def _run(options: argparse.Namespace) -> int:
     sizes = _sizes(dataset, assessments)
     limits = size_limits(list(sizes.values()))
     seed = seed_from("\n".join(sorted(names)))
-    summarised = summarise(results, seed=seed, sizes=sizes, limits=limits)
-    _say("\n".join([table(summarised), *_lost_lines(results), *_hint_lines(advice(results, fits))]))
-    if options.format == "native":
-        document = native(results, summarised, params(seed, limits, options.split))
+    aggregates = summarise(results, seed=seed, sizes=sizes, limits=limits)
+    _say("\n".join([table(aggregates), *_lost_lines(results), *_hint_lines(advice(results, fits))]))
+    if options.format == OutputFormat.NATIVE:
+        document: Mapping[str, object] = native(results, aggregates, params(seed, limits, options.split))
     else:
-        document = rexrank(results, summarised)
+        document = rexrank(results, aggregates)
     write(options.output_json, json.dumps(document, indent=1, allow_nan=False) + "\n")
     if options.output_csv is not None:
         write(options.output_csv, csv_text(results))
     written = " and ".join(str(path) for path in (options.output_json, options.output_csv) if path is not None)
     _say(f"\nresults written to {written}")
-    return EXIT_OK if all(case["status"] == "scored" for case in results) else EXIT_LOST_CASES
+    return EXIT_OK if all(case["status"] == CaseStatus.SCORED for case in results) else EXIT_LOST_CASES
 
 
 def _check_arguments(options: argparse.Namespace) -> None:
@@ -263,7 +264,7 @@ def _sizes(dataset: Dataset, assessments: Sequence[Assessment]) -> dict[tuple[st
 
 
 def _lost_lines(results: Sequence[CaseResult]) -> list[str]:
-    lost = [case for case in results if case["status"] != "scored"]
+    lost = [case for case in results if case["status"] != CaseStatus.SCORED]
     if not lost:
         return []
     lines = [f"  {case['name']}: {case['status']}: {case['reason']}" for case in lost[:MAX_LOST_SHOWN]]

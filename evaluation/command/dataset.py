@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.categories import kind_of
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.nifti import Header, NiftiStream
 from evaluation.masks.reading import reference_shape
 from evaluation.masks.runs import Shape, Spacing
-from evaluation.metrics.scoring import Case, is_focal, is_non_focal
+from evaluation.metrics.scoring import Case
 
 MAX_PROBLEMS_SHOWN = 20
 SPACING_TOLERANCE = 1e-3  # relative; a header stores single precision
@@ -96,7 +97,7 @@ def _spacing_warnings(cases: list[Case]) -> list[str]:
 
 def _category_warnings(cases: list[Case]) -> list[str]:
     categories = [case.categories.get(key) for case in cases for key in case.findings]
-    others = sum(not is_focal(category) and not is_non_focal(category) for category in categories)
+    others = sum(kind_of(category) is None for category in categories)
     return [f"{others} findings have no category 1x or 2x and are left out of the distance metrics"] if others else []
 
 

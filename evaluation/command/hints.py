@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import Any
 
 from evaluation.metrics.fit import AS_SAVED, AXES, Fit
+from evaluation.results import CaseResult, CaseStatus
 
 POOR_DICE = 0.3  # near that of honest models, too: what protects them from false alarms is `_evidence`
 MAX_CASES = 24  # that are looked at
@@ -24,7 +24,7 @@ NOTHING_PREDICTED = 0.9  # of the findings that have something to find
 INVERTED = 0.5  # of the volume; findings of lung and pleura fill far less
 
 
-def worth_a_look(results: Sequence[dict[str, Any]]) -> list[int]:
+def worth_a_look(results: Sequence[CaseResult]) -> list[int]:
     """Indices of the cases to `fit`: the first ones of a run in which at least half of the cases are poor, else none.
 
     Also the better cases of such a run, for they could speak against another orientation.
@@ -34,13 +34,13 @@ def worth_a_look(results: Sequence[dict[str, Any]]) -> list[int]:
     return list(dices)[:MAX_CASES] if 2 * poor >= len(dices) else []
 
 
-def _mean_dice_of_content(result: dict[str, Any]) -> float | None:
+def _mean_dice_of_content(result: CaseResult) -> float | None:
     """Mean Dice over a case's findings with something in both masks; None if there is none."""
     dices = [finding["dice"] for finding in result["findings"] if finding["n_reference"] and finding["n_predicted"]]
     return fmean(dices) if dices else None
 
 
-def advice(results: Sequence[dict[str, Any]], fits: Sequence[Fit]) -> list[str]:
+def advice(results: Sequence[CaseResult], fits: Sequence[Fit]) -> list[str]:
     """What to say about a run, from all case results and the fits of the cases that were `worth_a_look`."""
     hints = [*_about_empty_masks(results)]
     if fits:
@@ -48,8 +48,8 @@ def advice(results: Sequence[dict[str, Any]], fits: Sequence[Fit]) -> list[str]:
     return hints
 
 
-def _about_empty_masks(results: Sequence[dict[str, Any]]) -> Iterator[str]:
-    findings = [finding for case in results if case["status"] == "scored" for finding in case["findings"]]
+def _about_empty_masks(results: Sequence[CaseResult]) -> Iterator[str]:
+    findings = [finding for case in results if case["status"] == CaseStatus.SCORED for finding in case["findings"]]
     wanted = [finding for finding in findings if finding["n_reference"]]
     empty = sum(finding["n_predicted"] == 0 for finding in wanted)
     if wanted and empty >= NOTHING_PREDICTED * len(wanted):

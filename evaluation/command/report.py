@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Any, TypedDict
 
+from evaluation.categories import CATEGORIES, Kind
 from evaluation.metrics import instances, matching
 from evaluation.metrics.aggregate import PERCENTILES, RESAMPLES
 from evaluation.metrics.matching import precision_recall_f1
-from evaluation.metrics.scoring import VERSION, CaseResult, FindingResult
+from evaluation.metrics.scoring import VERSION
+from evaluation.results import Aggregates, CaseResult, FindingResult, Group, SizeGroup, Summary
 
 CSV_COLUMNS = (
     *("case", "status", "reason", "case_dice", "finding", "category", "dice", "dice_raw", "hit", "hit_05"),
@@ -18,23 +21,8 @@ CSV_COLUMNS = (
 )
 FORMULA_STARTS = ("=", "+", "-", "@")
 
-TITLES = {
-    "focal": "focal 2a-2h",
-    "non_focal": "non-focal 1a-1f",
-    "1a": "1a bronchial wall",
-    "1b": "1b bronchiectasis",
-    "1c": "1c emphysema",
-    "1d": "1d septal",
-    "1e": "1e micronodules",
-    "1f": "1f other",
-    "2a": "2a linear",
-    "2b": "2b consolidation",
-    "2c": "2c ground-glass",
-    "2d": "2d nodule, mass",
-    "2e": "2e pleural",
-    "2f": "2f honeycombing",
-    "2g": "2g pneumothorax",
-    "2h": "2h other",
+TITLES = {Kind.FOCAL.value: "focal 2a-2h", Kind.NON_FOCAL.value: "non-focal 1a-1f"} | {
+    code: f"{code} {category.short_label}" for code, category in CATEGORIES.items()
 }
 TITLE_WIDTH = 17
 ROW = "{:<17} {:>4}  {:>6}  {:>11}  {:>5}  {:>5}  {:>5}  {:>5}  {:>6}"
@@ -55,7 +43,37 @@ small, ...    by the volume of the finding: up to the median of this set, up to
               its 75th percentile, above"""
 
 
-def params(seed: int, limits: tuple[float, float], split: str | None) -> dict[str, Any]:
+class OutputFormat(StrEnum):
+    """The forms of the JSON."""
+
+    NATIVE = "native"
+    REXRANK = "rexrank"
+
+
+class Params(TypedDict):
+    """Everything that the numbers depend on besides the files."""
+
+    split: str | None
+    connectivity: int
+    min_instance_voxels: int
+    max_instances: int
+    match_dice: float
+    hit_dice: list[float]
+    size_limits: list[float]
+    bootstrap_seed: int
+    bootstrap_resamples: int
+    bootstrap_percentiles: list[float]
+
+
+class NativeDocument(Aggregates):
+    """The native JSON."""
+
+    evaluation_version: str
+    params: Params
+    cases: list[CaseResult]
+
+
+def params(seed: int, limits: tuple[float, float], split: str | None) -> Params:
     """Everything that the numbers depend on besides the files."""
     return {
         "split": split,
@@ -71,19 +89,17 @@ def params(seed: int, limits: tuple[float, float], split: str | None) -> dict[st
     }
 
 
-def native(
-    results: Sequence[CaseResult], summarised: Mapping[str, Any], parameters: Mapping[str, Any]
-) -> dict[str, Any]:
+def native(results: Sequence[CaseResult], aggregates: Aggregates, parameters: Params) -> NativeDocument:
     """The native JSON document."""
-    return {"evaluation_version": VERSION, "params": parameters, **summarised, "cases": list(results)}
+    return {"evaluation_version": VERSION, "params": parameters, **aggregates, "cases": list(results)}
 
 
-def rexrank(results: Sequence[CaseResult], summarised: Mapping[str, Any]) -> dict[str, Any]:
+def rexrank(results: Sequence[CaseResult], aggregates: Aggregates) -> dict[str, Any]:
     """The field names of the organisers' published script, for notebooks that read its output.
 
     Other than there, a case without a usable prediction is listed with its zeros and counts in every number.
     """
-    summary = summarised["summary"]
+    summary = aggregates["summary"]
     hits = sum(finding["hit"] for case in results for finding in case["findings"])
     tp, fp, fn = summary["tp"], summary["fp"], summary["fn"]
     return {
@@ -110,8 +126,7 @@ def rexrank(results: Sequence[CaseResult], summarised: Mapping[str, Any]) -> dic
 
 def _rexrank_case(case: CaseResult) -> dict[str, Any]:
     findings = case["findings"]
-    tp, fp, fn = (sum(finding[name] for finding in findings) for name in ("tp", "fp", "fn"))
-    hits = sum(finding["hit"] for finding in findings)
+    tp, fp, fn, hits = (sum(finding[name] for finding in findings) for name in ("tp", "fp", "fn", "hit"))
     precision, recall, f1 = precision_recall_f1(tp, fp, fn)
     return {
         "file": case["name"],
@@ -180,30 +195,35 @@ def _csv_cell(value: Any) -> str:
     return repr(value)
 
 
-def table(summarised: Mapping[str, Any]) -> str:
+def table(aggregates: Aggregates) -> str:
     """The results as a text table of 80 columns with a legend."""
-    summary, groups = summarised["summary"], summarised["groups"]
+    summary, groups = aggregates["summary"], aggregates["groups"]
     rule = "-" * len(HEADER[-1])
     lines = [*HEADER, rule, _row("overall", summary["total_findings"], summary)]
     for names in _sections(groups):
         lines += [rule, *(_row(TITLES.get(name, name), groups[name]["n"], groups[name]) for name in names)]
-    means = {name: f"{summary[name]:.4f}" for name in ("dice", "dice_per_finding")}
-    return "\n".join([*lines, rule, LEGEND.format(**means, total_cases=summary["total_cases"])])
+    legend = LEGEND.format(
+        dice=f"{summary['dice']:.4f}",
+        dice_per_finding=f"{summary['dice_per_finding']:.4f}",
+        total_cases=summary["total_cases"],
+    )
+    return "\n".join([*lines, rule, legend])
 
 
-def _sections(groups: Mapping[str, Any]) -> Iterator[list[str]]:
+def _sections(groups: Collection[str]) -> Iterator[list[str]]:
     """The groups that there are: focal and non-focal, the categories, the sizes."""
-    kinds, sizes = ("focal", "non_focal"), ("small", "medium", "large")
-    categories = [name for name in groups if name not in kinds and name not in sizes]
-    for names in (kinds, categories, sizes):
-        present = [name for name in names if name in groups]
+    categories = [code for code in groups if code not in {*Kind, *SizeGroup}]
+    sections: tuple[Iterable[str], ...] = ((Kind.FOCAL, Kind.NON_FOCAL), categories, SizeGroup)
+    for codes in sections:
+        present = [code for code in codes if code in groups]
         if present:
             yield present
 
 
-def _row(title: str, n: int, numbers: Mapping[str, Any]) -> str:
+def _row(title: str, n: int, numbers: Summary | Group) -> str:
     interval = numbers["confidence_intervals"]["dice"]
     spread = f"{interval[0]:.3f}-{interval[1]:.3f}" if interval else "-"
-    names = ("hit_rate", "instance_precision", "instance_recall", "instance_f1", "distance_f1")
-    ratios = ("-" if numbers[name] is None else f"{numbers[name]:.3f}" for name in names)
+    precision_recall = (numbers["instance_precision"], numbers["instance_recall"], numbers["instance_f1"])
+    shown = (numbers["hit_rate"], *precision_recall, numbers["distance_f1"])
+    ratios = ("-" if value is None else f"{value:.3f}" for value in shown)
     return ROW.format(title[:TITLE_WIDTH], n, f"{numbers['dice']:.4f}", spread, *ratios)

@@ -1,42 +1,50 @@
 """What the scoring process and its parent say to each other: one JSON object per line, each way.
 
 C code parses hostile bytes in the child, so the parent believes nothing it says: an answer has exactly the expected
-fields, belongs to the case that was asked for, and its numbers can go together. Anything else is `Nonsense`.
+fields, belongs to the case that was asked for, and its numbers can go together. Anything else is a `MalformedMessage`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn, cast
 
 from evaluation.metrics.fit import Fit, orientations
 from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
 from evaluation.metrics.scoring import Assessment, Case, lost_case
+from evaluation.results import CaseResult, CaseStatus, FindingResult
 
 MAX_REASON = 2000  # characters
 MEAN_TOLERANCE = 1e-12
 
 COUNTS = ("n_reference", "n_predicted", "tp", "fp", "fn")
 DISTANCE_COUNTS = ("distance_tp", "distance_fp", "distance_fn")
-FINDING_FIELDS = ("finding", "category", "dice", "dice_raw", "hit", "hit_05", *COUNTS, *DISTANCE_COUNTS)
 
 
-class Nonsense(Exception):
+class MalformedMessage(Exception):
     """An answer that this package's code cannot give: whoever gave it is broken."""
+
+
+class Task(StrEnum):
+    """What the child is to do: score a case, or tell how its prediction would fit (see evaluation.metrics.fit)."""
+
+    SCORE = "score"
+    FIT = "fit"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the child is to do: "score" a case, or tell how its prediction would "fit" (see evaluation.metrics.fit).
+    """One piece of work for the child.
 
     `reference` is a mask or, if `prepared`, what masks.prepared made of one. `seconds` are of processor time.
     """
 
-    task: Literal["score", "fit"]
+    task: Task
     case: Case
     reference: Path
     prediction: Path | None
@@ -76,7 +84,8 @@ def decode_request(line: bytes) -> Request:
     spacing = tuple(case["spacing_mm"]) if case["spacing_mm"] is not None else None
     case |= {"findings": tuple(case["findings"]), "shape": tuple(case["shape"]), "spacing_mm": spacing}
     prediction = Path(fields["prediction"]) if fields["prediction"] is not None else None
-    return Request(**{**fields, "case": Case(**case), "reference": Path(fields["reference"]), "prediction": prediction})
+    paths = {"reference": Path(fields["reference"]), "prediction": prediction}
+    return Request(**{**fields, **paths, "task": Task(fields["task"]), "case": Case(**case)})
 
 
 def encode_answer(answer: Assessment | Fit | Failure | None) -> bytes:
@@ -89,29 +98,28 @@ def encode_answer(answer: Assessment | Fit | Failure | None) -> bytes:
 
 
 def decode_assessment(line: bytes, request: Request) -> Assessment | Failure:
-    """The answer to "score". Raises `Nonsense`."""
+    """The answer to "score". Raises `MalformedMessage`."""
     answer = _object(line)
     if "failure" in answer:
         return _failure(answer, request)
-    _require_fields(answer, ("result", "reference_voxels"))
+    _require_fields(answer, {"result", "reference_voxels"})
     volume = math.prod(request.case.shape)
     voxels = _list(answer["reference_voxels"], len(request.case.findings))
     for count in voxels:
         _require_count(count, volume)
-    _require_result(answer["result"], request, voxels)
-    return Assessment(answer["result"], tuple(voxels))
+    return Assessment(_case_result(answer["result"], request, voxels), tuple(voxels))
 
 
 def decode_fit(line: bytes, request: Request) -> Fit | Failure | None:
-    """The answer to "fit". Raises `Nonsense`."""
+    """The answer to "fit". Raises `MalformedMessage`."""
     answer = _object(line)
     if "failure" in answer:
         return _failure(answer, request)
-    _require_fields(answer, ("fit",))
+    _require_fields(answer, {"fit"})
     fields = answer["fit"]
     if fields is None:
         return None
-    _require_fields(fields, ("turned", "order", "reordered", "foreground"))
+    _require_fields(fields, {"turned", "order", "reordered", "foreground"})
     turned, order = _dict(fields["turned"]), _dict(fields["order"])
     _require(list(turned) == orientations(request.case.shape), "other orientations than the volume has")
     for dice in (*turned.values(), fields["reordered"]):
@@ -134,43 +142,48 @@ def _object(line: bytes) -> dict[str, Any]:
     try:
         return _dict(json.loads(line, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
-        raise Nonsense("not JSON") from None
+        raise MalformedMessage("not JSON") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Nonsense(f"{name} is no number")
+    raise MalformedMessage(f"{name} is no number")
 
 
 def _failure(answer: dict[str, Any], request: Request) -> Failure:
-    _require_fields(answer, ("failure", "detail"))
+    _require_fields(answer, {"failure", "detail"})
     _require(isinstance(answer["detail"], str) and answer["failure"] in list(Why), "an unknown failure")
     failure = Failure(Why(answer["failure"]), answer["detail"])
     _require(failure.why is not Why.DAMAGED_PREPARED or request.prepared, "damage of what it was not given")
     return failure
 
 
-def _require_result(result: Any, request: Request, reference_voxels: list[int]) -> None:
-    _require_fields(result, ("name", "status", "reason", "dice", "findings"))
+def _case_result(value: Any, request: Request, reference_voxels: list[int]) -> CaseResult:
+    _require_fields(value, CaseResult.__required_keys__)
     case = request.case
-    _require(result["name"] == case.name, "another case")
-    findings = _list(result["findings"], len(case.findings))
-    for key, finding, voxels in zip(case.findings, findings, reference_voxels, strict=True):
-        _require_finding(finding, case, key, voxels)
+    _require(value["name"] == case.name, "another case")
+    findings = [
+        _finding_result(finding, case, key, voxels)
+        for key, finding, voxels in zip(
+            case.findings, _list(value["findings"], len(case.findings)), reference_voxels, strict=True
+        )
+    ]
     mean = sum(finding["dice"] for finding in findings) / len(findings)
-    _require_number(result["dice"], 1.0)
-    _require(abs(result["dice"] - mean) <= MEAN_TOLERANCE, "a Dice that is not the mean of the findings'")
-    status, reason = result["status"], result["reason"]
-    if request.prediction is not None and status == "scored":
+    dice, reason = value["dice"], value["reason"]
+    _require_number(dice, 1.0)
+    _require(abs(dice - mean) <= MEAN_TOLERANCE, "a Dice that is not the mean of the findings'")
+    if request.prediction is not None and value["status"] == CaseStatus.SCORED:
         _require(reason is None, "a scored case with a reason")
-        return
-    _require(status == ("missing" if request.prediction is None else "invalid"), "an impossible status")
+        return CaseResult(name=case.name, status=CaseStatus.SCORED, reason=None, dice=dice, findings=findings)
+    status = CaseStatus.MISSING if request.prediction is None else CaseStatus.INVALID
+    _require(value["status"] == status, "an impossible status")
     _require(isinstance(reason, str) and 0 < len(reason) <= MAX_REASON and reason.isprintable(), "no proper reason")
-    counts = [finding["n_reference"] for finding in findings]
-    _require(result == lost_case(case, counts, status, reason), "something found without a usable prediction")
+    lost = lost_case(case, [finding["n_reference"] for finding in findings], status, reason)
+    _require(value == lost, "something found without a usable prediction")
+    return lost
 
 
-def _require_finding(finding: Any, case: Case, key: str, reference_voxels: int) -> None:
-    _require_fields(finding, FINDING_FIELDS)
+def _finding_result(finding: Any, case: Case, key: str, reference_voxels: int) -> FindingResult:
+    _require_fields(finding, FindingResult.__required_keys__)
     _require(finding["finding"] == key, "another finding")
     _require(finding["category"] == case.categories.get(key), "another category")
     for name in ("dice", "dice_raw"):
@@ -188,6 +201,7 @@ def _require_finding(finding: Any, case: Case, key: str, reference_voxels: int) 
         _require_sums(finding, distances)
     else:
         _require(distances == [None, None, None], "distances that nobody measures")
+    return cast("FindingResult", finding)
 
 
 def _require_sums(finding: dict[str, Any], counts: list[int]) -> None:
@@ -195,8 +209,8 @@ def _require_sums(finding: dict[str, Any], counts: list[int]) -> None:
     _require(finding["n_reference"] == tp + fn and finding["n_predicted"] == tp + fp, "counts that do not add up")
 
 
-def _require_fields(value: Any, names: tuple[str, ...]) -> None:
-    _require(_dict(value).keys() == set(names), "other fields than expected")
+def _require_fields(value: Any, names: AbstractSet[str]) -> None:
+    _require(_dict(value).keys() == names, "other fields than expected")
 
 
 def _require_count(value: Any, highest: int) -> None:
@@ -220,4 +234,4 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _require(sound: bool, what: str) -> None:
     if not sound:
-        raise Nonsense(what)
+        raise MalformedMessage(what)

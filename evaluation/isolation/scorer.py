@@ -28,10 +28,20 @@ from typing import Self
 
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.isolation.child import Child, Ended
-from evaluation.isolation.messages import Failure, Nonsense, Request, Why, decode_assessment, decode_fit, encode_request
+from evaluation.isolation.messages import (
+    Failure,
+    MalformedMessage,
+    Request,
+    Task,
+    Why,
+    decode_assessment,
+    decode_fit,
+    encode_request,
+)
 from evaluation.masks.prepared import prepare
 from evaluation.metrics.fit import Fit
-from evaluation.metrics.scoring import Assessment, Case, CaseResult, lost_case
+from evaluation.metrics.scoring import Assessment, Case, lost_case
+from evaluation.results import CaseResult, CaseStatus
 
 logger = logging.getLogger(__name__)
 
@@ -128,14 +138,14 @@ class IsolatedScorer:
         except _Lost as error:
             raise EvaluationError(f"the reference of {job.case.name} cannot be read: {error}") from error
         counts = [finding["n_reference"] for finding in known.result["findings"]]
-        return Assessment(lost_case(job.case, counts, "invalid", reason), known.reference_voxels)
+        return Assessment(lost_case(job.case, counts, CaseStatus.INVALID, reason), known.reference_voxels)
 
     def fit(self, job: Job) -> Fit | None:
         """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
-        request = Request("fit", job.case, job.reference, job.prediction, FIT_SECONDS)
+        request = Request(Task.FIT, job.case, job.reference, job.prediction, FIT_SECONDS)
         try:
             found = decode_fit(self._exchange(request), request)
-        except (Ended, Nonsense, EvaluationError):
+        except (Ended, MalformedMessage, EvaluationError):
             found = Failure(Why.EXCEPTION)
         if isinstance(found, Failure):
             self._end_child()
@@ -164,7 +174,7 @@ class IsolatedScorer:
         except Ended as end:
             self._end_child()
             raise _meaning(end) from end
-        except Nonsense as error:
+        except MalformedMessage as error:
             self._end_child()
             raise _BrokeDown(f"scoring it gave an impossible answer ({error}); is the file damaged?") from error
         if isinstance(answer, Assessment):
@@ -181,14 +191,14 @@ class IsolatedScorer:
         """With the prepared reference if there is a sound one, or else with the mask."""
         prepared = self._prepare(job.reference)
         if prepared is not None:
-            request = Request("score", job.case, prepared, job.prediction, self._seconds, prepared=True)
+            request = Request(Task.SCORE, job.case, prepared, job.prediction, self._seconds, prepared=True)
             answer = decode_assessment(self._exchange(request), request)
             if not isinstance(answer, Failure) or answer.why is not Why.DAMAGED_PREPARED:
                 return answer
             logger.warning("the prepared form of %s is damaged and will be made again", job.reference.name)
             with suppress(OSError):
                 prepared.unlink()
-        request = Request("score", job.case, job.reference, job.prediction, self._seconds)
+        request = Request(Task.SCORE, job.case, job.reference, job.prediction, self._seconds)
         return decode_assessment(self._exchange(request), request)
 
     def _prepare(self, reference: Path) -> Path | None:

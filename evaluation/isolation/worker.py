@@ -13,7 +13,7 @@ import traceback
 
 from evaluation.errors import EvaluationError
 from evaluation.isolation.child import READY
-from evaluation.isolation.messages import Failure, Request, Why, decode_request, encode_answer
+from evaluation.isolation.messages import Failure, Request, Task, Why, decode_request, encode_answer
 from evaluation.masks.prepared import Damaged, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.metrics.fit import Fit, fit
@@ -34,7 +34,7 @@ def main(memory_bytes: int) -> None:
 
 def _answer(request: Request) -> Assessment | Fit | Failure | None:
     try:
-        return _fit(request) if request.task == "fit" else _assess(request)
+        return _fit(request) if request.task == Task.FIT else _assess(request)
     except EvaluationError as error:
         return Failure(Why.UNUSABLE_REFERENCE, str(error))
     except Damaged:

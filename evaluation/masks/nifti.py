@@ -1,9 +1,9 @@
 """Reading NIfTI files that may be hostile, in one pass and in bounded memory.
 
-A prediction comes from a team's container, so nothing in it is believed before it is checked: the header is parsed
-here, field by field, and a volume is only ever read forwards, in pieces, up to the size that its *expected* shape
-implies. No length found in the file decides how much memory is taken, and a file that inflates further than announced
-is refused after one byte too many.
+A prediction comes from a team's container, so nothing in it is believed before it is checked. The header is parsed
+here, field by field, and nowhere else: CT volumes go the same way. A volume is only ever read forwards, in pieces, up
+to the size that its *expected* shape implies. No length found in the file decides how much memory is taken, and a file
+that inflates further than announced is refused after one byte too many.
 
 Accepted: NIfTI-1 and NIfTI-2 single files, either byte order, plain or gzip-compressed (recognised by content, not by
 name; several gzip members and zeros behind them are fine, as long as the file stays near what its voxels can need),
@@ -22,7 +22,7 @@ import zlib
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self, cast
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 GZIP_MAGIC = b"\x1f\x8b"
+NIFTI_1_SIZE, NIFTI_2_SIZE = 348, 540  # of the header, which begins with this number
+_ORDERS: tuple[Literal["<"], Literal[">"]] = ("<", ">")
+_STARTS = {struct.pack(order + "i", size): (order, size) for order in _ORDERS for size in (NIFTI_1_SIZE, NIFTI_2_SIZE)}
 MAX_DATA_OFFSET = 16 << 20  # header extensions beyond 16 MiB are not a mask's
 PACKING_SLACK = 1 << 20  # what a gzip file may take beyond its content and a quarter of it
 
-_DTYPES = {
+VOXEL_TYPES = {
     2: "u1",
     4: "i2",
     8: "i4",
@@ -59,11 +62,27 @@ _UNSUPPORTED = {
     2304: "RGBA colours",
 }
 _MILLIMETRES_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+_DAMAGED = (cast("type[Exception]", isal_zlib.error), zlib.error, ValueError)
+
+
+class NotNifti(InvalidMask):
+    """The file does not begin as a NIfTI file does."""
+
+
+class Truncated(InvalidMask):
+    """The file ends before its header does, or before its last voxel."""
+
+
+class UnsupportedVoxels(InvalidMask):
+    """The voxels are of a type that is no plain number of 8 to 64 bits."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The fields of a NIfTI header that matter here, checked."""
+    """The fields of a NIfTI header that matter here, checked; `raw` is all of it, in the byte order `order`."""
+
+    raw: bytes
+    order: Literal["<", ">"]
 
     dims: tuple[int, ...]  # axes as the file states them, first axis fastest
     dtype: np.dtype[np.integer | np.floating]  # with the file's byte order
@@ -72,6 +91,11 @@ class Header:
     data_offset: int
     pixdim: tuple[float, ...]  # spacing of axes 1 to 7 as stated, in the file's unit
     unit_mm: float
+
+    @property
+    def version(self) -> Literal[1, 2]:
+        """1 for NIfTI-1, 2 for NIfTI-2."""
+        return 1 if len(self.raw) == NIFTI_1_SIZE else 2
 
     @property
     def scaled(self) -> bool:
@@ -88,9 +112,6 @@ class Header:
         if not all(math.isfinite(size) and size > 0 for size in sizes):
             return None
         return cast("tuple[float, float, float]", tuple(sizes))
-
-
-_DAMAGED = (cast("type[Exception]", isal_zlib.error), zlib.error, ValueError)
 
 
 class NiftiStream:
@@ -133,7 +154,7 @@ class NiftiStream:
         self._metered.left += size + size // 4
         data = self._read_some(size)
         if len(data) < size:
-            raise InvalidMask("the file is truncated: it ends before the last voxel that its header announces")
+            raise Truncated("the file is truncated: it ends before the last voxel that its header announces")
         return data
 
     def finish(self) -> None:
@@ -159,17 +180,16 @@ class NiftiStream:
 
     def _read_header(self) -> Header:
         start = self._read_some(4)
-        sizes = {struct.pack(order + "i", size): (order, size) for order in "<>" for size in (348, 540)}
         if not start:
             raise InvalidMask("the file is empty")
         if start.startswith(GZIP_MAGIC):
             raise InvalidMask("the file is compressed twice")
-        if start not in sizes:
-            raise InvalidMask("not a NIfTI file")
-        order, size = sizes[start]
+        if start not in _STARTS:
+            raise NotNifti("not a NIfTI file")
+        order, size = _STARTS[start]
         rest = self._read_some(size - 4)
         if len(rest) < size - 4:
-            raise InvalidMask("the file is truncated: it ends inside the NIfTI header")
+            raise Truncated("the file is truncated: it ends inside the NIfTI header")
         header = parse_header(start + rest, order)
         self._gap = header.data_offset - size
         return header
@@ -221,9 +241,9 @@ def _inflating(raw: _Metered) -> BinaryIO:
     return cast("BinaryIO", igzip.open(raw, "rb"))
 
 
-def parse_header(raw: bytes, order: str) -> Header:
-    """Check and translate a NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes) header; `order` is "<" or ">"."""
-    if len(raw) == 348:
+def parse_header(raw: bytes, order: Literal["<", ">"]) -> Header:
+    """Check and translate a NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes) header. Raises `InvalidMask`."""
+    if len(raw) == NIFTI_1_SIZE:
         magic, expected, pair = raw[344:348], b"n+1\0", b"ni1\0"
         dim, code = struct.unpack_from(order + "8h", raw, 40), struct.unpack_from(order + "h", raw, 70)[0]
         pixdim = struct.unpack_from(order + "8f", raw, 76)
@@ -238,12 +258,15 @@ def parse_header(raw: bytes, order: str) -> Header:
     if magic == pair:
         raise InvalidMask("a two-file NIfTI (.hdr and .img); save one .nii.gz file instead")
     if magic != expected:
-        raise InvalidMask("not a NIfTI file: the header has no NIfTI magic")
+        raise NotNifti("not a NIfTI file: the header has no NIfTI magic")
+    slope, inter = _scaling(slope, inter)
     return Header(
+        raw=raw,
+        order=order,
         dims=_dims(dim),
         dtype=_dtype(code, order),
-        slope=_scaling(slope, inter)[0],
-        inter=_scaling(slope, inter)[1],
+        slope=slope,
+        inter=inter,
         data_offset=_data_offset(offset, len(raw) + 4),
         pixdim=tuple(float(size) for size in pixdim[1:]),
         unit_mm=_MILLIMETRES_PER_UNIT.get(unit & 7, 1.0),
@@ -260,10 +283,10 @@ def _dims(dim: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _dtype(code: int, order: str) -> np.dtype[np.integer | np.floating]:
-    if code in _DTYPES:
-        return np.dtype(order + _DTYPES[code])
+    if code in VOXEL_TYPES:
+        return np.dtype(order + VOXEL_TYPES[code])
     what = _UNSUPPORTED.get(code, f"of unknown type {code}")
-    raise InvalidMask(f"voxels are {what}; save whole numbers as uint8")
+    raise UnsupportedVoxels(f"voxels are {what}; save whole numbers as uint8")
 
 
 def _scaling(slope: float, inter: float) -> tuple[float, float]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError
 from evaluation.masks.runs import Floats
 from evaluation.metrics.matching import precision_recall_f1, ratio
-from evaluation.metrics.scoring import CaseResult, FindingResult, is_focal, is_non_focal
+from evaluation.results import Aggregates, CaseResult, FindingResult, Group, Interval, SizeGroup, Summary
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
@@ -25,7 +26,8 @@ Sizes = Mapping[tuple[str, str], float]
 Limits = tuple[float, float]
 Findings = Sequence[Sequence[FindingResult]]  # per case
 
-COUNTS = ("n", "hits", "hits_05", "tp", "fp", "fn", "distance_n", "distance_tp", "distance_fp", "distance_fn")
+DISTANCE_SUMS = ("distance_n", "distance_tp", "distance_fp", "distance_fn")
+SUMS = ("n", "dice", "dice_raw", "hits", "hits_05", "tp", "fp", "fn", *DISTANCE_SUMS)
 
 
 def seed_from(digest: str) -> int:
@@ -41,11 +43,11 @@ def size_limits(fractions: Sequence[float]) -> Limits:
     return float(p50), float(p75)
 
 
-def size_group(fraction: float, limits: Limits) -> str:
+def size_group(fraction: float, limits: Limits) -> SizeGroup:
     """small <= p50 < medium <= p75 < large."""
     if fraction <= limits[0]:
-        return "small"
-    return "medium" if fraction <= limits[1] else "large"
+        return SizeGroup.SMALL
+    return SizeGroup.MEDIUM if fraction <= limits[1] else SizeGroup.LARGE
 
 
 def summarise(
@@ -55,62 +57,45 @@ def summarise(
     sizes: Sizes | None = None,
     limits: Limits | None = None,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
-    """{"summary": ..., "groups": ...} of the native form, over results of `score_case` and `lost_case`.
+) -> Aggregates:
+    """The summary and the groups of the native form, over results of `score_case` and `lost_case`.
 
     Groups are focal, non_focal, each category that occurs, and, given `sizes` (per case name and finding key, as a
-    fraction of the volume) and `limits`, small, medium and large. The summary and every group carry
-    "confidence_intervals", {"dice": [low, high], ...}, and "resamples_skipped", for each of these numbers how many
-    resamples lacked it. Numbers that do not exist (no distances) are None. The order of `cases` does not matter.
+    fraction of the volume) and `limits`, small, medium and large. The order of `cases` does not matter.
+    Raises `EvaluationError` without any case, or with two results for one.
     """
     if not cases:
         raise EvaluationError("there are no cases to summarise")
-    ordered = sorted(cases, key=lambda case: str(case["name"]))
+    ordered = sorted(cases, key=lambda case: case["name"])
     if len({case["name"] for case in ordered}) < len(ordered):
         raise EvaluationError("two results are for the same case")
     drawn = _drawn(len(ordered), seed, resamples)
-    everything = [case["findings"] for case in ordered]
-    summary = {
-        "total_cases": len(ordered),
-        "total_findings": sum(len(findings) for findings in everything),
-        **_population(everything, drawn, by_case=True),
+    groups = _groups(ordered, sizes, limits)
+    return {
+        "summary": _summary([case["findings"] for case in ordered], drawn),
+        "groups": {code: _group(findings, drawn) for code, findings in groups.items()},
     }
-    groups = {
-        name: _population(members, drawn, by_case=False) for name, members in _groups(ordered, sizes, limits).items()
-    }
-    return {"summary": summary, "groups": groups}
 
 
 def _groups(cases: Sequence[CaseResult], sizes: Sizes | None, limits: Limits | None) -> dict[str, Findings]:
     """The findings of each group that has any, per case."""
-    names: list[list[list[str]]] = [
-        [_group_names(case["name"], finding, sizes, limits) for finding in case["findings"]] for case in cases
-    ]
-    present = {name for case in names for finding in case for name in finding}
-    categories = sorted(present - {"focal", "non_focal", "small", "medium", "large"})
-    order = ["focal", "non_focal", *categories, "small", "medium", "large"]
+    codes = [[_group_codes(case["name"], finding, sizes, limits) for finding in case["findings"]] for case in cases]
+    present = {code for case in codes for finding in case for code in finding}
+    categories = sorted(present - {*Kind, *SizeGroup})
     return {
         group: [
             [finding for finding, its in zip(case["findings"], of_case, strict=True) if group in its]
-            for case, of_case in zip(cases, names, strict=True)
+            for case, of_case in zip(cases, codes, strict=True)
         ]
-        for group in order
+        for group in (Kind.FOCAL.value, Kind.NON_FOCAL.value, *categories, *(size.value for size in SizeGroup))
         if group in present
     }
 
 
-def _group_names(case: str, finding: FindingResult, sizes: Sizes | None, limits: Limits | None) -> list[str]:
-    names = []
+def _group_codes(case: str, finding: FindingResult, sizes: Sizes | None, limits: Limits | None) -> set[str]:
     category = finding["category"]
-    if category is not None:
-        names.append(category)
-    if is_focal(category):
-        names.append("focal")
-    if is_non_focal(category):
-        names.append("non_focal")
-    if sizes is not None and limits is not None:
-        names.append(size_group(sizes[case, finding["finding"]], limits))
-    return names
+    size = size_group(sizes[case, finding["finding"]], limits) if sizes is not None and limits is not None else None
+    return {code for code in (category, kind_of(category), size) if code is not None}
 
 
 def _drawn(n_cases: int, seed: int, resamples: int) -> Floats:
@@ -122,68 +107,75 @@ def _drawn(n_cases: int, seed: int, resamples: int) -> Floats:
     return drawn
 
 
-def _population(findings: Findings, drawn: Floats, *, by_case: bool) -> dict[str, Any]:
-    """All numbers of one set of findings. Dice is a mean over cases of the case's mean, or else one over findings."""
-    counts, dice, dice_raw = _per_case(findings)
-    pooled = {name: _added(drawn, column) for name, column in zip(COUNTS, counts, strict=True)}
-    totals = {name: int(values[0]) for name, values in pooled.items()}
-    per_finding, raw_per_finding = (
-        ratio(_added(drawn, sums), pooled["n"], otherwise=np.nan) for sums in (dice, dice_raw)
-    )
-    result: dict[str, Any] = {}
-    if by_case:
-        per_case, raw_per_case = (_added(drawn, sums / counts[0]) / len(findings) for sums in (dice, dice_raw))
-        numbers = {"dice": per_case, "dice_per_finding": per_finding, "dice_raw": raw_per_case}
-    else:
-        result["n"] = totals["n"]
-        numbers = {"dice": per_finding, "dice_raw": raw_per_finding}
-    numbers |= _rates(pooled)
-    for name, values in numbers.items():
-        result[name] = _number(values[0])
-    for name in ("tp", "fp", "fn"):
-        result[name] = totals[name]
-        result[f"distance_{name}"] = totals[f"distance_{name}"] if totals["distance_n"] else None
-    result["confidence_intervals"] = {name: _interval(values[1:]) for name, values in numbers.items()}
-    result["resamples_skipped"] = {name: int(np.isnan(values[1:]).sum()) for name, values in numbers.items()}
-    return result
+def _summary(findings: Findings, drawn: Floats) -> Summary:
+    per_case = _sums_per_case(findings)
+    sums = {name: _added(drawn, column) for name, column in per_case.items()}
+    dice, dice_raw = (_added(drawn, per_case[name] / per_case["n"]) / len(findings) for name in ("dice", "dice_raw"))
+    numbers = {"dice": dice, "dice_per_finding": _per_finding("dice", sums), "dice_raw": dice_raw, **_rates(sums)}
+    totals = {"total_cases": len(findings), "total_findings": int(sums["n"][0])}
+    return cast("Summary", totals | _described(numbers, sums))
 
 
-def _per_case(findings: Findings) -> tuple[Floats, Floats, Floats]:
-    """Per case: counts (one row for each of `COUNTS`), sum of dice, sum of dice_raw."""
-    counts = np.zeros((len(COUNTS), len(findings)))
-    dice, dice_raw = np.zeros(len(findings)), np.zeros(len(findings))
-    for row, of_case in enumerate(findings):
+def _group(findings: Findings, drawn: Floats) -> Group:
+    sums = {name: _added(drawn, column) for name, column in _sums_per_case(findings).items()}
+    numbers = {name: _per_finding(name, sums) for name in ("dice", "dice_raw")} | _rates(sums)
+    return cast("Group", {"n": int(sums["n"][0])} | _described(numbers, sums))
+
+
+def _sums_per_case(findings: Findings) -> dict[str, Floats]:
+    """For each of `SUMS`, the sum over a case's findings: an array with one element per case."""
+    sums = np.zeros((len(SUMS), len(findings)))
+    for column, of_case in enumerate(findings):
         for finding in of_case:
-            measured = finding["distance_tp"] is not None
-            distance = [finding[f"distance_{name}"] if measured else 0 for name in ("tp", "fp", "fn")]
-            known = [finding[name] for name in ("hit", "hit_05", "tp", "fp", "fn")]
-            counts[:, row] += [1, *known, measured, *distance]
-            dice[row] += finding["dice"]
-            dice_raw[row] += finding["dice_raw"]
-    return counts, dice, dice_raw
+            sums[:, column] += _summands(finding)
+    return dict(zip(SUMS, sums, strict=True))
+
+
+def _summands(finding: FindingResult) -> list[float]:
+    """What a finding adds to each of `SUMS`."""
+    known = [1, finding["dice"], finding["dice_raw"], finding["hit"], finding["hit_05"]]
+    known += [finding["tp"], finding["fp"], finding["fn"]]
+    if finding["distance_tp"] is None or finding["distance_fp"] is None or finding["distance_fn"] is None:
+        return known + [0] * len(DISTANCE_SUMS)
+    return [*known, 1, finding["distance_tp"], finding["distance_fp"], finding["distance_fn"]]
 
 
 def _added(drawn: Floats, per_case: Floats) -> Floats:
+    """The sum over all cases, one for each row of `drawn`."""
     # Not a matrix product: the order in which BLAS adds, so the last bit, may depend on its number of threads.
     total: Floats = np.einsum("rc,c->r", drawn, per_case)
     return total
 
 
-def _rates(pooled: Mapping[str, Floats]) -> dict[str, Floats]:
+def _per_finding(name: str, sums: Mapping[str, Floats]) -> Floats:
+    return ratio(sums[name], sums["n"], otherwise=np.nan)
+
+
+def _rates(sums: Mapping[str, Floats]) -> dict[str, Floats]:
     """Hit rates and pooled ratios for each row of sums; NaN where a resample lacks what the number is about."""
-    n = pooled["n"]
-    numbers = {
-        "hit_rate": ratio(pooled["hits"], n, otherwise=np.nan),
-        "hit_rate_05": ratio(pooled["hits_05"], n, otherwise=np.nan),
-    }
-    for prefix, kind, present in (("", "instance", n), ("distance_", "distance", pooled["distance_n"])):
-        ratios = precision_recall_f1(*(pooled[prefix + name] for name in ("tp", "fp", "fn")))
+    numbers = {"hit_rate": _per_finding("hits", sums), "hit_rate_05": _per_finding("hits_05", sums)}
+    for prefix, kind, present in (("", "instance", sums["n"]), ("distance_", "distance", sums["distance_n"])):
+        ratios = precision_recall_f1(*(sums[prefix + name] for name in ("tp", "fp", "fn")))
         for name, values in zip(("precision", "recall", "f1"), ratios, strict=True):
             numbers[f"{kind}_{name}"] = np.where(present > 0, values, np.nan)
     return numbers
 
 
-def _interval(values: Floats) -> list[float] | None:
+def _described(numbers: Mapping[str, Floats], sums: Mapping[str, Floats]) -> dict[str, Any]:
+    """What a summary and a group have in common: the numbers, pooled counts, and how the numbers vary.
+
+    `Any`, because mypy cannot follow a loop over the keys of a TypedDict; a test holds the result against the types.
+    """
+    result: dict[str, Any] = {name: _number(values[0]) for name, values in numbers.items()}
+    for name in ("tp", "fp", "fn"):
+        result[name] = int(sums[name][0])
+        result[f"distance_{name}"] = int(sums[f"distance_{name}"][0]) if sums["distance_n"][0] else None
+    result["confidence_intervals"] = {name: _interval(values[1:]) for name, values in numbers.items()}
+    result["resamples_skipped"] = {name: int(np.isnan(values[1:]).sum()) for name, values in numbers.items()}
+    return result
+
+
+def _interval(values: Floats) -> Interval | None:
     present = values[~np.isnan(values)]
     if len(present) == 0:
         return None

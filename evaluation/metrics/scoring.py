@@ -1,7 +1,6 @@
 """One case: a reference mask and a prediction in, the finding-by-finding result out.
 
-The result is the plain dictionary that the native JSON lists under "cases", so it can be stored, sent and printed as
-it is. A prediction that is missing or unreadable never raises: it is a result too, the worst one there is.
+A prediction that is missing or unreadable never raises: it is a result too, the worst one there is.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
@@ -19,24 +19,12 @@ from evaluation.masks.runs import Runs, Shape, Spacing
 from evaluation.metrics import matching
 from evaluation.metrics.distances import match_focal, match_non_focal
 from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
+from evaluation.results import CaseResult, CaseStatus, FindingResult
 
 VERSION = "1"
 
-CaseResult = dict[str, Any]
-FindingResult = dict[str, Any]
-
 _Channel = TypeVar("_Channel")
 _NAME = re.compile(r"[^/\\\0]+")
-
-
-def is_focal(category: str | None) -> bool:
-    """Category 2x."""
-    return category is not None and re.fullmatch(r"2[a-z]", category) is not None
-
-
-def is_non_focal(category: str | None) -> bool:
-    """Category 1x."""
-    return category is not None and re.fullmatch(r"1[a-z]", category) is not None
 
 
 @dataclass(frozen=True)
@@ -70,8 +58,7 @@ class Case:
 
     def measures_distance(self, key: str) -> bool:
         """Whether the finding takes part in the distance metrics: it has a spacing and a category 1x or 2x."""
-        category = self.categories.get(key)
-        return self.spacing_mm is not None and (is_focal(category) or is_non_focal(category))
+        return self.spacing_mm is not None and kind_of(self.categories.get(key)) is not None
 
 
 @dataclass(frozen=True)
@@ -100,9 +87,9 @@ def assess(case: Case, open_it: Callable[[], Reference], prediction: Path | None
             try:
                 return _compare(case, opened, prediction)
             except _BadPrediction as error:
-                status, reason = "invalid", str(error)
+                status, reason = CaseStatus.INVALID, str(error)
         else:
-            status, reason = "missing", "no file of this name was found"
+            status, reason = CaseStatus.MISSING, "no file of this name was found"
         wanted = [entities(finding) for _, finding in _chosen(case, open_it().findings)]
     except InvalidMask as error:
         raise EvaluationError(f"the reference of {case.name} is unusable: {error}") from error
@@ -110,10 +97,10 @@ def assess(case: Case, open_it: Callable[[], Reference], prediction: Path | None
     return Assessment(result, tuple(finding.voxels for finding in wanted))
 
 
-def lost_case(case: Case, n_reference: Sequence[int], status: str, reason: str) -> CaseResult:
+def lost_case(case: Case, n_reference: Sequence[int], status: CaseStatus, reason: str) -> CaseResult:
     """The result of a case without a usable prediction: Dice 0 and no hit whatever the reference, all entities missed.
 
-    `n_reference` are the entity counts of the findings, in their order; `status` is "missing", "invalid" or "failed".
+    `n_reference` are the entity counts of the findings, in their order; `status` is any but `SCORED`.
     """
     findings = []
     for key, count in zip(case.findings, n_reference, strict=True):
@@ -143,7 +130,7 @@ def _compare(case: Case, reference: Reference, prediction: Path) -> Assessment:
         findings.append(_score_finding(case, key, known, predicted_instances(runs)))
         voxels.append(known.voxels)
     mean = sum(finding["dice"] for finding in findings) / len(findings)
-    result = {"name": case.name, "status": "scored", "reason": None, "dice": mean, "findings": findings}
+    result = CaseResult(name=case.name, status=CaseStatus.SCORED, reason=None, dice=mean, findings=findings)
     return Assessment(result, tuple(voxels))
 
 
@@ -171,7 +158,7 @@ def _score_finding(case: Case, key: str, reference: Instances, prediction: Insta
 def _distance_counts(case: Case, key: str, reference: Instances, prediction: Instances) -> matching.Counts | None:
     if case.spacing_mm is None or not case.measures_distance(key):
         return None
-    match = match_focal if is_focal(case.categories[key]) else match_non_focal
+    match = match_focal if kind_of(case.categories[key]) is Kind.FOCAL else match_non_focal
     return match(reference, prediction, case.spacing_mm)
 
 

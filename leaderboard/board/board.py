@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import evaluation
+from evaluation import Group, Summary
 from leaderboard.board.counting import counting_standings
 from leaderboard.board.disclosure import Disclosure, Interval
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
 from leaderboard.board.rows import Board, GroupLine, Row
-from leaderboard.challenge.categories import ALL, CATEGORIES, GROUPS
+from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import Standing
 
 
@@ -35,42 +35,38 @@ def board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "
         cases_total=phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
         updated_at=disclosure.instant(last) if last else None,
-        groups=[(code, label) for code, label in GROUPS.items() if _is_choice(disclosure, standings, code)],
+        groups=[
+            (code, label) for code, label in GROUPS.items() if code == ALL or _is_shown(disclosure, standings, code)
+        ],
     )
 
 
 def _ranked(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> list[Row]:
-    shown = [one for one in standings if _has_numbers(disclosure, one, group)]
-    places = ranks([disclosure.score(_numbers(one, group)["dice"]) or 0.0 for one in shown])
+    shown = [(one, numbers) for one in standings if (numbers := _numbers(disclosure, one, group))]
+    places = ranks([disclosure.score(numbers["dice"]) for _, numbers in shown])
     runs = Counter(disclosure.phase.submissions.filter(charged=True).values_list("team_id", flat=True))
     return [
-        _row(disclosure, standing, group, rank=rank, runs=runs[standing.run.submission.team_id])
-        for standing, rank in zip(shown, places, strict=True)
+        _row(disclosure, standing, numbers, rank=rank, runs=runs[standing.run.submission.team_id])
+        for (standing, numbers), rank in zip(shown, places, strict=True)
     ]
 
 
-def _numbers(standing: Standing, group: str) -> dict[str, Any]:
-    numbers: dict[str, Any] = standing.summary if group == ALL else standing.groups.get(group, {})
-    return numbers
-
-
-def _has_numbers(disclosure: Disclosure, standing: Standing, group: str) -> bool:
-    return bool(_numbers(standing, group)) and (group == ALL or _is_shown(disclosure, [standing], group))
-
-
-def _is_choice(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> bool:
-    """Whether a board may be ranked by the group: no row's numbers would be withheld."""
-    return group == ALL or _is_shown(disclosure, standings, group)
+def _numbers(disclosure: Disclosure, standing: Standing, group: str) -> Summary | Group | None:
+    """The numbers by which the standing is ranked; None where it has none, or they are not shown."""
+    if group == ALL:
+        return standing.summary
+    return standing.groups[group] if _is_shown(disclosure, [standing], group) else None
 
 
 def _is_shown(disclosure: Disclosure, standings: Sequence[Standing], code: str) -> bool:
+    """Whether a group's numbers are shown of all these standings that have any."""
     sizes = [standing.groups[code]["n"] for standing in standings if code in standing.groups]
     return bool(sizes) and disclosure.shows_group(min(sizes))
 
 
-def _row(disclosure: Disclosure, standing: Standing, group: str, *, rank: int, runs: int) -> Row:
-    submission = standing.run.submission
-    shown = ShownNumbers(disclosure, _numbers(standing, group))
+def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int, runs: int) -> Row:
+    submission, intervals = standing.run.submission, numbers["confidence_intervals"]
+    score, interval = disclosure.score, disclosure.interval
     lines = [_group_line(disclosure, standing, code) for code in GROUPS if _is_shown(disclosure, [standing], code)]
     return Row(
         rank=rank,
@@ -79,65 +75,49 @@ def _row(disclosure: Disclosure, standing: Standing, group: str, *, rank: int, r
         run=standing.run,
         algorithm=submission.algorithm,
         affiliation=submission.team.affiliation,
-        dice=shown.number("dice") or 0.0,
-        dice_ci=shown.interval("dice"),
-        hit_rate=shown.number("hit_rate") or 0.0,
-        hit_rate_ci=shown.interval("hit_rate"),
-        instance_precision=shown.number("instance_precision"),
-        instance_recall=shown.number("instance_recall"),
-        instance_f1=shown.number("instance_f1"),
-        instance_f1_ci=shown.interval("instance_f1"),
-        distance_precision=shown.number("distance_precision"),
-        distance_recall=shown.number("distance_recall"),
-        distance_f1=shown.number("distance_f1"),
-        distance_f1_ci=shown.interval("distance_f1"),
+        dice=score(numbers["dice"]),
+        dice_ci=interval(intervals["dice"]),
+        hit_rate=score(numbers["hit_rate"]),
+        hit_rate_ci=interval(intervals["hit_rate"]),
+        instance_precision=score(numbers["instance_precision"]),
+        instance_recall=score(numbers["instance_recall"]),
+        instance_f1=score(numbers["instance_f1"]),
+        instance_f1_ci=interval(intervals["instance_f1"]),
+        distance_precision=score(numbers["distance_precision"]),
+        distance_recall=score(numbers["distance_recall"]),
+        distance_f1=score(numbers["distance_f1"]),
+        distance_f1_ci=interval(intervals["distance_f1"]),
         lost_cases=standing.lost_cases,
         runs=runs,
         date=submission.accepted_at,
-        categories=[line for line in lines if line.code in CATEGORIES],
-        groups=[line for line in lines if line.code not in CATEGORIES],
+        categories=[line for line in lines if line.code in evaluation.CATEGORIES],
+        groups=[line for line in lines if line.code not in evaluation.CATEGORIES],
     )
 
 
 def _group_line(disclosure: Disclosure, standing: Standing, code: str) -> GroupLine:
     numbers = standing.groups[code]
-    shown = ShownNumbers(disclosure, numbers)
+    intervals = numbers["confidence_intervals"]
     return GroupLine(
         code=code,
         label=GROUPS[code],
         n=numbers["n"],
-        dice=shown.number("dice") or 0.0,
-        dice_ci=shown.interval("dice"),
-        hit_rate=shown.number("hit_rate") or 0.0,
-        hit_rate_ci=shown.interval("hit_rate"),
+        dice=disclosure.score(numbers["dice"]),
+        dice_ci=disclosure.interval(intervals["dice"]),
+        hit_rate=disclosure.score(numbers["hit_rate"]),
+        hit_rate_ci=disclosure.interval(intervals["hit_rate"]),
     )
-
-
-@dataclass(frozen=True)
-class ShownNumbers:
-    """The numbers of a summary or a group, as they are shown."""
-
-    disclosure: Disclosure
-    numbers: dict[str, Any]
-
-    def number(self, name: str) -> float | None:
-        """A score, or None where there is none."""
-        return self.disclosure.score(self.numbers.get(name))
-
-    def interval(self, name: str) -> Interval | None:
-        """The score's 95 % interval, or None where there is none."""
-        return self.disclosure.interval(self.numbers.get("confidence_intervals", {}).get(name))
 
 
 @dataclass(frozen=True)
 class Figures:
     """The headline numbers of one run with their intervals, for its own page."""
 
-    dice: float | None
+    dice: float
     dice_ci: Interval | None
-    hit_rate: float | None
+    hit_rate: float
     hit_rate_ci: Interval | None
-    instance_f1: float | None
+    instance_f1: float
     instance_f1_ci: Interval | None
     distance_f1: float | None
     distance_f1_ci: Interval | None
@@ -152,16 +132,16 @@ def figures(standings: Iterable[Standing], disclosure: Disclosure) -> Figures | 
     standing = next((one for one in standings if one.scope == disclosure.scope), None)
     if standing is None:
         return None
-    shown = ShownNumbers(disclosure, standing.summary)
+    numbers, intervals = standing.summary, standing.summary["confidence_intervals"]
     return Figures(
-        dice=shown.number("dice"),
-        dice_ci=shown.interval("dice"),
-        hit_rate=shown.number("hit_rate"),
-        hit_rate_ci=shown.interval("hit_rate"),
-        instance_f1=shown.number("instance_f1"),
-        instance_f1_ci=shown.interval("instance_f1"),
-        distance_f1=shown.number("distance_f1"),
-        distance_f1_ci=shown.interval("distance_f1"),
+        dice=disclosure.score(numbers["dice"]),
+        dice_ci=disclosure.interval(intervals["dice"]),
+        hit_rate=disclosure.score(numbers["hit_rate"]),
+        hit_rate_ci=disclosure.interval(intervals["hit_rate"]),
+        instance_f1=disclosure.score(numbers["instance_f1"]),
+        instance_f1_ci=disclosure.interval(intervals["instance_f1"]),
+        distance_f1=disclosure.score(numbers["distance_f1"]),
+        distance_f1_ci=disclosure.interval(intervals["distance_f1"]),
         cases=standing.cases,
         lost_cases=standing.lost_cases,
         scope=standing.scope,

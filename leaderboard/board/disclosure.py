@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Self, overload
 
 from django.db.models import Q
 
@@ -122,6 +122,12 @@ class Disclosure:
     def shows_group(self, findings: int) -> bool:
         """Whether the numbers of a group of so many findings are shown."""
         return self.shows_exact_scores or findings >= FEWEST_FINDINGS
+
+    @overload
+    def score(self, value: float) -> float: ...
+
+    @overload
+    def score(self, value: float | None) -> float | None: ...
 
     def score(self, value: float | None) -> float | None:
         """A score as it is shown."""

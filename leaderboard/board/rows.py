@@ -34,9 +34,9 @@ class Row:
     dice_ci: Interval | None
     hit_rate: float
     hit_rate_ci: Interval | None
-    instance_precision: float | None
-    instance_recall: float | None
-    instance_f1: float | None
+    instance_precision: float
+    instance_recall: float
+    instance_f1: float
     instance_f1_ci: Interval | None
     distance_precision: float | None
     distance_recall: float | None

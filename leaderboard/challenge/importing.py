@@ -15,7 +15,8 @@ from django.db import transaction
 
 from leaderboard.challenge.casesets.nifti import NiftiError, rewrite_volume
 from leaderboard.challenge.casesets.official import CaseSetProblems, CheckedCase, CheckedCaseSet, case_set_digest
-from leaderboard.core import blobs
+from leaderboard.core import audit, blobs
+from leaderboard.core.audit import Actor
 from leaderboard.models import Case, CaseSet, Finding
 
 Progress = Callable[[int, int], None]
@@ -25,7 +26,9 @@ class NameTaken(Exception):
     """A case set of this name holds other content."""
 
 
-def import_case_set(name: str, checked: CheckedCaseSet, *, progress: Progress | None = None) -> tuple[CaseSet, bool]:
+def import_case_set(
+    name: str, checked: CheckedCaseSet, *, by: Actor, progress: Progress | None = None
+) -> tuple[CaseSet, bool]:
     """Store the files and make the rows. Returns the case set and whether it is new.
 
     Raises CaseSetProblems for volumes that cannot be read to their end, NameTaken.
@@ -58,6 +61,7 @@ def import_case_set(name: str, checked: CheckedCaseSet, *, progress: Progress | 
         public = _draw_public_half([case.name for case in checked.cases], digest)
         for case, volume, mask in stored:
             _make_case(case_set, case, volume, mask, in_public_half=case.name in public)
+        audit.record(by, "import case set", case_set, after={"cases": len(stored), "digest": digest})
     return case_set, True
 
 

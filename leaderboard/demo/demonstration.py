@@ -22,6 +22,7 @@ from containers.example import base as example
 from leaderboard.challenge import importing
 from leaderboard.challenge.casesets.official import read_case_set
 from leaderboard.core import clock
+from leaderboard.core.audit import Actor
 from leaderboard.demo import cases as demo_cases
 from leaderboard.journey import pipeline
 from leaderboard.models import CaseSet, Phase, Submission, Team, User
@@ -160,7 +161,7 @@ def _import_cases(name: str, split: str, seed: int, say: Say) -> CaseSet:
         say(f"Generating {demo_cases.CASES} synthetic chest CTs: {name}")
         dataset = demo_cases.generate_demo(files, split=split, seed=seed)
         checked = read_case_set(dataset, split=split, images_dir=files / "images", masks_dir=files / "masks")
-        case_set, _ = importing.import_case_set(name, checked)
+        case_set, _ = importing.import_case_set(name, checked, by=Actor.command_line())
     return case_set
 
 

@@ -29,7 +29,7 @@ from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
 from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
 from leaderboard.core.refusal import Refused
-from leaderboard.core.text import one_line, sanitised
+from leaderboard.core.text import one_line, sanitised, storable
 from leaderboard.hosts import orders
 from leaderboard.journey import faults, lifecycle, planning, reasons, scheduling
 from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
@@ -225,7 +225,7 @@ def _gpus_of(host: Host, name: str) -> int:
 
 
 def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None:
-    """Renew a lease and note the progress. Raises Stale when the host should stop its container.
+    """Renew a lease and note the progress. Raises LeaseLost when the host should stop its container.
 
     Not for ever: a host that hangs with a living heartbeat must not keep a run to itself.
     """
@@ -251,7 +251,7 @@ def _latest_end(batch: Batch) -> datetime:
 
 
 def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
-    """The batch, if this attempt of the host still holds it; Stale otherwise."""
+    """The batch, if this attempt of the host still holds it; raises LeaseLost otherwise."""
     with transaction.atomic():
         return held_batch(host, batch_id, fence)
 
@@ -259,7 +259,7 @@ def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
 def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
     """Take over what a host says about a batch: decided cases, and whose fault the rest is.
 
-    Raises Stale, and BadReport for what does not go with the order.
+    Raises LeaseLost, and BadReport for what does not go with the order.
     """
     with transaction.atomic():
         batch = held_batch(host, batch_id, answer.fence)
@@ -315,9 +315,9 @@ def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
     batch.attempts.filter(fence=batch.fence).update(
         ended_at=clock.now(),
         fault=fault,
-        detail=_storable(answer.fault.detail if answer.fault else ""),
-        container=_storable(asdict(answer.container)) if answer.container else None,
-        log=_storable(answer.log[-batch.run.submission.phase.log_bytes :]),
+        detail=storable(answer.fault.detail if answer.fault else ""),
+        container=storable(asdict(answer.container)) if answer.container else None,
+        log=storable(answer.log[-batch.run.submission.phase.log_bytes :]),
     )
 
 
@@ -337,11 +337,12 @@ def _decide_cases(batch: Batch, answer: Report) -> int:
         if said.output and not unclean_canary:
             if not blobs.outputs.exists(said.output.blob):
                 raise BadReport(f"the mask of {said.name} was not uploaded")
-            case.outcome, case.output, case.output_bytes = "finished", said.output.blob, said.output.size
+            case.outcome, case.output, case.output_bytes = RunCase.Outcome.FINISHED, said.output.blob, said.output.size
         else:
             case.outcome = RunCase.Outcome.MISSING if said.status == "missing" else RunCase.Outcome.FAILED
             case.reason_code = said.reason or "crashed"
-            case.result = scoring.lost(case, case.outcome, reasons.FAILURES[case.reason_code].title)
+            status, why = evaluation.CaseStatus(case.outcome), reasons.FAILURES[case.reason_code].title
+            case.result = scoring.lost(case, status, why)
             case.scored_at = clock.now()
         case.seconds, case.decided_at = said.seconds, clock.now()
         case.tries += 1
@@ -392,7 +393,7 @@ def _score_masks(batch: Batch) -> None:
             result=result,
             evaluation_version=evaluation.VERSION,
             scored_at=clock.now(),
-            reason_code="invalid" if result["status"] == "invalid" else "",
+            reason_code="invalid" if result["status"] == evaluation.CaseStatus.INVALID else "",
         )
 
 
@@ -441,12 +442,3 @@ def _fail(run: Run, phase: Phase) -> None:
 
 def _lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
-
-
-def _storable(value: Any) -> Any:
-    """Texts that PostgreSQL can hold, also inside JSON: it knows neither NUL nor half a surrogate pair."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {key: _storable(one) for key, one in value.items()}
-    return [_storable(one) for one in value] if isinstance(value, list | tuple) else value

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from django.db.models import Max
 
+from evaluation import CaseStatus
 from leaderboard.core import clock
 from leaderboard.journey import lifecycle
 from leaderboard.models import Batch, Run, RunCase, Submission
@@ -30,7 +31,7 @@ def new_run(submission: Submission, *, by: str) -> Run:
 
 def canary_passed(run: Run) -> bool:
     """Whether a container has ended cleanly with a readable mask."""
-    return RunCase.objects.filter(run=run, batch__is_canary=True, result__status="scored").exists()
+    return RunCase.objects.filter(run=run, batch__is_canary=True, result__status=CaseStatus.SCORED).exists()
 
 
 def plan(run: Run) -> list[Batch]:
@@ -55,7 +56,7 @@ def longest_streak(run: Run) -> int:
     """The most cases in a row, in the run's order, that were lost by the team's fault."""
     longest = streak = 0
     for outcome, status in run.cases.order_by("position").values_list("outcome", "result__status"):
-        lost = outcome in {"failed", "missing"} or status == "invalid"
+        lost = outcome in {RunCase.Outcome.FAILED, RunCase.Outcome.MISSING} or status == CaseStatus.INVALID
         streak = streak + 1 if lost else 0
         longest = max(longest, streak)
     return longest

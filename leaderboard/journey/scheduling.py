@@ -29,7 +29,7 @@ RUNNABLE = (RunState.CANARY, RunState.RUNNING)
 def fill_slots(start: Callable[[Run], Batch | None]) -> None:
     """Tell hosts of as many batches as there are free slots. `start` begins a queued run and returns its first batch.
 
-    Nothing is begun for whose masks the disk has no room.
+    Nothing is begun for whose masks the disk has no space.
     """
     if not disk_space.allows_mask():
         return

@@ -6,6 +6,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from evaluation import CaseResult, Group, Summary
 from leaderboard.models.challenge import Case
 from leaderboard.models.hosts import Host
 from leaderboard.models.submissions import Submission
@@ -122,7 +123,9 @@ class RunCase(models.Model):
     tries = models.PositiveSmallIntegerField(
         default=0, help_text="more than one: an earlier attempt failed by our fault"
     )
-    result = models.JSONField(null=True, blank=True, help_text="the case as in the evaluation's native JSON")
+    result: "models.JSONField[CaseResult | None, CaseResult | None]" = models.JSONField(
+        null=True, blank=True, help_text="the case as in the evaluation's native JSON"
+    )
     evaluation_version = models.CharField(max_length=20, blank=True, help_text="which evaluation made the result")
     scored_at = models.DateTimeField(null=True, blank=True)
 
@@ -158,8 +161,8 @@ class Standing(models.Model):
     dice = models.FloatField(help_text="the ranking metric, unrounded")
     cases = models.PositiveSmallIntegerField()
     lost_cases = models.PositiveSmallIntegerField(help_text="failed, missing or invalid: Dice 0")
-    summary = models.JSONField()
-    groups = models.JSONField()
+    summary: "models.JSONField[Summary, Summary]" = models.JSONField()
+    groups: "models.JSONField[dict[str, Group], dict[str, Group]]" = models.JSONField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "scope"], name="one_standing_per_scope")]

@@ -52,8 +52,8 @@ def for_hosts(method: str) -> Callable[[HostView], HostView]:
             Host.objects.filter(pk=host.pk).update(seen_at=clock.now())
             try:
                 return view(request, host, *args, **kwargs)
-            except LeaseLost as stale:
-                why = "cancelled" if stale.cancelled else "stale"
+            except LeaseLost as lost:
+                why = "cancelled" if lost.cancelled else "stale"
                 return JsonResponse({"go_on": False, "why": why, "detail": why}, status=HTTPStatus.CONFLICT)
             except (BadRequest, OrderRejected, pipeline.BadReport) as error:
                 return _refuse(HTTPStatus.BAD_REQUEST, str(error))

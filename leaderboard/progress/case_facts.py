@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
+from evaluation import CaseStatus
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.models import Batch, Run, RunCase
 from leaderboard.states import BatchState
@@ -31,7 +32,7 @@ class CaseFacts:
     @property
     def is_lost(self) -> bool:
         """Whether the case has its result and counts with Dice 0, for want of a usable mask."""
-        return self.status is not None and self.status != "scored"
+        return self.status is not None and self.status != CaseStatus.SCORED
 
 
 def facts_of(run: Run | None) -> list[CaseFacts]:

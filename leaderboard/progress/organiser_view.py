@@ -56,18 +56,18 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def _case(case: RunCase) -> dict[str, Any]:
-    result = case.result or {}
+    result = case.result
     return {
         "name": case.case.name,
         "position": case.position,
         "batch": case.batch.number if case.batch else None,
-        "status": result.get("status") or case.outcome or "waiting",
+        "status": result["status"] if result else case.outcome or "waiting",
         "reason_code": case.reason_code,
-        "reason": result.get("reason") or "",
+        "reason": (result["reason"] if result else None) or "",
         "seconds": case.seconds,
         "tries": case.tries,
-        "dice": result.get("dice"),
-        "findings": result.get("findings", []),
+        "dice": result["dice"] if result else None,
+        "findings": result["findings"] if result else [],
     }
 
 

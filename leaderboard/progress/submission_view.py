@@ -5,9 +5,10 @@ present minute. Per-case results and logs are shown only where the phase's cases
 this a reader gets, `Disclosure` says.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
 
 from django.db.models import Q
 
@@ -18,7 +19,7 @@ from leaderboard.hosts import slots
 from leaderboard.journey import lifecycle, scheduling
 from leaderboard.models import AlgorithmImage, Run, StateChange, Submission
 from leaderboard.progress import details
-from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of, running_cases
+from leaderboard.progress.case_facts import counts_of, facts_of, running_cases
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import KINDS, progress_of, shown_stage
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
@@ -34,15 +35,25 @@ _REACHED: dict[Stage, int] = {
     RunState.SCORING: 5,
     RunState.SCORED: 6,
 }
+_IMAGE_CHECKED = STEPS.index("Image checked")
 _STOPPED: frozenset[Stage] = frozenset({SubmissionState.REJECTED, RunState.FAILED, RunState.CANCELLED})
+
+
+class StepState(StrEnum):
+    """How far a step of the journey is: behind, under way, ahead, or where it stopped. (The names of its looks.)"""
+
+    DONE = "done"
+    CURRENT = "cur"
+    TO_DO = "todo"
+    STOPPED = "bad"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the journey: `state` is "done", "cur", "todo" or "bad"."""
+    """A step of the journey."""
 
     name: str
-    state: str
+    state: StepState
     detail: str = ""
 
 
@@ -83,11 +94,11 @@ class SubmissionView:
     history: list[Event]
     figures: Figures | None
     image: ImageFacts | None
-    cells: list[str] = field(default_factory=list)
-    batches: list[details.BatchLine] = field(default_factory=list)
-    cases: list[details.CaseLine] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    log: str = ""
+    cells: Sequence[str]
+    batches: Sequence[details.BatchLine]
+    cases: Sequence[details.CaseLine]
+    warnings: Sequence[str]
+    log: str
 
     @property
     def word(self) -> str:
@@ -114,8 +125,8 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
     """The submission and its latest run, as its reader may see them."""
     run, stage = submission.latest_run, shown_stage(submission, disclosure)
     facts = facts_of(run)
-    shows_parts = run is not None and disclosure.shows_cases
-    counts = counts_of(facts, disclosure, running_cases([run.pk]).get(run.pk, 0) if run and shows_parts else 0)
+    open_run = run if disclosure.shows_cases else None  # of which single cases are shown
+    counts = counts_of(facts, disclosure, running_cases([open_run.pk]).get(open_run.pk, 0) if open_run else 0)
     done, percent = progress_of(stage, counts, disclosure)
     total = len(facts) or submission.phase.case_set.cases.count()
     explanation = explain(submission, run, stage, facts, disclosure)
@@ -134,19 +145,12 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         history=_history(submission, disclosure),
         figures=_figures(run, stage, disclosure),
         image=_image(submission.image),
-        **(_parts(run, stage, facts) if run and shows_parts else {}),
+        cells=details.cells_of(facts) if open_run else [],
+        batches=details.batches_of(open_run, facts) if open_run else [],
+        cases=details.cases_of(open_run) if open_run and stage in ENDED else [],
+        warnings=details.warnings_of(open_run) if open_run else [],
+        log=details.last_log(open_run) if open_run else "",
     )
-
-
-def _parts(run: Run, stage: Stage, facts: list[CaseFacts]) -> dict[str, Any]:
-    """What is shown case by case; the table of cases only when the run has ended."""
-    return {
-        "cells": details.cells_of(facts),
-        "batches": details.batches_of(run, facts),
-        "cases": details.cases_of(run) if stage in ENDED else [],
-        "warnings": details.warnings_of(run),
-        "log": details.last_log(run),
-    }
 
 
 def _figures(run: Run | None, stage: Stage, disclosure: Disclosure) -> Figures | None:
@@ -198,15 +202,17 @@ def _why_it_waits(gpus: int, at: datetime) -> str:
 
 def _steps(submission: Submission, run: Run | None, stage: Stage, disclosure: Disclosure) -> list[Step]:
     at = _REACHED.get(stage) or _step_before(run, disclosure)
-    details_of = {1: f"{submission.image.layers} layers" if submission.image else ""}
+    layers = f"{submission.image.layers} layers" if submission.image else ""
     return [
-        Step(
-            name,
-            "done" if number < at else "todo" if number > at else "bad" if stage in _STOPPED else "cur",
-            details_of.get(number, "") if number < at else "",
-        )
+        Step(name, _step_state(number, at, stage), layers if number == _IMAGE_CHECKED < at else "")
         for number, name in enumerate(STEPS)
     ]
+
+
+def _step_state(number: int, at: int, stage: Stage) -> StepState:
+    if number != at:
+        return StepState.DONE if number < at else StepState.TO_DO
+    return StepState.STOPPED if stage in _STOPPED else StepState.CURRENT
 
 
 def _step_before(run: Run | None, disclosure: Disclosure) -> int:

@@ -26,7 +26,7 @@ def aggregate(run: Run) -> None:
                 "evaluation_version": evaluation.VERSION,
                 "dice": numbers["summary"]["dice"],
                 "cases": len(results),
-                "lost_cases": sum(result["status"] != "scored" for result in results),
+                "lost_cases": sum(result["status"] != evaluation.CaseStatus.SCORED for result in results),
                 "summary": numbers["summary"],
                 "groups": numbers["groups"],
             },

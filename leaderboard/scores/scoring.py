@@ -5,7 +5,6 @@ machine that runs containers.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -38,7 +37,7 @@ def unscored(batch: Batch) -> list[RunCase]:
     return list(cases.select_related("case").prefetch_related("case__findings"))
 
 
-def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, dict[str, Any]]]:
+def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, evaluation.CaseResult]]:
     """Score masks one after the other.
 
     Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable, or when the process
@@ -64,7 +63,7 @@ def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, dict[str, Any]]]:
     yield from zip(cases, results, strict=True)
 
 
-def lost(run_case: RunCase, status: str, reason: str) -> dict[str, Any]:
+def lost(run_case: RunCase, status: evaluation.CaseStatus, reason: str) -> evaluation.CaseResult:
     """The result of a case without a usable mask: Dice 0 for each finding, every entity a false negative."""
     case = run_case.case
     counts = [finding.entity_count for finding in case.findings.all()]

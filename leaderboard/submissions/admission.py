@@ -72,7 +72,7 @@ def check_words(*, algorithm: str, method: str, external_data: str, track: str) 
 
 
 def check_disk_space(size: int = 0) -> None:
-    """Refuse an upload of `size` further bytes for which the disk has no room."""
+    """Refuse an upload of `size` further bytes for which the disk has no space."""
     if not disk_space.allows_upload(size):
         raise Refused(NO_DISK_SPACE)
 

@@ -14,11 +14,12 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from evaluation import Kind, kind_of
 from leaderboard.board.board import board as board_of
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.rows import GroupLine, Row
-from leaderboard.challenge.categories import ALL, FOCAL, GROUPS, NON_FOCAL, categories_of
+from leaderboard.challenge.categories import ALL, GROUPS, categories_of
 from leaderboard.challenge.phases import newest_phase
 from leaderboard.models import Phase, Submission
 from leaderboard.templatetags.draw import axis_for, reach
@@ -89,8 +90,8 @@ def home(request: HttpRequest) -> HttpResponse:
         "board": shown_board,
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown),
         "categories": [
-            ("Typically non-focal", categories_of(NON_FOCAL)),
-            ("Typically focal", categories_of(FOCAL)),
+            ("Typically non-focal", categories_of(Kind.NON_FOCAL)),
+            ("Typically focal", categories_of(Kind.FOCAL)),
         ],
         "rules_version": settings.RULES_VERSION,
     }
@@ -160,10 +161,14 @@ def group_tables(row: Row) -> list[GroupTable]:
     """The groups of an opened row, those with no line left out."""
     tables = (
         GroupTable("By kind and size", "Findings", row.groups),
-        GroupTable("Non-focal", "Category", [line for line in row.categories if line.code.startswith(NON_FOCAL)]),
-        GroupTable("Focal", "Category", [line for line in row.categories if line.code.startswith(FOCAL)]),
+        GroupTable("Non-focal", "Category", _of_kind(row, Kind.NON_FOCAL)),
+        GroupTable("Focal", "Category", _of_kind(row, Kind.FOCAL)),
     )
     return [table for table in tables if table.lines]
+
+
+def _of_kind(row: Row, kind: Kind) -> list[GroupLine]:
+    return [line for line in row.categories if kind_of(line.code) is kind]
 
 
 class Address:

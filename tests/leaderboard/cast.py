@@ -143,6 +143,29 @@ def let_a_minute_pass() -> None:
     Run.objects.update(started_at=F("started_at") - earlier, ended_at=F("ended_at") - earlier)
 
 
+SCORES = (
+    *("dice", "dice_raw", "hit_rate", "hit_rate_05", "instance_precision", "instance_recall", "instance_f1"),
+    *("distance_precision", "distance_recall", "distance_f1"),
+)
+COUNTS = ("tp", "fp", "fn", "distance_tp", "distance_fp", "distance_fn")
+
+
+def numbers(dice: float, findings: int = 20, half_width: float = 0.03, **scores: float | None) -> Any:
+    """A summary (and a group of `findings`) as the evaluation makes them, every score being `dice` unless told."""
+    intervals = [max(0.0, dice - half_width), min(1.0, dice + half_width)]
+    return {
+        "n": findings,
+        **dict.fromkeys(SCORES, dice),
+        **dict.fromkeys(COUNTS, 7),
+        **scores,
+        "total_cases": 3,
+        "total_findings": findings,
+        "dice_per_finding": dice,
+        "confidence_intervals": dict.fromkeys((*SCORES, "dice_per_finding"), intervals),
+        "resamples_skipped": dict.fromkeys((*SCORES, "dice_per_finding"), 0),
+    }
+
+
 def host(name: str = "gpu-1", *, slots: int = 1, gpus: int = 0, token: str = TOKEN) -> Host:
     """A host that has just said hello."""
     offered = [{"name": f"slot{number}", "gpus": [str(number)] * gpus} for number in range(slots)]

@@ -67,6 +67,6 @@ def report(
 
 
 def score_reported(run: Run) -> None:
-    """Do what a control worker does when the bell rings."""
+    """Do what a scoring worker does when it is told of the batches."""
     for batch in run.batches.filter(state=BatchState.REPORTED):
         pipeline.score_batch(batch.pk)

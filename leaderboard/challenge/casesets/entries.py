@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CATEGORIES = (*(f"1{letter}" for letter in "abcdef"), *(f"2{letter}" for letter in "abcdefgh"))
-"""The codes of the challenge: 1x typically non-focal, 2x typically focal."""
+from evaluation import CATEGORIES
 
 SPACING_MM = (0.1, 10.0)
 """What a chest CT's voxels measure at least and at most, along any axis."""
@@ -174,9 +173,13 @@ def _categories(found: list[str], raw: Any, texts: tuple[str, ...], ranked: bool
         code = categories.get(key)
         if code is None and ranked:
             found.append(f"finding {key} has no category; every finding of a ranked set needs one")
-        elif code is not None and code not in CATEGORIES:
+        elif code is not None and not _is_category(code):
             found.append(f"finding {key} has the category {code!r}; one of {', '.join(CATEGORIES)} is needed")
-    return {key: code for key, code in categories.items() if code in CATEGORIES}
+    return {key: code for key, code in categories.items() if _is_category(code)}
+
+
+def _is_category(code: Any) -> bool:
+    return isinstance(code, str) and code in CATEGORIES
 
 
 def _counts(found: list[str], field_name: str, raw: Any, findings: int) -> dict[int, int]:

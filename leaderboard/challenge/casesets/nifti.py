@@ -1,8 +1,8 @@
-"""The little of NIfTI-1 that case sets need: one header read or written, voxels streamed.
+"""The little of NIfTI-1 that case sets need besides the evaluation's reader: headers written, volumes rewritten.
 
 Volumes of 512x512x1005 must pass through in a bounded amount of memory and come out as the same bytes every
 time, without names, times or free text. Libraries load whole volumes and write headers of their own, so the 348
-bytes are handled here.
+bytes are written here. What a header says is for `evaluation.masks.nifti` to find out.
 
 Axes: a NIfTI file stores its first axis fastest. A CT of shape (H, W, D) is therefore a C-ordered array [D, W,
 H], and a mask of shape (F, H, W, D) a C-ordered array [D, W, H, F]: one D-slice after the other, which is what
@@ -14,16 +14,18 @@ makes streaming simple.
 
 from __future__ import annotations
 
-import zlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 from isal import igzip
 from numpy.typing import NDArray
+
+from evaluation import EvaluationError
+from evaluation.masks.nifti import VOXEL_TYPES, Header, NiftiStream, NotNifti, Truncated, UnsupportedVoxels
 
 HEADER_SIZE = 348
 VOXEL_OFFSET = 352
@@ -71,8 +73,7 @@ _FIELDS = np.dtype(
         ("magic", "S4"),
     ]
 )
-_VOXEL_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
-_TYPE_CODES = {name: code for code, name in _VOXEL_TYPES.items()}
+_TYPE_CODES = {name: code for code, name in VOXEL_TYPES.items()}
 # What a reader needs to rebuild voxels and their place in the world. Everything else, above all
 # text, is left behind.
 _KEPT = (
@@ -89,65 +90,50 @@ _KEPT = (
     "qoffset",
     "srow",
 )
+_PLACING = ("pixdim", "scl_slope", "scl_inter", "quatern", "qoffset", "srow")
 
 
 class NiftiError(Exception):
-    """A file that is not the NIfTI expected here; the message is fit for a user."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """A parsed header. `shape` is in the file's own order of axes; `voxel_type` carries the file's byte order."""
-
-    shape: tuple[int, ...]
-    voxel_type: np.dtype[Any]
-    offset: int
-    fields: Any
-
-    @property
-    def slope(self) -> float:
-        """The factor of stored values; the standard's 0 means "no scaling"."""
-        return float(self.fields["scl_slope"]) or 1.0
-
-    @property
-    def intercept(self) -> float:
-        return float(self.fields["scl_inter"]) if float(self.fields["scl_slope"]) else 0.0
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether every number that places or scales voxels is finite."""
-        numbers = ("pixdim", "scl_slope", "scl_inter", "quatern", "qoffset", "srow")
-        return all(bool(np.isfinite(self.fields[name]).all()) for name in numbers)
+    """A file that is not the NIfTI expected here; the message is fit for a user, behind "its CT " or "its mask "."""
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a .nii.gz file. Raises NiftiError, also when the file cannot be read."""
-    with _open_for_reading(path) as stream:
-        return _parse(_read_exactly(stream, HEADER_SIZE))
+    """Read the header of a NIfTI-1 file. Raises NiftiError, also when the file cannot be read."""
+    with _opened(path) as stream:
+        return stream.header
 
 
-def _parse(raw: bytes) -> Header:
-    for order in ("<", ">"):
-        fields = np.frombuffer(raw, dtype=_FIELDS.newbyteorder(order))[0]
-        if int(fields["sizeof_hdr"]) == HEADER_SIZE:
-            break
-    else:
-        raise NiftiError("is not a NIfTI-1 file")
-    if bytes(fields["magic"]) != b"n+1":
-        raise NiftiError("is not a single-file NIfTI-1 (magic n+1)")
-    rank = int(fields["dim"][0])
-    if not 1 <= rank <= 7:
-        raise NiftiError(f"has an impossible number of axes ({rank})")
-    shape = tuple(int(length) for length in fields["dim"][1 : rank + 1])
-    if min(shape) < 1:
-        raise NiftiError(f"has an axis without voxels: {shape}")
-    code = int(fields["datatype"])
-    if code not in _VOXEL_TYPES:
-        raise NiftiError(f"stores voxels of an unsupported type (NIfTI code {code})")
-    offset = float(fields["vox_offset"])
-    if not VOXEL_OFFSET <= offset <= 1 << 24:
-        raise NiftiError(f"says its voxels start at byte {offset:g}")
-    return Header(shape, np.dtype(_VOXEL_TYPES[code]).newbyteorder(order), int(offset), fields)
+@contextmanager
+def _opened(path: Path) -> Iterator[NiftiStream]:
+    """A NIfTI-1 file, and its faults in words of this package: those of `evaluation` are about predictions."""
+    try:
+        with NiftiStream(path) as stream:
+            _require_version_1(stream.header)
+            yield stream
+    except NotNifti:
+        raise NiftiError("is not a NIfTI-1 file") from None
+    except Truncated:
+        raise NiftiError("ends before its last voxel") from None
+    except UnsupportedVoxels:
+        raise NiftiError("stores voxels of an unsupported type") from None
+    except EvaluationError as error:
+        raise NiftiError(f"is unusable: {error}") from error
+
+
+def _require_version_1(header: Header) -> None:
+    if header.version != 1:
+        raise NotNifti
+
+
+def is_finite(header: Header) -> bool:
+    """Whether every number that places or scales voxels is finite, in a NIfTI-1 header."""
+    fields = _fields(header)
+    return all(bool(np.isfinite(fields[name]).all()) for name in _PLACING)
+
+
+def _fields(header: Header) -> Any:
+    """All fields of a NIfTI-1 header as they are, for those that `Header` does not translate."""
+    return np.frombuffer(header.raw, _FIELDS.newbyteorder(header.order))[0]
 
 
 def diagonal_header(shape: tuple[int, ...], voxel_type: str, diagonal: tuple[float, float, float]) -> bytes:
@@ -182,22 +168,6 @@ def open_for_writing(path: Path) -> Iterator[IO[bytes]]:
         yield cast(IO[bytes], stream)
 
 
-@contextmanager
-def _open_for_reading(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        with igzip.open(path, "rb") as stream:
-            yield stream
-    except (OSError, EOFError, zlib.error, igzip.BadGzipFile) as error:
-        raise NiftiError(f"cannot be read: {error}") from error
-
-
-def _read_exactly(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) != count:
-        raise NiftiError("ends before its header does")
-    return data
-
-
 def rewrite_volume(source: Path, destination: Path) -> None:
     """Write the CT at `source` anew, once, for serving to teams: same voxels, same affine, nothing else.
 
@@ -210,13 +180,11 @@ def rewrite_volume(source: Path, destination: Path) -> None:
     finite or does not fit 16 bits (no CT does); `destination` is then not left behind.
     """
     try:
-        with _open_for_reading(source) as stream, open_for_writing(destination) as output:
-            header = _parse(_read_exactly(stream, HEADER_SIZE))
-            _read_exactly(stream, header.offset - HEADER_SIZE)
-            output.write(_clean_header(header))
-            for voxels in _voxel_chunks(stream, header):
-                _refuse_what_no_ct_holds(voxels, header)
-                output.write(voxels.astype(header.voxel_type.newbyteorder("<"), copy=False).tobytes())
+        with _opened(source) as stream, open_for_writing(destination) as output:
+            output.write(_clean_header(stream.header))
+            for voxels in _voxel_chunks(stream):
+                _refuse_what_no_ct_holds(voxels, stream.header)
+                output.write(voxels.astype(voxels.dtype.newbyteorder("<"), copy=False).tobytes())
     except BaseException:
         destination.unlink(missing_ok=True)
         raise
@@ -225,33 +193,25 @@ def rewrite_volume(source: Path, destination: Path) -> None:
 def _clean_header(header: Header) -> bytes:
     fields = np.zeros((), dtype=_FIELDS)
     for name in _KEPT:
-        fields[name] = header.fields[name]
+        fields[name] = _fields(header)[name]
     return _finish(fields)
 
 
-def _voxel_chunks(stream: IO[bytes], header: Header) -> Iterator[NDArray[Any]]:
-    remaining = int(np.prod(header.shape, dtype=np.int64)) * header.voxel_type.itemsize
-    while remaining:
-        data = stream.read(min(CHUNK_BYTES, remaining))
-        if not data:
-            raise NiftiError("ends before its last voxel")
-        while len(data) % header.voxel_type.itemsize:
-            data += _read_exactly(stream, 1)
-        remaining -= len(data)
-        yield np.frombuffer(data, dtype=header.voxel_type)
-    if stream.read(1):
-        raise NiftiError("goes on after its last voxel")
+def _voxel_chunks(stream: NiftiStream) -> Iterator[NDArray[Any]]:
+    """All voxels of the file, as stored, and then the check that it ends there."""
+    size = stream.header.dtype.itemsize
+    left = math.prod(stream.header.dims)
+    while left:
+        count = min(CHUNK_BYTES // size, left)
+        yield np.frombuffer(stream.read(count * size), stream.header.dtype)
+        left -= count
+    stream.finish()
 
 
 def _refuse_what_no_ct_holds(voxels: NDArray[Any], header: Header) -> None:
-    if (
-        header.voxel_type.kind == "i"
-        and header.voxel_type.itemsize <= 2
-        and header.slope == 1.0
-        and header.intercept == 0.0
-    ):
+    if voxels.dtype.kind == "i" and voxels.dtype.itemsize <= 2 and not header.scaled:
         return
-    lowest, highest = (float(value) * header.slope + header.intercept for value in (voxels.min(), voxels.max()))
+    lowest, highest = (float(value) * header.slope + header.inter for value in (voxels.min(), voxels.max()))
     low, high = np.iinfo(np.int16).min, np.iinfo(np.int16).max
     if not (low <= min(lowest, highest) and max(lowest, highest) <= high):
         raise NiftiError("holds values that are not finite or do not fit 16 bits")

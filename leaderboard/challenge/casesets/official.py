@@ -200,10 +200,10 @@ def _ct_geometry(problems: list[str], path: Path) -> tuple[tuple[int, int, int],
     except nifti.NiftiError as error:
         problems.append(f"its CT {error}")
         return None
-    if len(header.shape) != 3:
-        problems.append(f"its CT has {len(header.shape)} axes; a CT has 3")
+    if len(header.dims) != 3:
+        problems.append(f"its CT has {len(header.dims)} axes; a CT has 3")
         return None
-    if not header.is_finite:
+    if not nifti.is_finite(header):
         problems.append("its CT has an affine, spacing or scaling that is not finite")
         return None
     reader = sitk.ImageFileReader()
@@ -214,7 +214,7 @@ def _ct_geometry(problems: list[str], path: Path) -> tuple[tuple[int, int, int],
     except RuntimeError as error:
         problems.append(f"its CT cannot be read by SimpleITK: {_last_line(error)}")
         return None
-    h, w, d = header.shape
+    h, w, d = header.dims
     sh, sw, sd = (float(step) for step in reader.GetSpacing())
     low, high = SPACING_MM
     if not all(low <= step <= high for step in (sh, sw, sd)):
@@ -231,7 +231,7 @@ def _mask_header_fits(problems: dict[str, list[str]], entry: Entry, mask: Path, 
     if not mask.is_file():
         return False
     try:
-        found = nifti.read_header(mask).shape
+        found = nifti.read_header(mask).dims
     except nifti.NiftiError as error:
         problems[entry.name].append(f"its mask {error}")
         return False

@@ -183,7 +183,6 @@ KINDS = (
     ),
 )
 
-CATEGORIES = tuple(sorted({kind.category for kind in KINDS}))
 # How common each category is among findings: 79 % focal, as in the released data.
 SHARES = {
     "1a": 0.045,

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation import CATEGORIES
 from leaderboard.demo.synthesis.grid import Shape, Spacing
-from leaderboard.demo.synthesis.kinds import CATEGORIES, SHARES
+from leaderboard.demo.synthesis.kinds import SHARES
 
 FINDINGS_PER_CASE = {1: 0.22, 2: 0.38, 3: 0.28, 4: 0.12}
 # The same kind of lesion twice in a case, in two places, is what makes the words of a finding matter.
@@ -76,9 +77,8 @@ def _between(
 
 def _deck(count: int, rng: np.random.Generator) -> list[str]:
     if count < len(CATEGORIES):
-        return [
-            str(card) for card in rng.choice(CATEGORIES, size=count, replace=False, p=[SHARES[c] for c in CATEGORIES])
-        ]
+        shares = [SHARES[category] for category in CATEGORIES]
+        return [str(card) for card in rng.choice(list(CATEGORIES), size=count, replace=False, p=shares)]
     wanted = np.array([SHARES[category] for category in CATEGORIES]) * count
     dealt = np.maximum(np.floor(wanted), 1)
     while dealt.sum() > count:  # tiny sets: every category once, taken from the most frequent ones

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from leaderboard.challenge import importing
 from leaderboard.challenge.casesets.official import CaseSetProblems, read_case_set
+from leaderboard.core.audit import Actor
 
 
 class Command(BaseCommand):
@@ -35,7 +36,9 @@ class Command(BaseCommand):
             )
             for warning in checked.warnings:
                 self.stderr.write(f"warning: {warning}")
-            case_set, is_new = importing.import_case_set(options["name"], checked, progress=self._progress("stored"))
+            case_set, is_new = importing.import_case_set(
+                options["name"], checked, by=Actor.command_line(), progress=self._progress("stored")
+            )
         except (CaseSetProblems, importing.NameTaken) as error:
             raise CommandError(str(error)) from error
         word = "imported" if is_new else "was there already, unchanged"

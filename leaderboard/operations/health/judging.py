@@ -66,7 +66,7 @@ def checks(facts: Facts) -> list[Check]:
 def _broker(facts: Facts) -> Check:
     if facts.broker_answers:
         return Check("broker", "Broker", Level.OK, "The broker answers.")
-    says = "The broker does not answer: nothing is lost, but no worker is called. Start it; the sweeper rings again."
+    says = "The broker does not answer: nothing is lost, but no worker is told. Start it; the sweeper tells them again."
     return Check("broker", "Broker", Level.FAILING, says)
 
 

@@ -162,7 +162,9 @@ def _facts(at: datetime) -> Facts:
 
 
 def _unscored() -> QuerySet[RunCase]:
-    return RunCase.objects.filter(outcome="finished", result__isnull=True, run__state__in=ACTIVE_RUN_STATES)
+    return RunCase.objects.filter(
+        outcome=RunCase.Outcome.FINISHED, result__isnull=True, run__state__in=ACTIVE_RUN_STATES
+    )
 
 
 def _broker_answers() -> bool:

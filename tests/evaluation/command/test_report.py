@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from evaluation import lost_case, summarise
+from evaluation import CaseStatus, lost_case, summarise
 from evaluation.command.report import CSV_COLUMNS, TITLES, csv_text, table
 from tests.evaluation import builders
 
@@ -33,7 +33,7 @@ def test_numbers_are_written_in_full():
 
 
 def test_a_lost_case_has_its_reason_in_each_row():
-    lost = lost_case(builders.a_case((2, 4, 4, 4)), [1, 2], "invalid", 'values "0.9", and\nmore')
+    lost = lost_case(builders.a_case((2, 4, 4, 4)), [1, 2], CaseStatus.INVALID, 'values "0.9", and\nmore')
     found = rows(lost)
     assert [(row["status"], row["reason"], row["fn"]) for row in found] == [
         ("invalid", 'values "0.9", and more', "1"),

@@ -9,8 +9,9 @@ import pytest
 
 from evaluation.isolation.messages import (
     Failure,
-    Nonsense,
+    MalformedMessage,
     Request,
+    Task,
     Why,
     decode_assessment,
     decode_fit,
@@ -20,10 +21,11 @@ from evaluation.isolation.messages import (
 )
 from evaluation.metrics.fit import Fit, orientations
 from evaluation.metrics.scoring import Assessment, lost_case
+from evaluation.results import CaseStatus
 from tests.evaluation import builders
 
 CASE = builders.a_case((2, 8, 9, 9), ["2a"], (1.0, 1.0, 2.5))  # the second finding has no category, so no distances
-SCORE = Request("score", CASE, Path("/masks/reference"), Path("/masks/prediction"), 1.5)
+SCORE = Request(Task.SCORE, CASE, Path("/masks/reference"), Path("/masks/prediction"), 1.5)
 MISSING = replace(SCORE, prediction=None)
 RESULT = builders.case_result(
     "case.nii.gz",
@@ -31,8 +33,8 @@ RESULT = builders.case_result(
     builders.finding_result(None, 0.07, tp=0, fp=1, fn=1, key="1", distance=None),
 )
 VOXELS = (100, 7)
-INVALID = lost_case(CASE, [4, 1], "invalid", "it is damaged")
-LOOK = replace(SCORE, task="fit")
+INVALID = lost_case(CASE, [4, 1], CaseStatus.INVALID, "it is damaged")
+LOOK = replace(SCORE, task=Task.FIT)
 FIT = Fit(dict.fromkeys(orientations(CASE.shape), 0.25), {"0": "1", "1": "0"}, 0.5, 0.125)
 
 
@@ -79,7 +81,7 @@ class TestTrueAnswers:
 
     def test_an_invalid_and_a_missing_case(self):
         assert decode_assessment(line(answer(INVALID)), SCORE) == Assessment(INVALID, VOXELS)
-        missing = lost_case(CASE, [4, 1], "missing", "no file")
+        missing = lost_case(CASE, [4, 1], CaseStatus.MISSING, "no file")
         assert decode_assessment(line(answer(missing)), MISSING) == Assessment(missing, VOXELS)
 
     @pytest.mark.parametrize("why", Why)
@@ -149,7 +151,7 @@ class TestLies:
     @pytest.mark.parametrize("lie", LIES)
     def test_a_result_that_cannot_be_is_refused(self, lie):
         path, value = LIES[lie]
-        with pytest.raises(Nonsense):
+        with pytest.raises(MalformedMessage):
             decode_assessment(line(changed(answer(), path, value)), SCORE)
 
     @pytest.mark.parametrize(
@@ -166,11 +168,11 @@ class TestLies:
         ],
     )
     def test_a_lost_case_has_a_reason_and_nothing_else(self, path, value):
-        with pytest.raises(Nonsense):
+        with pytest.raises(MalformedMessage):
             decode_assessment(line(changed(answer(INVALID), path, value)), SCORE)
 
     def test_a_prediction_that_does_not_exist_is_not_scored(self):
-        with pytest.raises(Nonsense, match="status"):
+        with pytest.raises(MalformedMessage, match="status"):
             decode_assessment(line(answer()), MISSING)
 
     @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ class TestLies:
         ],
     )
     def test_anything_but_one_line_with_one_object_is_refused(self, said):
-        with pytest.raises(Nonsense):
+        with pytest.raises(MalformedMessage):
             decode_assessment(said, SCORE)
 
     @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ class TestLies:
         ],
     )
     def test_a_failure_that_cannot_be_is_refused(self, failure):
-        with pytest.raises(Nonsense):
+        with pytest.raises(MalformedMessage):
             decode_assessment(line(failure), SCORE)
 
     @pytest.mark.parametrize(
@@ -229,5 +231,5 @@ class TestLies:
         ],
     )
     def test_a_fit_that_cannot_be_is_refused(self, path, value):
-        with pytest.raises(Nonsense):
+        with pytest.raises(MalformedMessage):
             decode_fit(line(changed(json.loads(encode_answer(FIT)), path, value)), LOOK)

@@ -88,14 +88,14 @@ class TestLimits:
         hungry = noise_job(tmp_path, (1, 200, 200, 200))
         results = list(score_isolated([job(0), hungry, job(1)], memory_bytes=300 << 20))
         assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
-        assert "takes more than 0.3 GiB of memory" in results[1]["reason"]
+        assert "takes more than 0.3 GiB of memory" in str(results[1]["reason"])
         assert results[1]["findings"][0]["fn"] == 3
 
     def test_a_case_that_needs_too_much_processor_time_is_invalid_and_the_next_goes_on(self, job, tmp_path):
         slow = noise_job(tmp_path, (1, 320, 320, 320))  # some 3 seconds; at 0.5, a child is ended after 1.5 at most
         results = list(score_isolated([job(0), slow, job(1)], seconds_per_case=0.5))
         assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
-        assert "takes too long" in results[1]["reason"]
+        assert "takes too long" in str(results[1]["reason"])
         assert results[1]["findings"][0]["fn"] == 3
 
     def test_the_child_inherits_no_secrets_and_no_files_and_cannot_write(self, job, monkeypatch):

@@ -223,7 +223,8 @@ def test_a_folder_is_not_a_file(tmp_path):
 def test_a_dangling_link_is_invalid(tmp_path):
     reference = builders.mask_file(tmp_path / "reference.nii.gz", MASK)
     (tmp_path / "link").symlink_to("nowhere")
-    assert "cannot be opened" in score_case(builders.a_case(SHAPE), reference, tmp_path / "link")["reason"]
+    result = score_case(builders.a_case(SHAPE), reference, tmp_path / "link")
+    assert "cannot be opened" in str(result["reason"])
 
 
 def test_mutated_files_never_raise(verdict):

@@ -33,7 +33,8 @@ def test_dice_raw_is_averaged_as_dice_is():
 
 def test_hit_rates_are_over_findings():
     summary = summarise(CASES, seed=1)["summary"]
-    assert (summary["hit_rate"], summary["hit_rate_05"]) == (pytest.approx(2 / 3), 1.0)
+    assert summary["hit_rate"] == pytest.approx(2 / 3)
+    assert summary["hit_rate_05"] == 1.0
 
 
 def test_counts_are_pooled_before_ratios():
@@ -41,13 +42,15 @@ def test_counts_are_pooled_before_ratios():
     assert (summary["tp"], summary["fp"], summary["fn"]) == (3, 4, 4)
     assert summary["instance_precision"] == summary["instance_recall"] == pytest.approx(3 / 7)
     assert summary["instance_f1"] == pytest.approx(3 / 7)
-    assert (summary["distance_tp"], summary["distance_f1"]) == (3, pytest.approx(3 / 7))
+    assert summary["distance_tp"] == 3
+    assert summary["distance_f1"] == pytest.approx(3 / 7)
 
 
 def test_groups_are_plain_means_and_absent_categories_are_left_out():
     groups = summarise(CASES, seed=1)["groups"]
     assert list(groups) == ["focal", "non_focal", "1a", "2a"]
-    assert (groups["2a"]["n"], groups["2a"]["dice"], groups["2a"]["hit_rate"]) == (2, pytest.approx(0.525), 0.5)
+    assert (groups["2a"]["n"], groups["2a"]["hit_rate"]) == (2, 0.5)
+    assert groups["2a"]["dice"] == pytest.approx(0.525)
     assert groups["focal"]["dice"] == groups["2a"]["dice"]
     assert (groups["1a"]["n"], groups["1a"]["fn"]) == (1, 3)
 

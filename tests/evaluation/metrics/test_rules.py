@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation import Case, EvaluationError, lost_case, score_case
+from evaluation import Case, CaseStatus, EvaluationError, lost_case, score_case
 from evaluation.metrics.matching import Counts, Pair, match_by_dice, match_by_distance, precision_recall_f1
 from tests.evaluation import builders
 
@@ -326,7 +326,7 @@ def test_a_missing_prediction_is_worse_than_an_empty_one(tmp_path):
     assert (second["dice"], second["dice_raw"], second["hit"], second["hit_05"]) == (0, 0, False, False)
     assert (second["n_reference"], counts(second)) == (0, (0, 0, 0))
     assert counts(second, "distance_") == (None, None, None)
-    assert result == lost_case(case, [2, 0], "missing", result["reason"])
+    assert result == lost_case(case, [2, 0], CaseStatus.MISSING, str(result["reason"]))
 
 
 @pytest.mark.parametrize(

@@ -42,15 +42,7 @@ def scored(team, phase, dice, *, half=None, track="main", minutes=0, findings=20
     run = submission.runs.get()
     Run.objects.filter(pk=run.pk).update(state=RunState.SCORED, ended_at=clock.now() - timedelta(minutes=1))
     for scope, value in (("all", dice), ("half", dice if half is None else half)):
-        numbers = {
-            "dice": value,
-            "hit_rate": 0.51239,
-            "instance_f1": 0.4,
-            "distance_f1": None,
-            "tp": 7,
-            "n": findings,
-            "confidence_intervals": {"dice": [value - 0.00123, value + 0.00123]},
-        }
+        numbers = cast.numbers(value, findings, 0.00123, hit_rate=0.51239, instance_f1=0.4, distance_f1=None)
         Standing.objects.create(
             run=run,
             scope=scope,

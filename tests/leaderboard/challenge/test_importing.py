@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from leaderboard.core import blobs
 from leaderboard.demo.synthesis import generate
-from leaderboard.models import Case, CaseSet, Finding
+from leaderboard.models import AuditEntry, Case, CaseSet, Finding
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +74,14 @@ def test_references_are_private_to_the_server(files, store):
     reference = blobs.references.path(Case.objects.all()[0].reference)
     assert stat.S_IMODE(reference.stat().st_mode) == 0o600
     assert stat.S_IMODE((store / "references").stat().st_mode) == 0o700
+
+
+def test_an_import_is_recorded_once(files):
+    run(files)
+    run(files)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.target, entry.after["cases"]) == ("import case set", "test", 3)
+    assert entry.by.startswith("command line")
 
 
 def test_importing_the_same_files_again_changes_nothing(files):

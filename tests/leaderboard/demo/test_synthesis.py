@@ -6,7 +6,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+import evaluation
+from evaluation import CATEGORIES, kind_of
 from leaderboard.demo.synthesis import SynthesisError, generate
+from leaderboard.demo.synthesis.kinds import KINDS, SHARES
 from leaderboard.demo.synthesis.plan import plan_cases
 from tests.leaderboard.challenge.casesets.reading import CaseSet
 from tests.leaderboard.demo.conftest import SPACING
@@ -26,6 +29,12 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(tmp
     generate(tmp_path / "one", cases=3, seed=5, workers=1, **SMALL)  # type: ignore[arg-type]
     generate(tmp_path / "two", cases=3, seed=5, workers=2, **SMALL)  # type: ignore[arg-type]
     assert same_files(tmp_path / "one", tmp_path / "two")
+
+
+def test_each_category_of_the_challenge_has_a_kind_of_lesion_and_a_share() -> None:
+    assert {kind.category for kind in KINDS} == SHARES.keys() == CATEGORIES.keys()
+    assert sum(SHARES.values()) == pytest.approx(1)
+    assert sum(SHARES[code] for code in CATEGORIES if kind_of(code) is evaluation.Kind.FOCAL) == pytest.approx(0.79)
 
 
 def test_another_seed_gives_another_set(tmp_path: Path) -> None:

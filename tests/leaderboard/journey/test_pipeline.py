@@ -252,9 +252,9 @@ def test_our_fault_keeps_what_is_finished_and_charges_nothing(host, run):
 def test_cancelling_stops_the_host_at_its_next_heartbeat(alice, host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     decisions.cancel(run.submission, by=Actor.person(alice))
-    with pytest.raises(LeaseLost) as stale:
+    with pytest.raises(LeaseLost) as lost:
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
-    assert stale.value.cancelled
+    assert lost.value.cancelled
     assert Submission.objects.get().charged
 
 
@@ -264,7 +264,7 @@ def test_cancelling_before_the_first_container_is_free(alice, run):
 
 
 def test_a_run_that_was_forgotten_is_found_by_the_sweeper(host, run):
-    """A worker that is killed between scoring and advancing leaves a batch that nobody rings for."""
+    """A worker that is killed between scoring and advancing leaves a batch of which no worker is told."""
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
     Batch.objects.update(notified_at=clock.now() - timedelta(minutes=1))

@@ -66,9 +66,9 @@ def test_a_cpu_run_leaves_the_gpu_to_others(teams):
 def test_a_batch_that_was_rung_for_is_not_rung_for_again_at_once(phase, teams):
     cast.host(slots=2)
     cast.submit_checked(teams[0], phase)
-    rung = Batch.objects.get(state=BatchState.WAITING).notified_at
+    told = Batch.objects.get(state=BatchState.WAITING).notified_at
     scheduling.fill_slots(lambda run: None)
-    assert Batch.objects.get().notified_at == rung
+    assert Batch.objects.get().notified_at == told
 
 
 def test_a_team_with_a_run_at_work_waits_behind_one_without(phase, teams):
@@ -143,6 +143,6 @@ def test_the_runs_of_a_draining_host_go_on_elsewhere(phase, teams):
     drained.refresh_from_db()
     other = cast.host("gpu-2", token="other")
     run = cast.submit_checked(teams[0], phase).runs.get()
-    with pytest.raises(LeaseLost):  # it heard the bell first
+    with pytest.raises(LeaseLost):  # it was told of it first
         gpu_host.claim(drained, gpu_host.waiting(run))
     assert gpu_host.claim(other, gpu_host.waiting(run))["fence"] == 1

@@ -108,7 +108,7 @@ class Crowd:
 
 
 def order_of(batch: Batch) -> dict[str, Any]:
-    """What a host knows of the batch that it holds. Raises Stale when it is decided."""
+    """What a host knows of the batch that it holds. Raises LeaseLost when it is decided."""
     cases = [{"name": case.file_name} for case in batch.cases.filter(outcome="")]
     if not cases:
         raise LeaseLost(cancelled=False)

@@ -178,7 +178,14 @@ def scored(captain: str, phase: Phase) -> tuple[str, str, Submission]:
     run.cases.update(outcome="finished", output=mask.digest)
     Run.objects.filter(pk=run.pk).update(state=RunState.SCORED, ended_at=clock.now())
     Standing.objects.create(
-        run=run, scope="all", evaluation_version="1", dice=0.5, cases=3, lost_cases=0, summary={}, groups={}
+        run=run,
+        scope="all",
+        evaluation_version="1",
+        dice=0.5,
+        cases=3,
+        lost_cases=0,
+        summary=cast.numbers(0.5),
+        groups={},
     )
     return mask.digest, archive.digest, submission
 

@@ -12,22 +12,6 @@ HOSTILE = '<script>alert("x")</script>\u202e<b>'
 GROUP_SIZES = {"focal": 40, "non_focal": 20, "small": 30, "medium": 15, "large": 15, "1a": 20, "2d": 36, "2g": 4}
 
 
-def numbers(dice: float, findings: int = 60) -> dict[str, Any]:
-    """The part of an evaluation's summary (or group) that pages show."""
-    others = ("instance_precision", "instance_recall", "instance_f1", "distance_precision", "distance_recall")
-    return {
-        "n": findings,
-        "dice": dice,
-        "hit_rate": min(1.0, 2 * dice),
-        "distance_f1": dice,
-        **dict.fromkeys(others, dice),
-        "confidence_intervals": {
-            name: [max(0.0, dice - 0.03), min(1.0, dice + 0.03)]
-            for name in ("dice", "hit_rate", "instance_f1", "distance_f1")
-        },
-    }
-
-
 def scored(
     team: Team, phase: Phase, *, dice: float = 0.3, lost: int = 0, at: datetime | None = None, **fields: Any
 ) -> Run:
@@ -44,8 +28,10 @@ def scored(
             dice=value,
             cases=phase.case_set.cases.count(),
             lost_cases=lost,
-            summary=numbers(value),
-            groups={code: numbers(value, size) for code, size in GROUP_SIZES.items()},
+            summary=cast.numbers(value, 60, hit_rate=min(1.0, 2 * value)),
+            groups={
+                code: cast.numbers(value, size, hit_rate=min(1.0, 2 * value)) for code, size in GROUP_SIZES.items()
+            },
         )
     return in_state(run, "scored", ended_at=clock.now() - timedelta(minutes=1))
 

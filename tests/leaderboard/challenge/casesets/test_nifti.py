@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leaderboard.challenge.casesets.nifti import NiftiError, rewrite_volume
+from leaderboard.challenge.casesets.nifti import NiftiError, read_header, rewrite_volume
 
 SECRET = b"case_0042 of the hidden test"
 
@@ -85,6 +85,22 @@ def test_a_volume_that_ends_early_is_refused(tmp_path: Path, voxels: np.ndarray,
     (tmp_path / "cut.nii.gz").write_bytes(gzip.compress(plain[:keep]))
     with pytest.raises(NiftiError, match="ends before"):
         rewrite_volume(tmp_path / "cut.nii.gz", tmp_path / "b.nii.gz")
+
+
+def test_a_volume_that_goes_on_after_its_last_voxel_is_refused(tmp_path: Path, voxels: np.ndarray) -> None:
+    revealing_volume(tmp_path / "a.nii.gz", voxels)
+    plain = gzip.decompress((tmp_path / "a.nii.gz").read_bytes())
+    (tmp_path / "long.nii.gz").write_bytes(gzip.compress(plain + b"x"))
+    with pytest.raises(NiftiError, match="more bytes than"):
+        rewrite_volume(tmp_path / "long.nii.gz", tmp_path / "b.nii.gz")
+    assert not (tmp_path / "b.nii.gz").exists()
+
+
+def test_a_volume_of_another_version_of_nifti_is_refused(tmp_path: Path, voxels: np.ndarray) -> None:
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(nib.nifti2.Nifti2Image(voxels, np.eye(4)).to_bytes()))
+    for use in (read_header, lambda path: rewrite_volume(path, tmp_path / "b.nii.gz")):
+        with pytest.raises(NiftiError, match="is not a NIfTI-1 file"):
+            use(tmp_path / "a.nii.gz")
 
 
 def test_a_damaged_gzip_stream_is_refused(tmp_path: Path, voxels: np.ndarray) -> None:

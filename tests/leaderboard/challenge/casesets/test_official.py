@@ -108,6 +108,7 @@ ENTRY_PROBLEMS: list[tuple[str, Change, str, str]] = [
     ("NUL in a text", lambda e: e[0]["findings"].update({"0": "a\0b"}), FIRST, "control characters"),
     ("no categories", lambda e: e[0].pop("categories"), FIRST, "finding 0 has no category"),
     ("unknown category", lambda e: e[0]["categories"].update({"0": "3a"}), FIRST, "the category '3a'"),
+    ("category a list", lambda e: e[0]["categories"].update({"0": ["1a"]}), FIRST, "the category ['1a']"),
     ("category of no finding", lambda e: e[0]["categories"].update({"9": "1a"}), FIRST, "no such finding"),
     ("wrong count", lambda e: e[0]["entity_counts"].update({"0": 99}), FIRST, "entity_counts of finding 0 is 99"),
     ("wrong pixels", lambda e: e[0]["pixels"].update({"0": 1}), FIRST, "pixels of finding 0 is 1; the mask holds"),
@@ -186,6 +187,13 @@ def test_a_folder_in_place_of_a_file_is_reported(tiny: CaseSet, folder: str) -> 
 def test_a_ct_that_is_no_nifti_is_reported(tiny: CaseSet) -> None:
     (tiny.root / "images" / FIRST).write_bytes(gzip.compress(b"x" * 1000))
     assert problems_of(tiny)[FIRST] == ["its CT is not a NIfTI-1 file"]
+
+
+@pytest.mark.parametrize("folder", ["images", "masks"])
+def test_a_file_that_ends_inside_its_header_is_reported(tiny: CaseSet, folder: str) -> None:
+    path = tiny.root / folder / FIRST
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:200]))
+    assert "ends before" in problems_of(tiny)[FIRST][0]
 
 
 def test_a_ct_with_four_axes_is_reported(tiny: CaseSet) -> None:
