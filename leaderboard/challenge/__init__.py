@@ -1,4 +1,9 @@
-"""What is asked of teams: phases, the categories of findings, case sets and how they come in.
+"""What is asked of teams.
+
+    phases                           which are open at an instant; saving a phase is a decision
+    categories                       the groups of findings that a board can rank by
+    casesets/                        case sets as the organisers deliver them, checked; knows no Django
+    importing                        from checked files to rows and blobs, all or nothing
 
 May import `core` and below.
 """

@@ -1,4 +1,10 @@
-"""What all packages need: clock, locks, files by digest, text, disk space, events, task queue, process heartbeats, audit.
+"""What every package needs and none of the challenge's fields owns.
 
-May import `models` and `states`; knows nothing of what a submission goes through.
+    clock, locks                     the database's clock; who is at work on what
+    blobs, disk_space                files by content digest; whether there is space for more
+    task_queue, events               messages to workers; news for whoever watches
+    process_heartbeat, logs          signs of life of the server's processes; how log records are written
+    text, refusal, audit             text from strangers; saying no to a person; the record of what people decide
+
+May import `models`, `states` and `celery`; knows nothing of what a submission goes through.
 """

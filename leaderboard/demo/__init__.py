@@ -1,4 +1,7 @@
-"""The demonstration, and the synthetic cases that it and the tests run on.
+"""The demonstration: a small challenge, real in every part, on made-up cases.
+
+    demonstration                    the phases, teams and submissions of `./dev demo`
+    cases, synthesis/                its case set; synthetic chest CTs with findings in words and masks
 
 May import everything but `web` and `processes`.
 """

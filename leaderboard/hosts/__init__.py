@@ -1,4 +1,8 @@
-"""The GPU hosts as the server sees them: their tokens, their slots, and the orders that they get.
+"""The GPU hosts as the server sees them.
+
+    registry                         which hosts there are, their tokens, and what organisers decide about them
+    slots                            what living hosts offer, and what of it is free
+    orders                           what a host is told about a batch
 
 May import `challenge`, `core` and below.
 """

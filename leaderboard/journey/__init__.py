@@ -1,4 +1,10 @@
-"""What a submission goes through, top to bottom in `pipeline`; `lifecycle` alone changes a state.
+"""What a submission goes through.
+
+    pipeline                         the journey, top to bottom
+    lifecycle, locking               the only code that changes a state; the order in which rows are locked
+    planning, scheduling             how a run is cut into batches; which batch gets a free slot
+    faults, reasons                  what becomes of our own faults; why a case or a run was lost, in words
+    decisions                        what people decide about a submission
 
 May import `submissions`, `hosts`, `scores` and below; knows neither pages nor the board.
 """

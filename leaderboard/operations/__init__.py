@@ -1,4 +1,8 @@
-"""What operators watch and do: health, Prometheus, alarms, retention, backup.
+"""What operators watch and do.
+
+    health/                          facts, read at one instant, and what they mean
+    prometheus, alarms               the same for Prometheus, and by mail
+    retention, backup                what is kept and for how long; backup and restore
 
 May import `progress` and below.
 """

@@ -1,4 +1,10 @@
-"""What a team sees of its own run.
+"""What a team sees of its own run, as its `board.disclosure` lets it.
+
+    submission_view                  everything that the page of a submission shows
+    listing                          a team's runs as a list
+    stages, explanations             the state as it is shown; why a run or a case was lost
+    case_facts, details              the little that progress needs of each case; the run case by case
+    organiser_view                   everything about a submission, for organisers
 
 May import `board` and below.
 """

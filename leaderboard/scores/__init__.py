@@ -1,4 +1,7 @@
-"""From masks to numbers: each case through `evaluation`, and the aggregates of a whole run.
+"""From masks to numbers, by the rules of `evaluation`.
+
+    scoring                          each mask of a batch, in a process with limits
+    aggregates                       the numbers of a whole run
 
 May import `challenge`, `core` and below.
 """

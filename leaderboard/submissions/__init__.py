@@ -1,4 +1,9 @@
-"""What a team hands in: the upload, whether it is admitted, and the check that turns its archive into an image.
+"""What a team hands in.
 
-`admission` is the only module that refuses a submission. May import `people`, `challenge`, `core` and below.
+    admission                        the only module that refuses a submission
+    quota                            what a team has used of its runs
+    uploads                          receiving an archive, bounded, while its digest is computed
+    intake                           from the archive to a checked image (containers.intake does the checking)
+
+May import `people`, `challenge`, `core` and below.
 """

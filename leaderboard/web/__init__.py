@@ -1,1 +1,9 @@
-"""HTTP only: parse the request, make one call into a service, render a template."""
+"""The pages: HTTP only. Each view parses the request, makes one call into a package below, renders a template.
+
+    public, guidelines               the challenge, its boards, the container contract
+    people, submissions              teams and rules; a team's runs: list, hand in, watch, cancel
+    organisers, errors               the health page and /metrics; answers to requests that fail
+    context, forms                   what every page shows around its content, and who asks when; what people type
+
+May import `templatetags`, `operations` and below.
+"""

@@ -1,2 +1,5 @@
-"""Case sets as files: made up (`synthesis`), or checked as the organisers deliver them (`official`). No Django
-here."""
+"""Case sets as files, checked as the organisers deliver them. No Django here.
+
+entries, official                the dataset JSON; a case set with its volumes and masks
+nifti                            volumes, read and written anew
+"""
