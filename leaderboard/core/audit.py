@@ -65,28 +65,23 @@ def record(
 
 def record_change(actor: Actor, action: str, old: Model | None, new: Model, *, why: str = "") -> AuditEntry | None:
     """Write down which fields of a row differ between `old` (None: it is new) and `new`; nothing when none does."""
-    after = state_of(new)
-    before = state_of(old) if old else {}
-    changed = [name for name in after if name not in before or before[name] != after[name]]
+    names = [field.attname for field in new._meta.concrete_fields if field.attname not in _NO_DECISION]
+    changed = [name for name in names if old is None or getattr(old, name) != getattr(new, name)]
     if not changed:
         return None
-    return record(
-        actor,
-        action,
-        new,
-        before={name: before[name] for name in changed if name in before},
-        after={name: after[name] for name in changed},
-        why=why,
-    )
+    before = state_of(old, changed) if old else None
+    return record(actor, action, new, before=before, after=state_of(new, changed), why=why)
 
 
 def state_of(row: Model, fields: Iterable[str] | None = None) -> dict[str, Any]:
-    """A row's fields as they are recorded; secrets are left out."""
+    """A row's fields (all of them, unless told which) as they are recorded: of secrets and addresses not the value."""
     names = fields or (field.attname for field in row._meta.concrete_fields)
-    return {name: getattr(row, name) for name in names if name not in _SECRETS}
+    return {name: NOT_RECORDED if name in _PRIVATE else getattr(row, name) for name in names}
 
 
-_SECRETS = frozenset({"password", "token_hash", "join_code", "last_login"})
+NOT_RECORDED = "(not recorded)"
+_PRIVATE = frozenset({"password", "token_hash", "join_code", "email"})
+_NO_DECISION = frozenset({"last_login"})
 
 
 def _storable(state: State) -> dict[str, Any]:

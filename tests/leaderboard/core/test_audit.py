@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.core.management import call_command
@@ -230,6 +231,14 @@ def test_who_makes_somebody_an_organiser_is_recorded_and_no_password_is(desk, al
     assert not re.search(r"md5\$|argon2|a new long one", str(list(AuditEntry.objects.values())))
 
 
+def test_of_an_address_that_was_changed_the_record_says_that_it_was_and_not_which(desk, alice):
+    form = {"username": alice.username, "email": "a.new@example.org", "is_active": "on"}
+    joined = dict(zip(("date_joined_0", "date_joined_1"), _parts(alice.date_joined), strict=True))
+    assert desk.post(f"/admin/leaderboard/user/{alice.pk}/change/", form | joined).status_code == 302
+    assert latest().after["email"] == audit.NOT_RECORDED
+    assert "@example.org" not in str(list(AuditEntry.objects.values("before", "after")))
+
+
 def test_a_member_whom_an_organiser_removes_in_the_administration_is_recorded(desk, alice):
     team = cast.team_of(alice, cast.person("Bob"))
     rows = list(team.memberships.order_by("pk"))
@@ -245,6 +254,17 @@ def test_a_member_whom_an_organiser_removes_in_the_administration_is_recorded(de
         "Bob in Team of Alice",
         form["why"],
     )
+
+
+def test_organisers_made_and_passwords_set_on_the_command_line_are_recorded(monkeypatch, alice):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a new long one")
+    call_command("createsuperuser", interactive=False, username="root", email="root@example.org", verbosity=0)
+    assert (latest().action, latest().target, latest().after["is_superuser"]) == ("add user", "root@example.org", True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": "another long one")
+    call_command("changepassword", alice.username, stdout=StringIO())
+    assert (latest().action, latest().target) == ("set password", "Alice")
+    assert latest().by.startswith("command line")
+    assert "long one" not in str(list(AuditEntry.objects.values()))
 
 
 # --- the record itself ------------------------------------------------------------------------------------------------

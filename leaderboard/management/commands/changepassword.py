@@ -1,0 +1,23 @@
+"""manage.py changepassword: Django's own, and the record of decisions says that it was used."""
+
+import getpass
+from typing import Any
+
+from django.contrib.auth.management.commands import changepassword
+from django.db import transaction
+
+from leaderboard.core import audit
+from leaderboard.core.audit import Actor
+from leaderboard.models import User
+
+
+class Command(changepassword.Command):
+    """Sets somebody's password."""
+
+    @transaction.atomic
+    def handle(self, *args: Any, **options: Any) -> str | None:
+        """Ask, set, record."""
+        said: str | None = super().handle(*args, **options)
+        name = options["username"] or getpass.getuser()  # as Django chooses
+        audit.record(Actor.command_line(), "set password", User.objects.get(username=name))
+        return said

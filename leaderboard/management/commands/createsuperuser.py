@@ -1,0 +1,24 @@
+"""manage.py createsuperuser: Django's own, and the record of decisions says that it was used."""
+
+from typing import Any
+
+from django.contrib.auth.management.commands import createsuperuser
+from django.db import transaction
+
+from leaderboard.core import audit
+from leaderboard.core.audit import Actor
+from leaderboard.models import User
+
+
+class Command(createsuperuser.Command):
+    """Makes an organiser who may do everything."""
+
+    @transaction.atomic
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Ask, make, record."""
+        latest = User.objects.order_by("pk").last()
+        super().handle(*args, **options)
+        for user in User.objects.filter(pk__gt=latest.pk if latest else 0):
+            audit.record(
+                Actor.command_line(), "add user", user, after={"is_staff": user.is_staff, "is_superuser": True}
+            )
