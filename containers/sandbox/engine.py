@@ -97,6 +97,13 @@ class ContainerState:
     started: float | None
     finished: float | None
 
+    @property
+    def seconds(self) -> float:
+        """How long it ran; 0 before it has ended."""
+        if self.started is None or self.finished is None:
+            return 0.0
+        return max(0.0, self.finished - self.started)
+
 
 class Engine:
     """What this package asks of a container engine. Safe for threads, as far as the SDK's client is.
