@@ -21,7 +21,7 @@ _LIMITS: Final = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuot
 def missing_capability(engine: Engine, settings: SandboxSettings) -> str | None:
     """One sentence on what the engine lacks of what the sandbox needs; None if nothing.
 
-    What is missing here, the engine would leave out without a word. Raises EngineUnavailable, EngineRefused.
+    What is missing here, the engine would leave out without a word. Raises EngineError.
     """
     info = engine.info()
     options = {part for option in info.get("SecurityOptions") or () for part in option.split(",")}

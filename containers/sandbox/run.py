@@ -93,7 +93,7 @@ class ContainerRun:
     def clean_up(self) -> None:
         """Remove the container, the holder and the volume, whatever state they are in.
 
-        Raises EngineUnavailable, EngineRefused.
+        Raises EngineError.
         """
         with ThreadPoolExecutor(2) as pool:
             both = (self.names.algorithm, self.names.holder)
