@@ -48,7 +48,7 @@ def pipes_core_dumps(pattern: Path = Path("/proc/sys/kernel/core_pattern")) -> b
 def probe_slot(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequence[str]) -> str | None:
     """Why a container of ours does not run on this slot with these GPUs, in the engine's words; None if it does.
 
-    Raises EngineUnavailable.
+    Raises EngineError.
     """
     name = f"rexgrounding-{settings.instance}-{slot.uid}-probe"
     engine.remove_container(name)  # of a worker that was killed at this very moment
