@@ -4,7 +4,7 @@ The server's processes share one user, `server`. Every GPU host has a user of it
 sandbox queue and nothing else. kombu keeps messages that were handed out and not yet acknowledged beside the queues,
 in three keys of fixed names (`unacked...`), from which *any* consumer puts them back: a host that shared them with the
 server could read the server's messages there, or place a control task. The server and the hosts therefore use
-different ones (broker_transport_options of leaderboard/settings.py and containers/host/task_queue.py), and a host's
+different ones (broker_transport_options of leaderboard/settings.py and containers/host/broker.py), and a host's
 all begin with `sandbox`.
 
 The file holds digests of random passwords, so it need not be secret. Plain Python, nothing to install.

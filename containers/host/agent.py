@@ -62,7 +62,7 @@ class Agent:
         self._closing = threading.Event()
         self._readiness = Readiness(self._host)
         self._backoff = SlotBackoff(self._readiness.probe, self._closing)
-        self._leftovers = Leftovers(engine, self._host.journal, self._host.batches, settings.instance)
+        self._leftovers = Leftovers(engine, self._host.journal, self._host.batches_folder, settings.instance)
 
     # --- From start to end --------------------------------------------------------------------------------------
 

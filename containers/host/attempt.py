@@ -27,7 +27,7 @@ from containers.protocol.faults import HostFault, fault_of
 from containers.protocol.orders import Order, OrderRejected, parse_order
 from containers.protocol.reports import Fault, Report, fault_report, parse_report, rejection_report
 from containers.protocol.verdicts import FaultCode
-from containers.sandbox.engine import EngineRefused, EngineUnavailable
+from containers.sandbox.engine import EngineError
 from containers.sandbox.run import ContainerRun
 from containers.sandbox.spec import Slot
 from containers.sandbox.staging import BatchFolder
@@ -70,7 +70,7 @@ class Attempt:
         try:
             order = self._claim()
             with Heartbeat(lambda done: self._send_heartbeat(order, done), order.lease_seconds) as heartbeat:
-                folder = BatchFolder(self._host.batches, order.batch, order.fence)
+                folder = BatchFolder(self._host.batches_folder, order.batch, order.fence)
                 sandbox = self._host.settings.sandbox
                 self._run = ContainerRun(
                     self._host.engine, order, self._slot, sandbox, folder, on_progress=heartbeat.progressed
@@ -206,7 +206,7 @@ class Attempt:
     def _remove_from_engine(self, run: ContainerRun) -> bool:
         try:
             run.clean_up()
-        except (EngineUnavailable, EngineRefused) as error:
+        except EngineError as error:
             log.warning("Batch %s: could not clean up, will be done later: %s", run.order.batch, error)
             return False
         run.folder.remove_input()

@@ -15,7 +15,7 @@ from containers.host.leftovers import Leftovers
 from containers.host.readiness import Readiness
 from containers.host.resources import HostResources
 from containers.host.slot_backoff import SlotBackoff
-from containers.sandbox.engine import Engine, EngineRefused, EngineUnavailable
+from containers.sandbox.engine import Engine, EngineError
 
 log = logging.getLogger(__name__)
 
@@ -72,5 +72,5 @@ class HelloLoop:
 def _engine_version(engine: Engine) -> str:
     try:
         return engine.version()
-    except (EngineUnavailable, EngineRefused) as error:
+    except EngineError as error:
         return f"not answering: {error}"

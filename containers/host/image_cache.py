@@ -71,7 +71,7 @@ class ImageCache:
     def evict(self, room_bytes: int = 0) -> None:
         """Remove what is beyond the limits, or more, until there is room for `room_bytes` besides the reserve.
 
-        Raises EngineUnavailable, EngineRefused.
+        Raises EngineError.
         """
         images = sorted(self._names(), key=self._last_use)
         for place, name in enumerate(images):
@@ -81,7 +81,7 @@ class ImageCache:
                 self._remove(name)
 
     def clear(self) -> None:
-        """Remove every image that no attempt uses. Raises EngineUnavailable, EngineRefused."""
+        """Remove every image that no attempt uses. Raises EngineError."""
         for name in self._names():
             self._remove(name)
 

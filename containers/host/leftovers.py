@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from containers.host.journal import Journal
-from containers.sandbox.engine import Engine, EngineRefused, EngineUnavailable
+from containers.sandbox.engine import Engine, EngineError
 from containers.sandbox.spec import LABEL_BATCH, LABEL_FENCE, LABEL_INSTANCE, LABEL_ROLE, PROBE
 
 log = logging.getLogger(__name__)
 
 
 class Leftovers:
-    """Removes what has our label, or lies in the folder of batches, and is belongs to no journal entry."""
+    """Removes what has our label, or lies in the folder of batches, and belongs to no journal entry."""
 
-    def __init__(self, engine: Engine, journal: Journal, batches: Path, instance: str) -> None:
+    def __init__(self, engine: Engine, journal: Journal, batches_folder: Path, instance: str) -> None:
         self._engine = engine
         self._journal = journal
-        self._batches = batches
+        self._batches_folder = batches_folder
         self._instance = instance
         self._unclean = threading.Event()
 
@@ -39,11 +39,11 @@ class Leftovers:
         What exists is listed before the journal is read: an entry is written before its container is made, so
         nothing that is being started can be taken for abandoned.
         """
-        folders = list(self._batches.iterdir())
+        folders = list(self._batches_folder.iterdir())
         self._unclean.clear()
         try:
             containers, volumes = self._engine.labelled(f"{LABEL_INSTANCE}={self._instance}")
-        except (EngineUnavailable, EngineRefused) as error:
+        except EngineError as error:
             log.warning("Could not look for leftovers in the engine, will do later: %s", error)
             self._unclean.set()
             containers, volumes = [], []
@@ -63,7 +63,7 @@ class Leftovers:
         """Remove one leftover; what an engine does not let go of (20.10 after a live restore) holds up no other."""
         try:
             remove(name)
-        except (EngineUnavailable, EngineRefused) as error:
+        except EngineError as error:
             log.warning("Could not remove %s, will be done later: %s", name, error)
             self._unclean.set()
 

@@ -4,7 +4,7 @@ import logging
 
 from containers.host.resources import HostResources, engine_free_bytes
 from containers.sandbox import capabilities
-from containers.sandbox.engine import EngineRefused, EngineUnavailable
+from containers.sandbox.engine import EngineError
 from containers.sandbox.spec import Slot
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Readiness:
         try:
             self._host.image_cache.evict()
             free = min(engine_free_bytes(self._host.settings, self._host.engine), self._host.free_bytes())
-        except (EngineUnavailable, EngineRefused) as error:
+        except EngineError as error:
             log.warning("Could not look after the images, will do later: %s", error)
             return None  # an engine that is away is noticed, and reported, elsewhere
         if free >= wanted:
@@ -38,7 +38,7 @@ class Readiness:
         """What the engine lacks of what the settings say, as far as it answers."""
         try:
             return capabilities.missing_capability(self._host.engine, self._host.settings.sandbox)
-        except (EngineUnavailable, EngineRefused) as error:
+        except EngineError as error:
             log.warning("Could not ask the engine what it can do, will do later: %s", error)
             return None
 
@@ -46,5 +46,5 @@ class Readiness:
         """Why a container of ours does not run on a slot now."""
         try:
             return capabilities.probe_slot(self._host.engine, self._host.settings.sandbox, slot, slot.gpus)
-        except (EngineUnavailable, EngineRefused) as error:
+        except EngineError as error:
             return f"The container engine does not answer: {error}"

@@ -16,22 +16,22 @@ from containers.sandbox.engine import Engine
 
 @dataclass(frozen=True)
 class HostResources:
-    """One worker's own. `batches` is the folder of the batches' input and results."""
+    """One worker's own. `batches_folder` is that of the batches' input and results."""
 
     settings: Settings
     engine: Engine
     blob_cache: BlobCache
     image_cache: ImageCache
     journal: Journal
-    batches: Path
+    batches_folder: Path
     image_lock: threading.Lock  # one image at a time is loaded: two slots often need the same one
 
     @classmethod
     def create(cls, settings: Settings, engine: Engine) -> "HostResources":
         """The resources in the worker's state folder, whose subfolders are made where they are missing."""
         state = settings.state_dir
-        batches = state / "batches"
-        batches.mkdir(exist_ok=True)
+        batches_folder = state / "batches"
+        batches_folder.mkdir(exist_ok=True)
         return cls(
             settings=settings,
             engine=engine,
@@ -44,7 +44,7 @@ class HostResources:
                 lambda: engine_free_bytes(settings, engine),
             ),
             journal=Journal(state / "journal"),
-            batches=batches,
+            batches_folder=batches_folder,
             image_lock=threading.Lock(),
         )
 
@@ -60,7 +60,7 @@ class HostResources:
 def engine_free_bytes(settings: Settings, engine: Engine) -> int:
     """Free space of the engine's disk; of our own where the engine's is not to be seen from here.
 
-    Raises EngineUnavailable, EngineRefused.
+    Raises EngineError.
     """
     folder = settings.docker_root or engine.data_folder()
     return shutil.disk_usage(folder if folder.exists() else settings.state_dir).free

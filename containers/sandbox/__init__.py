@@ -5,6 +5,7 @@
     staging         the batch's folder on the host
     watch           following a container until it ends, with its `case_clock`
     harvest         what it left in /output, handed over by the `holder`
+    judge           from all that was found to the report, pure
     capabilities    whether the engine can do all this
     images          a checked archive becomes an image of the engine
     engine          the one module that knows Docker's SDK

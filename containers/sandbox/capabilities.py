@@ -21,7 +21,7 @@ _LIMITS: Final = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuot
 def missing_capability(engine: Engine, settings: SandboxSettings) -> str | None:
     """One sentence on what the engine lacks of what the sandbox needs; None if nothing.
 
-    What is missing here, the engine would leave out without a word. Raises EngineUnavailable, EngineRefused.
+    What is missing here, the engine would leave out without a word. Raises EngineError.
     """
     info = engine.info()
     options = {part for option in info.get("SecurityOptions") or () for part in option.split(",")}
@@ -48,7 +48,7 @@ def pipes_core_dumps(pattern: Path = Path("/proc/sys/kernel/core_pattern")) -> b
 def probe_slot(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequence[str]) -> str | None:
     """Why a container of ours does not run on this slot with these GPUs, in the engine's words; None if it does.
 
-    Raises EngineUnavailable.
+    Raises EngineError.
     """
     name = f"rexgrounding-{settings.instance}-{slot.uid}-probe"
     engine.remove_container(name)  # of a worker that was killed at this very moment

@@ -2,7 +2,7 @@
 
 The SDK reports a vanished engine in many ways (requests' ConnectionError and ReadTimeout, urllib3's ProtocolError,
 half a JSON document, a stream that just ends). Here it is one exception, EngineUnavailable, and a refusal is another,
-EngineRefused. Both are faults of ours that know their code.
+EngineRefused. Both are an EngineError, a fault of ours that knows its code.
 
 Calls that may be repeated and watch a running container first wait `retry_seconds` for the engine to come back: a
 restart of the engine must not lose a container that outlived it.
@@ -56,13 +56,17 @@ _CODES_BY_ENDING: Final[dict[str, FaultCode]] = {
 }
 
 
-class EngineUnavailable(HostFault):
+class EngineError(HostFault):
+    """The engine did not do what it was asked for."""
+
+
+class EngineUnavailable(EngineError):
     """The engine does not answer, or stopped answering."""
 
     default_code = "engine_unavailable"
 
 
-class EngineRefused(HostFault):
+class EngineRefused(EngineError):
     """The engine answered, and the answer is no. `explanation`: its own words; the message names the request, too."""
 
     def __init__(self, message: str, *, explanation: str = "", code: FaultCode | None = None) -> None:
@@ -97,11 +101,18 @@ class ContainerState:
     started: float | None
     finished: float | None
 
+    @property
+    def seconds(self) -> float:
+        """How long it ran; 0 before it has ended."""
+        if self.started is None or self.finished is None:
+            return 0.0
+        return max(0.0, self.finished - self.started)
+
 
 class Engine:
     """What this package asks of a container engine. Safe for threads, as far as the SDK's client is.
 
-    Every method raises EngineUnavailable, and EngineRefused for what its docstring does not call no error.
+    Every method raises EngineError, but for a refusal that its docstring calls no error.
     """
 
     def __init__(self, client: docker.APIClient, *, retry_seconds: float = 120.0) -> None:
@@ -175,7 +186,7 @@ class Engine:
         while (state := self.inspect_container(name)) is not None and state.running:
             try:
                 _ask(self._client.wait, name, timeout=None)
-            except (EngineUnavailable, EngineRefused) as error:
+            except EngineError as error:
                 log.info("Waiting for %s again: %s", name, error)
                 time.sleep(0.05)
 
@@ -335,7 +346,7 @@ def _ask(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise EngineUnavailable(str(error)) from error
 
 
-def _refusal(error: APIError) -> HostFault:
+def _refusal(error: APIError) -> EngineError:
     if error.status_code == requests.codes.unavailable:
         return EngineUnavailable(str(error))
     kinds: dict[int | None, type[EngineRefused]] = {

@@ -7,16 +7,14 @@ from the order alone, so the next worker finds a container that was left running
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from containers.protocol.faults import HostFault, fault_of
 from containers.protocol.orders import Order
-from containers.protocol.reports import ContainerReport, Fault, Report, case_reports, fault_report
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, Verdict, classify, classify_start_error
+from containers.protocol.reports import Report, fault_report
+from containers.protocol.verdicts import classify_start_error
 from containers.sandbox import capabilities, holder, spec
-from containers.sandbox.case_clock import Timeout
 from containers.sandbox.engine import (
     ContainerState,
     Engine,
@@ -26,14 +24,13 @@ from containers.sandbox.engine import (
     NotInEngine,
 )
 from containers.sandbox.harvest import DumpTruncated, Harvest, harvest
+from containers.sandbox.judge import ContainerOutcome, judge, judge_start_error
 from containers.sandbox.spec import SandboxSettings, Slot
 from containers.sandbox.staging import BatchFolder
 from containers.sandbox.watch import StopMode, Watcher
 
 log = logging.getLogger(__name__)
 
-#: How the engine's init (tini) begins its complaint when it cannot execute the image's program.
-_INIT_COMPLAINT: Final = b"[FATAL tini"
 _HARVEST_ATTEMPTS: Final = 3
 
 
@@ -46,20 +43,6 @@ class ContainerVanished(HostFault):
 
     def __init__(self) -> None:
         super().__init__("The container vanished.")
-
-
-@dataclass(frozen=True)
-class ContainerOutcome:
-    """What was found after a container's end.
-
-    `timeout` is the clock for which we killed it. `log` is the end of what the program printed.
-    """
-
-    state: ContainerState
-    timeout: Timeout | None
-    harvest: Harvest
-    holder_alive: bool
-    log: bytes
 
 
 class ContainerRun:
@@ -99,18 +82,18 @@ class ContainerRun:
 
         def steps() -> Report:
             self._launch(staged)
-            return self._judge(self._watch_and_harvest(adopted=False))
+            return judge(self.order, self._watch_and_harvest(adopted=False))
 
         return self._report_of(steps)
 
     def follow(self) -> Report:
         """Watch, harvest and judge a container that an earlier process launched. Raises as `carry_out` does."""
-        return self._report_of(lambda: self._judge(self._watch_and_harvest(adopted=True)))
+        return self._report_of(lambda: judge(self.order, self._watch_and_harvest(adopted=True)))
 
     def clean_up(self) -> None:
         """Remove the container, the holder and the volume, whatever state they are in.
 
-        Raises EngineUnavailable, EngineRefused.
+        Raises EngineError.
         """
         with ThreadPoolExecutor(2) as pool:
             both = (self.names.algorithm, self.names.holder)
@@ -120,15 +103,14 @@ class ContainerRun:
 
     def _report_of(self, steps: Callable[[], Report]) -> Report:
         try:
-            return steps()
+            report = steps()
         except ContainerNotStarted as error:
-            return self._judge_start_error(str(error))
+            report = judge_start_error(self.order, str(error))
         except (HostFault, OSError) as error:
-            return self._fault_report(fault_of(error))
-
-    def _fault_report(self, fault: Fault) -> Report:
-        log.error("Batch %s: %s: %s", self.order.batch, fault.code, fault.detail)
-        return fault_report(self.order.fence, self.order.names, fault)
+            report = fault_report(self.order.fence, self.order.names, fault_of(error))
+        if report.fault:
+            log.error("Batch %s: %s: %s", self.order.batch, report.fault.code, report.fault.detail)
+        return report
 
     # --- Launch ---------------------------------------------------------------------------------------------
 
@@ -172,12 +154,15 @@ class ContainerRun:
         holder_state = self._engine.inspect_container(self.names.holder)
         holder_alive = holder_state is not None and holder_state.running
         return ContainerOutcome(
-            state,
-            timeout,
+            state=state,
+            timeout=timeout,
+            appeared_seconds=self.watcher.clock.appeared,
+            output_full=self.watcher.output_full,
+            holder_alive=holder_alive,
             # without its holder the volume emptied at some moment; what was read may be a part
-            harvested if holder_alive else Harvest(),
-            holder_alive,
-            self._engine.log_tail(self.names.algorithm, self.order.limits.log_bytes),
+            harvest=harvested if holder_alive else Harvest(),
+            log=self._engine.log_tail(self.names.algorithm, self.order.limits.log_bytes),
+            gpu_lost=(state.exit_code != 0 or timeout is not None) and self._has_lost_gpus(),
         )
 
     def _state(self) -> ContainerState:
@@ -203,49 +188,6 @@ class ContainerRun:
         size = self.order.limits.output_bytes
         return harvest(chunks, self.order.names, self.folder.new_output(), max_bytes=size)
 
-    # --- Judge ----------------------------------------------------------------------------------------------
-
-    def _judge_start_error(self, message: str) -> Report:
-        verdict = classify(Ending(exit_code=None, start_error=message))
-        if verdict.fault:
-            return self._fault_report(Fault(verdict.fault, message))
-        cases = case_reports(self.order.names, {}, verdict, appeared_seconds=(), ended_seconds=0.0)
-        return Report(self.order.fence, cases, ContainerReport(None, False, 0.0), log=message[:2000])
-
-    def _judge(self, outcome: ContainerOutcome) -> Report:
-        """Put the report together."""
-        state, harvested = outcome.state, outcome.harvest
-        verdict = classify(self._ending(outcome))
-        started, finished = state.started or 0.0, state.finished or state.started or 0.0
-        seconds = max(0.0, finished - started)
-        cases = case_reports(
-            self.order.names,
-            harvested.found,
-            verdict,
-            appeared_seconds=self.watcher.clock.appeared,
-            ended_seconds=seconds,
-            timed_out_case=outcome.timeout.case if outcome.timeout else None,
-            output_full=harvested.full,
-        )
-        warnings = list(harvested.warnings)
-        if verdict.failure and not any(case.reason == verdict.failure for case in cases):
-            warnings.append(f"All cases were done, but the program did not end well: {CASE_FAILURES[verdict.failure]}")
-        container = ContainerReport(state.exit_code, state.oom_killed, round(seconds, 3), tuple(warnings))
-        fault = _fault_of_verdict(verdict, state.exit_code)
-        return Report(self.order.fence, cases, container, fault, outcome.log.decode(errors="replace"))
-
-    def _ending(self, outcome: ContainerOutcome) -> Ending:
-        unclean = outcome.state.exit_code != 0 or outcome.timeout is not None
-        return Ending(
-            exit_code=outcome.state.exit_code,
-            oom_killed=outcome.state.oom_killed,
-            timeout=outcome.timeout.code if outcome.timeout else None,
-            holder_alive=outcome.holder_alive,
-            output_full=self.watcher.output_full or outcome.harvest.full,
-            init_failed=self.watcher.clock.case == 0 and outcome.log.startswith(_INIT_COMPLAINT),
-            gpu_lost=unclean and self._has_lost_gpus(),
-        )
-
     def _has_lost_gpus(self) -> bool:
         """Whether a container of ours cannot get the order's GPUs any more. What the program says does not count."""
         if not self.order.gpus:
@@ -256,9 +198,3 @@ class ContainerRun:
             return False
         log.warning("Batch %s: no GPU for a container of ours: %s", self.order.batch, refusal)
         return classify_start_error(refusal).fault in ("gpu_lost", "no_gpu_runtime")
-
-
-def _fault_of_verdict(verdict: Verdict, exit_code: int) -> Fault | None:
-    if verdict.fault is None:
-        return None
-    return Fault(verdict.fault, f"{FAULTS[verdict.fault]} Exit code {exit_code}.")

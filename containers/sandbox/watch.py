@@ -19,7 +19,7 @@ from typing import Final, Literal
 from containers.protocol.faults import HostFault
 from containers.protocol.orders import Order
 from containers.sandbox.case_clock import CaseClock, Timeout
-from containers.sandbox.engine import Engine, EngineRefused, EngineUnavailable
+from containers.sandbox.engine import Engine, EngineError, EngineRefused, EngineUnavailable
 from containers.sandbox.spec import Names
 
 log = logging.getLogger(__name__)
@@ -167,11 +167,11 @@ class Watcher:
                 for stamp, line in self._engine.log_lines(self._names.holder, follow=True):
                     if event := _parse(stamp, line):
                         self._events.put(event)
-            except (EngineUnavailable, EngineRefused) as error:
+            except EngineError as error:
                 log.debug("The log of %s broke off: %s", self._names.holder, error)
             try:
                 state = self._engine.inspect_container(self._names.holder)
-            except (EngineUnavailable, EngineRefused):
+            except EngineError:
                 return  # the thread that waits for the end says so
             if state is None or not state.running:
                 return

@@ -31,7 +31,7 @@ class FakeServer:
         self.called_off: set[str] = set()
         self._failures: list[tuple[str, Failure]] = []
         self._lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"world": self})
+        handler = type("Handler", (_Handler,), {"fake": self})
         self._http = _Quiet(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
@@ -76,7 +76,7 @@ class _Quiet(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    world: FakeServer
+    fake: FakeServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        failure = self.world.failure(self.path)
+        failure = self.fake.failure(self.path)
         if isinstance(failure, int):
             self._answer(failure, {"detail": "as the test asked"})
             return
@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("blobs/"):
             return self._blob(path.removeprefix("blobs/"))
         if path == "hello":
-            self.world.hellos.append(json.loads(body))
+            self.fake.hellos.append(json.loads(body))
             return 200, {"lease_seconds": 4, "instance": "test"}
         if match := re.fullmatch(r"batches/([^/]+)/outputs/([^/?]+)\?fence=(\d+)", path):
             return self._output(match[1], match[2], int(match[3]), body)
@@ -128,28 +128,28 @@ class _Handler(BaseHTTPRequestHandler):
         return handler(batch, json.loads(body))
 
     def _blob(self, digest: str) -> tuple[int, bytes]:
-        if digest not in self.world.blobs:
+        if digest not in self.fake.blobs:
             return 404, b""
-        content = self.world.blobs[digest]
+        content = self.fake.blobs[digest]
         if match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
             if match[1] != "0":
-                self.world.ranges.append(self.headers["Range"])
+                self.fake.ranges.append(self.headers["Range"])
             return 206, content[int(match[1]) :]
         return 200, content
 
     def _claim(self, batch: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        key = self.world.claims.setdefault(batch, body["key"])
-        if batch not in self.world.orders or key != body["key"]:
+        key = self.fake.claims.setdefault(batch, body["key"])
+        if batch not in self.fake.orders or key != body["key"]:
             return 409, {"detail": "taken"}
-        return 200, self.world.orders[batch]
+        return 200, self.fake.orders[batch]
 
     def _valid(self, batch: str, fence: int) -> bool:
-        return batch not in self.world.called_off and self.world.orders[batch]["fence"] == fence
+        return batch not in self.fake.called_off and self.fake.orders[batch]["fence"] == fence
 
     def _heartbeat(self, batch: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if not self._valid(batch, body["fence"]):
             return 409, {"go_on": False, "why": "cancelled"}
-        self.world.beats.append(body["done"])
+        self.fake.beats.append(body["done"])
         return 200, {"go_on": True}
 
     def _output(self, batch: str, name: str, fence: int, body: bytes) -> tuple[int, dict[str, Any] | bytes]:
@@ -157,12 +157,12 @@ class _Handler(BaseHTTPRequestHandler):
             return 409, {"detail": "stale"}
         if hashlib.sha256(body).hexdigest() != self.headers["X-Content-SHA256"]:
             return 422, {"detail": "wrong digest"}
-        self.world.outputs[name] = body
+        self.fake.outputs[name] = body
         return 204, b""
 
     def _report(self, batch: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if not self._valid(batch, body["fence"]):
             return 409, {"detail": "stale"}
-        if body not in self.world.reports:  # a repeat changes nothing
-            self.world.reports.append(body)
+        if body not in self.fake.reports:  # a repeat changes nothing
+            self.fake.reports.append(body)
         return 200, {"accepted": True}

@@ -51,7 +51,9 @@ def test_the_state_folder_keeps_its_layout(host_settings: Settings, engine: Engi
     host_settings.state_dir.mkdir()
     host = HostResources.create(host_settings, engine)
     assert host.image_cache.tag(NOTHING) == f"rexgrounding-{host_settings.instance}/image:{'0' * 64}"
-    assert BatchFolder(host.batches, BATCH, 7).input == host_settings.state_dir / "batches" / f"{BATCH}-7" / "input"
+    assert (
+        BatchFolder(host.batches_folder, BATCH, 7).input == host_settings.state_dir / "batches" / f"{BATCH}-7" / "input"
+    )
     folders = {str(path.relative_to(host_settings.state_dir)) for path in host_settings.state_dir.rglob("*")}
     assert folders == {
         *("batches", "journal", "images", "images/used"),

@@ -38,7 +38,7 @@ def archive(repository: str) -> tuple[str, bytes]:
 def ensure_image(engine: Engine, instance: str) -> str:
     """Make sure that the engine has the holder's image, and return the id to run it by.
 
-    Raises EngineUnavailable, EngineRefused.
+    Raises EngineError.
     """
     tag, content = archive(f"rexgrounding-{instance}/holder")
     found = engine.image_id(tag)

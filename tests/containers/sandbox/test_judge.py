@@ -1,0 +1,78 @@
+"""From what was found after a container's end to the report, where a whole run would be too coarse a test."""
+
+from dataclasses import replace
+
+import pytest
+
+from containers.protocol.orders import parse_order
+from containers.protocol.reports import Blob, Fault
+from containers.sandbox.case_clock import Timeout
+from containers.sandbox.engine import ContainerState
+from containers.sandbox.harvest import Harvest
+from containers.sandbox.judge import ContainerOutcome, judge, judge_start_error
+from tests.containers.conftest import NOTHING, order_json, statuses
+
+ORDER = parse_order(order_json(None, None))
+MASK = Blob(NOTHING, 5)
+CLEAN = ContainerOutcome(
+    state=ContainerState(running=False, exit_code=0, oom_killed=False, started=1000.0, finished=1004.0),
+    timeout=None,
+    appeared_seconds=(1.5, 3.0),
+    output_full=False,
+    holder_alive=True,
+    harvest=Harvest(found=dict.fromkeys(ORDER.names, MASK)),
+    log=b"the end\xff",
+)
+CRASHED = replace(CLEAN, state=replace(CLEAN.state, exit_code=1))
+
+
+def test_a_clean_end_is_reported_with_its_times_and_its_log() -> None:
+    report = judge(ORDER, CLEAN)
+    assert statuses(report) == [("finished", None)] * 2
+    assert [case.seconds for case in report.cases] == [1.5, 1.5]
+    assert report.container is not None
+    assert (report.container.exit_code, report.container.seconds, report.container.warnings) == (0, 4.0, ())
+    assert (report.fault, report.log) == (None, "the end\ufffd")
+
+
+@pytest.mark.parametrize("timeout", [None, Timeout("timed_out", 2)])
+def test_a_bad_end_after_the_last_file_costs_nothing_but_a_warning(timeout: Timeout | None) -> None:
+    report = judge(ORDER, replace(CRASHED, timeout=timeout))
+    assert statuses(report) == [("finished", None)] * 2
+    assert report.container is not None
+    assert "did not end well" in report.container.warnings[0]
+
+
+def test_the_inits_complaint_counts_only_before_the_first_file() -> None:
+    nothing = replace(
+        CRASHED, state=replace(CLEAN.state, exit_code=127), log=b"[FATAL tini (7)] exec", harvest=Harvest()
+    )
+    assert statuses(judge(ORDER, replace(nothing, appeared_seconds=())))[0] == ("failed", "could_not_start")
+    assert statuses(judge(ORDER, nothing))[0] == ("failed", "crashed")
+
+
+def test_an_end_without_a_holder_is_a_fault_of_ours_with_the_exit_code() -> None:
+    report = judge(ORDER, replace(CRASHED, holder_alive=False, harvest=Harvest()))
+    assert report.fault == Fault(
+        "engine_restarted", "The container engine was restarted while the container ran. Exit code 1."
+    )
+    assert statuses(report) == [("untouched", None)] * 2
+
+
+def test_a_start_error_is_the_images_or_ours() -> None:
+    theirs = judge_start_error(ORDER, "No command specified")
+    assert (statuses(theirs)[0], theirs.fault, theirs.log) == (
+        ("failed", "could_not_start"),
+        None,
+        "No command specified",
+    )
+    assert theirs.container is not None
+    assert theirs.container.exit_code is None
+    ours = judge_start_error(ORDER, "x: no space left on device")
+    assert ours.fault == Fault("disk_full", "x: no space left on device")
+
+
+def test_a_container_that_never_started_or_whose_clock_was_set_back_took_no_time() -> None:
+    assert replace(CLEAN.state, started=None).seconds == 0
+    assert replace(CLEAN.state, finished=None).seconds == 0
+    assert replace(CLEAN.state, finished=0.0).seconds == 0
