@@ -223,7 +223,7 @@ def test_memory_stays_small_for_a_large_layer(tmp_path: Path) -> None:
 
 def test_a_rejection_survives_a_process_pool() -> None:
     copy = pickle.loads(pickle.dumps(ImageRejected("damaged", "What to do.")))
-    assert (copy.code, str(copy)) == ("code", "What to do.")
+    assert (copy.code, str(copy)) == ("damaged", "What to do.")
 
 
 def test_names_longer_than_a_header_holds_are_read(check: Check) -> None:

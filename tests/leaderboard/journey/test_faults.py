@@ -1,7 +1,8 @@
 """Every known way to die, from what the host saw to what the team reads and what it is charged.
 
 The rows go the whole way: the verdict on an ending, the report as JSON, the worker API over HTTP, the rows, the page's
-view. How the host comes to see these endings is in tests/containers (test_runner, test_recovery, test_blame).
+view. How the host comes to see these endings is in tests/containers (sandbox/test_run, host/test_recovery and
+host/test_host_faults).
 """
 
 import json
