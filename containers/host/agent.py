@@ -22,7 +22,7 @@ from containers.host.readiness import Readiness
 from containers.host.resources import HostResources
 from containers.host.slot_backoff import SlotBackoff
 from containers.host.slots import SlotPool
-from containers.protocol.orders import OrderRejected, batch_id
+from containers.protocol.orders import OrderRejected, parse_batch_id
 from containers.sandbox import capabilities
 from containers.sandbox.engine import Engine
 from containers.sandbox.spec import Slot
@@ -116,7 +116,7 @@ class Agent:
         Whatever happens is in the report to the server or in the log; nothing is raised for a batch.
         """
         try:
-            batch = batch_id(batch)
+            batch = parse_batch_id(batch)
         except OrderRejected as error:
             log.warning("Ignoring a message: %s", error)
             return

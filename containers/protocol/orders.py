@@ -139,7 +139,7 @@ class Fields:
         return list(self._checked(name, lambda v: isinstance(v, list) and low <= len(v) <= high))
 
 
-def batch_id(value: object) -> str:
+def parse_batch_id(value: object) -> str:
     """The canonical form of a batch's UUID, which is safe as part of a file's name. Raises OrderRejected."""
     try:
         return str(uuid.UUID(str(value)))
@@ -155,7 +155,7 @@ def parse_order(value: object) -> Order:
     if len({case.name.lower() for case in cases}) != len(cases):
         raise OrderRejected("order.cases names a case twice")
     return Order(
-        batch=batch_id(fields.get("batch")),
+        batch=parse_batch_id(fields.get("batch")),
         fence=fields.integer("fence", 0, 2**53),
         run=fields.text("run", 200),
         lease_seconds=fields.number("lease_seconds", 0.1, 86_400),

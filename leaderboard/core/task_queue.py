@@ -9,6 +9,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from containers.protocol import task_queue as host_queue
 from leaderboard.celery import app
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def enqueue_scoring(batch_id: object) -> None:
 
 def enqueue_batch(batch_id: object) -> None:
     """Tell the GPU hosts that a batch waits."""
-    enqueue("containers.run_batch", batch_id, "sandbox")
+    enqueue(host_queue.TASK, batch_id, host_queue.QUEUE_NAME)
 
 
 def unanswered_since(at: datetime) -> datetime:

@@ -18,8 +18,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from containers.protocol.orders import Fields, OrderRejected
-from containers.protocol.orders import batch_id as batch_id_of
+from containers.protocol.orders import Fields, OrderRejected, parse_batch_id
 from containers.protocol.reports import parse_report
 from leaderboard.core import blobs, clock, disk_space
 from leaderboard.hosts import registry
@@ -110,7 +109,7 @@ def _slot(value: object) -> dict[str, Any]:
 def claim(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResponseBase:
     """Lease a batch and read its order."""
     said = _body(request, "key", "slot")
-    key = uuid.UUID(batch_id_of(said.text("key", 60)))
+    key = uuid.UUID(parse_batch_id(said.text("key", 60)))
     return JsonResponse(pipeline.claim(host, batch_id, key=key, slot=said.text("slot", 60)))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from containers.protocol.orders import OrderRejected, batch_id, parse_order
+from containers.protocol.orders import OrderRejected, parse_batch_id, parse_order
 from tests.containers.conftest import order_json
 
 
@@ -77,4 +77,4 @@ def test_what_is_no_object_is_rejected(value: object) -> None:
 
 
 def test_a_batch_id_becomes_canonical() -> None:
-    assert batch_id("{0B9F1D1E-6F0A-4B5C-8D7E-0123456789AB}") == "0b9f1d1e-6f0a-4b5c-8d7e-0123456789ab"
+    assert parse_batch_id("{0B9F1D1E-6F0A-4B5C-8D7E-0123456789AB}") == "0b9f1d1e-6f0a-4b5c-8d7e-0123456789ab"
