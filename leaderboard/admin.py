@@ -6,17 +6,20 @@ decided here is recorded (core.audit): who, what, before, after, and the reason 
 
 import json
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, cast
 
+from allauth.account.admin import EmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
-from django.db import transaction
+from django.contrib.auth.models import Group
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Model, QuerySet
+from django.db.models.deletion import Collector
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
@@ -37,14 +40,20 @@ def _organiser(request: HttpRequest) -> Actor:
     return Actor.person(cast(models.User, request.user))
 
 
+def _why(request: HttpRequest) -> str:
+    """The reason that was given in whichever form was sent."""
+    return request.POST.get("why", "")
+
+
+def reason_field() -> forms.CharField:
+    """The line of a form that asks for the reason."""
+    return forms.CharField(required=False, max_length=1000, label=WHY, widget=forms.TextInput(attrs={"size": 60}))
+
+
 class ReasonForm(ActionForm):
     """Beside the choice of an action: why it is done."""
 
-    why = forms.CharField(required=False, max_length=1000, label=WHY)
-
-
-def _why(request: HttpRequest) -> str:
-    return request.POST.get("why", "")
+    why = reason_field()
 
 
 class Decisions(admin.ModelAdmin):
@@ -52,11 +61,11 @@ class Decisions(admin.ModelAdmin):
 
     action_form = ReasonForm
 
-    def decide(self, request: HttpRequest, chosen: QuerySet[Any], act: Callable[[Any], object], done: str) -> None:
-        """Do it to each chosen row; a refusal of one does not keep the others from it."""
+    def decide(self, request: HttpRequest, chosen: QuerySet[Any], decision: Callable[..., object], done: str) -> None:
+        """Decide this about each chosen row; a refusal of one does not keep the others from it."""
         for row in chosen:
             try:
-                act(row)
+                decision(row, by=_organiser(request), why=_why(request))
             except Refused as refusal:
                 self.message_user(request, f"{row}: {refusal}", messages.WARNING)
             else:
@@ -68,10 +77,19 @@ def _many_to_many(row: Model) -> dict[str, list[str]]:
     return {field.name: sorted(map(str, getattr(row, field.name).all())) for field in row._meta.many_to_many}
 
 
+def _deleted_with(row: Model) -> list[str]:
+    """What goes when the row goes."""
+    collector = Collector(using=DEFAULT_DB_ALIAS)
+    collector.collect([row])
+    gone = [one for rows in collector.data.values() for one in rows if one != row]
+    gone += [one for rows in collector.fast_deletes for one in rows]
+    return sorted(f"{one._meta.verbose_name} {audit.described(one)}" for one in gone)
+
+
 class RecordedForm(forms.ModelForm):
     """A row's form with a line for the reason of the change."""
 
-    why = forms.CharField(required=False, max_length=1000, label=WHY, widget=forms.TextInput(attrs={"size": 80}))
+    why = reason_field()
 
 
 class Recorded(admin.ModelAdmin):
@@ -84,26 +102,19 @@ class Recorded(admin.ModelAdmin):
         """Save, and record what changed."""
         old = type(obj)._default_manager.filter(pk=obj.pk).first() if change else None
         super().save_model(request, obj, form, change)
-        self.record(request, old, obj, form)
+        self.record(request, old, obj)
 
-    def record(self, request: HttpRequest, old: Model | None, new: Model, form: forms.BaseForm) -> None:
+    def record(self, request: HttpRequest, old: Model | None, new: Model) -> None:
         """Record a row that is new (`old` is None) or changed."""
         verb = "change" if old else "add"
         action = f"{verb} {new._meta.verbose_name}"
-        audit.record_change(_organiser(request), action, old, new, why=form.cleaned_data.get("why", ""))
+        audit.record_change(_organiser(request), action, old, new, why=_why(request))
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """Delete, and record what was there."""
         self._record_removal(request, obj)
         super().delete_model(request, obj)
-
-    @transaction.atomic
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """The same for the list's action."""
-        for obj in queryset:
-            self._record_removal(request, obj)
-        super().delete_queryset(request, queryset)
 
     @transaction.atomic
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
@@ -116,7 +127,7 @@ class Recorded(admin.ModelAdmin):
         for row in rows:
             old = olds.get(row.pk)
             row.save()
-            self.record(request, old, row, form)
+            self.record(request, old, row)
         formset.save_m2m()
 
     @transaction.atomic
@@ -133,12 +144,13 @@ class Recorded(admin.ModelAdmin):
                 form.instance,
                 before={name: before[name] for name in changed},
                 after={name: after[name] for name in changed},
-                why=form.cleaned_data.get("why", ""),
+                why=_why(request),
             )
 
     def _record_removal(self, request: HttpRequest, obj: Model) -> None:
         action = f"delete {obj._meta.verbose_name}"
-        audit.record(_organiser(request), action, obj, before=audit.state_of(obj), why=_why(request))
+        before = audit.state_of(obj) | {"deleted with it": _deleted_with(obj)}
+        audit.record(_organiser(request), action, obj, before=before, why=_why(request))
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -206,16 +218,11 @@ class PhaseAdmin(Recorded, Decisions):
     @admin.action(description="Archive: remove masks and images, keep scores and pages", permissions=["change"])
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
         """Nothing of an archived phase can run again; the sweeper removes its files."""
-        self.decide(
-            request,
-            chosen,
-            lambda phase: decisions.archive(phase, by=_organiser(request), why=_why(request)),
-            "is archived, its masks and images go within minutes",
-        )
+        self.decide(request, chosen, decisions.archive, "is archived, its masks and images go within minutes")
 
     def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
         """By the same function as every other change of a policy."""
-        save_phase(cast(models.Phase, obj), by=_organiser(request), why=form.cleaned_data.get("why", ""))
+        save_phase(cast(models.Phase, obj), by=_organiser(request), why=_why(request))
 
 
 class RunInline(admin.TabularInline):
@@ -256,6 +263,8 @@ class SubmissionAdmin(ReadOnly, Decisions):
         """Only the list's actions, and the reason of a disqualification, change something."""
         return request.user.has_perm("leaderboard.change_submission")
 
+    form: type[forms.ModelForm] = RecordedForm
+
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Everything but the reason of a disqualification."""
         return [field.name for field in models.Submission._meta.fields if field.name != "disqualified_reason"]
@@ -263,33 +272,24 @@ class SubmissionAdmin(ReadOnly, Decisions):
     @admin.action(description="Cancel", permissions=["change"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """End what is under way."""
-        self.decide(
-            request, chosen, lambda one: decisions.cancel(one, by=_organiser(request), why=_why(request)), "cancelled"
-        )
+        self.decide(request, chosen, decisions.cancel, "cancelled")
 
     @admin.action(description="Run again", permissions=["change"])
     def run_again(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """A new run, not charged."""
-        self.decide(
-            request,
-            chosen,
-            lambda one: decisions.run_again(one, by=_organiser(request), why=_why(request)),
-            "queued again",
-        )
+        self.decide(request, chosen, decisions.run_again, "queued again")
 
     @admin.action(description="Go on (after an interruption that people had to look at)", permissions=["change"])
     def go_on(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """Try again what halted."""
-        self.decide(
-            request, chosen, lambda one: decisions.go_on(one, by=_organiser(request), why=_why(request)), "goes on"
-        )
+        self.decide(request, chosen, decisions.resume, "goes on")
 
     def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
         """A reason disqualifies, an empty one puts back."""
         if obj.disqualified_reason.strip():
             decisions.disqualify(obj, by=_organiser(request), why=obj.disqualified_reason)
         else:
-            decisions.reinstate(obj, by=_organiser(request))
+            decisions.reinstate(obj, by=_organiser(request), why=_why(request))
 
 
 @admin.register(models.Attempt)
@@ -303,17 +303,17 @@ class AttemptAdmin(ReadOnly):
 
     def how_it_ended(self, attempt: models.Attempt) -> str:
         """Exit code, seconds, warnings, which quote the names of files."""
-        return self._plain(json.dumps(attempt.container, indent=2))
+        return self._preformatted(json.dumps(attempt.container, indent=2))
 
     def what_failed(self, attempt: models.Attempt) -> str:
         """The detail of a fault, which may quote anybody."""
-        return self._plain(attempt.detail)
+        return self._preformatted(attempt.detail)
 
     def what_it_printed(self, attempt: models.Attempt) -> str:
         """The end of the container's log, cut off when it was received."""
-        return self._plain(attempt.log)
+        return self._preformatted(attempt.log)
 
-    def _plain(self, text: str) -> str:
+    def _preformatted(self, text: str) -> str:
         return format_html("<pre>{}</pre>", sanitised(text))
 
 
@@ -345,37 +345,25 @@ class HostAdmin(ReadOnly, Decisions):
     @admin.action(description="Drain: finish what runs, take nothing new", permissions=["change"])
     def drain(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """Before a host is updated or switched off; the health page says when it has nothing left."""
-        self.decide(
-            request, chosen, lambda host: registry.drain(host, by=_organiser(request), why=_why(request)), "drains"
-        )
+        self.decide(request, chosen, registry.drain, "drains")
 
     @admin.action(description="Take work again", permissions=["change"])
     def take_work(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """The end of draining."""
-        self.decide(
-            request,
-            chosen,
-            lambda host: registry.take_work(host, by=_organiser(request), why=_why(request)),
-            "takes work again",
-        )
+        self.decide(request, chosen, registry.end_draining, "takes work again")
         pipeline.fill_slots()
 
     @admin.action(description="Revoke the token", permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """The host's next request is refused; its batches go to other hosts when their leases end."""
-        self.decide(
-            request,
-            chosen,
-            lambda host: registry.revoke(host, by=_organiser(request), why=_why(request)),
-            "has no valid token any more",
-        )
+        self.decide(request, chosen, registry.revoke, "has no valid token any more")
 
 
 @admin.register(models.AuditEntry)
 class AuditEntryAdmin(ReadOnly):
     """What people decided."""
 
-    list_display = ("at", "by", "action", "target", "why")
+    list_display = ("at", "by", "user_id", "action", "target", "why")
     list_filter = ("action", "target_type")
     search_fields = ("by", "target", "why")
 
@@ -397,21 +385,68 @@ class TeamAdmin(Recorded):
     inlines = (MembershipInline,)
 
 
+class PersonForm(UserChangeForm):
+    """A person's row, with a line for the reason of the change."""
+
+    why = reason_field()
+
+
 @admin.register(models.User)
 class PersonAdmin(Recorded, UserAdmin):
     """People, and which of them organise."""
 
-    form = UserChangeForm
+    form = PersonForm
+    fieldsets = (*(UserAdmin.fieldsets or ()), ("This change", {"fields": ("why",)}))
 
     @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
-        """Setting somebody's password is a decision, too."""
+        """Setting somebody's password, or taking it away, is a decision, too."""
+        before = models.User.objects.filter(pk=id).first()
         response = super().user_change_password(request, id, form_url)
-        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
-            audit.record(_organiser(request), "set password", models.User.objects.get(pk=id))
+        after = models.User.objects.filter(pk=id).first()
+        if before and after and before.password != after.password:
+            action = "set password" if after.has_usable_password() else "disable password"
+            audit.record(_organiser(request), action, after)
         return response
 
 
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RecordedGroupAdmin(Recorded, GroupAdmin):
+    """Groups of people and their permissions."""
+
+
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(EmailAddress)
+class RecordedEmailAddressAdmin(Recorded, EmailAddressAdmin):
+    """The addresses by which people sign in."""
+
+    actions = ("make_verified",)
+    action_form = ReasonForm
+
+    @admin.action(description="Mark as verified", permissions=["change"])
+    def make_verified(self, request: HttpRequest, chosen: QuerySet[EmailAddress]) -> None:
+        """Take an organiser's word for it."""
+        for address in chosen.filter(verified=False):
+            with transaction.atomic():
+                super().make_verified(request, EmailAddress.objects.filter(pk=address.pk))
+                after = {"verified": EmailAddress.objects.get(pk=address.pk).verified}
+                if after["verified"]:
+                    audit.record(
+                        _organiser(request),
+                        "verify address",
+                        address,
+                        before={"verified": False},
+                        after=after,
+                        why=_why(request),
+                    )
+
+
+admin.site.disable_action("delete_selected")  # one by one, each with its reason
 # The site's own form, which counts failed tries.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = "ReXGrounding Challenge: organisers"

@@ -102,6 +102,9 @@ BATCH_TRANSITIONS: Transitions = {
 ACTIVE_RUN_STATES = frozenset({RunState.CANARY, RunState.RUNNING, RunState.SCORING})
 OPEN_BATCH_STATES = frozenset({BatchState.WAITING, BatchState.LEASED, BatchState.REPORTED})
 
+# A submission whose image is still to be checked.
+UNCHECKED = frozenset({SubmissionState.RECEIVED, SubmissionState.VALIDATING})
+
 # Nothing more happens by itself. ("accepted" is no end: from there on the run has the say.)
 ENDED: frozenset[Stage] = frozenset(
     {

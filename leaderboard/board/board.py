@@ -2,39 +2,35 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import evaluation
 from evaluation import Group, Summary
 from leaderboard.board.counting import counting_standings
-from leaderboard.board.disclosure import Disclosure, Interval
+from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
-from leaderboard.board.rows import Board, GroupLine, Row
+from leaderboard.board.rows import Board, Figures, GroupLine, Row
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import Standing
 
 
-def board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "rank") -> Board:
+def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "rank") -> Board:
     """The board as its reader may see it.
 
     `group` ranks by one group of findings, `sort` is one of SORT_KEYS. Raises KeyError for an unknown group or key.
     """
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
-    phase, scope = disclosure.phase, disclosure.scope
-    standings = counting_standings(disclosure, track) if scope else []
+    standings = counting_standings(disclosure, track) if disclosure.scope else []
     last = max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None)
     return Board(
         disclosure=disclosure,
-        phase=phase,
         track=track,
         group=group,
-        scope=scope,
         rows=sorted(_ranked(disclosure, standings, group), key=sort_key(sort)),
         cases=standings[0].cases if standings else 0,
-        cases_total=phase.case_set.cases.count(),
+        cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
-        updated_at=disclosure.instant(last) if last else None,
+        updated_at=disclosure.shown_instant(last) if last else None,
         groups=[
             (code, label) for code, label in GROUPS.items() if code == ALL or _is_shown(disclosure, standings, code)
         ],
@@ -43,7 +39,7 @@ def board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "
 
 def _ranked(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> list[Row]:
     shown = [(one, numbers) for one in standings if (numbers := _numbers(disclosure, one, group))]
-    places = ranks([disclosure.score(numbers["dice"]) for _, numbers in shown])
+    places = ranks([disclosure.rounded(numbers["dice"]) for _, numbers in shown])
     runs = Counter(disclosure.phase.submissions.filter(charged=True).values_list("team_id", flat=True))
     return [
         _row(disclosure, standing, numbers, rank=rank, runs=runs[standing.run.submission.team_id])
@@ -65,28 +61,16 @@ def _is_shown(disclosure: Disclosure, standings: Sequence[Standing], code: str) 
 
 
 def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int, runs: int) -> Row:
-    submission, intervals = standing.run.submission, numbers["confidence_intervals"]
-    score, interval = disclosure.score, disclosure.interval
+    submission = standing.run.submission
     lines = [_group_line(disclosure, standing, code) for code in GROUPS if _is_shown(disclosure, [standing], code)]
     return Row(
+        **vars(disclosure.scores(numbers)),
         rank=rank,
         team=submission.team,
         submission=submission,
         run=standing.run,
         algorithm=submission.algorithm,
         affiliation=submission.team.affiliation,
-        dice=score(numbers["dice"]),
-        dice_ci=interval(intervals["dice"]),
-        hit_rate=score(numbers["hit_rate"]),
-        hit_rate_ci=interval(intervals["hit_rate"]),
-        instance_precision=score(numbers["instance_precision"]),
-        instance_recall=score(numbers["instance_recall"]),
-        instance_f1=score(numbers["instance_f1"]),
-        instance_f1_ci=interval(intervals["instance_f1"]),
-        distance_precision=score(numbers["distance_precision"]),
-        distance_recall=score(numbers["distance_recall"]),
-        distance_f1=score(numbers["distance_f1"]),
-        distance_f1_ci=interval(intervals["distance_f1"]),
         lost_cases=standing.lost_cases,
         runs=runs,
         date=submission.accepted_at,
@@ -97,51 +81,16 @@ def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *
 
 def _group_line(disclosure: Disclosure, standing: Standing, code: str) -> GroupLine:
     numbers = standing.groups[code]
-    intervals = numbers["confidence_intervals"]
-    return GroupLine(
-        code=code,
-        label=GROUPS[code],
-        n=numbers["n"],
-        dice=disclosure.score(numbers["dice"]),
-        dice_ci=disclosure.interval(intervals["dice"]),
-        hit_rate=disclosure.score(numbers["hit_rate"]),
-        hit_rate_ci=disclosure.interval(intervals["hit_rate"]),
-    )
-
-
-@dataclass(frozen=True)
-class Figures:
-    """The headline numbers of one run with their intervals, for its own page."""
-
-    dice: float
-    dice_ci: Interval | None
-    hit_rate: float
-    hit_rate_ci: Interval | None
-    instance_f1: float
-    instance_f1_ci: Interval | None
-    distance_f1: float | None
-    distance_f1_ci: Interval | None
-    cases: int
-    lost_cases: int
-    scope: str
-    evaluation_version: str
+    return GroupLine(**vars(disclosure.scores(numbers)), code=code, label=GROUPS[code], n=numbers["n"])
 
 
 def figures(standings: Iterable[Standing], disclosure: Disclosure) -> Figures | None:
-    """The headline numbers of a run, of whose standings one may be shown; None while none is."""
+    """The numbers of a run, of whose standings one may be shown; None while none is."""
     standing = next((one for one in standings if one.scope == disclosure.scope), None)
     if standing is None:
         return None
-    numbers, intervals = standing.summary, standing.summary["confidence_intervals"]
     return Figures(
-        dice=disclosure.score(numbers["dice"]),
-        dice_ci=disclosure.interval(intervals["dice"]),
-        hit_rate=disclosure.score(numbers["hit_rate"]),
-        hit_rate_ci=disclosure.interval(intervals["hit_rate"]),
-        instance_f1=disclosure.score(numbers["instance_f1"]),
-        instance_f1_ci=disclosure.interval(intervals["instance_f1"]),
-        distance_f1=disclosure.score(numbers["distance_f1"]),
-        distance_f1_ci=disclosure.interval(intervals["distance_f1"]),
+        **vars(disclosure.scores(standing.summary)),
         cases=standing.cases,
         lost_cases=standing.lost_cases,
         scope=standing.scope,

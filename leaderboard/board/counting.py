@@ -7,7 +7,7 @@ public half always the one on that half, before and after the reveal. Main entri
 from django.db.models import QuerySet
 
 import evaluation
-from leaderboard.board.disclosure import Disclosure, choosing_scope
+from leaderboard.board.disclosure import Disclosure, scope_for_best_run
 from leaderboard.models import Phase, Standing, Submission
 from leaderboard.states import RunState
 
@@ -34,7 +34,7 @@ def _candidates(disclosure: Disclosure, track: str) -> QuerySet[Standing]:
     phase = disclosure.phase
     tracks = [track] if track == Submission.Track.MAIN else [Submission.Track.MAIN, Submission.Track.OVERALL]
     return Standing.objects.filter(
-        disclosure.happened("run__ended_at"),
+        disclosure.visible("run__ended_at"),
         scope=disclosure.scope,
         evaluation_version=evaluation.VERSION,
         run__state=RunState.SCORED,
@@ -47,4 +47,4 @@ def _candidates(disclosure: Disclosure, track: str) -> QuerySet[Standing]:
 
 def _choosing_scores(phase: Phase, runs: list[int]) -> dict[int, float]:
     """The Dice by which the best run is chosen, by run."""
-    return dict(Standing.objects.filter(run__in=runs, scope=choosing_scope(phase)).values_list("run_id", "dice"))
+    return dict(Standing.objects.filter(run__in=runs, scope=scope_for_best_run(phase)).values_list("run_id", "dice"))

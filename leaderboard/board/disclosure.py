@@ -16,6 +16,7 @@ from typing import Self, overload
 
 from django.db.models import Q
 
+from evaluation import Group, Summary
 from leaderboard.models import Phase, Standing, Submission, User
 from leaderboard.states import RunState, SubmissionState
 
@@ -46,6 +47,41 @@ def reader_of(person: User, submission: Submission) -> Reader | None:
 
 
 @dataclass(frozen=True)
+class Viewer:
+    """Who reads, and at which instant: made once a request, by one reading of the database's clock (UTC)."""
+
+    reader: Reader
+    at: datetime
+
+    def of(self, phase: Phase) -> "Disclosure":
+        """What this reader may see of the phase."""
+        return Disclosure(self.reader, phase, self.at)
+
+    @property
+    def minute(self) -> datetime:
+        """The beginning of the present minute: what happened before it may be seen by every reader."""
+        return _minute(self.at)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a summary or a group with their 95 % intervals, as they are shown; None where there is none."""
+
+    dice: float
+    dice_ci: Interval | None
+    hit_rate: float
+    hit_rate_ci: Interval | None
+    instance_precision: float
+    instance_recall: float
+    instance_f1: float
+    instance_f1_ci: Interval | None
+    distance_precision: float | None
+    distance_recall: float | None
+    distance_f1: float | None
+    distance_f1_ci: Interval | None
+
+
+@dataclass(frozen=True)
 class Disclosure:
     """What `reader` may see of `phase` at the instant `at` (UTC, by the database's clock, read once a request)."""
 
@@ -68,6 +104,11 @@ class Disclosure:
         """Everything."""
         return cls(Reader.ORGANISER, phase, at)
 
+    @property
+    def viewer(self) -> Viewer:
+        """Who reads, and when."""
+        return Viewer(self.reader, self.at)
+
     # --- cases and instants ------------------------------------------------------------------------------------------
 
     @property
@@ -76,21 +117,26 @@ class Disclosure:
         return self.reader is Reader.ORGANISER or self.phase.cases_are_public
 
     @property
-    def until(self) -> datetime:
+    def follows_events(self) -> bool:
+        """Whether the reader is told of each event as it comes: on hidden cases their number would tell too much."""
+        return self.shows_cases
+
+    @property
+    def visible_until(self) -> datetime:
         """What happened before this instant may be seen."""
-        return self.at if self.shows_cases else self.at.replace(second=0, microsecond=0)
+        return self.at if self.shows_cases else _minute(self.at)
 
-    def instant(self, at: datetime) -> datetime:
+    def shown_instant(self, at: datetime) -> datetime:
         """An instant in a run's life as it is shown: exact, or its minute."""
-        return at if self.shows_cases else at.replace(second=0, microsecond=0)
+        return at if self.shows_cases else _minute(at)
 
-    def happened(self, field: str) -> Q:
+    def visible(self, field: str) -> Q:
         """Restricts rows to those whose instant `field` may be seen."""
-        return Q(**{f"{field}__isnull": False}) if self.shows_cases else Q(**{f"{field}__lt": self.until})
+        return Q(**{f"{field}__isnull": False}) if self.shows_cases else Q(**{f"{field}__lt": self.visible_until})
 
-    def has_happened(self, at: datetime | None) -> bool:
-        """The same for one instant."""
-        return at is not None and (self.shows_cases or at < self.until)
+    def is_visible(self, at: datetime | None) -> bool:
+        """Whether something that happened at this instant (None: not yet) may be seen."""
+        return at is not None and (self.shows_cases or at < self.visible_until)
 
     def percent(self, done: int, total: int) -> int:
         """Progress in per cent: exact, or in steps of 5."""
@@ -124,23 +170,45 @@ class Disclosure:
         return self.shows_exact_scores or findings >= FEWEST_FINDINGS
 
     @overload
-    def score(self, value: float) -> float: ...
+    def rounded(self, value: float) -> float: ...
 
     @overload
-    def score(self, value: float | None) -> float | None: ...
+    def rounded(self, value: float | None) -> float | None: ...
 
-    def score(self, value: float | None) -> float | None:
+    def rounded(self, value: float | None) -> float | None:
         """A score as it is shown."""
         return value if value is None or self.shows_exact_scores else round(value, DECIMALS)
 
-    def interval(self, ends: Sequence[float | None] | None) -> Interval | None:
+    def rounded_interval(self, ends: Sequence[float | None] | None) -> Interval | None:
         """A 95 % interval as it is shown; None where there is none."""
-        shown = [self.score(end) for end in ends or ()]
+        shown = [self.rounded(end) for end in ends or ()]
         if len(shown) != 2 or shown[0] is None or shown[1] is None:
             return None
         return shown[0], shown[1]
 
+    def scores(self, numbers: Summary | Group) -> Scores:
+        """The scores of a summary or a group as they are shown."""
+        intervals = numbers["confidence_intervals"]
+        return Scores(
+            dice=self.rounded(numbers["dice"]),
+            dice_ci=self.rounded_interval(intervals["dice"]),
+            hit_rate=self.rounded(numbers["hit_rate"]),
+            hit_rate_ci=self.rounded_interval(intervals["hit_rate"]),
+            instance_precision=self.rounded(numbers["instance_precision"]),
+            instance_recall=self.rounded(numbers["instance_recall"]),
+            instance_f1=self.rounded(numbers["instance_f1"]),
+            instance_f1_ci=self.rounded_interval(intervals["instance_f1"]),
+            distance_precision=self.rounded(numbers["distance_precision"]),
+            distance_recall=self.rounded(numbers["distance_recall"]),
+            distance_f1=self.rounded(numbers["distance_f1"]),
+            distance_f1_ci=self.rounded_interval(intervals["distance_f1"]),
+        )
 
-def choosing_scope(phase: Phase) -> Standing.Scope:
+
+def scope_for_best_run(phase: Phase) -> Standing.Scope:
     """By which cases a team's best run is chosen: with a public half by that half, before and after the reveal."""
     return Standing.Scope.HALF if phase.publication == Phase.Publication.HALF else Standing.Scope.ALL
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

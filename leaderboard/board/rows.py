@@ -3,25 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from leaderboard.board.disclosure import Disclosure, Interval
+from leaderboard.board.disclosure import Disclosure, Scores
 from leaderboard.models import Phase, Run, Standing, Submission, Team
 
 
-@dataclass(frozen=True)
-class GroupLine:
-    """One group of findings within a row: `n` findings, mean Dice and hit rate."""
+@dataclass(frozen=True, kw_only=True)
+class GroupLine(Scores):
+    """One group of `n` findings within a row."""
 
     code: str
     label: str
     n: int
-    dice: float
-    dice_ci: Interval | None
-    hit_rate: float
-    hit_rate_ci: Interval | None
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, kw_only=True)
+class Row(Scores):
     """A team's counting run on the board. Numbers are as the phase's policy shows them; None is "not shown"."""
 
     rank: int
@@ -30,23 +26,21 @@ class Row:
     run: Run
     algorithm: str
     affiliation: str
-    dice: float
-    dice_ci: Interval | None
-    hit_rate: float
-    hit_rate_ci: Interval | None
-    instance_precision: float
-    instance_recall: float
-    instance_f1: float
-    instance_f1_ci: Interval | None
-    distance_precision: float | None
-    distance_recall: float | None
-    distance_f1: float | None
-    distance_f1_ci: Interval | None
     lost_cases: int
     runs: int
     date: datetime
     categories: list[GroupLine]
     groups: list[GroupLine]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures(Scores):
+    """The numbers of one run with their intervals, for its own page: over `cases`, of which some were lost."""
+
+    cases: int
+    lost_cases: int
+    scope: str
+    evaluation_version: str
 
 
 @dataclass(frozen=True)
@@ -57,13 +51,21 @@ class Board:
     """
 
     disclosure: Disclosure
-    phase: Phase
     track: str
     group: str
-    scope: Standing.Scope | None
     rows: list[Row]
     cases: int
     cases_total: int
     evaluation_version: str
     updated_at: datetime | None
     groups: list[tuple[str, str]]
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that it is of."""
+        return self.disclosure.phase
+
+    @property
+    def scope(self) -> Standing.Scope | None:
+        """The cases that feed its numbers; None while nothing is published."""
+        return self.disclosure.scope

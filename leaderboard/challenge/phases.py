@@ -38,6 +38,6 @@ def lock_phase(phase_id: int) -> Phase:
 def save_phase(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Make a phase, or change its policies: a decision, with what it was before."""
     old = Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk).first()
-    policies = [field.name for field in Phase._meta.concrete_fields if field.editable and not field.primary_key]
+    policies = [field.attname for field in Phase._meta.concrete_fields if field.editable and not field.primary_key]
     phase.save(update_fields=policies if old else None)  # that it was archived meanwhile is no policy
-    audit.record_change(by, "change phase" if old else "add phase", old, phase, why=why)
+    audit.record_change(by, "change phase" if old else "add phase", old, phase, fields=policies, why=why)

@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
+from allauth.account.models import EmailAddress
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model
 
 from leaderboard.core import clock
 from leaderboard.core.text import sanitised
-from leaderboard.models import AuditEntry, User
+from leaderboard.models import AuditEntry, Membership, User
 
 State = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ class Actor:
     @classmethod
     def person(cls, user: User) -> Self:
         """Somebody who is signed in."""
-        return cls(user.name or f"user {user.pk}", user)
+        return cls(described(user), user)
 
     @classmethod
     def command_line(cls) -> Self:
@@ -56,16 +57,21 @@ def record(
         action=action,
         target_type=target._meta.model_name or "",
         target_id=str(target.pk),
-        target=sanitised(str(target))[:200],
+        target=sanitised(described(target))[:200],
         before=_storable(before or {}),
         after=_storable(after or {}),
         why=sanitised(why).strip(),
     )
 
 
-def record_change(actor: Actor, action: str, old: Model | None, new: Model, *, why: str = "") -> AuditEntry | None:
-    """Write down which fields of a row differ between `old` (None: it is new) and `new`; nothing when none does."""
-    names = [field.attname for field in new._meta.concrete_fields if field.attname not in _NO_DECISION]
+def record_change(
+    actor: Actor, action: str, old: Model | None, new: Model, *, fields: Iterable[str] | None = None, why: str = ""
+) -> AuditEntry | None:
+    """Write down which fields of a row (all, unless told which) differ between `old` (None: it is new) and `new`.
+
+    Nothing when none does.
+    """
+    names = list(fields or (field.attname for field in new._meta.concrete_fields if field.attname != "last_login"))
     changed = [name for name in names if old is None or getattr(old, name) != getattr(new, name)]
     if not changed:
         return None
@@ -80,8 +86,18 @@ def state_of(row: Model, fields: Iterable[str] | None = None) -> dict[str, Any]:
 
 
 NOT_RECORDED = "(not recorded)"
-_PRIVATE = frozenset({"password", "token_hash", "join_code", "email"})
-_NO_DECISION = frozenset({"last_login"})
+_PRIVATE = frozenset({"password", "token_hash", "join_code", "email", "username"})
+
+
+def described(target: Model) -> str:
+    """A row as the record names it: never by an address, which whoever has no name goes by elsewhere."""
+    if isinstance(target, User):
+        return target.name or f"user {target.pk}"
+    if isinstance(target, Membership):
+        return f"{described(target.user)} in {target.team}"
+    if isinstance(target, EmailAddress):
+        return f"an address of {described(target.user)}"
+    return str(target)
 
 
 def _storable(state: State) -> dict[str, Any]:

@@ -12,8 +12,3 @@ def now() -> datetime:
         row = cursor.fetchone()
     instant: datetime = row[0]
     return instant
-
-
-def minute() -> datetime:
-    """The beginning of the present minute: what teams see of hidden cases is as it was then."""
-    return now().replace(second=0, microsecond=0)

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
@@ -21,41 +21,57 @@ def host_with_token(token: str) -> Host | None:
     return Host.objects.filter(token_hash=hash_token(token), revoked_at=None).first()
 
 
-@transaction.atomic
-def add(name: str, *, by: Actor, renew: bool = False) -> str:
-    """Make a host and return its token, which cannot be read again; `renew` gives a known host a new one.
-
-    Raises Refused for a known host without `renew`.
-    """
-    known = Host.objects.select_for_update().filter(name=name).first()
-    if known and not renew:
-        raise Refused(f"There is a host called {name}. Use --renew to give it a new token.")
+def add(name: str, *, by: Actor) -> str:
+    """Make a host and return its token, which cannot be read again. Raises Refused when there is one of this name."""
     token = secrets.token_urlsafe(32)
-    host, _ = Host.objects.update_or_create(name=name, defaults={"token_hash": hash_token(token), "revoked_at": None})
-    audit.record(by, "renew token" if known else "add host", host)
+    try:
+        with transaction.atomic():
+            host = Host.objects.create(name=name, token_hash=hash_token(token))
+            audit.record(by, "add host", host)
+    except IntegrityError:
+        raise Refused(f"There is a host called {name}. Use --renew to give it a new token.") from None
+    return token
+
+
+@transaction.atomic
+def renew_token(host: Host, *, by: Actor) -> str:
+    """Make the host's old token useless and return a new one; a host that was revoked may come back with it."""
+    host = _locked(host)
+    token = secrets.token_urlsafe(32)
+    before = audit.state_of(host, ["revoked_at"])
+    Host.objects.filter(pk=host.pk).update(token_hash=hash_token(token), revoked_at=None)
+    audit.record(by, "renew token", host, before=before, after={"revoked_at": None})
     return token
 
 
 def drain(host: Host, *, by: Actor, why: str = "") -> None:
     """Let the host finish what it has and give it nothing new: before it is updated or switched off."""
-    _decide(host, "drain", {"draining": True}, by=by, why=why)
+    _set_draining(host, "drain", draining=True, by=by, why=why)
 
 
-def take_work(host: Host, *, by: Actor, why: str = "") -> None:
-    """The end of draining. The caller fills the slots."""
-    _decide(host, "take work", {"draining": False}, by=by, why=why)
-
-
-def revoke(host: Host, *, by: Actor, why: str = "") -> None:
-    """Refuse the host's next request; its batches go to other hosts when their leases end."""
-    _decide(host, "revoke token", {"revoked_at": clock.now()}, by=by, why=why)
+def end_draining(host: Host, *, by: Actor, why: str = "") -> None:
+    """Let the host take work again; the next round of scheduling finds its slots."""
+    _set_draining(host, "end draining", draining=False, by=by, why=why)
 
 
 @transaction.atomic
-def _decide(host: Host, action: str, change: dict[str, object], *, by: Actor, why: str) -> None:
-    host = Host.objects.select_for_update().get(pk=host.pk)
-    before = {name: getattr(host, name) for name in change}
-    if before == change:
-        return
-    Host.objects.filter(pk=host.pk).update(**change)
-    audit.record(by, action, host, before=before, after=change, why=why)
+def _set_draining(host: Host, action: str, *, draining: bool, by: Actor, why: str) -> None:
+    host = _locked(host)
+    if host.draining != draining:
+        Host.objects.filter(pk=host.pk).update(draining=draining)
+        audit.record(by, action, host, before={"draining": host.draining}, after={"draining": draining}, why=why)
+
+
+@transaction.atomic
+def revoke(host: Host, *, by: Actor, why: str = "") -> None:
+    """Refuse the host's next request; its batches go to other hosts when their leases end."""
+    host = _locked(host)
+    if host.revoked_at is None:
+        after = {"revoked_at": clock.now()}
+        Host.objects.filter(pk=host.pk).update(**after)
+        audit.record(by, "revoke token", host, before={"revoked_at": None}, after=after, why=why)
+
+
+def _locked(host: Host) -> Host:
+    """The host's row, locked against other decisions; batches may be claimed meanwhile."""
+    return Host.objects.select_for_update(no_key=True).get(pk=host.pk)

@@ -1,7 +1,8 @@
-"""What people decide about submissions: cancel, run again, go on, disqualify, reinstate; and to archive a phase.
+"""What people decide about submissions: cancel, run again, resume, disqualify, reinstate; and to archive a phase.
 
 Each decision is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in
-hosts.registry, about phases in challenge.phases, about teams in people.teams.
+hosts.registry, about teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here
+because it looks at its runs.
 """
 
 from django.db import transaction
@@ -32,9 +33,9 @@ def _cancel_before_its_run(submission: Submission, by: Actor, why: str) -> bool:
         return False
     admission.check_cancel(submission.state)
     before = submission.state
-    lifecycle.move(submission, SubmissionState.CANCELLED, by=lifecycle.signature(by.user), charged=False)
+    lifecycle.move(submission, SubmissionState.CANCELLED, by=lifecycle.display_name(by.user), charged=False)
     _record(by, "cancel", submission, before, why)
-    transaction.on_commit(lambda: uploads.forget(submission.upload_file))
+    transaction.on_commit(lambda: uploads.delete(submission.upload_file))
     return True
 
 
@@ -45,7 +46,7 @@ def _cancel_run(submission: Submission, by: Actor, why: str) -> None:
     admission.check_cancel(run.state)
     before = run.state
     drop_batches(run)
-    lifecycle.move(run, RunState.CANCELLED, by=lifecycle.signature(by.user), ended_at=clock.now())
+    lifecycle.move(run, RunState.CANCELLED, by=lifecycle.display_name(by.user), ended_at=clock.now())
     if not Attempt.objects.filter(batch__run__submission=submission).exists():
         Submission.objects.filter(pk=submission.pk).update(charged=False)
     _record(by, "cancel", run.submission, before, why)
@@ -62,55 +63,51 @@ def run_again(submission: Submission, *, by: Actor, why: str = "") -> Run:
         if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
             raise Refused("Only a submission whose last run has ended can be run again.")
         before = submission.stage
-        run = planning.new_run(submission, by=lifecycle.signature(by.user))
+        run = planning.new_run(submission, by=lifecycle.display_name(by.user))
         _record(by, "run again", submission, before, why)
         transaction.on_commit(fill_slots)
         return run
 
 
 @transaction.atomic
-def go_on(submission: Submission, *, by: Actor, why: str = "") -> None:
-    """Try again what was interrupted so often that people had to look. Raises Refused when nothing is."""
-    run = submission.latest_run
-    before = submission.stage
-    if before not in {SubmissionState.HALTED, RunState.HALTED}:
-        raise Refused("Only what is interrupted can go on.")
+def resume(submission: Submission, *, by: Actor, why: str = "") -> None:
+    """Try again what was interrupted so often that people had to look. Raises Refused when nothing is interrupted."""
+    run = submission.runs.order_by("-number").first()
     if run is None:
+        resumed = faults.retry_image(submission, by=lifecycle.display_name(by.user))
         Submission.objects.filter(pk=submission.pk).update(failures=0)
-        faults.retry_image(submission)
     else:
+        resumed = faults.resume(run, by=lifecycle.display_name(by.user))
         Run.objects.filter(pk=run.pk).update(faults=0)
-        faults.resume(run, by=lifecycle.signature(by.user))
-        transaction.on_commit(fill_slots)
-    _record(by, "go on", submission, before, why)
+    if not resumed:
+        raise Refused("Only what is interrupted can go on.")  # and nothing was changed: the transaction ends here
+    transaction.on_commit(fill_slots)
+    _record(by, "resume", submission, SubmissionState.HALTED, why)
 
 
 def disqualify(submission: Submission, *, by: Actor, why: str) -> None:
     """Take a submission off the board, with the reason that its team reads. Raises Refused without one."""
     if not why.strip():
         raise Refused("Say why: the team reads the reason.")
-    _set_disqualification(submission, "disqualify", why.strip(), by=by, why=why)
+    _set_disqualification(submission, "disqualify", reason=why.strip(), by=by, why=why)
 
 
 def reinstate(submission: Submission, *, by: Actor, why: str = "") -> None:
     """Put a disqualified submission back on the board; the record keeps the reason that it had."""
-    _set_disqualification(submission, "reinstate", "", by=by, why=why)
+    _set_disqualification(submission, "reinstate", reason="", by=by, why=why)
 
 
 @transaction.atomic
-def _set_disqualification(submission: Submission, action: str, reason: str, *, by: Actor, why: str) -> None:
+def _set_disqualification(submission: Submission, action: str, *, reason: str, by: Actor, why: str) -> None:
+    fields = ("disqualified_reason", "disqualified_at")
     row = Submission.objects.select_for_update().get(pk=submission.pk)
-    before = audit.state_of(row, _DISQUALIFICATION)
     if row.disqualified_reason == reason:
         return
-    row.disqualified_reason = reason
-    row.disqualified_at = clock.now() if reason else None
-    row.save(update_fields=_DISQUALIFICATION)
-    audit.record(by, action, row, before=before, after=audit.state_of(row, _DISQUALIFICATION), why=why)
-    submission.disqualified_reason, submission.disqualified_at = row.disqualified_reason, row.disqualified_at
-
-
-_DISQUALIFICATION = ("disqualified_reason", "disqualified_at")
+    before = audit.state_of(row, fields)
+    row.disqualified_reason, row.disqualified_at = reason, clock.now() if reason else None
+    row.save(update_fields=fields)
+    audit.record(by, action, row, before=before, after=audit.state_of(row, fields), why=why)
+    submission.refresh_from_db(fields=fields)
 
 
 def archive(phase: Phase, *, by: Actor, why: str = "") -> None:

@@ -22,7 +22,7 @@ RETRY_SECONDS = (5, 15, 60, 300)  # after our first, second, ... fault in a row
 LONGEST_PAUSE = timedelta(seconds=max(RETRY_SECONDS))
 
 
-def may_check(submission: Submission) -> bool:
+def begin_check(submission: Submission) -> bool:
     """Count a check of an image before it begins: one that kills its worker each time must not be tried for ever."""
     if submission.failures >= settings.MAX_FAULTS:
         halt_submission(submission)
@@ -43,18 +43,21 @@ def halt_submission(submission: Submission) -> None:
     )
 
 
-def retry_image(submission: Submission) -> None:
-    """Try once more to check an image; the earlier failure was ours."""
+def retry_image(submission: Submission, *, by: str = lifecycle.SERVER) -> bool:
+    """Try once more to check an image; the earlier failure was ours. False when it is not halted (any more)."""
     with transaction.atomic():
-        if lifecycle.move(
+        moved = lifecycle.move(
             submission,
             SubmissionState.VALIDATING,
+            by=by,
             allowed_from={SubmissionState.HALTED},
             charged=True,
             retry_at=None,
             notified_at=clock.now(),
-        ):
+        )
+        if moved:
             task_queue.enqueue_image_check(submission.pk)
+    return moved
 
 
 def halt_run(run: Run, fault: str) -> None:
@@ -78,14 +81,16 @@ def halt_run(run: Run, fault: str) -> None:
         logger.error("run %s was interrupted %s times in a row by our fault (%s)", run.pk, faults, fault)
 
 
-def resume(run: Run, *, by: str = lifecycle.SERVER) -> None:
-    """Let a halted run go on at the case where it stopped: in the queue, or with its scores."""
+def resume(run: Run, *, by: str = lifecycle.SERVER) -> bool:
+    """Let a halted run go on at the case where it stopped: in the queue, or with its scores. False if it is not."""
     with transaction.atomic():
         run = lock_run(run.pk)
         to = RunState.QUEUED if run.cases.filter(outcome="").exists() else RunState.SCORING
         clean: dict[str, Any] = {"retry_at": None, "reason_code": "", "reason": ""}
-        if lifecycle.move(run, to, by=by, allowed_from={RunState.HALTED}, **clean) and run.number == 1:
+        moved = lifecycle.move(run, to, by=by, allowed_from={RunState.HALTED}, **clean)
+        if moved and run.number == 1:
             Submission.objects.filter(pk=run.submission_id).update(charged=True)
+    return moved
 
 
 def _retry_at(faults: int) -> datetime | None:

@@ -58,14 +58,14 @@ def move(
     return True
 
 
-def signature(person: User | None) -> str:
+def display_name(person: User | None) -> str:
     """How a person stands in a submission's history, which the team reads: never an e-mail address."""
     if person is None:
         return SERVER
     return person.name or ("an organiser" if person.is_staff else "a member of the team")
 
 
-def begin(run: Run, *, by: str) -> None:
+def record_new_run(run: Run, *, by: str) -> None:
     """Write down that a new run came to be, and through whom."""
     _record(run, "", by=by, why="")
 

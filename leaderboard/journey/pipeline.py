@@ -78,7 +78,7 @@ def submit(
     code_url: str = "",
     ticket: str = "",
 ) -> Submission:
-    """Accept a submission, or raise admission.Refused. The upload's file is ours from here, whatever the answer.
+    """Accept a submission, or raise Refused. The upload's file is ours from here, whatever the answer.
 
     Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
     been accepted, this is the answer.
@@ -90,7 +90,7 @@ def submit(
         with transaction.atomic():
             team = teams.lock_team(team)
             if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
-                uploads.forget(upload.file)
+                uploads.delete(upload.file)
                 return earlier
             # Everything again: an upload takes hours, and people, phases and quotas change meanwhile.
             phase = Phase.objects.get(pk=phase.pk)
@@ -118,7 +118,7 @@ def submit(
             )
             task_queue.enqueue_image_check(submission.pk)
     except Refused:
-        uploads.forget(upload.file)
+        uploads.delete(upload.file)
         raise
     return submission
 
@@ -130,7 +130,7 @@ def validate_image(submission_id: int) -> None:
             return
         submission = Submission.objects.select_related("phase").get(pk=submission_id)
         lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED})
-        if submission.state != SubmissionState.VALIDATING or not faults.may_check(submission):
+        if submission.state != SubmissionState.VALIDATING or not faults.begin_check(submission):
             return
         try:
             image = check_image(submission)
@@ -142,7 +142,7 @@ def validate_image(submission_id: int) -> None:
         else:
             _accept(submission, image)
         if submission.state != SubmissionState.HALTED:
-            uploads.forget(submission.upload_file)
+            uploads.delete(submission.upload_file)
 
 
 @transaction.atomic
@@ -415,7 +415,7 @@ def advance(run: Run) -> None:
             finish(run)
 
 
-def look_after(run: Run) -> None:
+def recheck(run: Run) -> None:
     """Advance a run for which no message came: the sweeper's way in."""
     with transaction.atomic():
         advance(lock_run(run.pk))

@@ -25,7 +25,7 @@ def new_run(submission: Submission, *, by: str) -> Run:
     cases = list(submission.phase.case_set.cases.all())
     _random.shuffle(cases)
     RunCase.objects.bulk_create(RunCase(run=run, case=case, position=position) for position, case in enumerate(cases))
-    lifecycle.begin(run, by=by)
+    lifecycle.record_new_run(run, by=by)
     return run
 
 

@@ -50,8 +50,8 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "audit entries",
                 "ordering": ["-at", "-pk"],
                 "indexes": [
-                    models.Index(fields=["target_type", "target_id"], name="leaderboard_target__8d5b0e_idx"),
-                    models.Index(fields=["-at"], name="leaderboard_at_6f1a3c_idx"),
+                    models.Index(fields=["target_type", "target_id"], name="audit_by_target"),
+                    models.Index(fields=["-at"], name="audit_by_instant"),
                 ],
             },
         ),

@@ -1,4 +1,4 @@
-"""The rows that hold the truth. The rules about them live in the rooms: submissions, journey, board."""
+"""The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
 from leaderboard.models.audit import AuditEntry
 from leaderboard.models.challenge import Case, CaseSet, Finding, Phase

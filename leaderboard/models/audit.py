@@ -6,8 +6,8 @@ from django.db import models
 class AuditEntry(models.Model):
     """One decision: who, when, what, on what, before, after, why. Written by core.audit, never changed or deleted.
 
-    It names people and things by value, not by foreign key: it outlives them. (A trigger of the database refuses
-    UPDATE and DELETE.)
+    It names people and things by value, not by foreign key: it outlives them. A trigger of the database refuses UPDATE
+    and DELETE: that protects it from mistakes and from the server's own code, not from whoever owns the database.
     """
 
     at = models.DateTimeField()
@@ -24,7 +24,10 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-at", "-pk"]
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["target_type", "target_id"]), models.Index(fields=["-at"])]
+        indexes = [
+            models.Index(fields=["target_type", "target_id"], name="audit_by_target"),
+            models.Index(fields=["-at"], name="audit_by_instant"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.by}: {self.action} {self.target}"

@@ -6,7 +6,7 @@
 
 Why database and files fit, though they are read at different instants:
 
-1. The lock "stores" is taken. Whoever deletes a file of the stores holds this lock (housekeeping.tidy, uploads.forget),
+1. The lock "stores" is taken. Whoever deletes a file of the stores holds this lock (retention.tidy, uploads.delete),
    so from here to the end no file disappears.
 2. All tables are read in one repeatable-read transaction: the database of one instant.
 3. The files that these rows name are copied. Each was there at that instant, since a file is stored before the row that

@@ -16,7 +16,7 @@ nothing that a waiting, halted or ended run could need for going on, scoring or 
 
 Why nobody loses a file that another shares: a blob goes only if no row of an unarchived phase names it *and* nobody
 stored it within a day. Whoever stores what is there already makes it young again, under the lock under which its age is
-looked at (storage.Store), and has a day to commit the row that names it. A lease or a check never lasts so long.
+looked at (blobs.Store), and has a day to commit the row that names it. A lease or a check never lasts so long.
 
 Nothing is removed while a backup reads the stores: both hold the lock "stores" (backup.py).
 """
@@ -31,13 +31,13 @@ from django.conf import settings
 
 from leaderboard.core import blobs, locks
 from leaderboard.models import AlgorithmImage, RunCase, Submission
-from leaderboard.states import SubmissionState
+from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import uploads
 
 logger = logging.getLogger(__name__)
 
 LEFT_AFTER_SECONDS = 24 * 3600  # no upload, no check of an image and no attempt at a batch takes a day
-WAITING = (SubmissionState.RECEIVED, SubmissionState.VALIDATING, SubmissionState.HALTED)
+WAITING = UNCHECKED | {SubmissionState.HALTED}
 
 
 def tidy() -> None:

@@ -93,7 +93,8 @@ def remove_member(captain: User, team: Team, member_id: int) -> None:
         membership = _member_of_captain(captain, team, member_id, "remove a member")
         membership.delete()
         _renew_join_code(team)
-        audit.record(Actor.person(captain), "remove member", team, before={"member": membership.user.name})
+        gone = {"member": audit.described(membership.user), "user_id": member_id}
+        audit.record(Actor.person(captain), "remove member", team, before=gone)
 
 
 def make_captain(captain: User, team: Team, member_id: int) -> None:
@@ -103,7 +104,8 @@ def make_captain(captain: User, team: Team, member_id: int) -> None:
         membership = _member_of_captain(captain, team, member_id, "hand the team over")
         team.memberships.filter(user=captain).update(is_captain=False)
         team.memberships.filter(pk=membership.pk).update(is_captain=True)
-        before, after = {"captain": captain.name}, {"captain": membership.user.name}
+        before = {"captain": audit.described(captain), "user_id": captain.pk}
+        after = {"captain": audit.described(membership.user), "user_id": member_id}
         audit.record(Actor.person(captain), "make captain", team, before=before, after=after)
 
 

@@ -19,7 +19,7 @@ from leaderboard.core import clock, process_heartbeat, task_queue
 from leaderboard.journey import faults, pipeline
 from leaderboard.models import Batch, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms
-from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
+from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
@@ -32,13 +32,13 @@ def sweep() -> None:
     note_standstill(since=asked)  # a database that hung
     if ProcessHeartbeat.objects.filter(name=process_heartbeat.SWEEPER, at__gt=at).exists():
         _after_clock_set_back(at)
-    _each(_forgotten_images(at), _enqueue_image_check)
+    _each(_unanswered_image_checks(at), _enqueue_image_check)
     if _can_hear_hosts(at):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
-    _each(_forgotten_scores(at), _enqueue_scoring)
+    _each(_unanswered_scorings(at), _enqueue_scoring)
     _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), faults.retry_image)
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), faults.resume)
-    _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.look_after)
+    _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.recheck)
     pipeline.fill_slots()
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     alarms.look()
@@ -91,12 +91,11 @@ def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
             logger.exception("sweeping %r failed", thing)
 
 
-def _forgotten_images(at: datetime) -> QuerySet[Submission]:
-    waiting = [SubmissionState.RECEIVED, SubmissionState.VALIDATING]
-    return Submission.objects.filter(state__in=waiting, notified_at__lt=task_queue.unanswered_since(at))
+def _unanswered_image_checks(at: datetime) -> QuerySet[Submission]:
+    return Submission.objects.filter(state__in=UNCHECKED, notified_at__lt=task_queue.unanswered_since(at))
 
 
-def _forgotten_scores(at: datetime) -> QuerySet[Batch]:
+def _unanswered_scorings(at: datetime) -> QuerySet[Batch]:
     active = Batch.objects.filter(run__state__in=ACTIVE_RUN_STATES)
     return active.filter(state=BatchState.REPORTED, notified_at__lt=task_queue.unanswered_since(at))
 

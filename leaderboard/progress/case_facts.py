@@ -9,7 +9,7 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
 from evaluation import CaseStatus
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Viewer
 from leaderboard.models import Batch, Run, RunCase
 from leaderboard.states import BatchState
 
@@ -50,41 +50,28 @@ def facts_of(run: Run | None) -> list[CaseFacts]:
 class CaseCounts:
     """How many cases a run has, how many are decided, and how many of these its reader may know of."""
 
-    total: int = 0
-    decided: int = 0
-    known: int = 0
+    total: int
+    decided: int
+    known: int
 
 
-def counts_of(facts: Sequence[CaseFacts], disclosure: Disclosure, running: int) -> CaseCounts:
-    """Count the facts; `running`: the cases that open batches have finished so far."""
-    decided = sum(case.decided_at is not None for case in facts)
-    known = sum(disclosure.has_happened(case.decided_at) for case in facts)
-    return CaseCounts(len(facts), decided, min(known + running, len(facts)) if disclosure.shows_cases else known)
+def counts_of(runs: Sequence[Run], viewer: Viewer) -> dict[int, CaseCounts]:
+    """The counts of these runs (with their phases at hand), each as the viewer may know them; two questions for all."""
+    if not runs:
+        return {}
+    disclosures = {run.pk: viewer.of(run.submission.phase) for run in runs}
+    running = _running_cases([run for run, disclosure in disclosures.items() if disclosure.shows_cases])
+    settled = Count("pk", filter=Q(decided_at__lt=viewer.minute))
+    rows = RunCase.objects.filter(run__in=disclosures).order_by().values_list("run")
+    counts = {}
+    for run, total, decided, before in rows.annotate(total=Count("pk"), decided=Count("decided_at"), before=settled):
+        at_work = decided + running.get(run, 0)
+        known = min(at_work, total) if disclosures[run].shows_cases else before
+        counts[run] = CaseCounts(total, decided, known)
+    return counts
 
 
-def running_cases(runs: Sequence[int]) -> dict[int, int]:
+def _running_cases(runs: Sequence[int]) -> dict[int, int]:
     """How many cases the open batches of these runs have finished so far, by run."""
     leased = Batch.objects.filter(run__in=runs, state=BatchState.LEASED).order_by()
     return dict(leased.values_list("run").annotate(done=Coalesce(Sum("done"), 0)))
-
-
-def counts_of_runs(runs: dict[int, Disclosure]) -> dict[int, CaseCounts]:
-    """The counts of several runs, each as its reader may know them; two questions for all."""
-    if not runs:
-        return {}
-    until = min(disclosure.until for disclosure in runs.values())
-    rows = (
-        RunCase.objects.filter(run__in=runs)
-        .order_by()
-        .values_list("run")
-        .annotate(
-            total=Count("pk"),
-            decided=Count("pk", filter=Q(decided_at__isnull=False)),
-            settled=Count("pk", filter=Q(decided_at__lt=until)),
-        )
-    )
-    running = running_cases([run for run, disclosure in runs.items() if disclosure.shows_cases])
-    return {
-        run: CaseCounts(total, decided, min(decided + running.get(run, 0), total) if runs[run].shows_cases else settled)
-        for run, total, decided, settled in rows
-    }

@@ -1,4 +1,4 @@
-"""The parts of a run, case by case: for readers whose disclosure shows cases, about which `submission_view` asks."""
+"""The parts of a run, case by case, for readers whose disclosure shows cases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ from uuid import UUID
 from django.db.models import F, Func, IntegerField
 from django.db.models.fields.json import KT, KeyTransform
 
+from leaderboard.board.disclosure import Disclosure
 from leaderboard.journey import reasons
 from leaderboard.models import Attempt, Batch, Run, RunCase
 from leaderboard.progress.case_facts import CaseFacts
-from leaderboard.states import BatchState
+from leaderboard.states import ENDED, BatchState, Stage
 
 MAX_WARNINGS = 20
 _BATCH_KINDS = {BatchState.LEASED: "run", BatchState.REPORTED: "run", BatchState.SCORED: "ok"}
@@ -54,7 +55,31 @@ class CaseLine:
     findings: int
 
 
-def cells_of(facts: Sequence[CaseFacts]) -> list[str]:
+@dataclass(frozen=True)
+class RunDetails:
+    """A run case by case: a cell for each, its batches, its cases when it ended, what hosts noticed, the last log."""
+
+    cells: Sequence[str] = ()
+    batches: Sequence[BatchLine] = ()
+    cases: Sequence[CaseLine] = ()
+    warnings: Sequence[str] = ()
+    log: str = ""
+
+
+def details_of(run: Run | None, stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure) -> RunDetails:
+    """The details of a run; empty for readers to whom single cases are not shown."""
+    if run is None or not disclosure.shows_cases:
+        return RunDetails()
+    return RunDetails(
+        cells=_cells(facts),
+        batches=_batches(run, facts),
+        cases=_cases(run) if stage in ENDED else (),
+        warnings=_warnings(run),
+        log=_last_log(run),
+    )
+
+
+def _cells(facts: Sequence[CaseFacts]) -> list[str]:
     """One letter per case: d finished, y finished at the second try (our fault), f failed, r running, empty waiting."""
     cells = []
     started: dict[UUID, int] = {}
@@ -71,7 +96,7 @@ def cells_of(facts: Sequence[CaseFacts]) -> list[str]:
     return cells
 
 
-def batches_of(run: Run, facts: Sequence[CaseFacts]) -> list[BatchLine]:
+def _batches(run: Run, facts: Sequence[CaseFacts]) -> list[BatchLine]:
     """The run's batches that have cases."""
     cases: dict[UUID, list[CaseFacts]] = {}
     for case in facts:
@@ -105,7 +130,7 @@ def _batch_line(batch: Batch, cases: Sequence[CaseFacts], attempts: Sequence[flo
     )
 
 
-def cases_of(run: Run) -> list[CaseLine]:
+def _cases(run: Run) -> list[CaseLine]:
     """What became of each case, in the run's order; of the results only what a line shows is read."""
     rows = run.cases.order_by("position").annotate(
         real_name=F("case__name"),
@@ -131,14 +156,14 @@ def _case_line(row: dict[str, Any]) -> CaseLine:
     )
 
 
-def warnings_of(run: Run) -> list[str]:
+def _warnings(run: Run) -> list[str]:
     """What hosts noticed beside the results: files with almost the right name, folders, an end that was not clean."""
     containers = run.batches.filter(attempts__container__isnull=False).values_list("attempts__container", flat=True)
     found = [warning for container in containers if container for warning in container["warnings"]]
     return list(dict.fromkeys(found))[:MAX_WARNINGS]
 
 
-def last_log(run: Run) -> str:
+def _last_log(run: Run) -> str:
     """The end of what the latest container printed."""
     attempts = run.batches.filter(attempts__ended_at__isnull=False).order_by("-attempts__ended_at")
     return str(attempts.values_list("attempts__log", flat=True).first() or "")

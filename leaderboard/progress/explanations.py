@@ -11,7 +11,7 @@ from leaderboard.progress.case_facts import CaseFacts
 from leaderboard.states import RunState, Stage, SubmissionState
 
 
-class Explanation(NamedTuple):
+class Notice(NamedTuple):
     """A headline, what it means, what to do; all empty when nothing went wrong."""
 
     headline: str = ""
@@ -21,36 +21,36 @@ class Explanation(NamedTuple):
 
 def explain(
     submission: Submission, run: Run | None, stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure
-) -> Explanation:
+) -> Notice:
     """What the reader is told of a submission that is not simply under way or scored."""
     if submission.state == SubmissionState.REJECTED:
         advice = "Change the image and submit again. This was not charged."
-        return Explanation("The image cannot be used", submission.reason, advice)
+        return Notice("The image cannot be used", submission.reason, advice)
     if submission.disqualified_at:
         advice = "Write to the organisers if you object."
-        return Explanation("Disqualified by the organisers", submission.disqualified_reason, advice)
+        return Notice("Disqualified by the organisers", submission.disqualified_reason, advice)
     if stage in {SubmissionState.HALTED, RunState.HALTED}:
         means = (run.reason if run and run.state == stage else "") or reasons.INTERRUPTED.means
-        return Explanation(reasons.INTERRUPTED.title, means, reasons.INTERRUPTED.advice)
+        return Notice(reasons.INTERRUPTED.title, means, reasons.INTERRUPTED.advice)
     if run and stage == RunState.FAILED:
         return _failed(run, facts, disclosure)
     return _lost_cases(explained_cases(stage, facts, disclosure), disclosure)
 
 
-def _failed(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Explanation:
+def _failed(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Notice:
     why = reasons.FAILURES["failures_in_row"]
     causes = _causes(facts, disclosure)
     if not causes:
-        return Explanation(why.title, why.means, why.advice)
-    return Explanation(why.title, f"{run.reason} {causes[0]}. {why.means}", causes[1])
+        return Notice(why.title, why.means, why.advice)
+    return Notice(why.title, f"{run.reason} {causes[0]}. {why.means}", causes[1])
 
 
-def _lost_cases(facts: Sequence[CaseFacts], disclosure: Disclosure) -> Explanation:
+def _lost_cases(facts: Sequence[CaseFacts], disclosure: Disclosure) -> Notice:
     causes = _causes(facts, disclosure)
     if not causes:
-        return Explanation()
+        return Notice()
     lost = sum(case.is_lost for case in facts)
-    return Explanation(
+    return Notice(
         f"{lost} {'case' if lost == 1 else 'cases'} lost", f"{causes[0]}. Each counts with Dice 0.", causes[1]
     )
 

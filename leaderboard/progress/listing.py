@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from django.db.models import Prefetch, QuerySet
 
-from leaderboard.board.board import Figures, figures
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.board import figures
+from leaderboard.board.disclosure import Viewer
+from leaderboard.board.rows import Figures
 from leaderboard.models import Standing, Submission, Team
-from leaderboard.progress.case_facts import counts_of_runs
+from leaderboard.progress.case_facts import counts_of
 from leaderboard.progress.stages import KINDS, progress_of, shown_stages
 from leaderboard.states import ENDED, Stage
 
@@ -40,20 +41,15 @@ def submissions_of(team: Team) -> QuerySet[Submission]:
     return rows.prefetch_related(standings).order_by("-accepted_at", "-pk")
 
 
-def lines_of(submissions: Sequence[Submission], disclosures: dict[int, Disclosure]) -> list[Line]:
-    """The lines of these submissions (of `submissions_of`), each as `disclosures`, by phase, let it be read."""
-    stages = shown_stages(submissions, disclosures)
-    open_runs = {
-        run.pk: disclosures[one.phase_id]
-        for one in submissions
-        if stages[one.pk] not in ENDED and (run := one.latest_run)
-    }
-    counts = counts_of_runs(open_runs)
+def lines_of(submissions: Sequence[Submission], viewer: Viewer) -> list[Line]:
+    """The lines of these submissions (of `submissions_of`), as the viewer may see them."""
+    stages = shown_stages(submissions, viewer)
+    latest = {one.pk: one.latest_run for one in submissions}
+    counts = counts_of([run for pk, run in latest.items() if run and stages[pk] not in ENDED], viewer)
     lines = []
     for one in submissions:
-        run, stage, disclosure = one.latest_run, stages[one.pk], disclosures[one.phase_id]
-        counted = counts.get(run.pk) if run else None
-        percent = progress_of(stage, counted, disclosure)[1] if counted else None
+        run, stage, disclosure = latest[one.pk], stages[one.pk], viewer.of(one.phase)
+        percent = progress_of(stage, counts.get(run.pk) if run else None, disclosure)[1]
         shown = figures(run.standings.all(), disclosure) if run and stage in ENDED else None
         lines.append(Line(one, stage, percent, shown))
     return lines

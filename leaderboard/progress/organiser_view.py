@@ -5,17 +5,6 @@ from typing import Any
 
 from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.models import Attempt, Run, RunCase, StateChange, Submission
-from leaderboard.states import ENDED, Stage
-
-
-def stage_of(submission: Submission) -> Stage:
-    """The state that matters now, as the database has it."""
-    return Submission.objects.get(pk=submission.pk).stage
-
-
-def has_ended(submission: Submission) -> bool:
-    """Whether nothing more will happen by itself."""
-    return stage_of(submission) in ENDED
 
 
 def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]:
@@ -29,7 +18,7 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "phase": submission.phase.slug,
         "track": submission.track,
         "algorithm": submission.algorithm,
-        "state": stage_of(submission),
+        "state": submission.stage,
         "reason": submission.reason,
         "accepted_at": _instant(submission.accepted_at),
         "charged": submission.charged,

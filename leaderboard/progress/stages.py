@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
+from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure, Viewer
 from leaderboard.models import Run, StateChange, Submission
 from leaderboard.progress.case_facts import CaseCounts
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState
@@ -26,11 +26,11 @@ KINDS: Mapping[Stage, str] = {
 
 def shown_stage(submission: Submission, disclosure: Disclosure) -> Stage:
     """The state that matters now; on hidden cases the one of the run at the beginning of this minute."""
-    return shown_stages([submission], {submission.phase_id: disclosure})[submission.pk]
+    return shown_stages([submission], disclosure.viewer)[submission.pk]
 
 
-def shown_stages(submissions: Sequence[Submission], disclosures: Mapping[int, Disclosure]) -> dict[int, Stage]:
-    """The same for several submissions, whose `runs` are prefetched; `disclosures` by phase. One question for all.
+def shown_stages(submissions: Sequence[Submission], viewer: Viewer) -> dict[int, Stage]:
+    """The same for several submissions, whose runs and phases are at hand; one question for all.
 
     When a case or a run ends depends on what is in the cases; so may a fault of ours, and the start of the next run.
     """
@@ -39,27 +39,31 @@ def shown_stages(submissions: Sequence[Submission], disclosures: Mapping[int, Di
     for submission in submissions:
         run = submission.latest_run
         shown[submission.pk] = submission.stage
-        if run and not _is_settled(run, submission.stage, disclosures[submission.phase_id]):
+        if run and not _is_settled(run, submission.stage, viewer.of(submission.phase)):
             unsettled[run.pk] = submission.pk
             shown[submission.pk] = RunState.QUEUED
     if unsettled:
-        until = min(disclosure.until for disclosure in disclosures.values())
-        changes = StateChange.objects.filter(run__in=unsettled, batch=None, at__lt=until).order_by("at", "pk")
+        changes = StateChange.objects.filter(run__in=unsettled, batch=None, at__lt=viewer.minute).order_by("at", "pk")
         for run_id, state in changes.values_list("run_id", "to_state"):
             shown[unsettled[run_id]] = RunState(state)
     return shown
+
+
+def has_ended(submission: Submission, disclosure: Disclosure) -> bool:
+    """Whether, as far as the reader may know, nothing more will happen by itself; asks the database anew."""
+    return shown_stage(Submission.objects.select_related("phase").get(pk=submission.pk), disclosure) in ENDED
 
 
 def _is_settled(run: Run, stage: Stage, disclosure: Disclosure) -> bool:
     """Whether the present state may be shown as it is."""
     never_left_the_queue = run.state == RunState.QUEUED and run.started_at is None
     at_once = disclosure.shows_cases or stage in SHOWN_AT_ONCE or never_left_the_queue
-    return at_once or disclosure.has_happened(run.ended_at)
+    return at_once or disclosure.is_visible(run.ended_at)
 
 
-def progress_of(stage: Stage, counts: CaseCounts, disclosure: Disclosure) -> tuple[int | None, int | None]:
+def progress_of(stage: Stage, counts: CaseCounts | None, disclosure: Disclosure) -> tuple[int | None, int | None]:
     """How many cases are done, where that is shown, and the percentage; None where there is nothing to say."""
-    if not counts.total:
+    if counts is None:
         return None, None
     if stage in ENDED:
         return (counts.decided if disclosure.shows_cases else None), 100 if stage == RunState.SCORED else None

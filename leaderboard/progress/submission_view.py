@@ -5,21 +5,21 @@ present minute. Per-case results and logs are shown only where the phase's cases
 this a reader gets, `Disclosure` says.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from django.db.models import Q
 
-from leaderboard.board.board import Figures, figures
+from leaderboard.board.board import figures
 from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
+from leaderboard.board.rows import Figures
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
 from leaderboard.journey import lifecycle, scheduling
 from leaderboard.models import AlgorithmImage, Run, StateChange, Submission
-from leaderboard.progress import details
-from leaderboard.progress.case_facts import counts_of, facts_of, running_cases
+from leaderboard.progress.case_facts import counts_of, facts_of
+from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import KINDS, progress_of, shown_stage
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
@@ -76,9 +76,9 @@ class ImageFacts:
     warnings: list[str]
 
 
-@dataclass(frozen=True)
-class SubmissionView:
-    """Everything a page shows about a submission. Empty lists and None mean "not shown to this reader"."""
+@dataclass(frozen=True, kw_only=True)
+class SubmissionView(RunDetails):
+    """Everything a page shows about a submission. What is empty or None is not shown to this reader."""
 
     state: Stage
     headline: str
@@ -94,11 +94,6 @@ class SubmissionView:
     history: list[Event]
     figures: Figures | None
     image: ImageFacts | None
-    cells: Sequence[str]
-    batches: Sequence[details.BatchLine]
-    cases: Sequence[details.CaseLine]
-    warnings: Sequence[str]
-    log: str
 
     @property
     def word(self) -> str:
@@ -125,8 +120,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
     """The submission and its latest run, as its reader may see them."""
     run, stage = submission.latest_run, shown_stage(submission, disclosure)
     facts = facts_of(run)
-    open_run = run if disclosure.shows_cases else None  # of which single cases are shown
-    counts = counts_of(facts, disclosure, running_cases([open_run.pk]).get(open_run.pk, 0) if open_run else 0)
+    counts = counts_of([run], disclosure.viewer).get(run.pk) if run else None
     done, percent = progress_of(stage, counts, disclosure)
     total = len(facts) or submission.phase.case_set.cases.count()
     explanation = explain(submission, run, stage, facts, disclosure)
@@ -145,11 +139,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         history=_history(submission, disclosure),
         figures=_figures(run, stage, disclosure),
         image=_image(submission.image),
-        cells=details.cells_of(facts) if open_run else [],
-        batches=details.batches_of(open_run, facts) if open_run else [],
-        cases=details.cases_of(open_run) if open_run and stage in ENDED else [],
-        warnings=details.warnings_of(open_run) if open_run else [],
-        log=details.last_log(open_run) if open_run else "",
+        **vars(details_of(run, stage, facts, disclosure)),
     )
 
 
@@ -171,7 +161,7 @@ def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | Non
         return scheduling.position(run) if run.state == RunState.QUEUED else None
     if stage != RunState.QUEUED:
         return None
-    left = Run.objects.filter(started_at__gte=disclosure.until)
+    left = Run.objects.filter(started_at__gte=disclosure.visible_until)
     return (scheduling.position(run) or 0) + left.count() or None
 
 
@@ -219,21 +209,21 @@ def _step_before(run: Run | None, disclosure: Disclosure) -> int:
     """How far a run had come that was interrupted or cancelled."""
     if run is None:
         return 1
-    if not disclosure.has_happened(run.started_at):
+    if not disclosure.is_visible(run.started_at):
         return 2
-    return 4 if run.cases.filter(disclosure.happened("scored_at")).exists() else 3
+    return 4 if run.cases.filter(disclosure.visible("scored_at")).exists() else 3
 
 
 def _history(submission: Submission, disclosure: Disclosure) -> list[Event]:
-    by = lifecycle.signature(submission.submitted_by) if submission.submitted_by else "a member of the team"
+    by = lifecycle.display_name(submission.submitted_by) if submission.submitted_by else "a member of the team"
     changes = StateChange.objects.filter(submission=submission, batch=None)
     if not disclosure.shows_cases:
-        changes = changes.exclude(~Q(to_state__in=SHOWN_AT_ONCE), run__isnull=False, at__gte=disclosure.until)
+        changes = changes.exclude(~Q(to_state__in=SHOWN_AT_ONCE), run__isnull=False, at__gte=disclosure.visible_until)
     events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
     for change in changes:
         text = str(as_stage(change.to_state).label)
         why = f"{text}: {change.why}" if change.why and disclosure.shows_cases else text
-        events.append(Event(disclosure.instant(change.at), why, change.by))
+        events.append(Event(disclosure.shown_instant(change.at), why, change.by))
     if submission.disqualified_at:
         events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
     return events[::-1]

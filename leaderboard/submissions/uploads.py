@@ -25,7 +25,7 @@ from leaderboard.models import Phase
 from leaderboard.submissions import admission
 
 FORM_OVERHEAD_BYTES = 1 << 20
-ROOM_EVERY_BYTES = 64 * blobs.CHUNK
+CHECK_SPACE_EVERY_BYTES = 64 * blobs.CHUNK
 
 
 class Upload(NamedTuple):
@@ -69,15 +69,15 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         super().new_file(*args, **kwargs)
         self.hasher = hashlib.sha256()
         self.beginning = b""
-        self.look_at = ROOM_EVERY_BYTES
+        self.check_at = CHECK_SPACE_EVERY_BYTES
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Look at a chunk, write it and hash it."""
         self._unless_refused(lambda: admission.check_upload(start + len(raw_data), self.phase))
         self._look_at_beginning(raw_data)
         # Others upload too: together they may take what each of them found free when it began.
-        if start >= self.look_at:
-            self.look_at += ROOM_EVERY_BYTES
+        if start >= self.check_at:
+            self.check_at += CHECK_SPACE_EVERY_BYTES
             self._unless_refused(admission.check_disk_space)
         if self.refusal:
             raise StopUpload(connection_reset=True)
@@ -151,10 +151,10 @@ def folder() -> Path:
     return folder
 
 
-def forget(file: str) -> None:
+def delete(file: str) -> None:
     """Delete an upload's file; nothing happens when it is not here.
 
-    Nothing is deleted while a backup reads the stores: then the file is left to housekeeping.
+    Nothing is deleted while a backup reads the stores: then the file is left to retention.
     """
     with locks.working_on("stores", "") as mine:
         if mine:

@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind, kind_of
-from leaderboard.board.board import board as board_of
+from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.rows import GroupLine, Row
@@ -83,7 +83,7 @@ def home(request: HttpRequest) -> HttpResponse:
     now = instant_of(request)
     phases = list(Phase.objects.select_related("case_set"))
     current = newest_phase(phases, now)
-    shown_board = board_of(Disclosure.to_public(current, now), MAIN) if current else None
+    shown_board = make_board(Disclosure.to_public(current, now), MAIN) if current else None
     shown = shown_board.rows[:ON_HOME] if shown_board else []
     context = {
         "dates": timeline(phases, now),
@@ -126,7 +126,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     if any(value not in known[key] for key, value in asked.items()):
         raise Http404
     disclosure = Disclosure.to_public(phase, instant_of(request))
-    shown = board_of(disclosure, asked["track"], group=asked["group"], sort=asked["sort"])
+    shown = make_board(disclosure, asked["track"], group=asked["group"], sort=asked["sort"])
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     opened = next((row for row in page if row.team.slug == request.GET.get("open")), None)
     lines = [*opened.groups, *opened.categories] if opened else []

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard.board.disclosure import Disclosure, reader_of
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of
 from leaderboard.challenge.phases import open_phases
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
@@ -45,12 +45,10 @@ def runs(request: HttpRequest) -> HttpResponse:
     if team is None:
         return redirect("team")
     page = Paginator(listing.submissions_of(team), RUNS_PER_PAGE).get_page(request.GET.get("page"))
-    shown = list(page)
-    disclosures = {one.phase_id: Disclosure.to_team(one.phase, at) for one in shown}
     context = {
         "team": team,
         "page": page,
-        "lines": listing.lines_of(shown, disclosures),
+        "lines": listing.lines_of(list(page), Viewer(Reader.TEAM, at)),
         "quotas": [(phase, quota_of(team, phase, at)) for phase in open_phases(at)],
     }
     return render(request, "submissions/runs.html", context)
@@ -175,8 +173,8 @@ def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _version(submission: Submission, disclosure: Disclosure) -> str | None:
-    """What the broker says of the submission; on hidden cases it is not asked: it counts events."""
-    return events.version(submission.pk) if disclosure.shows_cases else None
+    """What the broker says of the submission, to readers who are told of each event."""
+    return events.version(submission.pk) if disclosure.follows_events else None
 
 
 def _cheap_version(submission: Submission, disclosure: Disclosure, seen: str) -> str | None:

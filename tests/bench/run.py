@@ -95,7 +95,7 @@ def _print(journeys: Sequence[Journey], bare: Sequence[float], containers: int, 
 def _journey(stack: Any, phase: Any, archive: Path, client: docker.APIClient) -> tuple[str, Journey]:
     """Submit, wait for the standings; the image's id and what it took."""
     from leaderboard.models import StateChange
-    from leaderboard.progress.organiser_view import has_ended, stage_of
+    from leaderboard.states import ENDED
     from leaderboard.submissions.uploads import from_disk
     from tests.journey.stack import wait_for
     from tests.leaderboard import cast
@@ -103,9 +103,9 @@ def _journey(stack: Any, phase: Any, archive: Path, client: docker.APIClient) ->
     began = time.time()
     team = cast.team_of(cast.person(f"T{uuid.uuid4().hex[:8]}"))
     submission = cast.submit(team, phase, upload=from_disk(archive))
-    wait_for(lambda: has_ended(submission), "the run to end", 3600)
-    if stage_of(submission) != "scored":
-        raise SystemExit(f"The run ended as {stage_of(submission)}; see {stack.folder}.")
+    wait_for(lambda: cast.stage_of(submission) in ENDED, "the run to end", 3600)
+    if cast.stage_of(submission) != "scored":
+        raise SystemExit(f"The run ended as {cast.stage_of(submission)}; see {stack.folder}.")
     submission.refresh_from_db()
     run = submission.runs.get()
     start, end = _span(client, began, {f"{_batch_label()}={batch.pk}" for batch in run.batches.all()})

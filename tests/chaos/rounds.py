@@ -15,7 +15,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.progress.organiser_view import has_ended
+from leaderboard.states import ENDED
 from leaderboard.submissions.uploads import from_disk
 from tests.chaos import verdict
 from tests.chaos.disturbances import KINDS, Act, Round
@@ -97,7 +97,7 @@ def _is_pending(events: list[tuple[float, Act]]) -> bool:
 
 
 def _have_ended(submissions: list[Submission]) -> bool:
-    return all(has_ended(submission) for submission in submissions)
+    return all(cast.stage_of(submission) in ENDED for submission in submissions)
 
 
 def asked(question: Callable[[], T]) -> T | None:

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from containers.sandbox.spec import LABEL_INSTANCE
 from leaderboard.journey import decisions
 from leaderboard.models import RunCase, Submission
-from leaderboard.progress.organiser_view import has_ended, stage_of
+from leaderboard.states import ENDED
 from leaderboard.submissions.uploads import from_disk
 from tests.journey import algorithms
 from tests.journey.conftest import CASES
@@ -46,7 +46,7 @@ def hand_in(team, phase, image: Path) -> Submission:
 
 
 def finish(submission: Submission) -> None:
-    wait_for(lambda: has_ended(submission), "the run to end", PATIENCE_SECONDS)
+    wait_for(lambda: cast.stage_of(submission) in ENDED, "the run to end", PATIENCE_SECONDS)
 
 
 def has_begun(submission: Submission) -> bool:
@@ -68,7 +68,7 @@ def assert_nothing_is_left(engine, stack) -> None:
 def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, team, phase, slow_image):
     submission = hand_in(team, phase, slow_image)
     finish(submission)
-    assert stage_of(submission) == "scored", stack.log("control")
+    assert cast.stage_of(submission) == "scored", stack.log("control")
     assert len(scores(submission)) == CASES
     assert all(result["status"] == "scored" for result in scores(submission).values())
     cast.let_a_minute_pass()
@@ -118,12 +118,14 @@ def test_a_crash_and_a_hang_cost_one_case_each(stack, engine, base, team, phase,
         lost = RunCase.objects.get(run__submission=submission, result__dice=0)
         # The shuffled order may put the hang first, where the start-up allowance ends it.
         assert lost.reason_code in {reason, f"startup_{reason}"}
-        assert stage_of(submission) == "scored"
+        assert cast.stage_of(submission) == "scored"
 
 
 def test_cancelling_stops_the_container_within_seconds(stack, engine, base, team, phase, tmp_path):
     image = algorithms.archive(engine, base, "time.sleep(600)", tmp_path / "sleeper.tar.gz")
     submission = hand_in(team, phase, image)
-    wait_for(lambda: stage_of(submission) == "canary" and submission.runs.get().batches.get().fence == 1, "a start", 60)
+    wait_for(
+        lambda: cast.stage_of(submission) == "canary" and submission.runs.get().batches.get().fence == 1, "a start", 60
+    )
     decisions.cancel(submission, by=cast.OPERATOR)
     assert_nothing_is_left(engine, stack)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from leaderboard.board.board import board
+from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.rows import Board
 from leaderboard.core import clock
@@ -22,9 +22,9 @@ def by_organiser(submission: Submission) -> SubmissionView:
 
 def board_by_public(phase: Phase, track: str = "main", **choices: Any) -> Board:
     """The board as anybody sees it."""
-    return board(Disclosure.to_public(phase, clock.now()), track, **choices)
+    return make_board(Disclosure.to_public(phase, clock.now()), track, **choices)
 
 
 def board_by_organiser(phase: Phase, track: str = "main", **choices: Any) -> Board:
     """The board as an organiser sees it."""
-    return board(Disclosure.to_organiser(phase, clock.now()), track, **choices)
+    return make_board(Disclosure.to_organiser(phase, clock.now()), track, **choices)

@@ -32,8 +32,9 @@ class Command(BaseCommand):
         known = Host.objects.filter(name=name).first()
         if known and not options["renew"] and _holds_token_of(known, file):
             return  # asked again for what is there already
+        by = Actor.command_line()
         try:
-            token = registry.add(name, by=Actor.command_line(), renew=options["renew"])
+            token = registry.renew_token(known, by=by) if known and options["renew"] else registry.add(name, by=by)
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
         if file is None:

@@ -14,10 +14,10 @@ from leaderboard.models import User
 class Command(changepassword.Command):
     """Sets somebody's password."""
 
-    @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Ask, set, record."""
+        """Ask, set, record. (No transaction is open while a person types.)"""
         said: str | None = super().handle(*args, **options)
         name = options["username"] or getpass.getuser()  # as Django chooses
-        audit.record(Actor.command_line(), "set password", User.objects.get(username=name))
+        with transaction.atomic():
+            audit.record(Actor.command_line(), "set password", User.objects.get(username=name))
         return said

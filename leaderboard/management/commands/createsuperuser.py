@@ -13,12 +13,11 @@ from leaderboard.models import User
 class Command(createsuperuser.Command):
     """Makes an organiser who may do everything."""
 
-    @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ask, make, record."""
+        """Ask, make, record. (No transaction is open while a person types.)"""
         latest = User.objects.order_by("pk").last()
         super().handle(*args, **options)
-        for user in User.objects.filter(pk__gt=latest.pk if latest else 0):
-            audit.record(
-                Actor.command_line(), "add user", user, after={"is_staff": user.is_staff, "is_superuser": True}
-            )
+        with transaction.atomic():
+            for user in User.objects.filter(is_superuser=True, pk__gt=latest.pk if latest else 0):
+                powers = audit.state_of(user, ["is_staff", "is_superuser"])
+                audit.record(Actor.command_line(), "add user", user, after=powers)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from leaderboard.board import exports
-from leaderboard.board.board import board
+from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.core import clock, events
 from leaderboard.demo import demonstration
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         )
 
     def _show_board(self, phase: Phase) -> None:
-        shown = board(Disclosure.to_public(phase, clock.now()), Submission.Track.MAIN)
+        shown = make_board(Disclosure.to_public(phase, clock.now()), Submission.Track.MAIN)
         kind = "public" if phase.cases_are_public else "hidden"
         self.stdout.write(f"\n{phase.name}: {shown.cases} {kind} cases, evaluation version {shown.evaluation_version}")
         self.stdout.write(exports.as_table(shown))

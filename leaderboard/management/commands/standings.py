@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from leaderboard.board import exports
-from leaderboard.board.board import board
+from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             known = ", ".join(Phase.objects.values_list("slug", flat=True))
             raise CommandError(f"There is no phase {options['phase']}. Known: {known or 'none yet'}")
         reader = Reader.ORGANISER if options["unrounded"] else Reader.PUBLIC
-        shown = board(Disclosure(reader, phase, clock.now()), options["track"])
+        shown = make_board(Disclosure(reader, phase, clock.now()), options["track"])
         if options["json"]:
             self.stdout.write(json.dumps(exports.as_json(shown), indent=2))
         else:

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.core import clock, events
+from leaderboard.core import audit, clock, events
+from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.progress.organiser_view import everything, has_ended, stage_of
+from leaderboard.progress.organiser_view import everything
+from leaderboard.progress.stages import has_ended, shown_stage
 from leaderboard.submissions import uploads
 
 WAIT_SECONDS = 5
@@ -39,13 +42,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Submit; exit code 1 with the sentence that a team would read when refused."""
         submission = self._submit(options)
-        while options["wait"] and not has_ended(submission):
+        while options["wait"] and not has_ended(submission, _to_organiser(submission)):
             events.wait(WAIT_SECONDS)
+        submission = Submission.objects.get(pk=submission.pk)
+        disclosure = _to_organiser(submission)
         if options["json"]:
-            disclosure = Disclosure.to_organiser(submission.phase, clock.now())
             self.stdout.write(json.dumps(everything(submission, disclosure), indent=2))
         else:
-            self.stdout.write(f"submission {submission.pk}: {stage_of(submission)}")
+            self.stdout.write(f"submission {submission.pk}: {shown_stage(submission, disclosure)}")
 
     def _submit(self, options: dict[str, Any]) -> Submission:
         team = _find(Team, "team", slug=options["team"])
@@ -53,7 +57,7 @@ class Command(BaseCommand):
         user = self._user(team, options["user"])
         try:
             method = options["method"].read_text()  # before the image is copied
-            return pipeline.submit(
+            submission = pipeline.submit(
                 user=user,
                 team=team,
                 phase=phase,
@@ -67,6 +71,9 @@ class Command(BaseCommand):
             raise CommandError(f"{error.filename}: {error.strerror}") from error
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
+        with transaction.atomic():
+            audit.record(Actor.command_line(), "submit for a team", submission, after={"user_id": user and user.pk})
+        return submission
 
     def _user(self, team: Team, email: str) -> User | None:
         if email:
@@ -74,6 +81,10 @@ class Command(BaseCommand):
             return member
         captain = team.memberships.filter(is_captain=True).select_related("user").first()
         return captain.user if captain else None
+
+
+def _to_organiser(submission: Submission) -> Disclosure:
+    return Disclosure.to_organiser(submission.phase, clock.now())
 
 
 def _find(model: Any, word: str, **wanted: Any) -> Any:

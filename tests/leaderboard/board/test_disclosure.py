@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leaderboard.board.disclosure import Disclosure, Reader, choosing_scope, reader_of
+from leaderboard.board.disclosure import Disclosure, Reader, reader_of, scope_for_best_run
 from leaderboard.models import Phase, Standing
 from tests.leaderboard import cast
 
@@ -37,8 +37,8 @@ def disclosure(reader: str = "team", **policies: object) -> Disclosure:
 def test_which_cases_feed_the_numbers_and_whether_they_are_rounded(reader, policies, scope, exact):
     shown = disclosure(reader, **policies)
     assert (shown.scope, shown.shows_exact_scores) == (scope, exact)
-    assert shown.score(0.123456) == (0.123456 if exact else 0.123)
-    assert shown.interval([0.11111, 0.22222]) == ((0.11111, 0.22222) if exact else (0.111, 0.222))
+    assert shown.rounded(0.123456) == (0.123456 if exact else 0.123)
+    assert shown.rounded_interval([0.11111, 0.22222]) == ((0.11111, 0.22222) if exact else (0.111, 0.222))
     assert [shown.shows_group(size) for size in (9, 10)] == [exact, True]
 
 
@@ -55,24 +55,24 @@ def test_which_cases_feed_the_numbers_and_whether_they_are_rounded(reader, polic
 def test_single_cases_and_exact_instants_are_for_public_cases_and_organisers(reader, policies, shows):
     shown = disclosure(reader, **policies)
     assert shown.shows_cases is shows
-    assert shown.until == (AT if shows else MINUTE)
-    assert shown.instant(AT - timedelta(seconds=90)) == (
+    assert shown.visible_until == (AT if shows else MINUTE)
+    assert shown.shown_instant(AT - timedelta(seconds=90)) == (
         AT - timedelta(seconds=90) if shows else datetime(2026, 9, 1, 12, 33, tzinfo=UTC)
     )
     assert shown.percent(34, 100) == (34 if shows else 30)
-    assert shown.has_happened(MINUTE) is shows
-    assert shown.has_happened(MINUTE - timedelta(microseconds=1))
-    assert not shown.has_happened(None)
+    assert shown.is_visible(MINUTE) is shows
+    assert shown.is_visible(MINUTE - timedelta(microseconds=1))
+    assert not shown.is_visible(None)
 
 
 @pytest.mark.parametrize("ends", [None, [], [None, None], [0.1, None]])
 def test_an_interval_that_there_is_not_is_not_shown(ends):
-    assert disclosure().interval(ends) is None
+    assert disclosure().rounded_interval(ends) is None
 
 
 def test_the_best_run_is_chosen_by_the_public_half_for_ever():
-    assert choosing_scope(Phase(publication="half", revealed_at=AT)) == HALF
-    assert choosing_scope(Phase(publication="everything")) == ALL
+    assert scope_for_best_run(Phase(publication="half", revealed_at=AT)) == HALF
+    assert scope_for_best_run(Phase(publication="everything")) == ALL
 
 
 @pytest.mark.django_db

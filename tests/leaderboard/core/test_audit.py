@@ -5,10 +5,14 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
+from leaderboard.admin import ReadOnly, Recorded
 from leaderboard.challenge.phases import save_phase
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
@@ -86,8 +90,9 @@ def test_disqualifying_in_the_administration_is_recorded(submission, desk):
     runs = {"runs-TOTAL_FORMS": "0", "runs-INITIAL_FORMS": "0"}
     desk.post(page, {"disqualified_reason": "A copy of another entry.", **runs})
     assert (latest().action, latest().by, latest().why) == ("disqualify", "Olga", "A copy of another entry.")
-    desk.post(page, {"disqualified_reason": "", **runs})
+    desk.post(page, {"disqualified_reason": "", "why": "Its author is on both teams.", **runs})
     assert (latest().action, latest().before["disqualified_reason"]) == ("reinstate", "A copy of another entry.")
+    assert latest().why == "Its author is on both teams."
 
 
 def test_a_member_who_cancels_is_named_and_so_is_the_command_line(submission, alice):
@@ -105,14 +110,14 @@ def test_cancelling_on_the_page_is_recorded(client, submission, alice):
     assert (latest().by, latest().action) == ("Alice", "cancel")
 
 
-def test_letting_a_run_go_on_is_recorded_with_the_reason_given_in_the_administration(submission, desk, settings):
+def test_resuming_a_run_is_recorded_with_the_reason_given_in_the_administration(submission, desk, settings):
     settings.MAX_FAULTS = 1
     run = submission.runs.get()
     Run.objects.update(state="running")
     run.refresh_from_db()
     faults.halt_run(run, "engine")
     act(desk, "submission", "go_on", submission.pk, why="The disk is larger now.")
-    assert (latest().action, latest().by, latest().why) == ("go on", "Olga", "The disk is larger now.")
+    assert (latest().action, latest().by, latest().why) == ("resume", "Olga", "The disk is larger now.")
     assert latest().before == {"state": "halted"}
 
 
@@ -122,7 +127,7 @@ def test_what_is_refused_is_not_recorded(submission, alice):
     with pytest.raises(Refused):
         decisions.cancel(submission, by=Actor.person(alice))
     with pytest.raises(Refused):
-        decisions.go_on(submission, by=Actor.person(alice))
+        decisions.resume(submission, by=Actor.person(alice))
     assert actions() == recorded
 
 
@@ -132,6 +137,13 @@ def test_what_the_server_does_by_itself_is_no_decision(submission, host):
     order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
     gpu_host.report(host, order, [gpu_host.lost(order, 0)])
     assert actions() == recorded
+
+
+def test_who_resumes_what_is_not_interrupted_changes_nothing(submission, olga):
+    Run.objects.update(faults=3)
+    with pytest.raises(Refused, match="interrupted"):
+        decisions.resume(submission, by=Actor.person(olga))
+    assert (Run.objects.get().faults, Run.objects.get().state) == (3, "queued")
 
 
 # --- phases -----------------------------------------------------------------------------------------------------------
@@ -173,6 +185,7 @@ def test_editing_a_phase_does_not_undo_that_it_was_archived_meanwhile(olga):
     save_phase(edited, by=Actor.person(olga))
     assert Phase.objects.get().archived_at
     assert actions()[-2:] == ["archive", "change phase"]
+    assert set(latest().after) == {"description"}
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------
@@ -184,7 +197,8 @@ def test_what_organisers_do_to_a_host_is_recorded(desk, host):
     assert (latest().before, latest().after) == ({"draining": False}, {"draining": True})
     act(desk, "host", "take_work", host.pk)
     act(desk, "host", "revoke", host.pk)
-    assert actions()[-3:] == ["drain", "take work", "revoke token"]
+    act(desk, "host", "revoke", host.pk)  # again: nothing is left to decide
+    assert actions()[-3:] == ["drain", "end draining", "revoke token"]
     assert registry.host_with_token(cast.TOKEN) is None
 
 
@@ -193,6 +207,21 @@ def test_draining_a_host_that_drains_is_no_decision(host):
     recorded = actions()
     registry.drain(host, by=cast.OPERATOR)
     assert actions() == recorded
+
+
+def test_a_revoked_host_that_comes_back_with_a_new_token_is_recorded_as_that(host):
+    registry.revoke(host, by=cast.OPERATOR)
+    token = registry.renew_token(host, by=cast.OPERATOR)
+    assert registry.host_with_token(token) == host
+    assert latest().action == "renew token"
+    assert latest().before["revoked_at"]
+    assert latest().after == {"revoked_at": None}
+
+
+def test_a_second_host_of_a_name_is_refused_and_the_first_keeps_its_token(host):
+    with pytest.raises(Refused, match="--renew"):
+        registry.add(host.name, by=cast.OPERATOR)
+    assert registry.host_with_token(cast.TOKEN) == host
 
 
 def test_a_host_added_on_the_command_line_is_recorded_without_its_token(capsys):
@@ -213,9 +242,14 @@ def test_what_a_captain_decides_is_recorded(alice):
     bob = cast.person("Bob")
     team = cast.team_of(alice, bob)
     teams.make_captain(alice, team, bob.pk)
-    assert (latest().before, latest().after) == ({"captain": "Alice"}, {"captain": "Bob"})
+    assert latest().before == {"captain": "Alice", "user_id": alice.pk}
+    assert latest().after == {"captain": "Bob", "user_id": bob.pk}
     teams.remove_member(bob, team, alice.pk)
-    assert (latest().action, latest().by, latest().before) == ("remove member", "Bob", {"member": "Alice"})
+    assert (latest().action, latest().by, latest().before) == (
+        "remove member",
+        "Bob",
+        {"member": "Alice", "user_id": alice.pk},
+    )
 
 
 def test_who_makes_somebody_an_organiser_is_recorded_and_no_password_is(desk, alice):
@@ -239,6 +273,44 @@ def test_of_an_address_that_was_changed_the_record_says_that_it_was_and_not_whic
     assert "@example.org" not in str(list(AuditEntry.objects.values("before", "after")))
 
 
+def test_a_password_that_was_not_set_is_not_recorded(desk, alice):
+    recorded = actions()
+    page = f"/admin/leaderboard/user/{alice.pk}/password/"
+    desk.post(page, {"usable_password": "true", "password1": "one long one", "password2": "another long one"})
+    desk.post(page, {"usable_password": "false", "set-password": "1"})  # contradicts itself: Django turns it down
+    assert actions() == recorded
+
+
+def test_powers_given_by_a_group_and_addresses_marked_as_verified_are_recorded(desk, alice):
+    group = Group.objects.create(name="helpers")
+    permission = Permission.objects.get(codename="change_submission")
+    desk.post(
+        f"/admin/auth/group/{group.pk}/change/", {"name": "helpers", "permissions": [permission.pk], "why": "Help."}
+    )
+    assert (latest().action, latest().before, latest().why) == ("change group", {"permissions": []}, "Help.")
+    assert latest().after == {"permissions": [str(permission)]}
+    address = EmailAddress.objects.create(user=alice, email=alice.email)
+    chosen = {"action": "make_verified", "_selected_action": [address.pk], "why": "She called."}
+    desk.post("/admin/account/emailaddress/", chosen)
+    assert (latest().action, latest().target, latest().why) == ("verify address", "an address of Alice", "She called.")
+
+
+def test_what_is_deleted_is_recorded_with_what_went_along_and_why(desk, alice):
+    team = cast.team_of(alice, cast.person("Bob"))
+    page = f"/admin/leaderboard/team/{team.pk}/delete/"
+    assert b"kept in the record" in desk.get(page).content
+    desk.post(page, {"post": "yes", "why": "Founded twice."})
+    assert not Team.objects.exists()
+    assert (latest().action, latest().target, latest().why) == ("delete team", team.name, "Founded twice.")
+    assert latest().before["deleted with it"] == [f"membership {one} in {team.name}" for one in ("Alice", "Bob")]
+
+
+def test_every_table_of_the_administration_is_read_only_or_recorded():
+    known = {model: type(one) for model, one in admin.site._registry.items()}
+    assert [model for model, kind in known.items() if not issubclass(kind, (ReadOnly, Recorded))] == []
+    assert "delete_selected" not in [name for name, _ in admin.site.actions]
+
+
 def test_a_member_whom_an_organiser_removes_in_the_administration_is_recorded(desk, alice):
     team = cast.team_of(alice, cast.person("Bob"))
     rows = list(team.memberships.order_by("pk"))
@@ -259,7 +331,8 @@ def test_a_member_whom_an_organiser_removes_in_the_administration_is_recorded(de
 def test_organisers_made_and_passwords_set_on_the_command_line_are_recorded(monkeypatch, alice):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a new long one")
     call_command("createsuperuser", interactive=False, username="root", email="root@example.org", verbosity=0)
-    assert (latest().action, latest().target, latest().after["is_superuser"]) == ("add user", "root@example.org", True)
+    root = User.objects.get(username="root")
+    assert (latest().action, latest().target, latest().after["is_superuser"]) == ("add user", f"user {root.pk}", True)
     monkeypatch.setattr("getpass.getpass", lambda prompt="": "another long one")
     call_command("changepassword", alice.username, stdout=StringIO())
     assert (latest().action, latest().target) == ("set password", "Alice")

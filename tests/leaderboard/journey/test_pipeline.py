@@ -360,7 +360,7 @@ def test_after_too_many_faults_in_a_row_people_must_look(alice, host, run, setti
         sweeper.sweep()
     run.refresh_from_db()
     assert (run.state, run.retry_at) == (RunState.HALTED, None)
-    decisions.go_on(run.submission, by=Actor.person(alice))
+    decisions.resume(run.submission, by=Actor.person(alice))
     run.refresh_from_db()
     assert (run.state, run.faults) == (RunState.CANARY, 0)
 
@@ -397,7 +397,7 @@ def test_one_run_that_breaks_the_sweeper_does_not_stop_it(host, run, monkeypatch
     def broken(_run):
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(pipeline, "look_after", broken)
+    monkeypatch.setattr(pipeline, "recheck", broken)
     other = cast.submit_checked(cast.team_of(cast.person("Charlie")), Phase.objects.get())
     Host.objects.update(slots=[{"name": f"slot{n}", "gpus": []} for n in range(2)])
     sweeper.sweep()

@@ -51,7 +51,7 @@ def accepted(team, phase) -> Submission:
         defaults={"archive": archive.digest, "archive_bytes": archive.size, "unpacked_bytes": 1, "layers": 1},
     )
     Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.ACCEPTED, image=image)
-    uploads.forget(submission.upload_file)
+    uploads.delete(submission.upload_file)
     submission.refresh_from_db()
     planning.new_run(submission, by="test")
     pipeline.fill_slots()
@@ -118,7 +118,7 @@ def test_what_ends_while_the_backup_is_made_is_whole_in_it(team, phase, folder, 
     def disturbed(manifest, into):
         def elsewhere() -> None:
             Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.REJECTED)
-            uploads.forget(submission.upload_file)
+            uploads.delete(submission.upload_file)
             retention.tidy()
             connection.close()
 

@@ -78,7 +78,7 @@ def test_nothing_is_removed_while_a_backup_reads_the_stores(backup_under_way):
     submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
     file = uploads.path(submission.upload_file)
     decisions.cancel(submission, by=cast.OPERATOR)
-    uploads.forget(submission.upload_file)
+    uploads.delete(submission.upload_file)
     retention.tidy()
     assert file.exists()
 

@@ -27,8 +27,8 @@ def start(host, **policies):
 
 def test_on_hidden_cases_a_team_sees_neither_cases_nor_counts_nor_logs(host):
     view = seen.by_team(start(host))
-    assert (view.cells, view.batches, view.cases, view.log, view.done, view.failed) == ([], [], [], "", None, None)
-    assert view.warnings == []
+    assert (view.cells, view.batches, view.cases, view.log, view.done, view.failed) == ((), (), (), "", None, None)
+    assert view.warnings == ()
 
 
 def test_on_hidden_cases_progress_moves_in_steps_and_lags_by_a_minute(host):
@@ -68,7 +68,7 @@ def test_on_hidden_cases_a_cancelled_run_is_shown_at_once(host):
 def test_on_public_cases_a_team_sees_everything(host):
     view = seen.by_team(start(host, cases_are_public=True))
     assert view.cells == ["f", "", "", ""]
-    assert view.cases == []  # the table of cases is shown when the run has ended
+    assert view.cases == ()  # the table of cases is shown when the run has ended
     assert view.log == "hello\ufffdworld"
     assert view.failed == 1
     assert view.headline == "1 case lost"

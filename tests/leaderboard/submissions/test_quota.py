@@ -193,7 +193,7 @@ def test_a_check_that_breaks_down_is_given_back_until_it_is_tried_again(team):
     submission = cast.submit(team, phase)
     Submission.objects.update(state=SubmissionState.VALIDATING)
     submission.refresh_from_db()
-    assert faults.may_check(submission)
+    assert faults.begin_check(submission)
     faults.halt_submission(submission)
     assert used(team, phase) == (0, 0)
     faults.retry_image(submission)
