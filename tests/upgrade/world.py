@@ -1,0 +1,146 @@
+"""The present server, as real processes, on the upgraded database; its people and its GPU hosts."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import redis
+import requests
+
+from tests.upgrade.apihost import ApiHost
+from tests.upgrade.browser import Browser
+from tests.upgrade.release import GpuHost, Processes, Server, wait_for
+from tests.upgrade.upgraded import Upgraded, told, using
+
+PATIENCE_SECONDS = 90.0
+SETTINGS = {"LEASE_SECONDS": "12", "DOORBELL_SECONDS": "2", "SWEEP_SECONDS": "1"}
+STATE = """SELECT coalesce(run.state, one.state) FROM leaderboard_submission one
+           LEFT JOIN leaderboard_run run ON run.submission_id = one.id WHERE one.id = %s"""
+
+
+@dataclass
+class World:
+    """The server and who is around it."""
+
+    upgraded: Upgraded
+    server: Server
+    old: Processes  # of the recorded code
+    blocker: Any
+    refusal: Mapping[str, Any] = field(default_factory=dict)  # what a host heard that came back too late
+    _browsers: dict[str, Browser] = field(default_factory=dict)
+
+    def go_on_until_the_end(self) -> None:
+        """Start everything as after an upgrade, and wait until nothing that was recorded is under way.
+
+        First with a host that was upgraded as well; then with one that was not. (One after the other: two workers with
+        one instance must not share an engine.)
+        """
+        self._send_what_was_in_the_broker()
+        server, roles = self.server, self.upgraded.recording.roles
+        server.start_web()
+        server.start_worker("control", "scoring")
+        server.start_sweeper()
+        upgraded_host, old_host = self.gpu_host("gpu-3"), self.gpu_host("gpu-1", old=True)
+        upgraded_host.start("cpu:2")
+        server.wait_until_ready("web")
+        self._let_hosts_come_back()
+        self.organise("submission", "go_on", roles["stuck"])
+        for role in self.upgraded.recording.manifest["same_as"]:
+            if role != "done by gpu-1":
+                self.reaches(roles[role], "scored")
+        server.processes.stop("gpu-3")
+        old_host.start()
+        self.reaches(roles["done by gpu-1"], "scored")
+
+    def _send_what_was_in_the_broker(self) -> None:
+        with redis.Redis.from_url(self.server.environment["REDIS_URL"]) as broker:
+            for queue, waiting in self.upgraded.messages.items():
+                for message in waiting:
+                    broker.rpush(f"{self.server.instance}:{queue}", message)
+
+    # --- GPU hosts ---------------------------------------------------------------------------------------------------
+
+    def _let_hosts_come_back(self) -> None:
+        """Two that had a lease and still have it; and one that was silent for too long."""
+        host, orders = self.api_host("gpu-2"), self.upgraded.recording.manifest["orders"]
+        image = tuple(orders["image"])
+        host.hello([])
+        for role in ("canary", "running"):
+            host.beat(orders[role], done=1)
+            host.deliver(orders[role], image)
+        lease = "SELECT state = 'leased' AND fence = %s FROM leaderboard_batch WHERE id = %s"
+        silent = orders["silent"]["fence"], orders["silent"]["batch"]
+        wait_for(lambda: not self.upgraded.database.value(lease, *silent), "a lease to end", PATIENCE_SECONDS)
+        with pytest.raises(requests.HTTPError) as refused:
+            host.beat(orders["silent"], done=1)
+        self.refusal = refused.value.response.json()
+
+    def api_host(self, name: str) -> ApiHost:
+        """A host that does what it is told, with the recorded token of that name."""
+        return ApiHost(self.server.address, self._token(name))
+
+    def gpu_host(self, name: str, *, old: bool = False) -> GpuHost:
+        """A real worker with the recorded state of that name: of the present code, or of the recorded one."""
+        processes = self.old if old else self.server.processes
+        return GpuHost(processes, self.server, name, self._token(name), self.upgraded.folder / "hosts" / name / "state")
+
+    def _token(self, name: str) -> str:
+        return (self.upgraded.folder / "hosts" / name / "token").read_text().strip()
+
+    def host_number(self, name: str) -> int:
+        """The key of a host's row."""
+        return int(self.upgraded.database.value("SELECT id FROM leaderboard_host WHERE name = %s", name))
+
+    # --- people ------------------------------------------------------------------------------------------------------
+
+    def browser(self, who: str) -> Browser:
+        """Somebody's browser, signed in with the password from before the upgrade."""
+        if who not in self._browsers:
+            self._browsers[who] = Browser(self.server.address)
+            self._browsers[who].sign_in(who)
+        return self._browsers[who]
+
+    def submit(self, who: str, phase: str, image: bytes) -> int:
+        """Somebody hands in an image; the submission's number."""
+        return self.browser(who).submit(phase, "Later", image)
+
+    def cancel(self, who: str, number: int) -> None:
+        """Somebody calls a submission off."""
+        self.browser(who).send(f"/runs/{number}/", {}, at=f"/runs/{number}/cancel/")
+
+    def organise(self, kind: str, action: str, number: int) -> None:
+        """An organiser chooses an action for one row of a list of the admin."""
+        fields = {"action": action, "_selected_action": str(number)}
+        self.browser("Olga").send(f"/admin/leaderboard/{kind}/", fields)
+
+    # --- what becomes of submissions ---------------------------------------------------------------------------------
+
+    def state(self, number: int) -> str:
+        """The state that matters."""
+        return str(self.upgraded.database.value(STATE, number))
+
+    def reaches(self, number: int, *states: str) -> None:
+        """Wait until the submission is in one of these states."""
+        wait_for(lambda: self.state(number) in states, f"submission {number} to be {states}", PATIENCE_SECONDS)
+
+    def told(self, submission: str | int) -> dict[str, Any]:
+        """Everything about a submission, by its role in the recording or by its number, as an organiser reads it."""
+        number = self.upgraded.recording.roles[submission] if isinstance(submission, str) else submission
+        with using(self.upgraded.database, self.blocker):
+            found: dict[str, Any] = told("submission", str(number))
+        return found
+
+    @contextmanager
+    def lost_image(self, number: int) -> Iterator[None]:
+        """Meanwhile the store does not have the submission's image."""
+        query = """SELECT image.archive FROM leaderboard_algorithmimage image
+                   JOIN leaderboard_submission one ON one.image_id = image.id WHERE one.id = %s"""
+        digest = self.upgraded.database.value(query, number).removeprefix("sha256:")
+        path = self.upgraded.store / "images" / digest[:2] / digest[2:]
+        path.rename(path.with_suffix(".lost"))
+        try:
+            yield
+        finally:
+            path.with_suffix(".lost").rename(path)
