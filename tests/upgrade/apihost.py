@@ -85,9 +85,7 @@ class ApiHost:
         return answer.content
 
     def _post(self, path: str, body: dict[str, Any]) -> Answer:
-        answer = requests.post(
-            f"{self.address}/worker/v1/{path}", json=body, headers=self._headers, timeout=TIMEOUT
-        )
+        answer = requests.post(f"{self.address}/worker/v1/{path}", json=body, headers=self._headers, timeout=TIMEOUT)
         if answer.status_code >= HTTPStatus.BAD_REQUEST:
             raise requests.HTTPError(f"{path}: HTTP {answer.status_code}: {answer.text[:300]}", response=answer)
         said: Answer = answer.json()

@@ -75,7 +75,7 @@ class Browser:
         assert page.status_code == HTTPStatus.OK, f"{path}: HTTP {page.status_code}"
         answer = self._session.post(
             self._address + (at or path),
-            data=_Forms(page.text).with_fields(set(fields)) | fields,
+            data=_Forms(page.text).with_fields(set(fields)) | dict(fields),
             files=None if image is None else {"image": ("image.tar.gz", image)},
             headers={"Referer": self._address + path},
             allow_redirects=False,

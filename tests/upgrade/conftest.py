@@ -18,13 +18,8 @@ from tests.upgrade.world import SETTINGS, World
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The tests share a server: several test processes would each start their own."""
+    """What needs the server shares it: several test processes would each start their own."""
     config.addinivalue_line("markers", "xdist_group(name): these tests run in the same process")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Also without a mark in each module."""
-    item.add_marker(pytest.mark.xdist_group("upgrade"))
 
 
 @pytest.fixture(scope="session", params=recordings(), ids=lambda recording: recording.name)
@@ -66,9 +61,7 @@ def upgraded(
 
 
 @pytest.fixture
-def site(
-    upgraded: Upgraded, store: Path, settings: Any, django_db_blocker: Any
-) -> Iterator[Upgraded]:
+def site(upgraded: Upgraded, store: Path, settings: Any, django_db_blocker: Any) -> Iterator[Upgraded]:
     """The present code, in this process, on that copy."""
     settings.STORE_DIR = upgraded.store
     settings.FILE_UPLOAD_TEMP_DIR = upgraded.store / "incoming"

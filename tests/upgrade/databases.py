@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -51,7 +51,7 @@ class Database:
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query; none of a statement that has none."""
         with self.connected() as connection:
-            answer = connection.execute(cast(LiteralString, query), values or None)
+            answer = connection.execute(query.encode(), values or None)
             return list(answer.fetchall()) if answer.description else []
 
     def value(self, query: str, *values: object) -> Any:
@@ -62,7 +62,7 @@ class Database:
     def load(self, dump: str) -> None:
         """Fill it from a dump that holds statements only."""
         with self.connected() as connection:
-            connection.execute(cast(LiteralString, dump))
+            connection.execute(dump.encode())
 
     def move_to_now(self, recorded_at: datetime) -> datetime:
         """Move every instant, so that what was written at `recorded_at` is written now; that instant."""

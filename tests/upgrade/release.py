@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -139,7 +140,7 @@ class Server:
             if part == "web":
                 wait_for(self._answers, "the web server to answer", START_SECONDS)
             else:
-                wait_for(lambda part=part: self.processes.has_printed(part, " ready."), f"{part}", START_SECONDS)
+                wait_for(partial(self.processes.has_printed, part, " ready."), f"{part} to be ready", START_SECONDS)
 
     def _answers(self) -> bool:
         self.processes.has_printed("web", "")

@@ -12,7 +12,7 @@ from tests.upgrade.release import wait_for
 from tests.upgrade.test_going_on import attempts, numbers
 from tests.upgrade.world import World
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("upgrade"), pytest.mark.timeout(240)]
 
 SEGMENT = ("segment", "0", "0")
 AGAIN = ("segment", "0", "12")  # the same masks, from an image that no host has seen
@@ -46,11 +46,13 @@ def test_a_submission_goes_through_all_its_batches_to_the_same_numbers(old_host:
 
 
 def test_a_cancelled_run_stops_its_container_within_seconds(old_host: World) -> None:
-    number = old_host.submit("Charlie", "development", algorithm.archive(*SLEEPER))
+    number = old_host.submit("Charlie", "trial", algorithm.archive(*SLEEPER))
     labels = {"label": f"rexgrounding.instance={old_host.server.instance}"}
     engine = docker.from_env(timeout=120)
     try:
-        wait_for(lambda: len(engine.containers.list(filters=labels)) == 2, "a container and its holder", PATIENCE_SECONDS)
+        wait_for(
+            lambda: len(engine.containers.list(filters=labels)) == 2, "a container and its holder", PATIENCE_SECONDS
+        )
         old_host.cancel("Charlie", number)
         wait_for(lambda: not engine.containers.list(all=True, filters=labels), "the containers to go", PATIENCE_SECONDS)
     finally:
@@ -61,7 +63,7 @@ def test_a_cancelled_run_stops_its_container_within_seconds(old_host: World) -> 
 def test_it_drains_and_says_what_failed_on_its_side(old_host: World) -> None:
     """The image is lost for a while: the host's fault costs nobody anything, and an organiser lets the run go on."""
     old_host.organise("host", "drain", old_host.host_number("gpu-1"))
-    number = old_host.submit("Dora", "development", algorithm.archive(*AGAIN))
+    number = old_host.submit("Dora", "trial", algorithm.archive(*AGAIN))
     old_host.reaches(number, "queued")
     time.sleep(1)
     assert old_host.state(number) == "queued"
@@ -74,6 +76,6 @@ def test_it_drains_and_says_what_failed_on_its_side(old_host: World) -> None:
     old_host.organise("submission", "go_on", number)
     old_host.reaches(number, "scored")
     told = old_host.told(number)
-    assert numbers(told) == numbers(old_host.upgraded.recording.submissions["scored"])
+    assert numbers(told) == numbers(old_host.upgraded.recording.submissions["tried"])
     assert attempts(told, 1) == [(1, "gpu-1", "image_unavailable"), (2, "gpu-1", "")]
     assert told["charged"]

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from tests.upgrade.databases import Database
 from tests.upgrade.recording import Recording, moved
@@ -55,9 +56,10 @@ def using(database: Database, blocker: Any) -> Iterator[None]:
 
 
 def _lead_to(name: str) -> None:
-    connection.close()
-    connection.close_pool()
-    connection.settings_dict["NAME"] = name
+    ours = cast(DatabaseWrapper, connections[DEFAULT_DB_ALIAS])
+    ours.close()
+    ours.close_pool()
+    ours.settings_dict["NAME"] = name
     ContentType.objects.clear_cache()
 
 
@@ -66,3 +68,12 @@ def told(command: str, *arguments: str) -> Any:
     out = StringIO()
     call_command(command, *arguments, "--json", stdout=out)
     return json.loads(out.getvalue())
+
+
+def sorted_attempts(submission: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the attempts in one order: of two with the same fence the command tells either first."""
+    runs = [
+        {**run, "attempts": sorted(run["attempts"], key=lambda one: (one["batch"], one["fence"]))}
+        for run in submission["runs"]
+    ]
+    return {**submission, "runs": runs}

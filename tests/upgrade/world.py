@@ -28,6 +28,7 @@ class World:
     server: Server
     old: Processes  # of the recorded code
     blocker: Any
+    ends: dict[str, dict[str, Any]] = field(default_factory=dict)  # everything about each recorded submission
     refusal: Mapping[str, Any] = field(default_factory=dict)  # what a host heard that came back too late
     _browsers: dict[str, Browser] = field(default_factory=dict)
 
@@ -47,12 +48,15 @@ class World:
         server.wait_until_ready("web")
         self._let_hosts_come_back()
         self.organise("submission", "go_on", roles["stuck"])
+        self.reaches(roles["received"], "rejected")
         for role in self.upgraded.recording.manifest["same_as"]:
             if role != "done by gpu-1":
                 self.reaches(roles[role], "scored")
         server.processes.stop("gpu-3")
         old_host.start()
         self.reaches(roles["done by gpu-1"], "scored")
+        with using(self.upgraded.database, self.blocker):
+            self.ends = {role: told("submission", str(number)) for role, number in roles.items()}
 
     def _send_what_was_in_the_broker(self) -> None:
         with redis.Redis.from_url(self.server.environment["REDIS_URL"]) as broker:
@@ -125,9 +129,8 @@ class World:
         """Wait until the submission is in one of these states."""
         wait_for(lambda: self.state(number) in states, f"submission {number} to be {states}", PATIENCE_SECONDS)
 
-    def told(self, submission: str | int) -> dict[str, Any]:
-        """Everything about a submission, by its role in the recording or by its number, as an organiser reads it."""
-        number = self.upgraded.recording.roles[submission] if isinstance(submission, str) else submission
+    def told(self, number: int) -> dict[str, Any]:
+        """Everything about a submission, as an organiser reads it."""
         with using(self.upgraded.database, self.blocker):
             found: dict[str, Any] = told("submission", str(number))
         return found

@@ -18,7 +18,12 @@ def archive(*arguments: str) -> bytes:
     return build.Image(layers=[layer], config={"Entrypoint": ["/algorithm", *arguments]}).saved()
 
 
-def run(arguments: tuple[str, ...], entries: list[dict[str, Any]], volumes: Mapping[str, bytes]) -> dict[str, bytes]:
+def run(
+    arguments: tuple[str, ...],
+    entries: list[dict[str, Any]],
+    volumes: Mapping[str, bytes],
+    program: Path = PROGRAM,
+) -> dict[str, bytes]:
     """What the algorithm writes, by case, without any container. `entries` are those of a cases.json."""
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "input", Path(folder) / "output"
@@ -27,5 +32,5 @@ def run(arguments: tuple[str, ...], entries: list[dict[str, Any]], volumes: Mapp
         (given / "cases.json").write_text(json.dumps(entries))
         for name, content in volumes.items():
             (given / "images" / name).write_bytes(content)
-        subprocess.run([PROGRAM, *arguments, given, made], check=True, timeout=60)
+        subprocess.run([program, *arguments, given, made], check=True, timeout=60)
         return {path.name: path.read_bytes() for path in made.iterdir()}
