@@ -79,3 +79,7 @@ def test_it_drains_and_says_what_failed_on_its_side(old_host: World) -> None:
     assert numbers(told) == numbers(old_host.upgraded.recording.submissions["tried"])
     assert attempts(told, 1) == [(1, "gpu-1", "image_unavailable"), (2, "gpu-1", "")]
     assert told["charged"]
+
+
+def test_nothing_broke_down_in_it(old_host: World) -> None:
+    assert "Traceback" not in old_host.old.log("gpu-1")
