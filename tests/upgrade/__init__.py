@@ -2,7 +2,11 @@
 
     record      makes a recording of a commit: its database, its files, its host's code (`recorded/<commit>/`)
     recording   reads one
+    scenario    what happens on the server that is recorded
+    upgraded    a recorded database under the present code; world: with the present server and its hosts at work
+    site        a server and who is around it
     release     runs the code of a commit, or ours, as processes of a server
+    browser     a person at the pages
     apihost     a GPU host without an engine: speaks the hosts' API and runs the algorithm as it is
     databases   makes, fills, copies and asks databases
     algorithm/  what every image here holds

@@ -1,4 +1,4 @@
-"""Databases beside the one of the tests: made, filled from a dump, moved in time, copied, asked, dropped."""
+"""Databases beside the one of the tests: made, filled from a dump, moved in time, asked, dropped."""
 
 import uuid
 from collections.abc import Iterator
@@ -74,12 +74,6 @@ class Database:
     def remove(self) -> None:
         """Drop it, with whoever is connected."""
         self._at_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)
-
-    def copy(self) -> "Database":
-        """Another one with the same content. Nobody may be connected to this one."""
-        other = Database(self._address, new_name())
-        self._at_server("CREATE DATABASE {} TEMPLATE {}", other.name, self.name)
-        return other
 
     def create(self) -> "Database":
         """Make it, empty."""

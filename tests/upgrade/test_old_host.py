@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 30.0
 
 
 def test_it_runs_the_code_of_then(old_host: World) -> None:
-    host = old_host.gpu_host("gpu-1", old=True)
+    host = old_host.gpu_host("gpu-1", old_host.old)
     asked = [sys.executable, "-c", "import containers; print(containers.__file__)"]
     environment = host.environment("cpu:1") | {"PYTHONPATH": str(host.processes.code)}
     found = subprocess.run(asked, env=environment, cwd=host.processes.code, capture_output=True, text=True, check=True)
@@ -37,11 +37,11 @@ def test_it_says_hello(old_host: World) -> None:
 
 
 def test_a_submission_goes_through_all_its_batches_to_the_same_numbers(old_host: World) -> None:
-    number = old_host.submit("Alice", "challenge", algorithm.archive(*SEGMENT))
+    number = old_host.submit("Alice", "development", algorithm.archive(*SEGMENT))
     old_host.reaches(number, "scored")
     told = old_host.told(number)
-    assert numbers(told) == numbers(old_host.upgraded.recording.submissions["hidden"])
-    assert [attempts(told, batch) for batch in (1, 2, 3)] == [[(1, "gpu-1", "")]] * 3
+    assert numbers(told) == numbers(old_host.upgraded.recording.submissions["scored"])
+    assert [attempts(told, batch) for batch in (1, 2)] == [[(1, "gpu-1", "")]] * 2
     assert told["charged"]
 
 

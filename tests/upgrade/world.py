@@ -9,28 +9,22 @@ import pytest
 import redis
 import requests
 
-from tests.upgrade.apihost import ApiHost
-from tests.upgrade.browser import Browser
-from tests.upgrade.release import GpuHost, Processes, Server, wait_for
+from tests.upgrade.release import Processes, wait_for
+from tests.upgrade.site import PATIENCE_SECONDS, Site
 from tests.upgrade.upgraded import Upgraded, told, using
 
-PATIENCE_SECONDS = 90.0
 SETTINGS = {"LEASE_SECONDS": "12", "DOORBELL_SECONDS": "2", "SWEEP_SECONDS": "1"}
-STATE = """SELECT coalesce(run.state, one.state) FROM leaderboard_submission one
-           LEFT JOIN leaderboard_run run ON run.submission_id = one.id WHERE one.id = %s"""
 
 
 @dataclass
-class World:
-    """The server and who is around it."""
+class World(Site):
+    """The present server on an upgraded database."""
 
     upgraded: Upgraded
-    server: Server
     old: Processes  # of the recorded code
     blocker: Any
     ends: dict[str, dict[str, Any]] = field(default_factory=dict)  # everything about each recorded submission
     refusal: Mapping[str, Any] = field(default_factory=dict)  # what a host heard that came back too late
-    _browsers: dict[str, Browser] = field(default_factory=dict)
 
     def go_on_until_the_end(self) -> None:
         """Start everything as after an upgrade, and wait until nothing that was recorded is under way.
@@ -43,7 +37,7 @@ class World:
         server.start_web()
         server.start_worker("control", "scoring")
         server.start_sweeper()
-        upgraded_host, old_host = self.gpu_host("gpu-3"), self.gpu_host("gpu-1", old=True)
+        upgraded_host, old_host = self.gpu_host("gpu-3"), self.gpu_host("gpu-1", self.old)
         upgraded_host.start("cpu:2")
         server.wait_until_ready("web")
         self._let_hosts_come_back()
@@ -81,38 +75,15 @@ class World:
             host.beat(orders["silent"], done=1)
         self.refusal = refused.value.response.json()
 
-    def api_host(self, name: str) -> ApiHost:
-        """A host that does what it is told, with the recorded token of that name."""
-        return ApiHost(self.server.address, self._token(name))
-
-    def gpu_host(self, name: str, *, old: bool = False) -> GpuHost:
-        """A real worker with the recorded state of that name: of the present code, or of the recorded one."""
-        processes = self.old if old else self.server.processes
-        return GpuHost(processes, self.server, name, self._token(name), self.upgraded.folder / "hosts" / name / "state")
-
-    def _token(self, name: str) -> str:
-        return (self.upgraded.folder / "hosts" / name / "token").read_text().strip()
-
     def host_number(self, name: str) -> int:
         """The key of a host's row."""
         return int(self.upgraded.database.value("SELECT id FROM leaderboard_host WHERE name = %s", name))
 
     # --- people ------------------------------------------------------------------------------------------------------
 
-    def browser(self, who: str) -> Browser:
-        """Somebody's browser, signed in with the password from before the upgrade."""
-        if who not in self._browsers:
-            self._browsers[who] = Browser(self.server.address)
-            self._browsers[who].sign_in(who)
-        return self._browsers[who]
-
     def submit(self, who: str, phase: str, image: bytes) -> int:
         """Somebody hands in an image; the submission's number."""
         return self.browser(who).submit(phase, "Later", image)
-
-    def cancel(self, who: str, number: int) -> None:
-        """Somebody calls a submission off."""
-        self.browser(who).send(f"/runs/{number}/", {}, at=f"/runs/{number}/cancel/")
 
     def organise(self, kind: str, action: str, number: int) -> None:
         """An organiser chooses an action for one row of a list of the admin."""
@@ -120,14 +91,6 @@ class World:
         self.browser("Olga").send(f"/admin/leaderboard/{kind}/", fields)
 
     # --- what becomes of submissions ---------------------------------------------------------------------------------
-
-    def state(self, number: int) -> str:
-        """The state that matters."""
-        return str(self.upgraded.database.value(STATE, number))
-
-    def reaches(self, number: int, *states: str) -> None:
-        """Wait until the submission is in one of these states."""
-        wait_for(lambda: self.state(number) in states, f"submission {number} to be {states}", PATIENCE_SECONDS)
 
     def told(self, number: int) -> dict[str, Any]:
         """Everything about a submission, as an organiser reads it."""
