@@ -1,0 +1,80 @@
+"""Recorded databases under the present code: one for pages and commands, and one on which a real server goes on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from tests.upgrade.databases import Database, new_name
+from tests.upgrade.recording import Recording, recordings
+from tests.upgrade.release import REPOSITORY, Processes, Server, remove_from_engine
+from tests.upgrade.upgraded import Upgraded, using
+from tests.upgrade.world import SETTINGS, World
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What needs the server shares it: several test processes would each start their own."""
+    config.addinivalue_line("markers", "xdist_group(name): these tests run in the same process")
+
+
+@pytest.fixture(scope="session", params=recordings(), ids=lambda recording: recording.name)
+def recording(request: pytest.FixtureRequest) -> Recording:
+    """Each commit that was recorded."""
+    found: Recording = request.param
+    return found
+
+
+def made(stack: ExitStack, recording: Recording, folder: Path, blocker: Any) -> Upgraded:
+    """The recorded database, upgraded, until `stack` is closed, and the files that its rows need."""
+    database = Database(os.environ["DATABASE_URL"], new_name()).create()
+    stack.callback(database.remove)
+    database.load(recording.dump)
+    now = database.move_to_now(recording.recorded_at)
+    with using(database, blocker):
+        call_command("migrate", interactive=False, verbosity=0)
+    recording.unpack_files(folder)
+    return Upgraded(recording, database, now - recording.recorded_at, folder)
+
+
+@pytest.fixture(scope="module")
+def upgraded(
+    recording: Recording, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Iterator[Upgraded]:
+    """An upgraded database for a module."""
+    with ExitStack() as stack:
+        yield made(stack, recording, tmp_path_factory.mktemp("upgraded"), django_db_blocker)
+
+
+@pytest.fixture
+def site(upgraded: Upgraded, store: Path, settings: Any, django_db_blocker: Any) -> Iterator[Upgraded]:
+    """The present code, in this process, on that database."""
+    settings.STORE_DIR = upgraded.store
+    settings.FILE_UPLOAD_TEMP_DIR = upgraded.store / "incoming"
+    with using(upgraded.database, django_db_blocker):
+        yield upgraded
+
+
+@pytest.fixture(scope="session")
+def ended(recording: Recording, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[World]:
+    """The present server on another one, when everything that was under way has ended."""
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("world")
+        upgraded = made(stack, recording, folder, django_db_blocker)
+        processes = Processes(REPOSITORY, folder)
+        server = Server(processes, upgraded.database, upgraded.store, os.environ, SETTINGS)
+        stack.callback(remove_from_engine, server)
+        stack.enter_context(processes)
+        old = stack.enter_context(Processes(recording.unpack_host(folder / "old"), folder))
+        world = World(server, folder, upgraded, old, django_db_blocker)
+        world.go_on_until_the_end()
+        yield world
+
+
+@pytest.fixture
+def old_host(ended: World) -> World:
+    """The same, with a host of the recorded commit, and nothing to do."""
+    return ended

@@ -1,0 +1,91 @@
+"""Databases beside the one of the tests: made, filled from a dump, moved in time, asked, dropped."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, LiteralString
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+# To the present: as if what was recorded had happened just before this instant.
+SHIFT = """
+DO $$
+DECLARE moved record;
+BEGIN
+    FOR moved IN
+        SELECT table_name, data_type,
+               string_agg(format(CASE data_type WHEN 'date' THEN '%1$I = %1$I + {days}'
+                                 ELSE '%1$I = %1$I + interval ''{seconds} seconds''' END, column_name), ', ') AS changes
+        FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+        WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+          AND data_type IN ('timestamp with time zone', 'date')
+        GROUP BY table_name, data_type
+    LOOP
+        EXECUTE format('UPDATE public.%I SET %s', moved.table_name, moved.changes);
+    END LOOP;
+END $$
+"""
+
+
+class Database:
+    """A database of the server at `address` (postgres://user:password@host:port/any)."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self._address = address
+        self.name = name
+
+    @property
+    def url(self) -> str:
+        """Its DATABASE_URL."""
+        return urlsplit(self._address)._replace(path=f"/{self.name}").geturl()
+
+    @contextmanager
+    def connected(self) -> Iterator[psycopg.Connection[Any]]:
+        """A session, each statement a transaction of its own."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            yield connection
+
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query; none of a statement that has none."""
+        with self.connected() as connection:
+            answer = connection.execute(query.encode(), values or None)
+            return list(answer.fetchall()) if answer.description else []
+
+    def value(self, query: str, *values: object) -> Any:
+        """The one value of a query; None without a row."""
+        rows = self.ask(query, *values)
+        return rows[0][0] if rows else None
+
+    def load(self, dump: str) -> None:
+        """Fill it from a dump that holds statements only."""
+        with self.connected() as connection:
+            connection.execute(dump.encode())
+
+    def move_to_now(self, recorded_at: datetime) -> datetime:
+        """Move every instant, so that what was written at `recorded_at` is written now; that instant."""
+        now: datetime = self.value("SELECT clock_timestamp()")
+        moved = {"seconds": (now - recorded_at).total_seconds(), "days": (now.date() - recorded_at.date()).days}
+        self.load(SHIFT.format(**moved))
+        return now
+
+    def remove(self) -> None:
+        """Drop it, with whoever is connected."""
+        self._at_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)
+
+    def create(self) -> "Database":
+        """Make it, empty."""
+        self._at_server("CREATE DATABASE {}", self.name)
+        return self
+
+    def _at_server(self, statement: LiteralString, *names: str) -> None:
+        address = urlsplit(self._address)._replace(path="/postgres").geturl()
+        with psycopg.connect(address, autocommit=True) as server:
+            server.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def new_name() -> str:
+    """A name that no other process has."""
+    return f"upgrade_{uuid.uuid4().hex[:12]}"

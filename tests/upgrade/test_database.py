@@ -1,0 +1,118 @@
+"""A database of an earlier commit, with much under way, as the present code reads it once it is migrated."""
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from tests.upgrade.upgraded import Upgraded, sorted_attempts, told
+
+LEFT_OUT = ("/static/", "/admin/logout/")  # files; a button
+OF_A_KIND = 3  # pages that differ in a number only
+# Pages that nothing leads to.
+ALONE = ("/healthz", "/metrics", "/organisers/health/panel/", "/admin/", "/team/", "/runs/", "/submit/")
+
+
+class _Links(HTMLParser):
+    """The addresses within the site to which a page leads, without what follows a question mark."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        for name in ("href", "hx-get"):
+            parts = urlsplit(given.get(name) or "")
+            if parts.path.startswith("/") and not parts.netloc and not parts.path.startswith(LEFT_OUT):
+                self.found.add(parts.path)
+
+
+def walk(client: Client) -> dict[str, int]:
+    """Every page to which others lead, from those to which nothing does; and what it answers."""
+    answers: dict[str, int] = {}
+    waiting = ["/", *ALONE]
+    kinds: Counter[str] = Counter()
+    while waiting:
+        path = waiting.pop()
+        kind = re.sub(r"\d+", "N", path)
+        if path not in answers and kinds[kind] < OF_A_KIND:
+            kinds[kind] += 1
+            response = client.get(path, follow=True)
+            answers[path] = response.status_code
+            if "text/html" in response.headers.get("Content-Type", ""):
+                waiting += _Links(response.content.decode()).found
+    return answers
+
+
+def browser_of(site: Upgraded, name: str) -> Client:
+    """A browser: of a visitor, or of somebody who is signed in."""
+    client = Client()
+    if name:
+        person = get_user_model().objects.get(email=f"{name}@example.org")
+        client.force_login(person, "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.mark.parametrize("name", ["", "alice", "bob", "dora"])
+def test_every_page_answers_to_visitors_and_teams(site: Upgraded, name: str) -> None:
+    answers = walk(browser_of(site, name))
+    closed = {path for path, code in answers.items() if code != HTTPStatus.OK}
+    # A visitor is asked to sign in.
+    assert closed == ({"/metrics", "/organisers/health/panel/", "/admin/"} if name else {"/metrics"})
+    runs = {path for path in answers if re.fullmatch(r"/runs/\d+/", path)}
+    assert bool(runs) == bool(name)
+
+
+def test_every_page_answers_to_organisers(site: Upgraded) -> None:
+    answers = walk(browser_of(site, "olga"))
+    assert set(answers.values()) == {HTTPStatus.OK}, answers
+    assert "/admin/leaderboard/phase/" in answers
+
+
+def test_every_submission_has_its_pages(site: Upgraded) -> None:
+    client = browser_of(site, "olga")
+    for number in site.recording.roles.values():
+        for path in (f"/runs/{number}/", f"/runs/{number}/panel/", f"/admin/leaderboard/submission/{number}/change/"):
+            assert client.get(path).status_code == HTTPStatus.OK, path
+
+
+@pytest.mark.parametrize("phase", ["trial", "development", "challenge"])
+def test_the_board_has_the_numbers_that_the_old_code_gave(site: Upgraded, phase: str) -> None:
+    before = site.recording.manifest["boards"][phase]
+    assert before["public"]["rows"]
+    assert told("standings", f"--phase={phase}") == before["public"]
+    assert told("standings", f"--phase={phase}", "--unrounded") == before["organisers"]
+
+
+def test_everything_about_each_submission_is_as_the_old_code_told_it(site: Upgraded) -> None:
+    for role, before in site.recording.submissions.items():
+        now = told("submission", str(before["id"]))
+        assert sorted_attempts({name: now[name] for name in before}) == sorted_attempts(site.now(before)), role
+
+
+STATES = {
+    "submission": {"received", "validating", "accepted", "rejected", "cancelled", "halted"},
+    "run": {"queued", "canary", "running", "scoring", "scored", "failed", "cancelled", "halted"},
+    "batch": {"waiting", "leased", "reported", "scored", "dropped"},
+}
+
+
+@pytest.mark.parametrize("table", STATES)
+def test_something_was_in_every_state(site: Upgraded, table: str) -> None:
+    """What nobody recorded is what nobody has upgraded."""
+    there = {state for (state,) in site.database.ask(f"SELECT DISTINCT state FROM leaderboard_{table}")}
+    assert there >= STATES[table]
+
+
+def test_leases_and_alarms_are_among_it(site: Upgraded) -> None:
+    query = "SELECT DISTINCT lease_until > now() FROM leaderboard_batch WHERE state = 'leased'"
+    assert {lasts for (lasts,) in site.database.ask(query)} == {True, False}
+    for table in ("alarm", "pulse", "standing"):
+        assert site.database.value(f"SELECT count(*) FROM leaderboard_{table}") > 0
