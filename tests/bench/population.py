@@ -61,9 +61,9 @@ LOG_LINE = "[{:>6.1f} s] case {:03}: {} findings, volume (512, 512, 238), {:.2f}
 class Size:
     """How much of everything.
 
-    `busy`: how many teams have so many runs (None: all), the others three at most. `findings` of a case: None is one to
-    four. `reruns`: how often the first submission of the first team ran. `kinds`: different cases, `distinct`:
-    different results of whole runs.
+    `busy`: how many teams have so many members and runs (None: all), the others three at most. `findings` of a case:
+    None is one to four. `reruns`: how often the first submission of the first team ran. `kinds`: different cases,
+    `distinct`: different results of whole runs.
     """
 
     teams: int = 500
@@ -80,9 +80,9 @@ class Size:
     kinds: int = 40
     distinct: int = 50
 
-    def runs_of(self, team: int) -> int:
-        """How many submissions the team with this number has."""
-        return self.runs if self.busy is None or team < self.busy else min(self.runs, 3)
+    def of_team(self, team: int, count: int) -> int:
+        """How many of `count` members or submissions the team with this number has."""
+        return count if self.busy is None or team < self.busy else min(count, 3)
 
     @property
     def batches(self) -> int:
@@ -195,17 +195,16 @@ class _Filling:
         password = make_password(PASSWORD)
         organiser = User(username="organiser", email=ORGANISER, name="Olga", is_staff=True, is_superuser=True)
         members = [
-            User(username=f"{team.slug}-{number}", email=f"{team.slug}-{number}@example.org", name=f"Person {number}")
-            for team in self.teams
-            for number in range(self.size.members)
+            Membership(team=team, user=_person(f"{team.slug}-{number}", f"Person {number}"), is_captain=number == 0)
+            for index, team in enumerate(self.teams)
+            for number in range(self.size.of_team(index, self.size.members))
         ]
-        for one in (organiser, *members):
+        people = [organiser, *(one.user for one in members)]
+        for one in people:
             one.password = password
-        people = User.objects.bulk_create([organiser, *members])
-        Membership.objects.bulk_create(
-            Membership(team=self.teams[index // self.size.members], user=one, is_captain=index % self.size.members == 0)
-            for index, one in enumerate(people[1:])
-        )
+        User.objects.bulk_create(people)
+        Membership.objects.bulk_create(members)
+        self.captains = [one.user for one in members if one.is_captain]
         RulesAcceptance.objects.bulk_create(RulesAcceptance(user=one, version=settings.RULES_VERSION) for one in people)
         EmailAddress.objects.bulk_create(
             EmailAddress(user=one, email=one.email, verified=True, primary=True) for one in people
@@ -288,12 +287,12 @@ class _Filling:
             self._submission(team, number)
             for number in range(self.size.runs)
             for team in range(self.size.teams)
-            if number < self.size.runs_of(team)
+            if number < self.size.of_team(team, self.size.runs)
         ]
         return Submission.objects.bulk_create(made, batch_size=1000)
 
     def _submission(self, team: int, number: int) -> Submission:
-        is_last = number == self.size.runs_of(team) - 1
+        is_last = number == self.size.of_team(team, self.size.runs) - 1
         fate = SCORED if number < 2 else self._chosen(LAST if is_last else ENDED)
         self.fates.append(fate)
         accepted = self._accepted_at(number, is_last=is_last)
@@ -302,7 +301,7 @@ class _Filling:
         return Submission(
             team=self.teams[team],
             phase=self.phases[number % self.size.phases],
-            submitted_by=self.people[1 + team * self.size.members],
+            submitted_by=self.captains[team],
             track=Submission.Track.OVERALL if team % 5 == 4 else Submission.Track.MAIN,
             algorithm=f"Grounder {team}.{number}",
             method=SENTENCE * self.rng.randint(3, 40),
@@ -397,7 +396,9 @@ class _Filling:
             self._copy(cursor, "bench_run", self._run_rows())
             self._copy(cursor, "bench_change", self._changes())
             self._copy(cursor, "bench_log", enumerate(_logs(self.rng)))
-            sets = [list(one.cases.order_by("name").values_list("pk", "name", "in_public_half")) for one in self.case_sets]
+            sets = [
+                list(one.cases.order_by("name").values_list("pk", "name", "in_public_half")) for one in self.case_sets
+            ]
             for index in range(self.size.distinct):
                 for case_set, cases in enumerate(sets):
                     self._copy_results(cursor, index, case_set, cases)
@@ -476,6 +477,10 @@ class _Filling:
         for run in self.runs:
             path = ["", *fates[run.submission_id].path]
             yield from _steps(run.submission_id, run.pk, path, run.created_at, run.ended_at or self.now - HOUR / 60)
+
+
+def _person(username: str, name: str) -> User:
+    return User(username=username, email=f"{username}@example.org", name=name)
 
 
 def _steps(

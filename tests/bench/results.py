@@ -50,7 +50,7 @@ class Treated:
 
 @dataclass(frozen=True)
 class RunResults:
-    """A whole run: its cases by number, the place of each in the run's order, and per scope the evaluation's numbers."""
+    """A whole run: its cases by number, the place of each in the run's order, the evaluation's numbers per scope."""
 
     cases: Sequence[Treated]
     places: Sequence[int]

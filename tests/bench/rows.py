@@ -40,13 +40,14 @@ SELECT id, run, number, number = 1, state, claimed,
 FROM bench_batch
 """
 _INSERT_ATTEMPTS = """
-INSERT INTO leaderboard_attempt (batch_id, fence, host_id, key, slot, claimed_at, ended_at, fault, detail, container, log)
+INSERT INTO leaderboard_attempt
+    (batch_id, fence, host_id, key, slot, claimed_at, ended_at, fault, detail, container, log)
 SELECT id, try, host, md5(id || '.' || try)::uuid, slot, claimed,
     CASE WHEN state <> 'leased' OR try < fence THEN bench_batch.ended END,
     CASE WHEN try < fence THEN 'host_lost' ELSE '' END,
     CASE WHEN try < fence THEN 'the host was silent for a minute' ELSE '' END,
     CASE WHEN state <> 'leased' AND try = fence
-         THEN jsonb_build_object('exit_code', 0, 'seconds', 40.5, 'warnings', jsonb_build_array('/output has a folder')) END,
+         THEN '{"exit_code": 0, "oom_killed": false, "seconds": 40.5, "warnings": ["/output has a folder"]}'::jsonb END,
     CASE WHEN state <> 'leased' AND try = fence THEN log ELSE '' END
 FROM bench_batch CROSS JOIN generate_series(1, fence) AS try
 JOIN bench_log ON bench_log.number = (run + bench_batch.number) %% 7
