@@ -14,6 +14,7 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
@@ -153,8 +154,34 @@ class Recorded(admin.ModelAdmin):
         audit.record(_organiser(request), action, obj, before=before, why=_why(request))
 
 
+class _Listed(ChangeList):
+    """A list that reads of its rows what it shows."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Without the fields that only a row's own page shows."""
+        rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
+        return rows.defer(*self.model_admin.unlisted)
+
+
 class ReadOnly(admin.ModelAdmin):
-    """Rows that the server writes and people read."""
+    """Rows that the server writes and people read. A list of them asks the same few questions however long it is."""
+
+    related: tuple[str, ...] = ()  # what a row refers to, by name
+    named_by: tuple[str, ...] = ()  # the submissions whose team is in the name of a row, or of what it refers to
+    unlisted: tuple[str, ...] = ()  # heavy fields that only a row's own page shows
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With what the rows' names are made of, but without what teams wrote about their methods."""
+        rows = super().get_queryset(request)
+        if self.related:
+            rows = rows.select_related(*self.related)
+        for path in self.named_by:
+            rows = rows.select_related(f"{path}__team").defer(f"{path}__method", f"{path}__external_data")
+        return rows
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list's rows."""
+        return _Listed
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody adds by hand."""
@@ -234,6 +261,11 @@ class RunInline(admin.TabularInline):
     extra = 0
     can_delete = False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Run]:
+        """With what a run's name is made of."""
+        rows = super().get_queryset(request).select_related("submission__team")
+        return rows.defer("submission__method", "submission__external_data")
+
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """A new run is an action, not a row."""
         return False
@@ -255,6 +287,8 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "disqualified_at",
     )
     list_filter = ("phase", "state", "track")
+    related = ("team", "phase")
+    unlisted = ("method", "external_data")
     search_fields = ("team__name", "algorithm")
     inlines = (RunInline,)
     actions = ("cancel", "run_again", "go_on")
@@ -298,6 +332,9 @@ class AttemptAdmin(ReadOnly):
 
     list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
     list_filter = ("host", "fault")
+    related = ("host",)
+    named_by = ("batch__run__submission",)
+    unlisted = ("container", "log", "detail")
     readonly_fields = ("how_it_ended", "what_failed", "what_it_printed")
     fields = (*list_display, *readonly_fields)
 
@@ -322,6 +359,7 @@ class StateChangeAdmin(ReadOnly):
     """Who moved what, when, and why."""
 
     list_display = ("at", "submission", "run", "batch", "from_state", "to_state", "by", "why")
+    named_by = ("submission", "run__submission", "batch__run__submission")
 
 
 @admin.register(models.CaseSet)
@@ -366,13 +404,33 @@ class AuditEntryAdmin(ReadOnly):
     list_display = ("at", "by", "user_id", "action", "target", "why")
     list_filter = ("action", "target_type")
     search_fields = ("by", "target", "why")
+    unlisted = ("before", "after")
+
+
+class MembershipForms(forms.BaseInlineFormSet):
+    """The forms of a team's members; the people to choose from are read once for all."""
+
+    people: list[Any] | None = None
+
+    def add_fields(self, form: forms.Form, index: int | None) -> None:
+        """Share the choices."""
+        super().add_fields(form, index)
+        user = form.fields["user"]
+        assert isinstance(user, forms.ModelChoiceField)
+        self.people = self.people or list(iter(user.choices))  # of the choices alone, list() would ask their number too
+        user.choices = self.people
 
 
 class MembershipInline(admin.TabularInline):
     """The members of a team."""
 
     model = models.Membership
+    formset = MembershipForms
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Membership]:
+        """With what a membership's name is made of."""
+        return super().get_queryset(request).select_related("user", "team")
 
 
 @admin.register(models.Team)

@@ -7,15 +7,15 @@ from typing import Any
 
 from django.conf import settings
 
-from leaderboard.models import Batch, Phase, RunCase
+from leaderboard.models import AlgorithmImage, Batch, Phase, RunCase
 
 
 def order(batch: Batch) -> dict[str, Any]:
     """The order for a batch's undecided cases, in the form that containers/protocol/orders.py reads."""
     phase = batch.run.submission.phase
-    image = batch.run.submission.image
-    assert image is not None, "a run exists only for an accepted image"
-    cases = batch.cases.filter(outcome="").select_related("case").prefetch_related("case__findings")
+    # A run exists only for an accepted image.
+    image = AlgorithmImage.objects.defer("config").get(submissions=batch.run.submission_id)
+    cases = batch.cases.filter(outcome="").defer("result").select_related("case").prefetch_related("case__findings")
     return {
         "batch": str(batch.pk),
         "fence": batch.fence,

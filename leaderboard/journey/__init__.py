@@ -2,6 +2,7 @@
 
     pipeline                         the journey, top to bottom
     lifecycle, locking               the only code that changes a state; the order in which rows are locked
+    selectors                        rows with what a step asks about them
     planning, scheduling             how a run is cut into batches; which batch gets a free slot
     faults, reasons                  what becomes of our own faults; why a case or a run was lost, in words
     decisions                        what people decide about a submission

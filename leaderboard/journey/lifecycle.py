@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from leaderboard.core import clock, events
+from leaderboard.journey.selectors import with_phase
 from leaderboard.models import Batch, Run, StateChange, Submission, User
 from leaderboard.states import BATCH_TRANSITIONS, RUN_TRANSITIONS, SUBMISSION_TRANSITIONS, Transitions
 
@@ -44,7 +46,7 @@ def move(
     with transaction.atomic():
         model: Any = type(thing)
         model.objects.select_for_update().only("pk").get(pk=thing.pk)
-        thing.refresh_from_db()
+        thing.refresh_from_db(from_queryset=_fresh(model))
         origin = thing.state
         if origin == to or (allowed_from is not None and origin not in allowed_from):
             return False
@@ -56,6 +58,15 @@ def move(
         thing.save(update_fields=["state", *fields])
         _record(thing, origin, by=by, why=why)
     return True
+
+
+def _fresh(model: type[Movable]) -> QuerySet[Any]:
+    """Rows with what is asked about them next. (Read after the lock was waited for: a join reads what was before.)"""
+    if model is Submission:
+        return Submission.objects.all()
+    if model is Run:
+        return with_phase(Run.objects.all(), "submission")
+    return with_phase(Batch.objects.all(), "run__submission")
 
 
 def display_name(person: User | None) -> str:
@@ -73,10 +84,9 @@ def record_new_run(run: Run, *, by: str) -> None:
 def _record(thing: Movable, origin: str, *, by: str, why: str) -> None:
     batch = thing if isinstance(thing, Batch) else None
     run = batch.run if batch else thing if isinstance(thing, Run) else None
-    submission = run.submission if run else thing
-    assert isinstance(submission, Submission)
+    submission_id = run.submission_id if run else thing.pk
     StateChange.objects.create(
-        submission=submission,
+        submission_id=submission_id,
         run=run,
         batch=batch,
         from_state=origin,
@@ -85,4 +95,4 @@ def _record(thing: Movable, origin: str, *, by: str, why: str) -> None:
         by=by[:80],
         why=why,
     )
-    events.announce(submission.pk)
+    events.announce(submission_id)

@@ -6,6 +6,7 @@ Nobody who follows it can deadlock. (A history row refers to its submission and 
 import uuid
 
 from leaderboard.journey import lifecycle
+from leaderboard.journey.selectors import with_phase
 from leaderboard.models import Batch, Host, Run
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 
@@ -21,7 +22,7 @@ class LeaseLost(Exception):
 def lock_run(run_id: int) -> Run:
     """The run, locked: whatever concerns its cases and batches follows one after the other."""
     Run.objects.select_for_update().only("pk").get(pk=run_id)
-    return Run.objects.select_related("submission__phase").get(pk=run_id)
+    return with_phase(Run.objects.all(), "submission").get(pk=run_id)
 
 
 def lock_batch(batch_id: uuid.UUID) -> Batch:

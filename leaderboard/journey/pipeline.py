@@ -33,6 +33,7 @@ from leaderboard.core.text import one_line, sanitised, storable
 from leaderboard.hosts import orders
 from leaderboard.journey import faults, lifecycle, planning, reasons, scheduling
 from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
+from leaderboard.journey.selectors import with_phase
 from leaderboard.models import (
     AlgorithmImage,
     Attempt,
@@ -195,7 +196,7 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
     """Lease a batch to a host and return the order. The same key gets the same order again: an answer may get lost."""
     with transaction.atomic():
         batch = lock_batch(batch_id)
-        current = batch.attempts.filter(fence=batch.fence).first()
+        current = batch.attempts.filter(fence=batch.fence).only("batch", "key", "host").first()
         if batch.state == BatchState.LEASED and current and current.key == key and current.host_id == host.pk:
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in scheduling.RUNNABLE:
@@ -245,7 +246,7 @@ def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None
 def _latest_end(batch: Batch) -> datetime:
     """When an attempt must be over by the phase's own clocks, with an hour to fetch the image and the volumes."""
     phase = batch.run.submission.phase
-    attempt = batch.attempts.get(fence=batch.fence)
+    attempt = batch.attempts.only("batch", "claimed_at").get(fence=batch.fence)
     seconds = FETCH_SECONDS + phase.startup_seconds + (batch.cases.count() + 1) * phase.case_seconds
     return attempt.claimed_at + timedelta(seconds=seconds)
 
@@ -323,11 +324,14 @@ def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
 
 def _decide_cases(batch: Batch, answer: Report) -> int:
     """Write down what the report says of each case that is still open; how many are decided now."""
-    open_cases = {case.file_name: case for case in batch.cases.filter(outcome="").select_related("case")}
+    rows = batch.cases.filter(outcome="").defer("result").select_related("case").prefetch_related("case__findings")
+    open_cases = {case.file_name: case for case in rows}
     exit_code = answer.container.exit_code if answer.container else None
     # A canary's gate is a clean exit as well: a mask from a program that then crashed does not pass it.
     unclean_canary = batch.is_canary and exit_code not in (0, None) and answer.fault is None
-    decided = 0
+    at = clock.now()
+    finished: list[RunCase] = []
+    lost: list[RunCase] = []
     for said in answer.cases:
         case = open_cases.pop(said.name, None)
         if case is None:
@@ -338,17 +342,20 @@ def _decide_cases(batch: Batch, answer: Report) -> int:
             if not blobs.outputs.exists(said.output.blob):
                 raise BadReport(f"the mask of {said.name} was not uploaded")
             case.outcome, case.output, case.output_bytes = RunCase.Outcome.FINISHED, said.output.blob, said.output.size
+            finished.append(case)
         else:
             case.outcome = RunCase.Outcome.MISSING if said.status == "missing" else RunCase.Outcome.FAILED
             case.reason_code = said.reason or "crashed"
             status, why = evaluation.CaseStatus(case.outcome), reasons.FAILURES[case.reason_code].title
             case.result = scoring.lost(case, status, why)
-            case.scored_at = clock.now()
-        case.seconds, case.decided_at = said.seconds, clock.now()
+            case.scored_at = at
+            lost.append(case)
+        case.seconds, case.decided_at = said.seconds, at
         case.tries += 1
-        case.save()
-        decided += 1
-    return decided
+    changed = ("outcome", "seconds", "decided_at", "tries")
+    RunCase.objects.bulk_update(finished, (*changed, "output", "output_bytes"))
+    RunCase.objects.bulk_update(lost, (*changed, "reason_code", "result", "scored_at"))
+    return len(finished) + len(lost)
 
 
 def lose_lease(batch_id: uuid.UUID) -> None:
@@ -399,7 +406,7 @@ def _score_masks(batch: Batch) -> None:
 
 def advance(run: Run) -> None:
     """What next? Derived from the rows, under the run's lock; asking once too often changes nothing."""
-    run.refresh_from_db()
+    run.refresh_from_db(from_queryset=with_phase(Run.objects.all(), "submission"))
     if run.state not in ACTIVE_RUN_STATES:
         return
     phase = run.submission.phase

@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 from leaderboard.core import clock, disk_space, locks, task_queue
 from leaderboard.core.task_queue import unanswered_since
 from leaderboard.hosts.slots import free_slots
+from leaderboard.journey.selectors import with_phase
 from leaderboard.models import Batch, Run
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState
 
@@ -78,11 +79,8 @@ def queue() -> list[Run]:
     First the runs that we interrupted; then always the oldest run of the team that has least at work and was served
     longest ago.
     """
-    queued = list(
-        Run.objects.filter(state=RunState.QUEUED)
-        .select_related("submission__team", "submission__phase")
-        .order_by("submission__accepted_at", "pk")
-    )
+    rows = with_phase(Run.objects.filter(state=RunState.QUEUED), "submission").select_related("submission__team")
+    queued = list(rows.order_by("submission__accepted_at", "pk"))
     began = [run for run in queued if run.started_at]
     fresh = [run for run in queued if not run.started_at]
     runs = Run.objects.values_list("submission__team")
@@ -112,13 +110,12 @@ def _waiting_batches(at: datetime) -> tuple[list[Batch], list[Batch]]:
     waiting = (
         Batch.objects.filter(state=BatchState.WAITING, run__state__in=RUNNABLE)
         .filter(Q(notified_at=None) | Q(notified_at__lte=unanswered_since(at)))
-        .select_related("run__submission__phase")
         .order_by(Coalesce("run__started_at", "run__created_at"), "number")
     )
     at_work = set(Batch.objects.filter(state=BatchState.LEASED).values_list("run_id", flat=True))
     going_on: list[Batch] = []
     helping: list[Batch] = []
-    for batch in waiting:
+    for batch in with_phase(waiting, "run__submission"):
         (helping if batch.run_id in at_work else going_on).append(batch)
         at_work.add(batch.run_id)
     return going_on, helping

@@ -144,7 +144,7 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
     batch = pipeline.check_lease(host, batch_id, fence=int(fence))
     if int(length) > batch.run.submission.phase.output_bytes:
         raise BadRequest("the mask is larger than the phase's space for masks")
-    if name not in {case.file_name for case in batch.cases.filter(outcome="")}:
+    if name not in {case.file_name for case in batch.cases.filter(outcome="").only("token", "batch")}:
         raise BadRequest(f"{name!r} is not an open case of this batch")
     if not disk_space.allows_mask(int(length)):
         # The host asks again for as long as its attempt may last.

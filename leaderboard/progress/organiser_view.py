@@ -1,10 +1,13 @@
 """Everything about a submission, for organisers, as `manage.py submission --json` prints it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Prefetch
+
 from leaderboard.board.disclosure import Disclosure, Reader
-from leaderboard.models import Attempt, Run, RunCase, StateChange, Submission
+from leaderboard.models import Attempt, Run, RunCase, Standing, StateChange, Submission
 
 
 def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]:
@@ -25,11 +28,21 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "disqualified": submission.disqualified_at is not None,
         "image": {"id": image.image_id, "layers": image.layers, "warnings": image.warnings} if image else None,
         "history": [_change(change) for change in submission.history.select_related("batch")],
-        "runs": [_run(run) for run in submission.runs.all()],
+        "runs": _runs(submission),
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _runs(submission: Submission) -> list[dict[str, Any]]:
+    """All runs; the same few questions however many."""
+    standings = Prefetch("standings", Standing.objects.defer("groups"))
+    cases = Prefetch("cases", RunCase.objects.select_related("case", "batch"))
+    attempts: dict[int, list[Attempt]] = {}
+    for one in Attempt.objects.filter(batch__run__submission=submission).select_related("host", "batch"):
+        attempts.setdefault(one.batch.run_id, []).append(one)
+    return [_run(run, attempts.get(run.pk, [])) for run in submission.runs.prefetch_related(standings, cases)]
+
+
+def _run(run: Run, attempts: Sequence[Attempt]) -> dict[str, Any]:
     return {
         "number": run.number,
         "state": run.state,
@@ -39,8 +52,8 @@ def _run(run: Run) -> dict[str, Any]:
         "ended_at": _instant(run.ended_at),
         "evaluation_version": run.evaluation_version,
         "summary": {standing.scope: standing.summary for standing in run.standings.all()},
-        "cases": [_case(case) for case in run.cases.select_related("case", "batch")],
-        "attempts": [_attempt(one) for one in Attempt.objects.filter(batch__run=run).select_related("host", "batch")],
+        "cases": [_case(case) for case in run.cases.all()],
+        "attempts": [_attempt(one) for one in attempts],
     }
 
 

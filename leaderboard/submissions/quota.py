@@ -1,9 +1,10 @@
 """What a team has used of its runs in a phase, by the UTC day of the database's clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from leaderboard.models import Phase, Submission, Team
 from leaderboard.states import RunState, SubmissionState
@@ -22,20 +23,26 @@ class Quota:
 
 def quota_of(team: Team, phase: Phase, at: datetime) -> Quota:
     """What the team has used of its runs, by the UTC day of the database's clock."""
+    [(_, quota)] = quotas_of(team, [phase], at)
+    return quota
+
+
+def quotas_of(team: Team, phases: Sequence[Phase], at: datetime) -> list[tuple[Phase, Quota]]:
+    """The same for several phases, in their order: one question for all."""
     at = at.astimezone(UTC)
-    charged = Submission.objects.filter(team=team, phase=phase, charged=True)
     tomorrow = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Quota(
-        today_used=charged.filter(quota_day=at.date()).count(),
-        today_limit=phase.runs_per_day,
-        total_used=charged.count(),
-        total_limit=phase.runs_total,
-        next_day=tomorrow,
-    )
+    charged = Submission.objects.filter(team=team, phase__in=phases, charged=True).order_by().values_list("phase")
+    counts = charged.annotate(today=Count("pk", filter=Q(quota_day=at.date())), total=Count("pk"))
+    used = {phase: (today, total) for phase, today, total in counts}
+    found = []
+    for phase in phases:
+        today, total = used.get(phase.pk, (0, 0))
+        found.append((phase, Quota(today, phase.runs_per_day, total, phase.runs_total, tomorrow)))
+    return found
 
 
 def refused_today(team: Team, phase: Phase, at: datetime) -> int:
     """How many of the team's uploads came to nothing on this UTC day without being charged, by the team's doing."""
     of_today = Submission.objects.filter(team=team, phase=phase, charged=False, quota_day=at.astimezone(UTC).date())
     ended = (SubmissionState.REJECTED, SubmissionState.CANCELLED)
-    return of_today.filter(Q(state__in=ended) | Q(runs__state=RunState.CANCELLED)).distinct().count()
+    return of_today.filter(Q(state__in=ended) | Q(runs__state=RunState.CANCELLED)).values("pk").distinct().count()

@@ -35,25 +35,13 @@ _PLACES = (
 )
 
 
-def instant_of(request: HttpRequest) -> datetime:
-    """The instant at which a request is answered: the database's clock, read once a request.
-
-    A request that receives an upload lasts for hours: what is decided after it reads the clock itself.
-    """
-    known: datetime | None = getattr(request, "_instant", None)
-    if known is None:
-        known = clock.now()
-        request._instant = known  # type: ignore[attr-defined]
-    return known
-
-
 def person_of(request: HttpRequest) -> User:
     """Who is signed in, on pages that nobody else reaches."""
     return cast(User, request.user)
 
 
 class Frame:
-    """Computed when a template asks, so that pages without a frame (and the admin) cost no query."""
+    """Computed when a view or a template asks, each thing once a request: pages without a frame cost no query."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -61,7 +49,7 @@ class Frame:
     @cached_property
     def now(self) -> datetime:
         """One frozen instant, by the database's clock, for everything on the page."""
-        return instant_of(self._request)
+        return clock.now()
 
     @cached_property
     def open_phases(self) -> list[Phase]:
@@ -98,6 +86,23 @@ class Frame:
     evaluation_version = evaluation.VERSION
 
 
+def frame_of(request: HttpRequest) -> Frame:
+    """The one frame of a request. What it says holds from when it was first asked: ask anew after changing it."""
+    known: Frame | None = getattr(request, "_frame", None)
+    if known is None:
+        known = Frame(request)
+        request._frame = known  # type: ignore[attr-defined]
+    return known
+
+
+def instant_of(request: HttpRequest) -> datetime:
+    """The instant at which a request is answered: the database's clock, read once a request.
+
+    A request that receives an upload lasts for hours: what is decided after it reads the clock itself.
+    """
+    return frame_of(request).now
+
+
 def site(request: HttpRequest) -> dict[str, Frame]:
     """Context processor: `frame` in every template. (`site` is taken: allauth means the host by it.)"""
-    return {"frame": Frame(request)}
+    return {"frame": frame_of(request)}

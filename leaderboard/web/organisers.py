@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from leaderboard.operations import prometheus as exposition
 from leaderboard.operations.health import Level, snapshot
+from leaderboard.web.context import instant_of
 
 View = Callable[[HttpRequest], HttpResponse]
 REFRESH_SECONDS = 10
@@ -49,7 +50,7 @@ def health_panel(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, template: str) -> HttpResponse:
-    found = snapshot()
+    found = snapshot(instant_of(request))
     words = {
         Level.OK: "Everything works",
         Level.WARNING: "Something wants a look",

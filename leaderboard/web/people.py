@@ -1,7 +1,6 @@
 """Teams and the rules: found, join, hand out the link, accept."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,13 +11,12 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
-from leaderboard.challenge.phases import open_phases
 from leaderboard.core.refusal import Refused
-from leaderboard.models import Phase, RulesAcceptance, Team, User
+from leaderboard.models import RulesAcceptance, Team, User
 from leaderboard.people import teams
 from leaderboard.people.rules import accept_rules
-from leaderboard.submissions.quota import Quota, quota_of
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.submissions.quota import quotas_of
+from leaderboard.web.context import frame_of, person_of
 from leaderboard.web.forms import CodeForm, TeamForm
 
 UNPROCESSABLE = 422
@@ -28,7 +26,8 @@ UNPROCESSABLE = 422
 @require_http_methods(["GET", "HEAD", "POST"])
 def team(request: HttpRequest) -> HttpResponse:
     """The person's team: its members, the captain's link; or the two ways into one."""
-    own = person_of(request).team
+    frame = frame_of(request)
+    own = frame.team
     if own is None:
         return _without_team(request)
     if request.method == "POST":
@@ -45,7 +44,7 @@ def team(request: HttpRequest) -> HttpResponse:
         "is_captain": any(one.is_captain and one.user_id == request.user.pk for one in memberships),
         "join_url": settings.SITE_URL + reverse("team_join", args=[own.join_code]),
         "places_left": teams.MAX_TEAM_MEMBERS - len(memberships),
-        "quotas": _quotas(own, instant_of(request)),
+        "quotas": quotas_of(own, frame.open_phases, frame.now),
     }
     return render(request, "people/team.html", context)
 
@@ -74,7 +73,7 @@ def team_captain(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _change_team(request: HttpRequest, act: Callable[[User, Team], None], done: str) -> HttpResponse:
-    own = person_of(request).team
+    own = frame_of(request).team
     try:
         if own is not None:
             act(person_of(request), own)
@@ -82,10 +81,6 @@ def _change_team(request: HttpRequest, act: Callable[[User, Team], None], done: 
     except Refused as refusal:
         messages.error(request, str(refusal))
     return redirect("team")
-
-
-def _quotas(own: Team, at: datetime) -> list[tuple[Phase, Quota]]:
-    return [(phase, quota_of(own, phase, at)) for phase in open_phases(at)]
 
 
 def _without_team(request: HttpRequest) -> HttpResponse:
@@ -114,7 +109,7 @@ def _without_team(request: HttpRequest) -> HttpResponse:
 def team_join(request: HttpRequest, code: str) -> HttpResponse:
     """Ask whether to join the team behind a link, and join it."""
     found = Team.objects.filter(join_code=code).first()
-    own = person_of(request).team
+    own = frame_of(request).team
     if request.method == "POST":
         try:
             joined = teams.join_team(person_of(request), code)

@@ -14,7 +14,6 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of
-from leaderboard.challenge.phases import open_phases
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -24,8 +23,8 @@ from leaderboard.people.rules import has_accepted_rules
 from leaderboard.progress import listing
 from leaderboard.progress.submission_view import submission_view
 from leaderboard.submissions import admission, uploads
-from leaderboard.submissions.quota import quota_of
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.submissions.quota import quota_of, quotas_of
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
 RUNS_PER_PAGE = 25
@@ -41,15 +40,16 @@ POLL_SECONDS = 2
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     """All runs of the person's team, newest first."""
-    team, at = person_of(request).team, instant_of(request)
+    frame = frame_of(request)
+    team = frame.team
     if team is None:
         return redirect("team")
     page = Paginator(listing.submissions_of(team), RUNS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "team": team,
         "page": page,
-        "lines": listing.lines_of(list(page), Viewer(Reader.TEAM, at)),
-        "quotas": [(phase, quota_of(team, phase, at)) for phase in open_phases(at)],
+        "lines": listing.lines_of(list(page), Viewer(Reader.TEAM, frame.now)),
+        "quotas": quotas_of(team, frame.open_phases, frame.now),
     }
     return render(request, "submissions/runs.html", context)
 
@@ -61,7 +61,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 @require_safe
 def submit(request: HttpRequest) -> HttpResponse:
     """To the form of the open phase; a choice where several are open."""
-    phases = list(open_phases(instant_of(request)))
+    phases = frame_of(request).open_phases
     if len(phases) == 1:
         return redirect("submit_to", slug=phases[0].slug)
     return render(request, "submissions/choose_phase.html", {"phases": phases})
@@ -86,7 +86,7 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
             "phase": phase,
             "refusal": str(refusal),
             "has_accepted": has_accepted_rules(person),
-            "quota": quota_of(person.team, phase, instant_of(request)) if person.team else None,
+            "quota": quota_of(team, phase, instant_of(request)) if (team := frame_of(request).team) else None,
         }
         status = UNPROCESSABLE if request.method == "POST" else 200
         return render(request, "submissions/refused.html", context, status=status)
@@ -104,7 +104,8 @@ def _form(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.Boun
         accepted = _hand_in(person_of(request), team, form, _ticket(request))
         if accepted:
             return redirect("submission", pk=accepted.pk)
-    now = clock.now()  # not the request's instant: an upload may have taken hours
+    # After an upload, which may have taken hours, not the request's instant.
+    now = clock.now() if request.method == "POST" else instant_of(request)
     context = {"phase": phase, "form": form, "team": team, "quota": quota_of(team, phase, now), "now": now}
     return render(request, "submissions/submit.html", context, status=UNPROCESSABLE if form.errors else 200)
 
@@ -114,7 +115,8 @@ def _ticket(request: HttpRequest) -> str:
 
 
 def _accepted_with(ticket: str, person: User) -> Submission | None:
-    return person.team.submissions.filter(ticket=ticket).first() if ticket and person.team else None
+    team = person.team if ticket else None
+    return team.submissions.filter(ticket=ticket).only("team").first() if team else None
 
 
 def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Submission | None:
@@ -141,8 +143,8 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
 
 def _found(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
-    related = ("team", "phase__case_set", "image", "submitted_by")
-    found = get_object_or_404(Submission.objects.select_related(*related).prefetch_related("runs"), pk=pk)
+    rows = Submission.objects.select_related("team", "phase__case_set", "image", "submitted_by")
+    found = get_object_or_404(rows.defer("method", "image__config").prefetch_related("runs"), pk=pk)
     reader = reader_of(person_of(request), found)
     if reader is None:
         raise Http404

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("run", "scoring")
+NAMES = ("pages", "run", "scoring")
 
 
 def main() -> None:

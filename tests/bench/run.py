@@ -13,14 +13,13 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 import docker
-import psycopg
+
+from tests.bench.database import scratch_database
 
 COMPUTE_SECONDS = 1.0
 COMPUTE = f"""end = time.monotonic() + {COMPUTE_SECONDS}
@@ -43,7 +42,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=25)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="rexg-bench-") as folder, _scratch_database(Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="rexg-bench-") as folder, scratch_database(Path(folder)):
         _measure(Path(folder), options)
 
 
@@ -182,25 +181,3 @@ def _make_phase(options: argparse.Namespace) -> tuple[Any, list[Path]]:
 
 def _batches(cases: int, size: int) -> list[int]:
     return [min(size, cases - first) for first in range(0, cases, size)]
-
-
-@contextmanager
-def _scratch_database(folder: Path) -> Iterator[None]:
-    """A database and a store for this benchmark alone, with Django set up on them."""
-    whole = urlsplit(os.environ["DATABASE_URL"])
-    name = f"bench_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    os.environ["DATABASE_URL"] = urlunsplit(whole._replace(path=f"/{name}"))
-    os.environ["STORE_DIR"] = str(folder / "store")
-    os.environ["DJANGO_SETTINGS_MODULE"] = "leaderboard.settings"
-    try:
-        import django
-        from django.core.management import call_command
-
-        django.setup()
-        call_command("migrate", verbosity=0)
-        yield
-    finally:
-        with psycopg.connect(urlunsplit(whole), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

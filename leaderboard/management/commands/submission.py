@@ -26,7 +26,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print it."""
-        submission = Submission.objects.filter(pk=options["id"]).first()
+        rows = Submission.objects.select_related("team", "phase", "image")
+        rows = rows.defer("method", "external_data", "image__config")
+        submission = rows.filter(pk=options["id"]).first()
         if submission is None:
             raise CommandError(f"There is no submission {options['id']}.")
         found = everything(submission, Disclosure.to_organiser(submission.phase, clock.now()))

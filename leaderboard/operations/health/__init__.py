@@ -6,6 +6,7 @@ metrics and the alarms all read the same `snapshot()`. Nothing here names a team
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from leaderboard.operations.health.judging import DAY, HOUR, Check, Level, checks
 from leaderboard.operations.health.reading import Facts, HostFacts, PhaseFacts, facts
@@ -38,7 +39,10 @@ class Snapshot:
         return max(check.level for check in self.checks)
 
 
-def snapshot() -> Snapshot:
-    """Read everything now and judge it. A database that is away is a finding, not an error."""
-    found = facts()
+def snapshot(at: datetime | None = None) -> Snapshot:
+    """Read everything as it is now and judge it; `at` is now, if the caller has read the database's clock already.
+
+    A database that is away is a finding, not an error.
+    """
+    found = facts(at)
     return Snapshot(found, tuple(sorted(checks(found), key=lambda check: -check.level)))

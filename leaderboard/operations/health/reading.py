@@ -106,21 +106,23 @@ class Facts:
         return total / self.slots if self.slots else None if total else 0.0
 
 
-def facts() -> Facts:
-    """Ask the database, the broker and the disk."""
+def facts(at: datetime | None = None) -> Facts:
+    """Ask the database, the broker and the disk; `at` is now, if the caller has read the database's clock already."""
     try:
-        return _facts(clock.now())
+        return _facts(at or clock.now())
     except DatabaseError:
         return Facts(at=datetime.now(UTC), database_answers=False)
 
 
 def _facts(at: datetime) -> Facts:
     hour, day = at - timedelta(hours=1), at - timedelta(days=1)
-    leased = Batch.objects.filter(state=BatchState.LEASED)
-    ending = at + timedelta(seconds=settings.LEASE_SECONDS / 3)
-    halts = StateChange.objects.filter(to_state=RunState.HALTED, batch=None)
+    ending = Q(lease_until__lt=at + timedelta(seconds=settings.LEASE_SECONDS / 3))
+    leases, leases_ending = _counted(Batch.objects.filter(state=BatchState.LEASED), ending)
+    halts = StateChange.objects.filter(to_state=RunState.HALTED, batch=None, at__gt=day).values_list("why", "at")
     halted_runs = Run.objects.filter(state=RunState.HALTED)
     halted_images = Submission.objects.filter(state=SubmissionState.HALTED)
+    counts = [_counted(rows, Q(retry_at=None)) for rows in (halted_runs, halted_images)]
+    halted, stuck = (sum(column) for column in zip(*counts, strict=True))
     free = slots.free_slots(at)
     disk = shutil.disk_usage(settings.STORE_DIR)
     idle = free if disk.free >= settings.FREE_BYTES else []  # else runs wait for the disk, not for a slot
@@ -143,17 +145,15 @@ def _facts(at: datetime) -> Facts:
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
         run_waits_beside_free_slot=bool(idle) and queued.filter(submission__phase__gpus__lte=max(idle)).exists(),
-        halted=halted_runs.count() + halted_images.count(),
-        stuck=halted_runs.filter(retry_at=None).count() + halted_images.filter(retry_at=None).count(),
+        halted=halted,
+        stuck=stuck,
         oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
-        leases=leased.count(),
-        leases_ending=leased.filter(lease_until__lt=ending).count(),
+        leases=leases,
+        leases_ending=leases_ending,
         leases_lost_last_hour=Attempt.objects.filter(fault="host_lost", ended_at__gt=hour).count(),
         # A check of an image that broke down has no code of its own.
-        faults_last_day=dict(
-            Counter(why or "image_check" for why in halts.filter(at__gt=day).values_list("why", flat=True))
-        ),
-        faults_last_hour=halts.filter(at__gt=hour).count(),
+        faults_last_day=dict(Counter(why or "image_check" for why, _ in halts)),
+        faults_last_hour=sum(when > hour for _, when in halts),
         uploads=_uploads(),
         store_free_bytes=disk.free,
         store_turns_uploads_away=disk.free < settings.FREE_BYTES + (largest or 0),
@@ -211,14 +211,14 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
 
 def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     """The phases that are open or still have something to do."""
-    runs = Run.objects.all()
     cases = RunCase.objects.all()
     moving = (*ACTIVE_RUN_STATES, RunState.QUEUED, RunState.HALTED)
     images = Submission.objects.filter(state__in=(SubmissionState.RECEIVED, SubmissionState.VALIDATING))
     checking = _counts(images, "phase")
-    queued = _counts(runs.filter(state=RunState.QUEUED), "submission__phase")
-    at_work = _counts(runs.filter(state__in=ACTIVE_RUN_STATES), "submission__phase")
-    halted = _counts(runs.filter(state=RunState.HALTED), "submission__phase")
+    states: dict[int, Counter[str]] = {}
+    runs = Run.objects.filter(state__in=moving).values_list("submission__phase", "state").order_by()
+    for phase_id, state, count in runs.annotate(Count("pk")):
+        states.setdefault(phase_id, Counter())[state] = count
     open_cases = _counts(cases.filter(outcome="", run__state__in=moving), "run__submission__phase")
     decided = _counts(cases.filter(decided_at__gt=day), "run__submission__phase")
     took = Attempt.objects.filter(ended_at__gt=day).values_list("batch__run__submission__phase").order_by()
@@ -227,8 +227,8 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     found = []
     for phase in Phase.objects.order_by("closes_at"):
         is_open = phase.opens_at <= at < phase.closes_at
-        busy = any(phase.pk in counts for counts in (checking, queued, at_work, halted))
-        if is_open or busy:
+        if is_open or phase.pk in checking or phase.pk in states:
+            of_phase = states.get(phase.pk, Counter())
             waiting = open_cases.get(phase.pk, 0)
             found.append(
                 PhaseFacts(
@@ -237,9 +237,9 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
                     is_open=is_open,
                     closes_at=phase.closes_at,
                     checking=checking.get(phase.pk, 0),
-                    queued=queued.get(phase.pk, 0),
-                    at_work=at_work.get(phase.pk, 0),
-                    halted=halted.get(phase.pk, 0),
+                    queued=of_phase[RunState.QUEUED],
+                    at_work=sum(of_phase[state] for state in ACTIVE_RUN_STATES),
+                    halted=of_phase[RunState.HALTED],
                     open_cases=waiting,
                     backlog_seconds=waiting * seconds.get(phase.pk, phase.case_seconds),
                 )
@@ -249,6 +249,12 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
 
 def _counts(rows: QuerySet[Any], key: str) -> dict[int, int]:
     return dict(rows.values_list(key).annotate(Count("pk")).order_by())
+
+
+def _counted(rows: QuerySet[Any], some: Q) -> tuple[int, int]:
+    """How many rows there are, and for how many of them `some` holds."""
+    counts = rows.aggregate(all=Count("pk"), some=Count("pk", filter=some))
+    return counts["all"], counts["some"]
 
 
 def _uploads() -> int:

@@ -1,0 +1,353 @@
+"""Every address of the site: who asks it, and what an answer may cost in questions to the database.
+
+`ADDRESSES` is what a test holds the site to and what `./dev bench pages` measures. A path may name what stands in the
+population (`watched`): `/runs/{scored_public}/`.
+"""
+
+import hashlib
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+
+from leaderboard.admin import ReadOnly
+from leaderboard.core import blobs, clock
+from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission, Team, User
+from leaderboard.states import BatchState, RunState
+from tests.bench.population import ORGANISER
+
+Watched = Mapping[str, Any]
+# What holds most of the bytes of a row. A page that does not show them does not read them.
+HEAVY = frozenset(
+    {"summary", "groups", "result", "log", "method", "external_data", "container", "config", "before", "after"}
+)
+BOARD = frozenset({"summary", "groups", "method", "external_data"})
+LONG = timedelta(days=1)  # so that it does not matter how long a measurement takes
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address as somebody asks it.
+
+    `queries` is how many questions its answer may take, `reads` are the HEAVY columns that it shows, `state` the one in
+    which the submission that its path names is at that moment. `grows` says why it may ask more the more there is.
+    """
+
+    path: str
+    queries: int
+    who: str = "public"
+    status: int = 200
+    reads: frozenset[str] = frozenset()
+    method: str = "GET"
+    body: Callable[[Watched], object] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    state: str = ""
+    grows: str = ""
+
+    @property
+    def name(self) -> str:
+        """As a report names it."""
+        state = f" ({self.state})" if self.state else ""
+        return f"{self.method} {self.path}{state} as {self.who}"
+
+    def request(self, watched: Watched) -> dict[str, Any]:
+        """What django.test.Client.generic takes, as JSON can hold it."""
+        body = self.body(watched) if self.body else ""
+        form = isinstance(body, str)
+        return {
+            "who": watched.get(self.who),
+            "method": self.method,
+            "path": self.path.format_map(watched),
+            "data": body if form else json.dumps(body),
+            "content_type": "application/x-www-form-urlencoded" if form else "application/json",
+            "headers": dict(self.headers),
+        }
+
+
+# --- what the addresses name ------------------------------------------------------------------------------------------
+
+
+def watched() -> dict[str, Any]:
+    """Make of a population what the addresses name: runs of three teams in known states, and a host at work.
+
+    The first team has scored runs (with every re-run), the second one runs under way, the third a waiting batch and a
+    queued run; each in the first phase, whose cases are public, and in the second, whose cases are hidden.
+    """
+    teams = list(Team.objects.order_by("slug")[:3])
+    public, hidden = Phase.objects.order_by("pk")[:2]
+    names = {"scored": teams[0], "running": teams[1], "waiting": teams[2]}
+    found: dict[str, Any] = {
+        f"{name}_{kind}": Submission.objects.filter(team=team, phase=phase).earliest("accepted_at").pk
+        for name, team in names.items()
+        for kind, phase in (("public", public), ("hidden", hidden))
+    }
+    for name in ("running_public", "waiting_public"):
+        _interrupt(found[name], together=True)
+    _interrupt(found["running_hidden"], together=False)
+    Run.objects.filter(submission=found["waiting_hidden"]).update(state=RunState.QUEUED, started_at=None, ended_at=None)
+    found |= _people(teams)
+    found |= _host_at_work(found["running_public"], found["waiting_public"])
+    found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
+    found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
+    found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
+    return found
+
+
+def _people(teams: list[Team]) -> dict[str, Any]:
+    """Who asks: the captains of three teams, the organiser, somebody without a team."""
+    found: dict[str, Any] = {"organiser": User.objects.get(email=ORGANISER).pk}
+    for name, team in zip(("captain", "runner", "waiter"), teams, strict=True):
+        found[name] = team.memberships.get(is_captain=True).user_id
+    newcomer = User.objects.create(username="newcomer", email="newcomer@example.org", name="Nora")
+    newcomer.set_password("correct horse battery")
+    newcomer.save()
+    member = teams[0].memberships.filter(is_captain=False).earliest("pk")
+    return {**found, "newcomer": newcomer.pk, "member": member.user_id}
+
+
+def _label(model: type[Model]) -> str:
+    return model._meta.label_lower.replace(".", "_")
+
+
+def _some(model: type[Model]) -> Any:
+    """The key of a row."""
+    if model is Group:
+        return Group.objects.create(name="Helpers").pk
+    return model._default_manager.earliest("pk").pk
+
+
+def _interrupt(submission: int, *, together: bool) -> None:
+    """Put a scored run back to where half of its cases are to come: in one waiting batch, or in several."""
+    run = Run.objects.get(submission=submission)
+    to_come = run.cases.filter(position__gte=run.cases.count() // 2)
+    to_come.update(outcome="", reason_code="", output="", output_bytes=None, result=None, decided_at=None, tries=0)
+    if together:
+        to_come.update(batch=run.batches.latest("number"))
+    run.batches.exclude(cases__isnull=False).delete()
+    run.batches.filter(cases__outcome="").update(state=BatchState.WAITING, notified_at=clock.now() + LONG)
+    Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, ended_at=None)
+    run.standings.all().delete()
+
+
+def _host_at_work(held: int, waiting: int) -> dict[str, Any]:
+    """The first host holds a batch, and another waits for it; the other hosts drain, so that nothing else begins."""
+    host = Host.objects.earliest("pk")
+    Host.objects.exclude(pk=host.pk).update(draining=True)
+    Host.objects.update(seen_at=clock.now() + LONG)
+    batch = Batch.objects.get(run__submission=held, state=BatchState.WAITING)
+    lease = {"state": BatchState.LEASED, "host": host, "lease_until": clock.now() + LONG, "fence": 9}
+    Batch.objects.filter(pk=batch.pk).update(**lease)
+    Attempt.objects.filter(batch__state=BatchState.LEASED, ended_at=None).exclude(batch=batch).update(
+        ended_at=clock.now()
+    )
+    Attempt.objects.create(batch=batch, fence=9, host=host, key=uuid.UUID(int=1), slot="slot0", claimed_at=clock.now())
+    volume = blobs.volumes.put(io.BytesIO(b"a volume"))
+    cases = batch.cases.filter(outcome="").order_by("position")
+    Case.objects.filter(pk=cases[0].case_id).update(volume=volume.digest)
+    mask = blobs.outputs.put(io.BytesIO(b"a mask"))
+    return {
+        "held": batch.pk,
+        "held_names": [case.file_name for case in cases],
+        "first_name": cases[0].file_name,
+        "waiting_batch": Batch.objects.get(run__submission=waiting, state=BatchState.WAITING).pk,
+        "volume": volume.digest,
+        "mask": {"blob": mask.digest, "size": mask.size},
+    }
+
+
+def put_into(submission: int, state: str) -> None:
+    """Put a submission, or its latest run if it is a run's state, into this state."""
+    if state in RunState.values:
+        Run.objects.filter(pk=Run.objects.filter(submission=submission).latest("number").pk).update(state=state)
+    else:
+        Run.objects.filter(submission=submission).delete()
+        Submission.objects.filter(pk=submission).update(state=state, reason="There is no ENTRYPOINT.")
+
+
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def _hello(_watched: Watched) -> object:
+    return {"version": "1.3", "slots": [{"name": "slot0", "gpus": ["0"]}], "engine": "29", "free_bytes": 10**12}
+
+
+def _claim(_watched: Watched) -> object:
+    return {"key": str(uuid.UUID(int=2)), "slot": "slot0"}
+
+
+def _beat(_watched: Watched) -> object:
+    return {"fence": 9, "done": 1}
+
+
+def _report(watched: Watched) -> object:
+    """The last case of the batch is lost, the others have a mask."""
+    lines = [
+        {"name": name, "status": "finished", "reason": None, "seconds": 1.0, "output": watched["mask"]}
+        for name in watched["held_names"]
+    ]
+    lines[-1] |= {"status": "failed", "reason": "crashed", "output": None}
+    container = {"exit_code": 0, "oom_killed": False, "seconds": 1.0, "warnings": []}
+    return {"fence": 9, "cases": lines, "container": container, "fault": None, "log": "hello"}
+
+
+MASK = "a mask"
+HOST = {"Authorization": "Bearer token-0"}
+MASK_HEADERS = {**HOST, "X-Content-SHA256": hashlib.sha256(MASK.encode()).hexdigest()}
+
+
+def _text(text: str) -> Callable[[Watched], object]:
+    return lambda _watched: text
+
+
+# --- the addresses ----------------------------------------------------------------------------------------------------
+
+_PUBLIC = [
+    Address("/", 8, reads=BOARD),
+    Address("/", 11, who="captain", reads=BOARD),
+    Address("/leaderboard/", 2, status=302),
+    Address("/leaderboard/{public_phase}/", 8, reads=BOARD),
+    Address("/leaderboard/{hidden_phase}/", 9, reads=BOARD),
+    Address("/leaderboard/{hidden_phase}/?group=focal&sort=hit_rate&track=overall", 9, reads=BOARD),
+    Address("/leaderboard/{public_phase}/?open={open_row}", 11, who="captain", reads=BOARD),
+    Address("/guidelines/", 3),
+    Address("/rules/", 2),
+    Address("/rules/", 6, who="captain"),
+    Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
+    Address("/theme/", 0, method="POST", body=_text("theme=dark"), status=302),
+    Address("/healthz", 1),
+]
+_PEOPLE = [
+    Address("/team/", 7, who="captain"),
+    Address("/team/", 5, who="newcomer"),
+    Address("/team/", 7, who="captain", method="POST", status=302),
+    Address("/team/join/{join_code}/", 6, who="newcomer"),
+    Address("/team/join/{join_code}/", 6, who="captain"),
+    Address("/team/leave/", 6, who="captain", method="POST", status=302),
+    Address("/team/members/{member}/remove/", 11, who="captain", method="POST", status=302),
+    Address("/team/members/{member}/captain/", 11, who="captain", method="POST", status=302),
+    Address("/account/login/", 2),
+    Address("/account/logout/", 5, who="captain"),
+    Address("/account/inactive/", 2),
+    Address("/account/signup/", 2),
+    Address("/account/reauthenticate/", 5, who="captain"),
+    Address("/account/email/", 7, who="captain"),
+    Address("/account/confirm-email/", 2),
+    Address("/account/confirm-email/none/", 2),
+    Address("/account/password/change/", 5, who="captain"),
+    Address("/account/password/set/", 2, who="captain", status=302),
+    Address("/account/password/reset/", 2),
+    Address("/account/password/reset/done/", 2),
+    Address("/account/password/reset/key/1-none/", 3),
+    Address("/account/password/reset/key/done/", 2),
+    Address("/account/login/code/confirm/", 0, status=302),
+]
+_PAGE = frozenset({"external_data"})
+_PARTS = _PAGE | {"container", "log"}
+_RUNS = [
+    Address("/submit/", 5, who="captain"),
+    Address("/submit/{public_phase}/", 11, who="captain"),
+    Address("/submit/{hidden_phase}/", 8, who="newcomer"),
+    Address("/submit/{hidden_phase}/?ticket=none", 14, who="captain", method="POST", status=422),
+    Address("/runs/", 12, who="captain", reads=frozenset({"summary"})),
+    Address("/runs/?page=2", 13, who="runner", reads=frozenset({"summary"})),
+    Address("/runs/{scored_public}/", 18, who="captain", reads=_PARTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 12, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_hidden}/", 17, who="organiser", reads=_PARTS | {"summary"}),
+    Address("/runs/{running_public}/", 16, who="runner", reads=_PARTS),
+    Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 16, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 19, who="organiser", reads=_PARTS),
+    *(
+        Address("/runs/{scored_public}/", 20, who="captain", reads=_PARTS, state=state)
+        for state in ("queued", "canary", "scoring", "halted", "failed")
+    ),
+    *(
+        Address("/runs/{scored_hidden}/", 12, who="captain", reads=_PAGE, state=state)
+        for state in ("scoring", "halted", "failed", "received", "rejected")
+    ),
+    Address("/runs/{scored_public}/panel/", 16, who="captain", reads=_PARTS | {"summary"}),
+    Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_PAGE),
+    Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_PAGE),
+    Address(
+        "/runs/{running_hidden}/cancel/",
+        *(41, "runner", 302, HEAVY, "POST"),
+        grows="each open batch is called off by itself, with a line of history",
+    ),
+]
+_ORGANISERS = [
+    Address("/organisers/health/", 30, who="organiser"),
+    Address("/organisers/health/panel/", 28, who="organiser"),
+    Address("/metrics", 28, who="organiser"),
+]
+_HOSTS = [
+    Address("/worker/v1/hello", 14, method="POST", body=_hello, headers=HOST),
+    Address("/worker/v1/batches/{waiting_batch}/claim", 17, method="POST", body=_claim, headers=HOST),
+    Address("/worker/v1/batches/{held}/heartbeat", 13, method="POST", body=_beat, headers=HOST),
+    Address("/worker/v1/batches/{held}/report", 39, method="POST", body=_report, headers=HOST),
+    Address("/worker/v1/blobs/{volume}", 5, headers=HOST),
+    Address(
+        "/worker/v1/batches/{held}/outputs/{first_name}?fence=9",
+        *(8, "public", 204, frozenset(), "PUT", _text(MASK), MASK_HEADERS),
+    ),
+]
+
+
+def _admin_pages() -> Iterator[Address]:
+    """The administration's own pages, and the five of each kind of row."""
+    yield Address("/admin/", 3, who="organiser")
+    yield Address("/admin/leaderboard/", 2, who="organiser")
+    yield Address("/admin/login/", 0, status=302)
+    yield Address("/admin/logout/", 4, who="organiser", status=302, method="POST")
+    yield Address("/admin/password_change/", 2, who="organiser")
+    yield Address("/admin/password_change/done/", 2, who="organiser")
+    yield Address("/admin/jsi18n/", 2, who="organiser")
+    yield Address("/admin/autocomplete/", 5, who="organiser", status=403)
+    yield Address("/admin/r/{content_type}/1/", 7, who="organiser", status=404)
+    yield Address("/admin/nothing/", 5, who="organiser", status=404)
+    yield Address("/admin/leaderboard/user/{pk_leaderboard_user}/password/", 3, who="organiser")
+    for model, rows in admin.site._registry.items():
+        yield from _pages_of(model, 403 if isinstance(rows, ReadOnly) else 200)
+
+
+def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
+    """The administration's pages of one kind of row; `status` is that of those by which people add and delete."""
+    folder, row = f"/admin/{model._meta.label_lower.replace('.', '/')}/", f"{{pk_{_label(model)}}}"
+    yield Address(folder, 7, "organiser")
+    yield Address(f"{folder}add/", 5, "organiser", status)
+    yield Address(f"{folder}{row}/", 2, "organiser", 302)
+    for page, queries in (("change", 7), ("history", 5)):
+        yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
+    yield Address(f"{folder}{row}/delete/", 10, "organiser", status, HEAVY, grows="names each row that goes with it")
+
+
+ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of manage.py that shows what pages show."""
+
+    line: str
+    queries: int
+    reads: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """As a report names it."""
+        return f"manage.py {self.line}"
+
+
+COMMANDS = [
+    Command("standings --phase {public_phase}", 7, BOARD),
+    Command("standings --phase {hidden_phase} --json --unrounded", 8, BOARD),
+    Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
+    Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
+]

@@ -1,0 +1,501 @@
+"""Fills a database as a whole challenge leaves it: teams, runs in every state, cases with real results, their history.
+
+People, teams, submissions and runs are made as objects; what there are millions of (cases of runs, batches, attempts,
+history) is written by the database itself, INSERT ... SELECT from a few thousand rows that were sent to it. The same
+size and seed give the same rows; instants count from the present.
+
+Phases alternate: the first one's cases are public, the second one's, which is the newest, hidden with a public half,
+and so on. A team's runs go to the phases in turn. Its first two submissions are scored, its last may be
+under way.
+"""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.hashers import make_password
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
+
+import evaluation
+from leaderboard.core import clock
+from leaderboard.hosts.registry import hash_token
+from leaderboard.journey.reasons import FAILURES, INTERRUPTED
+from leaderboard.models import (
+    Alarm,
+    AlgorithmImage,
+    AuditEntry,
+    Case,
+    CaseSet,
+    Finding,
+    Host,
+    Membership,
+    Phase,
+    ProcessHeartbeat,
+    RulesAcceptance,
+    Run,
+    Submission,
+    Team,
+    User,
+)
+from leaderboard.states import RunState, SubmissionState
+from tests.bench import results, rows
+from tests.bench.results import Kind, RunResults
+
+PASSWORD = "correct horse battery"
+ORGANISER = "organiser@example.org"
+GIB = 1 << 30
+HOUR = timedelta(hours=1)
+SENTENCE = "A frozen text encoder conditions a 3D U-Net at four scales by cross-attention. "
+LOG_LINE = "[{:>6.1f} s] case {:03}: {} findings, volume (512, 512, 238), {:.2f} GB in use\n"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything.
+
+    `busy`: how many teams have so many members and runs (None: all), the others three at most. `findings` of a case:
+    None is one to four. `reruns`: how often the first submission of the first team ran. `kinds`: different cases,
+    `distinct`: different results of whole runs.
+    """
+
+    teams: int = 500
+    runs: int = 20
+    busy: int | None = None
+    cases: int = 300
+    phases: int = 2
+    members: int = 3
+    hosts: int = 8
+    slots: int = 10
+    findings: int | None = None
+    batch_size: int = 25
+    reruns: int = 2
+    kinds: int = 40
+    distinct: int = 50
+
+    def of_team(self, team: int, count: int) -> int:
+        """How many of `count` members or submissions the team with this number has."""
+        return count if self.busy is None or team < self.busy else min(count, 3)
+
+    @property
+    def batches(self) -> int:
+        """The containers of a run: the first case's, and those of the others."""
+        return 1 + -(-(self.cases - 1) // self.batch_size)
+
+
+class Fate(NamedTuple):
+    """What became of a submission: its own state, its run's states in order, and the share of its cases that ran."""
+
+    state: SubmissionState
+    path: tuple[RunState, ...] = ()
+    ran: float = 0.0
+    charged: bool = True
+
+
+_BEGAN = (RunState.QUEUED, RunState.CANARY, RunState.RUNNING)
+_ACCEPTED = SubmissionState.ACCEPTED
+SCORED = Fate(_ACCEPTED, (*_BEGAN, RunState.SCORING, RunState.SCORED), 1.0)
+QUEUED = Fate(_ACCEPTED, (RunState.QUEUED,))
+RUNNING = Fate(_ACCEPTED, _BEGAN, 0.5)
+# With how many of a hundred submissions meet it: those before a team's last, and the last ones.
+ENDED = {
+    SCORED: 82,
+    Fate(_ACCEPTED, (*_BEGAN, RunState.FAILED), 0.3): 6,
+    Fate(_ACCEPTED, (RunState.QUEUED, RunState.CANCELLED), charged=False): 5,
+    Fate(SubmissionState.REJECTED, charged=False): 7,
+}
+LAST = {
+    SCORED: 35,
+    QUEUED: 30,
+    RUNNING: 14,
+    Fate(_ACCEPTED, _BEGAN[:2]): 4,
+    Fate(_ACCEPTED, (*_BEGAN, RunState.SCORING), 1.0): 3,
+    Fate(_ACCEPTED, (*_BEGAN, RunState.HALTED), 0.5, charged=False): 6,
+    Fate(SubmissionState.RECEIVED): 3,
+    Fate(SubmissionState.VALIDATING): 3,
+    Fate(SubmissionState.CANCELLED, charged=False): 2,
+}
+
+
+def fill(size: Size, *, seed: int = 1, trusted: bool = False) -> None:
+    """Write everything, in one transaction, into a database that holds none of it.
+
+    `trusted` spares the database the check of millions of foreign keys; it takes a superuser of the database.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        if trusted:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+        _Filling(size, random.Random(seed), clock.now()).run()
+
+
+class _Filling:
+    """One filling of a database, step by step; each step reads what the steps before it made."""
+
+    def __init__(self, size: Size, rng: random.Random, now: datetime) -> None:
+        self.size, self.rng, self.now = size, rng, now
+
+    def run(self) -> None:
+        """Everything, each thing after what it refers to."""
+        self.hosts = self._make_hosts()
+        self.teams = self._make_teams()
+        self.people = self._make_people()
+        self.kinds = results.kinds(self.size.kinds, self.size.findings, self.rng)
+        self.case_sets = [self._make_case_set(name) for name in ("public-cases", "hidden-cases")]
+        self.phases = self._make_phases()
+        self.images = self._make_images()
+        self.fates: list[Fate] = []
+        self.submissions = self._make_submissions()
+        self.runs = self._make_runs()
+        self._record_decisions()
+        self._write_rows()
+
+    def _digest(self, *of: object) -> str:
+        return "sha256:" + hashlib.sha256(repr(of).encode()).hexdigest()
+
+    # --- who is there -------------------------------------------------------------------------------------------------
+
+    def _make_hosts(self) -> list[Host]:
+        slots = [{"name": f"slot{number}", "gpus": [str(number)]} for number in range(self.size.slots)]
+        for name in ("sweeper@server-1", "control@server-1", "scoring@server-1", "web@server-1"):
+            ProcessHeartbeat.objects.create(name=name, at=self.now)
+        Alarm.objects.create(key="hosts", since=self.now - HOUR)
+        return Host.objects.bulk_create(
+            Host(
+                name=f"gpu-{number}",
+                token_hash=hash_token(f"token-{number}"),
+                slots=slots,
+                engine="29.0 on Linux 6.12",
+                version="1.2",
+                free_bytes=400 * GIB,
+                seen_at=self.now,
+            )
+            for number in range(self.size.hosts)
+        )
+
+    def _make_teams(self) -> list[Team]:
+        return Team.objects.bulk_create(
+            Team(
+                name=f"Team {number:03}",
+                slug=f"team-{number:03}",
+                affiliation=f"Institute {number % 90} for Image Computing",
+                join_code=self._digest("join", number)[7:20],
+            )
+            for number in range(self.size.teams)
+        )
+
+    def _make_people(self) -> list[User]:
+        """The organiser, and the members of each team, its captain first."""
+        password = make_password(PASSWORD)
+        organiser = User(username="organiser", email=ORGANISER, name="Olga", is_staff=True, is_superuser=True)
+        members = [
+            Membership(team=team, user=_person(f"{team.slug}-{number}", f"Person {number}"), is_captain=number == 0)
+            for index, team in enumerate(self.teams)
+            for number in range(self.size.of_team(index, self.size.members))
+        ]
+        people = [organiser, *(one.user for one in members)]
+        for one in people:
+            one.password = password
+        User.objects.bulk_create(people)
+        Membership.objects.bulk_create(members)
+        self.captains = [one.user for one in members if one.is_captain]
+        RulesAcceptance.objects.bulk_create(RulesAcceptance(user=one, version=settings.RULES_VERSION) for one in people)
+        EmailAddress.objects.bulk_create(
+            EmailAddress(user=one, email=one.email, verified=True, primary=True) for one in people
+        )
+        return people
+
+    # --- what is asked ------------------------------------------------------------------------------------------------
+
+    def _kind(self, case: int) -> Kind:
+        return self.kinds[case % len(self.kinds)]
+
+    def _make_case_set(self, name: str) -> CaseSet:
+        made = CaseSet.objects.create(name=name, digest=self._digest(name))
+        cases = Case.objects.bulk_create(
+            Case(
+                case_set=made,
+                name=f"case_{number:03}.nii.gz",
+                shape=list(results.GRID),
+                spacing_mm=list(results.SPACING_MM),
+                volume=self._digest(name, "volume", number),
+                volume_bytes=180_000_000,
+                reference=self._digest(name, "reference", number),
+                in_public_half=number % 2 == 0,
+            )
+            for number in range(self.size.cases)
+        )
+        Finding.objects.bulk_create(
+            Finding(
+                case=case,
+                channel=channel,
+                text=f"{3 + channel} mm nodule in the posterobasal segment of the right lower lobe",
+                category=self._kind(number).categories[channel],
+                entity_count=self._kind(number).entities[channel],
+                voxels=self._kind(number).voxels[channel],
+            )
+            for number, case in enumerate(cases)
+            for channel in range(len(self._kind(number).categories))
+        )
+        return made
+
+    def _make_phases(self) -> list[Phase]:
+        return Phase.objects.bulk_create(self._phase(number) for number in range(self.size.phases))
+
+    def _phase(self, number: int) -> Phase:
+        hidden = number % 2 == 1
+        opened = 40 if number == 1 else 30 * number / self.size.phases
+        return Phase(
+            name=f"{'Test' if hidden else 'Validation'} phase {number}",
+            slug=f"{'test' if hidden else 'validation'}-{number}",
+            description="The cases of this phase come from three hospitals.",
+            case_set=self.case_sets[hidden],
+            opens_at=self.now - timedelta(days=90 - opened),
+            closes_at=self.now + timedelta(days=10 + number),
+            cases_are_public=not hidden,
+            publication=Phase.Publication.HALF if hidden else Phase.Publication.EVERYTHING,
+            counting=Phase.Counting.BEST if hidden else Phase.Counting.LAST,
+            runs_total=max(20, self.size.runs),
+            batch_size=self.size.batch_size,
+        )
+
+    # --- what teams handed in -----------------------------------------------------------------------------------------
+
+    def _make_images(self) -> list[AlgorithmImage]:
+        config = {"Entrypoint": ["python", "/app/segment.py"], "Labels": {"version": "1"}, "Env": ["A=b"] * 40}
+        return AlgorithmImage.objects.bulk_create(
+            AlgorithmImage(
+                image_id=self._digest("image", number),
+                archive=self._digest("archive", number),
+                archive_bytes=9_000_000_000,
+                unpacked_bytes=21_000_000_000,
+                layers=12,
+                warnings=["The image has no user of its own."] if number % 3 else [],
+                config=config,
+            )
+            for number in range(self.size.teams)
+        )
+
+    def _make_submissions(self) -> list[Submission]:
+        made = [
+            self._submission(team, number)
+            for number in range(self.size.runs)
+            for team in range(self.size.teams)
+            if number < self.size.of_team(team, self.size.runs)
+        ]
+        return Submission.objects.bulk_create(made, batch_size=1000)
+
+    def _submission(self, team: int, number: int) -> Submission:
+        is_last = number == self.size.of_team(team, self.size.runs) - 1
+        fate = SCORED if number < 2 else self._chosen(LAST if is_last else ENDED)
+        self.fates.append(fate)
+        accepted = self._accepted_at(number, is_last=is_last)
+        disqualified = fate is SCORED and number > 1 and self.rng.random() < 0.03
+        rejected = fate.state == SubmissionState.REJECTED
+        return Submission(
+            team=self.teams[team],
+            phase=self.phases[number % self.size.phases],
+            submitted_by=self.captains[team],
+            track=Submission.Track.OVERALL if team % 5 == 4 else Submission.Track.MAIN,
+            algorithm=f"Grounder {team}.{number}",
+            method=SENTENCE * self.rng.randint(3, 40),
+            external_data="none" if team % 2 else "CT-RATE, public; BiomedVLP-CXR-BERT, public. " * 3,
+            state=fate.state,
+            reason_code="no_entrypoint" if rejected else "",
+            reason="The image has no ENTRYPOINT and no CMD: it cannot be started." if rejected else "",
+            upload=self._digest("upload", team, number),
+            upload_file=f"{team}-{number}.upload",
+            upload_name="image.tar.gz",
+            upload_bytes=9_140_000_000,
+            image=self.images[team] if fate.state == _ACCEPTED else None,
+            accepted_at=accepted,
+            quota_day=accepted.astimezone(UTC).date(),
+            charged=fate.charged,
+            disqualified_at=self.now if disqualified else None,
+            disqualified_reason="The method used the test cases." if disqualified else "",
+        )
+
+    def _chosen(self, fates: dict[Fate, int]) -> Fate:
+        return self.rng.choices(list(fates), list(fates.values()))[0]
+
+    def _accepted_at(self, number: int, *, is_last: bool) -> datetime:
+        """Spread over the weeks in which all phases are open; the last ones within hours of the present."""
+        if is_last:
+            return self.now - HOUR * self.rng.uniform(1, 8)
+        share = (number + self.rng.random()) / self.size.runs
+        return self.now - timedelta(days=45) + timedelta(days=44) * share
+
+    def _make_runs(self) -> list[Run]:
+        made = []
+        for index, (submission, fate) in enumerate(zip(self.submissions, self.fates, strict=True)):
+            for number in range(1, 1 + (self.size.reruns if index == 0 else bool(fate.path))):
+                made.append(self._run(submission, fate, number))
+        return Run.objects.bulk_create(made, batch_size=1000)
+
+    def _run(self, submission: Submission, fate: Fate, number: int) -> Run:
+        begun = submission.accepted_at + 0.1 * HOUR * self.rng.uniform(1, 3) + number * HOUR / 100
+        state, has_begun = fate.path[-1], len(fate.path) > 1 and fate.path[1] != RunState.CANCELLED
+        has_ended = state in {RunState.SCORED, RunState.FAILED, RunState.CANCELLED}
+        reason_code = {RunState.FAILED: "failures_in_row", RunState.HALTED: "host_lost"}.get(state, "")
+        reason = f"{FAILURES['failures_in_row'].title}: 5." if state == RunState.FAILED else ""
+        return Run(
+            submission=submission,
+            number=number,
+            token=self._digest("run", submission.pk, number)[7:23],
+            state=state,
+            reason_code=reason_code,
+            reason=f"{INTERRUPTED.title}. {INTERRUPTED.means}" if state == RunState.HALTED else reason,
+            evaluation_version=evaluation.VERSION if state == RunState.SCORED else "",
+            created_at=submission.accepted_at + HOUR / 30,
+            started_at=begun if has_begun else None,
+            ended_at=begun + HOUR * 0.4 if has_ended else None,
+            faults=1 if state == RunState.HALTED else 0,
+            retry_at=self.now + HOUR if state == RunState.HALTED and self.rng.random() < 0.8 else None,
+        )
+
+    def _record_decisions(self) -> None:
+        disqualified = [one for one in self.submissions if one.disqualified_at]
+        entries = [
+            ("create team", "team", team.pk, team.name, f"Person 0 of {team.slug}", team.created_at, {}, {})
+            for team in self.teams
+        ]
+        before, after = {"disqualified_reason": ""}, {"disqualified_reason": "The method used the test cases."}
+        entries += [
+            ("disqualify", "submission", one.pk, one.algorithm, "Olga", self.now, before, after) for one in disqualified
+        ]
+        changed = [{"changed": {"fields": ["Disqualified reason"]}}]
+        LogEntry.objects.bulk_create(
+            LogEntry(
+                user=self.people[0],
+                content_type=ContentType.objects.get_for_model(Submission),
+                object_id=str(one.pk),
+                object_repr=str(one),
+                action_flag=CHANGE,
+                change_message=json.dumps(changed),
+            )
+            for one in [*disqualified, *self.submissions[: self.size.teams]]
+        )
+        AuditEntry.objects.bulk_create(
+            AuditEntry(
+                action=action, target_type=kind, target_id=str(pk), target=name, by=by, at=at, before=old, after=new
+            )
+            for action, kind, pk, name, by, at, old, new in entries
+        )
+
+    # --- what there is most of ----------------------------------------------------------------------------------------
+
+    def _write_rows(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(rows.TABLES)
+            self._copy(cursor, "bench_run", self._run_rows())
+            self._copy(cursor, "bench_change", self._changes())
+            self._copy(cursor, "bench_log", enumerate(_logs(self.rng)))
+            sets = [
+                list(one.cases.order_by("name").values_list("pk", "name", "in_public_half")) for one in self.case_sets
+            ]
+            for index in range(self.size.distinct):
+                for case_set, cases in enumerate(sets):
+                    self._copy_results(cursor, index, case_set, cases)
+            cursor.execute("ANALYZE bench_run; ANALYZE bench_case")
+            sizes = {"cases": self.size.cases, "size": self.size.batch_size, "batches": self.size.batches}
+            for statement in rows.STATEMENTS:
+                cursor.execute(statement, {**sizes, "now": self.now, "version": evaluation.VERSION})
+            cursor.execute(rows.DROP)
+
+    def _copy(self, cursor: Any, table: str, given: Iterable[Sequence[object]]) -> None:
+        with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+            for row in given:
+                copy.write_row(row)
+
+    def _copy_results(self, cursor: Any, index: int, case_set: int, cases: Sequence[tuple[int, str, bool]]) -> None:
+        named = [(name, self._kind(number), half) for number, (_, name, half) in enumerate(cases)]
+        run: RunResults = results.run_results(named, self.case_sets[case_set].digest, self.rng)
+        self._copy(
+            cursor,
+            "bench_case",
+            (
+                (index, case_set, place, pk, one.outcome, one.reason_code, one.seconds, json.dumps(one.result))
+                for place, (pk, _, _), one in zip(run.places, cases, run.cases, strict=True)
+            ),
+        )
+        lost = sum(one.result["status"] != "scored" for one in run.cases)
+        self._copy(
+            cursor,
+            "bench_standing",
+            (
+                (
+                    *(index, case_set, scope, numbers["summary"]["dice"], numbers["summary"]["total_cases"], lost),
+                    *(json.dumps(numbers["summary"]), json.dumps(numbers["groups"])),
+                )
+                for scope, numbers in run.numbers.items()
+            ),
+        )
+
+    def _run_rows(self) -> Iterator[tuple[object, ...]]:
+        """Of each run: which results it has, how many of its cases are decided and scored, and where it runs now."""
+        slots = [(host.pk, slot["name"]) for host in self.hosts for slot in host.slots]
+        fates = {submission.pk: fate for submission, fate in zip(self.submissions, self.fates, strict=True)}
+        for run in self.runs:
+            fate = fates[run.submission_id]
+            decided = self._whole_batches(fate.ran)
+            scored = self._whole_batches(0.9) if run.state == RunState.SCORING else decided
+            runs_now = run.state in {RunState.CANARY, RunState.RUNNING} and bool(slots)
+            host, slot = slots.pop(self.rng.randrange(len(slots))) if runs_now else (None, None)
+            yield (
+                *(run.pk, run.submission_id, int(not self._phase_of(run).cases_are_public)),
+                *(self.rng.randrange(self.size.distinct), run.state, decided, scored, host, slot),
+                *(run.started_at, run.ended_at or self.now),
+            )
+
+    def _phase_of(self, run: Run) -> Phase:
+        return run.submission.phase
+
+    def _whole_batches(self, share: float) -> int:
+        """How many cases are in the batches that a run has finished after this share of its cases."""
+        if share in (0.0, 1.0):
+            return round(self.size.cases * share)
+        return min(1 + int(share * (self.size.batches - 1)) * self.size.batch_size, self.size.cases)
+
+    def _changes(self) -> Iterator[tuple[object, ...]]:
+        """The history of submissions and runs."""
+        ends = {_ACCEPTED, SubmissionState.REJECTED}
+        for submission in self.submissions:
+            own = [SubmissionState.RECEIVED]
+            if submission.state in {SubmissionState.VALIDATING, *ends}:
+                own.append(SubmissionState.VALIDATING)
+            if submission.state != own[-1]:
+                own.append(SubmissionState(submission.state))
+            span = (submission.accepted_at, submission.accepted_at + HOUR / 30)
+            yield from _steps(submission.pk, None, own, *span)
+        fates = {submission.pk: fate for submission, fate in zip(self.submissions, self.fates, strict=True)}
+        for run in self.runs:
+            path = ["", *fates[run.submission_id].path]
+            yield from _steps(run.submission_id, run.pk, path, run.created_at, run.ended_at or self.now - HOUR / 60)
+
+
+def _person(username: str, name: str) -> User:
+    return User(username=username, email=f"{username}@example.org", name=name)
+
+
+def _steps(
+    submission: int, run: int | None, states: Sequence[str], first: datetime, last: datetime
+) -> Iterator[tuple[object, ...]]:
+    for number in range(1, len(states)):
+        at = first + (last - first) * number / (len(states) - 1)
+        yield submission, run, str(states[number - 1]), str(states[number]), at
+
+
+def _logs(rng: random.Random) -> list[str]:
+    lengths = (0, 3, 10, 26, 26, 60, 300)
+    return [
+        "".join(
+            LOG_LINE.format(rng.random() * 100, number, rng.randint(1, 4), rng.random() * 9) for number in range(lines)
+        )
+        for lines in lengths
+    ]
