@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import docker
 import pytest
@@ -47,16 +48,11 @@ def test_a_submission_goes_through_all_its_batches_to_the_same_numbers(old_host:
 
 def test_a_cancelled_run_stops_its_container_within_seconds(old_host: World) -> None:
     number = old_host.submit("Charlie", "trial", algorithm.archive(*SLEEPER))
-    labels = {"label": f"rexgrounding.instance={old_host.server.instance}"}
-    engine = docker.from_env(timeout=120)
-    try:
-        wait_for(
-            lambda: len(engine.containers.list(filters=labels)) == 2, "a container and its holder", PATIENCE_SECONDS
-        )
+    ours = {"label": f"rexgrounding.instance={old_host.server.instance}"}
+    with closing(docker.from_env(timeout=120).api) as engine:
+        wait_for(lambda: len(engine.containers(filters=ours)) == 2, "the container and its holder", PATIENCE_SECONDS)
         old_host.cancel("Charlie", number)
-        wait_for(lambda: not engine.containers.list(all=True, filters=labels), "the containers to go", PATIENCE_SECONDS)
-    finally:
-        engine.close()
+        wait_for(lambda: not engine.containers(all=True, filters=ours), "the containers to go", PATIENCE_SECONDS)
     assert old_host.state(number) == "cancelled"
 
 
