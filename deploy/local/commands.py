@@ -30,6 +30,7 @@ from deploy.local.stack import (
     start_application,
     start_services,
 )
+from deploy.local.static import collect_static
 from deploy.local.supervisor import Supervisor
 
 STOP_SECONDS = 60
@@ -174,6 +175,7 @@ def test(state: State, arguments: Sequence[str]) -> int:
     cache = state.root / "cache"
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}", *arguments]
     with _services(state, "test", SERVICES) as (stack, run):
+        collect_static(state, stack.environment(), say)
         environment = {**stack.test_environment(), "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis")}
         return run(command, environment, cwd=state.clone)
 
