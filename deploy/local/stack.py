@@ -182,7 +182,7 @@ def start_services(supervisor: Supervisor, stack: Stack, wanted: Collection[str]
 
 
 def start_application(supervisor: Supervisor, stack: Stack) -> None:
-    """Collect static files, bring the database up to date, give the local GPU host its token, start the server's processes."""
+    """Collect static files, migrate the database, give the local GPU host its token, start the server's processes."""
     (stack.state.store / "incoming").mkdir(mode=0o700, exist_ok=True)
     collect_static(stack.state, stack.environment(), supervisor.say)
     supervisor.say("Preparing the database ...")

@@ -232,7 +232,7 @@ ICONS = _STATE_ICONS | _STEP_ICONS | {"opened", "closed", "mark"}
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """A shape of the sprite, for the eye alone: words always stand beside it. Raises LookupError for an unknown name."""
+    """A shape of the sprite, for the eye alone: words always stand beside it. LookupError for an unknown name."""
     if name not in ICONS:
         raise LookupError(f"static/site/icons.svg has no icon {name!r}")
     return format_html('<svg aria-hidden="true"><use href="{}#{}"/></svg>', static("site/icons.svg"), name)
