@@ -29,6 +29,7 @@ accesslog = None  # nginx writes one
 
 def on_starting(_server: Any) -> None:
     """End at once when this server may not or cannot start; workers that say so would be started anew for ever."""
-    check = subprocess.run([sys.executable, "manage.py", "check"], stdout=subprocess.DEVNULL, check=False)
+    command = [sys.executable, "manage.py", "check", "--deploy", "--tag", "web"]
+    check = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     if check.returncode:
         raise SystemExit(check.returncode)

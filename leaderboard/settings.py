@@ -124,13 +124,16 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-STATIC_ROOT = os.environ.get("STATIC_ROOT")
+# Where `manage.py collectstatic` puts them under hashed names, which browsers keep for ever. Unset, files are served
+# from the package under their plain names, which browsers keep for a minute.
+STATIC_ROOT = os.environ.get("STATIC_ROOT") or None
+_HASHED = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+_PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    # Served straight from the package: nothing to collect before a start.
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": _HASHED if STATIC_ROOT else _PLAIN},
 }
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = DEBUG or not STATIC_ROOT
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- people ----------------------------------------------------------------------------------------------------------

@@ -20,3 +20,9 @@ def store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick_passwords(settings) -> None:
     """Hashing a password well takes long on purpose; tests make dozens of people."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def quick_static_files(settings) -> None:
+    """A server lists its static files when it starts; here each test's client would, before its first request."""
+    settings.WHITENOISE_AUTOREFRESH = True

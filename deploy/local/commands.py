@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from deploy.local import LocalError, apt
+from deploy.local import LocalError, apt, linting
 from deploy.local.leftovers import remove_abandoned
 from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
@@ -30,11 +30,11 @@ from deploy.local.stack import (
     start_application,
     start_services,
 )
+from deploy.local.static import collect_static
 from deploy.local.supervisor import Supervisor
 
 STOP_SECONDS = 60
 START_SECONDS = 300
-CHECKED = ("manage.py", "leaderboard", "evaluation", "containers", "deploy", "tests")
 
 
 class Run(Protocol):
@@ -174,6 +174,7 @@ def test(state: State, arguments: Sequence[str]) -> int:
     cache = state.root / "cache"
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}", *arguments]
     with _services(state, "test", SERVICES) as (stack, run):
+        collect_static(state, stack.environment(), say)
         environment = {**stack.test_environment(), "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis")}
         return run(command, environment, cwd=state.clone)
 
@@ -201,35 +202,25 @@ def chaos(state: State, arguments: Sequence[str]) -> int:
 
 
 def lint(state: State, arguments: Sequence[str]) -> int:
-    """Every static check, each run even when an earlier one failed."""
-    _expect_no(arguments)
+    """Every static check, or the named ones; each is run even when an earlier one failed."""
     cache = state.root / "cache"
-    checks = {
-        "style": ["-m", "ruff", "check", "."],
-        "format": ["-m", "ruff", "format", "--check", "."],
-        "types": ["-m", "mypy", *(name for name in CHECKED if (state.clone / name).exists())],
-        "imports": [
-            "-c",
-            "from importlinter.cli import lint_imports_command as c; c()",
-            "--cache-dir",
-            str(cache / "imports"),
-        ],
-        "migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
-    }
+    wanted = linting.chosen(linting.checks(state.clone, cache), arguments)
     failed = []
-    with _services(state, "lint", DATABASE) as (stack, run):
-        environment = {
-            **stack.environment(),
-            "RUFF_CACHE_DIR": str(cache / "ruff"),
-            "MYPY_CACHE_DIR": str(cache / "mypy"),
-        }
-        environment.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")  # named, never called
-        for name, command in checks.items():
+    with _services(state, "lint", DATABASE if linting.NEED_DATABASE & set(wanted) else ()) as (stack, run):
+        environment = linting.environment(cache) | stack.environment()
+        for name, commands in wanted.items():
             say(f"== {name}")
-            if run([sys.executable, *command], environment, cwd=state.clone):
+            if [code for command in commands if (code := run(command, environment, cwd=state.clone))]:
                 failed.append(name)
     say(f"lint: {', '.join(failed)} failed" if failed else "lint ok")
     return 1 if failed else 0
+
+
+def format(state: State, arguments: Sequence[str]) -> int:  # noqa: A001 - it is the command's name
+    """Bring code and templates into form."""
+    _expect_no(arguments)
+    environment = {**os.environ, **linting.environment(state.root / "cache")}
+    return max(_run_foreground(command, environment, cwd=state.clone) for command in linting.formatters())
 
 
 def reset(state: State, arguments: Sequence[str]) -> int:
@@ -258,10 +249,9 @@ def lock(state: State, arguments: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS = {
-    function.__name__: function
-    for function in (demo, up, supervise, down, status, logs, manage, python, test, bench, chaos, lint, reset, lock)
-}
+_STACK = (demo, up, supervise, down, status, logs, manage, python, reset)
+_WORKSHOP = (test, bench, chaos, lint, format, lock)
+COMMANDS = {function.__name__: function for function in (*_STACK, *_WORKSHOP)}
 
 
 def _start_all(supervisor: Supervisor) -> Stack:

@@ -16,7 +16,7 @@ from typing import Any
 
 from deploy.local import LocalError
 
-PRIVATE = ("cache", "host", "logs", "run", "store")
+PRIVATE = ("cache", "host", "logs", "run", "static", "store")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class State:
     def store(self) -> Path:
         """The server's files (images, volumes, reference masks, outputs)."""
         return self.root / "store"
+
+    @property
+    def static(self) -> Path:
+        """What `manage.py collectstatic` writes: stylesheets, scripts and pictures under hashed names."""
+        return self.root / "static"
 
     def prepare(self) -> None:
         """Create the folders, and make sure that they are this clone's and nobody else's."""

@@ -1,7 +1,7 @@
 """Which parts a stack has, in which order and environment.
 
-Services first (database, broker, engine), all at once; then the migrations and the GPU host's token; then the
-server's own processes, all at once. DATABASE_URL, REDIS_URL and DOCKER_HOST of the caller stand for services
+Services first (database, broker, engine), all at once; then static files, migrations and the GPU host's token; then
+the server's own processes, all at once. DATABASE_URL, REDIS_URL and DOCKER_HOST of the caller stand for services
 that are not ours.
 """
 
@@ -23,6 +23,7 @@ from deploy.local.engine import find_engine, own_address, prepare_engine
 from deploy.local.paths import State
 from deploy.local.ports import FIRST, Ports, claim_ports, remembered_ports
 from deploy.local.postgres import database_url, ensure_database, prepare_postgres
+from deploy.local.static import collect_static
 from deploy.local.supervisor import Part, Supervisor
 
 DATABASE = frozenset({"postgres"})
@@ -30,7 +31,10 @@ MANAGEMENT = DATABASE | {"broker"}
 SERVICES = MANAGEMENT | {"engine"}
 SERVICE_OF = {"DATABASE_URL": "postgres", "REDIS_URL": "broker", "DOCKER_HOST": "engine"}
 # With Django's settings named, Celery would load Django.
-SERVER_ONLY = ("DATABASE_URL", "SECRET_KEY", "STORE_DIR", "EMAIL_HOST_PASSWORD", "DJANGO_SETTINGS_MODULE")
+SERVER_ONLY = (
+    *("DATABASE_URL", "SECRET_KEY", "STORE_DIR", "STATIC_ROOT"),
+    *("EMAIL_HOST_PASSWORD", "DJANGO_SETTINGS_MODULE"),
+)
 
 WEB = """-m gunicorn leaderboard.wsgi --bind 127.0.0.1:{port} --worker-class gthread --workers 2 --threads 8
     --keep-alive 30 --timeout 120 --graceful-timeout 3 --worker-tmp-dir /dev/shm --no-control-socket"""
@@ -63,6 +67,7 @@ class Stack:
             "SECRET_KEY": self.credentials.secret_key,
             "SITE_URL": self.address,
             "STORE_DIR": str(self.state.store),
+            "STATIC_ROOT": str(self.state.static),
             "REX_INSTANCE": self.state.instance,
             # A pinned stack takes no package from the user's own folders.
             "PYTHONNOUSERSITE": "1",
@@ -177,8 +182,9 @@ def start_services(supervisor: Supervisor, stack: Stack, wanted: Collection[str]
 
 
 def start_application(supervisor: Supervisor, stack: Stack) -> None:
-    """Bring the database up to date, give the local GPU host its token, start the server's processes."""
+    """Collect static files, migrate the database, give the local GPU host its token, start the server's processes."""
     (stack.state.store / "incoming").mkdir(mode=0o700, exist_ok=True)
+    collect_static(stack.state, stack.environment(), supervisor.say)
     supervisor.say("Preparing the database ...")
     _manage(supervisor, stack, "migrate", "--no-input")
     # A token whose file was lost is of no use to anybody: the host gets a new one.

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Protocol
 
 from django import template
+from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
@@ -222,33 +223,18 @@ def same(one: object, other: object) -> bool:
 
 # --- states -----------------------------------------------------------------------------------------------------------
 
-_SHAPES = {
-    "ok": '<circle cx="8" cy="8" r="7" class="fill"/><path class="on" d="M4.5 8.3 7 10.8l4.6-5.2"/>',
-    "run": '<circle cx="8" cy="8" r="6.5"/><path class="fill" d="M8 1.5a6.5 6.5 0 0 1 0 13z"/>',
-    "warn": '<path d="M8 1.8 15 14H1z" stroke-linejoin="round"/><path d="M8 6v4m0 1.3v1"/>',
-    "bad": '<path d="M2.5 2.5l11 11m0-11l-11 11"/>',
-    "idle": '<circle cx="8" cy="8" r="6.5"/>',
-    "off": '<circle cx="8" cy="8" r="6.5"/><path d="M3.5 12.5l9-9"/>',
-    "half": '<circle cx="8" cy="8" r="6.5"/><path class="fill" d="M1.5 8a6.5 6.5 0 0 0 13 0z"/>',
-}
-_STEPS = {
-    "done": '<circle cx="12" cy="12" r="10"/><path d="M7 12.5l3.5 3.5 6.5-7.5"/>',
-    "cur": '<circle cx="12" cy="12" r="10"/><path class="fill" d="M12 2a10 10 0 0 1 0 20z"/>',
-    "todo": '<circle cx="12" cy="12" r="10"/>',
-    "bad": '<circle cx="12" cy="12" r="10"/><path d="M8 8l8 8m0-8l-8 8"/>',
-}
+# The symbols of static/site/icons.svg, which says how a page colours them.
+_STATE_ICONS = frozenset({"ok", "run", "warn", "bad", "idle", "off", "half"})
+_STEP_ICONS = frozenset({"step-done", "step-cur", "step-todo", "step-bad"})
+ICONS = _STATE_ICONS | _STEP_ICONS | {"opened", "closed", "mark"}
 
 
 @register.simple_tag
-def icon(kind: str) -> SafeString:
-    """The shape of a state."""
-    return mark_safe(f'<svg viewBox="0 0 16 16" aria-hidden="true">{_SHAPES[kind]}</svg>')  # noqa: S308
-
-
-@register.simple_tag
-def step_icon(state: str) -> SafeString:
-    """The shape of a step of the journey."""
-    return mark_safe(f'<svg viewBox="0 0 24 24" aria-hidden="true">{_STEPS[state]}</svg>')  # noqa: S308
+def icon(name: str) -> SafeString:
+    """A shape of the sprite, for the eye alone: words always stand beside it. LookupError for an unknown name."""
+    if name not in ICONS:
+        raise LookupError(f"static/site/icons.svg has no icon {name!r}")
+    return format_html('<svg aria-hidden="true"><use href="{}#{}"/></svg>', static("site/icons.svg"), name)
 
 
 @register.simple_tag

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from playwright.sync_api import Browser, Page, ViewportSize
+from pytest_django.live_server_helper import LiveServer
 
 from leaderboard.models import User
 
@@ -24,6 +25,16 @@ def browser_type_launch_args() -> dict[str, object]:
     """The browser of the machine: nothing is downloaded."""
     arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     return {"executable_path": os.environ.get("REX_CHROMIUM", "/usr/bin/chromium"), "args": arguments}
+
+
+@pytest.fixture(scope="session")
+def live_server() -> Iterator[LiveServer]:
+    """The server with its own middleware for static files, as in production: Django's handler knows no hashed names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.contrib.staticfiles.handlers.StaticFilesHandler", lambda application: application)
+        server = LiveServer("localhost")
+    yield server
+    server.stop()
 
 
 @dataclass

@@ -94,6 +94,16 @@ def test_a_theme_overrides_the_systems(visit, phase, theme, paper):
     expect(page.locator("body")).to_have_css("background-color", paper)
 
 
+def test_icons_are_drawn_under_the_policy_in_the_colours_of_the_theme(visit, phase):
+    page = visit(color_scheme="dark").go("/leaderboard/dev/")
+    icon = page.locator(".lost svg").first
+    expect(icon).to_have_css("stroke", "rgb(255, 144, 134)")
+    assert page.evaluate("[...document.querySelectorAll('svg > use')].every(use => use.getBBox().width > 0)")
+    drawn = icon.screenshot()
+    icon.evaluate("svg => { svg.style.stroke = 'none'; }")
+    assert drawn != icon.screenshot(), "the sprite's shapes take their colour from the page"
+
+
 def test_the_bibtex_is_copied(visit, phase):
     visitor = visit(permissions=["clipboard-read", "clipboard-write"])
     page = visitor.go("/")

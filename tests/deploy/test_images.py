@@ -29,7 +29,7 @@ from tests.deploy.conftest import DEPLOY, ROOT, eventually
 pytestmark = pytest.mark.engine
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 LEFT_OUT = {"..", "site-packages", "dist-packages", "test", "tests", "__pycache__"}
-PROGRAMS = ("sh", "mkdir", "chmod", "chown")
+PROGRAMS = ("sh", "mkdir", "chmod", "chown", "rm")
 SAFE = {
     "SITE_URL": "https://challenge.example.org",
     "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
@@ -233,6 +233,13 @@ def test_the_server_passes_its_own_checks_with_a_new_volume_as_case_store(server
         assert server.run(["python", "-c", code], volumes=mount) == (0, "0o40700\n")
     finally:
         volume.remove(force=True)
+
+
+def test_the_servers_image_has_its_static_files_under_hashed_names(server: Image) -> None:
+    status, output = server.run(["python", "manage.py", "check", "--deploy", "--tag", "web"], SAFE)
+    assert (status, output) == (0, "System check identified no issues (0 silenced).\n")
+    code = "import json; print(json.load(open('/srv/static/staticfiles.json'))['paths']['site/base.css'])"
+    assert re.fullmatch(r"site/base\.[0-9a-f]{12}\.css", server.python(code))
 
 
 def test_the_server_refuses_an_unsafe_start_in_its_image_too(server: Image) -> None:

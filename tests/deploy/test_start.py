@@ -85,6 +85,36 @@ def test_the_workers_of_gunicorn_refuse_too_whatever_started_them(environment: d
     assert "SECRET_KEY is a default or too short." in done.stderr
 
 
+def test_gunicorn_ends_when_the_static_files_were_not_collected(environment: dict[str, str], tmp_path: Path) -> None:
+    done = gunicorn(environment | {"STATIC_ROOT": str(tmp_path / "static")}, tmp_path)
+    assert done.returncode == 1
+    assert "staticfiles.json is missing or differs" in done.stderr
+    assert "python manage.py collectstatic" in done.stderr
+
+
+def test_a_worker_of_gunicorn_refuses_too_to_link_files_that_are_not_there(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = run(environment | {"STATIC_ROOT": str(tmp_path / "static")}, "-c", "import leaderboard.wsgi")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "Refusing to start:")
+
+
+def test_only_web_asks_for_static_files(environment: dict[str, str], tmp_path: Path) -> None:
+    code = "import django; django.setup(); from django.core.management import call_command as call; call('check'); "
+    code += "call('collectstatic', interactive=False, verbosity=0); call('check', deploy=True, tags=['web'])"
+    done = run(environment | {"STATIC_ROOT": str(tmp_path / "static")}, "-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_installation_that_collects_nothing_serves_files_by_their_plain_names(environment: dict[str, str]) -> None:
+    """As it was before there were hashed names: an old unit file goes on with new code."""
+    del environment["STATIC_ROOT"]
+    assert settings(environment, "STATIC_ROOT", "WHITENOISE_USE_FINDERS") == {
+        "STATIC_ROOT": None,
+        "WHITENOISE_USE_FINDERS": True,
+    }
+
+
 def test_a_value_that_cannot_be_right_stops_the_start_with_its_name(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

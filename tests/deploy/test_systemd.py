@@ -80,6 +80,15 @@ def test_the_target_starts_every_unit_of_the_server() -> None:
     assert set(parser["Unit"]["Wants"].split()) == server
 
 
+def test_web_collects_its_static_files_before_each_start_and_reload() -> None:
+    web = read(DEPLOY / "systemd" / "rexg-web.service")
+    assert any("STATIC_ROOT=/var/lib/rexg/static" in value for value in web["Environment"])
+    assert "rexg/static" in web["StateDirectory"][0].split()
+    assert "manage.py collectstatic" in web["ExecStartPre"][0]
+    reload = " then ".join(web["ExecReload"])
+    assert re.search("manage.py collectstatic .* then .* check --deploy --tag web then /bin/kill -HUP", reload)
+
+
 @pytest.mark.parametrize("queue", ["control", "scoring"])
 def test_compose_and_systemd_run_the_same_workers(queue: str) -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][queue]["command"]

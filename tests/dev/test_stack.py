@@ -32,7 +32,7 @@ def test_the_sandbox_worker_knows_neither_the_database_nor_the_servers_secrets(s
     stack = found(state, {"HOME": "/home/alice"})
     stack.host_token_file.write_text("token\n")
     environment = stack.host_environment()
-    assert environment.keys().isdisjoint({"DATABASE_URL", "SECRET_KEY", "STORE_DIR"})
+    assert environment.keys().isdisjoint({"DATABASE_URL", "SECRET_KEY", "STORE_DIR", "STATIC_ROOT"})
     secrets = {stack.credentials.postgres, stack.credentials.secret_key, stack.credentials.broker_server}
     assert not [value for value in environment.values() for secret in secrets if secret in value]
     assert environment["REX_HOST_TOKEN"] == "token"

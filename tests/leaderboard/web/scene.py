@@ -54,7 +54,7 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.scripts: list[str] = []
-        self.text = ""
+        self._data = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -64,7 +64,12 @@ class Page(HTMLParser):
         inside = self.elements[-1][0] if self.elements else ""
         if inside in {"script", "style"} and data.strip():
             self.scripts.append(data)
-        self.text += data
+        self._data += data
+
+    @property
+    def text(self) -> str:
+        """Its text as a browser shows it: however much space lies between two words, one is shown."""
+        return " ".join(self._data.split())
 
     def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
         """The attributes of every `tag` that has these attributes."""
