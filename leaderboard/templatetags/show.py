@@ -1,6 +1,6 @@
 """How facts are put into words on every page: times in two clocks, numbers with their doubt, states with their shape.
 
-Everything that a team wrote passes through `plain` (or `markdown`, which uses it) before a template escapes it.
+Everything that a team wrote passes through `sanitised` (or `markdown`, which uses it) before a template escapes it.
 """
 
 from collections.abc import Sequence
@@ -174,7 +174,7 @@ def digest(value: str) -> str:
 
 # --- what teams wrote -------------------------------------------------------------------------------------------------
 
-register.filter("plain", sanitised)
+register.filter("sanitised", sanitised)
 
 
 @cache

@@ -10,7 +10,7 @@ from django.contrib.staticfiles import finders
 from django.templatetags.static import static
 
 from leaderboard.operations.health.judging import Check, Level
-from leaderboard.progress import visibility
+from leaderboard.progress.stages import KINDS
 from leaderboard.templatetags import show
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -36,7 +36,7 @@ def test_every_icon_that_a_template_names_exists():
 
 
 def test_every_kind_of_state_and_of_check_has_an_icon():
-    assert set(visibility.KINDS.values()) <= show.ICONS
+    assert set(KINDS.values()) <= show.ICONS
     assert {Check("name", "title", level, "says").kind for level in Level} <= show.ICONS
 
 
