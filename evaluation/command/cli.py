@@ -21,6 +21,7 @@ from evaluation.command.names import folder_warnings, same_folder_warnings
 from evaluation.command.progress import Progress, tell
 from evaluation.command.report import OutputFormat, csv_text, native, params, rexrank, table
 from evaluation.errors import EvaluationError
+from evaluation.isolation import fork_server
 from evaluation.isolation.scorer import IsolatedScorer, Job
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
 from evaluation.metrics.fit import Fit
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     _check_arguments(options)
+    fork_server.shared.start()  # it takes a second, in which there are headers to read
     reading = Progress("headers read", quiet=options.quiet)
     dataset = load_dataset(options.dataset_json, options.split, options.gt_dir, options.ct_dir, reading.show)
     names = [case.name for case in dataset.cases]

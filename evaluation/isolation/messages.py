@@ -19,6 +19,7 @@ from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
 from evaluation.metrics.scoring import Assessment, Case, lost_case
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
+READY = b"ready\n"  # a child's first line
 MAX_REASON = 2000  # characters
 MEAN_TOLERANCE = 1e-12
 

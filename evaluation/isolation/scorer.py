@@ -1,6 +1,6 @@
 """Scoring in a child process, so that no prediction file can hurt more than its own case.
 
-One child is started and reused for many cases. Who is to blame when one gets no result?
+The fork server forks one child, which is used for many cases. Who is to blame when one gets no result?
 
 * The file, at once, when it takes more processor time or memory than a case may have: our machine's load does not
   change these.
@@ -27,7 +27,9 @@ from pathlib import Path
 from typing import Self
 
 from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.isolation import fork_server as fork_servers
 from evaluation.isolation.child import Child, Ended
+from evaluation.isolation.fork_server import ForkServer
 from evaluation.isolation.messages import (
     Failure,
     MalformedMessage,
@@ -82,7 +84,7 @@ def score_isolated(
     seconds_per_case: float = SECONDS_PER_CASE,
     prepared: Path | None = None,
 ) -> Iterator[CaseResult]:
-    """`score_case` for each job, in order, in one reused child process with limits.
+    """`score_case` for each job, in order, in a child process with limits that nobody else's jobs were or will be in.
 
     `seconds_per_case` are of processor time. With a folder `prepared`, references are read once and kept there in
     another form (see evaluation.masks.prepared). Raises `EvaluationError` when a reference is unusable, or the child is
@@ -102,7 +104,9 @@ class IsolatedScorer:
         memory_bytes: int = MEMORY_BYTES,
         seconds_per_case: float = SECONDS_PER_CASE,
         prepared: Path | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
+        self._fork_server = fork_server or fork_servers.shared
         self._prepared = prepared
         self._memory_bytes = memory_bytes
         self._seconds = seconds_per_case
@@ -219,7 +223,7 @@ class IsolatedScorer:
         child = self._child
         if child is None or not child.idle():
             self._end_child()
-            child = self._child = Child(self._memory_bytes)
+            child = self._child = self._fork_server.fork(self._memory_bytes)
             self._refuse_if_closed()  # meanwhile, by another thread, which found no child to end
         return child.ask(encode_request(request), WALL_FACTOR * request.seconds + WALL_ALLOWANCE)
 

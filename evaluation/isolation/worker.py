@@ -1,35 +1,32 @@
-"""The child's side of `evaluation.isolation.scorer`: read a request, do it, answer (see evaluation.isolation.messages).
+"""What a child of the fork server does: read a request, do it, answer (see evaluation.isolation.messages).
 
-Whatever a file makes Python raise is an answer. Any other end of the process is the parent's to interpret.
+Whatever a file makes Python raise is an answer. Any other end of the process is for `evaluation.isolation.scorer` to
+interpret.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import resource
-import sys
 import traceback
+from typing import BinaryIO
 
 from evaluation.errors import EvaluationError
-from evaluation.isolation.child import READY
-from evaluation.isolation.messages import Failure, Request, Task, Why, decode_request, encode_answer
+from evaluation.isolation.messages import READY, Failure, Request, Task, Why, decode_request, encode_answer
 from evaluation.masks.prepared import Damaged, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.metrics.fit import Fit, fit
 from evaluation.metrics.scoring import Assessment, assess
 
 
-def main(memory_bytes: int) -> None:
-    """Serve requests from standard input until it ends."""
-    with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
-        os.dup2(2, 1)  # what a library prints must not look like an answer
-        _limit(memory_bytes)
-        answers.write(READY)
-        for line in sys.stdin.buffer:
-            request = decode_request(line)
-            _limit_cpu(request.seconds)
-            answers.write(encode_answer(_answer(request)))
+def main(requests: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:
+    """Serve requests until there are no more."""
+    _limit(memory_bytes)
+    answers.write(READY)
+    for line in requests:
+        request = decode_request(line)
+        _limit_cpu(request.seconds)
+        answers.write(encode_answer(_answer(request)))
 
 
 def _answer(request: Request) -> Assessment | Fit | Failure | None:

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("run", "scoring")
+NAMES = ("batches", "run", "scoring")
 
 
 def main() -> None:

@@ -389,6 +389,12 @@ def children_of(pid):
     return [child for task in tasks for child in (task / "children").read_text().split()]
 
 
+def scoring_processes_of(pid):
+    """The fork server and its children, once there is one of both."""
+    server = children_of(pid)
+    return server + children_of(server[0]) if server and children_of(server[0]) else []
+
+
 def test_the_result_does_not_depend_on_the_number_of_workers_or_on_a_cache(challenge_with_own_children):
     challenge = challenge_with_own_children
     cache = challenge.root / "cache"
@@ -441,7 +447,7 @@ class TestAsAProcess:
             # These tests may run in a background job, whose children ignore SIGINT.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        while not (started := children_of(process.pid)):
+        while not (started := scoring_processes_of(process.pid)):
             time.sleep(0.01)
         process.send_signal(sent)
         _, errors = process.communicate(timeout=20)
