@@ -15,7 +15,7 @@ from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
-from evaluation.masks.runs import Runs, Shape, Spacing
+from evaluation.masks.run_lengths import Runs, Shape, Spacing
 from evaluation.metrics import matching
 from evaluation.metrics.distances import match_focal, match_non_focal
 from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
