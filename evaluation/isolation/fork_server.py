@@ -95,7 +95,7 @@ class ForkServer:
                 except Ended as end:
                     why = str(end)
                 finally:
-                    if process.owes_reply:
+                    if process.is_lost:
                         self._give_up()
         raise EvaluationError(f"the scoring process does not start: {why}")
 
@@ -130,9 +130,7 @@ class _Process:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._is_ready = False
-        self.owes_reply = (
-            False  # it is lost, or whoever waited was interrupted: a late reply must answer no other order
-        )
+        self._owes_reply = False
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-c", f"{_PROLOGUE}\n{program}", paths, str(theirs.fileno())],
@@ -152,18 +150,27 @@ class _Process:
 
     @property
     def pid(self) -> int:
+        """Its process id."""
         return self._process.pid
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it left an order without a reply, or whoever waited for that was interrupted.
+
+        A reply that came late would be taken for the next order's.
+        """
+        return self._owes_reply
 
     def order(self, memory_bytes: int, descriptors: Sequence[int]) -> tuple[int, int]:
         """Process id and process descriptor of a new child. Raises `Ended`, `EvaluationError` if it cannot fork."""
-        self.owes_reply = True
+        self._owes_reply = True
         if not self._is_ready:
             self._receive(START_SECONDS)  # it says so
             self._is_ready = True
         with suppress(ConnectionError):  # it is gone; receiving says how
             socket.send_fds(self._orders, [str(memory_bytes).encode()], descriptors)
         reply, passed = self._receive(FORK_SECONDS)
-        self.owes_reply = False
+        self._owes_reply = False
         if not passed:
             raise EvaluationError(f"the scoring process does not start: {reply.decode()}")
         return int(reply), passed[0]
@@ -205,12 +212,14 @@ def _close(*descriptors: int) -> None:
         os.close(descriptor)
 
 
+_instances: weakref.WeakSet[ForkServer] = weakref.WeakSet()
+
+
 def _forget_all() -> None:
     for instance in list(_instances):
         instance._forget()
 
 
-_instances: weakref.WeakSet[ForkServer] = weakref.WeakSet()
 os.register_at_fork(after_in_child=_forget_all)
 
 shared = ForkServer()

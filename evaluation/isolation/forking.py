@@ -48,14 +48,14 @@ class _Order(NamedTuple):
     exit_code: int
 
 
-def main(control: int, work: Work = worker.main) -> None:
-    """Fork a child that does `work` for each order that comes through the socket `control`, until it ends."""
+def main(descriptor: int, work: Work = worker.main) -> None:
+    """Fork a child that does `work` for each order that comes through the socket, until that ends."""
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
         raise RuntimeError(f"this process must not fork, for it has {threads} threads")
     gc.collect()
     gc.freeze()  # collections would write into, and so copy, the memory that children share with this process
-    with socket.socket(fileno=control) as orders:
+    with socket.socket(fileno=descriptor) as orders:
         orders.send(b"ready")
         _Server(orders, work).serve()
 

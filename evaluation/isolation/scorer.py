@@ -31,11 +31,11 @@ from evaluation.isolation import fork_server as fork_servers
 from evaluation.isolation.child import Child, Ended
 from evaluation.isolation.fork_server import ForkServer
 from evaluation.isolation.messages import (
+    Cause,
     Failure,
     MalformedMessage,
     Request,
     Task,
-    Why,
     decode_assessment,
     decode_fit,
     encode_request,
@@ -147,14 +147,12 @@ class IsolatedScorer:
     def fit(self, job: Job) -> Fit | None:
         """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
         request = Request(Task.FIT, job.case, job.reference, job.prediction, FIT_SECONDS)
-        try:
+        with suppress(Ended, MalformedMessage, EvaluationError):
             found = decode_fit(self._exchange(request), request)
-        except (Ended, MalformedMessage, EvaluationError):
-            found = Failure(Why.EXCEPTION)
-        if isinstance(found, Failure):
-            self._end_child()
-            return None
-        return found
+            if not isinstance(found, Failure):
+                return found
+        self._end_child()
+        return None
 
     def _try(self, job: Job) -> Assessment:
         """Ask until there is an answer, or `_Lost`, or every child has come to grief."""
@@ -183,10 +181,10 @@ class IsolatedScorer:
             raise _BrokeDown(f"scoring it gave an impossible answer ({error}); is the file damaged?") from error
         if isinstance(answer, Assessment):
             return answer
-        if answer.why is Why.UNUSABLE_REFERENCE:
+        if answer.cause is Cause.UNUSABLE_REFERENCE:
             raise EvaluationError(answer.detail)
         self._end_child()
-        if answer.why is Why.OUT_OF_MEMORY:
+        if answer.cause is Cause.OUT_OF_MEMORY:
             raise _Lost(f"scoring it takes more than {self._memory_bytes / 2**30:.1f} GiB of memory; is it noise?")
         logger.error("scoring %s failed unexpectedly:\n%s", job.case.name, answer.detail)
         raise _BrokeDown("scoring it failed unexpectedly; please report this file to the organisers")
@@ -197,7 +195,7 @@ class IsolatedScorer:
         if prepared is not None:
             request = Request(Task.SCORE, job.case, prepared, job.prediction, self._seconds, prepared=True)
             answer = decode_assessment(self._exchange(request), request)
-            if not isinstance(answer, Failure) or answer.why is not Why.DAMAGED_PREPARED:
+            if not isinstance(answer, Failure) or answer.cause is not Cause.DAMAGED_PREPARED:
                 return answer
             logger.warning("the prepared form of %s is damaged and will be made again", job.reference.name)
             with suppress(OSError):

@@ -12,7 +12,7 @@ import traceback
 from typing import BinaryIO
 
 from evaluation.errors import EvaluationError
-from evaluation.isolation.messages import READY, Failure, Request, Task, Why, decode_request, encode_answer
+from evaluation.isolation.messages import READY, Cause, Failure, Request, Task, decode_request, encode_answer
 from evaluation.masks.prepared import Damaged, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.metrics.fit import Fit, fit
@@ -33,13 +33,13 @@ def _answer(request: Request) -> Assessment | Fit | Failure | None:
     try:
         return _fit(request) if request.task == Task.FIT else _assess(request)
     except EvaluationError as error:
-        return Failure(Why.UNUSABLE_REFERENCE, str(error))
+        return Failure(Cause.UNUSABLE_REFERENCE, str(error))
     except Damaged:
-        return Failure(Why.DAMAGED_PREPARED)
+        return Failure(Cause.DAMAGED_PREPARED)
     except MemoryError:
-        return Failure(Why.OUT_OF_MEMORY)
+        return Failure(Cause.OUT_OF_MEMORY)
     except Exception:  # noqa: BLE001  (whatever a hostile file provokes costs its own case, not the others)
-        return Failure(Why.EXCEPTION, traceback.format_exc())
+        return Failure(Cause.EXCEPTION, traceback.format_exc())
 
 
 def _assess(request: Request) -> Assessment:

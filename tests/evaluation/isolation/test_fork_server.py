@@ -279,6 +279,30 @@ class TestWhenTheServerIsLost:
         assert plan.read_text() == ""
 
 
+class Interrupted(Exception):
+    """As Celery's time limit interrupts a task, or Ctrl-C the command line."""
+
+
+def test_a_reply_for_which_nobody_waits_any_more_answers_no_other_order(monkeypatch):
+    def interrupt(*_):
+        raise Interrupted
+
+    slow = "import os, time\nfork = os.fork\ndef slow(): time.sleep(1); return fork()\nos.fork = slow\n"
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with ForkServer(slow + fork_servers.PROGRAM) as own:
+            own.fork(MEMORY).kill()
+            first = own.pid
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+            with pytest.raises(Interrupted):
+                own.fork(MEMORY)
+            answered = own.fork(MEMORY)
+            assert parent_of(answered.pid) == own.pid != first
+            answered.kill()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_a_closed_one_is_not_started_again():
     server = ForkServer()
     server.start()

@@ -16,7 +16,7 @@ from evaluation import EvaluationError, Job, score_case, score_isolated
 from evaluation.isolation import child, fork_server
 from evaluation.isolation import scorer as isolation
 from evaluation.isolation.fork_server import ForkServer
-from evaluation.isolation.messages import Failure, Why, encode_answer, encode_request
+from evaluation.isolation.messages import Cause, Failure, encode_answer, encode_request
 from evaluation.isolation.scorer import IsolatedScorer
 from tests.evaluation import builders
 from tests.evaluation.isolation import scripted
@@ -173,7 +173,7 @@ def failing(why):
     return f"say({encode_answer(Failure(why, 'detail')).decode().strip()!r})"
 
 
-HUNGRY, EXCEPTION = failing(Why.OUT_OF_MEMORY), failing(Why.EXCEPTION)
+HUNGRY, EXCEPTION = failing(Cause.OUT_OF_MEMORY), failing(Cause.EXCEPTION)
 
 THEIRS = {  # what happens, until it costs the case -> the reason
     (TOO_LONG,): "takes too long",
