@@ -1,22 +1,15 @@
 """The official metrics of the ReXGrounding Challenge: masks in, numbers out.
 
-Nothing here knows of the server; teams run the same code on their own files with `python -m evaluation`. The layers,
-each of which uses only those before it (`./dev lint` makes sure):
+Nothing here knows of the server; teams run the same code on their own files with `python -m evaluation`. The rooms,
+each of which uses only those above it, as do the modules within each (`./dev lint` makes sure):
 
-    errors, runs              what can go wrong; sparse geometry: overlaps and surfaces of run lists
-    nifti, scan, shape_hints, masks
-                              a hostile file -> the runs of each finding
-    components, instances, matching, nearest, distances
-                              the runs of each finding -> lesions, and which of them are found
-    prepared                  references read once
-    scoring                   one case -> one element of the native JSON's "cases"
-    aggregate                 many cases -> summary, groups, confidence intervals
-    fit                       one case, had its mask been saved in another way
-    child, messages, isolation, worker
-                              the same in a child process with limits
-    dataset, names, hints, files, progress, report
-                              what the command line reads, says and writes
-    cli                       from the arguments to the exit code
+    errors, categories, results   what can go wrong; the table of the categories; the types of all results
+    masks       a NIfTI file that may be hostile -> the runs of voxels of each finding
+    metrics     runs -> lesions, which of them are found -> one case's result -> summary, groups, intervals
+    isolation   the same in a child process with limits
+    command     from the arguments of the command line to its exit code
+
+Who only wants numbers needs nothing but the names listed here.
 """
 
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of

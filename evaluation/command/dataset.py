@@ -17,7 +17,7 @@ from evaluation.categories import kind_of
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.nifti import Header, NiftiStream
 from evaluation.masks.reading import reference_shape
-from evaluation.masks.runs import Shape, Spacing
+from evaluation.masks.run_lengths import Shape, Spacing
 from evaluation.metrics.scoring import Case
 
 MAX_PROBLEMS_SHOWN = 20

@@ -1,4 +1,7 @@
-"""Scoring in a child process with limits, so that no prediction file can hurt more than its own case.
+"""Scoring in child processes with limits, so that no prediction file can hurt more than its own case.
 
-May import `evaluation.metrics` and everything below it.
+In reading order: `scorer` (one case after the other, and whose fault it is when there is no result), `child` (one
+process: asked, timed, killed), `fork_server` (where children come from), `forking` (the process that forks them),
+`worker` (what a child does), `messages` (what goes through its pipes). May import `evaluation.metrics`,
+`evaluation.masks` and what lies directly in `evaluation`.
 """

@@ -19,6 +19,7 @@ from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
 from evaluation.metrics.scoring import Assessment, Case, lost_case
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
+READY = b"ready\n"  # a child's first line
 MAX_REASON = 2000  # characters
 MEAN_TOLERANCE = 1e-12
 
@@ -52,7 +53,7 @@ class Request:
     prepared: bool = False
 
 
-class Why(StrEnum):
+class Cause(StrEnum):
     """Why the child, itself in good health, has no result."""
 
     UNUSABLE_REFERENCE = "unusable reference"
@@ -65,7 +66,7 @@ class Why(StrEnum):
 class Failure:
     """The child's answer when it has no result; `detail` is what people should read, or the traceback."""
 
-    why: Why
+    cause: Cause
     detail: str = ""
 
 
@@ -91,7 +92,7 @@ def decode_request(line: bytes) -> Request:
 def encode_answer(answer: Assessment | Fit | Failure | None) -> bytes:
     """The answer as a line; None is the answer to "fit" where there is nothing to fit."""
     if isinstance(answer, Failure):
-        return _line({"failure": answer.why, "detail": answer.detail})
+        return _line({"failure": answer.cause, "detail": answer.detail})
     if isinstance(answer, Assessment):
         return _line({"result": answer.result, "reference_voxels": answer.reference_voxels})
     return _line({"fit": asdict(answer) if answer is not None else None})
@@ -151,9 +152,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _failure(answer: dict[str, Any], request: Request) -> Failure:
     _require_fields(answer, {"failure", "detail"})
-    _require(isinstance(answer["detail"], str) and answer["failure"] in list(Why), "an unknown failure")
-    failure = Failure(Why(answer["failure"]), answer["detail"])
-    _require(failure.why is not Why.DAMAGED_PREPARED or request.prepared, "damage of what it was not given")
+    _require(isinstance(answer["detail"], str) and answer["failure"] in list(Cause), "an unknown failure")
+    failure = Failure(Cause(answer["failure"]), answer["detail"])
+    _require(failure.cause is not Cause.DAMAGED_PREPARED or request.prepared, "damage of what it was not given")
     return failure
 
 

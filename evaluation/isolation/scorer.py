@@ -1,6 +1,6 @@
 """Scoring in a child process, so that no prediction file can hurt more than its own case.
 
-One child is started and reused for many cases. Who is to blame when one gets no result?
+The fork server forks one child, which is used for many cases. Who is to blame when one gets no result?
 
 * The file, at once, when it takes more processor time or memory than a case may have: our machine's load does not
   change these.
@@ -27,13 +27,15 @@ from pathlib import Path
 from typing import Self
 
 from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.isolation import fork_server as fork_servers
 from evaluation.isolation.child import Child, Ended
+from evaluation.isolation.fork_server import ForkServer
 from evaluation.isolation.messages import (
+    Cause,
     Failure,
     MalformedMessage,
     Request,
     Task,
-    Why,
     decode_assessment,
     decode_fit,
     encode_request,
@@ -82,7 +84,7 @@ def score_isolated(
     seconds_per_case: float = SECONDS_PER_CASE,
     prepared: Path | None = None,
 ) -> Iterator[CaseResult]:
-    """`score_case` for each job, in order, in one reused child process with limits.
+    """`score_case` for each job, in order, in a child process with limits that nobody else's jobs were or will be in.
 
     `seconds_per_case` are of processor time. With a folder `prepared`, references are read once and kept there in
     another form (see evaluation.masks.prepared). Raises `EvaluationError` when a reference is unusable, or the child is
@@ -102,7 +104,9 @@ class IsolatedScorer:
         memory_bytes: int = MEMORY_BYTES,
         seconds_per_case: float = SECONDS_PER_CASE,
         prepared: Path | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
+        self._fork_server = fork_server or fork_servers.shared
         self._prepared = prepared
         self._memory_bytes = memory_bytes
         self._seconds = seconds_per_case
@@ -143,14 +147,12 @@ class IsolatedScorer:
     def fit(self, job: Job) -> Fit | None:
         """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
         request = Request(Task.FIT, job.case, job.reference, job.prediction, FIT_SECONDS)
-        try:
+        with suppress(Ended, MalformedMessage, EvaluationError):
             found = decode_fit(self._exchange(request), request)
-        except (Ended, MalformedMessage, EvaluationError):
-            found = Failure(Why.EXCEPTION)
-        if isinstance(found, Failure):
-            self._end_child()
-            return None
-        return found
+            if not isinstance(found, Failure):
+                return found
+        self._end_child()
+        return None
 
     def _try(self, job: Job) -> Assessment:
         """Ask until there is an answer, or `_Lost`, or every child has come to grief."""
@@ -179,10 +181,10 @@ class IsolatedScorer:
             raise _BrokeDown(f"scoring it gave an impossible answer ({error}); is the file damaged?") from error
         if isinstance(answer, Assessment):
             return answer
-        if answer.why is Why.UNUSABLE_REFERENCE:
+        if answer.cause is Cause.UNUSABLE_REFERENCE:
             raise EvaluationError(answer.detail)
         self._end_child()
-        if answer.why is Why.OUT_OF_MEMORY:
+        if answer.cause is Cause.OUT_OF_MEMORY:
             raise _Lost(f"scoring it takes more than {self._memory_bytes / 2**30:.1f} GiB of memory; is it noise?")
         logger.error("scoring %s failed unexpectedly:\n%s", job.case.name, answer.detail)
         raise _BrokeDown("scoring it failed unexpectedly; please report this file to the organisers")
@@ -193,7 +195,7 @@ class IsolatedScorer:
         if prepared is not None:
             request = Request(Task.SCORE, job.case, prepared, job.prediction, self._seconds, prepared=True)
             answer = decode_assessment(self._exchange(request), request)
-            if not isinstance(answer, Failure) or answer.why is not Why.DAMAGED_PREPARED:
+            if not isinstance(answer, Failure) or answer.cause is not Cause.DAMAGED_PREPARED:
                 return answer
             logger.warning("the prepared form of %s is damaged and will be made again", job.reference.name)
             with suppress(OSError):
@@ -219,7 +221,7 @@ class IsolatedScorer:
         child = self._child
         if child is None or not child.idle():
             self._end_child()
-            child = self._child = Child(self._memory_bytes)
+            child = self._child = self._fork_server.fork(self._memory_bytes)
             self._refuse_if_closed()  # meanwhile, by another thread, which found no child to end
         return child.ask(encode_request(request), WALL_FACTOR * request.seconds + WALL_ALLOWANCE)
 

@@ -1,48 +1,45 @@
-"""The child's side of `evaluation.isolation.scorer`: read a request, do it, answer (see evaluation.isolation.messages).
+"""What a child of the fork server does: read a request, do it, answer (see evaluation.isolation.messages).
 
-Whatever a file makes Python raise is an answer. Any other end of the process is the parent's to interpret.
+Whatever a file makes Python raise is an answer. Any other end of the process is for `evaluation.isolation.scorer` to
+interpret.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import resource
-import sys
 import traceback
+from typing import BinaryIO
 
 from evaluation.errors import EvaluationError
-from evaluation.isolation.child import READY
-from evaluation.isolation.messages import Failure, Request, Task, Why, decode_request, encode_answer
+from evaluation.isolation.messages import READY, Cause, Failure, Request, Task, decode_request, encode_answer
 from evaluation.masks.prepared import Damaged, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.metrics.fit import Fit, fit
 from evaluation.metrics.scoring import Assessment, assess
 
 
-def main(memory_bytes: int) -> None:
-    """Serve requests from standard input until it ends."""
-    with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
-        os.dup2(2, 1)  # what a library prints must not look like an answer
-        _limit(memory_bytes)
-        answers.write(READY)
-        for line in sys.stdin.buffer:
-            request = decode_request(line)
-            _limit_cpu(request.seconds)
-            answers.write(encode_answer(_answer(request)))
+def main(requests: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:
+    """Serve requests until there are no more."""
+    _limit(memory_bytes)
+    answers.write(READY)
+    for line in requests:
+        request = decode_request(line)
+        _limit_cpu(request.seconds)
+        answers.write(encode_answer(_answer(request)))
 
 
 def _answer(request: Request) -> Assessment | Fit | Failure | None:
     try:
         return _fit(request) if request.task == Task.FIT else _assess(request)
     except EvaluationError as error:
-        return Failure(Why.UNUSABLE_REFERENCE, str(error))
+        return Failure(Cause.UNUSABLE_REFERENCE, str(error))
     except Damaged:
-        return Failure(Why.DAMAGED_PREPARED)
+        return Failure(Cause.DAMAGED_PREPARED)
     except MemoryError:
-        return Failure(Why.OUT_OF_MEMORY)
+        return Failure(Cause.OUT_OF_MEMORY)
     except Exception:  # noqa: BLE001  (whatever a hostile file provokes costs its own case, not the others)
-        return Failure(Why.EXCEPTION, traceback.format_exc())
+        return Failure(Cause.EXCEPTION, traceback.format_exc())
 
 
 def _assess(request: Request) -> Assessment:

@@ -1,4 +1,6 @@
-"""From a hostile NIfTI file to the runs of each finding: headers, voxels as run lists, references read once.
+"""Masks: from a hostile NIfTI file to the runs of voxels of each finding.
 
-May import `evaluation.errors` and nothing else of the evaluation.
+In reading order: `run_lengths` (sparse geometry), `nifti` (a checked header, and bytes in bounded memory), `scan` (from
+bytes to runs), `shape_hints` (why a shape may be wrong), `reading` (from a mask file to runs), `prepared` (references
+read once and kept). May import `evaluation.errors`, and of other packages numpy and isal.
 """

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.masks.reading import read_reference, reference_shape
-from evaluation.masks.runs import Runs, Shape, ValuedRuns, position_dtype
+from evaluation.masks.run_lengths import Runs, Shape, ValuedRuns, position_dtype
 
 SUFFIX = ".runs-1.npz"  # the number changes whenever what is in the file does
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from evaluation.errors import InvalidMask
 from evaluation.masks.nifti import Header, NiftiStream
-from evaluation.masks.runs import Runs, Shape, ValuedRuns, Values
+from evaluation.masks.run_lengths import Runs, Shape, ValuedRuns, Values
 from evaluation.masks.scan import WORD, RunScanner
 from evaluation.masks.shape_hints import shape_hint
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.masks.runs import Grid, Integers, Runs, Shape, ValuedRuns, Values, blocks, position_dtype
+from evaluation.masks.run_lengths import Grid, Integers, Runs, Shape, ValuedRuns, Values, blocks, position_dtype
 
 WORD = 8  # voxels compared at once where a voxel is a byte
 MAX_RUNS_AT_ONCE = 1 << 24  # of all findings; with more, a file is read again for each portion of its findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from evaluation.masks.runs import Shape
+from evaluation.masks.run_lengths import Shape
 
 AXES = "HWD"
 

@@ -1,4 +1,7 @@
-"""The official metrics: masks as run lists in, numbers out. Dice, instances, distances, one case, many cases.
+"""The official metrics: runs of voxels in, numbers out.
 
-May import `evaluation.masks` and `evaluation.errors`.
+In reading order: `matching` (Dice, greedy matching, precision and recall), `components` and `instances` (from runs to
+lesions), `nearest` and `distances` (in mm), `scoring` (one case), `aggregate` (many cases, confidence intervals), `fit`
+(one case, had its mask been saved in another way). May import `evaluation.masks` and what lies directly in
+`evaluation`, and of other packages numpy, scipy and cc3d.
 """

@@ -15,7 +15,7 @@ import numpy as np
 
 from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError
-from evaluation.masks.runs import Floats
+from evaluation.masks.run_lengths import Floats
 from evaluation.metrics.matching import precision_recall_f1, ratio
 from evaluation.results import Aggregates, CaseResult, FindingResult, Group, Interval, SizeGroup, Summary
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from evaluation.masks.runs import Integers, Runs, blocks, expand, intersect
+from evaluation.masks.run_lengths import Integers, Runs, blocks, expand, intersect
 
 SLAB_VOXELS = 1 << 24
 DENSE_VOXELS_PER_RUN = 100  # of the bounding box; where the two ways take equally long

@@ -12,7 +12,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.masks.runs import Coordinates, Floats, Integers, Runs, Spacing, blocks, coordinates, expand, surface
+from evaluation.masks.run_lengths import (
+    Coordinates,
+    Floats,
+    Integers,
+    Runs,
+    Spacing,
+    blocks,
+    coordinates,
+    expand,
+    surface,
+)
 from evaluation.metrics.instances import Instances, by_label, totals
 from evaluation.metrics.matching import Counts, Pair, match_by_distance
 from evaluation.metrics.nearest import NearestVoxel

@@ -13,7 +13,7 @@ from statistics import fmean
 
 import numpy as np
 
-from evaluation.masks.runs import Coordinates, Grid, Runs, coordinates
+from evaluation.masks.run_lengths import Coordinates, Grid, Runs, coordinates
 from evaluation.metrics.matching import dice
 
 SAMPLE_VOXELS = 10_000  # per finding: a Dice estimated from them is off by 0.01 at most, nearly always

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.masks.runs import Integers, Runs, ValuedRuns, blocks, intersect
+from evaluation.masks.run_lengths import Integers, Runs, ValuedRuns, blocks, intersect
 from evaluation.metrics.components import label_components
 
 MIN_VOXELS = 10

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evaluation.masks.runs import Floats
+from evaluation.masks.run_lengths import Floats
 
 EPSILON = 1e-6
 HIT_DICE = 0.1

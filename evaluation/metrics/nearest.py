@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from evaluation.masks.runs import Coordinates, Floats, Spacing
+from evaluation.masks.run_lengths import Coordinates, Floats, Spacing
 
 RADIUS = 4  # voxels, along the axis of the smallest spacing
 NEIGHBOURS = 57  # the voxel itself and, with equal spacings, everything up to sqrt(5) away

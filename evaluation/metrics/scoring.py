@@ -15,7 +15,7 @@ from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
-from evaluation.masks.runs import Runs, Shape, Spacing
+from evaluation.masks.run_lengths import Runs, Shape, Spacing
 from evaluation.metrics import matching
 from evaluation.metrics.distances import match_focal, match_non_focal
 from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
@@ -81,20 +81,16 @@ def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResu
 def assess(case: Case, open_it: Callable[[], Reference], prediction: Path | None) -> Assessment:
     """`score_case` together with the sizes of the findings; `open_it` gives the reference from its beginning."""
     try:
-        opened = open_it()
-        _check_reference(case, opened.shape)
-        if prediction is not None:
-            try:
-                return _compare(case, opened, prediction)
-            except _BadPrediction as error:
-                status, reason = CaseStatus.INVALID, str(error)
-        else:
-            status, reason = CaseStatus.MISSING, "no file of this name was found"
-        wanted = [entities(finding) for _, finding in _chosen(case, open_it().findings)]
+        reference = open_it()
+        _check_reference(case, reference.shape)
+        if prediction is None:
+            return _lost(case, reference, CaseStatus.MISSING, "no file of this name was found")
+        try:
+            return _compare(case, reference, prediction)
+        except _BadPrediction as error:  # some of the reference may have been read by then
+            return _lost(case, open_it(), CaseStatus.INVALID, str(error))
     except InvalidMask as error:
         raise EvaluationError(f"the reference of {case.name} is unusable: {error}") from error
-    result = lost_case(case, [finding.count for finding in wanted], status, reason)
-    return Assessment(result, tuple(finding.voxels for finding in wanted))
 
 
 def lost_case(case: Case, n_reference: Sequence[int], status: CaseStatus, reason: str) -> CaseResult:
@@ -119,6 +115,12 @@ def _check_reference(case: Case, shape: Shape) -> None:
         raise InvalidMask(f"its shape is {shape}, but the case is {tuple(case.shape)}")
     if int(max(case.findings, key=int)) >= shape[0]:
         raise InvalidMask(f"it has {shape[0]} findings, but the case lists {', '.join(case.findings)}")
+
+
+def _lost(case: Case, reference: Reference, status: CaseStatus, reason: str) -> Assessment:
+    wanted = [entities(finding) for _, finding in _chosen(case, reference.findings)]
+    result = lost_case(case, [finding.count for finding in wanted], status, reason)
+    return Assessment(result, tuple(finding.voxels for finding in wanted))
 
 
 def _compare(case: Case, reference: Reference, prediction: Path) -> Assessment:

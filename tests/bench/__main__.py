@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("pages", "run", "scoring")
+NAMES = ("batches", "pages", "run", "scoring")
 
 
 def main() -> None:

@@ -267,13 +267,18 @@ def _timed(command: list[str | Path]) -> tuple[float, float]:
     peak = 0.0
     while process.poll() is None:
         with suppress(OSError):  # one of them ended at this moment
-            threads = Path(f"/proc/{process.pid}/task").glob("*/children")
-            children = [pid for thread in threads for pid in thread.read_text().split()]
-            peak = max(peak, *(_peak_mb(pid) for pid in (str(process.pid), *children)))
+            peak = max(peak, *(_peak_mb(pid) for pid in _descendants(str(process.pid))))
         time.sleep(0.1)
     if process.returncode != 0:
         raise SystemExit(f"the command line failed with exit code {process.returncode}")
     return time.perf_counter() - start, peak
+
+
+def _descendants(pid: str) -> list[str]:
+    """A process, its children, and theirs."""
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [child for thread in threads for child in thread.read_text().split()]
+    return [pid, *(descendant for child in children for descendant in _descendants(child))]
 
 
 def measure_aggregates() -> None:

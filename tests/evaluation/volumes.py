@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.masks.runs import Runs, position_dtype
+from evaluation.masks.run_lengths import Runs, position_dtype
 from evaluation.metrics.fit import fit
 
 GRID = (24, 24, 16)

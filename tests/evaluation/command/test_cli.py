@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from evaluation import VERSION
-from evaluation.command import cli, hints
+from evaluation.command import cli, hints, parallel
 from evaluation.isolation.scorer import IsolatedScorer
 from tests.evaluation import builders
 
@@ -40,7 +40,7 @@ def challenge_with_own_children(tmp_path):
 def challenge(challenge_with_own_children, monkeypatch, scorer):
     """The same, scored by a process that is there already."""
     there = Mock(return_value=nullcontext(scorer), assess=IsolatedScorer.assess, fit=IsolatedScorer.fit)
-    monkeypatch.setattr(cli, "IsolatedScorer", there)
+    monkeypatch.setattr(parallel, "IsolatedScorer", there)
     return challenge_with_own_children
 
 
@@ -293,12 +293,12 @@ class TestHints:
         assert challenge.output() == with_hints
 
     def test_good_masks_are_not_looked_at(self, challenge, monkeypatch):
-        monkeypatch.setattr("evaluation.command.cli.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
+        monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
         assert challenge.run() == 0
 
     def test_a_failure_to_look_costs_nothing(self, challenge, monkeypatch, capsys):
         self.flip(challenge, 3)
-        monkeypatch.setattr("evaluation.command.cli.IsolatedScorer.fit", lambda *_: None)
+        monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: None)
         assert challenge.run() == 0
         assert "hint" not in capsys.readouterr().out
 
@@ -389,6 +389,12 @@ def children_of(pid):
     return [child for task in tasks for child in (task / "children").read_text().split()]
 
 
+def scoring_processes_of(pid):
+    """The fork server and its children, once there is one of both."""
+    server = children_of(pid)
+    return server + children_of(server[0]) if server and children_of(server[0]) else []
+
+
 def test_the_result_does_not_depend_on_the_number_of_workers_or_on_a_cache(challenge_with_own_children):
     challenge = challenge_with_own_children
     cache = challenge.root / "cache"
@@ -441,7 +447,7 @@ class TestAsAProcess:
             # These tests may run in a background job, whose children ignore SIGINT.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        while not (started := children_of(process.pid)):
+        while not (started := scoring_processes_of(process.pid)):
             time.sleep(0.01)
         process.send_signal(sent)
         _, errors = process.communicate(timeout=20)

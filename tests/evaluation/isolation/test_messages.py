@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from evaluation.isolation.messages import (
+    Cause,
     Failure,
     MalformedMessage,
     Request,
     Task,
-    Why,
     decode_assessment,
     decode_fit,
     decode_request,
@@ -84,9 +84,9 @@ class TestTrueAnswers:
         missing = lost_case(CASE, [4, 1], CaseStatus.MISSING, "no file")
         assert decode_assessment(line(answer(missing)), MISSING) == Assessment(missing, VOXELS)
 
-    @pytest.mark.parametrize("why", Why)
-    def test_a_failure(self, why):
-        failure = Failure(why, "as it happened")
+    @pytest.mark.parametrize("cause", Cause)
+    def test_a_failure(self, cause):
+        failure = Failure(cause, "as it happened")
         assert decode_assessment(encode_answer(failure), replace(SCORE, prepared=True)) == failure
         assert decode_fit(encode_answer(failure), replace(LOOK, prepared=True)) == failure
 

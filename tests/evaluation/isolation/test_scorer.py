@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from evaluation import EvaluationError, Job, score_case, score_isolated
-from evaluation.isolation import child
+from evaluation.isolation import child, fork_server
 from evaluation.isolation import scorer as isolation
-from evaluation.isolation.messages import Failure, Why, encode_answer, encode_request
+from evaluation.isolation.fork_server import ForkServer
+from evaluation.isolation.messages import Cause, Failure, encode_answer, encode_request
 from evaluation.isolation.scorer import IsolatedScorer
-from evaluation.masks.prepared import open_reference
-from evaluation.metrics.scoring import assess
 from tests.evaluation import builders
+from tests.evaluation.isolation import scripted
 
 SHAPE = (2, 8, 8, 8)
 
@@ -105,7 +105,7 @@ class TestLimits:
             scorer.assess(job(0))
             process = Path(f"/proc/{scorer.pid}")
             names = {entry.split("=")[0] for entry in (process / "environ").read_text().split("\0") if entry}
-            assert names <= {*child._ENVIRONMENT, "LD_LIBRARY_PATH"}
+            assert names <= {*fork_server.ENVIRONMENT, "LD_LIBRARY_PATH"}
             assert str((process / "cwd").readlink()) == "/"
             links = [str(link.readlink()) for link in (process / "fd").iterdir()]
             assert all(link == "/dev/null" or link.startswith("pipe:") for link in links)
@@ -145,29 +145,17 @@ class TestLife:
         closing.join()
         assert (scorer.pid, plan.read_text(), caplog.text) == (None, "", "")
 
-    @pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('hello')"])
-    def test_a_child_that_does_not_start_is_an_error(self, job, monkeypatch, program):
-        monkeypatch.setattr(child, "_BOOT", program)
-        with IsolatedScorer() as scorer, pytest.raises(EvaluationError, match="does not start"):
+    @pytest.mark.parametrize("work", ["exit(1)", "answers.write(b'hello')", "os.kill(os.getpid(), 9)"])
+    def test_a_child_that_does_not_start_is_an_error(self, job, work):
+        program = f"import os; from evaluation.isolation import forking; work = lambda _, answers, __: {work}; "
+        server = ForkServer(program + "forking.main(orders, work)")
+        with server, IsolatedScorer(fork_server=server) as scorer, pytest.raises(EvaluationError, match="not start"):
             scorer.assess(job(0))
 
 
 # --- whose fault it is -----------------------------------------------------------------------------------------------
 
-# One line of this per request, from child to child: what happens instead of scoring.
-STUB = """
-import os, resource, signal, sys, time
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-def die(number):
-    os.kill(os.getpid(), number)
-def say(line):
-    print(line, flush=True)
-say("ready")
-for request in sys.stdin:
-    step, _, rest = plan.read_text().partition("\\n")
-    plan.write_text(rest)
-    exec(step)
-"""
+# One line of this per request, from child to child: what happens instead of scoring (see `scripted`).
 ANSWER = "say(answer)"
 COUNT = "say(count)"
 LIE = "say(answer.replace('true', 'false', 1))"
@@ -176,7 +164,7 @@ FLOOD = "say('x' * (9 << 20))"
 TOO_LONG = "die(signal.SIGXCPU)"
 KILLED = "die(signal.SIGKILL)"
 STALLED = "time.sleep(60)"
-SILENT = "os.close(1); time.sleep(60)"
+SILENT = "answers.close(); time.sleep(60)"
 SEGFAULT, BUS_ERROR, ABORTED = "die(signal.SIGSEGV)", "die(signal.SIGBUS)", "die(signal.SIGABRT)"
 EXIT = "os._exit(3)"
 
@@ -185,7 +173,7 @@ def failing(why):
     return f"say({encode_answer(Failure(why, 'detail')).decode().strip()!r})"
 
 
-HUNGRY, EXCEPTION = failing(Why.OUT_OF_MEMORY), failing(Why.EXCEPTION)
+HUNGRY, EXCEPTION = failing(Cause.OUT_OF_MEMORY), failing(Cause.EXCEPTION)
 
 THEIRS = {  # what happens, until it costs the case -> the reason
     (TOO_LONG,): "takes too long",
@@ -216,23 +204,22 @@ OURS = {
 ONCE = (KILLED, STALLED, SILENT, SEGFAULT, BUS_ERROR, ABORTED, EXIT, EXCEPTION, LIE, TWICE, FLOOD)
 
 
+@pytest.fixture(scope="module")
+def scripted_server():
+    with ForkServer(scripted.PROGRAM) as server:
+        server.fork(1 << 30).kill()  # now it is ready: its start counts in no test of time
+        yield server
+
+
 @pytest.fixture
-def scorer_of(tmp_path, job, monkeypatch):
+def scorer_of(job, monkeypatch, scripted_server):
     """A scorer of `job(0)` whose children follow a plan; with it, the plan as it is left."""
-    plan = tmp_path / "plan"
-    good = job(0)
-    lines = {
-        "answer": encode_answer(assess(good.case, lambda: open_reference(good.reference), good.prediction)),
-        "count": encode_answer(assess(good.case, lambda: open_reference(good.reference), None)),
-    }
-    known = "".join(f"{name} = {line.decode().strip()!r}\n" for name, line in lines.items())
-    monkeypatch.setattr(child, "_BOOT", f"{known}from pathlib import Path\nplan = Path({str(plan)!r})\n{STUB}")
     monkeypatch.setattr(child, "END_SECONDS", 1.0)
     monkeypatch.setattr(isolation, "WALL_ALLOWANCE", 1.5)
 
     def start(*steps):
-        plan.write_text("".join(step + "\n" for step in steps))
-        return IsolatedScorer(seconds_per_case=0.01), plan
+        plan = scripted.write_plan(job(0), *steps)
+        return IsolatedScorer(seconds_per_case=0.01, fork_server=scripted_server), plan
 
     return start
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from evaluation.masks.reading import read_prediction
-from evaluation.masks.runs import Runs
+from evaluation.masks.run_lengths import Runs
 from evaluation.metrics import components, instances
 from tests.evaluation import builders, reference_implementation
 

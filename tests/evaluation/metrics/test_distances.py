@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.masks.runs import Runs, ValuedRuns, position_dtype, surface
+from evaluation.masks.run_lengths import Runs, ValuedRuns, position_dtype, surface
 from evaluation.metrics.distances import assd_pairs, centroids, threshold_mm
 from evaluation.metrics.instances import Instances, entities
 from tests.evaluation import reference_implementation

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from evaluation.isolation import child
+from evaluation.isolation import fork_server
+from evaluation.isolation.fork_server import ForkServer
 from leaderboard.core import blobs, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -316,11 +317,20 @@ def test_a_mask_that_our_store_lost_is_our_fault(host, run):
     assert run.cases.get(position=0).result is None
 
 
-def test_a_scoring_process_that_is_killed_is_our_fault_and_trying_again_helps(host, run, monkeypatch):
+@pytest.fixture
+def killed_server():
+    """A fork server whose children are killed as soon as they have something to do."""
+    work = "def work(requests, answers, _): answers.write(b'ready\\n'); requests.readline(); os.kill(os.getpid(), 9)"
+    program = f"import os; from evaluation.isolation import forking\n{work}\nforking.main(orders, work)"
+    with ForkServer(program) as server:
+        yield server
+
+
+def test_a_scoring_process_that_is_killed_is_our_fault_and_trying_again_helps(host, run, monkeypatch, killed_server):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
     with monkeypatch.context() as machine:
-        machine.setattr(child, "_BOOT", "import os; print('ready', flush=True); input(); os.kill(os.getpid(), 9)")
+        machine.setattr(fork_server, "shared", killed_server)
         gpu_host.score_reported(run)
     run.refresh_from_db()
     assert (run.state, run.reason_code, run.submission.charged) == (RunState.HALTED, "scoring", False)

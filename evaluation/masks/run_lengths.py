@@ -1,9 +1,10 @@
-"""Runs: a sparse binary volume as the stretches of foreground along its fastest axis.
+"""Run lengths: a sparse binary volume as the stretches of foreground ("runs") along its fastest axis.
 
 A chest mask of 92 million voxels is some 10,000 runs, so everything that can be done on runs is done on runs: sizes,
 bounding boxes, overlaps, surfaces. Voxels are numbered as they lie in the file, `position = h + H * (w + W * d)`
 (H fastest); a run is the half-open interval [start, stop) of positions, never crosses the end of its row, and runs
 are sorted and disjoint. "C order", where a rule speaks of it, is the other way round: D fastest, H slowest.
+(In the server a "run" is something else: one execution of an algorithm on a case set.)
 
 Random noise can have tens of millions of runs. Loops over `blocks` keep the temporary arrays small even then.
 """

@@ -1,0 +1,178 @@
+"""What can be asked of `python -m evaluation`, and what is asked, checked before the long work begins."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.command.files import is_writable
+from evaluation.command.progress import tell
+from evaluation.command.report import OutputFormat
+from evaluation.errors import EvaluationError
+from evaluation.metrics.instances import MIN_VOXELS
+from evaluation.metrics.scoring import VERSION
+
+MAX_WORKERS = 16
+# Options of the organisers' script for what the challenge has settled; taken as long as they say the same.
+OFFICIAL = {"min_size": MIN_VOXELS, "cc_connectivity": 2}
+
+DESCRIPTION = """\
+Score a folder of predicted masks as the challenge server does.
+
+Every case of the dataset file counts. A prediction that is missing or invalid
+is not left out of the means: it has Dice 0 and no hit, and every lesion of its
+reference counts as missed.
+"""
+EPILOG = """\
+example:
+  python -m evaluation --gt_dir masks --pred_dir predictions --ct_dir images \\
+                       --dataset_json dataset.json --output_json scores.json
+
+input:
+  A mask is one NIfTI file per case, named exactly like its CT volume, of shape
+  (F, H, W, D): findings first, then the CT's own three axes in the order of
+  its file. Channel 0 is the finding with key "0" in the dataset file. Values
+  are whole numbers from 0 to 255, and everything but 0 is foreground;
+  gzip-compressed uint8 is best.
+  The voxel spacing, which only the distance metrics need, comes from the CT
+  volumes or from a field `spacing` of the dataset file (three numbers in mm,
+  for H, W, D), never from a mask.
+
+output:
+  A table on standard output; the results as JSON and, if wanted, as CSV.
+  Progress, warnings and errors go to standard error. When a poor score looks
+  like masks that were saved wrongly (flipped, transposed, empty, ...), a hint
+  below the table says so. Hints never change a score.
+
+exit codes:
+  0    every case was scored
+  2    no results: an argument, the dataset file, a reference or the output
+       file is unusable
+  3    results, but predictions are missing or invalid; they count as Dice 0
+  130  interrupted (Ctrl-C)
+  143  terminated
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for: folders and files that are there, outputs that can be written."""
+
+    gt_dir: Path
+    pred_dir: Path
+    dataset_json: Path
+    output_json: Path
+    output_csv: Path | None
+    ct_dir: Path | None
+    cache_dir: Path | None
+    split: str | None
+    format: OutputFormat
+    workers: int
+    quiet: bool
+
+
+def parse(arguments: Sequence[str] | None) -> Options:
+    """The options; of the process itself without `arguments`.
+
+    Ends the process with an explanation when it cannot make sense of them. Raises `EvaluationError` when what they name
+    cannot be used, and makes the folder `cache_dir`, which may raise `OSError`.
+    """
+    given = _parser().parse_args(arguments)
+    _check_settings(given)
+    for name in ("gt_dir", "pred_dir", "ct_dir"):
+        _check_folder(name, getattr(given, name))
+    if given.cache_dir is not None:
+        given.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_outputs(given)
+    return Options(
+        gt_dir=given.gt_dir,
+        pred_dir=given.pred_dir,
+        dataset_json=given.dataset_json,
+        output_json=given.output_json,
+        output_csv=given.output_csv,
+        ct_dir=given.ct_dir,
+        cache_dir=given.cache_dir,
+        split=given.split,
+        format=OutputFormat(given.format),
+        workers=min(max(1, given.num_workers if given.num_workers is not None else _processors()), MAX_WORKERS),
+        quiet=given.quiet,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--gt_dir", metavar="DIR", type=Path, required=True, help="folder of reference masks")
+    parser.add_argument("--pred_dir", metavar="DIR", type=Path, required=True, help="folder of predicted masks")
+    parser.add_argument("--dataset_json", metavar="FILE", type=Path, required=True, help="the challenge's dataset file")
+    parser.add_argument("--output_json", metavar="FILE", type=Path, required=True, help="where to write the results")
+    parser.add_argument("--output_csv", metavar="FILE", type=Path, help="also write one row per case and finding")
+    parser.add_argument("--ct_dir", metavar="DIR", type=Path, help="folder of CT volumes, for the voxel spacing")
+    parser.add_argument(
+        "--split", metavar="NAME", help="split of the dataset file to score (default: those that have references)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=tuple(form.value for form in OutputFormat),
+        default=OutputFormat.NATIVE.value,
+        help="form of the JSON: all numbers with intervals and groups, or the fields of the organisers' script",
+    )
+    parser.add_argument(
+        "--num_workers",
+        metavar="N",
+        type=int,
+        help=f"processes at work at once (default: one per processor, at most {MAX_WORKERS}; 0 is 1)",
+    )
+    parser.add_argument(
+        "--cache_dir", metavar="DIR", type=Path, help="keep what is needed of the references there, for the next run"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    for setting in OFFICIAL:
+        parser.add_argument(f"--{setting}", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--global_only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"evaluation version {VERSION}")
+    return parser
+
+
+def _check_settings(given: argparse.Namespace) -> None:
+    if given.num_workers is not None and given.num_workers < 0:
+        raise EvaluationError("--num_workers must be 0 or more")
+    for setting, value in OFFICIAL.items():
+        if getattr(given, setting) not in (None, value):
+            raise EvaluationError(f"--{setting}: the challenge is scored with {value}, and so is everything here")
+    if given.global_only:
+        tell(
+            "warning: --global_only has no effect: all metrics are computed; its Dice is `dice_raw` in the native form"
+        )
+
+
+def _check_folder(name: str, folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise EvaluationError(f"--{name}: there is no folder {folder}")
+    if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
+        raise EvaluationError(f"--{name}: cannot read {folder}")
+
+
+def _check_outputs(given: argparse.Namespace) -> None:
+    """Each can be written, and none is another one or the dataset file."""
+    taken = {os.path.realpath(given.dataset_json): "dataset_json"}
+    for name in ("output_json", "output_csv"):
+        path: Path | None = getattr(given, name)
+        if path is None:
+            continue
+        other = taken.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise EvaluationError(f"--{name}: {path} is --{other} already")
+        if not is_writable(path):
+            raise EvaluationError(f"--{name}: cannot write {path}")
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

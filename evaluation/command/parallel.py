@@ -1,0 +1,73 @@
+"""Cases shared out among child processes, as many at once as there are workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+from evaluation.command.hints import worth_a_look
+from evaluation.command.progress import Progress
+from evaluation.isolation.scorer import IsolatedScorer, Job
+from evaluation.metrics.fit import Fit
+from evaluation.metrics.scoring import Assessment
+
+LOOK_SECONDS = 1.0  # between two looks at the progress while a case takes long
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
+
+
+def score_all(
+    jobs: Sequence[Job], *, workers: int, cache_dir: Path | None, quiet: bool
+) -> tuple[list[Assessment], list[Fit]]:
+    """The assessment of each job, in their order, and what a look at the poorly scored ones found."""
+    with ExitStack() as stack:
+        workers = max(1, min(workers, len(jobs)))
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        # Closed before the pool waits for its threads: that ends the children, and with them what the threads wait for.
+        scorers = [stack.enter_context(IsolatedScorer(prepared=cache_dir)) for _ in range(workers)]
+        progress = Progress("cases scored", quiet=quiet)
+        assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
+        poor = [jobs[index] for index in worth_a_look([assessment.result for assessment in assessments])]
+        progress = Progress("poorly scored cases looked at", quiet=quiet)
+        fits = _shared_out(poor, IsolatedScorer.fit, scorers, pool, progress)
+    return assessments, [fit for fit in fits if fit is not None]
+
+
+def _shared_out(
+    items: Sequence[_Item],
+    work: Callable[[IsolatedScorer, _Item], _Answer],
+    scorers: Sequence[IsolatedScorer],
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> list[_Answer]:
+    """The work's answer for each item, in the order of the items; each thread of the pool takes a free scorer."""
+    free: SimpleQueue[IsolatedScorer] = SimpleQueue()
+    for scorer in scorers:
+        free.put(scorer)
+
+    def with_a_free_scorer(item: _Item) -> _Answer:
+        scorer = free.get()
+        try:
+            return work(scorer, item)
+        finally:
+            free.put(scorer)
+
+    futures = [pool.submit(with_a_free_scorer, item) for item in items]
+    pending = set(futures)
+    try:
+        while pending:
+            done, pending = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            progress.show(len(items) - len(pending), len(items))
+    except BaseException:
+        progress.interrupt()
+        for future in pending:
+            future.cancel()
+        raise
+    return [future.result() for future in futures]
