@@ -175,7 +175,8 @@ def test(state: State, arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}", *arguments]
     with _services(state, "test", SERVICES) as (stack, run):
         collect_static(state, stack.environment(), say)
-        environment = {**stack.test_environment(), "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis")}
+        kept = {"HYPOTHESIS_STORAGE_DIRECTORY": cache / "hypothesis", "COVERAGE_FILE": cache / "coverage"}
+        environment = stack.test_environment() | {name: str(path) for name, path in kept.items()}
         return run(command, environment, cwd=state.clone)
 
 
