@@ -30,9 +30,7 @@ _COPIED_AT: Final = 0.9
 
 @dataclass(frozen=True)
 class CheckedImage:
-    """A verified image. `blob` and `size` describe the rebuilt archive, `image_id` what the engine will call
-    it.
-    """
+    """A verified image: `blob` and `size` describe the rebuilt archive, `image_id` is the engine's name for it."""
 
     image_id: str  # "sha256:<hex>" of the rebuilt configuration
     blob: str  # "sha256:<hex>" of the rebuilt archive

@@ -23,9 +23,7 @@ class ImageRejected(Exception):
 
 
 def shown(text: object) -> str:
-    """Text from an upload as it may stand in a message: ASCII, quoted, no control characters, at most 80
-    characters.
-    """
+    """Text from an upload as it may stand in a message: ASCII, quoted, no control characters, 80 at most."""
     quoted = ascii(text)
     return quoted if len(quoted) <= _SHOWN_CHARACTERS else quoted[: _SHOWN_CHARACTERS - 4] + "...'"
 

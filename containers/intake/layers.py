@@ -43,8 +43,7 @@ class LayerReader:
     def copy(
         self, layer: StoredLayer, diff_id: str, what: str, sink: IO[bytes] | None, read: Callable[[int], None]
     ) -> int:
-        """Verifies a layer while writing it, inflated, to `sink` (None: only verifies it). Returns its size
-        in bytes.
+        """Verifies a layer while writing it, inflated, to `sink` (None: only verifies it); its size in bytes.
 
         what: names the layer in a refusal. read: is told the number of stored bytes read so far.
         """
@@ -86,8 +85,7 @@ class LayerReader:
 
 
 class Unreadable:
-    """Finds large files that only their owner can read, or that lie in folders which only their owner can
-    enter.
+    """Finds large files that only their owner can read, or that lie where only their owner can enter.
 
     /root has mode 0700 in most base images, and weights are often downloaded to /root/.cache.
     """
@@ -97,6 +95,7 @@ class Unreadable:
         self._private: dict[str, int] = {}  # file -> bytes
 
     def see(self, member: tar.Member) -> None:
+        """Take note of a member of the layer, in the archive's order."""
         name = member.name.removeprefix("./").strip("/")
         if member.kind == "folder":
             if member.mode & _OTHERS_MAY_ENTER:
@@ -148,9 +147,7 @@ def _hashed(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:
 
 
 def _refuse_compression(beginning: bytes, what: str) -> None:
-    """The engine looks for compression by itself: content that looks compressed would be inflated a second
-    time.
-    """
+    """The engine looks for compression by itself: what looks compressed would be inflated a second time."""
     compression = compression_of(beginning)
     if compression:
         raise ImageRejected(

@@ -71,6 +71,8 @@ class StoredLayer:
 
 @dataclass(frozen=True)
 class ImageParts:
+    """The files of an archive that are the image."""
+
     config: bytes  # verified against the name or digest it is referred to by
     layers: list[StoredLayer]
 
@@ -140,9 +142,7 @@ def _from_oci_manifest(archive: OuterArchive, descriptor: dict[str, Any]) -> Ima
 
 
 def _image_descriptors(archive: OuterArchive) -> list[dict[str, Any]]:
-    """The image manifests that index.json leads to, each once; attestations, signatures and other artifacts
-    not.
-    """
+    """The image manifests that index.json leads to, each once, and no attestations, signatures or the like."""
     member = archive.find("index.json")
     assert member is not None, "asked for only where there is one"
     index = archive.parse(archive.read_document(member, what="index.json"), what="index.json")
@@ -180,6 +180,7 @@ def _choose(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def wrong_platform(platform: str) -> ImageRejected:
+    """The refusal of an image for another platform."""
     return ImageRejected(
         "wrong_platform",
         f"This image is built for {platform}. Build it with docker build --platform linux/amd64 and upload it again.",

@@ -38,6 +38,7 @@ class InflatedBytes:
         self.total = 0
 
     def add(self, size: int) -> None:
+        """Count `size` more inflated bytes. ImageRejected when they are too many."""
         self.total += size
         if self.total > self.limit:
             raise ImageRejected(

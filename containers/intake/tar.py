@@ -64,21 +64,24 @@ class Member:
 
 
 class Stream(Protocol):
-    def read(self, size: int) -> bytes: ...
+    """What a tar is read from."""
 
-    def skip(self, size: int) -> int: ...
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end."""
+
+    def skip(self, size: int) -> int:
+        """Pass over `size` bytes; how many there were."""
 
 
 class Headers:
-    """Bounds the headers of one or several tar files, extensions included. advice: what to do when there are
-    more.
-    """
+    """Bounds the headers of one or several tar files, extensions included; advice: what to do about more."""
 
     def __init__(self, limit: int, *, what: str, advice: str) -> None:
         self._left = limit
         self._refusal = f"{what} more than {limit:,} entries. {advice}"
 
     def take(self) -> None:
+        """Count one more header. ImageRejected when they are too many."""
         if self._left == 0:
             raise ImageRejected("too_many_entries", self._refusal)
         self._left -= 1
@@ -229,7 +232,7 @@ class _Reader:
         return int(text or b"0", 8)
 
     def _pax_records(self, body: bytes) -> dict[bytes, bytes]:
-        """Records `<length> <key>=<value>\\n`; the last of equal keys wins, as everywhere."""
+        r"""Records `<length> <key>=<value>\n`; the last of equal keys wins, as everywhere."""
         records: dict[bytes, bytes] = {}
         at = 0
         while at < len(body):

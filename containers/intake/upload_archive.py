@@ -45,6 +45,7 @@ class OuterArchive:
         return None
 
     def open(self, member: tar.Member) -> Window:
+        """A member's bytes, where they lie in the upload."""
         return Window(self._descriptor, member.offset, member.size)
 
     def read_document(self, member: tar.Member, *, what: str) -> bytes:
@@ -58,6 +59,7 @@ class OuterArchive:
         return self.open(member).read(member.size)
 
     def parse(self, data: bytes, *, what: str) -> Any:
+        """A JSON document of the upload; `what` names it in a refusal."""
         return strict_json.parse(data, what=what, max_depth=self._limits.json_depth)
 
     def _add(self, member: tar.Member) -> None:

@@ -111,9 +111,7 @@ def tagged(client: docker.DockerClient, repository: str) -> list[str]:
 
 
 def _expect_rebuilt(archive: Path, expected_id: str) -> None:
-    """Lets only an archive to the engine that names the expected image and no tag, which the engine would
-    move.
-    """
+    """Lets only an archive to the engine that names the expected image, and no tag: the engine would move it."""
     with archive.open("rb") as file:
         try:
             outer = OuterArchive(file.fileno(), archive.stat().st_size, _REBUILT_LIMITS)

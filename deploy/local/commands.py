@@ -40,7 +40,8 @@ START_SECONDS = 300
 class Run(Protocol):
     """Run a program in the foreground; returns its exit code."""
 
-    def __call__(self, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None) -> int: ...
+    def __call__(self, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None) -> int:
+        """Wait for its end; Ctrl-C reaches it, too."""
 
 
 def say(line: str) -> None:
@@ -165,7 +166,7 @@ def python(state: State, arguments: Sequence[str]) -> int:
 
 
 def test(state: State, arguments: Sequence[str]) -> int:
-    """pytest with real services; those that were not running are stopped afterwards."""
+    """Run pytest with real services; those that were not running are stopped afterwards."""
     for package in _missing_for_tests():
         if apt.can_install():
             apt.install(state, package, say)

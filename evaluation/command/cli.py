@@ -173,6 +173,11 @@ def _check_arguments(options: argparse.Namespace) -> None:
         tell(
             "warning: --global_only has no effect: all metrics are computed; its Dice is `dice_raw` in the native form"
         )
+    _check_folders(options)
+    _check_outputs(options)
+
+
+def _check_folders(options: argparse.Namespace) -> None:
     for name in ("gt_dir", "pred_dir", "ct_dir"):
         folder = getattr(options, name)
         if folder is not None and not folder.is_dir():
@@ -181,6 +186,9 @@ def _check_arguments(options: argparse.Namespace) -> None:
             raise EvaluationError(f"--{name}: cannot read {folder}")
     if options.cache_dir is not None:
         options.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
     taken = {os.path.realpath(options.dataset_json): "dataset_json"}
     for name in ("output_json", "output_csv"):
         path = getattr(options, name)

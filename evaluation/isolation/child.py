@@ -77,6 +77,7 @@ class Child:
 
     @property
     def pid(self) -> int:
+        """Its process id."""
         return self._process.pid
 
     def idle(self) -> bool:

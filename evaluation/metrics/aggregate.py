@@ -42,7 +42,7 @@ def size_limits(fractions: Sequence[float]) -> Limits:
 
 
 def size_group(fraction: float, limits: Limits) -> str:
-    """small <= p50 < medium <= p75 < large."""
+    """The size of a lesion: small <= p50 < medium <= p75 < large."""
     if fraction <= limits[0]:
         return "small"
     return "medium" if fraction <= limits[1] else "large"

@@ -159,8 +159,9 @@ def is_revealed(phase: Phase, at: datetime | None = None) -> bool:
 
 
 def counting_standings(phase: Phase, track: str, scope: str, *, at_once: bool) -> list[Standing]:
-    """One standing per team that has a counting run, in no particular order. Of a submission its latest run counts.
-    Unless `at_once`, only runs that ended before the present minute do.
+    """One standing per team that has a counting run, in no particular order.
+
+    Of a submission its latest run counts. Unless `at_once`, only runs that ended before the present minute do.
 
     `last`: the latest-accepted scored run; a later failed run never displaces it. `best`: the highest ranking score,
     with a public half always the one on that half, before and after the reveal. Main entries compete in Overall too.

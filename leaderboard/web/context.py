@@ -80,5 +80,5 @@ class Frame:
 
 
 def site(request: HttpRequest) -> dict[str, Frame]:
-    """Context processor: `frame` in every template. (`site` is taken: allauth means the host by it.)"""
+    """Context processor: `frame` in every template; `site` is taken: allauth means the host by it."""
     return {"frame": Frame(request)}

@@ -1,2 +1,1 @@
-"""Case sets as files: made up (`synthesis`), or checked as the organisers deliver them (`official`). No Django
-here."""
+"""Case sets as files: made up (`synthesis`), or checked as the organisers deliver them (`official`). No Django."""

@@ -111,6 +111,7 @@ class Header:
 
     @property
     def intercept(self) -> float:
+        """What is added to each voxel; 0 where no slope is given."""
         return float(self.fields["scl_inter"]) if float(self.fields["scl_slope"]) else 0.0
 
     @property
