@@ -1,6 +1,6 @@
 """The official metrics of the ReXGrounding Challenge: masks in, numbers out.
 
-Nothing here knows of the server; teams run the same code on their own files with `python -m evaluation`. The rooms,
+Nothing here knows of the server; teams run the same code on their own files with `python -m evaluation`. The packages,
 each of which uses only those above it, as do the modules within each (`./dev lint` makes sure):
 
     errors, categories, results   what can go wrong; the table of the categories; the types of all results

@@ -1,4 +1,4 @@
-"""The challenge server. One Django app, one label; its packages, each of which imports only from lines below its own:
+"""The challenge server: one Django app, one label. Each of its packages imports only from lines below its own.
 
 web | processes | demo           pages; host API, sweeper and tasks; the demonstration
 operations                       health, Prometheus, alarms, retention, backup

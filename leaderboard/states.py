@@ -54,7 +54,7 @@ Stage = SubmissionState | RunState
 
 
 def as_stage(value: str) -> Stage:
-    """The state with this value, as history rows hold it. ("cancelled" and "halted" mean the same of both.)"""
+    """The state with this value, as history rows hold it; "cancelled" and "halted" mean the same of both."""
     return RunState(value) if value in RunState.values else SubmissionState(value)
 
 

@@ -1,4 +1,4 @@
-"""What a team starts from, in reading order:
+"""What a team starts from.
 
     README.md       how to build and try an image
     segment.py      the template: an algorithm that a team replaces with its own (`Dockerfile` packs it)

@@ -1,11 +1,10 @@
-"""Example images on a machine without a registry: a base image made of the Python that runs here, then the
-template on top.
+"""Example images on a machine without a registry.
 
-On an ordinary machine teams build `FROM python:3.12-slim`. Where nothing can be pulled, `build_base` packs the
-running interpreter with its standard library, numpy and SimpleITK, and the shared libraries that `ldd` names,
-and lets the engine import that as an image. Whatever made the interpreter (a distribution, pyenv, uv, a venv),
-inside the image it lies in /usr/local as in the official images; shared libraries lie in /usr/lib, which every
-loader searches.
+On an ordinary machine teams build `FROM python:3.12-slim`. Where nothing can be pulled, `build_base` packs the running
+interpreter with its standard library, numpy and SimpleITK, and the shared libraries that `ldd` names, and lets the
+engine import that as an image; the template then comes on top. Whatever made the interpreter (a distribution, pyenv,
+uv, a venv), inside the image it lies in /usr/local as in the official images; shared libraries lie in /usr/lib, which
+every loader searches.
 """
 
 from __future__ import annotations

@@ -80,23 +80,28 @@ class Chest:
 
 
 def filtered(function: Callable[..., Any], array: NDArray[Any], *args: Any) -> NDArray[Any]:
+    """A filter of SimpleITK over a numpy array."""
     return sitk.GetArrayFromImage(function(sitk.GetImageFromArray(array), *args))
 
 
 def components(mask: Mask) -> NDArray[np.uint32]:
+    """The number of its connected component at each voxel, 0 outside; corners connect."""
     return filtered(sitk.ConnectedComponent, mask.astype(np.uint8), True)
 
 
 def reshaped(function: Callable[..., Any], mask: Mask, radius: tuple[int, int, int], kernel: int) -> Mask:
+    """A morphological filter of SimpleITK over a mask; `radius` in voxels along x, y, z."""
     result: Mask = filtered(function, mask.astype(np.uint8), radius, kernel) > 0
     return result
 
 
 def opened(mask: Mask, radius: tuple[int, int, int] = (1, 1, 0)) -> Mask:
+    """Without what is thinner than twice the radius."""
     return reshaped(sitk.BinaryMorphologicalOpening, mask, radius, sitk.sitkCross)
 
 
 def closed(mask: Mask, radius: tuple[int, int, int] = (1, 1, 1)) -> Mask:
+    """With gaps filled that are narrower than twice the radius."""
     return reshaped(sitk.BinaryMorphologicalClosing, mask, radius, sitk.sitkBall)
 
 
@@ -142,6 +147,7 @@ SEGMENTS = {  # word: (lateral, back, height) ranges of a lung in which the lesi
 
 
 def sides_of(text: str) -> list[str]:
+    """The sides that the words name; both where they name none."""
     named = [side for side in ("right", "left") if re.search(rf"\b{side}\b", text)]
     return ["right", "left"] if not named or re.search(r"\bboth lungs\b|\bbilateral", text) else named
 
@@ -189,32 +195,39 @@ def size_of(text: str) -> int | None:
 
 
 def nodules(chest: Chest, above: int = -250) -> Mask:
+    """Solid voxels in compact groups."""
     dense = (chest.hu > above) & chest.cavity
     return grown(opened(dense), dense)
 
 
 def consolidation(chest: Chest) -> Mask:
+    """Air spaces that are full."""
     return closed(opened((chest.smooth > -350) & chest.cavity, (1, 1, 1)))
 
 
 def ground_glass(chest: Chest, low: int = -725, high: int = -330) -> Mask:
+    """Hazy lung through which vessels are still seen."""
     return opened((chest.smooth > low) & (chest.smooth < high) & chest.cavity, (1, 1, 1))
 
 
 def bands(chest: Chest) -> Mask:
+    """Dense voxels that an opening wears off: lines and thin sheets."""
     dense = (chest.hu > -560) & chest.cavity
     return dense & ~opened(dense, (2, 2, 1))
 
 
 def clusters(chest: Chest) -> Mask:
+    """Many small densities close together."""
     return closed((chest.hu > -620) & (chest.hu < 0) & chest.cavity, (1, 1, 0))
 
 
 def low_air(chest: Chest) -> Mask:
+    """Lung with less tissue than it should have: emphysema."""
     return (chest.smooth < -922) & chest.cavity
 
 
 def cysts(chest: Chest) -> Mask:
+    """Air inside a thin wall, the wall included."""
     return closed(grown((chest.hu < -945) & chest.cavity, chest.hu > -800))
 
 
@@ -225,6 +238,7 @@ def tubes(chest: Chest) -> Mask:
 
 
 def pneumothorax(chest: Chest) -> Mask:
+    """Air without tissue, at the front of the chest."""
     front = np.zeros(chest.hu.shape, dtype=bool)
     for side, (_, back, _) in chest.place.items():
         front |= chest.lobe(side, "") & (back < 0.5)
@@ -251,6 +265,7 @@ def honeycomb(chest: Chest) -> Mask:
 
 
 def pleura(chest: Chest) -> Mask:
+    """What is dense along the inner side of the chest wall."""
     rim = np.zeros(chest.hu.shape, dtype=bool)
     for side, (lateral, _, height) in chest.place.items():
         level = chest.level(side)
@@ -304,6 +319,7 @@ def pick(chest: Chest, candidates: Mask, text: str) -> Mask:
 
 
 def segment_fit(chest: Chest, points: NDArray[np.intp], text: str) -> float:
+    """How well a lesion at these voxels fits the lung segment that the words name: 1, or less."""
     if number_of(text) != 1:
         return 1.0
     z, y, x = points.mean(axis=0).astype(int)
@@ -338,6 +354,7 @@ def write_mask(path: Path, masks: list[Mask], flips: tuple[int, ...]) -> None:
 
 
 def main(segment: Callable[[Chest, str], Mask] = segment) -> None:
+    """Write one mask per case, in the order of cases.json."""
     for case in json.loads((INPUT / "cases.json").read_text()):
         chest = Chest(sitk.ReadImage(str(INPUT / "images" / case["name"])))
         findings = [case["findings"][str(number)] for number in range(len(case["findings"]))]

@@ -51,9 +51,7 @@ class ImageRejected(Exception):
 
 
 def quoted(text: object) -> str:
-    """Text from an upload as it may stand in a message: ASCII, quoted, no control characters, at most 80
-    characters.
-    """
+    """Text from an upload as it may stand in a message: ASCII, quoted, printable, at most 80 characters."""
     literal = ascii(text)
     return literal if len(literal) <= _QUOTED_CHARACTERS else literal[: _QUOTED_CHARACTERS - 4] + "...'"
 

@@ -89,7 +89,7 @@ class LayerFilesystem:
         self._check_mount_points()
 
     def _expect_new(self, name: str, path: str) -> None:
-        """Engines write an index of each layer that holds every name once. (The hash takes less memory.)"""
+        """Engines write an index of each layer that holds every name once; the hash takes less memory."""
         key = hash(name)
         if key in self._names:
             self._refuse(f"it holds {quoted(path or '/')} twice")

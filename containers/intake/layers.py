@@ -111,8 +111,7 @@ class _Content:
 
 
 class UnreadableFiles:
-    """Finds large files that only their owner can read, or that lie in folders which only their owner can
-    enter.
+    """Finds large files that only their owner can read, or whose folders only their owner can enter.
 
     /root has mode 0700 in most base images, and weights are often downloaded to /root/.cache.
     """
@@ -166,9 +165,7 @@ def _hashed(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:
 
 
 def _refuse_compression(beginning: bytes, what: str) -> None:
-    """The engine looks for compression by itself: content that looks compressed would be inflated a second
-    time.
-    """
+    """Refuse content that looks compressed: the engine looks by itself, and would inflate it a second time."""
     compression = compression_of(beginning)
     if compression:
         raise ImageRejected(

@@ -142,9 +142,7 @@ def _from_oci_manifest(archive: UploadArchive, descriptor: dict[str, Any]) -> Im
 
 
 def _image_descriptors(archive: UploadArchive) -> list[dict[str, Any]]:
-    """The image manifests that index.json leads to, each once; attestations, signatures and other artifacts
-    not.
-    """
+    """The image manifests that index.json leads to, each once; no attestation, signature or other artifact."""
     member = archive.find("index.json")
     assert member is not None, "asked for only where there is one"
     index = archive.parse(archive.read_document(member, what="index.json"), what="index.json")

@@ -1,6 +1,4 @@
-"""Bytes of an upload: parts of a file, gzip inflated in bounded pieces, and a stream that is watched as it is
-read.
-"""
+"""Bytes of an upload: parts of a file, gzip inflated in bounded pieces, a stream that is watched as it is read."""
 
 import os
 import zlib
@@ -27,9 +25,7 @@ _COMPRESSIONS: Final = (
 
 
 def compression_of(first_bytes: bytes) -> str | None:
-    """The compression that the first 16 bytes of a file announce, as the engine tells it; None for anything
-    else.
-    """
+    """The compression that the first 16 bytes of a file announce, as the engine tells it; else None."""
     if first_bytes[1:4] == b"\x2a\x4d\x18" and first_bytes[0] & 0xF0 == 0x50:
         return "zstd"  # a skippable frame, which a zstd file may begin with
     return next((name for magic, name in _COMPRESSIONS if first_bytes.startswith(magic)), None)

@@ -16,9 +16,7 @@ _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def parse(data: bytes, *, what: str, max_depth: int) -> Any:
-    """The document in `data` (UTF-8). Refuses duplicate keys, NaN, NUL, lone surrogates, and nesting over
-    max_depth.
-    """
+    """The document in `data` (UTF-8), without duplicate keys, NaN, NUL, lone surrogates, nesting over max_depth."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         document = dict(pairs)

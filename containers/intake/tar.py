@@ -66,9 +66,13 @@ class Member:
 class Stream(Protocol):
     """What a tar file is read from: `size` bytes, fewer only at the end, taken or passed over."""
 
-    def read(self, size: int) -> bytes: ...
+    def read(self, size: int) -> bytes:
+        """Take so many bytes."""
+        ...
 
-    def skip(self, size: int) -> int: ...
+    def skip(self, size: int) -> int:
+        """Pass over so many bytes; how many there were."""
+        ...
 
 
 class EntryLimit:
@@ -233,7 +237,7 @@ class _Reader:
         return int(text or b"0", 8)
 
     def _pax_records(self, body: bytes) -> dict[bytes, bytes]:
-        """Records `<length> <key>=<value>\\n`; the last of equal keys wins, as everywhere."""
+        r"""Records `<length> <key>=<value>\n`; the last of equal keys wins, as everywhere."""
         records: dict[bytes, bytes] = {}
         at = 0
         while at < len(body):

@@ -1,4 +1,4 @@
-"""What the server, the GPU hosts and the teams agree on, in reading order:
+"""What the server, the GPU hosts and the teams agree on.
 
     contract      what a team may rely on inside its container
     orders        what a host is told about one container, parsed without trust
@@ -7,5 +7,5 @@
     faults        the exceptions of a host, each with the code under which it is reported
     task_queue    the message that wakes hosts
 
-Pure: imports no other room, no engine, and (but for `task_queue`) no broker.
+Pure: imports no other package, no engine, and (but for `task_queue`) no broker.
 """

@@ -72,7 +72,7 @@ class Report:
     rejected: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The report as the JSON object of the interface. (A server of before does not know `rejected`.)"""
+        """The report as the JSON object of the interface; a server of before does not know `rejected`."""
         return {key: value for key, value in asdict(self).items() if key != "rejected" or value is not None}
 
 

@@ -1,7 +1,7 @@
 """The message by which the server wakes GPU hosts, and how any worker of ours listens to the broker.
 
 A message is a task's name and a batch's id, nothing else: it says that there may be something to do. The only
-module of this room that knows the broker's library; whoever does not talk to the broker does not load it.
+module of this package that knows the broker's library; whoever does not talk to the broker does not load it.
 """
 
 from typing import Final

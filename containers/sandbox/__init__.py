@@ -1,4 +1,4 @@
-"""One container, in reading order:
+"""One container.
 
     run             an order's way from staged input to a report
     spec            the exact configuration of every container and volume, pure

@@ -11,6 +11,7 @@ from deploy.local.supervisor import Interrupted
 
 
 def main(arguments: list[str]) -> int:
+    """Run a command of `./dev`; its exit code."""
     name, *rest = arguments or [""]
     if name not in COMMANDS:
         print(f"dev: unknown command {name!r}: see ./dev help.", file=sys.stderr)

@@ -16,6 +16,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def can_install() -> bool:
+    """Whether Debian's packages can be installed: as root, where there is apt."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 

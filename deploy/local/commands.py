@@ -40,7 +40,8 @@ START_SECONDS = 300
 class Run(Protocol):
     """Run a program in the foreground; returns its exit code."""
 
-    def __call__(self, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None) -> int: ...
+    def __call__(self, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None) -> int:
+        """Wait for its end; Ctrl-C reaches it, too."""
 
 
 def say(line: str) -> None:
@@ -165,7 +166,7 @@ def python(state: State, arguments: Sequence[str]) -> int:
 
 
 def test(state: State, arguments: Sequence[str]) -> int:
-    """pytest with real services; those that were not running are stopped afterwards."""
+    """Run pytest with real services; those that were not running are stopped afterwards."""
     for package in _missing_for_tests():
         if apt.can_install():
             apt.install(state, package, say)
@@ -175,7 +176,8 @@ def test(state: State, arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}", *arguments]
     with _services(state, "test", SERVICES) as (stack, run):
         collect_static(state, stack.environment(), say)
-        environment = {**stack.test_environment(), "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis")}
+        kept = {"HYPOTHESIS_STORAGE_DIRECTORY": cache / "hypothesis", "COVERAGE_FILE": cache / "coverage"}
+        environment = stack.test_environment() | {name: str(path) for name, path in kept.items()}
         return run(command, environment, cwd=state.clone)
 
 

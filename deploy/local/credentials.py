@@ -10,6 +10,8 @@ from deploy.local.paths import State, read_json, write_json
 
 @dataclass(frozen=True)
 class Credentials:
+    """The secrets of one clone's stack, made once."""
+
     secret_key: str
     postgres: str
     broker_server: str

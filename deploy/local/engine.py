@@ -74,6 +74,7 @@ def prepare_engine(state: State, say: Callable[[str], None]) -> Part:
 
 
 def own_address(state: State) -> str:
+    """Where an engine of this clone's own listens."""
     return f"unix://{state.run / 'docker.sock'}"
 
 

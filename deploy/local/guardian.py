@@ -21,6 +21,7 @@ class Guardian:
     leash: int  # the writing end of a pipe; its closing without a word is the supervisor's death
 
     def dismiss(self) -> None:
+        """Let it go: nothing is left to be ended."""
         os.write(self.leash, b".")
         os.close(self.leash)
         os.waitpid(self.pid, 0)

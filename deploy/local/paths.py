@@ -33,6 +33,7 @@ class State:
 
     @property
     def logs(self) -> Path:
+        """What the parts print, a file each."""
         return self.root / "logs"
 
     @property
@@ -107,4 +108,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write an object for `read_json`, whole or not at all, for this user alone."""
     write_private(path, json.dumps(content, indent=1) + "\n")

@@ -21,6 +21,8 @@ TRIED = 1000
 
 @dataclass(frozen=True)
 class Ports:
+    """The ports of one clone on the loopback."""
+
     web: int
     postgres: int
     broker: int

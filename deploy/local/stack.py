@@ -97,6 +97,7 @@ class Stack:
 
     @property
     def address(self) -> str:
+        """Where the site is."""
         return f"http://127.0.0.1:{self.ports.web}"
 
     @property

@@ -98,7 +98,7 @@ def _about_order(fits: Sequence[Fit]) -> Iterator[str]:
 
 
 def _evidence(as_saved: Sequence[float], otherwise: Sequence[float]) -> str:
-    """ "on 9 of 10 cases ... Dice would be higher", or "" where another way to save does not clearly win."""
+    """Say "on 9 of 10 cases ... Dice would be higher", or "" where another way to save does not clearly win."""
     gains = [after - before for before, after in zip(as_saved, otherwise, strict=True)]
     better = sum(gain > EQUAL_DICE for gain in gains)
     if 2 * better <= len(gains):  # also without any case

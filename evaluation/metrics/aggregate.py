@@ -44,7 +44,7 @@ def size_limits(fractions: Sequence[float]) -> Limits:
 
 
 def size_group(fraction: float, limits: Limits) -> SizeGroup:
-    """small <= p50 < medium <= p75 < large."""
+    """Small <= p50 < medium <= p75 < large."""
     if fraction <= limits[0]:
         return SizeGroup.SMALL
     return SizeGroup.MEDIUM if fraction <= limits[1] else SizeGroup.LARGE

@@ -25,6 +25,7 @@ class Instances:
 
     @property
     def count(self) -> int:
+        """How many there are."""
         return len(self.sizes) - 1
 
     @cached_property

@@ -61,7 +61,7 @@ def move(
 
 
 def _fresh(model: type[Movable]) -> QuerySet[Any]:
-    """Rows with what is asked about them next. (Read after the lock was waited for: a join reads what was before.)"""
+    """Rows with what is asked about them next; read when the lock is held, for a join reads what was before it."""
     if model is Submission:
         return Submission.objects.all()
     if model is Run:

@@ -40,7 +40,7 @@ _STOPPED: frozenset[Stage] = frozenset({SubmissionState.REJECTED, RunState.FAILE
 
 
 class StepState(StrEnum):
-    """How far a step of the journey is: behind, under way, ahead, or where it stopped. (The names of its looks.)"""
+    """How far a step of the journey is: behind, under way, ahead, or where it stopped; by the names of its looks."""
 
     DONE = "done"
     CURRENT = "cur"

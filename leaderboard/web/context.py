@@ -104,5 +104,5 @@ def instant_of(request: HttpRequest) -> datetime:
 
 
 def site(request: HttpRequest) -> dict[str, Frame]:
-    """Context processor: `frame` in every template. (`site` is taken: allauth means the host by it.)"""
+    """Context processor: `frame` in every template; `site` is taken, allauth means the host by it."""
     return {"frame": frame_of(request)}

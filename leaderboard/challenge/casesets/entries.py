@@ -30,8 +30,10 @@ _LONGEST_TEXT = 2000
 
 @dataclass(frozen=True)
 class Entry:
-    """One well-formed entry. `findings`: (text, category or None) in channel order; counts by channel where
-    given."""
+    """One well-formed entry.
+
+    `findings`: (text, category or None) in channel order; counts by channel where given.
+    """
 
     name: str
     findings: tuple[tuple[str, str | None], ...]

@@ -119,9 +119,10 @@ def read_case_set(
 
 
 def case_set_digest(cases: Iterable[CheckedCase], volumes: Mapping[str, str], masks: Mapping[str, str]) -> str:
-    """ "sha256:<hex>" of a set's content: what is asked, where, and the digests of volumes and masks by case name.
+    """The digest ("sha256:<hex>") of a set's content.
 
-    The order of the cases plays no part. A set without masks passes an empty mapping.
+    Content is what is asked, where, and the digests of volumes and masks by case name; the order plays no part.
+    A set without masks passes an empty mapping.
     """
     facts = [
         {

@@ -83,6 +83,7 @@ class Patient:
         self.taken = np.zeros(self.grid.array_shape, dtype=np.bool_)
 
     def lung_of(self, lobe: int) -> Lung:
+        """The lung that has this lobe."""
         return self.right if lobe in RIGHT_LOBES else self.left
 
     def level(self, lobe: int, crop: Crop, *, shift_v: Floats | float = 0.0) -> Floats:

@@ -34,6 +34,7 @@ class Grid:
 
     @cached_property
     def array_shape(self) -> Shape:
+        """Shape in array order z, y, x."""
         return (self.shape[2], self.shape[1], self.shape[0])
 
     @cached_property
@@ -43,6 +44,7 @@ class Grid:
 
     @cached_property
     def voxel_mm3(self) -> float:
+        """Volume of a voxel."""
         return float(np.prod(self.step))
 
     @cached_property
@@ -52,14 +54,17 @@ class Grid:
 
     @cached_property
     def u(self) -> Floats:
+        """Where each voxel lies from right to left, -1 to 1."""
         return self._normalised(2)
 
     @cached_property
     def v(self) -> Floats:
+        """Where each voxel lies from front to back, -1 to 1."""
         return self._normalised(1)
 
     @cached_property
     def w(self) -> Floats:
+        """Where each voxel lies from base to apex, -1 to 1."""
         return self._normalised(0)
 
     def _normalised(self, axis: int) -> Floats:
@@ -77,6 +82,7 @@ class Grid:
         return (uvw[..., ::-1] + 1) * self.half_extent_mm - self.step / 2
 
     def to_uvw(self, point: Point) -> NDArray[np.float64]:
+        """A point (z, y, x in mm) in u, v, w."""
         return ((point + self.step / 2) / self.half_extent_mm - 1)[..., ::-1]
 
     def index_of(self, points: Point) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
@@ -96,6 +102,7 @@ class Grid:
         )
 
     def around(self, centre: Point, reach_mm: float) -> Crop:
+        """The crop that reaches `reach_mm` from `centre` in each direction."""
         return self.crop(centre - reach_mm, centre + reach_mm)
 
     def offsets(self, crop: Crop, centre: Point) -> tuple[Floats, Floats, Floats]:

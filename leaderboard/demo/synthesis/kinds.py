@@ -11,7 +11,9 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Kind:
-    """`one` and `many`: nouns of one and of several entities. `count`: typical number of entities and the
+    """A kind of lesions.
+
+    `one` and `many`: nouns of one and of several entities. `count`: typical number of entities and the
     largest. `size_mm`: what the shape calls its size. `level`: 0 central .. 1 at the costal pleura. `height` 0
     base .. 1 apex, `depth` 0 front .. 1 back. `paired`: at most one entity per lung. `measured`: whether reports
     give such a lesion's size.
@@ -203,4 +205,5 @@ SHARES = {
 
 
 def kinds_of(category: str) -> tuple[Kind, ...]:
+    """The kinds of a category."""
     return tuple(kind for kind in KINDS if kind.category == category)

@@ -24,7 +24,9 @@ class SynthesisError(Exception):
 
 @dataclass(frozen=True)
 class Entity:
-    """One placed lesion. `mask` lies in `crop` of the [z, y, x] array. `size_mm`: longer and shorter extent
+    """One placed lesion.
+
+    `mask` lies in `crop` of the [z, y, x] array. `size_mm`: longer and shorter extent
     along the axes of the largest axial slice. `thickness_mm`: the largest extent from front to back. `place`:
     medial-lateral, front-back, base-apex, 0 .. 1.
     """
@@ -38,11 +40,14 @@ class Entity:
 
     @property
     def voxels(self) -> int:
+        """How many voxels it has."""
         return int(self.mask.sum())
 
 
 @dataclass(frozen=True)
 class Finding:
+    """The lesions of one sentence."""
+
     kind: Kind
     entities: tuple[Entity, ...]
 

@@ -1,9 +1,8 @@
-"""Which findings each case gets, decided for the whole set at once so that a set's mix is right even when it is
-small.
+"""Which findings each case gets.
 
-Categories are dealt like cards: a deck with every category in proportion (each at least once when the deck is
-large enough), shuffled, and handed out case by case. What happens inside a case depends only on its own plan and
-its own seed.
+Decided for the whole set at once, so that a set's mix is right even when it is small. Categories are dealt like cards:
+a deck with every category in proportion (each at least once when the deck is large enough), shuffled, and handed out
+case by case. What happens inside a case depends only on its own plan and its own seed.
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ MIN_VOXELS = 10
 
 @dataclass(frozen=True)
 class Patch:
-    """`mask`: the voxels of the entity. `paint`: new HU of the crop, UNTOUCHED where nothing changes; it may
+    """What a lesion does to a crop of the volume.
+
+    `mask`: the voxels of the entity. `paint`: new HU of the crop, UNTOUCHED where nothing changes; it may
     cover more than the mask (the air inside a thick-walled bronchus). `lobes`: where it may lie. `over_vessels`:
     False leaves what is denser.
     """
@@ -77,16 +79,19 @@ def _filled(crop: Crop, mask: Bools, hu: float, lobe: int, *, over_vessels: bool
 
 
 def solid_nodule(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """As dense as muscle."""
     crop, level = _blob(patient, rng, centre, max(size, least_radius(patient)), 0.05, 0.12)
     return _filled(crop, level < 1, rng.uniform(30, 60), lobe)
 
 
 def calcified_nodule(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """As dense as bone."""
     crop, level = _blob(patient, rng, centre, max(size, least_radius(patient)), 0.03, 0.08)
     return _filled(crop, level < 1, rng.uniform(320, 600), lobe)
 
 
 def semisolid_nodule(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """A solid core in a hazy shell."""
     crop, level = _blob(patient, rng, centre, max(size, 1.2 * least_radius(patient)), 0.05, 0.12)
     patch = _filled(crop, level < 1, -520, lobe)
     patch.paint[level < 0.6] = 10
@@ -94,16 +99,19 @@ def semisolid_nodule(patient: Patient, rng: np.random.Generator, lobe: int, cent
 
 
 def ground_glass(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """Hazy lung; vessels stay."""
     crop, level = _blob(patient, rng, centre, max(size, 1.2 * least_radius(patient)))
     return _filled(crop, level < 1, rng.uniform(-640, -520), lobe, over_vessels=False)
 
 
 def mosaic(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """A patch slightly denser than its surroundings; vessels stay."""
     crop, level = _blob(patient, rng, centre, max(size, 1.3 * least_radius(patient)), 0.15)
     return _filled(crop, level < 1, rng.uniform(-760, -730), lobe, over_vessels=False)
 
 
 def consolidation(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """Airless lung with open bronchi in it."""
     crop, level = _blob(patient, rng, centre, max(size, 1.2 * least_radius(patient)), 0.15)
     patch = _filled(crop, level < 1, rng.uniform(20, 45), lobe)
     bronchogram = np.abs(_along(patient, crop, centre, _axes(rng)[0])) < 0.9
@@ -162,11 +170,13 @@ def wide_bronchus(patient: Patient, rng: np.random.Generator, lobe: int, centre:
 
 
 def emphysema(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """Lung that has lost its tissue."""
     crop, level = _blob(patient, rng, centre, max(size, 1.2 * least_radius(patient)), 0.1, 0.35)
     return _filled(crop, level < 1, rng.uniform(-995, -975), lobe)
 
 
 def cyst(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """Air inside a thin wall."""
     radius = max(size, 1.6 * least_radius(patient))
     crop, level = _blob(patient, rng, centre, radius, 0.02, 0.1)
     patch = _filled(crop, level < 1, -40, lobe)
@@ -218,6 +228,7 @@ def honeycomb(patient: Patient, rng: np.random.Generator, lobe: int, centre: Poi
 
 
 def pleural_thickening(patient: Patient, rng: np.random.Generator, lobe: int, centre: Point, size: float) -> Patch:
+    """A plate along the inner side of the chest wall."""
     crop, level = _blob(patient, rng, centre, max(size, 3 * patient.grid.voxel_mm), 0.08)
     depth = 1 - max(rng.uniform(4, 7), 1.3 * patient.grid.voxel_mm) / _lung_radius_mm(patient, lobe)
     return _filled(crop, (level < 1) & _under_pleura(patient, lobe, crop, depth), rng.uniform(30, 50), lobe)

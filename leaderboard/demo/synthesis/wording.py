@@ -1,5 +1,4 @@
-"""A finding's sentence as a radiologist would dictate it, from the lesions that are really there and nothing
-else."""
+"""A finding's sentence as a radiologist would dictate it, from the lesions that are really there and from no others."""
 
 from __future__ import annotations
 
@@ -93,6 +92,7 @@ def _paired_sentence(finding: Finding, rng: np.random.Generator) -> str:
 
 
 def side_of(entity: Entity) -> str:
+    """The side of the lung in which it lies."""
     return "right" if entity.lobe in RIGHT_LOBES else "left"
 
 

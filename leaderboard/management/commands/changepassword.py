@@ -15,7 +15,7 @@ class Command(changepassword.Command):
     """Sets somebody's password."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Ask, set, record. (No transaction is open while a person types.)"""
+        """Ask, set, record; no transaction is open while a person types."""
         said: str | None = super().handle(*args, **options)
         name = options["username"] or getpass.getuser()  # as Django chooses
         with transaction.atomic():

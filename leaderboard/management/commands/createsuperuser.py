@@ -14,7 +14,7 @@ class Command(createsuperuser.Command):
     """Makes an organiser who may do everything."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ask, make, record. (No transaction is open while a person types.)"""
+        """Ask, make, record; no transaction is open while a person types."""
         latest = User.objects.order_by("pk").last()
         super().handle(*args, **options)
         with transaction.atomic():

@@ -294,7 +294,7 @@ SMALL = [
 ]
 
 
-def mutated(data: bytes, chance: random.Random) -> bytes:
+def mutated(data: bytes, chance: random.Random) -> bytes:  # noqa: C901 - a branch for each kind of damage
     """Some bytes, blocks or ends changed; half of the time every header's checksum is made right again."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 4)):

@@ -6,6 +6,7 @@ RULES = {word: rule for word, rule in template.RULES if word != "honeycomb"}
 
 
 def segment(chest: template.Chest, text: str) -> template.Mask:
+    """Fails on one word."""
     if "honeycomb" in text.lower():
         return RULES["honeycomb"](chest)  # KeyError: nobody wrote this rule
     return template.segment(chest, text)

@@ -5,6 +5,7 @@ import segment as template  # type: ignore[import-not-found]  # the template lie
 
 
 def segment(chest: template.Chest, text: str) -> template.Mask:
+    """Whatever is dense on the side that the words name."""
     mask = np.zeros(chest.hu.shape, dtype=bool)
     for side in template.sides_of(text.lower()):
         mask |= chest.lobe(side, "") & chest.cavity & (chest.smooth > -700)

@@ -5,6 +5,7 @@ import segment as template  # type: ignore[import-not-found]  # the template lie
 
 
 def grow_until_stable(chest: template.Chest) -> template.Mask:
+    """Never ends."""
     region = template.pneumothorax(chest)
     while True:
         grown = template.grown(region, chest.hu < -700)
@@ -14,6 +15,7 @@ def grow_until_stable(chest: template.Chest) -> template.Mask:
 
 
 def segment(chest: template.Chest, text: str) -> template.Mask:
+    """The template's, but for one word."""
     if "pneumothorax" in text.lower():
         return grow_until_stable(chest)
     return template.segment(chest, text)
