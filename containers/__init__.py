@@ -6,9 +6,9 @@
     host/       the worker of a GPU host: batches one after the other, its promises, its caches
     example/    what a team starts from
 
-Each package's `__init__` says what lives there, in reading order, and what it may import; import-linter holds it. Nothing
-here knows Django or a database, and nothing but `host` needs `host`. The names below are the interface for the server;
-they are imported on first use, so that a process that needs only the contract does not load the engine's client.
+Each package's `__init__` says what lives there, in reading order, and what it may import; import-linter holds it.
+Nothing here knows Django or a database, and nothing but `host` needs `host`. The names below are the interface for the
+server; they are imported on first use, so that a process that needs only the contract does not load the engine's client.
 """
 
 from importlib import import_module

@@ -5,7 +5,7 @@ decided here is recorded (core.audit): who, what, before, after, and the reason 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from allauth.account.admin import EmailAddressAdmin
@@ -19,7 +19,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.deletion import Collector
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -158,26 +158,25 @@ class _Listed(ChangeList):
     """A list that reads of its rows what it shows."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Without the fields that only a row's own page shows."""
+        """With what a page's rows refer to, which a join would read for all that there are; without what is heavy."""
         rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
-        return rows.defer(*self.model_admin.unlisted)
+        of = cast(ReadOnly, self.model_admin)
+        named = [Prefetch(field, its.all()) for field, its in of.named.items()]
+        return rows.prefetch_related(*named).defer(*of.unlisted)
+
+
+# Rows with what their names are made of, and without what teams wrote about their methods.
+SUBMISSIONS = models.Submission.objects.select_related("team").defer("method", "external_data")
+RUNS = models.Run.objects.prefetch_related(Prefetch("submission", SUBMISSIONS))
+BATCHES = models.Batch.objects.prefetch_related(Prefetch("run", RUNS))
 
 
 class ReadOnly(admin.ModelAdmin):
     """Rows that the server writes and people read. A list of them asks the same few questions however long it is."""
 
-    related: tuple[str, ...] = ()  # what a row refers to, by name
-    named_by: tuple[str, ...] = ()  # the submissions whose team is in the name of a row, or of what it refers to
+    list_select_related = ()
+    named: dict[str, QuerySet[Any]] = {}  # what a listed row refers to, with what the names of that are made of
     unlisted: tuple[str, ...] = ()  # heavy fields that only a row's own page shows
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With what the rows' names are made of, but without what teams wrote about their methods."""
-        rows = super().get_queryset(request)
-        if self.related:
-            rows = rows.select_related(*self.related)
-        for path in self.named_by:
-            rows = rows.select_related(f"{path}__team").defer(f"{path}__method", f"{path}__external_data")
-        return rows
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list's rows."""
@@ -287,7 +286,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "disqualified_at",
     )
     list_filter = ("phase", "state", "track")
-    related = ("team", "phase")
+    named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
     search_fields = ("team__name", "algorithm")
     inlines = (RunInline,)
@@ -332,8 +331,7 @@ class AttemptAdmin(ReadOnly):
 
     list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
     list_filter = ("host", "fault")
-    related = ("host",)
-    named_by = ("batch__run__submission",)
+    named = {"host": models.Host.objects.all(), "batch": BATCHES}
     unlisted = ("container", "log", "detail")
     readonly_fields = ("how_it_ended", "what_failed", "what_it_printed")
     fields = (*list_display, *readonly_fields)
@@ -359,7 +357,7 @@ class StateChangeAdmin(ReadOnly):
     """Who moved what, when, and why."""
 
     list_display = ("at", "submission", "run", "batch", "from_state", "to_state", "by", "why")
-    named_by = ("submission", "run__submission", "batch__run__submission")
+    named = {"submission": SUBMISSIONS, "run": RUNS, "batch": BATCHES}
 
 
 @admin.register(models.CaseSet)
@@ -412,12 +410,12 @@ class MembershipForms(forms.BaseInlineFormSet):
 
     people: list[Any] | None = None
 
-    def add_fields(self, form: forms.Form, index: int | None) -> None:
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
         """Share the choices."""
         super().add_fields(form, index)
-        user = form.fields["user"]
-        assert isinstance(user, forms.ModelChoiceField)
-        self.people = self.people or list(iter(user.choices))  # of the choices alone, list() would ask their number too
+        user = cast(forms.ModelChoiceField, form.fields["user"])
+        # Through iter(): list() would count them first, which is another question.
+        self.people = self.people or list(iter(cast(Iterable[Any], user.choices)))
         user.choices = self.people
 
 

@@ -85,6 +85,7 @@ def _record(thing: Movable, origin: str, *, by: str, why: str) -> None:
     batch = thing if isinstance(thing, Batch) else None
     run = batch.run if batch else thing if isinstance(thing, Run) else None
     submission_id = run.submission_id if run else thing.pk
+    assert isinstance(submission_id, int)
     StateChange.objects.create(
         submission_id=submission_id,
         run=run,

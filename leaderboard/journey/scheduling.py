@@ -79,8 +79,9 @@ def queue() -> list[Run]:
     First the runs that we interrupted; then always the oldest run of the team that has least at work and was served
     longest ago.
     """
-    rows = with_phase(Run.objects.filter(state=RunState.QUEUED), "submission").select_related("submission__team")
-    queued = list(rows.order_by("submission__accepted_at", "pk"))
+    waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase")
+    needed = ("started_at", "submission__team", "submission__phase__gpus")
+    queued = list(waiting.only(*needed).order_by("submission__accepted_at", "pk"))
     began = [run for run in queued if run.started_at]
     fresh = [run for run in queued if not run.started_at]
     runs = Run.objects.values_list("submission__team")

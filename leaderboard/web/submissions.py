@@ -82,11 +82,12 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         team = admission.check_open_for(person, phase, instant_of(request))
     except Refused as refusal:
+        own = frame_of(request).team
         context = {
             "phase": phase,
             "refusal": str(refusal),
             "has_accepted": has_accepted_rules(person),
-            "quota": quota_of(team, phase, instant_of(request)) if (team := frame_of(request).team) else None,
+            "quota": quota_of(own, phase, instant_of(request)) if own else None,
         }
         status = UNPROCESSABLE if request.method == "POST" else 200
         return render(request, "submissions/refused.html", context, status=status)

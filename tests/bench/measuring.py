@@ -1,7 +1,7 @@
 """Asks a site's addresses and says what each answer cost: a program of its own, so that it can ask an older site too.
 
-It knows nothing of the code that it measures but Django's settings. On its standard input are the requests, as JSON;
-on its standard output, one line each, what they cost.
+It knows nothing of the code that it measures but Django's settings. Its argument is the number of rounds; on its
+standard input are the requests, a line of JSON each; on its standard output, a line for each, what it cost.
 """
 
 import json
@@ -48,7 +48,7 @@ class Site:
 
         client = Client()
         client.handler = self._handler
-        if who not in self._cookies:
+        if who is not None and who not in self._cookies:
             client.force_login(get_user_model().objects.get(pk=who))
             self._cookies[who] = client.cookies.output(header="", sep=";")
         client.cookies = SimpleCookie(self._cookies[who])
@@ -73,7 +73,7 @@ def measure(site: Site, request: dict[str, Any], rounds: int) -> dict[str, Any]:
             walls.append(wall)
             cpus.append(cpu)
     costs = {"wall": statistics.median(walls), "cpu": statistics.median(cpus), "queries": len(queries.asked)}
-    return {"name": request["name"], "status": status, "size": size, **costs}
+    return {"status": status, "size": size, **costs}
 
 
 def _action(site: Site, request: dict[str, Any]) -> Any:
@@ -107,10 +107,9 @@ def main() -> None:
 
     django.setup()
     settings.ALLOWED_HOSTS.append("testserver")
-    rounds, requests = json.load(sys.stdin)
     site = Site()
-    for request in requests:
-        print(json.dumps(measure(site, request, rounds)), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(measure(site, json.loads(line), int(sys.argv[1]))), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from tests.bench.database import scratch_database, use_database
 
@@ -87,18 +86,48 @@ def _is_superuser() -> bool:
 
 def _compare(folder: Path, options: argparse.Namespace) -> None:
     requests = [one for one in _requests() if options.only in one["name"]]
-    expected = {one["name"]: one["status"] for one in requests}
-    mine = dict(_measured(CLONE, requests, options.rounds))
-    other = {}
-    if options.against:
-        _check_out(options.against, folder / "other")
-        other = dict(_measured(folder / "other", requests, options.rounds))
-    print(f"\n{'this commit' if other else '':>{len(HEAD)}}{options.against[:30] if other else '':>{len(HEAD)}}")
-    print(HEAD + (HEAD if other else ""))
-    for name, cost in mine.items():
-        costs = [cost, other[name]] if other else [cost]
-        wrong = [f"  answered {one.status}" for one in costs if one.status != expected[name]]
-        print("".join([*(one.cells() for one in costs), "  ", name, *wrong]))
+    with ExitStack() as stack:
+        sites = [stack.enter_context(_Site(CLONE, options.rounds))]
+        if options.against:
+            _check_out(options.against, folder / "other")
+            sites.append(stack.enter_context(_Site(folder / "other", options.rounds)))
+            print(f"\n{'this commit':>{len(HEAD)}}{options.against[:30]:>{len(HEAD)}}")
+        print(HEAD * len(sites))
+        for request in requests:
+            costs = [site.cost(request) for site in sites]  # in turn: neither finds the database's memory warmer
+            wrong = [f"  answered {one.status}" for one in costs if one.status != request["status"]]
+            print("".join([*(one.cells() for one in costs), "  ", request["name"], *wrong]), flush=True)
+
+
+class _Site:
+    """The site of the code in a folder, answering in a process of its own."""
+
+    def __init__(self, code: Path, rounds: int) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", str(MEASURING), str(rounds)],
+            cwd=code,
+            env={**os.environ, "PYTHONPATH": str(code)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.communicate()
+
+    def cost(self, request: dict[str, Any]) -> Cost:
+        """What a request costs there."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._child.stdin.write(json.dumps(request) + "\n")
+        self._child.stdin.flush()
+        line = self._child.stdout.readline()
+        if not line:
+            raise SystemExit(f"the measurement ended at {request['name']}")
+        return Cost(**json.loads(line))
 
 
 def _requests() -> list[dict[str, Any]]:
@@ -112,24 +141,6 @@ def _requests() -> list[dict[str, Any]]:
     requests = [{"name": one.name, "status": one.status, **one.request(watched)} for one in asked]
     commands = [{"name": one.name, "status": 0, "command": one.line.format_map(watched)} for one in addresses.COMMANDS]
     return [*requests, *commands]
-
-
-def _measured(code: Path, requests: Sequence[dict[str, Any]], rounds: int) -> Iterator[tuple[str, Cost]]:
-    """What each request costs with the code in this folder."""
-    command = [sys.executable, "-P", str(MEASURING)]
-    environment = {**os.environ, "PYTHONPATH": str(code)}
-    with subprocess.Popen(
-        command, cwd=code, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps([rounds, requests]))
-        child.stdin.close()
-        for line in child.stdout:
-            said = json.loads(line)
-            yield said.pop("name"), Cost(**said)
-    if child.returncode:
-        raise SystemExit(f"the measurement of {code} ended with exit code {child.returncode}")
 
 
 def _check_out(commit: str, folder: Path) -> None:

@@ -361,7 +361,7 @@ class _Filling:
 
     def _record_decisions(self) -> None:
         disqualified = [one for one in self.submissions if one.disqualified_at]
-        entries = [
+        entries: list[tuple[Any, ...]] = [
             ("create team", "team", team.pk, team.name, f"Person 0 of {team.slug}", team.created_at, {}, {})
             for team in self.teams
         ]
@@ -424,13 +424,19 @@ class _Filling:
                 for place, (pk, _, _), one in zip(run.places, cases, run.cases, strict=True)
             ),
         )
-        lost = sum(one.result["status"] != "scored" for one in run.cases)
         self._copy(
             cursor,
             "bench_standing",
             (
                 (
-                    *(index, case_set, scope, numbers["summary"]["dice"], numbers["summary"]["total_cases"], lost),
+                    *(
+                        index,
+                        case_set,
+                        scope,
+                        numbers["summary"]["dice"],
+                        numbers["summary"]["total_cases"],
+                        run.lost[scope],
+                    ),
                     *(json.dumps(numbers["summary"]), json.dumps(numbers["groups"])),
                 )
                 for scope, numbers in run.numbers.items()

@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import evaluation
-from leaderboard.challenge.categories import CATEGORIES
+from evaluation import Aggregates, CaseResult, CaseStatus
 from leaderboard.journey.reasons import FAILURES
+from leaderboard.models import RunCase
 from tests.evaluation import builders
 
 GRID = (24, 24, 16)
@@ -35,7 +35,7 @@ class Kind:
     categories: tuple[str, ...]
     entities: tuple[int, ...]
     voxels: tuple[int, ...]
-    results: Mapping[str, Any]
+    results: Mapping[str, CaseResult]
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,17 @@ class Treated:
     outcome: str
     reason_code: str
     seconds: float
-    result: dict[str, Any]
+    result: CaseResult
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """A whole run: its cases by number, the place of each in the run's order, the evaluation's numbers per scope."""
+    """A whole run: its cases by number, the place of each in the run's order; per scope the numbers and cases lost."""
 
     cases: Sequence[Treated]
     places: Sequence[int]
-    numbers: Mapping[str, dict[str, Any]]
+    numbers: Mapping[str, Aggregates]
+    lost: Mapping[str, int]
 
 
 def kinds(count: int, findings: int | None, rng: random.Random) -> list[Kind]:
@@ -65,19 +66,19 @@ def kinds(count: int, findings: int | None, rng: random.Random) -> list[Kind]:
 
 def _kind(number: int, findings: int | None, rng: random.Random, folder: Path) -> Kind:
     wanted = findings or rng.choices(FINDINGS, FINDINGS_WEIGHTS)[0]
-    codes = list(CATEGORIES)
+    codes = list(evaluation.CATEGORIES)
     categories = tuple(codes[(number + 5 * channel) % len(codes)] for channel in range(wanted))
     lesions = [[_place(rng) for _ in range(rng.randint(1, 3))] for _ in range(wanted)]
     reference = builders.mask_file(folder / "reference.nii.gz", _mask(lesions))
     case = builders.a_case((wanted, *GRID), categories, SPACING_MM)
     found = evaluation.inspect_mask(reference).entities
     entities = tuple(len(voxels) for voxels in found)
-    results: dict[str, Any] = {}
+    results: dict[str, CaseResult] = {}
     for way, treated in _treatments(lesions, rng).items():
         prediction = builders.mask_file(folder / "prediction.nii.gz", treated)
         results[way] = evaluation.score_case(case, reference, prediction)
     for reason in ("missing", *LOST_REASONS):
-        status = "missing" if reason == "missing" else "failed"
+        status = CaseStatus.MISSING if reason == "missing" else CaseStatus.FAILED
         results[reason] = evaluation.lost_case(case, entities, status, FAILURES[reason].title)
     return Kind(categories, entities, tuple(sum(voxels.values()) for voxels in found), results)
 
@@ -135,7 +136,10 @@ def run_results(cases: Sequence[tuple[str, Kind, bool]], digest: str, rng: rando
         )
         for scope, members in scopes.items()
     }
-    return RunResults(treated, places, numbers)
+    lost = {
+        scope: sum(one.result["status"] != CaseStatus.SCORED for one in members) for scope, members in scopes.items()
+    }
+    return RunResults(treated, places, numbers, lost)
 
 
 def _treated(name: str, kind: Kind, skill: Sequence[float], unreliable: float, rng: random.Random) -> Treated:
@@ -143,6 +147,7 @@ def _treated(name: str, kind: Kind, skill: Sequence[float], unreliable: float, r
     if rng.random() < unreliable:
         way = rng.choice(LOST_WAYS)
         way = rng.choice(LOST_REASONS) if way == "failed" else way
-    result = {**kind.results[way], "name": name}
-    outcome = {"scored": "finished", "invalid": "finished"}.get(result["status"], result["status"])
+    result: CaseResult = {**kind.results[way], "name": name}
+    has_mask = result["status"] in {CaseStatus.SCORED, CaseStatus.INVALID}
+    outcome = RunCase.Outcome.FINISHED if has_mask else RunCase.Outcome(result["status"])
     return Treated(outcome, "" if way in SCORED_WAYS else way, round(rng.uniform(2, 40), 2), result)

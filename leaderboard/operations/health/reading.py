@@ -220,7 +220,9 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     for phase_id, state, count in runs.annotate(Count("pk")):
         states.setdefault(phase_id, Counter())[state] = count
     open_cases = _counts(cases.filter(outcome="", run__state__in=moving), "run__submission__phase")
-    decided = _counts(cases.filter(decided_at__gt=day), "run__submission__phase")
+    # A case is decided before its run ends: so the cases of runs that ended before need not be looked at.
+    recent = Q(run__ended_at=None) | Q(run__ended_at__gt=day)
+    decided = _counts(cases.filter(recent, decided_at__gt=day), "run__submission__phase")
     took = Attempt.objects.filter(ended_at__gt=day).values_list("batch__run__submission__phase").order_by()
     held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
     seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}

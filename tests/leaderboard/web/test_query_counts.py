@@ -21,6 +21,7 @@ from tests.bench.measuring import Queries, Site
 
 pytestmark = pytest.mark.django_db  # gives this file its database; what is written there is rolled back
 FEW, MANY = 3, 30
+EVERYTHING: list[Address | Command] = [*ADDRESSES, *COMMANDS]
 CLOCK = "SELECT clock_timestamp()"
 WHOLE_COLUMN = re.compile(r'\."(\w+)"(?=,| AS | FROM )')
 IN_BRACES = re.compile(r"\{(\w+)\}")
@@ -114,20 +115,20 @@ def test_every_address_answers_as_it_should(asked):
 
 
 def test_nothing_asks_more_the_more_there_is(asked):
-    steady = [one.name for one in [*ADDRESSES, *COMMANDS] if not getattr(one, "grows", "")]
+    steady = [one.name for one in EVERYTHING if isinstance(one, Command) or not one.grows]
     counts = {name: [len(asked[count][name].queries) for count in (FEW, MANY)] for name in steady}
     assert {name: asks for name, asks in counts.items() if asks[0] != asks[1]} == {}
 
 
 def test_everything_keeps_to_its_budget(asked):
-    counts = {one.name: (len(asked[FEW][one.name].queries), one.queries) for one in [*ADDRESSES, *COMMANDS]}
+    counts = {one.name: (len(asked[FEW][one.name].queries), one.queries) for one in EVERYTHING}
     assert {name: (count, budget) for name, (count, budget) in counts.items() if count > budget} == {}
 
 
 def test_no_heavy_column_is_read_that_is_not_shown(asked):
     read = {
         one.name: {column for sql in asked[MANY][one.name].queries for column in whole_columns(sql)} & HEAVY - one.reads
-        for one in [*ADDRESSES, *COMMANDS]
+        for one in EVERYTHING
     }
     assert {name: sorted(columns) for name, columns in read.items() if columns} == {}
 
@@ -135,7 +136,7 @@ def test_no_heavy_column_is_read_that_is_not_shown(asked):
 def test_a_page_reads_the_clock_once(asked):
     readings = {
         one.name: asked[MANY][one.name].queries.count(CLOCK)
-        for one in [*ADDRESSES, *COMMANDS]
+        for one in EVERYTHING
         if isinstance(one, Command) or one.method == "GET"
     }
     assert {name: times for name, times in readings.items() if times > 1} == {}
