@@ -8,7 +8,7 @@
 
 Each package's `__init__` says what lives there, in reading order, and what it may import; import-linter holds it.
 Nothing here knows Django or a database, and nothing but `host` needs `host`. The names below are the interface for the
-server; they are imported on first use, so that a process that needs only the contract does not load the engine's client.
+server; each is imported on first use, so that who needs only the contract does not load the engine's client.
 """
 
 from importlib import import_module

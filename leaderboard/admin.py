@@ -457,6 +457,8 @@ class PersonAdmin(Recorded, UserAdmin):
     @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         """Setting somebody's password, or taking it away, is a decision, too."""
+        if request.method != "POST":
+            return super().user_change_password(request, id, form_url)
         before = models.User.objects.filter(pk=id).first()
         response = super().user_change_password(request, id, form_url)
         after = models.User.objects.filter(pk=id).first()

@@ -36,6 +36,7 @@ _REACHED: dict[Stage, int] = {
     RunState.SCORED: 6,
 }
 _IMAGE_CHECKED = STEPS.index("Image checked")
+_EXPLAINED: frozenset[Stage] = frozenset({RunState.FAILED, RunState.SCORED})  # of which lost cases are explained
 _STOPPED: frozenset[Stage] = frozenset({SubmissionState.REJECTED, RunState.FAILED, RunState.CANCELLED})
 
 
@@ -119,10 +120,10 @@ class SubmissionView(RunDetails):
 def submission_view(submission: Submission, disclosure: Disclosure) -> SubmissionView:
     """The submission and its latest run, as its reader may see them."""
     run, stage = submission.latest_run, shown_stage(submission, disclosure)
-    facts = facts_of(run)
+    facts = facts_of(run) if disclosure.shows_cases or stage in _EXPLAINED else []
     counts = counts_of([run], disclosure.viewer).get(run.pk) if run else None
     done, percent = progress_of(stage, counts, disclosure)
-    total = len(facts) or submission.phase.case_set.cases.count()
+    total = counts.total if counts else submission.phase.case_set.cases.count()
     explanation = explain(submission, run, stage, facts, disclosure)
     return SubmissionView(
         state=stage,

@@ -136,6 +136,7 @@ def _interrupt(submission: int, *, together: bool) -> None:
     run.batches.exclude(cases__isnull=False).delete()
     run.batches.filter(cases__outcome="").update(state=BatchState.WAITING, notified_at=clock.now() + LONG)
     Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, ended_at=None)
+    run.history.filter(batch=None, to_state__in=(RunState.SCORING, RunState.SCORED)).delete()
     run.standings.all().delete()
 
 
@@ -261,27 +262,27 @@ _RUNS = [
     Address("/submit/{hidden_phase}/?ticket=none", 14, who="captain", method="POST", status=422),
     Address("/runs/", 12, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 13, who="runner", reads=frozenset({"summary"})),
-    Address("/runs/{scored_public}/", 18, who="captain", reads=_PARTS | {"summary"}),
-    Address("/runs/{scored_hidden}/", 12, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 17, who="organiser", reads=_PARTS | {"summary"}),
-    Address("/runs/{running_public}/", 16, who="runner", reads=_PARTS),
+    Address("/runs/{scored_public}/", 19, who="captain", reads=_PARTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_hidden}/", 18, who="organiser", reads=_PARTS | {"summary"}),
+    Address("/runs/{running_public}/", 17, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 16, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 19, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 20, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 20, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 21, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted", "failed")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 12, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/panel/", 16, who="captain", reads=_PARTS | {"summary"}),
+    Address("/runs/{scored_public}/panel/", 17, who="captain", reads=_PARTS | {"summary"}),
     Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_PAGE),
     Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_PAGE),
     Address(
         "/runs/{running_hidden}/cancel/",
-        *(41, "runner", 302, HEAVY, "POST"),
+        *(44, "runner", 302, HEAVY, "POST"),
         grows="each open batch is called off by itself, with a line of history",
     ),
 ]
@@ -292,12 +293,12 @@ _ORGANISERS = [
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 14, method="POST", body=_hello, headers=HOST),
-    Address("/worker/v1/batches/{waiting_batch}/claim", 17, method="POST", body=_claim, headers=HOST),
+    Address("/worker/v1/batches/{waiting_batch}/claim", 18, method="POST", body=_claim, headers=HOST),
     Address("/worker/v1/batches/{held}/heartbeat", 13, method="POST", body=_beat, headers=HOST),
     # Of a case that is still open, the result is none.
     Address(
         "/worker/v1/batches/{held}/report",
-        *(38, "public", 200, frozenset({"result"}), "POST", _report, HOST),
+        *(40, "public", 200, frozenset({"result"}), "POST", _report, HOST),
     ),
     Address("/worker/v1/blobs/{volume}", 5, headers=HOST),
     Address(
