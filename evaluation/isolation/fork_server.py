@@ -133,7 +133,7 @@ class _Process:
         self._owes_reply = False
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", f"{_PROLOGUE}\n{program}", paths, str(theirs.fileno())],
+                [*_interpreter(), "-c", f"{_PROLOGUE}\n{program}", paths, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -205,6 +205,12 @@ class _Process:
         with suppress(subprocess.TimeoutExpired):
             return self._process.wait(END_SECONDS)
         return None
+
+
+def _interpreter() -> list[str]:
+    """This Python, deaf to the environment and to where it is started; it finds, but does not write, compiled code."""
+    prefix = ["-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else []
+    return [sys.executable, "-I", "-B", *prefix]
 
 
 def _close(*descriptors: int) -> None:

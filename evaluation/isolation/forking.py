@@ -53,7 +53,6 @@ def main(descriptor: int, work: Work = worker.main) -> None:
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
         raise RuntimeError(f"this process must not fork, for it has {threads} threads")
-    gc.collect()
     gc.freeze()  # collections would write into, and so copy, the memory that children share with this process
     with socket.socket(fileno=descriptor) as orders:
         orders.send(b"ready")
