@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings as django_settings
+from django.db import connection
 from django.test import TransactionTestCase
 
 from leaderboard.core import blobs
@@ -34,8 +34,7 @@ def django_db_modify_db_settings(
 ) -> None:
     """Of several test processes each clones its database; one alone migrates it."""
     if worker_id != "master":
-        name = request.getfixturevalue("template_database")
-        django_settings.DATABASES["default"]["TEST"]["TEMPLATE"] = name
+        connection.settings_dict["TEST"]["TEMPLATE"] = request.getfixturevalue("template_database")
 
 
 @pytest.fixture(scope="session", autouse=True)

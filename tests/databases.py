@@ -41,7 +41,7 @@ def _migrate() -> None:
 def use(name: str) -> None:
     """From now on Django's connections are to this database."""
     connection.close()
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has it
     connection.settings_dict["NAME"] = settings.DATABASES["default"]["NAME"] = name
 
 

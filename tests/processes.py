@@ -1,15 +1,15 @@
 """The suite in several processes (pytest-xdist): how many, what each has to itself, and which tests it gets.
 
-This is a plugin that pyproject.toml names, so it is there before Django's settings are read: they, and the programs that
-tests start, take the services from the environment. The engine and PostgreSQL are everybody's; what tests keep there
-carries the process's name. Of the broker each process has a database, as Celery and the caches have fixed names in it.
+This is a plugin that pyproject.toml names, so it is there before Django's settings are read: they, and the programs
+that tests start, take the services from the environment. The engine and PostgreSQL are everybody's; what tests keep
+there carries the process's name. Of the broker each process has a database, where Celery's queues have fixed names.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -80,7 +80,7 @@ def order_of(test: str) -> int:
     return next((place for place, start in enumerate(early) if test.startswith(start)), len(early))
 
 
-class Units(LoadScopeScheduling):
+class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives whole units to the processes, in the order in which they were collected."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:

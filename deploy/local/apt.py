@@ -19,9 +19,9 @@ from deploy.local import LocalError
 from deploy.local.paths import State, current_state
 
 POLICY = Path("/usr/sbin/policy-rc.d")
-ENGINE = {"docker.io": ("dockerd",)}
+ENGINE: dict[str, tuple[str, ...]] = {"docker.io": ("dockerd",)}
 # Programs that tests use for real.
-TEST_PROGRAMS = {
+TEST_PROGRAMS: dict[str, tuple[str, ...]] = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "crun": ("crun",),
     "nginx-light": ("nginx",),
@@ -29,7 +29,7 @@ TEST_PROGRAMS = {
     "systemd": ("systemd-analyze",),
 }
 # By the commands of `./dev` that need them, in the order in which they are said.
-WANTED = {
+WANTED: dict[str, dict[str, tuple[str, ...]]] = {
     "test": TEST_PROGRAMS | ENGINE,
     **dict.fromkeys(("demo", "up", "bench", "chaos"), ENGINE),
 }

@@ -104,7 +104,7 @@ def libraries(binaries: list[Path]) -> set[Path]:
 
 
 def stages_of(target: str) -> str:
-    """The Dockerfile with the stages that the target needs: BuildKit makes no others, but the engine's SDK makes all."""
+    """The Dockerfile with the stages that the target needs. BuildKit makes no others; the engine's API makes all."""
     head, *stages = re.split(r"^(?=FROM )", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
     text = {re.match(r"FROM \S+ AS (\S+)", stage)[1]: stage for stage in stages}  # type: ignore[index]
     needed, asked = set[str](), [target]

@@ -67,7 +67,7 @@ def test_long_tests_begin_first() -> None:
 def test_the_process_that_runs_this_has_its_own() -> None:
     process = os.environ.get("PYTEST_XDIST_WORKER", "")
     assert connection.settings_dict["NAME"].endswith(f"_{process}" if process else connection.settings_dict["NAME"])
-    assert settings.INSTANCE == os.environ["REX_INSTANCE"]
-    assert settings.REDIS_URL == os.environ["REDIS_URL"]
+    assert os.environ["REX_INSTANCE"] == settings.INSTANCE
+    assert os.environ["REDIS_URL"] == settings.REDIS_URL
     if process:
         assert settings.INSTANCE.endswith(f"-{1 + int(process.removeprefix('gw'))}")
