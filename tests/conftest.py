@@ -1,10 +1,48 @@
 """What every test may rely on: the real services that `./dev test` started, and a store of its own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test import TransactionTestCase
 
 from leaderboard.core import blobs
+from tests import databases
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Who started all the processes, or is the only one, tidies up."""
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        databases.at_server(f'DROP DATABASE IF EXISTS "{databases.TEMPLATE}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def template_database(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str, django_test_environment: None, django_db_blocker
+) -> str:
+    """The name of a database that was only migrated, to be cloned."""
+    ours = tmp_path_factory.getbasetemp()
+    with django_db_blocker.unblock():
+        databases.make_template(ours if worker_id == "master" else ours.parent)
+    return databases.TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, worker_id: str, request: pytest.FixtureRequest
+) -> None:
+    """Of several test processes each clones its database; one alone migrates it."""
+    if worker_id != "master":
+        connection.settings_dict["TEST"]["TEMPLATE"] = request.getfixturevalue("template_database")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush() -> Iterator[None]:
+    """Empties the tables after a test that commits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", databases.empty_tables)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,18 +1,38 @@
-"""Debian packages that are installed on the way, where this is Debian and we are root."""
+"""Debian packages that are installed on the way, where this is Debian and we are root.
+
+`python -m deploy.local.apt COMMAND` installs what that command of `./dev` will need. The script `dev` has it run beside
+the set-up of the Python packages, and the command itself looks again: hence nothing here needs a package, and a failure
+is the command's to tell.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deploy.local import LocalError
-from deploy.local.paths import State
+from deploy.local.paths import State, current_state
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+ENGINE: dict[str, tuple[str, ...]] = {"docker.io": ("dockerd",)}
+# Programs that tests use for real.
+TEST_PROGRAMS: dict[str, tuple[str, ...]] = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "crun": ("crun",),
+    "nginx-light": ("nginx",),
+    "openssl": ("openssl",),
+    "systemd": ("systemd-analyze",),
+}
+# By the commands of `./dev` that need them, in the order in which they are said.
+WANTED: dict[str, dict[str, tuple[str, ...]]] = {
+    "test": TEST_PROGRAMS | ENGINE,
+    **dict.fromkeys(("demo", "up", "bench", "chaos"), ENGINE),
+}
 
 
 def can_install() -> bool:
@@ -20,12 +40,37 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(state: State, package: str, say: Callable[[str], None]) -> None:
-    """Install one package, starting no service; LocalError, with the log's place, when that fails."""
-    say(f"Installing {package} ...")
+def search_path() -> str:
+    """With the folders of system programs, which a shell started by `su` may lack."""
+    return os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+
+
+def find_program(*names: str) -> str | None:
+    """The first of these programs that is installed."""
+    return next(filter(None, (shutil.which(name, path=search_path()) for name in names)), None)
+
+
+def missing(programs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The packages of which none of the programs is installed."""
+    return [package for package, names in programs.items() if find_program(*names) is None]
+
+
+def missing_for(command: str, environment: Mapping[str, str]) -> list[str]:
+    """What a command of `./dev` will need and does not find; no engine where somebody else's may do."""
+    wanted = dict(WANTED.get(command, {}))
+    if environment.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists():
+        wanted.pop("docker.io", None)
+    if environment.get("REX_CHROMIUM"):
+        wanted.pop("chromium", None)
+    return missing(wanted)
+
+
+def install(state: State, packages: Sequence[str], say: Callable[[str], None]) -> None:
+    """Install these packages, starting no service; LocalError, with the log's place, when that fails."""
+    say(f"Installing {', '.join(packages)} ...")
     log = state.logs / "apt.log"
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     with log.open("ab") as out, _no_service_starts():
         for step in (command, ["apt-get", "update", "-q"], command):
             done = subprocess.run(
@@ -38,7 +83,7 @@ def install(state: State, package: str, say: Callable[[str], None]) -> None:
             )
             if step is command and done.returncode == 0:
                 return
-    raise LocalError(f"apt-get could not install {package}: the reason is at the end of {log}")
+    raise LocalError(f"apt-get could not install {', '.join(packages)}: the reason is at the end of {log}")
 
 
 @contextmanager
@@ -53,3 +98,9 @@ def _no_service_starts() -> Iterator[None]:
         yield
     finally:
         POLICY.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    if can_install() and (packages := missing_for(sys.argv[1], os.environ)):
+        with suppress(LocalError):
+            install(current_state(), packages, lambda line: print(line, file=sys.stderr, flush=True))

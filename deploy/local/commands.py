@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -19,13 +21,11 @@ from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
 from deploy.local.record import running
 from deploy.local.stack import (
-    DATABASE,
     MANAGEMENT,
     SERVICES,
     Stack,
     attach,
     describe,
-    find_chromium,
     find_stack,
     start_application,
     start_services,
@@ -35,6 +35,8 @@ from deploy.local.supervisor import Supervisor
 
 STOP_SECONDS = 60
 START_SECONDS = 300
+BASE_IMAGE = """import docker
+from containers.example import base; base.build_base(docker.from_env(timeout=600))"""
 
 
 class Run(Protocol):
@@ -58,7 +60,10 @@ def demo(state: State, arguments: Sequence[str]) -> int:
         code = _run_foreground(command, stack.environment())
     else:
         with Supervisor(state, "demo", say) as supervisor:
-            stack = _start_all(supervisor)
+            stack = _start_services(supervisor)
+            base = _begin_base_image(supervisor, stack)
+            _start_application(supervisor, stack)
+            base.wait()
             code = supervisor.run(command, stack.environment())
             if code == 0 and "--check" not in arguments:
                 say(f"\nThe stack stays up at {stack.address} until Ctrl-C.")
@@ -99,7 +104,7 @@ def supervise(state: State, arguments: Sequence[str]) -> int:
     """What `up` leaves in the background."""
     _expect_no(arguments)
     with Supervisor(state, "up", say) as supervisor:
-        _start_all(supervisor)
+        _start_application(supervisor, _start_services(supervisor))
         supervisor.tend_until_interrupted()
     return 0
 
@@ -166,34 +171,28 @@ def python(state: State, arguments: Sequence[str]) -> int:
 
 
 def test(state: State, arguments: Sequence[str]) -> int:
-    """Run pytest with real services; those that were not running are stopped afterwards."""
-    for package in _missing_for_tests():
-        if apt.can_install():
-            apt.install(state, package, say)
-        else:
-            say(f"{package} was not found: install it, or the tests that use it will fail.")
+    """Run pytest with real services, in several processes; services that were not running are stopped afterwards."""
+    missing = apt.missing_for("test", os.environ)
+    if missing and apt.can_install():
+        apt.install(state, missing, say)
+    for package in () if apt.can_install() else missing:
+        say(f"{package} was not found: install it, or the tests that use it will fail.")
     cache = state.root / "cache"
-    command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}", *arguments]
-    with _services(state, "test", SERVICES) as (stack, run):
+    with _services(state, "test", SERVICES, lasting=False) as (stack, run):
         collect_static(state, stack.environment(), say)
+        # Each process takes a database of the broker for itself; of somebody else's broker only the one that is named.
+        processes = "auto" if "broker" in stack.own else "0"
+        command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}", "-n", processes, *arguments]
         kept = {"HYPOTHESIS_STORAGE_DIRECTORY": cache / "hypothesis", "COVERAGE_FILE": cache / "coverage"}
         environment = stack.test_environment() | {name: str(path) for name, path in kept.items()}
         return run(command, environment, cwd=state.clone)
-
-
-def _missing_for_tests() -> list[str]:
-    """Debian's packages whose programs tests use for real, and which are not here."""
-    programs = {"nginx-light": "nginx", "openssl": "openssl", "systemd": "systemd-analyze", "crun": "crun"}
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
-    missing = [package for package, program in programs.items() if shutil.which(program, path=path) is None]
-    return missing if find_chromium(os.environ) else ["chromium", *missing]
 
 
 def bench(state: State, arguments: Sequence[str]) -> int:
     """A benchmark of tests/bench, with real services."""
     if not arguments:
         raise LocalError("name a benchmark: ./dev bench NAME, where tests/bench has them.")
-    with _services(state, "bench", SERVICES) as (stack, run):
+    with _services(state, "bench", SERVICES, lasting=False) as (stack, run):
         return run([sys.executable, "-m", "tests.bench", *arguments], stack.test_environment(), cwd=state.clone)
 
 
@@ -204,16 +203,15 @@ def chaos(state: State, arguments: Sequence[str]) -> int:
 
 
 def lint(state: State, arguments: Sequence[str]) -> int:
-    """Every static check, or the named ones; each is run even when an earlier one failed."""
+    """Every static check, or the named ones, all at the same time; each is run even when another one failed."""
     cache = state.root / "cache"
     wanted = linting.chosen(linting.checks(state.clone, cache), arguments)
     failed = []
-    with _services(state, "lint", DATABASE if linting.NEED_DATABASE & set(wanted) else ()) as (stack, run):
-        environment = linting.environment(cache) | stack.environment()
-        for name, commands in wanted.items():
-            say(f"== {name}")
-            if [code for command in commands if (code := run(command, environment, cwd=state.clone))]:
-                failed.append(name)
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        one = partial(linting.run, clone=state.clone, environment=linting.environment(cache))
+        for name, (passed, output) in zip(wanted, pool.map(one, wanted.values()), strict=True):
+            print(f"== {name}\n{output}", end="", flush=True)
+            failed += [] if passed else [name]
     say(f"lint: {', '.join(failed)} failed" if failed else "lint ok")
     return 1 if failed else 0
 
@@ -256,24 +254,38 @@ _WORKSHOP = (test, bench, chaos, lint, format, lock)
 COMMANDS = {function.__name__: function for function in (*_STACK, *_WORKSHOP)}
 
 
-def _start_all(supervisor: Supervisor) -> Stack:
-    begun = time.monotonic()
+def _start_services(supervisor: Supervisor) -> Stack:
     stack = find_stack(supervisor.state, os.environ, SERVICES, supervisor.say)
     start_services(supervisor, stack, SERVICES)
-    start_application(supervisor, stack)
-    supervisor.say(f"Up in {time.monotonic() - begun:.1f} s: {stack.address}")
-    supervisor.publish(ready=True, **describe(stack, SERVICES | {"web"}))
     return stack
 
 
+def _start_application(supervisor: Supervisor, stack: Stack) -> None:
+    start_application(supervisor, stack)
+    supervisor.say(f"Up in {time.monotonic() - supervisor.begun:.1f} s: {stack.address}")
+    supervisor.publish(ready=True, **describe(stack, SERVICES | {"web"}))
+
+
+def _begin_base_image(supervisor: Supervisor, stack: Stack) -> subprocess.Popen[bytes]:
+    """Make what the demonstration's images begin with, which needs the engine alone. The demonstration looks again."""
+    with (supervisor.state.logs / "base-image.log").open("wb") as log:
+        return supervisor.begin([sys.executable, "-c", BASE_IMAGE], stack.environment(), output=log)
+
+
 @contextmanager
-def _services(state: State, purpose: str, wanted: Collection[str]) -> Iterator[tuple[Stack, Run]]:
-    """The wanted services, running already or started for this; and how to run programs beside them."""
-    if (record := running(state)) and set(wanted) <= set(record.get("available", ())):
+def _services(
+    state: State, purpose: str, wanted: Collection[str], *, lasting: bool = True
+) -> Iterator[tuple[Stack, Run]]:
+    """The wanted services, running already or started for this; and how to run programs beside them.
+
+    What does not need a `lasting` database takes one too, but not the other way round.
+    """
+    record = running(state) or {}
+    if set(wanted) <= set(record.get("available", ())) and (record.get("lasting", True) or not lasting):
         yield attach(state, os.environ, record), _run_foreground
         return
     with Supervisor(state, purpose, say) as supervisor:
-        stack = find_stack(state, os.environ, wanted, say)
+        stack = find_stack(state, os.environ, wanted, say, lasting=lasting)
         start_services(supervisor, stack, wanted)
         supervisor.publish(ready=True, **describe(stack, wanted))
         yield stack, supervisor.run

@@ -9,7 +9,6 @@ cannot see it.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Mapping
@@ -42,11 +41,11 @@ def prepare_engine(state: State, say: Callable[[str], None]) -> Part:
     if os.geteuid() != 0:
         _explain_if_forbidden(f"unix://{SYSTEM_SOCKET}")
         raise LocalError("no Docker engine answers: start Docker, or set DOCKER_HOST to the engine to use.")
-    if (daemon := _find_daemon()) is None:
+    if (daemon := apt.find_program("dockerd")) is None:
         if not apt.can_install():
             raise LocalError("there is no Docker engine: install Docker, or set DOCKER_HOST to one.")
-        apt.install(state, "docker.io", say)
-        daemon = _find_daemon() or "dockerd"
+        apt.install(state, ["docker.io"], say)
+        daemon = apt.find_program("dockerd") or "dockerd"
     mount_cgroups()
     folder = state.engine
     folder.mkdir(mode=0o711, exist_ok=True)
@@ -67,7 +66,7 @@ def prepare_engine(state: State, say: Callable[[str], None]) -> Part:
     return Part(
         name="engine",
         command=tuple(command),
-        environment={"PATH": _search_path(), "HOME": "/root"},
+        environment={"PATH": apt.search_path(), "HOME": "/root"},
         ready=lambda _log: answers(own_address(state)),
         stop_seconds=20,
     )
@@ -118,15 +117,6 @@ def _explain_if_forbidden(address: str) -> None:
             f"you may not use the Docker engine at {path}: join the group `{path.group()}` "
             f"(sudo usermod -aG {path.group()} $USER, then sign in again), or set DOCKER_HOST."
         )
-
-
-def _find_daemon() -> str | None:
-    return shutil.which("dockerd", path=_search_path())
-
-
-def _search_path() -> str:
-    """With the folders of system programs, which a shell started by `su` may lack."""
-    return os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 
 def _usual_sockets(environment: Mapping[str, str]) -> list[Path]:

@@ -1,7 +1,9 @@
-"""The static checks of `./dev lint`, by name, and what `./dev format` puts right."""
+"""The static checks of `./dev lint`, by name, and what `./dev format` puts right. They need no service."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,13 +12,23 @@ from deploy.local import LocalError
 
 Command = Sequence[str]
 CHECKED = ("manage.py", "leaderboard", "evaluation", "containers", "deploy", "tests")
-NEED_DATABASE = frozenset({"migrations"})
+# `manage.py makemigrations --check`, silent about the database that it cannot ask what was applied there.
+MIGRATIONS = """import logging, django; logging.disable(); django.setup()
+from django.core.management import call_command; call_command("makemigrations", check_changes=True, dry_run=True)"""
+# What Django's settings want to be told; none of the addresses is called.
+NOWHERE = {
+    "DATABASE_URL": "postgres://127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "SECRET_KEY": "none",
+    "STORE_DIR": "/nonexistent",
+}
 
 
 def checks(clone: Path, cache: Path) -> dict[str, list[Command]]:
     """The commands of each check, to be run in the clone; one of them that fails fails the check."""
     module = [sys.executable, "-m"]
     imports = "from importlinter.cli import lint_imports_command as c; c()"
+    unheard = "ignore:Got an error checking a consistent migration history"
     return {
         "style": [[*module, "ruff", "check", "."]],
         "format": [[*module, "ruff", "format", "--check", "."]],
@@ -27,7 +39,7 @@ def checks(clone: Path, cache: Path) -> dict[str, list[Command]]:
         ],
         "types": [[*module, "mypy", *(name for name in CHECKED if (clone / name).exists())]],
         "imports": [[sys.executable, "-c", imports, "--cache-dir", str(cache / "imports")]],
-        "migrations": [[sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]],
+        "migrations": [[sys.executable, "-W", unheard, "-c", MIGRATIONS]],
     }
 
 
@@ -49,12 +61,32 @@ def chosen(known: Mapping[str, list[Command]], names: Collection[str]) -> dict[s
     return {name: commands for name, commands in known.items() if not names or name in names}
 
 
+def run(commands: Sequence[Command], *, clone: Path, environment: Mapping[str, str]) -> tuple[bool, str]:
+    """Run a check's commands in the clone: whether it passed, and what they printed."""
+    passed, output = True, ""
+    for command in commands:
+        done = subprocess.run(
+            command,
+            cwd=clone,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        passed, output = passed and done.returncode == 0, output + done.stdout
+    return passed, output
+
+
 def environment(cache: Path) -> dict[str, str]:
-    """What keeps the clone clean and Django's settings content; none of the addresses is called."""
+    """What keeps the clone clean and Django's settings content."""
     return {
+        **NOWHERE,
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "leaderboard.settings",
         "RUFF_CACHE_DIR": str(cache / "ruff"),
         "MYPY_CACHE_DIR": str(cache / "mypy"),
-        "REDIS_URL": "redis://127.0.0.1:1/0",
     }
 
 

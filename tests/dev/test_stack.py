@@ -19,13 +19,14 @@ def found(state: State, environment: dict[str, str]) -> Stack:
 def test_services_that_the_caller_names_are_not_started(state: State) -> None:
     elsewhere = {"DATABASE_URL": "postgres://db.example/x", "REDIS_URL": "redis://broker.example/0"}
     stack = found(state, elsewhere)
-    assert stack.services(MANAGEMENT, print) == []
+    assert stack.services(MANAGEMENT, print) == {}
     assert elsewhere.items() <= stack.environment().items()
     assert stack.test_environment()["REDIS_URL"] == elsewhere["REDIS_URL"]
 
 
 def test_only_wanted_services_are_started(state: State) -> None:
-    assert [part.name for part in found(state, {}).services({"broker"}, print)] == ["broker"]
+    services = found(state, {}).services({"broker"}, print)
+    assert [make().name for make in services.values()] == [*services] == ["broker"]
 
 
 def test_the_sandbox_worker_knows_neither_the_database_nor_the_servers_secrets(state: State) -> None:

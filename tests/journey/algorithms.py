@@ -1,11 +1,11 @@
 """Algorithm images for the journey's tests: the interpreter of the tests, and a few lines that a team could write."""
 
-import gzip
 import json
 import uuid
 from pathlib import Path
 
 import docker
+from isal import igzip
 
 from tests.containers import baseimage
 
@@ -45,7 +45,7 @@ def archive(client: docker.APIClient, base: str, act: str, path: Path) -> Path:
     baseimage.derive(client, base, f'ENTRYPOINT ["python3", "-c", {json.dumps(program)}]', tag)
     name = f"{baseimage.REPOSITORY}:{tag}"
     try:
-        with gzip.open(path, "wb", compresslevel=1) as output:
+        with igzip.open(path, "wb", compresslevel=1) as output:
             for chunk in client.get_image(name):
                 output.write(chunk)
     finally:

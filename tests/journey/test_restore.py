@@ -52,7 +52,7 @@ def test_a_run_under_way_ends_on_the_machine_to_which_it_was_restored(stack, eng
     call_command("backup", tmp_path / "backups")
 
     (tmp_path / "elsewhere").mkdir()
-    restored = machine.manage("restore", str(tmp_path / "backups"))
+    restored = machine.manage_in_a_process("restore", str(tmp_path / "backups"))
     assert restored.returncode == 0, restored.stderr
     assert machine.ask("SELECT count(*) FROM leaderboard_run WHERE state = 'running'") == [(1,)]
     elsewhere = StackElsewhere(tmp_path / "elsewhere", machine, tmp_path / "token")

@@ -1,24 +1,41 @@
 """Another machine for the server: a database and a store of its own, used through real commands."""
 
+import io
 import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psycopg
+from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import override_settings
+
+from tests import databases
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+SECRET_KEY = "another machine's secret"
+
+
+class Said(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class Machine:
-    """An empty database and an empty store in `folder`."""
+    """A database, empty or the clone of `template`, and an empty store in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, template: str = "") -> None:
         self.store = folder / "second-store"
         self._database = f"restored_{uuid.uuid4().hex[:8]}"
-        self._at_server(f'CREATE DATABASE "{self._database}"')
+        databases.at_server(f'CREATE DATABASE "{self._database}"' + (f' TEMPLATE "{template}"' if template else ""))
 
     @property
     def database_url(self) -> str:
@@ -26,18 +43,29 @@ class Machine:
         ours = connection.settings_dict
         return f"postgres://{ours['USER']}:{ours['PASSWORD']}@{ours['HOST']}:{ours['PORT']}/{self._database}"
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of manage.py there."""
+    def manage(self, *arguments: Any, **options: Any) -> Said:
+        """Carry out a command there, in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        with self._in_place_of_ours():
+            try:
+                call_command(*arguments, stdout=out, stderr=err, **options)
+            except CommandError as error:
+                return Said(error.returncode, out.getvalue(), f"{err.getvalue()}CommandError: {error}\n")
+        return Said(0, out.getvalue(), err.getvalue())
+
+    def manage_in_a_process(self, *arguments: str) -> Said:
+        """Carry out a command there as an operator does."""
         environment = {
             **os.environ,
             "DATABASE_URL": self.database_url,
             "STORE_DIR": str(self.store),
-            "SECRET_KEY": "another machine's secret",
+            "SECRET_KEY": SECRET_KEY,
         }
         command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(
+        done = subprocess.run(
             command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=300
         )
+        return Said(done.returncode, done.stdout, done.stderr)
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Rows of its database."""
@@ -47,10 +75,16 @@ class Machine:
 
     def remove(self) -> None:
         """Drop its database."""
-        self._at_server(f'DROP DATABASE "{self._database}" WITH (FORCE)')
+        databases.at_server(f'DROP DATABASE "{self._database}" WITH (FORCE)')
 
-    def _at_server(self, statement: str) -> None:
-        ours = connection.settings_dict
-        where = {"host": ours["HOST"], "port": ours["PORT"], "user": ours["USER"], "password": ours["PASSWORD"]}
-        with psycopg.connect(**where, dbname="postgres", autocommit=True) as server:
-            server.execute(statement)
+    @contextmanager
+    def _in_place_of_ours(self) -> Iterator[None]:
+        ours = connection.settings_dict["NAME"]
+        databases.use(self._database)
+        try:
+            with override_settings(
+                STORE_DIR=self.store, FILE_UPLOAD_TEMP_DIR=self.store / "incoming", SECRET_KEY=SECRET_KEY
+            ):
+                yield
+        finally:
+            databases.use(ours)

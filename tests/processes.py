@@ -1,0 +1,117 @@
+"""The suite in several processes (pytest-xdist): how many, what each has to itself, and which tests it gets.
+
+This is a plugin that pyproject.toml names, so it is there before Django's settings are read: they, and the programs
+that tests start, take the services from the environment. The engine and PostgreSQL are everybody's; what tests keep
+there carries the process's name. Of the broker each process has a database, where Celery's queues have fixed names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+PROCESSES_PER_CORE = 2  # tests wait for containers, clocks and one another about as long as they work
+MOST_PROCESSES = 8
+FEW_FILES = 4  # so few are done before several processes have started
+FIRST_SANDBOX_UID = 60600
+SANDBOX_UIDS = 10
+BROKER_DATABASES = 16
+
+# These begin first, or the suite would end with one process at work; and each of their tests goes where there is room.
+SINGLY = (
+    "tests/chaos/test_chaos.py",
+    "tests/journey/test_journey.py",
+    "tests/journey/test_restore.py",
+)
+# These are long too, but their tests share what is made once for a file ...
+BEGIN_EARLY = (
+    "tests/deploy/test_images.py",
+    "tests/dev/",
+    "tests/leaderboard/operations/test_backup.py",
+    "tests/leaderboard/journey/test_pipeline.py",
+    "tests/containers/host/",
+    "tests/containers/sandbox/",
+    "tests/evaluation/",
+    "tests/deploy/",
+    "tests/leaderboard/journey/",
+)
+# ... or they must not meet: each start of services looks for free ports from the same number on.
+TOGETHER = ("tests/dev/",)
+
+
+def own_services(environment: MutableMapping[str, str], process: int) -> None:
+    """Give this process what no other one has: a database of the broker, an instance's name, the sandboxes' users."""
+    address = urlsplit(environment["REDIS_URL"])
+    number = (int(address.path.strip("/") or 0) + process) % BROKER_DATABASES
+    environment["REDIS_URL"] = urlunsplit(address._replace(path=f"/{number or 1}"))
+    environment["REX_INSTANCE"] = f"{environment.get('REX_INSTANCE', 'rexg')}-{process}"
+    environment["REX_SANDBOX_UID"] = str(FIRST_SANDBOX_UID + SANDBOX_UIDS * process)
+
+
+def wanted_processes(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """How many processes besides this one: none for a few tests, or where somebody wants to see one at work."""
+    if options.keyword or options.markexpr or options.lf or options.usepdb or options.capture == "no":
+        return 0
+    paths = [Path(argument.partition("::")[0]) for argument in arguments]
+    files = {file for path in paths for file in (path.rglob("test_*.py") if path.is_dir() else [path])}
+    if len(files) <= FEW_FILES:
+        return 0
+    return min(MOST_PROCESSES, PROCESSES_PER_CORE * len(os.sched_getaffinity(0)))
+
+
+def unit_of(test: str) -> str:
+    """What is given to a process as a whole: a file's tests, a single test, or the files of a folder."""
+    file = test.partition("::")[0]
+    if file.startswith(SINGLY):
+        return test
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+def order_of(test: str) -> int:
+    """The place among those that begin early."""
+    early = (*SINGLY, *BEGIN_EARLY)
+    return next((place for place, start in enumerate(early) if test.startswith(start)), len(early))
+
+
+class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives whole units to the processes, in the order in which they were collected."""
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Before Django's settings are read."""
+    if process := os.environ.get("PYTEST_XDIST_WORKER"):
+        own_services(os.environ, 1 + int(process.removeprefix("gw")))
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What `-n auto` means, which `./dev test` says where nobody says anything else."""
+    return wanted_processes(config.option, config.args)
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Whatever `--dist` says."""
+    return Units(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """One process alone keeps the usual order."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: order_of(item.nodeid))
