@@ -65,9 +65,10 @@ def _fill(options: argparse.Namespace) -> None:
     from django.db import connection
 
     from tests.bench import population
+    from tests.bench.plan import Size
 
     began = time.monotonic()
-    population.fill(population.Size(options.teams, options.runs, cases=options.cases), trusted=_is_superuser())
+    population.fill(Size(options.teams, options.runs, cases=options.cases), trusted=_is_superuser())
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("SELECT pg_size_pretty(pg_database_size(current_database()))")

@@ -12,10 +12,8 @@ under way.
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
@@ -46,82 +44,16 @@ from leaderboard.models import (
     User,
 )
 from leaderboard.states import RunState, SubmissionState
-from tests.bench import results, rows
-from tests.bench.results import Kind, RunResults
+from tests.bench import results
+from tests.bench.plan import ACCEPTED, ENDED, LAST, SCORED, Fate, Size
+from tests.bench.results import Kind
+from tests.bench.rows import Made, Writer
 
 PASSWORD = "correct horse battery"
 ORGANISER = "organiser@example.org"
 GIB = 1 << 30
 HOUR = timedelta(hours=1)
 SENTENCE = "A frozen text encoder conditions a 3D U-Net at four scales by cross-attention. "
-LOG_LINE = "[{:>6.1f} s] case {:03}: {} findings, volume (512, 512, 238), {:.2f} GB in use\n"
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much of everything.
-
-    `busy`: how many teams have so many members and runs (None: all), the others three at most. `findings` of a case:
-    None is one to four. `reruns`: how often the first submission of the first team ran. `kinds`: different cases,
-    `distinct`: different results of whole runs.
-    """
-
-    teams: int = 500
-    runs: int = 20
-    busy: int | None = None
-    cases: int = 300
-    phases: int = 2
-    members: int = 3
-    hosts: int = 8
-    slots: int = 10
-    findings: int | None = None
-    batch_size: int = 25
-    reruns: int = 2
-    kinds: int = 40
-    distinct: int = 50
-
-    def of_team(self, team: int, count: int) -> int:
-        """How many of `count` members or submissions the team with this number has."""
-        return count if self.busy is None or team < self.busy else min(count, 3)
-
-    @property
-    def batches(self) -> int:
-        """The containers of a run: the first case's, and those of the others."""
-        return 1 + -(-(self.cases - 1) // self.batch_size)
-
-
-class Fate(NamedTuple):
-    """What became of a submission: its own state, its run's states in order, and the share of its cases that ran."""
-
-    state: SubmissionState
-    path: tuple[RunState, ...] = ()
-    ran: float = 0.0
-    charged: bool = True
-
-
-_BEGAN = (RunState.QUEUED, RunState.CANARY, RunState.RUNNING)
-_ACCEPTED = SubmissionState.ACCEPTED
-SCORED = Fate(_ACCEPTED, (*_BEGAN, RunState.SCORING, RunState.SCORED), 1.0)
-QUEUED = Fate(_ACCEPTED, (RunState.QUEUED,))
-RUNNING = Fate(_ACCEPTED, _BEGAN, 0.5)
-# With how many of a hundred submissions meet it: those before a team's last, and the last ones.
-ENDED = {
-    SCORED: 82,
-    Fate(_ACCEPTED, (*_BEGAN, RunState.FAILED), 0.3): 6,
-    Fate(_ACCEPTED, (RunState.QUEUED, RunState.CANCELLED), charged=False): 5,
-    Fate(SubmissionState.REJECTED, charged=False): 7,
-}
-LAST = {
-    SCORED: 35,
-    QUEUED: 30,
-    RUNNING: 14,
-    Fate(_ACCEPTED, _BEGAN[:2]): 4,
-    Fate(_ACCEPTED, (*_BEGAN, RunState.SCORING), 1.0): 3,
-    Fate(_ACCEPTED, (*_BEGAN, RunState.HALTED), 0.5, charged=False): 6,
-    Fate(SubmissionState.RECEIVED): 3,
-    Fate(SubmissionState.VALIDATING): 3,
-    Fate(SubmissionState.CANCELLED, charged=False): 2,
-}
 
 
 def fill(size: Size, *, seed: int = 1, trusted: bool = False) -> None:
@@ -154,7 +86,8 @@ class _Filling:
         self.submissions = self._make_submissions()
         self.runs = self._make_runs()
         self._record_decisions()
-        self._write_rows()
+        made = Made(self.hosts, self.kinds, self.case_sets, self.submissions, self.fates, self.runs)
+        Writer(self.size, made, self.rng, self.now).write()
 
     def _digest(self, *of: object) -> str:
         return "sha256:" + hashlib.sha256(repr(of).encode()).hexdigest()
@@ -313,7 +246,7 @@ class _Filling:
             upload_file=f"{team}-{number}.upload",
             upload_name="image.tar.gz",
             upload_bytes=9_140_000_000,
-            image=self.images[team] if fate.state == _ACCEPTED else None,
+            image=self.images[team] if fate.state == ACCEPTED else None,
             accepted_at=accepted,
             quota_day=accepted.astimezone(UTC).date(),
             charged=fate.charged,
@@ -388,120 +321,6 @@ class _Filling:
             for action, kind, pk, name, by, at, old, new in entries
         )
 
-    # --- what there is most of ----------------------------------------------------------------------------------------
-
-    def _write_rows(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(rows.TABLES)
-            self._copy(cursor, "bench_run", self._run_rows())
-            self._copy(cursor, "bench_change", self._changes())
-            self._copy(cursor, "bench_log", enumerate(_logs(self.rng)))
-            sets = [
-                list(one.cases.order_by("name").values_list("pk", "name", "in_public_half")) for one in self.case_sets
-            ]
-            for index in range(self.size.distinct):
-                for case_set, cases in enumerate(sets):
-                    self._copy_results(cursor, index, case_set, cases)
-            cursor.execute("ANALYZE bench_run; ANALYZE bench_case")
-            sizes = {"cases": self.size.cases, "size": self.size.batch_size, "batches": self.size.batches}
-            for statement in rows.STATEMENTS:
-                cursor.execute(statement, {**sizes, "now": self.now, "version": evaluation.VERSION})
-            cursor.execute(rows.DROP)
-
-    def _copy(self, cursor: Any, table: str, given: Iterable[Sequence[object]]) -> None:
-        with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-            for row in given:
-                copy.write_row(row)
-
-    def _copy_results(self, cursor: Any, index: int, case_set: int, cases: Sequence[tuple[int, str, bool]]) -> None:
-        named = [(name, self._kind(number), half) for number, (_, name, half) in enumerate(cases)]
-        run: RunResults = results.run_results(named, self.case_sets[case_set].digest, self.rng)
-        self._copy(
-            cursor,
-            "bench_case",
-            (
-                (index, case_set, place, pk, one.outcome, one.reason_code, one.seconds, json.dumps(one.result))
-                for place, (pk, _, _), one in zip(run.places, cases, run.cases, strict=True)
-            ),
-        )
-        self._copy(
-            cursor,
-            "bench_standing",
-            (
-                (
-                    *(
-                        index,
-                        case_set,
-                        scope,
-                        numbers["summary"]["dice"],
-                        numbers["summary"]["total_cases"],
-                        run.lost[scope],
-                    ),
-                    *(json.dumps(numbers["summary"]), json.dumps(numbers["groups"])),
-                )
-                for scope, numbers in run.numbers.items()
-            ),
-        )
-
-    def _run_rows(self) -> Iterator[tuple[object, ...]]:
-        """Of each run: which results it has, how many of its cases are decided and scored, and where it runs now."""
-        slots = [(host.pk, slot["name"]) for host in self.hosts for slot in host.slots]
-        fates = {submission.pk: fate for submission, fate in zip(self.submissions, self.fates, strict=True)}
-        for run in self.runs:
-            fate = fates[run.submission_id]
-            decided = self._whole_batches(fate.ran)
-            scored = self._whole_batches(0.9) if run.state == RunState.SCORING else decided
-            runs_now = run.state in {RunState.CANARY, RunState.RUNNING} and bool(slots)
-            host, slot = slots.pop(self.rng.randrange(len(slots))) if runs_now else (None, None)
-            yield (
-                *(run.pk, run.submission_id, int(not self._phase_of(run).cases_are_public)),
-                *(self.rng.randrange(self.size.distinct), run.state, decided, scored, host, slot),
-                *(run.started_at, run.ended_at or self.now),
-            )
-
-    def _phase_of(self, run: Run) -> Phase:
-        return run.submission.phase
-
-    def _whole_batches(self, share: float) -> int:
-        """How many cases are in the batches that a run has finished after this share of its cases."""
-        if share in (0.0, 1.0):
-            return round(self.size.cases * share)
-        return min(1 + int(share * (self.size.batches - 1)) * self.size.batch_size, self.size.cases)
-
-    def _changes(self) -> Iterator[tuple[object, ...]]:
-        """The history of submissions and runs."""
-        ends = {_ACCEPTED, SubmissionState.REJECTED}
-        for submission in self.submissions:
-            own = [SubmissionState.RECEIVED]
-            if submission.state in {SubmissionState.VALIDATING, *ends}:
-                own.append(SubmissionState.VALIDATING)
-            if submission.state != own[-1]:
-                own.append(SubmissionState(submission.state))
-            span = (submission.accepted_at, submission.accepted_at + HOUR / 30)
-            yield from _steps(submission.pk, None, own, *span)
-        fates = {submission.pk: fate for submission, fate in zip(self.submissions, self.fates, strict=True)}
-        for run in self.runs:
-            path = ["", *fates[run.submission_id].path]
-            yield from _steps(run.submission_id, run.pk, path, run.created_at, run.ended_at or self.now - HOUR / 60)
-
 
 def _person(username: str, name: str) -> User:
     return User(username=username, email=f"{username}@example.org", name=name)
-
-
-def _steps(
-    submission: int, run: int | None, states: Sequence[str], first: datetime, last: datetime
-) -> Iterator[tuple[object, ...]]:
-    for number in range(1, len(states)):
-        at = first + (last - first) * number / (len(states) - 1)
-        yield submission, run, str(states[number - 1]), str(states[number]), at
-
-
-def _logs(rng: random.Random) -> list[str]:
-    lengths = (0, 3, 10, 26, 26, 60, 300)
-    return [
-        "".join(
-            LOG_LINE.format(rng.random() * 100, number, rng.randint(1, 4), rng.random() * 9) for number in range(lines)
-        )
-        for lines in lengths
-    ]

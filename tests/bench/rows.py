@@ -1,4 +1,150 @@
-"""The statements with which a population is multiplied inside the database: see `population`."""
+"""What a population has most of, written by the database itself: INSERT ... SELECT from a few thousand rows."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+import evaluation
+from leaderboard.models import CaseSet, Host, Run, Submission
+from leaderboard.states import RunState, SubmissionState
+from tests.bench import results
+from tests.bench.plan import ACCEPTED, Fate, Size
+from tests.bench.results import Kind, RunResults
+
+MINUTE = timedelta(minutes=1)
+LOG_LINE = "[{:>6.1f} s] case {:03}: {} findings, volume (512, 512, 238), {:.2f} GB in use\n"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is there already: `fates` are those of the submissions, in their order."""
+
+    hosts: Sequence[Host]
+    kinds: Sequence[Kind]
+    case_sets: Sequence[CaseSet]
+    submissions: Sequence[Submission]
+    fates: Sequence[Fate]
+    runs: Sequence[Run]
+
+
+class Writer:
+    """Writes cases of runs, batches, attempts, standings and history for what is there."""
+
+    def __init__(self, size: Size, made: Made, rng: random.Random, now: datetime) -> None:
+        self.size, self.made, self.rng, self.now = size, made, rng, now
+
+    def write(self) -> None:
+        """Everything."""
+        with connection.cursor() as cursor:
+            cursor.execute(TABLES)
+            self._copy(cursor, "bench_run", self._run_rows())
+            self._copy(cursor, "bench_change", self._changes())
+            self._copy(cursor, "bench_log", enumerate(_logs(self.rng)))
+            sets = [
+                list(one.cases.order_by("name").values_list("pk", "name", "in_public_half"))
+                for one in self.made.case_sets
+            ]
+            for index in range(self.size.distinct):
+                for case_set, cases in enumerate(sets):
+                    self._copy_results(cursor, index, case_set, cases)
+            cursor.execute("ANALYZE bench_run; ANALYZE bench_case")
+            sizes = {"cases": self.size.cases, "size": self.size.batch_size, "batches": self.size.batches}
+            for statement in STATEMENTS:
+                cursor.execute(statement, {**sizes, "now": self.now, "version": evaluation.VERSION})
+            cursor.execute(DROP)
+
+    def _copy(self, cursor: Any, table: str, given: Iterable[Sequence[object]]) -> None:
+        with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+            for row in given:
+                copy.write_row(row)
+
+    def _copy_results(self, cursor: Any, index: int, case_set: int, cases: Sequence[tuple[int, str, bool]]) -> None:
+        named = [
+            (name, self.made.kinds[number % len(self.made.kinds)], half) for number, (_, name, half) in enumerate(cases)
+        ]
+        run: RunResults = results.run_results(named, self.made.case_sets[case_set].digest, self.rng)
+        self._copy(
+            cursor,
+            "bench_case",
+            (
+                (index, case_set, place, pk, one.outcome, one.reason_code, one.seconds, json.dumps(one.result))
+                for place, (pk, _, _), one in zip(run.places, cases, run.cases, strict=True)
+            ),
+        )
+        self._copy(
+            cursor,
+            "bench_standing",
+            (
+                (
+                    *(index, case_set, scope, numbers["summary"]["dice"]),
+                    *(numbers["summary"]["total_cases"], run.lost[scope]),
+                    *(json.dumps(numbers["summary"]), json.dumps(numbers["groups"])),
+                )
+                for scope, numbers in run.numbers.items()
+            ),
+        )
+
+    def _run_rows(self) -> Iterator[tuple[object, ...]]:
+        """Of each run: which results it has, how many of its cases are decided and scored, and where it runs now."""
+        slots = [(host.pk, slot["name"]) for host in self.made.hosts for slot in host.slots]
+        fates = {submission.pk: fate for submission, fate in zip(self.made.submissions, self.made.fates, strict=True)}
+        for run in self.made.runs:
+            fate = fates[run.submission_id]
+            decided = self._whole_batches(fate.ran)
+            scored = self._whole_batches(0.9) if run.state == RunState.SCORING else decided
+            runs_now = run.state in {RunState.CANARY, RunState.RUNNING} and bool(slots)
+            host, slot = slots.pop(self.rng.randrange(len(slots))) if runs_now else (None, None)
+            yield (
+                *(run.pk, run.submission_id, int(not run.submission.phase.cases_are_public)),
+                *(self.rng.randrange(self.size.distinct), run.state, decided, scored, host, slot),
+                *(run.started_at, run.ended_at or self.now),
+            )
+
+    def _whole_batches(self, share: float) -> int:
+        """How many cases are in the batches that a run has finished after this share of its cases."""
+        if share in (0.0, 1.0):
+            return round(self.size.cases * share)
+        return min(1 + int(share * (self.size.batches - 1)) * self.size.batch_size, self.size.cases)
+
+    def _changes(self) -> Iterator[tuple[object, ...]]:
+        """The history of submissions and runs."""
+        ends = {ACCEPTED, SubmissionState.REJECTED}
+        for submission in self.made.submissions:
+            own = [SubmissionState.RECEIVED]
+            if submission.state in {SubmissionState.VALIDATING, *ends}:
+                own.append(SubmissionState.VALIDATING)
+            if submission.state != own[-1]:
+                own.append(SubmissionState(submission.state))
+            span = (submission.accepted_at, submission.accepted_at + 2 * MINUTE)
+            yield from _steps(submission.pk, None, own, *span)
+        fates = {submission.pk: fate for submission, fate in zip(self.made.submissions, self.made.fates, strict=True)}
+        for run in self.made.runs:
+            path = ["", *fates[run.submission_id].path]
+            yield from _steps(run.submission_id, run.pk, path, run.created_at, run.ended_at or self.now - MINUTE)
+
+
+def _steps(
+    submission: int, run: int | None, states: Sequence[str], first: datetime, last: datetime
+) -> Iterator[tuple[object, ...]]:
+    for number in range(1, len(states)):
+        at = first + (last - first) * number / (len(states) - 1)
+        yield submission, run, str(states[number - 1]), str(states[number]), at
+
+
+def _logs(rng: random.Random) -> list[str]:
+    lengths = (0, 3, 10, 26, 26, 60, 300)
+    return [
+        "".join(
+            LOG_LINE.format(rng.random() * 100, number, rng.randint(1, 4), rng.random() * 9) for number in range(lines)
+        )
+        for lines in lengths
+    ]
+
 
 # Tables of this session: one row per run, per batch, per case of each of the distinct runs.
 TABLES = """

@@ -9,9 +9,10 @@ from leaderboard.models import Attempt, Batch, Run, RunCase, Standing, Submissio
 from leaderboard.scores import aggregates
 from leaderboard.states import BatchState, RunState
 from tests.bench import population
+from tests.bench.plan import Size
 
 pytestmark = pytest.mark.django_db
-SMALL = population.Size(teams=6, runs=4, cases=6, hosts=2, batch_size=2, kinds=3, distinct=2)
+SMALL = Size(teams=6, runs=4, cases=6, hosts=2, batch_size=2, kinds=3, distinct=2)
 
 
 def rows() -> list[tuple[object, ...]]:

@@ -18,6 +18,7 @@ from leaderboard.core import blobs
 from tests.bench import addresses, population
 from tests.bench.addresses import ADDRESSES, COMMANDS, HEAVY, Address, Command, Watched
 from tests.bench.measuring import Queries, Site
+from tests.bench.plan import Size
 
 pytestmark = pytest.mark.django_db  # gives this file its database; what is written there is rolled back
 FEW, MANY = 3, 30
@@ -35,10 +36,10 @@ class Asked(NamedTuple):
     queries: list[str]
 
 
-def size(count: int) -> population.Size:
+def size(count: int) -> Size:
     """So many of everything."""
     axes = dict.fromkeys(("teams", "runs", "cases", "phases", "members", "hosts", "findings", "reruns"), count)
-    return population.Size(**axes, busy=2, slots=1, batch_size=1, kinds=2, distinct=1)
+    return Size(**axes, busy=2, slots=1, batch_size=1, kinds=2, distinct=1)
 
 
 @pytest.fixture(scope="module")
