@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadGroupScheduling
 
 PROCESSES_PER_CORE = 2  # tests wait for containers, clocks and one another about as long as they work
 MOST_PROCESSES = 8
@@ -24,15 +24,17 @@ FIRST_SANDBOX_UID = 60600
 SANDBOX_UIDS = 10
 BROKER_DATABASES = 16
 
-# These begin first, or the suite would end with one process at work; and each of their tests goes where there is room.
+# A process is given whole files, or what is marked with the same `xdist_group`, since modules share what they make once.
+# These few are long, and of them each test goes where there is room. They begin first, or one process would end alone.
 SINGLY = (
     "tests/chaos/test_chaos.py",
     "tests/journey/test_journey.py",
     "tests/journey/test_restore.py",
 )
-# These are long too, but their tests share what is made once for a file ...
+# These begin next.
 BEGIN_EARLY = (
     "tests/deploy/test_images.py",
+    "tests/upgrade/",
     "tests/dev/",
     "tests/leaderboard/operations/test_backup.py",
     "tests/leaderboard/journey/test_pipeline.py",
@@ -42,7 +44,7 @@ BEGIN_EARLY = (
     "tests/deploy/",
     "tests/leaderboard/journey/",
 )
-# ... or they must not meet: each start of services looks for free ports from the same number on.
+# These must not meet: each start of services looks for free ports from the same number on.
 TOGETHER = ("tests/dev/",)
 
 
@@ -67,7 +69,7 @@ def wanted_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
 
 
 def unit_of(test: str) -> str:
-    """What is given to a process as a whole: a file's tests, a single test, or the files of a folder."""
+    """What is given to a process as a whole, where no group is marked: a file's tests, one test, or a folder's files."""
     file = test.partition("::")[0]
     if file.startswith(SINGLY):
         return test
@@ -80,15 +82,16 @@ def order_of(test: str) -> int:
     return next((place for place, start in enumerate(early) if test.startswith(start)), len(early))
 
 
-class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives whole units to the processes, in the order in which they were collected."""
+class Units(LoadGroupScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives groups and units to the processes, in the order in which they were collected."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        return unit_of(nodeid)
+        group: str = super()._split_scope(nodeid)
+        return unit_of(nodeid) if group == nodeid else group
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,8 +108,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Whatever `--dist` says."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling:
+    """Our own way, whatever `--dist` says."""
     return Units(config, log)
 
 

@@ -58,7 +58,7 @@ def site(upgraded: Upgraded, store: Path, settings: Any, django_db_blocker: Any)
         yield upgraded
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ended(recording: Recording, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[World]:
     """The present server on another one, when everything that was under way has ended."""
     with ExitStack() as stack:

@@ -29,7 +29,10 @@ def test_every_case_is_finished_and_its_file_harvested(sandbox: Sandbox) -> None
 
 def test_seconds_are_counted_from_the_appearance_of_the_file_before(sandbox: Sandbox) -> None:
     report = sandbox.run(None, "import time; time.sleep(0.6); finish(name)")
-    assert 0.5 < (case(report, 1).seconds or 0) < 0.9
+    first, second = (case(report, number).seconds or 0 for number in range(2))
+    assert second > 0.5
+    assert report.container is not None
+    assert first + second < report.container.seconds + 0.1
 
 
 def test_a_crash_costs_the_case_and_leaves_the_rest_for_the_next_container(sandbox: Sandbox) -> None:
@@ -43,7 +46,7 @@ def test_a_crash_costs_the_case_and_leaves_the_rest_for_the_next_container(sandb
 def test_a_hanging_case_is_ended_by_its_clock(sandbox: Sandbox) -> None:
     report = sandbox.run(None, "import time; time.sleep(60)", None, case_seconds=0.6)
     assert statuses(report) == [FINISHED, ("failed", "timed_out"), UNTOUCHED]
-    assert 0.6 < (case(report, 1).seconds or 0) < 2
+    assert 0.6 < (case(report, 1).seconds or 0) < 30  # not the minute that the program would sleep
 
 
 def test_a_first_case_has_the_start_up_allowance_on_top(sandbox: Sandbox) -> None:
