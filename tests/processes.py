@@ -24,7 +24,7 @@ FIRST_SANDBOX_UID = 60600
 SANDBOX_UIDS = 10
 BROKER_DATABASES = 16
 
-# A process is given whole files, or what is marked with the same `xdist_group`, since modules share what they make once.
+# A process is given whole files, or what is marked with the same `xdist_group`: modules share what they make once.
 # These few are long, and of them each test goes where there is room. They begin first, or one process would end alone.
 SINGLY = (
     "tests/chaos/test_chaos.py",
@@ -69,7 +69,7 @@ def wanted_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
 
 
 def unit_of(test: str) -> str:
-    """What is given to a process as a whole, where no group is marked: a file's tests, one test, or a folder's files."""
+    """What is given to a process as a whole where no group is marked: a file's tests, one test, or a folder's files."""
     file = test.partition("::")[0]
     if file.startswith(SINGLY):
         return test

@@ -182,7 +182,8 @@ def test_organisers_read_every_log_bounded_and_escaped(evil_attempt):
 
 
 def test_commands_print_nothing_that_drives_a_terminal(evil_attempt):
-    models.RunCase.objects.filter(position=0).update(result={"status": "invalid", "reason": EVIL_IN_DATABASE})
+    result = {"name": "case", "status": "invalid", "reason": EVIL_IN_DATABASE, "dice": 0.0, "findings": []}
+    models.RunCase.objects.filter(position=0).update(result=result)
     Submission.objects.update(reason=EVIL_IN_DATABASE)
     for options in ({}, {"json": True}):
         out = StringIO()
