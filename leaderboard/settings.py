@@ -131,7 +131,11 @@ _HASHED = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 _PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": _HASHED if STATIC_ROOT else _PLAIN},
+    "staticfiles": {
+        "BACKEND": _HASHED if STATIC_ROOT else _PLAIN,
+        # Public, and collected by another user than the one that serves them; not FILE_UPLOAD_PERMISSIONS.
+        "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
+    },
 }
 WHITENOISE_USE_FINDERS = DEBUG or not STATIC_ROOT
 WHITENOISE_AUTOREFRESH = DEBUG
