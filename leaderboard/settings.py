@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 import dj_database_url
 from kombu import Exchange, Queue
 
+# Names that are still read where the present one is not set.
+_RENAMED = {"NOTIFY_AGAIN_SECONDS": "DOORBELL_SECONDS"}
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -26,10 +29,11 @@ def _text(name: str, default: str | None = None) -> str:
 
 
 def _number(name: str, default: int) -> int:
+    value = os.environ.get(name, os.environ.get(_RENAMED.get(name, ""), default))
     try:
-        return int(os.environ.get(name, default))
+        return int(value)
     except ValueError:
-        _stop(f"{name} must be a whole number, not {os.environ[name]!r}.")
+        _stop(f"{name} must be a whole number, not {value!r}.")
 
 
 def _flag(name: str, *, default: bool = False) -> bool:
@@ -131,7 +135,11 @@ _HASHED = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 _PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": _HASHED if STATIC_ROOT else _PLAIN},
+    "staticfiles": {
+        "BACKEND": _HASHED if STATIC_ROOT else _PLAIN,
+        # Public, and collected by another user than the one that serves them; not FILE_UPLOAD_PERMISSIONS.
+        "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
+    },
 }
 WHITENOISE_USE_FINDERS = DEBUG or not STATIC_ROOT
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -218,8 +226,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 # --- the journey -----------------------------------------------------------------------------------------------------
 
 LEASE_SECONDS = _number("LEASE_SECONDS", 60)  # a host that is silent for so long has lost its batch
-# A message that nobody followed for so long is sent again. (The older name is still read.)
-NOTIFY_AGAIN_SECONDS = _number("NOTIFY_AGAIN_SECONDS", _number("DOORBELL_SECONDS", 10))
+NOTIFY_AGAIN_SECONDS = _number("NOTIFY_AGAIN_SECONDS", 10)  # a message that nobody followed is sent again
 SWEEP_SECONDS = _number("SWEEP_SECONDS", 2)
 MAX_FAULTS = _number("MAX_FAULTS", 8)  # our faults in a row before organisers must look
 FREE_BYTES = _number("FREE_BYTES", 5_000_000_000)  # free space on the store's disk below which uploads are refused

@@ -83,7 +83,7 @@ def test_an_upload_that_would_take_the_room_leaves_nothing(disk, team, phase):
 
 
 def test_an_upload_ends_when_others_took_the_room_meanwhile(disk, team, phase, monkeypatch):
-    monkeypatch.setattr(uploads, "ROOM_EVERY_BYTES", MIB)
+    monkeypatch.setattr(uploads, "CHECK_SPACE_EVERY_BYTES", MIB)
     begin = uploads.BoundedUploadHandler.new_file
 
     def others_come(self, *args, **kwargs):

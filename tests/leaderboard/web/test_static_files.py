@@ -101,6 +101,13 @@ def test_a_changed_stylesheet_has_a_new_name_and_the_old_one_stays(copy):
     assert {re.sub(r"\.[0-9a-f]{12}\.", ".", name) for name in added} == {"base.css"}
 
 
+def test_another_user_than_the_one_who_collects_can_read_what_is_collected(copy):
+    """An image collects as root and serves as nobody in particular; uploads, in the same storage, are private."""
+    collect()
+    modes = {path.stat().st_mode & 0o777 for path in Path(str(configured.STATIC_ROOT)).rglob("*") if path.is_file()}
+    assert modes == {0o644}
+
+
 def test_a_changed_font_changes_the_name_of_the_stylesheet_that_uses_it(copy):
     before = collect()
     (copy / "site" / "fonts" / "source-sans-3-latin-wght-normal.woff2").write_bytes(b"another font")
