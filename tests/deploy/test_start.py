@@ -137,3 +137,9 @@ def test_an_http_address_brings_none_of_them_and_no_demands(environment: dict[st
         "SECURE_PROXY_SSL_HEADER": None,
     }
     assert run(environment, "manage.py", "check").returncode == 0
+
+
+def test_the_older_name_of_a_setting_is_still_read(environment: dict[str, str]) -> None:
+    ask = "from django.conf import settings; print(settings.NOTIFY_AGAIN_SECONDS)"
+    assert run(environment | {"DOORBELL_SECONDS": "7"}, "-c", ask).stdout.strip() == "7"
+    assert run(environment | {"DOORBELL_SECONDS": "7", "NOTIFY_AGAIN_SECONDS": "8"}, "-c", ask).stdout.strip() == "8"
