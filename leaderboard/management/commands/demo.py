@@ -20,6 +20,7 @@ from leaderboard.states import ENDED
 
 GIVE_UP_SECONDS = 660
 LOOK_AGAIN_SECONDS = 2.0
+LOOK_AT_MOST_EVERY_SECONDS = 0.5  # looking costs time that the runs could use
 
 
 class Command(BaseCommand):
@@ -77,7 +78,8 @@ class Command(BaseCommand):
                 return
             if time.monotonic() > deadline:
                 raise CommandError(f"The runs did not end within {GIVE_UP_SECONDS} s. See the logs: ./dev status")
-            events.wait(LOOK_AGAIN_SECONDS)
+            time.sleep(LOOK_AT_MOST_EVERY_SECONDS)
+            events.wait(LOOK_AGAIN_SECONDS - LOOK_AT_MOST_EVERY_SECONDS)
 
     def _show(self, lines: list[str], before: list[str]) -> None:
         if sys.stdout.isatty():
