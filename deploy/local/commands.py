@@ -192,7 +192,7 @@ def bench(state: State, arguments: Sequence[str]) -> int:
     """A benchmark of tests/bench, with real services."""
     if not arguments:
         raise LocalError("name a benchmark: ./dev bench NAME, where tests/bench has them.")
-    with _services(state, "bench", SERVICES, lasting=False) as (stack, run):
+    with _services(state, "bench", SERVICES) as (stack, run):
         return run([sys.executable, "-m", "tests.bench", *arguments], stack.test_environment(), cwd=state.clone)
 
 
