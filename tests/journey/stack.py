@@ -116,7 +116,7 @@ class Stack:
             "SITE_URL": self.address,
             "STORE_DIR": str(settings.STORE_DIR),
             "REX_INSTANCE": self.instance,
-            "LEASE_SECONDS": "12",  # a worker that was shot is back before it ends, also beside other tests
+            "LEASE_SECONDS": "30",  # as production's, longer than a part's start on a busy machine: none is lost here
             "NOTIFY_AGAIN_SECONDS": "2",
             "SWEEP_SECONDS": "1",
         }

@@ -24,7 +24,7 @@ from tests.journey.conftest import CASES
 from tests.journey.stack import wait_for
 from tests.leaderboard import cast
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine, pytest.mark.timeout(600)]
 
 SLOW = "time.sleep(0.7)"
 PATIENCE_SECONDS = 90
