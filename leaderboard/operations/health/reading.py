@@ -15,6 +15,7 @@ from django.db import Error as DatabaseError
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
+from leaderboard.challenge.phases import open_phases
 from leaderboard.core import clock, events
 from leaderboard.hosts import slots
 from leaderboard.models import Attempt, Batch, Host, Phase, ProcessHeartbeat, Run, RunCase, StateChange, Submission
@@ -127,8 +128,7 @@ def _facts(at: datetime) -> Facts:
     disk = shutil.disk_usage(settings.STORE_DIR)
     idle = free if disk.free >= settings.FREE_BYTES else []  # else runs wait for the disk, not for a slot
     queued = Run.objects.filter(state=RunState.QUEUED)
-    is_open = Phase.objects.filter(opens_at__lte=at, closes_at__gt=at)
-    largest = is_open.aggregate(largest=Max("max_archive_bytes"))["largest"]
+    largest = open_phases(at).aggregate(largest=Max("max_archive_bytes"))["largest"]
     return Facts(
         at=at,
         broker_answers=_broker_answers(),
