@@ -5,6 +5,7 @@ hellos, what could not be removed when its batch ended is tried once more: no ba
 """
 
 import logging
+import math
 import threading
 from contextlib import suppress
 from typing import Final
@@ -63,10 +64,18 @@ class HelloLoop:
                 free_bytes=self._host.free_bytes(),
                 trouble=(problem or "; ".join(held.values()))[:MAX_TROUBLE_CHARACTERS],
             )
-            self._interval_seconds = answer["lease_seconds"] / 3
+            self._interval_seconds = _interval_seconds(answer)
             log.debug("The server knows this host.")
         except ServerRefused as error:  # it may be half-way through an upgrade
             log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
+
+
+def _interval_seconds(answer: object) -> float:
+    """A third of the lease; an answer that does not name one must not end the loop."""
+    lease = answer.get("lease_seconds") if isinstance(answer, dict) else None
+    if isinstance(lease, int | float) and math.isfinite(lease) and lease > 0:
+        return lease / 3
+    return FIRST_INTERVAL_SECONDS
 
 
 def _engine_version(engine: Engine) -> str:

@@ -4,6 +4,7 @@
     lifecycle, locking               the only code that changes a state; the order in which rows are locked
     selectors                        rows with what a step asks about them
     planning, scheduling             how a run is cut into batches; which batch gets a free slot
+    outcomes                         what a host's report says of each case
     faults, reasons                  what becomes of our own faults; why a case or a run was lost, in words
     decisions                        what people decide about a submission
 

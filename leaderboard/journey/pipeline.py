@@ -17,7 +17,7 @@ import logging
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from django.conf import settings
 from django.db import transaction
@@ -27,11 +27,11 @@ import evaluation
 from containers.intake import ImageRejected
 from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
-from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
+from leaderboard.core import clock, disk_space, events, locks, task_queue
 from leaderboard.core.refusal import Refused
-from leaderboard.core.text import one_line, sanitised, storable
+from leaderboard.core.text import storable
 from leaderboard.hosts import orders
-from leaderboard.journey import faults, lifecycle, planning, reasons, scheduling
+from leaderboard.journey import faults, lifecycle, outcomes, planning, reasons, scheduling
 from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.journey.selectors import with_phase
 from leaderboard.models import (
@@ -50,16 +50,13 @@ from leaderboard.people import teams
 from leaderboard.scores import aggregates, scoring
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.admission import Description
 from leaderboard.submissions.intake import check_image
 from leaderboard.submissions.uploads import Upload
 
 logger = logging.getLogger(__name__)
 
 FETCH_SECONDS = 3600
-
-
-class BadReport(ValueError):
-    """A report that does not go with its order."""
 
 
 # --- a team hands in -------------------------------------------------------------------------------------------------
@@ -71,22 +68,16 @@ def submit(
     team: Team,
     phase: Phase,
     upload: Upload,
-    track: str,
-    algorithm: str,
-    method: str,
-    external_data: str,
-    paper_url: str = "",
-    code_url: str = "",
     ticket: str = "",
+    **described: Unpack[Description],
 ) -> Submission:
     """Accept a submission, or raise Refused. The upload's file is ours from here, whatever the answer.
 
     Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
     been accepted, this is the answer.
     """
-    algorithm, method, external_data = one_line(algorithm), sanitised(method).strip(), sanitised(external_data).strip()
     try:
-        admission.check_words(algorithm=algorithm, method=method, external_data=external_data, track=track)
+        described = admission.check_description(described)
         admission.check_disk_space()
         with transaction.atomic():
             team = teams.lock_team(team)
@@ -102,20 +93,15 @@ def submit(
                 team=team,
                 phase=phase,
                 submitted_by=user,
-                track=track,
-                algorithm=algorithm,
-                method=method,
-                external_data=external_data,
-                paper_url=paper_url,
-                code_url=code_url,
+                ticket=ticket,
                 upload=upload.digest,
                 upload_file=upload.file,
                 upload_name=upload.name,
                 upload_bytes=upload.size,
-                ticket=ticket,
                 accepted_at=upload.completed_at,
                 quota_day=upload.completed_at.astimezone(UTC).date(),
                 notified_at=clock.now(),
+                **described,
             )
             task_queue.enqueue_image_check(submission.pk)
     except Refused:
@@ -260,7 +246,7 @@ def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
 def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
     """Take over what a host says about a batch: decided cases, and whose fault the rest is.
 
-    Raises LeaseLost, and BadReport for what does not go with the order.
+    Raises LeaseLost, and outcomes.BadReport for what does not go with the order.
     """
     with transaction.atomic():
         batch = held_batch(host, batch_id, answer.fence)
@@ -270,7 +256,7 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
             _reject_after_all(run, answer.rejected)
             transaction.on_commit(fill_slots)
             return
-        decided = _decide_cases(batch, answer)
+        decided = outcomes.decide_cases(batch, answer)
         # A container that decided nothing, for no reason, is our fault too: it would go round for ever.
         unexplained = "image_unavailable" if answer.rejected else "internal"
         fault = answer.fault.code if answer.fault else "" if decided else unexplained
@@ -320,45 +306,6 @@ def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
         container=storable(asdict(answer.container)) if answer.container else None,
         log=storable(answer.log[-batch.run.submission.phase.log_bytes :]),
     )
-
-
-def _decide_cases(batch: Batch, answer: Report) -> int:
-    """Write down what the report says of each case that is still open; how many are decided now."""
-    rows = batch.cases.filter(outcome="").select_related("case").prefetch_related("case__findings")
-    open_cases = {case.file_name: case for case in rows}
-    exit_code = answer.container.exit_code if answer.container else None
-    # A canary's gate is a clean exit as well: a mask from a program that then crashed does not pass it.
-    unclean_canary = batch.is_canary and exit_code not in (0, None) and answer.fault is None
-    at = clock.now()
-    decided: list[RunCase] = []
-    for said in answer.cases:
-        case = open_cases.pop(said.name, None)
-        if case is None:
-            raise BadReport(f"{said.name!r} is not an open case of this batch")
-        if said.status == "untouched":
-            continue
-        if said.output and not unclean_canary:
-            if not blobs.outputs.exists(said.output.blob):
-                raise BadReport(f"the mask of {said.name} was not uploaded")
-            case.outcome, case.output, case.output_bytes = RunCase.Outcome.FINISHED, said.output.blob, said.output.size
-        else:
-            case.outcome = RunCase.Outcome.MISSING if said.status == "missing" else RunCase.Outcome.FAILED
-            case.reason_code = said.reason or "crashed"
-            status, why = evaluation.CaseStatus(case.outcome), reasons.FAILURES[case.reason_code].title
-            case.result = scoring.lost(case, status, why)
-            case.scored_at = at
-        case.seconds, case.decided_at = said.seconds, at
-        case.tries += 1
-        decided.append(case)
-    # The rows are there: each conflicts with itself. (bulk_update spends more on its statement than on the rows.)
-    RunCase.objects.bulk_create(decided, update_conflicts=True, unique_fields=["id"], update_fields=_DECIDED)
-    return len(decided)
-
-
-_DECIDED = (
-    *("outcome", "output", "output_bytes", "reason_code"),
-    *("result", "scored_at", "seconds", "decided_at", "tries"),
-)
 
 
 def lose_lease(batch_id: uuid.UUID) -> None:

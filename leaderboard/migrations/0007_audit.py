@@ -1,6 +1,7 @@
 """The record of what people decided, which the database itself keeps from being changed."""
 
 from django.db import migrations, models
+from django.db.migrations.exceptions import IrreversibleError
 
 APPEND_ONLY = """
 CREATE OR REPLACE FUNCTION leaderboard_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -14,6 +15,15 @@ CHANGEABLE = """
 DROP TRIGGER audit_is_append_only ON leaderboard_auditentry;
 DROP FUNCTION leaderboard_audit_is_append_only();
 """
+
+
+def keep_decisions(apps, schema_editor):
+    """Going back drops the record: nobody should lose what people decided without having asked for it."""
+    if apps.get_model("leaderboard", "AuditEntry").objects.exists():
+        raise IrreversibleError(
+            "Going back to before 0007 would delete the record of what people decided. "
+            "Take a backup, and empty the table leaderboard_auditentry with TRUNCATE first."
+        )
 
 
 class Migration(migrations.Migration):
@@ -56,4 +66,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL(APPEND_ONLY, CHANGEABLE),
+        migrations.RunPython(migrations.RunPython.noop, keep_decisions),
     ]

@@ -24,6 +24,7 @@ from leaderboard.core import blobs, clock, disk_space
 from leaderboard.hosts import registry
 from leaderboard.journey import pipeline
 from leaderboard.journey.locking import LeaseLost
+from leaderboard.journey.outcomes import BadReport
 from leaderboard.models import Batch, Host
 from leaderboard.states import BatchState
 
@@ -54,7 +55,7 @@ def for_hosts(method: str) -> Callable[[HostView], HostView]:
             except LeaseLost as lost:
                 why = "cancelled" if lost.cancelled else "stale"
                 return JsonResponse({"go_on": False, "why": why, "detail": why}, status=HTTPStatus.CONFLICT)
-            except (BadRequest, OrderRejected, pipeline.BadReport) as error:
+            except (BadRequest, OrderRejected, BadReport) as error:
                 return _refuse(HTTPStatus.BAD_REQUEST, str(error))
 
         return wrapped

@@ -10,28 +10,18 @@ from leaderboard.board.disclosure import Viewer
 from leaderboard.board.rows import Figures
 from leaderboard.models import Standing, Submission, Team
 from leaderboard.progress.case_facts import counts_of
-from leaderboard.progress.stages import KINDS, progress_of, shown_stages
+from leaderboard.progress.stages import Staged, progress_of, shown_stages
 from leaderboard.states import ENDED, Stage
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(Staged):
     """A submission in its team's list; `percent` while it runs, `figures` once it is scored and published."""
 
     submission: Submission
     state: Stage
     percent: int | None
     figures: Figures | None
-
-    @property
-    def word(self) -> str:
-        """The state as people read it."""
-        return str(self.state.label)
-
-    @property
-    def kind(self) -> str:
-        """The look of the state."""
-        return KINDS[self.state]
 
 
 def submissions_of(team: Team) -> QuerySet[Submission]:

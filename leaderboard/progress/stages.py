@@ -24,6 +24,22 @@ KINDS: Mapping[Stage, str] = {
 }
 
 
+class Staged:
+    """What is shown with its state in words and in its look."""
+
+    state: Stage
+
+    @property
+    def word(self) -> str:
+        """The state as people read it."""
+        return str(self.state.label)
+
+    @property
+    def kind(self) -> str:
+        """The look of the state."""
+        return KINDS[self.state]
+
+
 def shown_stage(submission: Submission, disclosure: Disclosure) -> Stage:
     """The state that matters now; on hidden cases the one of the run at the beginning of this minute."""
     return shown_stages([submission], disclosure.viewer)[submission.pk]

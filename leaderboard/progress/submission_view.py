@@ -21,7 +21,7 @@ from leaderboard.models import AlgorithmImage, Run, StateChange, Submission
 from leaderboard.progress.case_facts import counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
-from leaderboard.progress.stages import KINDS, progress_of, shown_stage
+from leaderboard.progress.stages import Staged, progress_of, shown_stage
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
 
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
@@ -78,7 +78,7 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmissionView(RunDetails):
+class SubmissionView(Staged, RunDetails):
     """Everything a page shows about a submission. What is empty or None is not shown to this reader."""
 
     state: Stage
@@ -95,16 +95,6 @@ class SubmissionView(RunDetails):
     history: list[Event]
     figures: Figures | None
     image: ImageFacts | None
-
-    @property
-    def word(self) -> str:
-        """The state as people read it."""
-        return str(self.state.label)
-
-    @property
-    def kind(self) -> str:
-        """The look of the state."""
-        return KINDS[self.state]
 
     @property
     def finished(self) -> bool:

@@ -6,10 +6,12 @@ with the team's row locked: two uploads that end in the same instant cannot both
 """
 
 from datetime import UTC, datetime
+from typing import NotRequired, TypedDict
 
 from containers import intake
 from leaderboard.core import disk_space
 from leaderboard.core.refusal import Refused
+from leaderboard.core.text import one_line, sanitised
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED
@@ -19,6 +21,17 @@ MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
 MAX_EXTERNAL_DATA_CHARACTERS = 10_000
 NO_DISK_SPACE = "The server is short of disk space; nothing was charged, the organisers have been told."
+
+
+class Description(TypedDict):
+    """What a team says of its submission; the texts in Markdown where they are long."""
+
+    track: str
+    algorithm: str
+    method: str
+    external_data: str
+    paper_url: NotRequired[str]
+    code_url: NotRequired[str]
 
 
 def check_open_for(user: User, phase: Phase, at: datetime) -> Team:
@@ -54,21 +67,25 @@ def check_phase(team: Team, phase: Phase, at: datetime) -> None:
         )
 
 
-def check_words(*, algorithm: str, method: str, external_data: str, track: str) -> None:
-    """Refuse what the board could not show or the rules do not allow."""
-    if not 1 <= len(algorithm.strip()) <= 40:
+def check_description(described: Description) -> Description:
+    """What a team says of its submission, cleaned; refuse what the board could not show or the rules do not allow."""
+    algorithm = one_line(described["algorithm"])
+    method = sanitised(described["method"]).strip()
+    external_data = sanitised(described["external_data"]).strip()
+    if not 1 <= len(algorithm) <= 40:
         raise Refused("Name your algorithm in 1 to 40 characters; the board shows this name.")
     if not any(letter.isalnum() for letter in algorithm):  # zero-width characters alone would show as nothing
         raise Refused("Your algorithm's name needs at least one letter or digit; the board shows it.")
-    if not MIN_METHOD_CHARACTERS <= len(method.strip()) <= MAX_METHOD_CHARACTERS:
+    if not MIN_METHOD_CHARACTERS <= len(method) <= MAX_METHOD_CHARACTERS:
         raise Refused(
             f"Describe the method in {MIN_METHOD_CHARACTERS} to {MAX_METHOD_CHARACTERS} characters: "
-            f"you wrote {len(method.strip())}."
+            f"you wrote {len(method)}."
         )
-    if not 1 <= len(external_data.strip()) <= MAX_EXTERNAL_DATA_CHARACTERS:
+    if not 1 <= len(external_data) <= MAX_EXTERNAL_DATA_CHARACTERS:
         raise Refused("Name every external data set and pre-trained model, or write “none”.")
-    if track not in Submission.Track.values:
+    if described["track"] not in Submission.Track.values:
         raise Refused(f"Choose a track: {' or '.join(Submission.Track.values)}.")
+    return {**described, "algorithm": algorithm, "method": method, "external_data": external_data}
 
 
 def check_disk_space(size: int = 0) -> None:

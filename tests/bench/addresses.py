@@ -19,7 +19,7 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
-from leaderboard.admin import ReadOnly
+from leaderboard.admin.bases import ReadOnly
 from leaderboard.core import blobs, clock
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, StateChange, Submission, Team, User
 from leaderboard.states import BatchState, RunState

@@ -2,17 +2,20 @@
 
 import re
 from datetime import timedelta
+from importlib import import_module
 from io import StringIO
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
+from django.db.migrations.exceptions import IrreversibleError
 from django.test import Client
 
-from leaderboard.admin import ReadOnly, Recorded
+from leaderboard.admin.bases import ReadOnly, Recorded
 from leaderboard.challenge.phases import save_phase
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
@@ -351,6 +354,14 @@ def test_the_database_refuses_to_change_the_record(host, statement):
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert AuditEntry.objects.exists()
+
+
+def test_going_back_to_a_version_without_the_record_is_refused_while_it_holds_something(host):
+    going_back = import_module("leaderboard.migrations.0007_audit").keep_decisions
+    going_back(apps, None)
+    registry.drain(host, by=cast.OPERATOR)
+    with pytest.raises(IrreversibleError, match="would delete the record"):
+        going_back(apps, None)
 
 
 def test_the_record_is_read_only_in_the_administration(desk, host):

@@ -17,6 +17,7 @@ from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, faults, lifecycle, pipeline
 from leaderboard.journey.locking import LeaseLost
+from leaderboard.journey.outcomes import BadReport
 from leaderboard.models import Attempt, Batch, Host, Phase, Run, StateChange, Submission, Team
 from leaderboard.people import teams
 from leaderboard.processes import sweeper
@@ -27,7 +28,7 @@ from tests.leaderboard import cast, gpu_host
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS, ACTS = 6, 18
-EXPECTED = (Refused, LeaseLost, pipeline.BadReport)
+EXPECTED = (Refused, LeaseLost, BadReport)
 
 
 class Crowd:

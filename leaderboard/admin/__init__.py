@@ -1,0 +1,19 @@
+"""The organisers' last resort: rows to edit where they are policy, to read where they are history.
+
+Nothing here changes a state by itself: actions go through the pipeline like everybody else's wishes. Whatever is
+decided here is recorded (core.audit): who, what, before, after, and the reason that was given. `bases` holds what the
+admins have in common; the others register the models of the package that they are named for.
+"""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+
+from leaderboard.admin import challenge, hosts, people, record, submissions
+
+__all__ = ["challenge", "hosts", "people", "record", "submissions"]
+
+admin.site.disable_action("delete_selected")  # one by one, each with its reason
+# The site's own form, which counts failed tries.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.site_header = "ReXGrounding Challenge: organisers"
+admin.site.site_title = "ReXGrounding Challenge"

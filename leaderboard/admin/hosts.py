@@ -1,0 +1,38 @@
+"""The GPU hosts."""
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from leaderboard import models
+from leaderboard.admin.bases import Decisions, ReadOnly
+from leaderboard.hosts import registry
+from leaderboard.journey import pipeline
+
+
+@admin.register(models.Host)
+class HostAdmin(ReadOnly, Decisions):
+    """GPU hosts come in through `manage.py add_host`."""
+
+    list_display = ("name", "version", "engine", "slots", "trouble", "seen_at", "draining", "revoked_at")
+    actions = ("drain", "take_work", "revoke")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Only the list's actions change something."""
+        return obj is None and request.user.has_perm("leaderboard.change_host")
+
+    @admin.action(description="Drain: finish what runs, take nothing new", permissions=["change"])
+    def drain(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """Before a host is updated or switched off; the health page says when it has nothing left."""
+        self.decide(request, chosen, registry.drain, "drains")
+
+    @admin.action(description="Take work again", permissions=["change"])
+    def take_work(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """The end of draining."""
+        self.decide(request, chosen, registry.end_draining, "takes work again")
+        pipeline.fill_slots()
+
+    @admin.action(description="Revoke the token", permissions=["change"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """The host's next request is refused; its batches go to other hosts when their leases end."""
+        self.decide(request, chosen, registry.revoke, "has no valid token any more")

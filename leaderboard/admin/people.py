@@ -1,0 +1,124 @@
+"""Teams, people, groups, addresses."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from leaderboard import models
+from leaderboard.admin.bases import (
+    ReasonForm,
+    Recorded,
+    organiser_of,
+    reason_field,
+    reason_of,
+)
+from leaderboard.core import audit
+
+
+class MembershipForms(forms.BaseInlineFormSet):
+    """The forms of a team's members; the people to choose from are read once for all."""
+
+    people: list[Any] | None = None
+
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
+        """Share the choices."""
+        super().add_fields(form, index)
+        user = cast(forms.ModelChoiceField, form.fields["user"])
+        # Through iter(): list() would count them first, which is another question.
+        self.people = self.people or list(iter(cast(Iterable[Any], user.choices)))
+        user.choices = self.people
+
+
+class MembershipInline(admin.TabularInline):
+    """The members of a team."""
+
+    model = models.Membership
+    formset = MembershipForms
+    extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Membership]:
+        """With what a membership's name is made of."""
+        return super().get_queryset(request).select_related("user", "team")
+
+
+@admin.register(models.Team)
+class TeamAdmin(Recorded):
+    """Teams and their members."""
+
+    list_display = ("name", "affiliation", "created_at")
+    search_fields = ("name",)
+    exclude = ("join_code",)
+    inlines = (MembershipInline,)
+
+
+class PersonForm(UserChangeForm):
+    """A person's row, with a line for the reason of the change."""
+
+    why = reason_field()
+
+
+@admin.register(models.User)
+class PersonAdmin(Recorded, UserAdmin):
+    """People, and which of them organise."""
+
+    form = PersonForm
+    fieldsets = (*(UserAdmin.fieldsets or ()), ("This change", {"fields": ("why",)}))
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Setting somebody's password, or taking it away, is a decision, too."""
+        if request.method != "POST":
+            return super().user_change_password(request, id, form_url)
+        before = models.User.objects.filter(pk=id).first()
+        response = super().user_change_password(request, id, form_url)
+        after = models.User.objects.filter(pk=id).first()
+        if before and after and before.password != after.password:
+            action = "set password" if after.has_usable_password() else "disable password"
+            audit.record(organiser_of(request), action, after)
+        return response
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RecordedGroupAdmin(Recorded, GroupAdmin):
+    """Groups of people and their permissions."""
+
+
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(EmailAddress)
+class RecordedEmailAddressAdmin(Recorded, EmailAddressAdmin):
+    """The addresses by which people sign in."""
+
+    actions = ("make_verified",)
+    action_form = ReasonForm
+
+    @admin.action(description="Mark as verified", permissions=["change"])
+    def make_verified(self, request: HttpRequest, chosen: QuerySet[EmailAddress]) -> None:
+        """Take an organiser's word for it."""
+        for address in chosen.filter(verified=False):
+            with transaction.atomic():
+                super().make_verified(request, EmailAddress.objects.filter(pk=address.pk))
+                after = {"verified": EmailAddress.objects.get(pk=address.pk).verified}
+                if after["verified"]:
+                    audit.record(
+                        organiser_of(request),
+                        "verify address",
+                        address,
+                        before={"verified": False},
+                        after=after,
+                        why=reason_of(request),
+                    )

@@ -1,0 +1,129 @@
+"""Submissions, and what may be done with them; each container that ran; each change of state."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from leaderboard import models
+from leaderboard.admin.bases import Decisions, ReadOnly, RecordedForm, organiser_of, reason_of
+from leaderboard.core.text import sanitised
+from leaderboard.journey import decisions
+
+# Rows with what their names are made of, and without what teams wrote about their methods.
+SUBMISSIONS = models.Submission.objects.select_related("team").defer("method", "external_data")
+RUNS = models.Run.objects.prefetch_related(Prefetch("submission", SUBMISSIONS))
+BATCHES = models.Batch.objects.prefetch_related(Prefetch("run", RUNS))
+
+
+class RunInline(admin.TabularInline):
+    """The runs of a submission."""
+
+    model = models.Run
+    fields = ("number", "state", "reason", "faults", "started_at", "ended_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Run]:
+        """With what a run's name is made of."""
+        rows = super().get_queryset(request).select_related("submission__team")
+        return rows.defer("submission__method", "submission__external_data")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A new run is an action, not a row."""
+        return False
+
+
+@admin.register(models.Submission)
+class SubmissionAdmin(ReadOnly, Decisions):
+    """Submissions, and what an organiser may do with them."""
+
+    list_display = (
+        "id",
+        "team",
+        "phase",
+        "algorithm",
+        "track",
+        "state",
+        "accepted_at",
+        "charged",
+        "disqualified_at",
+    )
+    list_filter = ("phase", "state", "track")
+    named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
+    unlisted = ("method", "external_data")
+    search_fields = ("team__name", "algorithm")
+    inlines = (RunInline,)
+    actions = ("cancel", "run_again", "go_on")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Only the list's actions, and the reason of a disqualification, change something."""
+        return request.user.has_perm("leaderboard.change_submission")
+
+    form: type[forms.ModelForm] = RecordedForm
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Everything but the reason of a disqualification."""
+        return [field.name for field in models.Submission._meta.fields if field.name != "disqualified_reason"]
+
+    @admin.action(description="Cancel", permissions=["change"])
+    def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """End what is under way."""
+        self.decide(request, chosen, decisions.cancel, "cancelled")
+
+    @admin.action(description="Run again", permissions=["change"])
+    def run_again(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """A new run, not charged."""
+        self.decide(request, chosen, decisions.run_again, "queued again")
+
+    @admin.action(description="Go on (after an interruption that people had to look at)", permissions=["change"])
+    def go_on(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """Try again what halted."""
+        self.decide(request, chosen, decisions.resume, "goes on")
+
+    def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
+        """A reason disqualifies, an empty one puts back."""
+        if obj.disqualified_reason.strip():
+            decisions.disqualify(obj, by=organiser_of(request), why=obj.disqualified_reason)
+        else:
+            decisions.reinstate(obj, by=organiser_of(request), why=reason_of(request))
+
+
+@admin.register(models.Attempt)
+class AttemptAdmin(ReadOnly):
+    """Each container that ran."""
+
+    list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
+    list_filter = ("host", "fault")
+    named = {"host": models.Host.objects.all(), "batch": BATCHES}
+    unlisted = ("container", "log", "detail")
+    readonly_fields = ("how_it_ended", "what_failed", "what_it_printed")
+    fields = (*list_display, *readonly_fields)
+
+    def how_it_ended(self, attempt: models.Attempt) -> str:
+        """Exit code, seconds, warnings, which quote the names of files."""
+        return self._preformatted(json.dumps(attempt.container, indent=2))
+
+    def what_failed(self, attempt: models.Attempt) -> str:
+        """The detail of a fault, which may quote anybody."""
+        return self._preformatted(attempt.detail)
+
+    def what_it_printed(self, attempt: models.Attempt) -> str:
+        """The end of the container's log, cut off when it was received."""
+        return self._preformatted(attempt.log)
+
+    def _preformatted(self, text: str) -> str:
+        return format_html("<pre>{}</pre>", sanitised(text))
+
+
+@admin.register(models.StateChange)
+class StateChangeAdmin(ReadOnly):
+    """Who moved what, when, and why."""
+
+    list_display = ("at", "submission", "run", "batch", "from_state", "to_state", "by", "why")
+    named = {"submission": SUBMISSIONS, "run": RUNS, "batch": BATCHES}
