@@ -37,7 +37,9 @@ class Readiness:
     def missing_capability(self) -> str | None:
         """What the engine lacks of what the settings say, as far as it answers."""
         try:
-            return capabilities.missing_capability(self._host.engine, self._host.settings.sandbox)
+            return capabilities.cannot_execute(self._host.settings.state_dir) or capabilities.missing_capability(
+                self._host.engine, self._host.settings.sandbox
+            )
         except EngineError as error:
             log.warning("Could not ask the engine what it can do, will do later: %s", error)
             return None

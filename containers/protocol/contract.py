@@ -24,18 +24,48 @@ HOSTNAME: Final = "sandbox"
 #: Platform of an algorithm image.
 PLATFORM: Final = "linux/amd64"
 
-#: Environment set for every algorithm, whatever its image says: the root file system is read-only and the
-#: user has no home, so every cache that common libraries keep is sent to the scratch folder.
-ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
+#: The home of the container's user. It looks like the home of the image's user, and can be written to.
+HOME_DIR: Final = f"{SCRATCH_DIR}/home"
+
+#: Environment of every container, whatever its image says.
+ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({"HOME": HOME_DIR, "TMPDIR": SCRATCH_DIR})
+
+#: Environment of a container whose image does not set the variable. There is no network, and libraries that do not know
+#: it wait for it; what is only a cache needs no place in the home.
+DEFAULT_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "HOME": SCRATCH_DIR,
-        "TMPDIR": SCRATCH_DIR,
-        "XDG_CACHE_HOME": f"{SCRATCH_DIR}/.cache",
-        "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_DIR}/.cache/torchinductor",
-        "TRITON_CACHE_DIR": f"{SCRATCH_DIR}/.cache/triton",
-        "MPLCONFIGDIR": f"{SCRATCH_DIR}/.cache/matplotlib",
-        "NUMBA_CACHE_DIR": f"{SCRATCH_DIR}/.cache/numba",
+        "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_DIR}/cache/torchinductor",
+        "TRITON_CACHE_DIR": f"{SCRATCH_DIR}/cache/triton",
+        "CUDA_CACHE_PATH": f"{SCRATCH_DIR}/cache/cuda",
+        "MPLCONFIGDIR": f"{SCRATCH_DIR}/cache/matplotlib",
+        "NUMBA_CACHE_DIR": f"{SCRATCH_DIR}/cache/numba",
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "WANDB_MODE": "offline",
+        "WANDB_DIR": SCRATCH_DIR,
+        "MLFLOW_TRACKING_URI": f"file:{SCRATCH_DIR}/mlruns",
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "PIP_NO_INDEX": "1",
+        "DO_NOT_TRACK": "1",
     }
+)
+
+#: Variables by which libraries learn how many threads to start, which otherwise count the host's cores. Each is the
+#: number of processors of the phase, rounded down and at least 1, where the image does not set it.
+THREAD_VARIABLES: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "RAYON_NUM_THREADS",
+    "PYTHON_CPU_COUNT",
 )
 
 #: After the last case's file has appeared the program may take this long to exit; then it is ended, at no

@@ -96,7 +96,7 @@ class Ending:
     `exit_code` is None when it never started; then `start_error` holds the engine's words. `timeout` is the
     failure code of the clock that made us kill it. `holder_alive`: the holder was still running after the
     results were read. `output_full`: the output volume was out of pages or inodes during the case in
-    progress. `init_failed`: the engine's init printed that it could not execute the image's program.
+    progress. `init_failed`: no file had appeared, so that an exit code may be the launcher's, which started nothing.
     `gpu_lost`: after an end that was not clean, a container of ours could not get the slot's GPUs any more.
     """
 
@@ -126,6 +126,7 @@ _START_ERRORS: Final = tuple(
     for pattern, verdict in (
         (rf"^{_CREATE_FAILED}[^\"]*?(exec:|chdir to cwd|container init: mkdir)", _COULD_NOT_START),
         (r"^no command specified", _COULD_NOT_START),
+        (r"^unable to find (user|group) ", _COULD_NOT_START),  # where an account file should be is something else
         (r"^evalSymlinksInScope: too many links", _COULD_NOT_START),  # a working directory below hundreds of folders
         (r"^lstat [^\n]*: not a directory$", _COULD_NOT_START),  # a working directory below a file
         (r"^could not select device driver", Verdict(fault="no_gpu_runtime")),
@@ -136,7 +137,7 @@ _START_ERRORS: Final = tuple(
         (r"^no such image", Verdict(fault="image_unavailable")),
         (r"bind source path does not exist", Verdict(fault="input_unavailable")),
         # a file or a link of the image where a folder has to be
-        (r"to rootfs at .*(not a directory|is a directory|file exists|too many levels)", _COULD_NOT_START),
+        (r"to rootfs at .*(not a directory|is a directory|file exists|too many levels|inside /)", _COULD_NOT_START),
         (r"cannot mkdir|mkdir .*not a directory", _COULD_NOT_START),
         # the same from crun, whose paths in backquotes lie in the image
         (rf"^{_CREATE_FAILED}(openat2 `|mount `\w+` to `|open `[^`]*/merged/)[^`]*`: {_NO_FOLDER}", _COULD_NOT_START),

@@ -4,6 +4,7 @@
 own settings and GPUs. An engine ignores some settings that it cannot fulfil, so neither can stand for the other.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,13 @@ def missing_capability(engine: Engine, settings: SandboxSettings) -> str | None:
         return "The engine cannot filter system calls (seccomp)."
     if missing := [what for key, what in _LIMITS.items() if info.get(key) is False]:
         return f"The engine cannot limit {' and '.join(missing)}: the host's cgroup controllers are missing."
+    return None
+
+
+def cannot_execute(folder: Path) -> str | None:
+    """Why programs of ours, mounted from `folder`, would not start in a container; None if they would."""
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return f"REX_STATE_DIR: {folder} lies on a file system mounted noexec, from which no container can start."
     return None
 
 

@@ -25,6 +25,7 @@ from docker.utils import kwargs_from_env
 
 from containers.protocol.faults import HostFault
 from containers.protocol.verdicts import FaultCode
+from containers.sandbox.image_settings import ImageSettings
 from containers.sandbox.spec import Config
 
 T = TypeVar("T")
@@ -284,9 +285,9 @@ class Engine:
         """All tags of an image."""
         return list(_ask(self._client.inspect_image, name)["RepoTags"] or ())
 
-    def image_volumes(self, name: str) -> tuple[str, ...]:
-        """The VOLUME paths of an image."""
-        return tuple((self._inspect_image(name)["Config"] or {}).get("Volumes") or ())
+    def image_settings(self, name: str) -> ImageSettings:
+        """What an image says about how to run it."""
+        return ImageSettings.read(self._inspect_image(name)["Config"] or {})
 
     def tags_in(self, repository: str) -> list[str]:
         """All tags "repository:tag" of a repository, with the repository."""

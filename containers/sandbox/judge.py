@@ -11,8 +11,6 @@ from containers.sandbox.case_clock import Timeout
 from containers.sandbox.engine import ContainerState
 from containers.sandbox.harvest import Harvest
 
-#: How the engine's init (tini) begins its complaint when it cannot execute the image's program.
-_INIT_COMPLAINT: Final = b"[FATAL tini"
 _LOG_CHARACTERS: Final = 2000
 
 
@@ -76,7 +74,7 @@ def _ending(outcome: ContainerOutcome) -> Ending:
         timeout=outcome.timeout.code if outcome.timeout else None,
         holder_alive=outcome.holder_alive,
         output_full=outcome.output_full or outcome.harvest.full,
-        init_failed=not outcome.appeared_seconds and outcome.log.startswith(_INIT_COMPLAINT),
+        init_failed=not outcome.appeared_seconds,
         gpu_lost=outcome.gpu_lost,
     )
 

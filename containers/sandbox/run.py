@@ -134,8 +134,9 @@ class ContainerRun:
 
     def _create_algorithm(self, staged: Path) -> None:
         try:
-            volumes = self._engine.image_volumes(self.order.image.id)
-            config = spec.algorithm(self.order, self.slot, self.settings, staged, volumes)
+            image = self._engine.image_settings(self.order.image.id)
+            support = self.folder.add_support(spec.support_files(self.slot, image))
+            config = spec.algorithm(self.order, self.slot, self.settings, staged, support, image)
             self._engine.create_container(self.names.algorithm, config)
         except EngineRefused as error:
             raise ContainerNotStarted(error.explanation) from error

@@ -4,6 +4,8 @@ An order, a slot and the worker's settings go in; the JSON that the engine's API
 in this package decides a security property, and nothing here talks to an engine, so that each property can be
 asserted on this value and again on the container that the engine made of it.
 
+The first program of an algorithm's container is the *launcher*, which makes the home and becomes the image's program.
+
 A batch has three objects. The *output volume* is a tmpfs of exact size in bytes and inodes, open to all who see it.
 The *holder* keeps it alive and reports which files have appeared. The *algorithm* runs the team's image. All carry
 labels with the instance (one worker), the batch and the fence; clean-up goes by the instance alone. A *probe* is a
@@ -11,6 +13,7 @@ container of ours that only has to start, under an algorithm's own conditions.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ from typing import Any, Final, Literal
 
 from containers.protocol import contract
 from containers.protocol.orders import MEBIBYTE, Order
+from containers.sandbox import launcher
+from containers.sandbox.image_settings import ImageSettings
 
 LABEL_INSTANCE: Final = "rexgrounding.instance"
 LABEL_BATCH: Final = "rexgrounding.batch"
@@ -28,6 +33,8 @@ Role = Literal["algorithm", "holder", "output", "probe"]
 PROBE: Final = "probe"
 
 HOLDER_PROGRAM: Final = "/holder"
+#: Where the launcher lies in an algorithm's container.
+LAUNCHER_PROGRAM: Final = "/.rexgrounding/launcher"
 HOLDER_MEMORY_BYTES: Final = 32 * MEBIBYTE
 #: A probe gets some room for what another OCI runtime needs for itself.
 PROBE_MEMORY_BYTES: Final = 256 * MEBIBYTE
@@ -149,20 +156,25 @@ def dump_command(order: Order) -> list[str]:
 
 
 def algorithm(
-    order: Order, slot: Slot, settings: SandboxSettings, staged: Path, image_volumes: Sequence[str] = ()
+    order: Order, slot: Slot, settings: SandboxSettings, staged: Path, support: Path, image: ImageSettings
 ) -> Config:
     """The container that runs a team's image.
 
-    `staged` is the folder with the batch's input. `image_volumes` are the VOLUME paths of the image, which
-    get a small tmpfs each instead of a folder on the host's disk.
+    `staged` is the folder with the batch's input, `support` the one with the `support_files`. `image` are the image's
+    own settings; its VOLUME paths get a small tmpfs each instead of a folder on the host's disk.
     """
     limits = order.limits
-    tmpfs = _tmpfs(order, image_volumes)
+    tmpfs = _tmpfs(order, image.volumes)
     memory = limits.memory_bytes + limits.shm_bytes + limits.output_bytes + sum(size for size, _ in tmpfs.values())
     largest_file = max(limits.output_bytes, limits.tmp_bytes, limits.shm_bytes)
     gpus = slot.gpus[: order.gpus]
     config = _locked_down(settings, slot.uid, labels(settings.instance, order, "algorithm"), settings.runtime)
-    config |= {"Image": order.image.id, "Env": _environment(gpus)}
+    config |= {
+        "Image": order.image.id,
+        "Entrypoint": _launched(image),
+        "Cmd": [],
+        "Env": _as_list(_image_environment(order, image) | _environment(gpus)),
+    }
     config["HostConfig"] |= {
         "PidsLimit": limits.pids,
         **_memory_without_swap(memory),
@@ -171,7 +183,11 @@ def algorithm(
         "Init": True,  # reaps zombies, so that a program's own leftovers do not use up its processes
         "OomScoreAdj": 1000,  # if the host itself is short of memory, this goes first (a program can lower it to 0)
         "Tmpfs": {path: options for path, (_, options) in tmpfs.items()},
-        "Mounts": [_input_mount(staged), _output_mount(order, settings, read_only=False)],
+        "Mounts": [
+            _read_only(staged, contract.INPUT_DIR),
+            _output_mount(order, settings, read_only=False),
+            *(_read_only(support / name, path) for name, path in _SUPPORT_PATHS.items()),
+        ],
         "LogConfig": _log_config(4 * limits.log_bytes),
         "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=largest_file),
     }
@@ -180,10 +196,30 @@ def algorithm(
     return config
 
 
+def support_files(slot: Slot, image: ImageSettings) -> dict[str, bytes]:
+    """The files of ours in an algorithm's container, by name: the launcher, and who its user is."""
+    name = image.user_name
+    passwd = {"root": (0, "/root"), "nobody": (65534, "/"), name: (slot.uid, contract.HOME_DIR)}
+    users = [f"{who}:x:{uid}:{uid}:{who}:{home}:/bin/sh\n" for who, (uid, home) in passwd.items()]
+    groups = [f"{who}:x:{uid}:\n" for who, (uid, _) in passwd.items()]
+    return {
+        "launcher": launcher.PROGRAM.read_bytes(),
+        "passwd": "".join(users).encode(),
+        "group": "".join(groups).encode(),
+    }
+
+
+_SUPPORT_PATHS: Final[Mapping[str, str]] = {
+    "launcher": LAUNCHER_PROGRAM,
+    "passwd": "/etc/passwd",
+    "group": "/etc/group",
+}
+
+
 def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]) -> Config:
     """A container of ours that asks for what an algorithm gets, with these GPUs, and ends with PROBE_EXIT at once."""
     config = _locked_down(settings, slot.uid, {LABEL_INSTANCE: settings.instance, LABEL_ROLE: PROBE}, settings.runtime)
-    config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _environment(gpus)}
+    config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _as_list(_environment(gpus))}
     config["HostConfig"] |= {
         "PidsLimit": PROBE_PIDS,
         **_memory_without_swap(PROBE_MEMORY_BYTES),
@@ -236,8 +272,27 @@ def _locked_down(
     return config
 
 
-def _environment(gpus: Sequence[str]) -> list[str]:
-    """Environment variables as KEY=value.
+def _launched(image: ImageSettings) -> list[str]:
+    """The image's program behind the launcher; an image without one is the engine's to refuse."""
+    if not image.command:
+        return []
+    return [LAUNCHER_PROGRAM, image.home, contract.HOME_DIR, image.working_dir or "/", *image.command]
+
+
+def _image_environment(order: Order, image: ImageSettings) -> dict[str, str]:
+    """What an algorithm gets where its image says nothing, and what it gets anyhow."""
+    threads = str(max(1, math.floor(order.limits.cpus)))
+    defaults = {
+        **contract.DEFAULT_ENVIRONMENT,
+        **dict.fromkeys(contract.THREAD_VARIABLES, threads),
+        **dict.fromkeys(("USER", "LOGNAME"), image.user_name),
+    }
+    unset = {name: value for name, value in defaults.items() if name not in image.environment}
+    return {**unset, **contract.ENVIRONMENT}
+
+
+def _environment(gpus: Sequence[str]) -> dict[str, str]:
+    """The environment that every container gets, whatever its image says.
 
     Inside the container the devices of a slot are counted from zero.
     """
@@ -245,8 +300,11 @@ def _environment(gpus: Sequence[str]) -> list[str]:
         "NVIDIA_VISIBLE_DEVICES": ",".join(gpus) or "void",
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(len(gpus)))),
     }
-    merged = {**contract.ENVIRONMENT, **_DISARMED_ENVIRONMENT, **devices}
-    return [f"{key}={value}" for key, value in merged.items()]
+    return {**_DISARMED_ENVIRONMENT, **devices}
+
+
+def _as_list(environment: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in environment.items()]
 
 
 def _tmpfs(order: Order, image_volumes: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -264,11 +322,11 @@ def _tmpfs(order: Order, image_volumes: Sequence[str]) -> dict[str, tuple[int, s
     return folders
 
 
-def _input_mount(staged: Path) -> dict[str, Any]:
+def _read_only(source: Path, target: str) -> dict[str, Any]:
     return {
         "Type": "bind",
-        "Source": str(staged),
-        "Target": contract.INPUT_DIR,
+        "Source": str(source),
+        "Target": target,
         "ReadOnly": True,
         "BindOptions": {"Propagation": "rprivate"},
     }

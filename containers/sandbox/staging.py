@@ -1,6 +1,7 @@
 """A batch's folder on the host: the input as the container sees it, and the harvested output.
 
     <batch>-<fence>/input/cases.json, input/images/<name>      mounted read-only at /input
+    <batch>-<fence>/support/<name>                             files of ours, each mounted read-only at its own path
     <batch>-<fence>/output/<name>                              results on their way to the server
 
 Volumes are hard links into the cache. They are readable by everyone, because the sandbox's user is no owner
@@ -10,7 +11,7 @@ this one folder. All times are the same instant, so that they tell nothing about
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from containers.protocol.contract import CASES_FILE, IMAGES_DIR
@@ -26,6 +27,7 @@ class BatchFolder:
     def __init__(self, parent: Path, batch: str, fence: int) -> None:
         self.path = parent / f"{batch}-{fence}"
         self.input = self.path / "input"
+        self.support = self.path / "support"
         self.output = self.path / "output"
 
     def stage(self, order: Order, link: Callable[[OrderCase, Path], None]) -> Path:
@@ -46,6 +48,18 @@ class BatchFolder:
             os.utime(path, (FIXED_MTIME, FIXED_MTIME))
         return self.input
 
+    def add_support(self, files: Mapping[str, bytes]) -> Path:
+        """Lay out files of ours, which everyone may read and execute. Returns their folder."""
+        shutil.rmtree(self.support, ignore_errors=True)
+        self.support.mkdir(parents=True)
+        for name, content in files.items():
+            path = self.support / name
+            path.write_bytes(content)
+            path.chmod(0o555)
+            os.utime(path, (FIXED_MTIME, FIXED_MTIME))
+        self.support.chmod(0o755)
+        return self.support
+
     def new_output(self) -> Path:
         """An empty folder for harvested files."""
         shutil.rmtree(self.output, ignore_errors=True)
@@ -53,8 +67,9 @@ class BatchFolder:
         return self.output
 
     def remove_input(self) -> None:
-        """Remove the staged input; the results stay."""
+        """Remove what the container had of us; the results stay."""
         shutil.rmtree(self.input, ignore_errors=True)
+        shutil.rmtree(self.support, ignore_errors=True)
 
     def remove(self) -> None:
         """Remove everything."""

@@ -15,7 +15,10 @@ CONTRACT = {
     "PLATFORM": contract.PLATFORM,
     "EXIT_SECONDS": contract.EXIT_SECONDS,
     "SCRATCH_DIR": contract.SCRATCH_DIR,
+    "HOME_DIR": contract.HOME_DIR,
     "ENVIRONMENT": dict(contract.ENVIRONMENT),
+    "DEFAULT_ENVIRONMENT": dict(contract.DEFAULT_ENVIRONMENT),
+    "THREAD_VARIABLES": contract.THREAD_VARIABLES,
 }
 SAMPLE = f"""[
   {{"name": "9f2c41d07ab36e85{contract.SUFFIX}",

@@ -101,10 +101,18 @@ def build(client: APIClient, tag: str) -> str:
     return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
 
 
-def derive(client: APIClient, base: str, dockerfile: str, tag: str) -> str:
-    """Make an image from `base` with further Dockerfile lines, and return its id."""
-    context = io.BytesIO(f"FROM {base}\n{dockerfile}\n".encode())
-    for line in client.build(fileobj=context, tag=f"{REPOSITORY}:{tag}", rm=True, forcerm=True, decode=True):
+def derive(client: APIClient, base: str, dockerfile: str, tag: str, layer: bytes = b"") -> str:
+    """Make an image from `base` with the files of a tar `layer` and further Dockerfile lines, and return its id."""
+    context = io.BytesIO()
+    added = "ADD layer.tar /" if layer else ""
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, data in (("Dockerfile", f"FROM {base}\n{added}\n{dockerfile}\n".encode()), ("layer.tar", layer)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    context.seek(0)
+    options = {"custom_context": True, "rm": True, "forcerm": True, "decode": True}
+    for line in client.build(fileobj=context, tag=f"{REPOSITORY}:{tag}", **options):
         if "error" in line:
             raise RuntimeError(line["error"])
     return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])

@@ -96,13 +96,13 @@ def python_image(docker_client: docker.APIClient) -> Iterator[str]:
 
 
 @pytest.fixture
-def derived_image(docker_client: docker.APIClient, python_image: str) -> Iterator[Callable[[str], str]]:
-    """Makes an image from the Python image and further Dockerfile lines."""
+def derived_image(docker_client: docker.APIClient, python_image: str) -> Iterator[Callable[..., str]]:
+    """Makes an image from the Python image, a tar with files, and further Dockerfile lines."""
     tags: list[str] = []
 
-    def derive(dockerfile: str) -> str:
+    def derive(dockerfile: str, layer: bytes = b"") -> str:
         tags.append(f"derived-{uuid.uuid4().hex[:12]}")
-        return baseimage.derive(docker_client, python_image, dockerfile, tags[-1])
+        return baseimage.derive(docker_client, python_image, dockerfile, tags[-1], layer)
 
     yield derive
     for tag in tags:

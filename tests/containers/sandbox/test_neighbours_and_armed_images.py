@@ -156,7 +156,7 @@ def test_two_containers_at_the_same_time_share_nothing(sandbox: Sandbox) -> None
     finally:
         first.stop("drop")
         assert ended.wait(60)
-    assert answer == ["ECONNREFUSED", "ECONNREFUSED", -1, -1, [], [], 2]
+    assert answer == ["ECONNREFUSED", "ECONNREFUSED", -1, -1, [], ["home"], 2]
 
 
 def test_processor_time_is_bounded_for_all_its_processes_together(sandbox: Sandbox) -> None:

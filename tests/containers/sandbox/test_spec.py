@@ -9,6 +9,7 @@ import pytest
 
 from containers.protocol.orders import MEBIBYTE, parse_order
 from containers.sandbox import spec
+from containers.sandbox.image_settings import ImageSettings
 from containers.sandbox.spec import SandboxSettings, Slot
 from tests.containers.conftest import LIMITS, UID, Sandbox, order_json
 
@@ -22,7 +23,10 @@ def created(sandbox: Sandbox, docker_client: docker.APIClient) -> Any:
     def create(slot: Slot | None = None, *, gpus: int = 0, volumes: tuple[str, ...] = ()) -> dict[str, Any]:
         run = sandbox.prepare(sandbox.order(None, None, gpus=gpus), slot)
         sandbox.engine.create_volume(spec.output_volume(run.order, run.settings))
-        config = spec.algorithm(run.order, run.slot, run.settings, sandbox.stage(run), volumes)
+        image = replace(sandbox.engine.image_settings(sandbox.image), volumes=volumes)
+        staged = sandbox.stage(run)
+        support = run.folder.add_support(spec.support_files(run.slot, image))
+        config = spec.algorithm(run.order, run.slot, run.settings, staged, support, image)
         sandbox.engine.create_container(run.names.algorithm, config)
         value: dict[str, Any] = docker_client.inspect_container(run.names.algorithm)
         return value
@@ -169,10 +173,43 @@ def test_labels_name_the_instance_the_batch_and_the_role(inspected: dict[str, An
     assert labels[spec.LABEL_FENCE] == "1"
 
 
-def test_caches_go_to_the_scratch_folder(inspected: dict[str, Any]) -> None:
+def test_home_and_temporary_files_are_where_can_be_written(inspected: dict[str, Any]) -> None:
     environment = _environment(inspected)
-    for name in ("HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TMPDIR"):
-        assert environment[name].startswith("/tmp")
+    assert (environment["HOME"], environment["TMPDIR"]) == ("/tmp/home", "/tmp")
+    assert "XDG_CACHE_HOME" not in environment
+
+
+def test_what_only_writes_caches_and_asks_the_network_is_told_so(inspected: dict[str, Any]) -> None:
+    environment = _environment(inspected)
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"):
+        assert environment[name].startswith("/tmp/cache/")
+    assert environment["HF_HUB_OFFLINE"] == environment["TRANSFORMERS_OFFLINE"] == "1"
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(0.5, "1"), (1, "1"), (3.9, "3"), (8, "8")])
+def test_libraries_start_as_many_threads_as_there_are_processors(cpus: float, threads: str) -> None:
+    order = parse_order(order_json(None, cpus=cpus))
+    image = ImageSettings(("/run",), environment={"MKL_NUM_THREADS": "7", "OMP_NUM_THREADS": ""})
+    settings, staged = SandboxSettings("x", UID), Path("/staged")
+    entries = spec.algorithm(order, Slot("cpu0", UID + 1), settings, staged, staged, image)["Env"]
+    environment = dict(entry.split("=", 1) for entry in entries)
+    assert environment["OPENBLAS_NUM_THREADS"] == environment["PYTHON_CPU_COUNT"] == threads
+    assert not {"MKL_NUM_THREADS", "OMP_NUM_THREADS"} & set(environment)  # the image's own stay
+
+
+def test_the_launcher_comes_first_and_an_image_without_a_program_gets_none(created: Any) -> None:
+    config = created()["Config"]
+    assert config["Entrypoint"] == [spec.LAUNCHER_PROGRAM, "/root", "/tmp/home", "/", "python3", "/algorithm.py"]
+    assert not config["Cmd"]
+    order, slot, staged = parse_order(order_json(None)), Slot("cpu0", UID + 1), Path("/staged")
+    assert spec.algorithm(order, slot, SandboxSettings("x", UID), staged, staged, ImageSettings())["Entrypoint"] == []
+
+
+def test_files_of_ours_are_mounted_read_only_one_by_one(inspected: dict[str, Any]) -> None:
+    mounts = {mount["Target"]: mount for mount in inspected["HostConfig"]["Mounts"]}
+    assert set(mounts) == {"/input", "/output", spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group"}
+    for target in (spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group"):
+        assert (mounts[target]["ReadOnly"], mounts[target]["Type"]) == (True, "bind")
 
 
 def test_without_a_gpu_the_image_gets_none_whatever_it_asks_for(
@@ -221,7 +258,7 @@ def test_the_settings_of_the_worker_are_those_of_every_container_that_they_conce
     order, slot = parse_order(order_json(None)), Slot("cpu0", UID + 1)
     settings = SandboxSettings("x", UID, runtime="runsc", apparmor="rexgrounding")
     config = {
-        "algorithm": spec.algorithm(order, slot, settings, Path("/staged")),
+        "algorithm": spec.algorithm(order, slot, settings, Path("/staged"), Path("/support"), ImageSettings()),
         "holder": spec.holder(order, settings, "holder"),
         "probe": spec.probe(slot, settings, "holder", ()),
     }[role]
