@@ -36,7 +36,6 @@ DEFAULT_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_DIR}/cache/torchinductor",
         "TRITON_CACHE_DIR": f"{SCRATCH_DIR}/cache/triton",
-        "CUDA_CACHE_PATH": f"{SCRATCH_DIR}/cache/cuda",
         "MPLCONFIGDIR": f"{SCRATCH_DIR}/cache/matplotlib",
         "NUMBA_CACHE_DIR": f"{SCRATCH_DIR}/cache/numba",
         "HF_HUB_OFFLINE": "1",
