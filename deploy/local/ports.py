@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from deploy.local import LocalError
 from deploy.local.paths import State, read_json, write_json
 
-FIRST = {"web": 8000, "postgres": 15432, "broker": 16379}
+FIRST = {"web": 8000, "postgres": 15432, "broker": 16379, "mail": 18025}
 TRIED = 1000
 
 
@@ -26,6 +26,7 @@ class Ports:
     web: int
     postgres: int
     broker: int
+    mail: int
 
 
 def is_free(port: int) -> bool:

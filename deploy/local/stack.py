@@ -19,6 +19,7 @@ from deploy.local import LocalError, apt
 from deploy.local.broker import HOST, TEST_DATABASE, broker_url, prepare_broker
 from deploy.local.credentials import Credentials, load_credentials
 from deploy.local.engine import find_engine, own_address, prepare_engine
+from deploy.local.mail import maildir, prepare_mail
 from deploy.local.paths import State
 from deploy.local.ports import FIRST, Ports, claim_ports, remembered_ports
 from deploy.local.postgres import database_url, ensure_database, prepare_postgres
@@ -68,6 +69,7 @@ class Stack:
             "STORE_DIR": str(self.state.store),
             "STATIC_ROOT": str(self.state.static),
             "REX_INSTANCE": self.state.instance,
+            **self._mail(),
             # A pinned stack takes no package from the user's own folders.
             "PYTHONNOUSERSITE": "1",
         }
@@ -75,9 +77,19 @@ class Stack:
             values["REX_CHROMIUM"] = chromium
         return values
 
+    def _mail(self) -> dict[str, str]:
+        """The developer's mail server, or ours and the page with what it took."""
+        if self.outer.get("EMAIL_HOST"):
+            return {}
+        address = {"EMAIL_HOST": "127.0.0.1", "EMAIL_PORT": str(self.ports.mail)}
+        return {**address, "SHOWN_MAILS_DIR": str(maildir(self.state))}
+
     def test_environment(self) -> dict[str, str]:
-        """The same with, on our own broker, another database: workers of a stack that is up must not help."""
-        values = self.environment()
+        """The same with, on our own broker, another database: workers of a stack that is up must not help.
+
+        Mail servers are the tests' own.
+        """
+        values = {name: value for name, value in self.environment().items() if name not in self._mail()}
         if "broker" in self.own:
             values["REDIS_URL"] = broker_url(self.ports.broker, self.credentials.broker_server, database=TEST_DATABASE)
         return values
@@ -120,8 +132,10 @@ class Stack:
         """The server's own processes."""
         server, host = self.environment(), self.host_environment()
         python, manage = sys.executable, str(self.state.clone / "manage.py")
+        mail = [] if self.outer.get("EMAIL_HOST") else [prepare_mail(self.state, self.ports.mail)]
         web = WEB.format(port=self.ports.web).split()
         return [
+            *mail,
             Part("web", (python, *web), server, ready=lambda _log: is_healthy(self.ports.web)),
             *(Part(queue, (python, *_worker(queue)), server, ready=is_celery_ready) for queue in PROCESSES),
             Part("sandbox", (python, "-m", "containers"), host, ready=is_celery_ready),

@@ -289,7 +289,7 @@ def running_lab(say: Say) -> Iterator[Lab]:
 
 def _stack(state: State) -> Stack:
     """A stack of which everything is our own, on ports that are free now."""
-    credentials, ports = load_credentials(state), Ports(*_free_ports(3))
+    credentials, ports = load_credentials(state), Ports(*_free_ports(4))
     outer = {name: value for name, value in os.environ.items() if name not in ("REX_DEV_STATE", "DEBUG")}
     outer |= QUICK | {
         "TMPDIR": str(state.root / "tmp"),
