@@ -5,7 +5,7 @@ from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
-from leaderboard.models.people import Membership, RulesAcceptance, Team, User
+from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
 from leaderboard.models.submissions import AlgorithmImage, Submission
 
@@ -29,5 +29,6 @@ __all__ = [
     "StateChange",
     "Submission",
     "Team",
+    "Throttle",
     "User",
 ]

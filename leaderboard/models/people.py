@@ -39,6 +39,9 @@ class Team(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     affiliation = models.CharField("institutions", max_length=200, blank=True)
     join_code = models.CharField(max_length=32, unique=True, default=new_join_code)
+    # What the name looks like (people/names.py). None: founded before names were compared, beside one that looks alike,
+    # or by code of before while the server was upgraded.
+    skeleton = models.TextField(null=True, unique=True, editable=False)  # noqa: DJ001  no two are equal but for None
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -77,3 +80,15 @@ class RulesAcceptance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} accepted rules {self.version}"
+
+
+class Throttle(models.Model):
+    """How often something was tried lately that may not be tried at will (people/throttle.py)."""
+
+    key = models.CharField(max_length=64, primary_key=True, help_text="a hash of what is tried, on what, from where")
+    account = models.CharField(max_length=64, blank=True, db_index=True, help_text="a hash of the account's address")
+    level = models.FloatField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.level:.1f} at {self.at:%Y-%m-%d %H:%M:%S}"
