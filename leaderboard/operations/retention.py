@@ -10,6 +10,7 @@
     references
     incoming      a request or a check writes them    after a day without a write
     rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
+    throttle      a day: who tried what how often     after a day without another try
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
 nothing that a waiting, halted or ended run could need for going on, scoring or a re-run is touched.
@@ -31,6 +32,7 @@ from django.conf import settings
 
 from leaderboard.core import blobs, locks
 from leaderboard.models import AlgorithmImage, RunCase, Submission
+from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import uploads
 
@@ -44,6 +46,7 @@ def tidy() -> None:
     """Remove what the rules above let go; nothing while a backup is made, the next round comes soon."""
     with locks.working_on("stores", "") as mine:
         if mine:
+            throttle.forget_old()
             _tidy_incoming()
             _tidy_uploads()
             _tidy_blobs(blobs.images, needed_images)
