@@ -22,9 +22,22 @@ def unsafe() -> Iterator[str]:
         yield f"SECRET_KEY is a default or too short. Make one: {make}"
     if settings.DEBUG:
         yield "DEBUG is on. Remove it from the environment: it shows settings to strangers."
+    if _delivers_nowhere():
+        yield (
+            "No mail can be sent: nobody could confirm an address, so nobody could take part. "
+            "Set EMAIL_HOST (and EMAIL_PORT, EMAIL_USE_TLS, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_FROM)."
+        )
     store = Path(settings.STORE_DIR)
     if store.exists() and store.stat().st_mode & stat.S_IRWXO:
         yield f"The case store {store} is open to every user of this machine. Close it: chmod o-rwx {store}"
+
+
+def _delivers_nowhere() -> bool:
+    """Whether messages end in a log, a file or nowhere. A back end of somebody else's knows its server by itself."""
+    own = settings.EMAIL_BACKEND.removeprefix("django.core.mail.backends.")
+    if own == "smtp.EmailBackend":
+        return not settings.EMAIL_HOST
+    return own != settings.EMAIL_BACKEND
 
 
 def stop_if_unsafe() -> None:

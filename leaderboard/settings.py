@@ -167,22 +167,40 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "leaderboard.web.forms.SignupForm"
 ACCOUNT_UNIQUE_EMAIL = True
-ACCOUNT_EMAIL_VERIFICATION = _text("EMAIL_VERIFICATION", "optional")
+# Nobody is in before the link of a message was opened, so that no answer tells which addresses have an account.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that registered; elsewhere one signs in
+ACCOUNT_MAX_EMAIL_ADDRESSES = 3
+ACCOUNT_ADAPTER = "leaderboard.web.accounts.adapter.Adapter"
+ACCOUNT_FORMS = {
+    name: f"leaderboard.web.accounts.forms.{form}"
+    for name, form in {
+        "login": "LoginForm",
+        "signup": "SignupForm",
+        "change_password": "ChangePasswordForm",
+        "reset_password": "ResetPasswordForm",
+    }.items()
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "username"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "ReXGrounding Challenge: "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
+# Ours are in people/sign_in.py and people/mail_limits.py: a delay that grows, by address and account together.
+_OURS = ("login", "login_failed", "signup", "reset_password", "confirm_email", "change_password", "reauthenticate")
 ACCOUNT_RATE_LIMITS = {
-    "login_failed": "20/m/ip,6/5m/key",
-    "signup": "20/h/ip",
-    "reset_password": "10/h/ip,5/h/key",
+    **dict.fromkeys(_OURS),
+    "reset_password_from_key": None,  # nobody guesses a signed link
+    "manage_email": "10/m/user,60/d/user",
 }
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if IS_HTTPS else 0  # the proxy that ends TLS says who calls
 RULES_VERSION = "2026-07"  # accepted by each person before a first submission; a new version asks again
 
-EMAIL_BACKEND = _text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
-EMAIL_HOST = _text("EMAIL_HOST", "localhost")
+EMAIL_HOST = _text("EMAIL_HOST", "")
+# Without a mail server messages are written to the log, which a public server refuses (checks.py).
+_MAILER = "smtp" if EMAIL_HOST else "console"
+EMAIL_BACKEND = _text("EMAIL_BACKEND", f"django.core.mail.backends.{_MAILER}.EmailBackend")
 EMAIL_PORT = _number("EMAIL_PORT", 25)
 EMAIL_HOST_USER = _text("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = _text("EMAIL_HOST_PASSWORD", "")
@@ -192,6 +210,12 @@ CONTACT_EMAIL = _text("CONTACT_EMAIL", DEFAULT_FROM_EMAIL)
 # Who is told when something is wrong with the server; nobody named: every organiser (a user with staff status).
 ADMINS = [(address.strip(), address.strip()) for address in _text("ADMIN_EMAILS", "").split(",") if address.strip()]
 EMAIL_TIMEOUT = 20
+# The folder from which a page shows all messages to everybody: the mail server of ./dev, which delivers nowhere.
+SHOWN_MAILS_DIR = _text("SHOWN_MAILS_DIR", "")
+if SHOWN_MAILS_DIR and _site.hostname not in LOOPBACK:
+    _stop(
+        "SHOWN_MAILS_DIR shows everybody's messages, and the links in them: only where SITE_URL is a loopback address."
+    )
 EMAIL_SUBJECT_PREFIX = "[ReXGrounding server] "
 
 # --- PostgreSQL, the broker, files -----------------------------------------------------------------------------------

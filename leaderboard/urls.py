@@ -1,8 +1,10 @@
 """Every address of the site."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from leaderboard.demo.mails import mails
 from leaderboard.web import guidelines, organisers, people, public, submissions
 
 handler400 = "leaderboard.web.errors.bad_request"
@@ -29,8 +31,10 @@ urlpatterns = [
     path("organisers/health/", organisers.health, name="health"),
     path("organisers/health/panel/", organisers.health_panel, name="health_panel"),
     path("metrics", organisers.prometheus, name="metrics"),
-    path("account/", include("allauth.account.urls")),
+    path("account/", include("leaderboard.web.accounts.urls")),
     path("admin/", admin.site.urls),
     path("worker/v1/", include("leaderboard.processes.host_api")),
     path("healthz", public.healthz, name="healthz"),
 ]
+if settings.SHOWN_MAILS_DIR:  # only ever at a loopback address (settings.py)
+    urlpatterns.append(path("demo/mails/", mails, name="demo_mails"))

@@ -18,11 +18,15 @@ from leaderboard import models
 from leaderboard.admin.bases import (
     ReasonForm,
     Recorded,
+    RecordedForm,
     organiser_of,
     reason_field,
     reason_of,
 )
 from leaderboard.core import audit
+from leaderboard.core.refusal import Refused
+from leaderboard.core.text import one_line
+from leaderboard.people import sign_in, teams
 
 
 class MembershipForms(forms.BaseInlineFormSet):
@@ -51,10 +55,26 @@ class MembershipInline(admin.TabularInline):
         return super().get_queryset(request).select_related("user", "team")
 
 
+class TeamForm(RecordedForm):
+    """A team's row; its name may not look like another team's."""
+
+    def clean_name(self) -> str:
+        """The name as it is kept, if it is new."""
+        name = one_line(self.cleaned_data["name"])
+        if self.instance.pk and name == self.instance.name:
+            return name  # also where another one, founded before names were compared, looks the same
+        try:
+            self.instance.skeleton = teams.free_skeleton(name, but=self.instance)
+        except Refused as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+        return name
+
+
 @admin.register(models.Team)
 class TeamAdmin(Recorded):
     """Teams and their members."""
 
+    form = TeamForm
     list_display = ("name", "affiliation", "created_at")
     search_fields = ("name",)
     exclude = ("join_code",)
@@ -84,6 +104,7 @@ class PersonAdmin(Recorded, UserAdmin):
         after = models.User.objects.filter(pk=id).first()
         if before and after and before.password != after.password:
             action = "set password" if after.has_usable_password() else "disable password"
+            sign_in.forgive(after.email)
             audit.record(organiser_of(request), action, after)
         return response
 

@@ -27,7 +27,7 @@ from leaderboard.core.audit import Actor
 from leaderboard.demo import cases as demo_cases
 from leaderboard.journey import pipeline
 from leaderboard.models import CaseSet, Phase, Submission, Team, User
-from leaderboard.people import rules, teams
+from leaderboard.people import addresses, rules, teams
 from leaderboard.submissions import uploads
 
 Say = Callable[[str], None]
@@ -213,6 +213,7 @@ def _make_person(email: str) -> User:
     if user is None:
         name = email.partition("@")[0].capitalize()
         user = User.objects.create_user(username=email, email=email, password=password(), name=name)
+        addresses.confirm(user)
         rules.accept_rules(user)
     return user
 

@@ -1,6 +1,8 @@
-"""Who takes part: teams and their members, and the rules that each person accepted.
+"""Who takes part: teams and their members, their addresses, and the rules that each person accepted.
 
-    teams                            create, join, leave, remove a member, hand over
+    teams, names                     create, join, leave, remove a member, hand over; names that look alike
+    addresses                        whether an e-mail address is confirmed, and what is refused before it is
+    sign_in, throttle                who may try a password, and when; how often anything may be tried
     rules                            which version of the rules a person accepted
 
 May import `core` and below.

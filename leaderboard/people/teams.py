@@ -3,17 +3,23 @@
 A person is in at most one team; a team has one captain.
 """
 
+from itertools import chain, count
+
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.text import slugify
 
-from leaderboard.core import audit
+from leaderboard.core import audit, locks
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import Membership, Team, User
 from leaderboard.models.people import new_join_code
+from leaderboard.people import addresses
+from leaderboard.people.names import skeleton
 
 MAX_TEAM_MEMBERS = 20
+MAX_SLUG = 60
 
 
 def lock_team(team: Team) -> Team:
@@ -29,23 +35,53 @@ def check_member(user: User | None, team: Team) -> None:
 
 def create_team(user: User, *, name: str, affiliation: str = "") -> Team:
     """Create a team with `user` as its captain."""
+    addresses.check_confirmed(user, "found a team")
     name = one_line(name)
-    slug = slugify(name)
-    if not slug:
+    if not slugify(name):
         raise Refused("A team's name needs at least one Latin letter or digit.")
     try:
         with transaction.atomic():
+            locks.one_at_a_time("teams' names")
             _refuse_second_team(user)
-            team = Team.objects.create(name=name, slug=slug, affiliation=one_line(affiliation))
+            look = free_skeleton(name)
+            team = Team.objects.create(
+                name=name, slug=_free_slug(name), affiliation=one_line(affiliation), skeleton=look
+            )
             Membership.objects.create(team=team, user=user, is_captain=True)
             audit.record(Actor.person(user), "create team", team)
-    except IntegrityError:
+    except IntegrityError:  # by code of before, which doesn't wait for us
         raise Refused(f"There is a team called “{name}” already. Choose another name.") from None
     return team
 
 
+def free_skeleton(name: str, but: Team | None = None) -> str:
+    """What the name looks like; Refused if another team (than `but`) looks the same, or nothing is left to look at."""
+    look = skeleton(name)
+    if not look:
+        raise Refused("A team's name needs at least one letter or digit.")
+    others = Team.objects.exclude(pk=but.pk) if but and but.pk else Team.objects.all()
+    alike = others.filter(skeleton=look).first() or _alike_without_skeleton(others, look)
+    if alike:
+        if alike.name.lower() == name.lower():
+            raise Refused(f"There is a team called “{name}” already. Choose another name.")
+        raise Refused(f"There is a team called “{alike}” already, and this name looks the same. Choose another name.")
+    return look
+
+
+def _alike_without_skeleton(others: QuerySet[Team], look: str) -> Team | None:
+    return next((team for team in others.filter(skeleton=None) if skeleton(team.name) == look), None)
+
+
+def _free_slug(name: str) -> str:
+    """The name in an address. Names that differ may share it: “β-Net” and “Net”."""
+    slug = slugify(name)[:MAX_SLUG]
+    numbered = (f"{slug[: MAX_SLUG - 5]}-{number}" for number in count(2))
+    return next(one for one in chain([slug], numbered) if not Team.objects.filter(slug=one).exists())
+
+
 def join_team(user: User, code: str) -> Team:
     """Join the team whose captain handed out `code`."""
+    addresses.check_confirmed(user, "join a team")
     with transaction.atomic():
         team = Team.objects.select_for_update().filter(join_code=code).first()
         if team is None:

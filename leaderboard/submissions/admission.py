@@ -13,6 +13,7 @@ from leaderboard.core import disk_space
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line, sanitised
 from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.people import addresses
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED
 from leaderboard.submissions.quota import quota_of, refused_today
@@ -39,6 +40,7 @@ def check_open_for(user: User, phase: Phase, at: datetime) -> Team:
     team = user.team
     if team is None:
         raise Refused("Found a team, or join one by its captain's link, before you submit.")
+    addresses.check_confirmed(user, "submit")
     if not has_accepted_rules(user):
         raise Refused("Read and accept the rules before you submit.")
     check_phase(team, phase, at)

@@ -82,6 +82,7 @@ class Frame:
         return chosen if chosen in THEMES else "auto"
 
     themes = THEMES
+    shows_mails = bool(settings.SHOWN_MAILS_DIR)
     contact = settings.CONTACT_EMAIL
     evaluation_version = evaluation.VERSION
 

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from leaderboard.core.refusal import Refused
 from leaderboard.models import RulesAcceptance, Team, User
 from leaderboard.people import teams
+from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import accept_rules
 from leaderboard.submissions.quota import quotas_of
 from leaderboard.web.context import frame_of, person_of
@@ -40,6 +41,7 @@ def team(request: HttpRequest) -> HttpResponse:
     memberships = list(own.memberships.select_related("user").order_by("-is_captain", "joined_at"))
     context = {
         "team": own,
+        "unconfirmed": unconfirmed_of(person_of(request)),
         "memberships": memberships,
         "is_captain": any(one.is_captain and one.user_id == request.user.pk for one in memberships),
         "join_url": settings.SITE_URL + reverse("team_join", args=[own.join_code]),
@@ -101,7 +103,8 @@ def _without_team(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"The team “{founded}” is founded. You are its captain.")
             return redirect("team")
     status = UNPROCESSABLE if team_form.errors or code_form.errors else 200
-    return render(request, "people/no_team.html", {"team_form": team_form, "code_form": code_form}, status=status)
+    context = {"team_form": team_form, "code_form": code_form, "unconfirmed": unconfirmed_of(person)}
+    return render(request, "people/no_team.html", context, status=status)
 
 
 @login_required
@@ -118,7 +121,7 @@ def team_join(request: HttpRequest, code: str) -> HttpResponse:
             return render(request, "people/join.html", context, status=UNPROCESSABLE)
         messages.success(request, f"You are in the team “{joined}” now.")
         return redirect("team")
-    context = {"team": found, "own": own, "code": code}
+    context = {"team": found, "own": own, "code": code, "unconfirmed": unconfirmed_of(person_of(request))}
     return render(request, "people/join.html", context, status=200 if found else 404)
 
 

@@ -19,6 +19,7 @@ from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, pipeline
 from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.progress import listing
 from leaderboard.progress.submission_view import submission_view
@@ -86,6 +87,7 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
         context = {
             "phase": phase,
             "refusal": str(refusal),
+            "unconfirmed": unconfirmed_of(person),
             "has_accepted": has_accepted_rules(person),
             "quota": quota_of(own, phase, instant_of(request)) if own else None,
         }

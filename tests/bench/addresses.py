@@ -22,6 +22,7 @@ from django.db.models import Model
 from leaderboard.admin.bases import ReadOnly
 from leaderboard.core import blobs, clock
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, StateChange, Submission, Team, User
+from leaderboard.people.addresses import confirm
 from leaderboard.states import BatchState, RunState
 from tests.bench.population import ORGANISER, PASSWORD
 
@@ -111,6 +112,7 @@ def _people(teams: list[Team]) -> dict[str, Any]:
     password = make_password(PASSWORD)
     told = {"email": "newcomer@example.org", "name": "Nora", "password": password}
     newcomer, _ = User.objects.get_or_create(username="newcomer", defaults=told)
+    confirm(newcomer)
     member = teams[0].memberships.filter(is_captain=False).earliest("pk")
     return {**found, "newcomer": newcomer.pk, "member": member.user_id}
 
@@ -229,20 +231,21 @@ _PUBLIC = [
     Address("/healthz", 1),
 ]
 _PEOPLE = [
-    Address("/team/", 7, who="captain"),
-    Address("/team/", 5, who="newcomer"),
+    Address("/team/", 8, who="captain"),
+    Address("/team/", 6, who="newcomer"),
     Address("/team/", 7, who="captain", method="POST", status=302),
-    Address("/team/join/{join_code}/", 6, who="newcomer"),
-    Address("/team/join/{join_code}/", 6, who="captain"),
+    Address("/team/join/{join_code}/", 7, who="newcomer"),
+    Address("/team/join/{join_code}/", 7, who="captain"),
     Address("/team/leave/", 6, who="captain", method="POST", status=302),
     Address("/team/members/{member}/remove/", 11, who="captain", method="POST", status=302),
     Address("/team/members/{member}/captain/", 11, who="captain", method="POST", status=302),
     Address("/account/login/", 2),
+    Address("/account/confirm-email/again/", 4, who="captain", method="POST", status=302),
     Address("/account/logout/", 5, who="captain"),
     Address("/account/inactive/", 2),
     Address("/account/signup/", 2),
     Address("/account/reauthenticate/", 5, who="captain"),
-    Address("/account/email/", 7, who="captain"),
+    Address("/account/email/", 8, who="captain"),
     Address("/account/confirm-email/", 2),
     Address("/account/confirm-email/none/", 2),
     Address("/account/password/change/", 5, who="captain"),
@@ -257,9 +260,9 @@ _PAGE = frozenset({"external_data"})
 _PARTS = _PAGE | {"container", "log"}
 _RUNS = [
     Address("/submit/", 5, who="captain"),
-    Address("/submit/{public_phase}/", 11, who="captain"),
-    Address("/submit/{hidden_phase}/", 8, who="newcomer"),
-    Address("/submit/{hidden_phase}/?ticket=none", 14, who="captain", method="POST", status=422),
+    Address("/submit/{public_phase}/", 12, who="captain"),
+    Address("/submit/{hidden_phase}/", 9, who="newcomer"),
+    Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
     Address("/runs/", 12, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 13, who="runner", reads=frozenset({"summary"})),
     Address("/runs/{scored_public}/", 19, who="captain", reads=_PARTS | {"summary"}),

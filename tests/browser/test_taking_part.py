@@ -3,8 +3,10 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.models import Membership, Phase, Submission, Team, User
+from tests.browser.conftest import PHONE
 from tests.leaderboard import cast
+from tests.mail_server import mail_server, send_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -20,11 +22,23 @@ def register(page: Page, name: str) -> None:
     page.get_by_role("button", name="Register").click()
 
 
-def test_two_strangers_become_a_team_and_submit(visit, tmp_path):
+@pytest.fixture
+def mails(tmp_path, settings):
+    """A real mail server."""
+    with mail_server(tmp_path / "mails") as server:
+        send_to(server, settings)
+        yield server
+
+
+def test_two_strangers_become_a_team_and_submit(visit, tmp_path, mails):
     cast.phase(slug="dev", cases_are_public=True)
-    alice = visit().go("/")
+    visitor = visit()
+    alice = visitor.go("/")
     alice.get_by_role("link", name="Register").first.click()
     register(alice, "Alice")
+    expect(alice.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    visitor.go(mails.link("alice@example.org"))
+    alice.get_by_role("button", name="Confirm the address").click()
     alice.get_by_label("Team name").fill("Team A")
     alice.get_by_role("button", name="Found the team").click()
     link = alice.get_by_label("Link").input_value()
@@ -33,6 +47,12 @@ def test_two_strangers_become_a_team_and_submit(visit, tmp_path):
     page = bob.go(link[link.index("/team/") :])
     page.get_by_role("link", name="Register").last.click()
     register(page, "Bob")
+    phone = visit(viewport=PHONE)
+    page = phone.go(mails.link("bob@example.org"))
+    page.get_by_role("button", name="Confirm the address").click()
+    page.get_by_label("Email").fill("bob@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Join Team A?")).to_be_visible()
     page.get_by_role("button", name="Join the team").click()
     expect(page.get_by_role("cell", name="Institution of Alice")).to_be_visible()
@@ -46,6 +66,22 @@ def test_two_strangers_become_a_team_and_submit(visit, tmp_path):
     page.get_by_role("button", name="Submit the run").click()
     expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
     assert Submission.objects.get().submitted_by == User.objects.get(name="Bob")
+
+
+def test_a_member_of_before_confirms_the_address_from_the_page_that_asks_for_it(visit, mails):
+    alice = cast.person("Alice", confirmed=False, last_login="2026-01-01T00:00Z")
+    Membership.objects.create(team=cast.team_of(cast.person("Charlie"), name="Lingula"), user=alice)
+    cast.phase(slug="dev")
+    visitor = visit(alice, PHONE)
+    page = visitor.go("/submit/dev/")
+    expect(page.get_by_text("Confirm your e-mail address before you submit")).to_be_visible()
+    assert visitor.is_as_wide_as_the_screen()
+    page.get_by_role("button", name="Send the message again").click()
+    expect(page.get_by_text("is on its way")).to_be_visible()
+    visitor.go(mails.link("alice@example.org"))
+    page.get_by_role("button", name="Confirm the address").click()
+    visitor.go("/submit/dev/")
+    expect(page.get_by_label("Name on the board")).to_be_visible()
 
 
 def fill_in(page: Page, folder, *, method: str = cast.METHOD) -> None:

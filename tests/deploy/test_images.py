@@ -37,6 +37,7 @@ NEVER_LOADED = {"SimpleITK"}
 SAFE = {
     "SITE_URL": "https://challenge.example.org",
     "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
+    "EMAIL_HOST": "mail.example.org",
     "DATABASE_URL": "postgres://rexg@127.0.0.1:1/rexg",
     "REDIS_URL": "redis://127.0.0.1:1/0",
 }

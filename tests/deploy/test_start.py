@@ -17,21 +17,32 @@ UNSAFE = [
     ({"SECRET_KEY": "change-me"}, 0o700, "SECRET_KEY is a default or too short."),
     ({"SECRET_KEY": SECRET[:39]}, 0o700, "SECRET_KEY is a default or too short."),
     ({"DEBUG": "1"}, 0o700, "DEBUG is on."),
+    ({"EMAIL_HOST": ""}, 0o700, "No mail can be sent"),
+    ({"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}, 0o700, "No mail can be sent"),
     ({}, 0o755, "is open to every user of this machine. Close it: chmod o-rwx"),
 ]
-IDS = ["default secret", "short secret", "debug", "open store"]
+IDS = ["default secret", "short secret", "debug", "no mail server", "mail to the log", "open store"]
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A safe production server's."""
     (tmp_path / "cases").mkdir(mode=0o700)
-    unset = ("DEBUG", "SITE_URL", "EXTRA_HOSTS", "GUNICORN_CMD_ARGS", "PYTEST_CURRENT_TEST")
+    unset = (
+        "DEBUG",
+        "EMAIL_BACKEND",
+        "SHOWN_MAILS_DIR",
+        "SITE_URL",
+        "EXTRA_HOSTS",
+        "GUNICORN_CMD_ARGS",
+        "PYTEST_CURRENT_TEST",
+    )
     inherited = {name: value for name, value in os.environ.items() if name not in unset}
     return {
         **inherited,
         "SITE_URL": "https://challenge.example.org",
         "SECRET_KEY": SECRET,
+        "EMAIL_HOST": "mail.example.org",
         "STORE_DIR": str(tmp_path / "cases"),
         "DJANGO_SETTINGS_MODULE": "leaderboard.settings",
     }
@@ -73,7 +84,7 @@ def test_every_process_of_an_unsafe_server_refuses_and_says_why(
 
 def test_gunicorn_ends_with_all_reasons_instead_of_trying_for_ever(environment: dict[str, str], tmp_path: Path) -> None:
     Path(environment["STORE_DIR"]).chmod(0o755)
-    done = gunicorn(environment | {"SECRET_KEY": "change-me", "DEBUG": "1"}, tmp_path)
+    done = gunicorn(environment | {"SECRET_KEY": "change-me", "DEBUG": "1", "EMAIL_HOST": ""}, tmp_path)
     assert done.returncode == 1
     for _change, _mode, sentence in UNSAFE:
         assert sentence in done.stderr
@@ -143,3 +154,16 @@ def test_the_older_name_of_a_setting_is_still_read(environment: dict[str, str]) 
     ask = "from django.conf import settings; print(settings.NOTIFY_AGAIN_SECONDS)"
     assert run(environment | {"DOORBELL_SECONDS": "7"}, "-c", ask).stdout.strip() == "7"
     assert run(environment | {"DOORBELL_SECONDS": "7", "NOTIFY_AGAIN_SECONDS": "8"}, "-c", ask).stdout.strip() == "8"
+
+
+def test_the_page_with_everybodys_messages_is_for_a_machine_of_ones_own(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    shown = environment | {"SHOWN_MAILS_DIR": str(tmp_path)}
+    ask = "import django; django.setup(); from django.urls import reverse; print(reverse('demo_mails'))"
+    done = run(shown, "-c", ask)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "SHOWN_MAILS_DIR shows everybody's messages" in done.stderr
+    assert run(shown | {"SITE_URL": "http://challenge.example.org"}, "-c", ask).returncode == 1
+    assert "NoReverseMatch" in run(environment, "-c", ask).stderr
+    assert run(shown | {"SITE_URL": "http://127.0.0.1:8000"}, "-c", ask).stdout == "/demo/mails/\n"

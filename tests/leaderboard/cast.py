@@ -29,7 +29,7 @@ from leaderboard.models import (
     Team,
     User,
 )
-from leaderboard.people import rules, teams
+from leaderboard.people import addresses, rules, teams
 from leaderboard.states import Stage, SubmissionState
 from leaderboard.submissions import uploads
 from leaderboard.submissions.uploads import Upload
@@ -39,10 +39,12 @@ TOKEN = "a-host-token"
 OPERATOR = Actor("command line (test)")
 
 
-def person(name: str, *, accepts_rules: bool = True, **fields: Any) -> User:
-    """A person with an account."""
+def person(name: str, *, accepts_rules: bool = True, confirmed: bool = True, **fields: Any) -> User:
+    """A person with an account, whose address is confirmed."""
     email = f"{name.lower()}@example.org"
     user = User.objects.create_user(username=name.lower(), email=email, password="correct horse", name=name, **fields)
+    if confirmed:
+        addresses.confirm(user)
     if accepts_rules:
         rules.accept_rules(user)
     return user

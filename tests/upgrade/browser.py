@@ -7,9 +7,16 @@ from http import HTTPStatus
 
 import requests
 
+from tests.mail_server import MailServer
+
 TIMEOUT = 60
 PASSWORD = "a staple of batteries"  # everybody's
 METHOD = "A frozen text encoder conditions a 3D U-Net at four scales by cross-attention. " * 2
+
+
+def email_of(name: str) -> str:
+    """Somebody's address."""
+    return f"{name.lower()}@example.org"
 
 
 class _Forms(HTMLParser):
@@ -85,15 +92,20 @@ class Browser:
         assert answer.status_code == HTTPStatus.FOUND, f"{at or path}: HTTP {answer.status_code}: {complaints}"
         return answer.headers["Location"]
 
-    def sign_up(self, name: str) -> None:
-        """Make an account and accept the rules."""
-        words = {"name": name, "email": f"{name.lower()}@example.org", "password1": PASSWORD, "password2": PASSWORD}
+    def is_told(self, path: str, words: str) -> bool:
+        """Whether a page says this."""
+        return words in self._session.get(self._address + path, timeout=TIMEOUT).text
+
+    def sign_up(self, name: str, mails: MailServer) -> None:
+        """Make an account, open the link of the message, and accept the rules."""
+        words = {"name": name, "email": email_of(name), "password1": PASSWORD, "password2": PASSWORD}
         self.send("/account/signup/", words)
+        self.send(mails.link(email_of(name)), {})
         self.send("/rules/", {"accept": "1"})
 
     def sign_in(self, name: str) -> None:
         """Sign in."""
-        self.send("/account/login/", {"login": f"{name.lower()}@example.org", "password": PASSWORD})
+        self.send("/account/login/", {"login": email_of(name), "password": PASSWORD})
 
     def submit(self, phase: str, algorithm: str, image: bytes) -> int:
         """Hand in an image; the submission's number."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from tests.mail_server import mail_server
 from tests.upgrade.databases import Database, new_name
 from tests.upgrade.recording import Recording, recordings
 from tests.upgrade.release import REPOSITORY, Processes, Server, remove_from_engine
@@ -65,11 +66,12 @@ def ended(recording: Recording, tmp_path_factory: pytest.TempPathFactory, django
         folder = tmp_path_factory.mktemp("world")
         upgraded = made(stack, recording, folder, django_db_blocker)
         processes = Processes(REPOSITORY, folder)
-        server = Server(processes, upgraded.database, upgraded.store, os.environ, SETTINGS)
+        mails = stack.enter_context(mail_server(folder / "mails"))
+        server = Server(processes, upgraded.database, upgraded.store, os.environ, SETTINGS | mails.environment)
         stack.callback(remove_from_engine, server)
         stack.enter_context(processes)
         old = stack.enter_context(Processes(recording.unpack_host(folder / "old"), folder))
-        world = World(server, folder, upgraded, old, django_db_blocker)
+        world = World(server, folder, mails, upgraded, old, django_db_blocker)
         world.go_on_until_the_end()
         yield world
 

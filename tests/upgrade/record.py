@@ -40,6 +40,7 @@ from deploy.local import LocalError
 from deploy.local.paths import current_state
 from deploy.local.stack import SERVICES, find_stack, start_services
 from deploy.local.supervisor import Supervisor
+from tests.mail_server import mail_server
 from tests.upgrade.databases import Database, new_name
 from tests.upgrade.recording import RECORDED
 from tests.upgrade.release import REPOSITORY, Processes, Server, remove_from_engine
@@ -165,10 +166,11 @@ def record(commit: str, environment: dict[str, str], folder: Path, target: Path)
         processes = Processes(tree, folder)
         store = folder / "store"
         (store / "incoming").mkdir(parents=True)
-        server = Server(processes, database, store, environment, SETTINGS)
+        mails = stack.enter_context(mail_server(folder / "mails"))
+        server = Server(processes, database, store, environment, SETTINGS | mails.environment)
         stack.callback(remove_from_engine, server)
         stack.enter_context(processes)
-        scenario = Scenario(server, folder)
+        scenario = Scenario(server, folder, mails)
         try:
             scenario.play()
             write(scenario, target, commit)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.mail_server import MailServer
 from tests.upgrade.apihost import ApiHost
 from tests.upgrade.browser import Browser
 from tests.upgrade.release import GpuHost, Processes, Server, wait_for
@@ -18,6 +19,7 @@ class Site:
 
     server: Server
     folder: Path
+    mails: MailServer
     browsers: dict[str, Browser] = field(default_factory=dict, kw_only=True)
 
     def browser(self, who: str) -> Browser:

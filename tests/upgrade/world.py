@@ -9,6 +9,7 @@ import pytest
 import redis
 import requests
 
+from tests.upgrade.browser import Browser, email_of
 from tests.upgrade.release import Processes, wait_for
 from tests.upgrade.site import PATIENCE_SECONDS, Site
 from tests.upgrade.upgraded import Upgraded, told, using
@@ -81,6 +82,15 @@ class World(Site):
         return int(self.upgraded.database.value("SELECT id FROM leaderboard_host WHERE name = %s", name))
 
     # --- people ------------------------------------------------------------------------------------------------------
+
+    def browser(self, who: str) -> Browser:
+        """Somebody's browser, signed in; people of before addresses had to be confirmed do that first."""
+        is_new = who not in self.browsers
+        browser = super().browser(who)
+        if is_new and browser.is_told("/team/", "is not confirmed yet"):
+            browser.send("/team/", {}, at="/account/confirm-email/again/")
+            browser.send(self.mails.link(email_of(who)), {})
+        return browser
 
     def submit(self, who: str, phase: str, image: bytes) -> int:
         """Somebody hands in an image; the submission's number."""

@@ -9,6 +9,7 @@ from django.db import transaction
 from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.models import User
+from leaderboard.people import sign_in
 
 
 class Command(changepassword.Command):
@@ -19,5 +20,7 @@ class Command(changepassword.Command):
         said: str | None = super().handle(*args, **options)
         name = options["username"] or getpass.getuser()  # as Django chooses
         with transaction.atomic():
-            audit.record(Actor.command_line(), "set password", User.objects.get(username=name))
+            user = User.objects.get(username=name)
+            sign_in.forgive(user.email)
+            audit.record(Actor.command_line(), "set password", user)
         return said

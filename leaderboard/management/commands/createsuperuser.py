@@ -8,6 +8,7 @@ from django.db import transaction
 from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.models import User
+from leaderboard.people import addresses
 
 
 class Command(createsuperuser.Command):
@@ -19,5 +20,6 @@ class Command(createsuperuser.Command):
         super().handle(*args, **options)
         with transaction.atomic():
             for user in User.objects.filter(is_superuser=True, pk__gt=latest.pk if latest else 0):
+                addresses.confirm(user)  # by the word of who may run this; the first one comes before any mail server
                 powers = audit.state_of(user, ["is_staff", "is_superuser"])
                 audit.record(Actor.command_line(), "add user", user, after=powers)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
 
 from leaderboard.board import exports
 from leaderboard.board.board import make_board
@@ -49,6 +50,10 @@ class Command(BaseCommand):
             f"Sign in as the captain {demonstration.CAPTAIN} or the organiser {demonstration.ORGANISER}: "
             f"{demonstration.password()}"
         )
+        if settings.SHOWN_MAILS_DIR:
+            self.stdout.write(
+                f"Or register: the message with the link is at {settings.SITE_URL}{reverse('demo_mails')}"
+            )
 
     def _show_board(self, phase: Phase) -> None:
         shown = make_board(Disclosure.to_public(phase, clock.now()), Submission.Track.MAIN)

@@ -221,7 +221,15 @@ def test_a_backup_is_for_one_user_and_holds_no_session(client, phase, folder):
     assert (made.folder / "tables" / "leaderboard_user").read_bytes() != b""
 
 
-NEWER = ("0005_submission_ticket", "0006_standard_names", "0007_audit")
+def without_column(table: Path, columns: list[str], column: str) -> None:
+    """Take a column out of a table's file and list of columns."""
+    place = columns.index(column)
+    columns.remove(column)
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    table.write_text("".join("\t".join(row[:place] + row[place + 1 :]) + "\n" for row in rows))
+
+
+NEWER = ("0005_submission_ticket", "0006_standard_names", "0007_audit", "0013_accounts")
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, machine):
@@ -231,16 +239,14 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, f
     manifest = json.loads((made.folder / "manifest.json").read_text())
     manifest["migrations"] = [row for row in manifest["migrations"] if row[1] not in NEWER]
     del manifest["tables"]["leaderboard_auditentry"], manifest["sequences"]["leaderboard_auditentry_id_seq"]
-    columns = manifest["tables"]["leaderboard_submission"]
-    place = columns.index("ticket")
-    columns.remove("ticket")
+    del manifest["tables"]["leaderboard_throttle"]
+    for name, column in (("leaderboard_submission", "ticket"), ("leaderboard_team", "skeleton")):
+        without_column(made.folder / "tables" / name, manifest["tables"][name], column)
     (made.folder / "manifest.json").write_text(json.dumps(manifest))
-    table = made.folder / "tables" / "leaderboard_submission"
     applied = made.folder / "tables" / "django_migrations"
     applied.write_text("".join(line for line in applied.open() if not any(name in line for name in NEWER)))
-    rows = [line.split("\t") for line in table.read_text().splitlines()]
-    table.write_text("".join("\t".join(row[:place] + row[place + 1 :]) + "\n" for row in rows))
     said = machine.manage("restore", str(folder))
     assert said.returncode == 0, said.stderr
     assert machine.ask("SELECT ticket FROM leaderboard_submission") == [("",)]
+    assert machine.ask("SELECT skeleton IS NULL FROM leaderboard_team") == [(False,)]
     assert machine.ask("SELECT state, lease_until FROM leaderboard_batch") == [("waiting", None)]

@@ -1,5 +1,7 @@
 """Teams and rules, as people meet them."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -16,7 +18,7 @@ def browser(person) -> Client:
     return client
 
 
-def test_a_stranger_registers_and_is_known_by_name_and_affiliation(client):
+def test_a_stranger_registers_and_is_known_by_name_and_affiliation(client, mailoutbox):
     words = {
         "name": "Dora Diaz",
         "affiliation": "Institution D",
@@ -25,6 +27,7 @@ def test_a_stranger_registers_and_is_known_by_name_and_affiliation(client):
         "password2": "a long enough secret",
     }
     assert client.post("/account/signup/", words).status_code == 302
+    client.post(re.findall(r"http://\S+", mailoutbox[0].body)[0])
     text = page(client.get("/team/")).text
     assert "Dora Diaz" in text
     assert "Found a team" in text

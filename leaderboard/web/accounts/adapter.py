@@ -1,0 +1,85 @@
+"""How accounts work here, where that differs from allauth: who may try a password, who is in, which mail is sent."""
+
+import logging
+import secrets
+from typing import Any
+from urllib.parse import urlencode
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.utils import get_next_redirect_url
+from django import forms
+from django.http import HttpRequest, HttpResponse
+
+from leaderboard.models import User
+from leaderboard.people import addresses, mail_limits, sign_in
+from leaderboard.people.throttle import TooSoon
+from leaderboard.web.accounts.clients import address_of, device_of, remember_device
+
+logger = logging.getLogger(__name__)
+
+TOO_SOON = "too_soon"
+
+
+def not_yet(refusal: TooSoon) -> forms.ValidationError:
+    """A refusal for a form; the view says it in the response's status, too."""
+    return forms.ValidationError(str(refusal), code=TOO_SOON, params={"seconds": refusal.seconds})
+
+
+class Adapter(DefaultAccountAdapter):
+    """Named in the settings."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": (
+            "This e-mail address and this password do not belong together. If you have just registered: open the link "
+            "in our message first."
+        ),
+        "incorrect_password": "This is not your password.",
+        "enter_current_password": "This is not your password.",
+    }
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the try before the password is looked at."""
+        email = credentials.get("email") or ""
+        try:
+            self.password_try = sign_in.count_try(email, address_of(request), device_of(request, email))
+        except TooSoon as refusal:
+            raise not_yet(refusal) from None
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Whose password it is, if that person may come in; everybody else is the same nobody."""
+        user: User | None = super().authenticate(request, **credentials)
+        if user is None or addresses.is_pending(user):
+            return None
+        self.password_try.was_right()
+        return user
+
+    def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
+        """Know the device from now on."""
+        response: HttpResponse = super().post_login(request, user, **details)
+        remember_device(request, response, details.get("email") or user.email)
+        return response
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """To the owner of an account that somebody tried to make again; no quicker than making one."""
+        User().set_password(secrets.token_urlsafe())
+        super().send_account_already_exists_mail(email)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send it, unless the address had enough of these lately. No answer tells whether anything was sent.
+
+        A mail server that is away must not undo what the message is about: it can be asked for again.
+        """
+        try:
+            mail_limits.count(template_prefix, email)
+            super().send_mail(template_prefix, email, context)
+        except TooSoon:
+            logger.info("not sent, there were enough of these to one address: %s", template_prefix)
+        except OSError:
+            logger.exception("a message could not be sent: %s", template_prefix)
+
+    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
+        """The link of the message, which leads to where the person was going, in whichever browser it is opened."""
+        url: str = super().get_email_confirmation_url(request, emailconfirmation)
+        target = get_next_redirect_url(request)
+        return f"{url}?{urlencode({'next': target})}" if target else url

@@ -1,0 +1,98 @@
+"""allauth's forms with what this site adds: limits by network address, and the same answer whoever has an account."""
+
+from typing import Any
+
+from allauth.account import forms as allauth_forms
+from allauth.account.app_settings import EmailVerificationMethod
+from allauth.account.models import EmailAddress
+from allauth.core import context
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from leaderboard.models import User
+from leaderboard.people import sign_in, throttle
+from leaderboard.people.throttle import Limit, TooSoon
+from leaderboard.web.accounts.adapter import not_yet
+from leaderboard.web.accounts.clients import address_of, device_of
+
+# A seminar's room registers from one address.
+ASKED_FROM_ONE_ADDRESS = Limit(free=20, first_seconds=60, longest_seconds=3600, forget_seconds=300)
+SENTENCE = "There were too many of these from your network. Wait {wait}, then try again."
+
+
+def _count_by_address(kind: str) -> None:
+    key = throttle.key_of(kind, address_of(context.request))
+    try:
+        throttle.count({key: ASKED_FROM_ONE_ADDRESS}, sentence=SENTENCE)
+    except TooSoon as refusal:
+        raise not_yet(refusal) from None
+
+
+class LoginForm(allauth_forms.LoginForm):
+    """Signing in. Who has been in before gets in without a confirmed address, and is told what it is needed for."""
+
+    def clean(self) -> dict[str, Any]:
+        """Accounts that wait for their first confirmation are nobody to the adapter; for others it is no condition."""
+        cleaned: dict[str, Any] = super().clean()
+        if login := getattr(self, "_login", None):
+            login.email_verification = EmailVerificationMethod.OPTIONAL
+        return cleaned
+
+
+class SignupForm(allauth_forms.SignupForm):
+    """Registering."""
+
+    def clean(self) -> dict[str, Any]:
+        """Count what would make an account or send a message."""
+        cleaned: dict[str, Any] = super().clean()
+        if not self.errors:
+            _count_by_address("sign-up")
+        return cleaned
+
+    def try_save(self, request: HttpRequest) -> tuple[Any, Any]:
+        """Of two who register with one address at the same instant the second one is answered like one who is late."""
+        try:
+            with transaction.atomic():
+                saved: tuple[Any, Any] = super().try_save(request)
+        except IntegrityError:
+            self.account_already_exists = True
+            saved = super().try_save(request)
+        return saved
+
+
+class ChangePasswordForm(allauth_forms.ChangePasswordForm):
+    """Changing the password: the present one is tried as at the door."""
+
+    def clean_oldpassword(self) -> str:
+        """Count the try before the password is looked at."""
+        request = context.request
+        try:
+            tried = sign_in.count_try(self.user.email, address_of(request), device_of(request, self.user.email))
+        except TooSoon as refusal:
+            raise not_yet(refusal) from None
+        password: str = super().clean_oldpassword()
+        tried.was_right()
+        return password
+
+
+class ResetPasswordForm(allauth_forms.ResetPasswordForm):
+    """Asking for a new password."""
+
+    def clean_email(self) -> str:
+        """A link goes to confirmed addresses and to the main one, never to one that somebody merely added."""
+        email: str = super().clean_email()
+        typed = sign_in.normalised(email)
+        self.users: list[User] = [
+            user
+            for user in self.users  # as allauth found them
+            if sign_in.normalised(user.email) == typed
+            or EmailAddress.objects.filter(user=user, email=typed, verified=True).exists()
+        ]
+        return email
+
+    def clean(self) -> dict[str, Any]:
+        """Count what would send a message."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            _count_by_address("reset")
+        return cleaned
