@@ -221,7 +221,7 @@ def test_a_backup_is_for_one_user_and_holds_no_session(client, phase, folder):
     assert (made.folder / "tables" / "leaderboard_user").read_bytes() != b""
 
 
-NEWER = ("0005_submission_ticket", "0006_standard_names", "0007_audit")
+NEWER = ("0005_submission_ticket", "0006_standard_names", "0007_audit", "0008_image_provenance")
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, machine):
@@ -230,7 +230,8 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, f
     made = backup.make(folder)
     manifest = json.loads((made.folder / "manifest.json").read_text())
     manifest["migrations"] = [row for row in manifest["migrations"] if row[1] not in NEWER]
-    del manifest["tables"]["leaderboard_auditentry"], manifest["sequences"]["leaderboard_auditentry_id_seq"]
+    for newer in ("auditentry", "imageprovenance"):
+        del manifest["tables"][f"leaderboard_{newer}"], manifest["sequences"][f"leaderboard_{newer}_id_seq"]
     columns = manifest["tables"]["leaderboard_submission"]
     place = columns.index("ticket")
     columns.remove("ticket")
