@@ -184,7 +184,8 @@ def _expect_tar_inside(compression: str, beginning: bytes) -> None:
         if refused.code == "truncated" and len(content) < tar.BLOCK_BYTES:
             return
         raise
-    _expect_tar(content)
+    if len(content) >= tar.BLOCK_BYTES or len(beginning) < BEGINNING_BYTES:
+        _expect_tar(content)
 
 
 def _inflate(
