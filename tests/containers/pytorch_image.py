@@ -35,7 +35,7 @@ WEIGHTS = bytes(range(256)) * (16 << 10)  # 4 MiB, of which the program makes a 
 _STATE = Path(sys.prefix).parent  # of ./dev, whose environment runs these tests
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _SITE = f"{HOME}/.local/lib/{_PYTHON}/site-packages"
-_LEFT_OUT = ("torch/include/", "torch/share/", "torch/bin/", "torch/test/", "numpy/tests/")  # no program needs them
+_LEFT_OUT = ("torch/include/", "torch/share/", "torch/test/", "torch/bin/protoc")  # no program needs them
 _LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1")
 
 PROGRAM = '''
@@ -195,20 +195,21 @@ def _home(tar: tarfile.TarFile, wheels: list[Path]) -> None:
     _add(tar, f"{HOME}/.cache/torch/hub/checkpoints/weights.bin", WEIGHTS, 0o600)
     _add(tar, "opt/app/run.py", PROGRAM.encode(), 0o600)
     for wheel in wheels:
-        for name, size, stream in _files(wheel):
+        for name, size, mode, stream in _files(wheel):
             member = tarfile.TarInfo(f"{_SITE}/{name}")
-            member.size, member.mode, member.uid, member.gid = size, 0o600, UID, UID
+            member.size, member.mode, member.uid, member.gid = size, mode, UID, UID
             tar.addfile(member, stream)
 
 
-def _files(wheel: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """What pip unpacks of a wheel."""
+def _files(wheel: Path) -> Iterator[tuple[str, int, int, IO[bytes]]]:
+    """What pip unpacks of a wheel: name, size, mode (with a umask of 077) and content."""
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             if entry.is_dir() or entry.filename.startswith(_LEFT_OUT) or ".data/" in entry.filename:
                 continue
             with archive.open(entry) as stream:
-                yield entry.filename, entry.file_size, stream
+                mode = 0o700 if entry.external_attr >> 16 & 0o111 else 0o600
+                yield entry.filename, entry.file_size, mode, stream
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes | None, mode: int, *, owner: int = UID) -> None:

@@ -1,4 +1,4 @@
-"""HOME of an image's user, found in its own /etc/passwd as an engine finds it, and kept in the rebuilt configuration."""
+"""HOME of an image's user, found in its own /etc/passwd as an engine finds it, and kept in what is rebuilt."""
 
 from pathlib import Path
 from typing import Any

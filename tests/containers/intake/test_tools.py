@@ -10,6 +10,7 @@ import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -72,7 +73,7 @@ class Workshop:
 
 
 @pytest.fixture(scope="module")
-def workshop(docker_client: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+def workshop(docker_client: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     place = tmp_path_factory.mktemp("tools")
     tag = uuid.uuid4().hex[:12]
     docker_client.import_image_from_data(FILES, repository=REPOSITORY, tag=tag, changes=CHANGES)
@@ -86,7 +87,7 @@ def workshop(docker_client: docker.APIClient, tmp_path_factory: pytest.TempPathF
     workshop.podman("load", "--signature-policy", workshop.policy, "-i", str(workshop.saved))
     image = workshop.podman("images", "-q", "--no-trunc")
     workshop.podman("tag", image, NAME)
-    yield workshop
+    return workshop
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def layer_types(archive: Path) -> set[str]:
     """The types of the layers that an OCI layout states."""
     with tarfile.open(archive) as tar:
 
-        def document(name: str) -> dict:
+        def document(name: str) -> dict[str, Any]:
             return json.loads(tar.extractfile(name).read())  # type: ignore[union-attr]
 
         manifest = document("index.json")["manifests"][0]["digest"].replace(":", "/")
