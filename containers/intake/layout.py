@@ -101,8 +101,8 @@ def find_image(archive: UploadArchive) -> ImageParts:
         return _from_oci_manifest(archive, _choose(_image_descriptors(archive)))
     raise ImageRejected(
         "no_image",
-        "The archive holds no image (neither manifest.json nor index.json). Make it with docker save; docker export "
-        "writes a container's files without its configuration, and an image's folder is packed from inside.",
+        "The archive holds no image (neither manifest.json nor index.json). Make it with docker save; "
+        "docker export writes a container's files without its configuration.",
     )
 
 

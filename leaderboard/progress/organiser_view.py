@@ -25,24 +25,30 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "accepted_at": _instant(submission.accepted_at),
         "charged": submission.charged,
         "disqualified": submission.disqualified_at is not None,
-        "upload": submission.upload,
         "image": _image(submission),
+        "original": _original(submission),
         "history": [_change(change) for change in submission.history.select_related("batch")],
         "runs": _runs(submission),
     }
 
 
 def _image(submission: Submission) -> dict[str, Any] | None:
-    """The image as it is run, and the digests that it had when it was uploaded."""
+    """The image as it is run."""
     image = submission.image
     if image is None:
         return None
     original: ImageProvenance | None = getattr(submission, "provenance", None)
+    warnings = original.warnings if original else image.warnings
+    return {"id": image.image_id, "layers": image.layers, "warnings": warnings}
+
+
+def _original(submission: Submission) -> dict[str, Any]:
+    """The digests as uploaded; of an image that was checked before they were kept, the file's alone."""
+    original: ImageProvenance | None = getattr(submission, "provenance", None)
     return {
-        "id": image.image_id,
-        "layers": image.layers,
-        "warnings": original.warnings if original else image.warnings,
-        "original": {"id": original.image_id, "diff_ids": original.diff_ids} if original else None,
+        "file": submission.upload,
+        "id": original.image_id if original else None,
+        "diff_ids": original.diff_ids if original else [],
     }
 
 

@@ -103,5 +103,8 @@ def test_organisers_find_equal_images_by_any_digest(admin_client, alices, bobs):
 def test_organisers_are_told_all_digests(alices, capsys):
     call_command("submission", alices.pk, json=True)
     said = json.loads(capsys.readouterr().out)
-    assert said["upload"] == alices.upload
-    assert said["image"]["original"] == {"id": alices.provenance.image_id, "diff_ids": [digest(CLOSED)]}
+    assert said["original"] == {
+        "file": alices.upload,
+        "id": alices.provenance.image_id,
+        "diff_ids": [digest(CLOSED)],
+    }
