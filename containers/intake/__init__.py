@@ -3,9 +3,9 @@
 An engine's `load` believes too much. It moves tags that exist, takes layers it already has from other teams,
 and reads another manifest than a naive parser does. So no upload reaches an engine. `check_archive` reads it
 as hostile data (streamed, bounded, nothing extracted to a path from the archive), verifies every digest, and
-writes a *new* archive that holds nothing but the verified layers, a configuration rebuilt from the few fields
-that matter, and no tag. `containers.sandbox.images.load_image` loads that one, compares the id, and tags it by
-itself.
+writes a *new* archive that holds nothing but the verified layers, opened for the user that containers run as, a
+configuration rebuilt from the few fields that matter, and no tag. `containers.sandbox.images.load_image` loads that
+one, compares the id, and tags it by itself.
 
 In reading order, from the journey to what it stands on:
 
@@ -13,9 +13,14 @@ In reading order, from the journey to what it stands on:
     upload_archive    the uploaded file as an index of members that can be read by name
     layout            docker-archive or OCI layout -> one configuration and its layers
     image_config      the configuration: checked, rebuilt, summarised
-    layers            one layer: inflated, hashed, checked entry by entry, copied
+    home              the home of the image's user, by its /etc/passwd
+    program           can what the image names be started at all?
+    image_filesystem  what the layers make together
+    layers            one layer: inflated, hashed, checked entry by entry, opened, copied
+    modes             which files are opened for the user that containers run as
     layer_filesystem  what a layer becomes on disk, in names only: could an engine unpack it?
-    streams, tar      bounded bytes, gzip and tar headers, read as the engine's own library reads them
+    compression       gzip, xz and zstd, in bounded pieces
+    streams, tar      bounded bytes and tar headers, read as the engine's own library reads them
     strict_json       JSON without duplicate keys, surprises or depth
     errors, limits    what is refused, and the bounds
 

@@ -26,6 +26,7 @@ ImageRejectionCode = Literal[
     "unknown_key",
     "unsafe_file",
     "unsafe_member",
+    "unusable_entrypoint",
     "wrong_digest",
     "wrong_platform",
 ]

@@ -1,7 +1,8 @@
 """The image configuration: checked, rebuilt from the few fields that matter, and summarised for people.
 
-Rebuilt means written anew. What stays: platform, layers, Entrypoint, Cmd, Env, User, WorkingDir. What goes,
-and why:
+Rebuilt means written anew. What stays: platform, layers, Entrypoint, Cmd, Env, User, WorkingDir. What comes: HOME in
+Env, where the image leaves it to the engine, which would look for it under the number that a container gets here. What
+goes, and why:
 
 * Volumes: each would be an unbounded folder on the host, or a tmpfs that hides weights stored there;
 * Healthcheck, OnBuild, ExposedPorts, StopSignal, Shell, ArgsEscaped: without effect in the sandbox, or
@@ -10,6 +11,7 @@ and why:
 * history, times, authors: so that equal content is an equal image.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -19,30 +21,20 @@ from typing import Any, Final
 from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
 from containers.intake.layout import wrong_platform
 from containers.intake.limits import ArchiveLimits
+from containers.intake.program import Command
 from containers.intake.strict_json import known_keys, parse
 from containers.protocol.contract import ENVIRONMENT
 
 _WHAT: Final = "The image configuration"
 _DIFF_ID: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
-_TOP_KEYS: Final = frozenset(
-    """
-    architecture author comment config container container_config created docker_version history id os
-    os.features os.version parent rootfs variant Size throwaway moby.buildkit.buildinfo.v1
-    moby.buildkit.cache.v0 buildkit.dockerfile.v0
-    """.split()  # noqa: SIM905 (thirty quoted words would fill a page)
-)
-_CONFIG_KEYS: Final = frozenset(
-    """
-    ArgsEscaped AttachStderr AttachStdin AttachStdout Cmd CpuShares Domainname Entrypoint Env ExposedPorts
-    Healthcheck Hostname Image Labels MacAddress Memory MemorySwap NetworkDisabled OnBuild OpenStdin
-    PortSpecs Shell StdinOnce StopSignal StopTimeout Tty User Volumes VolumesFrom WorkingDir
-    """.split()  # noqa: SIM905 (thirty quoted words would fill a page)
-)
+# What is read. Everything else is the builder's own affair: it reaches neither the rebuilt configuration nor an engine.
+_TOP_KEYS: Final = ("architecture", "config", "history", "os", "rootfs")
+_CONFIG_KEYS: Final = ("Cmd", "Entrypoint", "Env", "Healthcheck", "Labels", "User", "Volumes", "WorkingDir")
 
 # What the sandbox sets itself, so that a value in the image has no effect. NVIDIA_* is in every CUDA base
-# image and worth no warning.
-_OVERRIDDEN_ENV: Final = frozenset({*ENVIRONMENT, "LD_PRELOAD"})
+# image and worth no warning; HOME is the image's own.
+_OVERRIDDEN_ENV: Final = frozenset({*ENVIRONMENT, "LD_PRELOAD"}) - {"HOME"}
 _NVIDIA: Final = "NVIDIA_"
 
 _ARGUMENT_BYTES: Final = 100_000  # Linux starts no program with a text of 128 KiB
@@ -52,31 +44,70 @@ _SUMMARY_CHARACTERS: Final = 500
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """A checked configuration. `rebuilt` are the bytes whose sha256 is the image's id."""
+    """A checked configuration. image_id: the digest of the one that was uploaded, by which engines know the image."""
 
-    rebuilt: bytes
+    image_id: str
     diff_ids: list[str]
     summary: dict[str, Any]
     warnings: list[str]
+    _run: dict[str, Any]
+
+    @property
+    def command(self) -> Command:
+        """What the image starts."""
+        words = self._run.get("Entrypoint", []) + self._run.get("Cmd", [])
+        return Command(words, self.folder, self._variable("PATH"))
+
+    @property
+    def folder(self) -> str:
+        """WORKDIR, empty where there is none."""
+        folder: str = self._run.get("WorkingDir", "")
+        return folder
+
+    @property
+    def user(self) -> str:
+        """USER, empty where there is none."""
+        user: str = self._run.get("User", "")
+        return user
+
+    @property
+    def home(self) -> str | None:
+        """HOME in ENV, where that is an absolute path."""
+        home = self._variable("HOME")
+        return home if home and home.startswith("/") else None
+
+    def rebuilt(self, diff_ids: list[str], home: str) -> bytes:
+        """The configuration written anew, whose sha256 is the rebuilt image's id, with these layers and this HOME."""
+        env = [entry for entry in self._run.get("Env", ()) if not entry.startswith("HOME=")]
+        document = {
+            "architecture": "amd64",
+            "os": "linux",
+            "created": "1970-01-01T00:00:00Z",
+            "config": self._run | {"Env": [*env, f"HOME={home}"]},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        }
+        return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+    def _variable(self, name: str) -> str | None:
+        values = [entry.partition("=")[2] for entry in self._run.get("Env", ()) if entry.startswith(f"{name}=")]
+        return values[-1] if values else None
 
 
 def read_config(data: bytes, limits: ArchiveLimits) -> ImageConfig:
-    """Checks the configuration of an image and rebuilds it."""
+    """Checks the configuration of an image."""
     document = known_keys(parse(data, what=_WHAT, max_depth=limits.json_depth), _TOP_KEYS, what=_WHAT)
     _check_platform(document)
     settings = known_keys(_object(document, "config"), _CONFIG_KEYS, what=_WHAT)
     diff_ids = _diff_ids(document, limits)
     run = _run_settings(settings)
-    rebuilt = {
-        "architecture": "amd64",
-        "os": "linux",
-        "created": "1970-01-01T00:00:00Z",
-        "config": run,
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    }
-    encoded = json.dumps(rebuilt, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
     names = [entry.partition("=")[0] for entry in run.get("Env", ())]
-    return ImageConfig(encoded, diff_ids, _summary(document, settings, run, names), _warnings(settings, names))
+    return ImageConfig(
+        image_id="sha256:" + hashlib.sha256(data).hexdigest(),
+        diff_ids=diff_ids,
+        summary=_summary(document, settings, run, names),
+        warnings=_warnings(settings, names),
+        _run=run,
+    )
 
 
 def _check_platform(document: dict[str, Any]) -> None:
@@ -154,7 +185,10 @@ def _warnings(settings: dict[str, Any], env_names: list[str]) -> list[str]:
     if overridden:
         warnings.append(f"The server sets these variables itself, over the image's ENV: {', '.join(overridden)}.")
     if settings.get("User"):
-        warnings.append("The image's USER has no effect: every container runs as an unprivileged user of the server.")
+        warnings.append(
+            "Of the image's USER the name, the home and its files are kept, the number is not: every container runs "
+            "under a number of the server's own."
+        )
     if settings.get("Volumes"):
         warnings.append("The image's VOLUME has no effect: files stored there stay readable, and nothing is writable.")
     if settings.get("Healthcheck"):

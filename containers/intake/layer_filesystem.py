@@ -16,6 +16,7 @@ below one entry, links that lead through other links.
 
 import os
 import posixpath
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NoReturn
 
@@ -25,21 +26,50 @@ from containers.protocol import contract
 
 
 class Leaf(Enum):
-    """What is neither a folder nor a symbolic link."""
+    """What is neither a folder nor a symbolic link nor a file."""
 
-    FILE = auto()
     SPECIAL = auto()  # a pipe or a device
     DELETED = auto()  # the mark that a lower layer's is no more
 
 
-#: A folder by its names, the target of a symbolic link, or a leaf.
-Node = dict[str, "Node"] | str | Leaf
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is kept of a regular file; files alike share one.
+
+    script: its first line with the line end, where it begins with "#!" or ends with CR LF; else empty.
+    """
+
+    executable: bool  # by anybody
+    script: bytes
+    of_system: bool  # it lies, by its first name, in a place of the system
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry comes to lie: its path from the root, links followed, without a slash before it.
+
+    of_system: whether that is a place of the system; of a second name of a file (a hard link), whether its first is.
+    """
+
+    path: str
+    of_system: bool
+
+
+#: A folder by its names, the target of a symbolic link, or a leaf. The name "" marks a folder that hides a lower one.
+Node = dict[str, "Node"] | str | Leaf | File
+
+#: Folders of the root folder that hold what a system keeps from its users.
+SYSTEM_PLACES: Final = frozenset({"boot", "dev", "etc", "proc", "run", "sys", "var"})
+#: How much of a file `LayerFilesystem` wants to see: as much as the kernel reads of a script's first line.
+BEGINNING_BYTES: Final = 256
+OPAQUE: Final = ""
 
 _NAME_BYTES: Final = 255
 _PATH_BYTES: Final = 4095
 _LINK_HOPS: Final = 40  # as in the kernel
 _TEXT_CHARACTERS: Final = 64 << 20  # of all names and targets in a layer; 300,000 files of a real image have 10 MB
 _STEPS: Final = 50_000_000
+_SCRIPTS: Final = 10_000  # first lines that are kept; a real image has a few hundred
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 _USERS: Final = ("passwd", "group")
@@ -49,39 +79,50 @@ _OVERLAY_ATTRIBUTES: Final = (b"trusted.", b"user.overlay.")
 
 
 class LayerFilesystem:
-    """One layer's entries in turn: `add` each, then `finish`. entry_limit: counts folders that no entry names, too."""
+    """One layer's entries in turn: `add` each, then `finish`. entry_limit: counts folders that no entry names, too.
+
+    root: what the layer holds, as far as it was added.
+    """
 
     def __init__(self, entry_limit: tar.EntryLimit, what: str) -> None:
+        self.root: dict[str, Node] = {}
         self._entry_limit = entry_limit
         self._what = what
-        self._root: dict[str, Node] = {}
         self._names: set[int] = set()
+        self._files: dict[File, File] = {}
         self._text = 0
         self._steps = 0
         # Entries of one folder usually follow each other.
-        self._latest: tuple[str, dict[str, Node]] | None = None
+        self._latest: tuple[str, _Stack] | None = None
 
-    def add(self, member: tar.Member) -> None:
-        """Unpacks one entry. Raises ImageRejected where the engine would fail."""
+    def add(self, member: tar.Member, beginning: bytes = b"") -> Place | None:
+        """Unpacks one entry, and returns where; None for the mark that something is deleted.
+
+        beginning: the first BEGINNING_BYTES of a file. Raises ImageRejected where the engine would fail.
+        """
         self._check_attributes(member)
         path = self._inside(member.name)
         self._expect_new(posixpath.normpath(member.name), path)
         if not path:
             if member.kind != "folder" and member.name.startswith("/"):  # the engine passes over any "."
                 self._refuse(f"{quoted(member.name)} takes the place of its root folder")
-            return
+            return Place("", of_system=False)
         parent, _, name = path.rpartition("/")
-        folder = self._parent(parent, path)
+        stack = self._parent(parent, path)
+        folder = stack[-1][1]
         if name.startswith(_WHITEOUT):
             self._white_out(folder, name, path)
-            return
+            return None
+        real_path = "/".join([step for step, _ in stack[1:]] + [name])
+        place = Place(real_path, is_of_system(real_path))
         before = folder.get(name)
         if isinstance(before, dict) and member.kind == "folder":
-            return
+            return place
         if before is not None:  # a folder or a link, through which the latest folder may have been found
             self._latest = None
         folder.pop(name, None)
-        folder[name] = self._node(member, path)
+        folder[name] = node = self._node(member, path, place, beginning)
+        return Place(real_path, node.of_system) if isinstance(node, File) else place
 
     def finish(self) -> None:
         """To be called after the last entry. Raises ImageRejected for what an engine must not open or mount over."""
@@ -95,7 +136,7 @@ class LayerFilesystem:
             self._refuse(f"it holds {quoted(path or '/')} twice")
         self._names.add(key)
 
-    def _node(self, member: tar.Member, path: str) -> Node:
+    def _node(self, member: tar.Member, path: str, place: Place, beginning: bytes) -> Node:
         if member.kind == "folder":
             return {}
         if member.kind == "symlink":
@@ -105,19 +146,25 @@ class LayerFilesystem:
             return member.target
         if member.kind == "hardlink":
             return self._linked(member.target, path)
-        return Leaf.FILE if member.kind == "file" else Leaf.SPECIAL
+        if member.kind != "file":
+            return Leaf.SPECIAL
+        file = File(bool(member.mode & 0o111), _script(beginning), place.of_system)
+        if len(self._files) >= _SCRIPTS:
+            file = File(file.executable, b"", file.of_system)
+        return self._files.setdefault(file, file)
 
     def _linked(self, target: str, path: str) -> Node:
         """What a hard link is another name of: it must be there already, and no folder."""
         parent, _, name = self._inside(target).rpartition("/")
-        stack = self._walk([self._root], parent.split("/") if parent else [], path, hops=0, create=False)
-        if not name or name not in stack[-1] or isinstance(stack[-1][name], dict):
+        folder = self._walk(self._top(), parent.split("/") if parent else [], path, hops=0, create=False)[-1][1]
+        if not name or name not in folder or isinstance(folder[name], dict):
             self._refuse(f"{quoted(path)} is a hard link to {quoted(target)}, which is no file of the same layer")
-        return stack[-1][name]
+        return folder[name]
 
     def _white_out(self, folder: dict[str, Node], name: str, path: str) -> None:
         """A mark that something of a lower layer is deleted."""
         if name == _OPAQUE:
+            folder[OPAQUE] = Leaf.DELETED
             return
         deleted = name.removeprefix(_WHITEOUT)
         if deleted in ("", ".", "..") or deleted in folder:
@@ -128,10 +175,11 @@ class LayerFilesystem:
 
     def _check_engine_files(self) -> None:
         """Refuses what no engine should open."""
-        etc = self._root.get("etc", Leaf.DELETED)
+        etc = self.root.get("etc", Leaf.DELETED)
         if isinstance(etc, dict):
             for name in _USERS:
-                if etc.get(name, Leaf.FILE) not in (Leaf.FILE, Leaf.DELETED):
+                found = etc.get(name, Leaf.DELETED)
+                if found is not Leaf.DELETED and not isinstance(found, File):
                     self._refuse_opening(f"/etc/{name}")
             self._expect_no_special(etc, "/etc")
         elif etc is not Leaf.DELETED:
@@ -160,7 +208,7 @@ class LayerFilesystem:
         Over /etc, /proc or /dev, say, no container starts, and it would look like a fault of the host.
         """
         for path in (contract.INPUT_DIR, contract.OUTPUT_DIR, contract.SCRATCH_DIR):
-            if isinstance(self._root.get(path.lstrip("/")), str):
+            if isinstance(self.root.get(path.lstrip("/")), str):
                 raise ImageRejected(
                     "reserved_path",
                     f"{self._what} holds {path} as a link, but the server mounts a folder of its own there. Build the "
@@ -179,17 +227,18 @@ class LayerFilesystem:
             self._refuse(f"the path {quoted(path)} is longer than {_PATH_BYTES} bytes")
         return "" if path == "." else path
 
-    def _parent(self, parent: str, path: str) -> dict[str, Node]:
-        """The folder of an entry, made where it is missing."""
+    def _parent(self, parent: str, path: str) -> "_Stack":
+        """The folders down to that of an entry, made where they are missing."""
         if self._latest is None or self._latest[0] != parent:
             names = parent.split("/") if parent else []
-            self._latest = parent, self._walk([self._root], names, path, hops=0, create=True)[-1]
+            self._latest = parent, self._walk(self._top(), names, path, hops=0, create=True)
         self._check_name(path[len(parent) :].lstrip("/"))
         return self._latest[1]
 
-    def _walk(
-        self, stack: list[dict[str, Node]], names: list[str], path: str, *, hops: int, create: bool
-    ) -> list[dict[str, Node]]:
+    def _top(self) -> "_Stack":
+        return [("", self.root)]
+
+    def _walk(self, stack: "_Stack", names: list[str], path: str, *, hops: int, create: bool) -> "_Stack":
         """The folders down to the last of `names`, seen from the last of `stack`, through symbolic links."""
         for name in names:
             self._steps += 1
@@ -200,7 +249,7 @@ class LayerFilesystem:
             if name == "..":
                 stack = stack[:-1] or stack
                 continue
-            folder = stack[-1]
+            folder = stack[-1][1]
             if name not in folder and create:
                 self._entry_limit.count()
                 self._check_name(name)
@@ -209,10 +258,10 @@ class LayerFilesystem:
             if isinstance(found, str):
                 if hops >= _LINK_HOPS:
                     self._refuse(f"{quoted(path)} lies below a link that goes in circles")
-                start = [self._root] if found.startswith("/") else stack
+                start = self._top() if found.startswith("/") else stack
                 stack = self._walk(start, found.split("/"), path, hops=hops + 1, create=False)
             elif isinstance(found, dict):
-                stack = [*stack, found]
+                stack = [*stack, (name, found)]
             else:
                 self._refuse(f"{quoted(path)} lies below {quoted(name)}, which is no folder")
         return stack
@@ -243,3 +292,18 @@ class LayerFilesystem:
             "not_unpackable",
             f"{self._what} cannot be unpacked: {why}. Build the image with docker build and save it again.",
         )
+
+
+#: Folders with their names, from the root down.
+_Stack = list[tuple[str, dict[str, Node]]]
+
+
+def is_of_system(path: str) -> bool:
+    """Whether a path (from the root, without a slash before it) lies in a place of the system."""
+    return path.partition("/")[0] in SYSTEM_PLACES
+
+
+def _script(beginning: bytes) -> bytes:
+    line, end, _ = beginning.partition(b"\n")
+    is_text = line.isascii() and b"\0" not in line
+    return line + end if is_text and (line.startswith(b"#!") or (end and line.endswith(b"\r"))) else b""

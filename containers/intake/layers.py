@@ -1,36 +1,52 @@
-"""One layer on its way from the upload to the rebuilt archive: inflated, hashed, looked through, and copied.
+"""One layer on its way from the upload to the rebuilt archive: inflated, hashed, looked through, opened, and copied.
 
-All four happen in one pass. The layer's own tar headers are read for three reasons: to bound what the engine
-will unpack (entries, sparse files, kinds it cannot handle), to refuse what it could not unpack, and to warn
-about files that the sandbox's user will not be able to read, the commonest reason for which an honest image
-fails.
+All of it happens in one pass. The layer's own tar headers are read for four reasons: to bound what the engine will
+unpack (entries, sparse files, kinds it cannot handle), to refuse what it could not unpack, to learn what the image
+makes of /etc/passwd and of its program, and to open modes (`modes`). For that a header block is written anew, in its
+place; a layer of which nothing has to be opened stays as it is, byte for byte.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from containers.intake import tar
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, quoted
-from containers.intake.layer_filesystem import LayerFilesystem
+from containers.intake.compression import MAGIC_BYTES, can_inflate, compression_of, inflate
+from containers.intake.errors import SAVE_AGAIN, ImageRejected
+from containers.intake.home import PASSWD_BYTES
+from containers.intake.layer_filesystem import BEGINNING_BYTES, OPAQUE, LayerFilesystem, Node
 from containers.intake.layout import StoredLayer
 from containers.intake.limits import ArchiveLimits, InflationLimit
-from containers.intake.streams import WatchedStream, compression_of, gunzip
+from containers.intake.modes import ModeOpener
+from containers.intake.streams import WatchedStream
 from containers.intake.upload_archive import UploadArchive
 
-_MAGIC_BYTES: Final = 16
-_WORTH_A_WARNING_BYTES: Final = 1 << 20
-_MAX_PLACES: Final = 1000
-_MAX_WARNINGS: Final = 5
-_OTHERS_MAY_ENTER: Final = 0o001
-_OTHERS_MAY_READ: Final = 0o004
+_USERS: Final = "etc/passwd"
+# A header block may be written anew until its file's beginning was looked at.
+_HELD_BACK_BYTES: Final = tar.BLOCK_BYTES + BEGINNING_BYTES
+
+
+@dataclass(frozen=True)
+class CopiedLayer:
+    """What became of a layer, and what an image gets by it.
+
+    diff_id: the digest of its content as it is now; size: of that, in bytes. root: its files, in names. passwd: its
+    /etc/passwd where it is one that can be read; sets_passwd: whether it has one at all, or takes it away.
+    """
+
+    diff_id: str
+    size: int
+    root: dict[str, Node]
+    passwd: bytes | None
+    sets_passwd: bool
 
 
 class LayerReader:
     """Reads the layers of one image in turn, with bounds over all of them together.
 
-    `on_read` is called with the number of stored bytes read so far, of all layers. `unreadable`: what was found on the
-    way and is worth a warning.
+    `on_read` is called with the number of stored bytes read so far, of all layers; `on_passwd` with each /etc/passwd as
+    soon as it was read.
     """
 
     def __init__(
@@ -38,13 +54,16 @@ class LayerReader:
         archive: UploadArchive,
         limits: ArchiveLimits,
         inflation_limit: InflationLimit,
+        modes: ModeOpener,
         on_read: Callable[[int], None],
+        on_passwd: Callable[[bytes], None],
     ) -> None:
-        self.unreadable = UnreadableFiles()
         self._archive = archive
         self._limits = limits
         self._inflation_limit = inflation_limit
+        self._modes = modes
         self._on_read = on_read
+        self._on_passwd = on_passwd
         self._read_bytes = 0
         self._entry_limit = tar.EntryLimit(
             limits.layer_members,
@@ -52,25 +71,29 @@ class LayerReader:
             advice="Leave out files that the algorithm does not need (package caches, data sets).",
         )
 
-    def copy(self, layer: StoredLayer, diff_id: str, what: str, target: IO[bytes] | None) -> int:
-        """Verify a layer while writing it, inflated, to `target` (None: only verify it).
+    def copy(self, layer: StoredLayer, diff_id: str, what: str, target: IO[bytes] | None) -> CopiedLayer:
+        """Verify a layer while writing it, inflated and opened, to `target` (None: only verify it).
 
-        what: names the layer in a refusal. Returns its inflated size in bytes. Raises ImageRejected.
+        what: names the layer in a refusal. Raises ImageRejected.
         """
         content = _Content(what, self._inflation_limit, target)
-        stored_digest = hashlib.sha256()
+        stored_digest: Any = hashlib.sha256()
         chunks = self._counted(self._archive.open(layer.member))
-        first_bytes = self._archive.open(layer.member).read(_MAGIC_BYTES)
-        if compression_of(first_bytes) == "gzip":
-            chunks = gunzip(_hashed(chunks, stored_digest), what=what, max_members=self._limits.gzip_members)
+        compression = compression_of(self._archive.open(layer.member).read(MAGIC_BYTES))
+        if compression and can_inflate(compression):
+            chunks = inflate(
+                compression, _hashed(chunks, stored_digest), what=what, max_parts=self._limits.compressed_parts
+            )
         else:
             stored_digest = content.digest
-        self._check_entries(WatchedStream(chunks, content.add), what)
+        root, passwd = self._read_entries(WatchedStream(chunks, content.add), content, what)
+        content.finish()
         if f"sha256:{content.digest.hexdigest()}" != diff_id:
             raise _wrong_digest(what)
         if layer.digest is not None and f"sha256:{stored_digest.hexdigest()}" != layer.digest:
             raise _wrong_digest(what)
-        return content.size
+        rebuilt = f"sha256:{content.rebuilt_digest.hexdigest()}"
+        return CopiedLayer(rebuilt, content.size, root, passwd, sets_passwd=_sets_passwd(root))
 
     def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -78,84 +101,97 @@ class LayerReader:
             yield chunk
             self._on_read(self._read_bytes)
 
-    def _check_entries(self, stream: WatchedStream, what: str) -> None:
+    def _read_entries(
+        self, stream: WatchedStream, content: "_Content", what: str
+    ) -> tuple[dict[str, Node], bytes | None]:
+        """The layer's files and its /etc/passwd; modes are set on the way."""
         filesystem = LayerFilesystem(self._entry_limit, what)
-        for member in tar.members(stream, self._entry_limit, what=what):
-            filesystem.add(member)
-            self.unreadable.add(member)
+        reader = tar.Reader(stream, self._entry_limit, what=what)
+        passwd = None
+        for member in reader:
+            beginning = reader.take(BEGINNING_BYTES) if member.kind == "file" else b""
+            place = filesystem.add(member, beginning)
+            if place is None:
+                continue
+            mode = self._modes.mode(member, place)
+            if mode != member.mode:
+                content.set_mode(member.offset - tar.BLOCK_BYTES, mode)
+            if place.path == _USERS and member.kind == "file" and member.size <= PASSWD_BYTES:
+                passwd = beginning + reader.take(PASSWD_BYTES)
+                self._on_passwd(passwd)
         filesystem.finish()
         stream.drain()
+        return filesystem.root, passwd
 
 
 class _Content:
-    """A layer's inflated bytes as they pass: bounded, hashed, and written to `target`."""
+    """A layer's inflated bytes as they pass: bounded, hashed as they came and as they go, and written to `target`.
+
+    The latest of them are held back, so that a header block that was just read can still be changed.
+    """
 
     def __init__(self, what: str, inflation_limit: InflationLimit, target: IO[bytes] | None) -> None:
         self.size = 0
-        self.digest = hashlib.sha256()
+        self.digest = hashlib.sha256()  # of what came
+        self._rebuilt_digest: Any = None  # of what goes, once that is something else
         self._what = what
         self._inflation_limit = inflation_limit
         self._target = target
         self._beginning = b""  # collected, for the first piece can be a single byte
+        self._held = b""
+        self._gone = 0  # how much of `_held` is not held any more
+        self._gone_to = 0  # the same, counted from the layer's beginning
+
+    @property
+    def rebuilt_digest(self) -> Any:
+        """The digest of the content as it was written."""
+        return self._rebuilt_digest or self.digest
 
     def add(self, piece: bytes) -> None:
         """Take the next piece. Raises ImageRejected."""
-        if len(self._beginning) < _MAGIC_BYTES:
-            self._beginning += piece[: _MAGIC_BYTES - len(self._beginning)]
+        if len(self._beginning) < MAGIC_BYTES:
+            self._beginning += piece[: MAGIC_BYTES - len(self._beginning)]
             _refuse_compression(self._beginning, self._what)
         self.size += len(piece)
         self._inflation_limit.add(len(piece))
-        self.digest.update(piece)
+        self._let_go(self.size - len(piece) - _HELD_BACK_BYTES)
+        self._held = self._held[self._gone :] + piece
+        self._gone = 0
+
+    def set_mode(self, header_at: int, mode: int) -> None:
+        """Change the mode in the header block that begins at `header_at` of the layer."""
+        self._let_go(header_at)
+        header = self._held[self._gone : self._gone + tar.BLOCK_BYTES]
+        self._gone += len(header)
+        self._gone_to += len(header)
+        if self._rebuilt_digest is None:
+            self._rebuilt_digest = self.digest.copy()
+        self._write(header, tar.with_mode(header, mode))
+
+    def finish(self) -> None:
+        """To be called after the last piece."""
+        self._let_go(self.size)
+
+    def _let_go(self, end: int) -> None:
+        """Hash and write what is held up to `end`, as it is."""
+        length = end - self._gone_to
+        if length > 0:
+            data = memoryview(self._held)[self._gone : self._gone + length]
+            self._gone += length
+            self._gone_to = end
+            self._write(data, data)
+
+    def _write(self, before: bytes | memoryview, after: bytes | memoryview) -> None:
+        self.digest.update(before)
+        if self._rebuilt_digest is not None:
+            self._rebuilt_digest.update(after)
         if self._target is not None:
-            self._target.write(piece)
+            self._target.write(after)
 
 
-class UnreadableFiles:
-    """Finds large files that only their owner can read, or whose folders only their owner can enter.
-
-    /root has mode 0700 in most base images, and weights are often downloaded to /root/.cache.
-    """
-
-    def __init__(self) -> None:
-        self._closed_folders: dict[str, int] = {}  # folder -> bytes of the files below it
-        self._private_files: dict[str, int] = {}  # file -> bytes
-
-    def add(self, member: tar.Member) -> None:
-        """Look at the next entry of a layer."""
-        name = member.name.removeprefix("./").strip("/")
-        if member.kind == "folder":
-            if member.mode & _OTHERS_MAY_ENTER:
-                self._closed_folders.pop(name, None)
-            elif len(self._closed_folders) < _MAX_PLACES:
-                self._closed_folders.setdefault(name, 0)
-        elif member.kind == "file":
-            self._add_file(name, member)
-
-    def _add_file(self, name: str, member: tar.Member) -> None:
-        self._private_files.pop(name, None)
-        if self._closed_folders:
-            end = name.rfind("/")
-            while end > 0:
-                folder = name[:end]
-                if folder in self._closed_folders:
-                    self._closed_folders[folder] += member.size
-                    return
-                end = name.rfind("/", 0, end)
-        large = member.size >= _WORTH_A_WARNING_BYTES
-        if large and not member.mode & _OTHERS_MAY_READ and len(self._private_files) < _MAX_PLACES:
-            self._private_files[name] = member.size
-
-    def warnings(self) -> list[str]:
-        """Sentences for the team, the largest first, at most five."""
-        folders = [(size, f"The folder {quoted('/' + name)}") for name, size in self._closed_folders.items()]
-        files = [(size, f"The file {quoted('/' + name)}") for name, size in self._private_files.items()]
-        places = sorted((place for place in folders + files if place[0] >= _WORTH_A_WARNING_BYTES), reverse=True)
-        return [
-            f"{what} ({human_size(size)}) can be read by its owner only, so not by the user that the server "
-            "runs containers as. Add RUN chmod -R a+rX for it to the Dockerfile, or store the files "
-            "elsewhere."
-            for size, what in places[:_MAX_WARNINGS]
-        ]
+def _sets_passwd(layer: dict[str, Node]) -> bool:
+    etc = layer.get("etc", {})
+    return OPAQUE in layer or not isinstance(etc, dict) or OPAQUE in etc or "passwd" in etc
 
 
 def _hashed(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:
@@ -170,9 +206,8 @@ def _refuse_compression(beginning: bytes, what: str) -> None:
     if compression:
         raise ImageRejected(
             "compression",
-            f"{what} is compressed with {compression}, which is not supported. Save the image with docker "
-            "save, or build it with gzip layers (--output "
-            "type=oci,compression=gzip,force-compression=true).",
+            f"{what} is compressed with {compression} in a way that is not supported. Save the image with docker save, "
+            "or build it with layers compressed once, with gzip or zstd (--output type=oci,compression=gzip).",
         )
 
 

@@ -24,6 +24,7 @@ from containers.intake.strict_json import known_keys
 from containers.intake.upload_archive import UploadArchive
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+# Jib names it config.json, everybody else by its digest.
 _CONFIG_NAME: Final = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
 _BLOB_NAME: Final = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 
@@ -46,6 +47,16 @@ _MANIFEST_KEYS: Final = (
     "subject",
     "annotations",
 )
+# A document that is a manifest to one reader and an index to another (CVE-2021-41190) is neither here.
+_NOT_IN_AN_INDEX: Final = ("config", "layers", "fsLayers", "history", "signatures")
+_NOT_IN_A_MANIFEST: Final = ("manifests", "fsLayers", "history", "signatures")
+_IMAGE_CONFIG_TYPES: Final = (
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+)
+#: How `cosign save` marks what lies beside the image: signatures, attestations, SBOMs.
+_COSIGN: Final = "dev.cosignproject.cosign/"
+_COSIGN_IMAGES: Final = (f"{_COSIGN}image", f"{_COSIGN}imageIndex")
 _DESCRIPTOR_KEYS: Final = (
     "mediaType",
     "digest",
@@ -73,7 +84,7 @@ class StoredLayer:
 class ImageParts:
     """An image as the archive stores it."""
 
-    config: bytes  # verified against the name or digest it is referred to by
+    config: bytes  # verified against the digest it is referred to by, where it is
     layers: list[StoredLayer]
 
 
@@ -105,9 +116,7 @@ def _from_docker_manifest(archive: UploadArchive, member: tar.Member) -> ImagePa
     entry = known_keys(document[0], _DOCKER_MANIFEST_KEYS, what=what)
     config_name = _text(entry.get("Config"), what)
     match = _CONFIG_NAME.fullmatch(config_name)
-    if match is None:
-        raise ImageRejected("wrong_digest", f"The configuration is not named by its digest. {SAVE_AGAIN}")
-    config = _verified_document(archive, config_name, match[1], "The image configuration")
+    config = _verified_document(archive, config_name, match[1] if match else None, "The image configuration")
     layers = []
     for name in _list(entry.get("Layers"), what):
         blob = _BLOB_NAME.fullmatch(_text(name, what))
@@ -128,7 +137,9 @@ def _refuse_another_image(archive: UploadArchive, parts: ImageParts) -> None:
 
 def _from_oci_manifest(archive: UploadArchive, descriptor: dict[str, Any]) -> ImageParts:
     what = "The image manifest"
-    manifest = known_keys(_blob_document(archive, descriptor, what), _MANIFEST_KEYS, what=what)
+    manifest = known_keys(
+        _blob_document(archive, descriptor, what), _MANIFEST_KEYS, what=what, never=_NOT_IN_A_MANIFEST
+    )
     config_descriptor = _descriptor(manifest.get("config"), what)
     config = _blob(archive, config_descriptor, "The image configuration")
     layers = []
@@ -151,7 +162,7 @@ def _image_descriptors(archive: UploadArchive) -> list[dict[str, Any]]:
     waiting = [(index, 1)]
     while waiting:
         document, depth = waiting.pop()
-        document = known_keys(document, _INDEX_KEYS, what="The index")
+        document = known_keys(document, _INDEX_KEYS, what="The index", never=_NOT_IN_AN_INDEX)
         for descriptor in (_descriptor(value, "The index") for value in _list(document.get("manifests"), "The index")):
             seen += 1
             if seen > _MAX_DESCRIPTORS or depth > _MAX_INDEX_DEPTH:
@@ -161,7 +172,8 @@ def _image_descriptors(archive: UploadArchive) -> list[dict[str, Any]]:
                     waiting.append((_blob_document(archive, descriptor, "The index"), depth + 1))
             elif descriptor["mediaType"] in _MANIFEST_TYPES and not _is_attestation(descriptor):
                 found.setdefault(descriptor["digest"], descriptor)
-    return list(found.values())
+    stored = [descriptor for descriptor in found.values() if archive.find(_blob_name(descriptor)) is not None]
+    return stored or list(found.values())  # engines list every platform of an image and store the blobs of one
 
 
 def _choose(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
@@ -211,8 +223,14 @@ def _platform(descriptor: dict[str, Any]) -> str:
 
 def _is_attestation(descriptor: dict[str, Any]) -> bool:
     annotations = descriptor.get("annotations")
-    marked = isinstance(annotations, dict) and "vnd.docker.reference.type" in annotations
-    return marked or "artifactType" in descriptor or (bool(descriptor.get("platform")) and _is_unknown(descriptor))
+    annotations = annotations if isinstance(annotations, dict) else {}
+    kind = str(annotations.get("kind", ""))
+    return (
+        "vnd.docker.reference.type" in annotations
+        or (kind.startswith(_COSIGN) and kind not in _COSIGN_IMAGES)
+        or descriptor.get("artifactType", _IMAGE_CONFIG_TYPES[0]) not in _IMAGE_CONFIG_TYPES
+        or (bool(descriptor.get("platform")) and _is_unknown(descriptor))
+    )
 
 
 def _is_unknown(descriptor: dict[str, Any]) -> bool:
@@ -232,12 +250,12 @@ def _blob(archive: UploadArchive, descriptor: dict[str, Any], what: str) -> byte
     return _verified_document(archive, _blob_name(descriptor), descriptor["digest"].removeprefix("sha256:"), what)
 
 
-def _verified_document(archive: UploadArchive, name: str, sha256: str, what: str) -> bytes:
+def _verified_document(archive: UploadArchive, name: str, sha256: str | None, what: str) -> bytes:
     member = archive.find(name)
     if member is None:
         raise ImageRejected("missing_part", f"{what} is missing from the archive. {SAVE_AGAIN}")
     data = archive.read_document(member, what=what)
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise ImageRejected("wrong_digest", f"{what} does not match its digest. {SAVE_AGAIN}")
     return data
 

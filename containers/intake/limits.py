@@ -24,7 +24,7 @@ class ArchiveLimits:
     archive_members: int = 4096  # tar headers in the archive itself
     layers: int = 125
     layer_members: int = 1_000_000  # tar headers in all layers together
-    gzip_members: int = 2_000_000  # an eStargz layer has one for each file
+    compressed_parts: int = 2_000_000  # of one file: an eStargz or zstd:chunked layer has one for each file in it
     json_bytes: int = 1 << 20  # each of manifest, index and configuration
     json_depth: int = 32
 

@@ -1,34 +1,10 @@
-"""Bytes of an upload: parts of a file, gzip inflated in bounded pieces, a stream that is watched as it is read."""
+"""Bytes of an upload: parts of a file, and a stream that is watched as it is read."""
 
 import os
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from containers.intake.errors import SAVE_AGAIN, ImageRejected
-
 CHUNK_BYTES: Final = 1 << 20
-
-# Input is fed to zlib in small slices: at the end of each gzip member zlib copies what is left of the slice,
-# and a file of a million empty members (20 bytes each) would otherwise cost a gigabyte of copying per
-# megabyte.
-_FEED_BYTES: Final = 32 << 10
-
-_COMPRESSIONS: Final = (
-    (b"\x1f\x8b", "gzip"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"PK\x03\x04", "zip"),
-    (b"7z\xbc\xaf\x27\x1c", "7-zip"),
-)
-
-
-def compression_of(first_bytes: bytes) -> str | None:
-    """The compression that the first 16 bytes of a file announce, as the engine tells it; else None."""
-    if first_bytes[1:4] == b"\x2a\x4d\x18" and first_bytes[0] & 0xF0 == 0x50:
-        return "zstd"  # a skippable frame, which a zstd file may begin with
-    return next((name for magic, name in _COMPRESSIONS if first_bytes.startswith(magic)), None)
 
 
 class FileRange:
@@ -54,32 +30,6 @@ class FileRange:
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read(CHUNK_BYTES):
             yield chunk
-
-
-def gunzip(chunks: Iterable[bytes], *, what: str, max_members: int) -> Iterator[bytes]:
-    """The inflated content of a gzip file of one or more members, in pieces of at most 1 MiB."""
-    inflater = None
-    members = 0
-    for chunk in chunks:
-        for start in range(0, len(chunk), _FEED_BYTES):
-            data = chunk[start : start + _FEED_BYTES]
-            while data:
-                if inflater is None:
-                    members += 1
-                    if members > max_members:
-                        raise ImageRejected("damaged", f"{what} is cut into too many gzip parts. {SAVE_AGAIN}")
-                    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-                try:
-                    piece = inflater.decompress(data, CHUNK_BYTES)
-                except zlib.error as error:
-                    raise ImageRejected("damaged", f"{what} is damaged (gzip). {SAVE_AGAIN}") from error
-                if piece:
-                    yield piece
-                data = inflater.unconsumed_tail
-                if inflater.eof:
-                    data, inflater = inflater.unused_data, None
-    if inflater is not None or not members:
-        raise ImageRejected("truncated", f"{what} ends too early. {SAVE_AGAIN}")
 
 
 class WatchedStream:

@@ -1,7 +1,7 @@
 """JSON from an upload, read so that no other reader can see another document in the same bytes.
 
 Go's decoder (the engine) ignores the case of keys and takes the last of two equal ones; other readers differ.
-Where readers could disagree, the document is refused.
+Where readers could disagree, the document is refused. Keys that no reader knows cannot make them disagree.
 """
 
 import json
@@ -37,17 +37,28 @@ def parse(data: bytes, *, what: str, max_depth: int) -> Any:
     return document
 
 
-def known_keys(document: Any, allowed: Iterable[str], *, what: str) -> dict[str, Any]:
-    """`document` as an object whose keys are all in `allowed`, letter by letter."""
+def known_keys(document: Any, known: Iterable[str], *, what: str, never: Iterable[str] = ()) -> dict[str, Any]:
+    """`document` as an object of which the keys in `known` may be read.
+
+    Builders add keys of their own (annotations, caches, times); nobody reads those, so they are passed over. Refused is
+    a key that another reader would take for a known one (written with other letters), and one of `never`: keys by which
+    a reader would take the whole document for one of another kind.
+    """
     if not isinstance(document, dict):
         raise ImageRejected("bad_json", f"{what} is not a JSON object. {SAVE_AGAIN}")
-    allowed = frozenset(allowed)
-    for key in document:
-        if key in allowed:
-            continue
-        meant = next((known for known in allowed if known.casefold() == key.casefold()), None)
-        hint = f" (is {quoted(meant)} meant?)" if meant else ""
-        raise ImageRejected("unknown_key", f"{what} holds the unknown key {quoted(key)}{hint}. {SAVE_AGAIN}")
+    known = frozenset(known)
+    variants = {key.casefold(): key for key in known}
+    foreign = {key.casefold() for key in never}
+    for key in document.keys() - known:
+        if key.casefold() in foreign:
+            raise ImageRejected(
+                "unknown_key",
+                f"{what} holds the key {quoted(key)}, which belongs to another kind of document. {SAVE_AGAIN}",
+            )
+        if meant := variants.get(key.casefold()):
+            raise ImageRejected(
+                "unknown_key", f"{what} holds the unknown key {quoted(key)} (is {quoted(meant)} meant?). {SAVE_AGAIN}"
+            )
     return document
 
 

@@ -49,6 +49,8 @@ _OCTAL: Final = re.compile(rb"[0-7]*")
 class Member:
     """One member: `offset` is where its `size` bytes of data begin, `target` what a link points at.
 
+    Its header block lies right before its data.
+
     Bytes of a name that are no UTF-8 are kept as surrogates (os.fsencode gives them back).
     """
 
@@ -97,17 +99,40 @@ def members(stream: Stream, entry_limit: EntryLimit, *, what: str) -> Iterator[M
 
     what: names the file in a refusal.
     """
-    return _Reader(stream, entry_limit, what).members()
+    return iter(Reader(stream, entry_limit, what=what))
 
 
-class _Reader:
-    def __init__(self, stream: Stream, entry_limit: EntryLimit, what: str) -> None:
+def with_mode(header: bytes, mode: int) -> bytes:
+    """A member's header block with another mode, in the form in which it stated the old one."""
+    if header[100] & 0x80:
+        field = b"\x80" + mode.to_bytes(7, "big")
+    else:
+        field = (b"%07o\0" if mode < 8**7 else b"%08o") % mode
+    block = header[:100] + field + header[108:148] + b" " * 8 + header[156:]
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+class Reader:
+    """The members of a tar file in turn, as `members` gives them; of the latest one, `take` gives the data."""
+
+    def __init__(self, stream: Stream, entry_limit: EntryLimit, *, what: str) -> None:
         self._stream = stream
         self._entry_limit = entry_limit
         self._what = what
         self._position = 0
+        self._data_left = 0
 
-    def members(self) -> Iterator[Member]:
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes of the latest member's data, fewer only at its end."""
+        wanted = min(size, self._data_left)
+        data = self._stream.read(wanted)
+        if len(data) < wanted:
+            raise self._truncated()
+        self._position += wanted
+        self._data_left -= wanted
+        return data
+
+    def __iter__(self) -> Iterator[Member]:
         extensions: dict[bytes, bytes] = {}
         while header := self._header():
             flag = header[156:157]
@@ -119,8 +144,9 @@ class _Reader:
                     self._pax_records(body)
                 continue
             member = self._member(header, extensions)
+            self._data_left = member.size
             yield member
-            self._skip(member.size)
+            self._skip(self._data_left, -member.size % BLOCK_BYTES)
             extensions = {}
 
     def _header(self) -> bytes:
@@ -218,11 +244,10 @@ class _Reader:
         self._position += padding
         return data
 
-    def _skip(self, size: int) -> None:
-        padded = size + -size % BLOCK_BYTES
-        if self._stream.skip(padded) < size:  # Go, too, does without the last padding
+    def _skip(self, size: int, padding: int) -> None:
+        if self._stream.skip(size + padding) < size:  # Go, too, does without the last padding
             raise self._truncated()
-        self._position += padded
+        self._position += size + padding
 
     def _number(self, field: bytes) -> int:
         """A number field: octal text, or (GNU) base 256 where the first bit is set."""

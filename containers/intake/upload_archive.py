@@ -1,7 +1,10 @@
 """The uploaded file as an index of its members, whose names are keys and never become paths.
 
-A gzip'd archive is inflated once, to a scratch file that has no name (it is gone when the process is). So
+A compressed archive is inflated once, to a scratch file that has no name (it is gone when the process is). So
 members can come in any order, and each layer is read exactly once, straight from where it lies.
+
+Teams also upload the files of a whole container (`docker export`): thousands of members, links to anywhere, devices.
+Whatever is refused in such an archive first, the answer says what it is.
 """
 
 import posixpath
@@ -12,15 +15,23 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from containers.intake import strict_json, tar
+from containers.intake.compression import MAGIC_BYTES, can_inflate, compression_of, inflate
 from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, quoted
 from containers.intake.limits import ArchiveLimits, InflationLimit
-from containers.intake.streams import FileRange, WatchedStream, compression_of, gunzip
+from containers.intake.streams import FileRange, WatchedStream
 
 _WHAT: Final = "The archive"
 _LINK_HOPS: Final = 8
-_MAGIC_BYTES: Final = 16
 #: Enough for a tar header, also behind gzip's own header with a long file name in it.
 BEGINNING_BYTES: Final = 4096
+
+_IMAGE_FILES: Final = frozenset({"manifest.json", "index.json", "oci-layout"})
+#: What the root folder of a system or of a container holds, and no image archive.
+_ROOT_NAMES: Final = frozenset(
+    """
+    .dockerenv bin boot dev etc home lib lib32 lib64 libx32 media mnt nix opt proc root run sbin srv sys tmp usr var
+    """.split()  # noqa: SIM905 (twenty quoted words would fill a page)
+)
 
 
 class UploadArchive:
@@ -31,10 +42,21 @@ class UploadArchive:
         self._limits = limits
         self._files: dict[str, tar.Member] = {}
         self._links: dict[str, str] = {}
+        self._root_names: set[str] = set()
         stream = FileRange(descriptor, 0, size)
         entry_limit = tar.EntryLimit(limits.archive_members, what="The archive holds", advice=SAVE_AGAIN)
-        for member in tar.members(stream, entry_limit, what=_WHAT):
-            self._add(member)
+        refusal: ImageRejected | None = None
+        try:
+            for member in tar.members(stream, entry_limit, what=_WHAT):
+                try:
+                    self._add(member)
+                except ImageRejected as error:  # what the whole archive is tells more than its first odd member
+                    refusal = refusal or error
+        except ImageRejected as error:
+            refusal = refusal or error
+        self._expect_image()
+        if refusal:
+            raise refusal
 
     def find(self, name: str) -> tar.Member | None:
         """The regular file of this name, or the one that a symbolic link of this name leads to."""
@@ -62,7 +84,21 @@ class UploadArchive:
         """A JSON document within the upload's limits."""
         return strict_json.parse(data, what=what, max_depth=self._limits.json_depth)
 
+    def _expect_image(self) -> None:
+        """Refuses the files of a container or a system, with or without links and devices that lead out of it."""
+        if len(self._root_names) > 1 and not any(name in self._files or name in self._links for name in _IMAGE_FILES):
+            some = ", ".join(sorted(self._root_names)[:3])
+            raise ImageRejected(
+                "no_image",
+                f"The archive holds the files of a container or a system ({some}, ...), not an image: neither "
+                "manifest.json nor index.json. docker export and podman export write files without the image's "
+                f"configuration. {SAVE_AGAIN}",
+            )
+
     def _add(self, member: tar.Member) -> None:
+        top = posixpath.normpath(member.name).lstrip("/").partition("/")[0]
+        if top in _ROOT_NAMES:
+            self._root_names.add(top)
         name = _inside(member.name, "")
         if member.kind == "folder":
             return
@@ -94,7 +130,7 @@ def _inside(name: str, folder: str) -> str:
 def open_upload(
     source: Path, scratch: Path, limits: ArchiveLimits, progress: Callable[[float], None]
 ) -> Iterator[UploadArchive]:
-    """The archive at `source`, inflated into the folder `scratch` first where it is gzip'd.
+    """The archive at `source`, inflated into the folder `scratch` first where it is compressed.
 
     progress: is called with the fraction of the file that is inflated, 0 to 1.
     """
@@ -102,15 +138,16 @@ def open_upload(
     if size > limits.archive_bytes:
         raise ImageRejected(
             "too_large",
-            f"The file has {human_size(size)}; at most {human_size(limits.archive_bytes)} are allowed. Make "
-            "the image smaller (multi-stage build, no caches or data sets), or compress the file with gzip.",
+            f"The file has {human_size(size)}; at most {human_size(limits.archive_bytes)} are allowed. Make the image "
+            "smaller (multi-stage build, no caches or data sets), or compress the file with gzip, xz or zstd.",
         )
     if size == 0:
         raise ImageRejected("not_an_archive", f"The file is empty. {SAVE_AGAIN}")
     with source.open("rb") as file:
-        if check_beginning(file.read(BEGINNING_BYTES)) == "gzip":
+        compression = check_beginning(file.read(BEGINNING_BYTES))
+        if compression:
             with tempfile.TemporaryFile(dir=scratch) as inflated:
-                _inflate(file, size, inflated, limits, progress)
+                _inflate(compression, file, size, inflated, limits, progress)
                 yield UploadArchive(inflated.fileno(), inflated.tell(), limits)
         else:
             yield UploadArchive(file.fileno(), size, limits)
@@ -121,38 +158,46 @@ def check_beginning(beginning: bytes) -> str | None:
 
     beginning: the first BEGINNING_BYTES of a file, fewer only if it is shorter. Returns its compression.
     """
-    compression = compression_of(beginning[:_MAGIC_BYTES])
-    if compression == "gzip":
-        _expect_tar_inside(beginning)
-    elif compression:
+    compression = compression_of(beginning[:MAGIC_BYTES])
+    if compression is None:
+        _expect_tar(beginning)
+    elif can_inflate(compression):
+        _expect_tar_inside(compression, beginning)
+    else:
         raise ImageRejected(
             "compression",
             f"The file is compressed with {compression}, which is not supported. Upload what docker save "
-            "writes, as it is or compressed with gzip.",
+            "writes, as it is or compressed with gzip, xz or zstd.",
         )
-    else:
-        _expect_tar(beginning)
     return compression
 
 
-def _expect_tar_inside(beginning: bytes) -> None:
+def _expect_tar_inside(compression: str, beginning: bytes) -> None:
     content = b""
     try:
-        for piece in gunzip([beginning], what=_WHAT, max_members=len(beginning)):
+        for piece in inflate(compression, [beginning], what=_WHAT, max_parts=len(beginning)):
             content += piece
             if len(content) >= tar.BLOCK_BYTES:
                 break
     except ImageRejected as refused:
-        if refused.code == "truncated":  # neither a tar header nor the file's end is here yet
+        # Neither a tar header nor the file's end is here yet: a block of zstd has up to 128 KiB.
+        if refused.code == "truncated" and len(content) < tar.BLOCK_BYTES:
             return
         raise
-    _expect_tar(content)
+    if len(content) >= tar.BLOCK_BYTES or len(beginning) < BEGINNING_BYTES:
+        _expect_tar(content)
 
 
 def _inflate(
-    file: IO[bytes], size: int, target: IO[bytes], limits: ArchiveLimits, progress: Callable[[float], None]
+    compression: str,
+    file: IO[bytes],
+    size: int,
+    target: IO[bytes],
+    limits: ArchiveLimits,
+    progress: Callable[[float], None],
 ) -> None:
     inflation_limit = InflationLimit(limits, size)
+    beginning = b""  # looked at once more: of zstd the first bytes of the file may not have told
 
     def chunks() -> Iterator[bytes]:
         done = 0
@@ -161,9 +206,15 @@ def _inflate(
             done += len(chunk)
             progress(done / size)
 
-    for piece in gunzip(chunks(), what=_WHAT, max_members=limits.gzip_members):
+    for piece in inflate(compression, chunks(), what=_WHAT, max_parts=limits.compressed_parts):
+        if len(beginning) < tar.BLOCK_BYTES:
+            beginning += piece[: tar.BLOCK_BYTES - len(beginning)]
+            if len(beginning) == tar.BLOCK_BYTES:
+                _expect_tar(beginning)
         inflation_limit.add(len(piece))
         target.write(piece)
+    if len(beginning) < tar.BLOCK_BYTES:
+        raise _no_image_archive()
     target.flush()
 
 

@@ -22,11 +22,16 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 ENGINE: dict[str, tuple[str, ...]] = {"docker.io": ("dockerd",)}
 # Programs that tests use for real.
 TEST_PROGRAMS: dict[str, tuple[str, ...]] = {
+    "buildah": ("buildah",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "crun": ("crun",),
     "nginx-light": ("nginx",),
     "openssl": ("openssl",),
+    "podman": ("podman",),
+    "skopeo": ("skopeo",),
     "systemd": ("systemd-analyze",),
+    "xz-utils": ("xz",),
+    "zstd": ("zstd",),
 }
 # By the commands of `./dev` that need them, in the order in which they are said.
 WANTED: dict[str, dict[str, tuple[str, ...]]] = {

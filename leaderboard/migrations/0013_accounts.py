@@ -17,7 +17,7 @@ def look_at_names(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0007_audit")]
+    dependencies = [("leaderboard", "0008_image_provenance")]
 
     operations = [
         migrations.AddField("team", "skeleton", models.TextField(editable=False, null=True, unique=True)),

@@ -7,7 +7,7 @@ from leaderboard.models.hosts import Host
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
-from leaderboard.models.submissions import AlgorithmImage, Submission
+from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission
 
 __all__ = [
     "Alarm",
@@ -19,6 +19,7 @@ __all__ = [
     "CaseSet",
     "Finding",
     "Host",
+    "ImageProvenance",
     "Membership",
     "Phase",
     "ProcessHeartbeat",

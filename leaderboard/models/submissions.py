@@ -95,3 +95,21 @@ class Submission(models.Model):
         """The state that matters now: of the latest run, or of the submission while (or because) there is none."""
         run = self.latest_run
         return RunState(run.state) if run and self.state == SubmissionState.ACCEPTED else SubmissionState(self.state)
+
+
+class ImageProvenance(models.Model):
+    """What a submission's image was before it was rebuilt; of those checked before 0008 there is none.
+
+    One for each submission, not for each image: two originals can become the same image. The digest of the file as
+    uploaded is the submission's own `upload`.
+    """
+
+    submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="provenance")
+    image_id = models.CharField(
+        max_length=80, db_index=True, help_text="sha256 of the configuration as uploaded: the image's id at the team's"
+    )
+    diff_ids = models.JSONField(default=list, help_text="sha256 of each layer's content as uploaded, in order")
+    warnings = models.JSONField(default=list, blank=True, help_text="what the check noticed, and what it opened")
+
+    def __str__(self) -> str:
+        return self.image_id[:19]

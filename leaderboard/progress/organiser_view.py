@@ -7,14 +7,13 @@ from typing import Any
 from django.db.models import Prefetch
 
 from leaderboard.board.disclosure import Disclosure, Reader
-from leaderboard.models import Attempt, Run, RunCase, Standing, StateChange, Submission
+from leaderboard.models import Attempt, ImageProvenance, Run, RunCase, Standing, StateChange, Submission
 
 
 def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]:
     """The submission with its history, runs, cases and attempts. Raises PermissionError for any other reader."""
     if disclosure.reader is not Reader.ORGANISER:
         raise PermissionError("everything about a submission is for organisers")
-    image = submission.image
     return {
         "id": submission.pk,
         "team": submission.team.slug,
@@ -26,9 +25,30 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "accepted_at": _instant(submission.accepted_at),
         "charged": submission.charged,
         "disqualified": submission.disqualified_at is not None,
-        "image": {"id": image.image_id, "layers": image.layers, "warnings": image.warnings} if image else None,
+        "image": _image(submission),
+        "original": _original(submission),
         "history": [_change(change) for change in submission.history.select_related("batch")],
         "runs": _runs(submission),
+    }
+
+
+def _image(submission: Submission) -> dict[str, Any] | None:
+    """The image as it is run."""
+    image = submission.image
+    if image is None:
+        return None
+    original: ImageProvenance | None = getattr(submission, "provenance", None)
+    warnings = original.warnings if original else image.warnings
+    return {"id": image.image_id, "layers": image.layers, "warnings": warnings}
+
+
+def _original(submission: Submission) -> dict[str, Any]:
+    """The digests as uploaded; of an image that was checked before they were kept, the file's alone."""
+    original: ImageProvenance | None = getattr(submission, "provenance", None)
+    return {
+        "file": submission.upload,
+        "id": original.image_id if original else None,
+        "diff_ids": original.diff_ids if original else [],
     }
 
 

@@ -17,7 +17,7 @@ from leaderboard.board.rows import Figures
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
 from leaderboard.journey import lifecycle, scheduling
-from leaderboard.models import AlgorithmImage, Run, StateChange, Submission
+from leaderboard.models import ImageProvenance, Run, StateChange, Submission
 from leaderboard.progress.case_facts import counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
@@ -69,9 +69,10 @@ class Event:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """The submission's image: its id, its size unpacked, and what its check noticed."""
+    """The submission's image: its id here and at the team's, its size unpacked, and what its check noticed."""
 
     id: str
+    original_id: str
     bytes: int
     layers: int
     warnings: list[str]
@@ -129,7 +130,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         queue_position=_queue_position(run, stage, disclosure) if run else None,
         history=_history(submission, disclosure),
         figures=_figures(run, stage, disclosure),
-        image=_image(submission.image),
+        image=_image(submission),
         **vars(details_of(run, stage, facts, disclosure)),
     )
 
@@ -140,10 +141,18 @@ def _figures(run: Run | None, stage: Stage, disclosure: Disclosure) -> Figures |
     return figures(run.standings.defer("groups"), disclosure)
 
 
-def _image(image: AlgorithmImage | None) -> ImageFacts | None:
+def _image(submission: Submission) -> ImageFacts | None:
+    image = submission.image
     if image is None:
         return None
-    return ImageFacts(image.image_id, image.unpacked_bytes, image.layers, image.warnings)
+    original: ImageProvenance | None = getattr(submission, "provenance", None)
+    return ImageFacts(
+        id=image.image_id,
+        original_id=original.image_id if original else "",
+        bytes=image.unpacked_bytes,
+        layers=image.layers,
+        warnings=original.warnings if original else image.warnings,
+    )
 
 
 def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | None:

@@ -103,7 +103,7 @@ def check_upload(size: int, phase: Phase) -> None:
     if size > phase.max_archive_bytes:
         raise Refused(
             f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_archive_bytes / 1e9:.3g} GB. "
-            "Leave build tools and caches out of the image, and compress the archive with gzip."
+            "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd."
         )
 
 

@@ -7,18 +7,29 @@ from django.conf import settings
 
 from containers.intake import ArchiveLimits, CheckedImage, check_archive
 from leaderboard.core import blobs
-from leaderboard.models import AlgorithmImage, Submission
+from leaderboard.models import AlgorithmImage, ImageProvenance, Submission
 from leaderboard.submissions import uploads
 
 
 def check_image(submission: Submission) -> AlgorithmImage:
-    """Check the archive that a team uploaded, and keep the rebuilt one. Raises containers.intake.ImageRejected."""
+    """Check the archive that a team uploaded; keep the rebuilt one, and what it was before.
+
+    Raises containers.intake.ImageRejected.
+    """
     phase = submission.phase
     limits = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         rebuilt = Path(folder) / "image.tar"
         checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=limits)
         blobs.images.adopt(rebuilt, blobs.Blob(checked.blob, checked.size))
+    ImageProvenance.objects.update_or_create(
+        submission=submission,
+        defaults={
+            "image_id": checked.original_image_id,
+            "diff_ids": checked.original_diff_ids,
+            "warnings": checked.warnings,
+        },
+    )
     return _row(checked)
 
 

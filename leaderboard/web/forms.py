@@ -129,6 +129,8 @@ class SubmissionForm(forms.Form):
     )
     image = forms.FileField(
         label="Image archive",
+        # A hint for the file dialogue; what a file is, its first bytes say.
+        widget=forms.FileInput(attrs={"accept": ".tar,.gz,.tgz,.xz,.txz,.zst,.tzst,.oci"}),
         allow_empty_file=True,  # admission says what is wrong with an empty file, and what to do
         error_messages={
             "required": "Choose the archive of your image.",

@@ -146,8 +146,10 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
 
 def _found(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
-    rows = Submission.objects.select_related("team", "phase__case_set", "image", "submitted_by")
-    found = get_object_or_404(rows.defer("method", "image__config").prefetch_related("runs"), pk=pk)
+    rows = Submission.objects.select_related("team", "phase__case_set", "image", "provenance", "submitted_by")
+    found = get_object_or_404(
+        rows.defer("method", "image__config", "provenance__diff_ids").prefetch_related("runs"), pk=pk
+    )
     reader = reader_of(person_of(request), found)
     if reader is None:
         raise Http404

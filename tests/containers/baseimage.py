@@ -45,7 +45,7 @@ def _libraries(binary: Path) -> set[Path]:
     return {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+)", listing, re.MULTILINE)}
 
 
-def _files() -> dict[str, Path]:
+def files() -> dict[str, Path]:
     """Path in the image -> file on this machine."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     interpreter = Path(sys.executable).resolve()
@@ -79,7 +79,7 @@ def _files() -> dict[str, Path]:
 def _archive() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, path in sorted(_files().items()):
+        for name, path in sorted(files().items()):
             member = tar.gettarinfo(path.resolve(), name)
             member.uid = member.gid = 0
             member.mode = 0o755 if os.access(path, os.X_OK) else 0o644

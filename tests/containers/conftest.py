@@ -13,13 +13,15 @@ import pytest
 from containers.host.agent import Agent
 from containers.host.config import Settings
 from containers.host.image_cache import ImageCacheLimits
+from containers.intake import CheckedImage, check_archive
 from containers.protocol.orders import Order, OrderCase, parse_order
 from containers.protocol.reports import CaseReport, Report
 from containers.sandbox.engine import Engine
+from containers.sandbox.images import load_image
 from containers.sandbox.run import ContainerRun
 from containers.sandbox.spec import LABEL_INSTANCE, SandboxSettings, Slot
 from containers.sandbox.staging import BatchFolder
-from tests.containers import baseimage
+from tests.containers import baseimage, pytorch_image
 from tests.containers.fakeserver import TOKEN, FakeServer
 
 UID = 60600
@@ -93,6 +95,29 @@ def python_image(docker_client: docker.APIClient) -> Iterator[str]:
     tag = f"session-{uuid.uuid4().hex[:12]}"
     yield baseimage.build(docker_client, tag)
     docker_client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
+
+
+@pytest.fixture(scope="session")
+def pytorch_archive() -> Path:
+    """A real PyTorch image in a docker-archive; see tests/containers/pytorch_image.py."""
+    try:
+        return pytorch_image.archive()
+    except pytorch_image.NoWheel:
+        pytest.skip("pip has no CPU wheel of PyTorch for this Python")
+
+
+@pytest.fixture(scope="session")
+def pytorch_checked(
+    engine: Engine, pytorch_archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CheckedImage]:
+    """That image as it is run: checked, rebuilt, and loaded into the engine under its `image_id`."""
+    rebuilt = tmp_path_factory.mktemp("pytorch") / "rebuilt.tar"
+    checked = check_archive(pytorch_archive, rebuilt)
+    tag = f"rexgrounding-tests/pytorch:session-{uuid.uuid4().hex[:12]}"
+    load_image(engine, rebuilt, expected_id=checked.image_id, tag=tag)
+    rebuilt.unlink()
+    yield checked
+    engine.remove_image(tag)
 
 
 @pytest.fixture

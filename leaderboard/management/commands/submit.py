@@ -30,7 +30,7 @@ class Command(BaseCommand):
         """The same facts that the page asks for."""
         parser.add_argument("--team", required=True, help="the team's slug")
         parser.add_argument("--phase", required=True, help="the phase's slug")
-        parser.add_argument("--image", required=True, type=Path, help="docker save IMAGE | gzip > FILE")
+        parser.add_argument("--image", required=True, type=Path, help="docker save IMAGE | gzip > FILE (also xz, zstd)")
         parser.add_argument("--track", default="main", help="main or overall")
         parser.add_argument("--method", required=True, type=Path, help="the method description, Markdown")
         parser.add_argument("--name", default="", help="the algorithm's name on the board (default: the team's name)")

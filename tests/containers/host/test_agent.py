@@ -276,7 +276,7 @@ def test_an_image_makes_room_for_the_next_on_a_host_that_keeps_one(
     for number in range(3):
         folder = tmp_path / str(number)
         folder.mkdir()
-        image = checked(folder, Image([unique_layer()], {"Entrypoint": ["/not-there"]}).saved())
+        image = checked(folder, Image([unique_layer()], {"Entrypoint": ["not-there"]}).saved())
         order = order_json(None, image=image.image_id)
         order["image"] |= {"blob": server.put_blob((folder / "rebuilt.tar").read_bytes()), "size": image.size}
         agent.run_batch(server.offer(order))

@@ -78,13 +78,16 @@ def pax(**records: str) -> bytes:
 
 END = bytes(1024)
 
+#: A program of which nobody can tell from an image whether it will be there.
+SOME_PROGRAM = "/proc/self/exe"
+
 
 @dataclass
 class Image:
     """An image to be saved. The defaults are the least that is accepted; `config` and `top` overwrite."""
 
     layers: list[bytes] = field(default_factory=lambda: [tar_of({"program": b"first"})])
-    config: dict[str, Any] = field(default_factory=lambda: {"Entrypoint": ["/program"]})
+    config: dict[str, Any] = field(default_factory=lambda: {"Entrypoint": [SOME_PROGRAM]})
     top: dict[str, Any] = field(default_factory=dict)
     raw_config: bytes | None = None
 

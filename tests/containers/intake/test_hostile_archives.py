@@ -23,6 +23,7 @@ from tests.containers.intake.build import (
     END,
     OCI_INDEX,
     OCI_MANIFEST,
+    SOME_PROGRAM,
     Files,
     Image,
     digest,
@@ -59,7 +60,7 @@ def manifest_text(text: bytes) -> bytes:
 
 
 def configured(**config: Any) -> bytes:
-    return Image(config={"Entrypoint": ["/program"]} | config).saved()
+    return Image(config={"Entrypoint": [SOME_PROGRAM]} | config).saved()
 
 
 def raw(replace: bytes, by: bytes) -> bytes:
@@ -226,7 +227,7 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "no settings": (Image(top={"config": None}).saved(), "no_entrypoint", ""),
     "an entrypoint of numbers": (configured(Entrypoint=[1]), "bad_config", ""),
     "a NUL in the entrypoint": (configured(Entrypoint=["/a\0b"]), "bad_json", ""),
-    "ANSI in the entrypoint": (configured(Entrypoint=["/\x1b[2J"]), None, ""),
+    "ANSI in the entrypoint": (configured(Entrypoint=["/\x1b[2J"]), "unusable_entrypoint", "'/\\x1b[2J'"),
     "a user by number": (configured(User="1000:1000"), None, ""),
     "a user by name": (configured(User="nobody"), None, ""),
     "a user that is nobody": (configured(User="\u202e$(id)"), None, ""),
@@ -402,6 +403,6 @@ def test_configurations_of_every_shape_are_answered(tmp_path: Path) -> None:
     keys = ["Entrypoint", "Cmd", "Env", "User", "WorkingDir", "Volumes", "Labels", "Healthcheck", "OnBuild"]
     tops = ["architecture", "os", "rootfs", "config", "history", "created", "variant", "os.features"]
     for _ in range(600):
-        config = {"Entrypoint": ["/p"]} | {chance.choice(keys): chance.choice(values) for _ in range(2)}
+        config = {"Entrypoint": ["/program"]} | {chance.choice(keys): chance.choice(values) for _ in range(2)}
         top = {chance.choice(tops): chance.choice(values)} if chance.random() < 0.4 else {}
         answer(tmp_path, Image(config=config, top=top).saved())

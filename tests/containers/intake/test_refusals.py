@@ -4,14 +4,13 @@ import bz2
 import gzip
 import io
 import json
-import lzma
 import os
 import zipfile
 from typing import Any
 
 import pytest
 
-from tests.containers.intake.build import Image, digest, index_json, manifest_json, sha256, tar_of
+from tests.containers.intake.build import SOME_PROGRAM, Image, digest, index_json, manifest_json, sha256, tar_of
 from tests.containers.intake.conftest import Refusal
 
 # The file
@@ -32,11 +31,10 @@ def test_it_refuses_random_bytes_in_gzip_before_inflating_them_all(refusal: Refu
     assert refused.code == "not_an_archive"
 
 
-@pytest.mark.parametrize("data", [bz2.compress(b"x"), lzma.compress(b"x"), b"\x28\xb5\x2f\xfd" + b"x" * 99])
-def test_it_refuses_other_compressions_than_gzip(refusal: Refusal, data: bytes) -> None:
-    refused = refusal(data)
+def test_it_refuses_other_compressions_than_those_it_reads(refusal: Refusal) -> None:
+    refused = refusal(bz2.compress(b"x"))
     assert refused.code == "compression"
-    assert "compressed with gzip" in str(refused)
+    assert "compressed with gzip, xz or zstd" in str(refused)
 
 
 def test_it_refuses_a_zip_file(refusal: Refusal) -> None:
@@ -83,7 +81,7 @@ def test_it_refuses_a_bomb_in_a_layer(refusal: Refusal) -> None:
 
 
 def test_it_refuses_a_million_empty_gzip_parts(refusal: Refusal) -> None:
-    refused = refusal(gzip.compress(b"") * 20_000, gzip_members=10_000)
+    refused = refusal(gzip.compress(b"") * 20_000, compressed_parts=10_000)
     assert "gzip parts" in str(refused)
 
 
@@ -207,7 +205,7 @@ def test_it_refuses_bad_json(refusal: Refusal, raw: bytes) -> None:
 
 
 def test_it_refuses_a_huge_configuration(refusal: Refusal) -> None:
-    refused = refusal(Image(config={"Entrypoint": ["/p"], "Labels": {"x": "y" * (1 << 20)}}).saved())
+    refused = refusal(Image(config={"Entrypoint": [SOME_PROGRAM], "Labels": {"x": "y" * (1 << 20)}}).saved())
     assert refused.code == "too_large"
     assert "labels" in str(refused)
 
@@ -280,10 +278,6 @@ def test_it_refuses_a_configuration_that_does_not_match_its_name(refusal: Refusa
     refused = refusal(tar_of(files, links))
     assert refused.code == "wrong_digest"
     assert "configuration does not match" in str(refused)
-
-
-def test_it_refuses_a_configuration_that_is_not_named_by_a_digest(refusal: Refusal) -> None:
-    assert refusal(with_manifest(Config="config.json")).code == "wrong_digest"
 
 
 def test_it_refuses_a_configuration_that_is_missing(refusal: Refusal) -> None:

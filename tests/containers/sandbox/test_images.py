@@ -15,7 +15,7 @@ from containers.intake import CheckedImage, ImageRejected, check_archive
 from containers.protocol.faults import HostFault
 from containers.sandbox.engine import Engine
 from containers.sandbox.images import load_image
-from tests.containers.intake.build import Image, entry, layer_of, manifest_json, sha256, tar_of
+from tests.containers.intake.build import SOME_PROGRAM, Image, entry, layer_of, manifest_json, sha256, tar_of
 
 pytestmark = pytest.mark.engine
 
@@ -139,7 +139,7 @@ def test_a_layer_that_only_the_engine_has_is_not_borrowed(engine: Engine, tmp_pa
     secret = unique_layer(weights=b"a rival's weights")
     rival = checked(tmp_path, Image([secret]).saved())
     load_image(engine, tmp_path / "rebuilt.tar", expected_id=rival.image_id, tag=f"{REPOSITORY}/rival:1")
-    theft = Image([secret], config={"Entrypoint": ["/steal"]})
+    theft = Image([secret], config={"Entrypoint": [SOME_PROGRAM]})
     name = sha256(theft.config_bytes) + ".json"
     try:
         with pytest.raises(ImageRejected, match="missing from the archive"):
@@ -154,7 +154,8 @@ def test_a_layer_that_only_the_engine_has_is_not_borrowed(engine: Engine, tmp_pa
 def test_two_teams_with_the_same_image_do_not_affect_each_other(
     engine: Engine, client: docker.DockerClient, program: bytes, tmp_path: Path
 ) -> None:
-    image = checked(tmp_path, Image([tar_of({"program": program}), unique_layer()]).saved())
+    layers = [tar_of({"program": program}), unique_layer()]
+    image = checked(tmp_path, Image(layers, config={"Entrypoint": ["/program"]}).saved())
     for team in ("alice", "bob"):
         load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=f"{REPOSITORY}/{team}:1")
     assert engine.remove_image(f"{REPOSITORY}/alice:1")
@@ -198,7 +199,8 @@ def test_a_tag_that_the_engine_refuses_leaves_no_image(engine: Engine, tmp_path:
 
 
 def test_an_image_in_use_stays(engine: Engine, client: docker.DockerClient, program: bytes, tmp_path: Path) -> None:
-    image = checked(tmp_path, Image([tar_of({"program": program}), unique_layer()]).saved())
+    layers = [tar_of({"program": program}), unique_layer()]
+    image = checked(tmp_path, Image(layers, config={"Entrypoint": ["/program"]}).saved())
     tag = f"{REPOSITORY}/a:1"
     load_image(engine, tmp_path / "rebuilt.tar", expected_id=image.image_id, tag=tag)
     container = client.containers.create(image.image_id, network_mode="none")
