@@ -186,7 +186,7 @@ def test_an_image_is_fetched_and_loaded_by_its_id(
     tag = f"uploaded-{uuid.uuid4().hex[:12]}"
     _, layer = holder.archive("unused")
     docker_client.import_image_from_data(
-        layer, repository=baseimage.REPOSITORY, tag=tag, changes=['ENTRYPOINT ["/not-there"]']
+        layer, repository=baseimage.REPOSITORY, tag=tag, changes=['ENTRYPOINT ["not-there"]']
     )
     upload = tmp_path / "upload.tar"
     upload.write_bytes(b"".join(docker_client.get_image(f"{baseimage.REPOSITORY}:{tag}")))
