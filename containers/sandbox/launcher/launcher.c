@@ -5,9 +5,9 @@
  * The root file system of an algorithm's container is read-only, and what its user's home holds (packages, weights,
  * settings) belongs to another user. So HOME becomes a folder in memory that looks like IMAGE_HOME: folders are real,
  * small files are copies, all others are symbolic links to the image's own files. Programs find and read what is there,
- * and create, change, rename and remove in HOME what they like; gigabytes of weights stay where they are. Level by
- * level, so that settings, which lie near the top, get what there is to have; beyond MOST_ENTRIES a folder becomes one
- * link as a whole, and can only be read. What cannot be read or made is left out: a program that misses it says so
+ * and create, change, rename and remove in HOME what they like; gigabytes of weights stay where they are. A package in
+ * site-packages is one link. Level by level, so that settings, which lie near the top, get what there is to have; beyond MOST_ENTRIES, or MOST_PAGES of
+ * memory, a folder becomes one link as a whole, and can only be read. What cannot be read or made is left out: a program that misses it says so
  * better than we could.
  *
  * A variable or working directory that is a folder below IMAGE_HOME becomes the one in HOME.
@@ -23,7 +23,7 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64;
 
-enum { READ = 0, WRITE = 1, CLOSE = 3, FSTAT = 5, EXECVE = 59, EXIT = 60, CHDIR = 80, GETDENTS64 = 217 };
+enum { READ = 0, WRITE = 1, CLOSE = 3, FSTAT = 5, EXECVE = 59, EXIT = 60, CHDIR = 80, STATFS = 137, GETDENTS64 = 217 };
 enum { OPENAT = 257, MKDIRAT = 258, NEWFSTATAT = 262, UNLINKAT = 263, SYMLINKAT = 266, READLINKAT = 267, UTIMENSAT = 280 };
 enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200 };
 enum { O_WRONLY = 01, O_CREAT = 0100, O_EXCL = 0200, O_NONBLOCK = 04000 };
@@ -34,7 +34,9 @@ enum { NOT_FOUND = 127, CANNOT_EXECUTE = 126, WRONG_CALL = 2 };
 
 enum { PATH_BYTES = 4096, TEXT_BYTES = 1 << 20, MOST_VARIABLES = 1024 };
 enum { MOST_ENTRIES = 20000, MOST_FOLDERS = 4096, QUEUE_BYTES = 1 << 20 };
-enum { LARGEST_COPY = 64 << 10, ALL_COPIES = 16 << 20 };
+enum { LARGEST_COPY = 64 << 10 };
+enum { MOST_PAGES = 2048, PART_OF_SPACE = 8, PAGE = 4096 };
+enum { SHORT_LINK = 128 }; /* the target of a shorter one needs no page of a tmpfs */
 
 struct status { /* struct stat of linux/amd64 */
     u64 device, inode, links;
@@ -47,7 +49,7 @@ struct status { /* struct stat of linux/amd64 */
 };
 
 static const char *image_home, *home;
-static u64 entries, copied;
+static u64 entries, pages_left;
 static u8 listing[32768] __attribute__((aligned(8)));
 static u8 block[LARGEST_COPY];
 
@@ -198,6 +200,16 @@ static int enqueue(const char *path)
     return 1;
 }
 
+/* Whether a folder holds installed packages of Python: tens of thousands of files that no program writes. */
+static int holds_packages(const char *folder)
+{
+    const char *name = folder;
+    for (; *folder; folder++)
+        if (*folder == '/')
+            name = folder + 1;
+    return same(name, "site-packages") || same(name, "dist-packages");
+}
+
 static void add(const char *folder, const char *name)
 {
     static char inside[PATH_BYTES], source[PATH_BYTES], target[PATH_BYTES];
@@ -209,12 +221,16 @@ static void add(const char *folder, const char *name)
     u32 kind = status.mode & S_IFMT;
     if (kind == S_IFLNK)
         repeat_link(source, target);
+    else if ((kind == S_IFREG || kind == S_IFDIR) && holds_packages(folder))
+        call(SYMLINKAT, (u64)source, (u64)AT_FDCWD, (u64)target, 0);
     else if (kind == S_IFREG) {
-        int small = status.size <= LARGEST_COPY && copied + status.size <= ALL_COPIES;
-        if (small && copy(source, target, &status))
-            copied += status.size;
-        else
+        u64 pages = (status.size + PAGE - 1) / PAGE;
+        if (status.size <= LARGEST_COPY && pages <= pages_left && copy(source, target, &status)) {
+            pages_left -= pages;
+        } else {
             call(SYMLINKAT, (u64)source, (u64)AT_FDCWD, (u64)target, 0);
+            pages_left -= pages_left && length(source) >= SHORT_LINK;
+        }
     } else if (kind == S_IFDIR && call(MKDIRAT, (u64)AT_FDCWD, (u64)target, 0700, 0) == 0 && !enqueue(inside)) {
         call(UNLINKAT, (u64)AT_FDCWD, (u64)target, AT_REMOVEDIR, 0);
         call(SYMLINKAT, (u64)source, (u64)AT_FDCWD, (u64)target, 0);
@@ -256,7 +272,7 @@ static void fill(const char *folder)
         return;
     u64 count = list(directory, folder, 0);
     call(CLOSE, (u64)directory, 0, 0, 0);
-    if (*folder && entries + count > MOST_ENTRIES) {
+    if (*folder && (!pages_left || entries + count > MOST_ENTRIES)) {
         call(UNLINKAT, (u64)AT_FDCWD, (u64)target, AT_REMOVEDIR, 0);
         call(SYMLINKAT, (u64)source, (u64)AT_FDCWD, (u64)target, 0);
         return;
@@ -268,9 +284,20 @@ static void fill(const char *folder)
     call(CLOSE, (u64)directory, 0, 0, 0);
 }
 
+/* How many pages the files and long links of the home may take: most of the space is the program's. */
+static u64 pages_of_home(void)
+{
+    u64 status[15]; /* struct statfs: type, bsize, blocks, bfree, bavail, ... */
+    if (call(STATFS, (u64)home, (u64)status, 0, 0) < 0)
+        return 0;
+    u64 part = status[4] * status[1] / PAGE / PART_OF_SPACE;
+    return part < MOST_PAGES ? part : MOST_PAGES;
+}
+
 static void make_home(void)
 {
     call(MKDIRAT, (u64)AT_FDCWD, (u64)home, 0700, 0);
+    pages_left = pages_of_home();
     if (image_home[0] != '/' || below_image_home(home))
         return;
     fill("");

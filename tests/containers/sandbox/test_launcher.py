@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from containers.sandbox import launcher
 PATH = "/usr/local/bin:/usr/bin:/bin"
 MOST_ENTRIES = 20_000
 LARGEST_COPY = 64 << 10
-ALL_COPIES = 16 << 20
+ALL_COPIES = 8 << 20
 
 
 @pytest.fixture(params=["committed", "rebuilt"])
@@ -34,6 +35,16 @@ def image_home(tmp_path: Path) -> Path:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 class Launch:
@@ -92,14 +103,35 @@ def test_folders_are_real_small_files_copies_and_large_ones_links(launch: Launch
     assert (home / "a" / "b" / "large").readlink() == large
 
 
+def test_installed_packages_are_one_link_each(launch: Launch, image_home: Path, home: Path) -> None:
+    site = Path(".local") / "lib" / "python3.11" / "site-packages"
+    write(image_home / site / "torch" / "nn" / "modules.py")
+    write(image_home / site / "six.py")
+    write(image_home / ".local" / "lib" / "python3.11" / "other" / "x")
+    launch("true")
+    assert {path.name: path.is_symlink() for path in (home / site).iterdir()} == {"torch": True, "six.py": True}
+    assert not (home / site).is_symlink()
+    assert not (home / site.parent / "other" / "x").is_symlink()
+
+
 def test_copies_together_are_bounded(launch: Launch, image_home: Path, home: Path) -> None:
-    count = ALL_COPIES // LARGEST_COPY + 20
+    count = ALL_COPIES // LARGEST_COPY + 20  # also where links are short
     for number in range(count):
         write(image_home / f"{number}", b"x" * LARGEST_COPY)
     launch("true")
     copies = [path for path in home.iterdir() if not path.is_symlink()]
     assert len(copies) == ALL_COPIES // LARGEST_COPY
     assert len(list(home.iterdir())) == count
+
+
+def test_copies_leave_most_of_a_small_space_to_the_program(
+    program: Path, image_home: Path, tmp_path: Path, small_disk: Path
+) -> None:
+    for number in range(64):
+        write(image_home / f"{number}", b"x" * LARGEST_COPY)
+    Launch(program, image_home, small_disk / "home")("true")
+    copies = [path for path in (small_disk / "home").iterdir() if not path.is_symlink()]
+    assert 1 <= len(copies) <= 4  # an eighth of 2 MiB
 
 
 def test_what_a_program_may_do_in_its_home_it_may_do(launch: Launch, image_home: Path, home: Path) -> None:
