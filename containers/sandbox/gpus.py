@@ -6,10 +6,13 @@ count. A slot names its GPUs as nvidia-smi does: by number ("0") or uuid ("GPU-.
 """
 
 import re
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 from xml.etree.ElementTree import Element
 
 from containers.protocol.orders import MEBIBYTE
@@ -18,6 +21,8 @@ from containers.sandbox.nvidia_smi import GpuTrouble, Listed, NvidiaSmi
 
 #: A driver frees the memory of a process that has ended within moments, not at once.
 SETTLE_SECONDS: Final = 10.0
+#: Between two looks at the programs on a GPU while a container runs.
+WATCH_SECONDS: Final = 15.0
 _LOOK_AGAIN_SECONDS: Final = 0.5
 _WHOLE_UUID: Final = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OLD_PART: Final = re.compile(r"MIG-(?P<gpu>GPU-[0-9a-f-]+)/(?P<instance>\d+)/(?P<compute>\d+)", re.IGNORECASE)
@@ -27,6 +32,18 @@ _NEEDS_RESET: Final = {
     "gpu_recovery_action": ("reset", "reboot"),
     "remapped_rows/remapped_row_failure": ("yes",),
 }
+
+
+@dataclass(frozen=True)
+class Process:
+    """A program that computes on a GPU, as the driver names it."""
+
+    pid: int
+    name: str
+    memory: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (process {self.pid}, {self.memory})"
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ class Gpu:
     memory_bytes: int | None
     used_bytes: int | None
     uncorrected: int
-    users: tuple[str, ...]
+    users: tuple[Process, ...]
     driver: Driver
 
 
@@ -92,7 +109,7 @@ class Gpus:
 
     def _occupation(self, gpu: Gpu) -> str | None:
         if gpu.users:
-            return f"GPU {gpu.id} is in use by another program: {', '.join(gpu.users[:3])}."
+            return f"GPU {gpu.id} is in use by another program: {', '.join(map(str, gpu.users[:3]))}."
         if gpu.used_bytes is not None and gpu.used_bytes > self._baseline_bytes:
             used, most = gpu.used_bytes / 1e9, self._baseline_bytes / 1e9
             return f"{used:.1f} GB of GPU {gpu.id} are in use, and none of it by us (REX_GPU_BASELINE: {most:.1f} GB)."
@@ -111,6 +128,49 @@ class Gpus:
         if len(matching) != 1:
             raise GpuTrouble(f"nvidia-smi -L lists {'several GPUs' if matching else 'no GPU'} {gpu}.")
         return matching[0]
+
+
+class Watch:
+    """Looks, as long as the block lasts, whether a program of somebody else computes on the GPUs of a container.
+
+    `seen` is the first one that did. Whose a process is, its control group says: that of a container has its id, and
+    no program can leave it. Where this worker does not see the host's processes, nothing is ever seen.
+    """
+
+    def __init__(self, gpus: Gpus, ids: Sequence[str], container_id: str) -> None:
+        self.seen: GpuTrouble | None = None
+        self._gpus, self._ids, self._container_id = gpus, ids, container_id
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        if sees_host_processes():
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()  # a look that hangs ends by itself, and is not waited for
+
+    def _run(self) -> None:
+        while self.seen is None and not self._ended.wait(WATCH_SECONDS):
+            with suppress(GpuTrouble):  # what is wrong then is found when the program has ended
+                self._look()
+
+    def _look(self) -> None:
+        for gpu in map(self._gpus.look, self._ids):
+            if other := next((one for one in gpu.users if self._is_foreign(one)), None):
+                self.seen = GpuTrouble(f"GPU {gpu.id} was in use by another program: {other}.", code="gpu_occupied")
+
+    def _is_foreign(self, process: Process) -> bool:
+        try:
+            return self._container_id not in Path(f"/proc/{process.pid}/cgroup").read_text()
+        except OSError:  # it has just ended, whose ever it was
+            return False
+
+
+def sees_host_processes() -> bool:
+    """Whether process numbers here are the host's own: the number of its first process namespace never changes."""
+    return Path("/proc/self/ns/pid").readlink() == Path("pid:[4026531836]")
 
 
 def _read_gpu(gpu_id: str, wanted: Listed, log: Element, described: Element) -> Gpu:
@@ -152,16 +212,18 @@ def _part(gpu_id: str, part: str, parts: Sequence[Element]) -> Element:
     raise GpuTrouble(f"GPU {gpu_id} has no such part (MIG).")
 
 
-def _users(described: Element, part: Element | None) -> tuple[str, ...]:
+def _users(described: Element, part: Element | None) -> tuple[Process, ...]:
     """The programs that compute there ("C", "C+G"); those that only draw ("G"), such as a desktop, may stay.
 
     In a process namespace of its own, as in a container, a driver names none: then the memory in use decides.
     """
     instance = None if part is None else _text(part, "gpu_instance_id")
     return tuple(
-        f"{_text(one, 'process_name')} (process {_text(one, 'pid')}, {_text(one, 'used_memory')})"
+        Process(int(_text(one, "pid")), _text(one, "process_name"), _text(one, "used_memory"))
         for one in described.findall("processes/process_info")
-        if "C" in _text(one, "type") and instance in (None, _text(one, "gpu_instance_id"))
+        if "C" in _text(one, "type")
+        and _text(one, "pid").isdecimal()
+        and instance in (None, _text(one, "gpu_instance_id"))
     )
 
 

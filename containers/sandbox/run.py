@@ -7,6 +7,7 @@ from the order alone, so the next worker finds a container that was left running
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from containers.sandbox.engine import (
     EngineUnavailable,
     NotInEngine,
 )
-from containers.sandbox.gpus import Gpu, Gpus
+from containers.sandbox.gpus import Gpu, Gpus, Watch
 from containers.sandbox.harvest import DumpTruncated, Harvest, harvest
 from containers.sandbox.judge import ContainerOutcome, judge, judge_start_error
 from containers.sandbox.spec import SandboxSettings, Slot
@@ -173,7 +174,8 @@ class ContainerRun:
         if started is None:
             raise ContainerVanished
         age = max(0.0, self._engine.now() - started) if adopted else 0.0
-        timeout = self.watcher.until_end(started, age=age)
+        with self._watching_gpus() as watch:
+            timeout = self.watcher.until_end(started, age=age)
         state = self._state()
         harvested = self._harvest()
         self.watcher.read_holder()  # what it saw in its last tick
@@ -188,7 +190,7 @@ class ContainerRun:
             # without its holder the volume emptied at some moment; what was read may be a part
             harvest=harvested if holder_alive else Harvest(),
             log=self._engine.log_tail(self.names.algorithm, self.order.limits.log_bytes),
-            gpu_fault=self._gpu_fault() if state.exit_code != 0 or timeout is not None else None,
+            gpu_fault=self._gpu_fault(watch) if state.exit_code != 0 or timeout is not None else None,
         )
 
     def _state(self) -> ContainerState:
@@ -214,14 +216,20 @@ class ContainerRun:
         size = self.order.limits.output_bytes
         return harvest(chunks, self.order.names, self.folder.new_output(), max_bytes=size)
 
-    def _gpu_fault(self) -> FaultCode | None:
+    def _watching_gpus(self) -> AbstractContextManager[Watch | None]:
+        if self._gpus is None or not self._gpu_ids:
+            return nullcontext()
+        return Watch(self._gpus, self._gpu_ids, self._engine.container_id(self.names.algorithm))
+
+    def _gpu_fault(self, watch: Watch | None) -> FaultCode | None:
         """What of ours befell the order's GPUs, by what their driver and a container of ours find now.
 
         What the program says does not count.
         """
         if not self._gpu_ids:
             return None
-        if self._gpus is not None and (trouble := self._gpus.trouble_after(self._gpus_before, self._gpu_ids)):
+        trouble = None if self._gpus is None else self._gpus.trouble_after(self._gpus_before, self._gpu_ids)
+        if trouble := trouble or (None if watch is None else watch.seen):
             log.warning("Batch %s: %s", self.order.batch, trouble)
             return trouble.code
         refusal = capabilities.probe_slot(self._engine, self.settings, self.slot, self._gpu_ids)

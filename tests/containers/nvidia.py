@@ -29,9 +29,9 @@ MISMATCH = ("Failed to initialize NVML: Driver/library version mismatch\nNVML li
 
 _PROGRAM = """#!{python}
 import json, sys, time
-state = json.load(open({state!r}))
 with open({log!r}, "a") as log:
     print(*sys.argv[1:], file=log)
+state = json.load(open({state!r}))
 if state["hang"]:
     time.sleep(state["hang"])
 if state["says"]:

@@ -5,7 +5,9 @@ all (from version 25 on), a specification of two GPUs, whose devices are /dev/nu
 """
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,6 +24,7 @@ from containers.host.config import Settings
 from containers.protocol.reports import Report, parse_report
 from containers.sandbox import capabilities
 from containers.sandbox.engine import Engine
+from containers.sandbox.gpus import Watch, sees_host_processes
 from containers.sandbox.spec import LABEL_INSTANCE, Handover, SandboxSettings, Slot
 from tests.containers import baseimage, nvidia, otherengine
 from tests.containers.conftest import UID, Sandbox, order_json, outcomes, remove_images, shut, statuses, wait_until
@@ -340,6 +343,69 @@ def test_a_program_that_filled_the_gpu_itself_or_hangs_on_a_good_one_is_to_blame
     report = run(on_gpus(), None, program, case_seconds=3)
     assert report.fault is None
     assert statuses(report) == [("finished", None), ("failed", reason)]
+
+
+@pytest.fixture
+def watches(monkeypatch: pytest.MonkeyPatch) -> list[Watch]:
+    """The watches of this test, each of which looks often.
+
+    As on a host itself: the tests' engine and the tests share their process numbers, whatever they run in.
+    """
+    made: list[Watch] = []
+
+    class Noted(Watch):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr("containers.sandbox.run.Watch", Noted)
+    monkeypatch.setattr("containers.sandbox.gpus.sees_host_processes", lambda: True)
+    monkeypatch.setattr("containers.sandbox.gpus.WATCH_SECONDS", 0.1)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("whose", "fault", "case"),
+    [
+        ("somebody else's", "gpu_occupied", ("untouched", None)),
+        ("the container's own", None, ("failed", "crashed")),
+        ("one that has ended", None, ("failed", "crashed")),
+    ],
+)
+def test_a_program_of_somebody_else_that_comes_and_goes_is_told_from_the_containers_own(
+    on_gpus: Callable[..., Sandbox],
+    gpu_engine: GpuEngine,
+    tool: StandIn,
+    watches: list[Watch],
+    whose: str,
+    fault: str | None,
+    case: Any,
+) -> None:
+    sandbox = on_gpus()
+    program = "import signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(1)); signal.pause()"
+    one = sandbox.prepare(sandbox.order(program, gpus=1), FIRST)
+    staged, reports = sandbox.stage(one), list[Report]()
+    thread = threading.Thread(target=lambda: reports.append(one.carry_out(staged)))
+    thread.start()
+    wait_until(one.was_started)
+    inside = gpu_engine.client.inspect_container(one.names.algorithm)["State"]["Pid"]
+    pid = {"somebody else's": os.getpid(), "the container's own": inside}.get(whose, 2**22 + 1)
+    tool.cards[0].processes = [Process("python", pid=pid)]
+    tool.set()
+    asked = len(tool.questions())
+    wait_until(lambda: watches and (watches[0].seen or len(tool.questions()) > asked + 2))
+    tool.cards[0].processes = []
+    tool.set()
+    gpu_engine.client.kill(one.names.algorithm, "SIGTERM")
+    thread.join()
+    assert (reports[0].fault and reports[0].fault.code) == fault
+    assert statuses(reports[0]) == [case]
+
+
+def test_where_process_numbers_are_not_the_hosts_nobody_is_accused() -> None:
+    """A number that a driver names would be another process here."""
+    first = subprocess.run(["readlink", "/proc/self/ns/pid"], capture_output=True, text=True, check=True).stdout
+    assert sees_host_processes() is (first.strip() == "pid:[4026531836]")
 
 
 def test_a_clean_end_is_never_asked_about(on_gpus: Callable[..., Sandbox], tool: StandIn) -> None:
