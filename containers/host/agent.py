@@ -127,7 +127,15 @@ class Agent:
         slot = self._slots.acquire(self._closing.is_set)
         if slot is None:
             self._unregister(batch)
-            return
+        elif trouble := self._readiness.gpu_stock.trouble(slot):
+            self._unregister(batch)  # another slot may do it; the message will come again
+            log.error("Slot %s takes no work: %s", slot.name, trouble)
+            self._backoff.hold_back(slot, trouble)
+            self._slots.release(slot)
+        else:
+            self._begin(batch, slot)
+
+    def _begin(self, batch: str, slot: Slot) -> None:
         try:
             self._leftovers.retry_failed_removals()
             entry = self._host.journal.write(JournalEntry(batch=batch, key=str(uuid.uuid4()), slot=slot.name))

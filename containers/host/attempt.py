@@ -25,7 +25,7 @@ from containers.host.resources import HostResources
 from containers.intake.errors import ImageRejected
 from containers.protocol.faults import HostFault, fault_of
 from containers.protocol.orders import Order, OrderRejected, parse_order
-from containers.protocol.reports import Fault, Report, fault_report, parse_report, rejection_report
+from containers.protocol.reports import Fault, Report, fault_report, older_form, parse_report, rejection_report
 from containers.protocol.verdicts import FaultCode
 from containers.sandbox.engine import EngineError
 from containers.sandbox.run import ContainerRun
@@ -73,7 +73,7 @@ class Attempt:
                 folder = BatchFolder(self._host.batches_folder, order.batch, order.fence)
                 sandbox = self._host.settings.sandbox
                 self._run = ContainerRun(
-                    self._host.engine, order, self._slot, sandbox, folder, on_progress=heartbeat.progressed
+                    self._host.engine, order, self._slot, sandbox, folder, heartbeat.progressed, self._host.gpus
                 )
                 return self._execute_and_deliver(self._run)
         except (Stopped, Interrupted):
@@ -181,7 +181,7 @@ class Attempt:
             for case in report.cases:
                 if case.output is not None:
                     self._server.upload(order, case.name, run.folder.output / case.name, case.output)
-            self._server.report(order.batch, report)
+            self._report(order.batch, report)
         except (LeaseLost, TokenRevoked):
             raise
         except (ServerRefused, FileNotFoundError) as error:
@@ -190,6 +190,18 @@ class Attempt:
             fault = Fault("internal", f"The results could not be delivered: {error}")
             self.fault = fault.code
             self._server.report(order.batch, fault_report(order.fence, order.names, fault))
+
+    def _report(self, batch: str, report: Report) -> None:
+        """Report in today's words, and in those of before to a server that does not take them."""
+        try:
+            self._server.report(batch, report)
+        except (LeaseLost, TokenRevoked):
+            raise
+        except ServerRefused as error:
+            if (older := older_form(report)) is None:
+                raise
+            log.warning("Batch %s: the server is older than this worker: %s", batch, error)
+            self._server.report(batch, older)
 
     def _send_heartbeat(self, order: Order, done: int) -> None:
         """Tell the server that the batch is alive; a no ends it. Called in the heartbeat's thread."""

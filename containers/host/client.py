@@ -98,10 +98,28 @@ class ServerClient:
         self._session.auth = _Token(token)
 
     def hello(
-        self, *, version: str, slots: list[dict[str, Any]], engine: str, free_bytes: int, trouble: str
+        self,
+        *,
+        version: str,
+        slots: list[dict[str, Any]],
+        engine: str,
+        free_bytes: int,
+        trouble: str,
+        gpus: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Introduce this host; `trouble` is why it offers less than it has. Raises TokenRevoked, Interrupted."""
-        body = {"version": version, "slots": slots, "engine": engine, "free_bytes": free_bytes, "trouble": trouble}
+        """Introduce this host; `trouble` is why it offers less than it has. Raises TokenRevoked, Interrupted.
+
+        `gpus` is left out for a server that does not read it.
+        """
+        body: dict[str, Any] = {
+            "version": version,
+            "slots": slots,
+            "engine": engine,
+            "free_bytes": free_bytes,
+            "trouble": trouble,
+        }
+        if gpus is not None:
+            body["gpus"] = gpus
         return self._json("hello", body)
 
     def claim(self, batch: str, *, key: str, slot: str) -> dict[str, Any]:

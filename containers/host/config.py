@@ -5,7 +5,13 @@ REX_HOST_TOKEN       this host's token, from the server's admin
 REDIS_URL            the broker, with this host's own user and password
 REX_STATE_DIR        folder for the journal, the cache and staged input; closed to everybody else
 REX_SLOTS            places for containers, separated by commas: "cpu:2" is two without a GPU, "gpu:0" one with the
-                     GPU of that id, "gpu:0+1" one with two (default: cpu:1)
+                     GPU of that id, "gpu:0+1" one with two (default: cpu:1). Ids are those of `nvidia-smi -L`: a
+                     number, a uuid, or a part that MIG made of a GPU, "gpu:0:1" or by its uuid
+REX_GPU_HANDOVER     how containers get them: "runtime", by the container toolkit's hook, or "cdi", by CDI device names
+                     (default: runtime)
+REX_NVIDIA_SMI       the driver's tool by which the worker sees whether a GPU is well and empty: a name on PATH or a
+                     path; "none": do without (default: nvidia-smi)
+REX_GPU_BASELINE     most memory of a GPU that may be in use before a run, for the driver's own needs (default: 1G)
 REX_INSTANCE         label on everything this worker creates in the engine, and the prefix of its queue; must differ
                      between two workers that share an engine (default: rexg)
 REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G)
@@ -21,15 +27,23 @@ REX_SANDBOX_APPARMOR an AppArmor profile that is loaded on the engine's host
 REX_SANDBOX_USERNS   1: the engine has to map user ids (its userns-remap), or the worker does not start (default: 0)
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, get_args
 from urllib.parse import urlsplit
 
 from containers.host.image_cache import ImageCacheLimits
-from containers.sandbox.spec import SandboxSettings, Slot
+from containers.sandbox.spec import CDI_KIND, Handover, SandboxSettings, Slot
 
+#: What `nvidia-smi -L` calls a GPU or a part of one. Where the toolkit looks a uuid up it may be cut short.
+_NUMBER: Final = r"\d{1,3}(:\d{1,3})?"
+_WHOLE_UUID: Final = r"(GPU|MIG)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_CUT_UUID: Final = r"(GPU|MIG)-[0-9a-f][0-9a-f-]*|MIG-GPU-[0-9a-f-]+/\d+/\d+"
+#: As many characters as the server takes.
+MAX_SLOT_NAME: Final = 60
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -50,6 +64,8 @@ class Settings:
     sandbox: SandboxSettings
     docker_root: Path | None
     images: ImageCacheLimits
+    nvidia_smi: str | None = None
+    gpu_baseline_bytes: int = 1 << 30
 
     @property
     def instance(self) -> str:
@@ -60,12 +76,14 @@ class Settings:
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises ConfigurationError."""
     uid = _uid(environment.get("REX_SANDBOX_UID", "60600"))
+    handover = _handover(environment.get("REX_GPU_HANDOVER") or "runtime")
+    tool = environment.get("REX_NVIDIA_SMI") or "nvidia-smi"
     return Settings(
         server_url=_url(environment, "REX_SERVER_URL", ("http", "https")),
         token=_required(environment, "REX_HOST_TOKEN"),
         redis_url=_broker(environment),
         state_dir=_absolute(environment, "REX_STATE_DIR"),
-        slots=parse_slots(environment.get("REX_SLOTS", "cpu:1"), first_uid=uid + 1),
+        slots=parse_slots(environment.get("REX_SLOTS", "cpu:1"), first_uid=uid + 1, handover=handover),
         cache_bytes=_size(environment, "REX_CACHE_BYTES", "20G"),
         sandbox=SandboxSettings(
             instance=_instance(environment.get("REX_INSTANCE", "rexg")),
@@ -73,6 +91,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             runtime=environment.get("REX_SANDBOX_RUNTIME") or None,
             apparmor=environment.get("REX_SANDBOX_APPARMOR") or None,
             userns=_boolean(environment, "REX_SANDBOX_USERNS"),
+            gpu_handover=handover,
         ),
         docker_root=Path(environment["REX_DOCKER_ROOT"]) if environment.get("REX_DOCKER_ROOT") else None,
         images=ImageCacheLimits(
@@ -80,24 +99,58 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             days=_count(environment, "REX_IMAGE_DAYS", "30"),
             free_bytes=_size(environment, "REX_FREE_BYTES", "5G"),
         ),
+        nvidia_smi=None if tool == "none" else tool,
+        gpu_baseline_bytes=_size(environment, "REX_GPU_BASELINE", "1G"),
     )
 
 
-def parse_slots(text: str, *, first_uid: int) -> tuple[Slot, ...]:
+def parse_slots(text: str, *, first_uid: int, handover: Handover = "runtime") -> tuple[Slot, ...]:
     """Read "cpu:2,gpu:0,gpu:1" into slots with user ids from `first_uid`. Raises ConfigurationError."""
     offered: list[tuple[str, tuple[str, ...]]] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         kind, _, value = part.partition(":")
         if kind == "cpu" and re.fullmatch(r"[1-9]\d{0,2}", value):
             offered += [(f"cpu{len(offered) + i}", ()) for i in range(int(value))]
-        elif kind == "gpu" and re.fullmatch(r"[\w:/-]+(\+[\w:/-]+)*", value):
-            offered.append((f"gpu{value}", tuple(value.split("+"))))
+        elif kind == "gpu" and value:
+            gpus = tuple(_gpu(gpu, handover) for gpu in value.split("+"))
+            offered.append((_slot_name(gpus), gpus))
         else:
             raise ConfigurationError(f'REX_SLOTS: "{part}" is neither cpu:<number> nor gpu:<id>[+<id>...].')
     devices = [device for _, gpus in offered for device in gpus]
     if not offered or len(devices) != len(set(devices)):
         raise ConfigurationError("REX_SLOTS must name at least one slot, and no GPU twice.")
     return tuple(Slot(name, first_uid + i, gpus) for i, (name, gpus) in enumerate(offered))
+
+
+def _gpu(text: str, handover: Handover) -> str:
+    """The id of a GPU, as the driver's tool knows it and the handover can name it."""
+    gpu = text.removeprefix(f"{CDI_KIND}=")
+    if gpu != text and handover != "cdi":
+        raise ConfigurationError(f'REX_SLOTS: "{text}" is a CDI device: set REX_GPU_HANDOVER=cdi, or write gpu:{gpu}.')
+    if re.fullmatch(f"{_NUMBER}|{_WHOLE_UUID}", gpu, re.IGNORECASE):
+        return gpu
+    if re.fullmatch(_CUT_UUID, gpu, re.IGNORECASE):
+        if handover == "runtime":
+            return gpu
+        raise ConfigurationError(f'REX_SLOTS: CDI knows a GPU by its number or its whole uuid, not by "{gpu}".')
+    raise ConfigurationError(
+        f'REX_SLOTS: "{gpu}" is no GPU. Give each its number or its uuid GPU-..., a part made by MIG as 0:1 or '
+        "MIG-...; nvidia-smi -L lists them."
+    )
+
+
+def _slot_name(gpus: tuple[str, ...]) -> str:
+    """A name that stays the same over restarts: the journal finds the slot of a container that still runs by it."""
+    name = f"gpu{'+'.join(gpus)}"
+    return name if len(name) <= MAX_SLOT_NAME else f"{name[:43]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _handover(value: str) -> Handover:
+    known: tuple[Handover, ...] = get_args(Handover)
+    for handover in known:
+        if value == handover:
+            return handover
+    raise ConfigurationError(f"REX_GPU_HANDOVER must be {' or '.join(known)}.")
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

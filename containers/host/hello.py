@@ -42,6 +42,7 @@ class HelloLoop:
         self._leftovers = leftovers
         self._closing = closing
         self._interval_seconds = FIRST_INTERVAL_SECONDS
+        self._server_reads: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """Say hello three times a lease."""
@@ -56,6 +57,7 @@ class HelloLoop:
     def _say_hello(self, server: ServerClient, engine: str) -> None:
         problem, held = self._readiness.problem(), self._backoff.held
         slots = [] if problem else [slot for slot in self._host.settings.slots if slot.name not in held]
+        gpus = self._readiness.gpu_stock.offer() if "gpus" in self._server_reads else None
         try:
             answer = server.hello(
                 version=__version__,
@@ -63,10 +65,13 @@ class HelloLoop:
                 engine=engine,
                 free_bytes=self._host.free_bytes(),
                 trouble=(problem or "; ".join(held.values()))[:MAX_TROUBLE_CHARACTERS],
+                gpus=gpus,
             )
             self._interval_seconds = _interval_seconds(answer)
+            self._server_reads = _reads(answer)
             log.debug("The server knows this host.")
         except ServerRefused as error:  # it may be half-way through an upgrade
+            self._server_reads = frozenset()  # or back at a version of before
             log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
 
 
@@ -76,6 +81,12 @@ def _interval_seconds(answer: object) -> float:
     if isinstance(lease, int | float) and math.isfinite(lease) and lease > 0:
         return lease / 3
     return FIRST_INTERVAL_SECONDS
+
+
+def _reads(answer: object) -> frozenset[str]:
+    """The further fields of a hello that the server takes: one of before refuses what it does not know."""
+    reads = answer.get("reads") if isinstance(answer, dict) else None
+    return frozenset(field for field in reads if isinstance(field, str)) if isinstance(reads, list) else frozenset()
 
 
 def _engine_version(engine: Engine) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 
+from containers.host.gpu_stock import GpuStock
 from containers.host.resources import HostResources, engine_free_bytes
 from containers.sandbox import capabilities
 from containers.sandbox.engine import EngineError
@@ -15,6 +16,7 @@ class Readiness:
 
     def __init__(self, host: HostResources) -> None:
         self._host = host
+        self.gpu_stock = GpuStock(host)
 
     def problem(self) -> str | None:
         """Why no new batch may begin here, after unused files and images have made room; None when one may."""
@@ -45,8 +47,9 @@ class Readiness:
             return None
 
     def probe(self, slot: Slot) -> str | None:
-        """Why a container of ours does not run on a slot now."""
+        """Why a container of ours does not run on a slot now, or an algorithm's must not."""
         try:
-            return capabilities.probe_slot(self._host.engine, self._host.settings.sandbox, slot, slot.gpus)
+            refusal = capabilities.probe_slot(self._host.engine, self._host.settings.sandbox, slot, slot.gpus)
         except EngineError as error:
             return f"The container engine does not answer: {error}"
+        return refusal or self.gpu_stock.trouble(slot)

@@ -12,11 +12,16 @@ from containers.host.config import Settings
 from containers.host.image_cache import ImageCache
 from containers.host.journal import Journal
 from containers.sandbox.engine import Engine
+from containers.sandbox.gpus import Gpus
+from containers.sandbox.nvidia_smi import NvidiaSmi
 
 
 @dataclass(frozen=True)
 class HostResources:
-    """One worker's own. `batches_folder` is that of the batches' input and results."""
+    """One worker's own. `batches_folder` is that of the batches' input and results.
+
+    `gpus` looks at the host's GPUs; None where the worker was told to do without.
+    """
 
     settings: Settings
     engine: Engine
@@ -24,6 +29,7 @@ class HostResources:
     image_cache: ImageCache
     journal: Journal
     batches_folder: Path
+    gpus: Gpus | None
     image_lock: threading.Lock  # one image at a time is loaded: two slots often need the same one
 
     @classmethod
@@ -45,6 +51,7 @@ class HostResources:
             ),
             journal=Journal(state / "journal"),
             batches_folder=batches_folder,
+            gpus=_gpus(settings),
             image_lock=threading.Lock(),
         )
 
@@ -55,6 +62,12 @@ class HostResources:
     def free_bytes(self) -> int:
         """Free space of the worker's own disk."""
         return shutil.disk_usage(self.settings.state_dir).free
+
+
+def _gpus(settings: Settings) -> Gpus | None:
+    if settings.nvidia_smi is None:
+        return None
+    return Gpus(NvidiaSmi(settings.nvidia_smi), baseline_bytes=settings.gpu_baseline_bytes)
 
 
 def engine_free_bytes(settings: Settings, engine: Engine) -> int:

@@ -6,6 +6,7 @@ report with `parse_report`: the host its own journal, the server what a host sen
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from containers.protocol.orders import MAX_CASES, Fields, OrderRejected
@@ -81,9 +82,32 @@ def fault_report(fence: int, names: Sequence[str], fault: Fault) -> Report:
     return Report(fence, _all_untouched(names), fault=Fault(fault.code, fault.detail[:MAX_DETAIL]))
 
 
-def rejection_report(fence: int, names: Sequence[str], code: str) -> Report:
-    """The report of an order whose image the engine cannot use: a code of REJECTIONS."""
-    return Report(fence, _all_untouched(names), rejected=code)
+def rejection_report(fence: int, names: Sequence[str], code: str, why: str = "") -> Report:
+    """The report of an order whose image cannot be used here: a code of REJECTIONS, and what said so, as its log."""
+    return Report(fence, _all_untouched(names), rejected=code, log=why[:MAX_DETAIL])
+
+
+#: What a server of before calls a fault that it does not know.
+_OLDER_FAULTS: Final[Mapping[FaultCode, FaultCode]] = MappingProxyType({"gpu_occupied": "gpu_lost"})
+
+
+def older_form(report: Report) -> Report | None:
+    """The report in words that a server of before knows, None when it has no newer ones.
+
+    Hosts and server are upgraded one after the other; what is finished must not be lost because of a new word.
+    """
+    if report.rejected == "unmet_requirement":
+        cases = case_reports(
+            [case.name for case in report.cases],
+            {},
+            Verdict(failure="could_not_start"),
+            appeared_seconds=(),
+            ended_seconds=0.0,
+        )
+        return replace(report, cases=cases, rejected=None, container=ContainerReport(None, False, 0.0))
+    if report.fault and report.fault.code in _OLDER_FAULTS:
+        return replace(report, fault=Fault(_OLDER_FAULTS[report.fault.code], report.fault.detail))
+    return None
 
 
 def _all_untouched(names: Sequence[str]) -> tuple[CaseReport, ...]:

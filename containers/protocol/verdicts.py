@@ -37,6 +37,7 @@ FaultCode = Literal[
     "input_unavailable",
     "no_gpu_runtime",
     "gpu_lost",
+    "gpu_occupied",
     "disk_full",
     "order_unreadable",
     "internal",
@@ -65,17 +66,22 @@ FAULTS: Final[Mapping[FaultCode, str]] = MappingProxyType(
         "input_unavailable": "The input files could not be made available on the host.",
         "no_gpu_runtime": "The host cannot give a GPU to a container.",
         "gpu_lost": "A GPU of the host is no longer usable.",
+        "gpu_occupied": "Another program holds memory of a GPU of the host.",
         "disk_full": "The host's disk is full.",
         "order_unreadable": "The host could not read its order.",
         "internal": "An unexpected error on the host.",
     }
 )
 
-#: What only an engine can find out about an image that passed the intake: it is rejected, and nothing is charged.
+#: What only a host can find out about an image that passed the intake: it is rejected, and nothing is charged.
 REJECTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "not_unpackable": (
             "The engine cannot unpack a layer of the image. Build the image with docker build and save it again."
+        ),
+        "unmet_requirement": (
+            "The image needs a newer GPU driver than the hosts have (its NVIDIA_REQUIRE_... variables). Build it from "
+            "a CUDA base image of an earlier version and submit it again."
         ),
     }
 )
@@ -83,10 +89,14 @@ REJECTIONS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whose doing an end is: the algorithm's (`failure`), ours (`fault`), or nobody's (neither)."""
+    """Whose doing an end is: the algorithm's (`failure`), ours (`fault`), or nobody's (neither).
+
+    `rejected`, for a container that did not start: a code of REJECTIONS, the image can start on no such host.
+    """
 
     failure: FailureCode | None = None
     fault: FaultCode | None = None
+    rejected: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class Ending:
     failure code of the clock that made us kill it. `holder_alive`: the holder was still running after the
     results were read. `output_full`: the output volume was out of pages or inodes during the case in
     progress. `init_failed`: no file had appeared, so that an exit code may be the launcher's, which started nothing.
-    `gpu_lost`: after an end that was not clean, a container of ours could not get the slot's GPUs any more.
+    `gpu_fault`: after an end that was not clean the slot's GPUs were found unusable, or somebody else's; the fault.
     """
 
     exit_code: int | None
@@ -107,7 +117,7 @@ class Ending:
     holder_alive: bool = True
     output_full: bool = False
     init_failed: bool = False
-    gpu_lost: bool = False
+    gpu_fault: FaultCode | None = None
 
 
 KILLED = 128 + 9
@@ -130,9 +140,14 @@ _START_ERRORS: Final = tuple(
         (r"^evalSymlinksInScope: too many links", _COULD_NOT_START),  # a working directory below hundreds of folders
         (r"^lstat [^\n]*: not a directory$", _COULD_NOT_START),  # a working directory below a file
         (r"^could not select device driver", Verdict(fault="no_gpu_runtime")),
-        (r"nvidia-container-cli: requirement error", _COULD_NOT_START),  # made for a newer GPU driver
-        (r"nvidia-container-cli: device error", Verdict(fault="gpu_lost")),
-        (r"unresolvable CDI devices|nvidia-container|libnvidia", Verdict(fault="no_gpu_runtime")),
+        # what NVIDIA's container toolkit says before the image's program: of the driver's tools (libnvidia-container),
+        # and of its runtime in CDI mode, whose check of requirements ends with the same words
+        (r"nvidia-container-cli: requirement error|: unsatisfied condition: ", Verdict(rejected="unmet_requirement")),
+        (r"nvidia-container-cli: device error|nvml error: gpu is lost", Verdict(fault="gpu_lost")),
+        (
+            r"unresolvable CDI devices|CDI device injection failed|nvidia-c(ontainer|tk|di-hook)|libnvidia",
+            Verdict(fault="no_gpu_runtime"),
+        ),
         (r"no space left on device(: unknown)?\W*$", Verdict(fault="disk_full")),
         (r"^no such image", Verdict(fault="image_unavailable")),
         (r"bind source path does not exist", Verdict(fault="input_unavailable")),
@@ -153,14 +168,24 @@ def classify_start_error(text: str) -> Verdict:
     return Verdict(fault="internal")
 
 
+#: One condition of a requirement, as NVIDIA's tools name what is not met.
+_UNMET: Final = re.compile(r"unsatisfied condition: ([a-z]{1,20}) ?(=|!=|<=|>=|<|>) ?([\w.-]{1,40})", re.IGNORECASE)
+
+
+def unmet_requirement(text: str) -> str | None:
+    """The condition, such as "cuda>=12.9", that a message says is not met on a host; None when it names none."""
+    found = _UNMET.search(text)
+    return "".join(found.groups()).rstrip(".").casefold() if found else None
+
+
 def classify(ending: Ending) -> Verdict:
     """Judge how a container ended."""
     if ending.exit_code is None:
         return classify_start_error(ending.start_error)
     if not ending.holder_alive:
         return Verdict(fault="engine_restarted")
-    if ending.gpu_lost:  # a program without its GPU may end in any way, or hang
-        return Verdict(fault="gpu_lost")
+    if ending.gpu_fault is not None:  # a program without its GPU, or without room on it, may end in any way, or hang
+        return Verdict(fault=ending.gpu_fault)
     if ending.timeout is not None:
         return Verdict(failure=ending.timeout)
     if ending.exit_code == 0:

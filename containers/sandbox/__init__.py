@@ -9,6 +9,8 @@
     harvest         what it left in /output, handed over by the `holder`
     judge           from all that was found to the report, pure
     capabilities    whether the engine can do all this
+    gpus            whether a GPU is well and empty, by the driver's tool (`nvidia_smi`), and whether its driver has
+                    what an image needs (`gpu_requirements`)
     images          a checked archive becomes an image of the engine
     engine          the one module that knows Docker's SDK
 

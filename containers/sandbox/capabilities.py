@@ -34,6 +34,12 @@ def missing_capability(engine: Engine, settings: SandboxSettings) -> str | None:
         return "REX_SANDBOX_APPARMOR: the engine's host has no AppArmor."
     if settings.userns and not options & {"name=userns", "name=rootless"}:
         return "REX_SANDBOX_USERNS: the engine does not map user ids (userns-remap in its daemon.json)."
+    # it names its folders from version 25 on, if CDI is switched on; since 28.2 it is
+    if settings.gpu_handover == "cdi" and not info.get("CDISpecDirs"):
+        return (
+            "REX_GPU_HANDOVER: the engine knows no CDI devices. That takes Docker 25 or newer; before 28.2, also "
+            '"features": {"cdi": true} in its daemon.json.'
+        )
     if "name=seccomp" not in options:
         return "The engine cannot filter system calls (seccomp)."
     if missing := [what for key, what in _LIMITS.items() if info.get(key) is False]:

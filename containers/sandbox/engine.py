@@ -182,6 +182,10 @@ class Engine:
             finished=_seconds(value["FinishedAt"]),
         )
 
+    def container_id(self, name: str) -> str:
+        """The id of a container by its name, as the kernel's control groups have it."""
+        return str(self._retrying(self._client.inspect_container, name)["Id"])
+
     def wait_for_end(self, name: str) -> None:
         """Return when the container does not run any more, or is no more."""
         while (state := self.inspect_container(name)) is not None and state.running:

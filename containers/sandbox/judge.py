@@ -5,8 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from containers.protocol.orders import Order
-from containers.protocol.reports import ContainerReport, Fault, Report, case_reports, fault_report
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, Verdict, classify
+from containers.protocol.reports import (
+    ContainerReport,
+    Fault,
+    Report,
+    case_reports,
+    fault_report,
+    rejection_report,
+)
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, FaultCode, Verdict, classify
 from containers.sandbox.case_clock import Timeout
 from containers.sandbox.engine import ContainerState
 from containers.sandbox.harvest import Harvest
@@ -20,7 +27,7 @@ class ContainerOutcome:
 
     `timeout` is the clock for which we killed it. `appeared_seconds` are those from the start to the appearance of the
     first, second, ... file. `output_full`: the volume was full during the case in progress. `log` is the end of what
-    the program printed. `gpu_lost` as in `Ending`.
+    the program printed. `gpu_fault` as in `Ending`.
     """
 
     state: ContainerState
@@ -30,7 +37,7 @@ class ContainerOutcome:
     holder_alive: bool
     harvest: Harvest
     log: bytes
-    gpu_lost: bool = False
+    gpu_fault: FaultCode | None = None
 
 
 def judge(order: Order, outcome: ContainerOutcome) -> Report:
@@ -63,6 +70,8 @@ def judge_start_error(order: Order, message: str) -> Report:
     verdict = classify(Ending(exit_code=None, start_error=message))
     if verdict.fault:
         return fault_report(order.fence, order.names, Fault(verdict.fault, message))
+    if verdict.rejected:
+        return rejection_report(order.fence, order.names, verdict.rejected, message)
     cases = case_reports(order.names, {}, verdict, appeared_seconds=(), ended_seconds=0.0)
     return Report(order.fence, cases, ContainerReport(None, False, 0.0), log=message[:_LOG_CHARACTERS])
 
@@ -75,7 +84,7 @@ def _ending(outcome: ContainerOutcome) -> Ending:
         holder_alive=outcome.holder_alive,
         output_full=outcome.output_full or outcome.harvest.full,
         init_failed=not outcome.appeared_seconds,
-        gpu_lost=outcome.gpu_lost,
+        gpu_fault=outcome.gpu_fault,
     )
 
 

@@ -7,14 +7,15 @@ from the order alone, so the next worker finds a container that was left running
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from containers.protocol.faults import HostFault, fault_of
 from containers.protocol.orders import Order
 from containers.protocol.reports import Report, fault_report
-from containers.protocol.verdicts import classify_start_error
-from containers.sandbox import capabilities, holder, spec
+from containers.protocol.verdicts import FaultCode, classify_start_error
+from containers.sandbox import capabilities, gpu_requirements, holder, spec
 from containers.sandbox.engine import (
     ContainerState,
     Engine,
@@ -23,6 +24,7 @@ from containers.sandbox.engine import (
     EngineUnavailable,
     NotInEngine,
 )
+from containers.sandbox.gpus import Gpu, Gpus, Watch
 from containers.sandbox.harvest import DumpTruncated, Harvest, harvest
 from containers.sandbox.judge import ContainerOutcome, judge, judge_start_error
 from containers.sandbox.spec import SandboxSettings, Slot
@@ -48,7 +50,8 @@ class ContainerVanished(HostFault):
 class ContainerRun:
     """One order's container on one slot, ready to be launched, or followed if an earlier process launched it.
 
-    `on_progress` is told the number of files that have appeared, from the thread that runs or follows.
+    `on_progress` is told the number of files that have appeared, from the thread that runs or follows. `gpus` looks at
+    the slot's GPUs before and after; without it only a container of ours says whether they can be had.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class ContainerRun:
         settings: SandboxSettings,
         folder: BatchFolder,
         on_progress: Callable[[int], None] = lambda _done: None,
+        gpus: Gpus | None = None,
     ) -> None:
         self.order = order
         self.slot = slot
@@ -67,6 +71,8 @@ class ContainerRun:
         self.names = spec.names(settings.instance, order)
         self.watcher = Watcher(engine, order, self.names, on_progress)
         self._engine = engine
+        self._gpus = gpus
+        self._gpus_before: list[Gpu] = []
 
     def stop(self, mode: StopMode) -> None:
         """Stop from any thread: `carry_out` or `follow` then raises Stopped."""
@@ -127,6 +133,7 @@ class ContainerRun:
             self._engine.create_container(self.names.holder, spec.holder(self.order, self.settings, image))
             self._engine.start_container(self.names.holder)
             created.result()
+        self._expect_usable_gpus()
         try:
             self._engine.start_container(self.names.algorithm)
         except EngineRefused as error:
@@ -141,6 +148,25 @@ class ContainerRun:
         except EngineRefused as error:
             raise ContainerNotStarted(error.explanation) from error
 
+    def _expect_usable_gpus(self) -> None:
+        """Let nothing start on a GPU that is not well and empty, or whose driver the image cannot use.
+
+        Raises GpuTrouble, ContainerNotStarted.
+        """
+        if self._gpus is None or not self._gpu_ids:
+            return
+        self._gpus_before = self._gpus.expect_empty(self._gpu_ids)
+        environment = self._engine.image_settings(self.order.image.id).environment
+        for driver in {gpu.driver for gpu in self._gpus_before}:
+            if condition := gpu_requirements.unmet(environment, driver):
+                has = f"CUDA {driver.cuda}, driver {driver.driver}"
+                raise ContainerNotStarted(f"The image and {has}: unsatisfied condition: {condition}")
+
+    @property
+    def _gpu_ids(self) -> tuple[str, ...]:
+        """The GPUs of the slot that the order asks for."""
+        return self.slot.gpus[: self.order.gpus]
+
     # --- Watch and harvest ----------------------------------------------------------------------------------
 
     def _watch_and_harvest(self, *, adopted: bool) -> ContainerOutcome:
@@ -148,7 +174,8 @@ class ContainerRun:
         if started is None:
             raise ContainerVanished
         age = max(0.0, self._engine.now() - started) if adopted else 0.0
-        timeout = self.watcher.until_end(started, age=age)
+        with self._watching_gpus() as watch:
+            timeout = self.watcher.until_end(started, age=age)
         state = self._state()
         harvested = self._harvest()
         self.watcher.read_holder()  # what it saw in its last tick
@@ -163,7 +190,7 @@ class ContainerRun:
             # without its holder the volume emptied at some moment; what was read may be a part
             harvest=harvested if holder_alive else Harvest(),
             log=self._engine.log_tail(self.names.algorithm, self.order.limits.log_bytes),
-            gpu_lost=(state.exit_code != 0 or timeout is not None) and self._has_lost_gpus(),
+            gpu_fault=self._gpu_fault(watch) if state.exit_code != 0 or timeout is not None else None,
         )
 
     def _state(self) -> ContainerState:
@@ -189,13 +216,25 @@ class ContainerRun:
         size = self.order.limits.output_bytes
         return harvest(chunks, self.order.names, self.folder.new_output(), max_bytes=size)
 
-    def _has_lost_gpus(self) -> bool:
-        """Whether a container of ours cannot get the order's GPUs any more. What the program says does not count."""
-        if not self.order.gpus:
-            return False
-        gpus = self.slot.gpus[: self.order.gpus]
-        refusal = capabilities.probe_slot(self._engine, self.settings, self.slot, gpus)
+    def _watching_gpus(self) -> AbstractContextManager[Watch | None]:
+        if self._gpus is None or not self._gpu_ids:
+            return nullcontext()
+        return Watch(self._gpus, self._gpu_ids, self._engine.container_id(self.names.algorithm))
+
+    def _gpu_fault(self, watch: Watch | None) -> FaultCode | None:
+        """What of ours befell the order's GPUs, by what their driver and a container of ours find now.
+
+        What the program says does not count.
+        """
+        if not self._gpu_ids:
+            return None
+        trouble = None if self._gpus is None else self._gpus.trouble_after(self._gpus_before, self._gpu_ids)
+        if trouble := trouble or (None if watch is None else watch.seen):
+            log.warning("Batch %s: %s", self.order.batch, trouble)
+            return trouble.code
+        refusal = capabilities.probe_slot(self._engine, self.settings, self.slot, self._gpu_ids)
         if refusal is None:
-            return False
+            return None
         log.warning("Batch %s: no GPU for a container of ours: %s", self.order.batch, refusal)
-        return classify_start_error(refusal).fault in ("gpu_lost", "no_gpu_runtime")
+        fault = classify_start_error(refusal).fault
+        return "gpu_lost" if fault in ("gpu_lost", "no_gpu_runtime") else None

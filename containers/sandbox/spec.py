@@ -30,7 +30,10 @@ LABEL_BATCH: Final = "rexgrounding.batch"
 LABEL_FENCE: Final = "rexgrounding.fence"
 LABEL_ROLE: Final = "rexgrounding.role"
 Role = Literal["algorithm", "holder", "output", "probe"]
+Handover = Literal["runtime", "cdi"]
 PROBE: Final = "probe"
+#: What CDI calls NVIDIA's GPUs, and MIG's parts of them: nvidia.com/gpu=0, =GPU-<uuid>, =0:1, =MIG-<uuid>.
+CDI_KIND: Final = "nvidia.com/gpu"
 
 HOLDER_PROGRAM: Final = "/holder"
 #: Where the launcher lies in an algorithm's container.
@@ -60,6 +63,8 @@ _DISARMED_ENVIRONMENT: Final[Mapping[str, str]] = {
     "NVIDIA_MOFED": "disabled",
     "NVIDIA_NVSWITCH": "disabled",
     "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+    # NVIDIA_REQUIRE_CUDA and its like stay the image's: what it needs of the driver is said before it starts
+    "NVIDIA_DISABLE_REQUIRE": "false",
 }
 
 SECCOMP_PROFILE: Final = json.dumps(
@@ -82,7 +87,8 @@ class Slot:
 class SandboxSettings:
     """A worker's own choices: instance id, the holder's user id, another OCI runtime, AppArmor profile.
 
-    `userns`: the engine must map user ids, so that root of a container is nobody on the host.
+    `userns`: the engine must map user ids, so that root of a container is nobody on the host. `gpu_handover`: how a
+    container gets its GPUs, by the container toolkit's runtime or by CDI device names.
     """
 
     instance: str
@@ -90,6 +96,7 @@ class SandboxSettings:
     runtime: str | None = None
     apparmor: str | None = None
     userns: bool = False
+    gpu_handover: Handover = "runtime"
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,7 @@ def algorithm(
         "Image": order.image.id,
         "Entrypoint": _launched(image),
         "Cmd": [],
-        "Env": _as_list(_image_environment(order, image) | _environment(gpus)),
+        "Env": _as_list(_image_environment(order, image) | _environment(gpus, settings)),
     }
     config["HostConfig"] |= {
         "PidsLimit": limits.pids,
@@ -192,7 +199,7 @@ def algorithm(
         "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=largest_file),
     }
     if gpus:
-        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus)
+        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus, settings)
     return config
 
 
@@ -219,7 +226,7 @@ _SUPPORT_PATHS: Final[Mapping[str, str]] = {
 def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]) -> Config:
     """A container of ours that asks for what an algorithm gets, with these GPUs, and ends with PROBE_EXIT at once."""
     config = _locked_down(settings, slot.uid, {LABEL_INSTANCE: settings.instance, LABEL_ROLE: PROBE}, settings.runtime)
-    config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _as_list(_environment(gpus))}
+    config |= {"Image": image, "Cmd": [HOLDER_PROGRAM], "Env": _as_list(_environment(gpus, settings))}
     config["HostConfig"] |= {
         "PidsLimit": PROBE_PIDS,
         **_memory_without_swap(PROBE_MEMORY_BYTES),
@@ -227,7 +234,7 @@ def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]
         "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=MEBIBYTE),  # not 0: crun itself writes under it
     }
     if gpus:
-        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus)
+        config["HostConfig"]["DeviceRequests"] = _device_requests(gpus, settings)
     return config
 
 
@@ -235,7 +242,13 @@ def _memory_without_swap(size: int) -> dict[str, int]:
     return {"Memory": size, "MemorySwap": size}  # the second is the sum of both
 
 
-def _device_requests(gpus: Sequence[str]) -> list[dict[str, Any]]:
+def _device_requests(gpus: Sequence[str], settings: SandboxSettings) -> list[dict[str, Any]]:
+    """What `docker run` asks for by `--device nvidia.com/gpu=0` (Docker 25 or newer), or by `--gpus device=0`.
+
+    From Docker 29.2 on the latter, too, is answered by CDI where the toolkit has made a specification.
+    """
+    if settings.gpu_handover == "cdi":
+        return [{"Driver": "cdi", "DeviceIDs": [f"{CDI_KIND}={gpu}" for gpu in gpus]}]
     return [{"Driver": "", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]], "Count": 0, "Options": {}}]
 
 
@@ -291,13 +304,14 @@ def _image_environment(order: Order, image: ImageSettings) -> dict[str, str]:
     return {**unset, **contract.ENVIRONMENT}
 
 
-def _environment(gpus: Sequence[str]) -> dict[str, str]:
+def _environment(gpus: Sequence[str], settings: SandboxSettings) -> dict[str, str]:
     """The environment that every container gets, whatever its image says.
 
-    Inside the container the devices of a slot are counted from zero.
+    Inside the container the devices of a slot are counted from zero. Where CDI hands them over, the toolkit's own
+    runtime, which may be the engine's default, must add nothing: void.
     """
     devices = {
-        "NVIDIA_VISIBLE_DEVICES": ",".join(gpus) or "void",
+        "NVIDIA_VISIBLE_DEVICES": "void" if settings.gpu_handover == "cdi" else ",".join(gpus) or "void",
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(len(gpus)))),
     }
     return {**_DISARMED_ENVIRONMENT, **devices}

@@ -6,7 +6,8 @@ from django.http import HttpRequest
 
 from leaderboard import models
 from leaderboard.admin.bases import Decisions, ReadOnly
-from leaderboard.hosts import registry
+from leaderboard.core.text import sanitised
+from leaderboard.hosts import gpus, registry
 from leaderboard.journey import pipeline
 
 
@@ -14,8 +15,23 @@ from leaderboard.journey import pipeline
 class HostAdmin(ReadOnly, Decisions):
     """GPU hosts come in through `manage.py add_host`."""
 
-    list_display = ("name", "version", "engine", "slots", "trouble", "seen_at", "draining", "revoked_at")
+    list_display = (
+        "name",
+        "version",
+        "engine",
+        "slots",
+        "offered_gpus",
+        "trouble",
+        "seen_at",
+        "draining",
+        "revoked_at",
+    )
     actions = ("drain", "take_work", "revoke")
+
+    @admin.display(description="GPUs")
+    def offered_gpus(self, host: models.Host) -> str:
+        """The GPUs that it said it offers, in a line."""
+        return sanitised(gpus.summary(host)) or "–"
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Only the list's actions change something."""

@@ -30,7 +30,7 @@ from containers.protocol.verdicts import REJECTIONS
 from leaderboard.core import clock, disk_space, events, locks, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
-from leaderboard.hosts import orders
+from leaderboard.hosts import gpus, orders
 from leaderboard.journey import faults, lifecycle, outcomes, planning, reasons, scheduling
 from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.journey.selectors import with_phase
@@ -251,14 +251,14 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
     with transaction.atomic():
         batch = held_batch(host, batch_id, answer.fence)
         run = batch.run
-        if answer.rejected and not _has_run_anywhere(run):
+        if answer.rejected and _runs_nowhere(run, host, answer.rejected):
             _end_attempt(batch, answer, "")
-            _reject_after_all(run, answer.rejected)
+            _reject_after_all(run, answer.rejected, _why_rejected(host, answer))
             transaction.on_commit(fill_slots)
             return
         decided = outcomes.decide_cases(batch, answer)
         # A container that decided nothing, for no reason, is our fault too: it would go round for ever.
-        unexplained = "image_unavailable" if answer.rejected else "internal"
+        unexplained = _REJECTED_HERE_ONLY.get(answer.rejected or "", "internal")
         fault = answer.fault.code if answer.fault else "" if decided else unexplained
         _end_attempt(batch, answer, fault)
         undecided = batch.cases.filter(outcome="")
@@ -277,14 +277,30 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
         transaction.on_commit(fill_slots)
 
 
+#: The fault of ours that it is when a host can't use an image that another one can.
+_REJECTED_HERE_ONLY = {"not_unpackable": "image_unavailable", "unmet_requirement": "no_gpu_runtime"}
+
+
+def _runs_nowhere(run: Run, host: Host, code: str) -> bool:
+    """Whether what a host says of an image holds for all."""
+    if code == "unmet_requirement" and gpus.another_is_newer(host, clock.now()):
+        return False
+    return not _has_run_anywhere(run)
+
+
+def _why_rejected(host: Host, answer: Report) -> str:
+    code = answer.rejected or ""
+    return gpus.unmet_need(host, answer.log) if code == "unmet_requirement" else REJECTIONS[code]
+
+
 def _has_run_anywhere(run: Run) -> bool:
     """Whether a container of the run's image ever came to an end: then it is the host that cannot unpack it."""
     same_image = RunCase.objects.filter(run__submission__image=run.submission.image_id)
     return same_image.exclude(outcome="").exists()
 
 
-def _reject_after_all(run: Run, code: str) -> None:
-    """The first engine that saw the image cannot use it: as if the check of the image had found it."""
+def _reject_after_all(run: Run, code: str, why: str) -> None:
+    """The first host that saw the image cannot use it: as if the check of the image had found it."""
     drop_batches(run)
     lifecycle.move(run, RunState.CANCELLED, why=code, ended_at=clock.now())
     lifecycle.move(
@@ -293,7 +309,7 @@ def _reject_after_all(run: Run, code: str) -> None:
         allowed_from={SubmissionState.ACCEPTED},
         why=code,
         reason_code=code,
-        reason=REJECTIONS[code],
+        reason=why,
         charged=False,
     )
 

@@ -16,6 +16,9 @@ class Host(models.Model):
     trouble = models.TextField(
         blank=True, db_default="", help_text="why it offers less than it has, or nothing, as it said"
     )
+    gpus = models.JSONField(
+        null=True, blank=True, help_text="its GPUs, their driver and CUDA version, if the host said so"
+    )
     draining = models.BooleanField(
         default=False, db_default=False, help_text="it finishes what it has and gets nothing new"
     )

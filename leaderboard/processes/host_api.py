@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods
 from containers.protocol.orders import Fields, OrderRejected, parse_batch_id
 from containers.protocol.reports import parse_report
 from leaderboard.core import blobs, clock, disk_space
-from leaderboard.hosts import registry
+from leaderboard.hosts import gpus, registry
 from leaderboard.journey import pipeline
 from leaderboard.journey.locking import LeaseLost
 from leaderboard.journey.outcomes import BadReport
@@ -30,6 +30,8 @@ from leaderboard.states import BatchState
 
 MAX_BODY_BYTES = 32 << 20
 MAX_SLOTS = 64
+#: Fields of a hello that came later: a host says them when it was told that they are read.
+READS = ("gpus",)
 HostView = Callable[..., HttpResponseBase]
 
 
@@ -67,8 +69,11 @@ def _refuse(status: HTTPStatus, detail: str) -> JsonResponse:
     return JsonResponse({"detail": detail}, status=status)
 
 
-def _body(request: HttpRequest, *wanted: str) -> Fields:
-    """The request's JSON object, with these fields and no other. Raises BadRequest, OrderRejected."""
+def _body(request: HttpRequest, *wanted: str, and_newer: bool = False) -> Fields:
+    """The request's JSON object, with these fields and no other. Raises BadRequest, OrderRejected.
+
+    `and_newer`: what a newer host says beyond them is left unread.
+    """
     length = request.headers.get("Content-Length", "")
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         raise BadRequest(f"a request has a length, of at most {MAX_BODY_BYTES} bytes")
@@ -76,13 +81,14 @@ def _body(request: HttpRequest, *wanted: str) -> Fields:
         body = json.loads(request.read(int(length)))
     except (ValueError, RecursionError):
         raise BadRequest("the request is not JSON") from None
-    return Fields(body, "request", frozenset(wanted))
+    others = body if and_newer and isinstance(body, dict) else ()
+    return Fields(body, "request", frozenset((*wanted, *others)))
 
 
 @for_hosts("POST")
 def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
     """A host says what it offers; then it may be called."""
-    said = _body(request, "version", "slots", "engine", "free_bytes", "trouble")
+    said = _body(request, "version", "slots", "engine", "free_bytes", "trouble", *READS, and_newer=True)
     slots = [_slot(value) for value in said.items("slots", 0, MAX_SLOTS)]
     if len({slot["name"] for slot in slots}) < len(slots):
         raise BadRequest("each slot has a name of its own")
@@ -93,17 +99,19 @@ def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
         # an older host does not say these
         trouble=said.text("trouble", 1000).replace("\x00", "") if "trouble" in said.value else "",
         free_bytes=said.integer("free_bytes", 0, 2**62) if said.value.get("free_bytes") is not None else None,
+        gpus=gpus.read(said.value["gpus"]) if said.value.get("gpus") is not None else None,
     )
     pipeline.fill_slots()
-    return JsonResponse({"lease_seconds": settings.LEASE_SECONDS, "instance": settings.INSTANCE})
+    answer = {"lease_seconds": settings.LEASE_SECONDS, "instance": settings.INSTANCE, "reads": list(READS)}
+    return JsonResponse(answer)
 
 
 def _slot(value: object) -> dict[str, Any]:
     slot = Fields(value, "slot", frozenset({"name", "gpus"}))
-    gpus = slot.items("gpus", 0, MAX_SLOTS)
-    if not all(isinstance(gpu, str) and len(gpu) <= 100 for gpu in gpus):
+    devices = slot.items("gpus", 0, MAX_SLOTS)
+    if not all(isinstance(gpu, str) and len(gpu) <= 100 for gpu in devices):
         raise BadRequest("a slot's GPUs are short texts")
-    return {"name": slot.text("name", 60), "gpus": gpus}
+    return {"name": slot.text("name", 60), "gpus": devices}
 
 
 @for_hosts("POST")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from docker import APIClient
@@ -76,10 +77,11 @@ def files() -> dict[str, Path]:
     return files
 
 
-def _archive() -> bytes:
+def _archive(more: Iterable[Path]) -> bytes:
     buffer = io.BytesIO()
+    found = files() | {f"usr/local/lib/{library.name}": library for library in more}
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, path in sorted(files().items()):
+        for name, path in sorted(found.items()):
             member = tar.gettarinfo(path.resolve(), name)
             member.uid = member.gid = 0
             member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
@@ -91,13 +93,13 @@ def _archive() -> bytes:
     return buffer.getvalue()
 
 
-def build(client: APIClient, tag: str) -> str:
-    """Make the image `REPOSITORY:tag` and return its id."""
+def build(client: APIClient, tag: str, more: Iterable[Path] = ()) -> str:
+    """Make the image `REPOSITORY:tag`, with more libraries of this machine, and return its id."""
     changes = [
         "ENV PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib PYTHONHOME=/usr/local PYTHONUNBUFFERED=1",
         'ENTRYPOINT ["python3", "/algorithm.py"]',
     ]
-    client.import_image_from_data(_archive(), repository=REPOSITORY, tag=tag, changes=changes)
+    client.import_image_from_data(_archive(more), repository=REPOSITORY, tag=tag, changes=changes)
     return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
 
 

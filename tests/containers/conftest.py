@@ -17,6 +17,7 @@ from containers.intake import CheckedImage, check_archive
 from containers.protocol.orders import Order, OrderCase, parse_order
 from containers.protocol.reports import CaseReport, Report
 from containers.sandbox.engine import Engine
+from containers.sandbox.gpus import Gpus
 from containers.sandbox.images import load_image
 from containers.sandbox.run import ContainerRun
 from containers.sandbox.spec import LABEL_INSTANCE, SandboxSettings, Slot
@@ -163,12 +164,14 @@ class Sandbox:
 
     def __init__(self, engine: Engine, settings: SandboxSettings, slot: Slot, folder: Path, image: str) -> None:
         self.engine, self.settings, self.slot, self.image = engine, settings, slot, image
+        self.gpus: Gpus | None = None
         self._folder = folder
         self._runs: list[ContainerRun] = []
 
     def prepare(self, order: Order, slot: Slot | None = None) -> ContainerRun:
         folder = BatchFolder(self._folder, order.batch, order.fence)
-        self._runs.append(ContainerRun(self.engine, order, slot or self.slot, self.settings, folder))
+        run = ContainerRun(self.engine, order, slot or self.slot, self.settings, folder, gpus=self.gpus)
+        self._runs.append(run)
         return self._runs[-1]
 
     def stage(self, run: ContainerRun) -> Path:

@@ -1,5 +1,7 @@
 """The server's worker API over a real socket, with the failures that a test asks for.
 
+`reads` and `knows` play servers of other versions: the further fields that a hello may have, and the codes of a report.
+
 `fail(path, how, times)`: the next `times` requests whose path contains `path` get an HTTP status (a number), or are
 carried out and then left without an answer ("lose").
 """
@@ -11,7 +13,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from containers.protocol.verdicts import FAULTS, REJECTIONS
+
 TOKEN = "host-token"
+HELLO = ("version", "slots", "engine", "free_bytes", "trouble")
 Failure = int | Literal["lose"]
 
 
@@ -29,6 +34,8 @@ class FakeServer:
         self.requests: list[str] = []
         self.ranges: list[str] = []
         self.called_off: set[str] = set()
+        self.reads: list[str] | None = ["gpus"]
+        self.knows = {*FAULTS, *REJECTIONS}
         self._failures: list[tuple[str, Failure]] = []
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"fake": self})
@@ -119,8 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("blobs/"):
             return self._blob(path.removeprefix("blobs/"))
         if path == "hello":
-            self.fake.hellos.append(json.loads(body))
-            return 200, {"lease_seconds": 4, "instance": "test"}
+            said, reads = json.loads(body), self.fake.reads
+            if set(said) - {*HELLO, *(reads or ())}:
+                return 400, {"detail": "request has unknown fields"}
+            self.fake.hellos.append(said)
+            return 200, {"lease_seconds": 4, "instance": "test"} | ({} if reads is None else {"reads": reads})
         if match := re.fullmatch(r"batches/([^/]+)/outputs/([^/?]+)\?fence=(\d+)", path):
             return self._output(match[1], match[2], int(match[3]), body)
         batch, _, action = path.removeprefix("batches/").partition("/")
@@ -163,6 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _report(self, batch: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if not self._valid(batch, body["fence"]):
             return 409, {"detail": "stale"}
+        if {code for code in (body.get("rejected"), (body["fault"] or {}).get("code")) if code} - self.fake.knows:
+            return 400, {"detail": "report.fault.code is not valid"}
         if body not in self.fake.reports:  # a repeat changes nothing
             self.fake.reports.append(body)
         return 200, {"accepted": True}

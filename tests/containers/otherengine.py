@@ -1,5 +1,7 @@
 """A second engine for a few tests: it maps user ids (userns-remap) and knows another OCI runtime, crun.
 
+Or it has settings of its own (`config`), and finds programs in a folder of the test's first (`programs`).
+
 It runs in a mount namespace of its own, where /etc/subuid and /etc/subgid grant a range to `daemon`, and without the
 mount of cgroup v2 that crun does not want beside v1. Nothing of it is seen outside but its socket and its folder.
 """
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -37,13 +40,21 @@ def why_not() -> str:
     return ""
 
 
+def version() -> int:
+    """The first number of the version of the engine that would be started."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    said = subprocess.run([shutil.which("dockerd", path=path) or "", "--version"], capture_output=True, text=True)
+    return int(said.stdout.split("version ")[1].split(".")[0])
+
+
 @contextmanager
-def other_engine(folder: Path) -> Iterator[docker.DockerClient]:
+def other_engine(
+    folder: Path, config: dict[str, Any] | None = None, programs: Path | None = None
+) -> Iterator[docker.DockerClient]:
     """The engine, until the block ends. `folder` has a short path, for the socket in it."""
     (folder / "ids").write_text(f"daemon:{FIRST_ID}:{COUNT}\n")
-    (folder / "daemon.json").write_text(
-        json.dumps({"runtimes": {"crun": {"path": shutil.which("crun")}}, "userns-remap": "daemon"})
-    )
+    usual = {"runtimes": {"crun": {"path": shutil.which("crun")}}, "userns-remap": "daemon"}
+    (folder / "daemon.json").write_text(json.dumps(usual if config is None else config))
     address = f"unix://{folder / 'docker.sock'}"
     command = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", _START, str(folder)]
     if "docker0" in (name for _, name in socket.if_nameindex()):  # a daemon without a bridge would delete it
@@ -52,7 +63,8 @@ def other_engine(folder: Path) -> Iterator[docker.DockerClient]:
     command += ["--iptables=false", "--shutdown-timeout=5", "--log-level=warn"]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
     command += ["--pidfile", str(folder / "pid")]
-    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    environment = {**os.environ, "PATH": f"{programs}:{path}" if programs else path}
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:

@@ -85,6 +85,15 @@ def test_a_hosts_state_has_the_same_path_for_the_worker_and_the_engine() -> None
     assert state["target"] == "${REX_STATE_DIR}"
 
 
+def test_with_gpus_the_worker_sees_them_and_cannot_compute_there() -> None:
+    """What is added to its walls is seeing the host's processes, and the driver's tools without CUDA."""
+    (worker,) = yaml.safe_load((DEPLOY / "compose.worker-gpus.yaml").read_text())["services"].values()
+    assert set(worker) == {"pid", "deploy"}
+    assert worker["deploy"]["resources"]["reservations"]["devices"] == [
+        {"driver": "nvidia", "count": "all", "capabilities": ["gpu", "utility"]}
+    ]
+
+
 @pytest.mark.parametrize("role", FILES)
 def test_every_file_that_is_mounted_or_built_from_is_there(role: str) -> None:
     made_by_the_operator = {"./broker-users.acl", "./tls", "./acme"}

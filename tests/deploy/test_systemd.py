@@ -67,6 +67,13 @@ def test_only_the_worker_may_use_the_engine_and_it_reads_no_secret_of_the_server
     assert by_name["rexg-worker"]["EnvironmentFile"] == ["/etc/rexg/worker.env"]
 
 
+def test_of_the_hosts_devices_the_worker_sees_the_gpus_alone_and_the_others_none() -> None:
+    by_name = {unit.stem: read(unit) for unit in SERVICES}
+    worker = by_name.pop("rexg-worker")
+    assert (worker["DevicePolicy"], worker["DeviceAllow"]) == (["closed"], ["char-nvidia* rw"])
+    assert all(unit["PrivateDevices"] == ["yes"] and "DeviceAllow" not in unit for unit in by_name.values())
+
+
 def test_only_import_and_scorer_read_the_reference_masks() -> None:
     kept_out = {unit.stem for unit in SERVICES if "-/var/lib/rexg/store/references" in str(read(unit))}
     assert kept_out == {"rexg-web", "rexg-sweep"}

@@ -45,10 +45,10 @@ def lost(order: dict[str, Any], number: int, status: str = "failed", reason: str
     }
 
 
-def refuse_image(host: Host, order: dict[str, Any]) -> None:
-    """Report that the engine cannot unpack the order's image."""
+def refuse_image(host: Host, order: dict[str, Any], code: str = "not_unpackable", why: str = "") -> None:
+    """Report that the order's image cannot be used there: the engine cannot unpack it, or what `code` says."""
     names = [case["name"] for case in order["cases"]]
-    said = json.loads(json.dumps(rejection_report(order["fence"], names, "not_unpackable").to_json()))
+    said = json.loads(json.dumps(rejection_report(order["fence"], names, code, why).to_json()))
     pipeline.report(host, uuid.UUID(order["batch"]), parse_report(said))
 
 

@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 
 from leaderboard.challenge.phases import open_phases
 from leaderboard.core import clock, events
-from leaderboard.hosts import slots
+from leaderboard.hosts import gpus, slots
 from leaderboard.models import Attempt, Batch, Host, Phase, ProcessHeartbeat, Run, RunCase, StateChange, Submission
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 
@@ -39,6 +39,7 @@ class HostFacts:
     free_bytes: int | None
     faults_last_hour: int
     trouble: str = ""
+    gpus: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
             free_bytes=host.free_bytes,
             faults_last_hour=faults.get(host.pk, 0),
             trouble=host.trouble,
+            gpus=gpus.summary(host),
         )
         for host in hosts
     )

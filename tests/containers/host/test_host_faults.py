@@ -198,7 +198,7 @@ def test_a_gpu_that_is_lost_during_the_run_is_our_fault_and_keeps_what_is_finish
 def test_a_crash_beside_a_gpu_that_still_answers_is_the_programs_own(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])  # so that the probe starts
+    monkeypatch.setattr(spec, "_device_requests", lambda *_: [])  # so that the probe starts
     run = sandbox.prepare(sandbox.order(CRASH_BESIDE_A_LOST_GPU, gpus=1), GPU_SLOT)
     report = run.carry_out(sandbox.stage(run))
     assert report.fault is None
@@ -209,7 +209,7 @@ def test_a_crash_beside_a_gpu_that_still_answers_is_the_programs_own(
 def test_a_probe_for_gpus_that_an_earlier_worker_left_is_no_obstacle(
     sandbox: Sandbox, docker_client: docker.APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])
+    monkeypatch.setattr(spec, "_device_requests", lambda *_: [])
     run = sandbox.prepare(sandbox.order("raise SystemExit(1)", gpus=1), GPU_SLOT)
     docker_client.create_container_from_config(
         {"Image": sandbox.image, "Labels": {spec.LABEL_INSTANCE: sandbox.settings.instance}}, probe_of(sandbox)

@@ -39,12 +39,14 @@ def test_the_engine_of_these_tests_can_do_what_the_sandbox_needs(engine: Engine)
         ({"runtime": "runsc-9"}, 'REX_SANDBOX_RUNTIME: the engine has no OCI runtime "runsc-9", only '),
         ({"apparmor": "rexgrounding"}, "REX_SANDBOX_APPARMOR: the engine's host has no AppArmor."),
         ({"userns": True}, "REX_SANDBOX_USERNS: the engine does not map user ids"),
+        ({"gpu_handover": "cdi"}, "REX_GPU_HANDOVER: the engine knows no CDI devices. That takes Docker 25 or newer"),
     ],
 )
 def test_a_setting_that_the_engine_would_ignore_or_refuse_stops_the_start(
     host_settings: Settings, engine: Engine, setting: dict[str, Any], sentence: str
 ) -> None:
-    options = engine.info()["SecurityOptions"]
+    info = engine.info()
+    options = [*info["SecurityOptions"], *(["name=gpu_handover"] if info.get("CDISpecDirs") else [])]
     if any(f"name={name}" in option for name in setting for option in options):
         pytest.skip("this engine can do it")
     agent = Agent(replace(host_settings, sandbox=replace(host_settings.sandbox, **setting)), engine)

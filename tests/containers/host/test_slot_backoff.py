@@ -101,7 +101,7 @@ def test_a_host_whose_gpu_is_broken_claims_nothing_says_so_and_goes_on_when_it_i
         time.sleep(0.3)
     assert waiting not in server.claims
     assert [outcomes(report) for report in server.reports] == [["finished"]]
-    monkeypatch.setattr(spec, "_device_requests", lambda gpus: [])  # the GPU is back
+    monkeypatch.setattr(spec, "_device_requests", lambda *_: [])  # the GPU is back
     wait_until(lambda: len(server.reports) == 3)
     for message in messages:
         message.join()

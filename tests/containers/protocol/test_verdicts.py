@@ -14,6 +14,7 @@ from containers.protocol.verdicts import (
     Verdict,
     classify,
     classify_start_error,
+    unmet_requirement,
 )
 
 
@@ -48,9 +49,10 @@ def ours(code: FaultCode) -> Verdict:
         (Ending(255, holder_alive=False), ours("engine_restarted")),
         (Ending(0, holder_alive=False), ours("engine_restarted")),  # the results are lost with it
         (Ending(137, timeout="timed_out", holder_alive=False), ours("engine_restarted")),
-        (Ending(1, gpu_lost=True), ours("gpu_lost")),
-        (Ending(137, timeout="timed_out", gpu_lost=True), ours("gpu_lost")),  # it hung in its driver
-        (Ending(137, gpu_lost=True, holder_alive=False), ours("engine_restarted")),
+        (Ending(1, gpu_fault="gpu_lost"), ours("gpu_lost")),
+        (Ending(137, timeout="timed_out", gpu_fault="gpu_lost"), ours("gpu_lost")),  # it hung in its driver
+        (Ending(137, gpu_fault="gpu_lost", holder_alive=False), ours("engine_restarted")),
+        (Ending(1, gpu_fault="gpu_occupied"), ours("gpu_occupied")),
         (Ending(None, start_error="no such image: sha256:12"), ours("image_unavailable")),
     ],
 )
@@ -58,6 +60,7 @@ def test_an_ending_is_judged(ending: Ending, verdict: Verdict) -> None:
     assert classify(ending) == verdict
 
 
+UNMET = Verdict(rejected="unmet_requirement")
 RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
 CRUN = "failed to create shim task: OCI runtime create failed: "
 
@@ -71,7 +74,16 @@ CRUN = "failed to create shim task: OCI runtime create failed: "
         (RUNC + "error during container init: error running hook #0: nvidia-container-cli: initialization error: "
          "nvml error: driver not loaded: unknown", ours("no_gpu_runtime")),
         (RUNC + "error running hook #0: nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9",
-         theirs("could_not_start")),
+         UNMET),
+        (RUNC + "could not apply required modification to OCI specification: requirements not met: unsatisfied "
+         "condition: cuda>=12.9 (cuda=12.4): unknown", UNMET),
+        (RUNC + "error running hook #0: nvidia-container-cli: detection error: nvml error: gpu is lost: unknown",
+         ours("gpu_lost")),
+        ('could not select device driver "cdi" with capabilities: []', ours("no_gpu_runtime")),
+        ("CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=9", ours("no_gpu_runtime")),
+        (RUNC + "error running createContainer hook #1: exit status 1, stderr: nvidia-cdi-hook: no such file: unknown",
+         ours("no_gpu_runtime")),
+        (RUNC + 'exec: "/x: unsatisfied condition: cuda>=9": no such file or directory', theirs("could_not_start")),
         ("error creating overlay mount: no space left on device", ours("disk_full")),
         ('invalid mount config for type "bind": bind source path does not exist: /x', ours("input_unavailable")),
         (RUNC + 'exec: "/nope": stat /nope: no such file or directory: unknown', theirs("could_not_start")),
@@ -99,6 +111,21 @@ def test_an_engines_words_are_judged(message: str, verdict: Verdict) -> None:
     assert classify_start_error(message) == verdict
 
 
+@pytest.mark.parametrize(
+    ("words", "condition"),
+    [
+        (RUNC + "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9, please update your driver "
+         "to a newer version, or use an earlier cuda container: unknown", "cuda>=12.9"),
+        ("requirements not met: unsatisfied condition: driver >= 570 (driver=550)", "driver>=570"),
+        ("unsatisfied condition: cuda>=12.9.", "cuda>=12.9"),
+        ("unsatisfied condition: <b>x</b>", None),
+        ("nvidia-container-cli: requirement error: invalid expression", None),
+    ],
+)  # fmt: skip
+def test_what_an_image_needs_is_read_from_what_says_so(words: str, condition: str | None) -> None:
+    assert unmet_requirement(words) == condition
+
+
 def test_every_code_is_described() -> None:
     assert set(CASE_FAILURES) == set(get_args(FailureCode)) >= set(get_args(TimeoutCode))
     assert set(FAULTS) == set(get_args(FaultCode))
@@ -108,5 +135,5 @@ def test_every_code_is_described() -> None:
     }  # fmt: skip
     assert set(FAULTS) == {
         "engine_unavailable", "engine_restarted", "image_unavailable", "input_unavailable", "no_gpu_runtime",
-        "gpu_lost", "disk_full", "order_unreadable", "internal",
+        "gpu_lost", "gpu_occupied", "disk_full", "order_unreadable", "internal",
     }  # fmt: skip

@@ -247,6 +247,45 @@ def test_a_gpu_slot_asks_for_exactly_its_devices(sandbox: Sandbox, created: Any,
     assert _environment(inspected)["CUDA_VISIBLE_DEVICES"] == "0,1"
 
 
+def test_by_cdi_a_slot_asks_for_its_devices_by_name_and_the_toolkits_own_runtime_adds_nothing(
+    sandbox: Sandbox, created: Any, derived_image: Any
+) -> None:
+    sandbox.settings = replace(sandbox.settings, gpu_handover="cdi")
+    sandbox.image = derived_image("ENV NVIDIA_VISIBLE_DEVICES=all")
+    inspected = created(Slot("gpu2+3", UID + 1, ("2", "MIG-5f3c")), gpus=2)
+    (request,) = inspected["HostConfig"]["DeviceRequests"]
+    assert (request["Driver"], request["DeviceIDs"]) == ("cdi", ["nvidia.com/gpu=2", "nvidia.com/gpu=MIG-5f3c"])
+    assert (request["Count"], request["Capabilities"]) == (0, None)
+    assert _environment(inspected)["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert _environment(inspected)["CUDA_VISIBLE_DEVICES"] == "0,1"
+
+
+@pytest.mark.parametrize("handover", ["runtime", "cdi"])
+def test_of_a_cuda_bases_variables_the_requirement_and_the_paths_stay_and_the_rest_is_ours(
+    sandbox: Sandbox, created: Any, derived_image: Any, handover: Any
+) -> None:
+    sandbox.settings = replace(sandbox.settings, gpu_handover=handover)
+    own = {
+        "NVIDIA_REQUIRE_CUDA": "cuda>=12.9",
+        "PATH": "/usr/local/cuda/bin:/bin",
+        "LD_LIBRARY_PATH": "/usr/local/nvidia",
+    }
+    others = "NVIDIA_DISABLE_REQUIRE=1 NVIDIA_DRIVER_CAPABILITIES=all NVIDIA_MIG_CONFIG_DEVICES=all NVARCH=x86_64"
+    sandbox.image = derived_image(f"ENV {' '.join(f'{name}={value}' for name, value in own.items())} {others}")
+    environment = _environment(created(Slot("gpu0", UID + 1, ("0",)), gpus=1))
+    assert {name: environment[name] for name in own} == own
+    assert environment["NVIDIA_DISABLE_REQUIRE"] == "false"
+    assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+    assert environment["NVIDIA_MIG_CONFIG_DEVICES"] == ""
+    assert environment["NVARCH"] == "x86_64"
+
+
+def test_an_order_for_fewer_gpus_than_its_slot_has_gets_the_first_of_them(created: Any) -> None:
+    inspected = created(Slot("gpu2+3", UID + 1, ("2", "3")), gpus=1)
+    assert inspected["HostConfig"]["DeviceRequests"][0]["DeviceIDs"] == ["2"]
+    assert _environment(inspected)["CUDA_VISIBLE_DEVICES"] == "0"
+
+
 def test_an_apparmor_profile_is_a_setting_of_the_worker(sandbox: Sandbox, created: Any) -> None:
     """Whether it is loaded is found out by a slot's probe; another runtime runs in test_settings."""
     sandbox.settings = replace(sandbox.settings, apparmor="rexgrounding")

@@ -185,6 +185,49 @@ def test_an_image_that_ran_before_is_not_to_blame_when_a_host_cannot_unpack_it(h
     assert run.submission.stage == RunState.HALTED
 
 
+GPUS = {"driver": "550.54.15", "cuda": "12.4", "handover": "runtime", "devices": []}
+UNMET = "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9, please update your driver"
+
+
+def offers(host, cuda):
+    Host.objects.filter(pk=host.pk).update(gpus=GPUS | {"cuda": cuda})
+    host.refresh_from_db()
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        (
+            UNMET,
+            "The image needs cuda>=12.9 (its NVIDIA_REQUIRE_... variables), and the GPU hosts have CUDA 12.4 with ",
+        ),
+        ("<script>", "The image needs a newer GPU driver than the hosts have"),
+    ],
+)
+def test_an_image_for_a_newer_gpu_driver_is_rejected_with_what_it_needs_and_costs_nothing(host, run, why, told):
+    offers(host, "12.4")
+    gpu_host.refuse_image(host, gpu_host.claim(host, gpu_host.waiting(run)), "unmet_requirement", why)
+    submission = Submission.objects.get(pk=run.submission_id)
+    assert (submission.stage, submission.reason_code) == (SubmissionState.REJECTED, "unmet_requirement")
+    assert submission.reason.startswith(told)
+    assert "<" not in submission.reason
+    assert not submission.charged
+
+
+@pytest.mark.parametrize(
+    ("other", "state"),
+    [("12.9", RunState.HALTED), ("13", RunState.HALTED), ("12.4", RunState.CANCELLED), ("9.9", RunState.CANCELLED)],
+)
+def test_it_is_our_fault_while_another_host_has_the_newer_driver(host, run, other, state):
+    offers(host, "12.4")
+    offers(cast.host("gpu-2", token="other"), other)
+    gpu_host.refuse_image(host, gpu_host.claim(host, gpu_host.waiting(run)), "unmet_requirement", UNMET)
+    run.refresh_from_db()
+    assert run.state == state
+    if state == RunState.HALTED:
+        assert (run.reason_code, Submission.objects.get(pk=run.submission_id).charged) == ("no_gpu_runtime", False)
+
+
 def test_a_repeated_report_is_refused_and_changes_nothing(host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
     cases = [gpu_host.finished(order, 0, masks.nifti(masks.cube()))]

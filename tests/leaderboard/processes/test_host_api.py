@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from leaderboard.core import blobs, clock
+from leaderboard.hosts import gpus
 from leaderboard.models import Batch, Case, Host, Phase
 from leaderboard.states import BatchState
 from tests.leaderboard import cast, gpu_host, masks
@@ -56,6 +57,59 @@ def test_a_host_says_what_it_offers(api, host):
     post(api, "hello", version="1", slots=[], engine="20.10", trouble="gpu0 rests\x00")
     host.refresh_from_db()
     assert (host.slots, host.trouble) == ([], "gpu0 rests")
+
+
+A100 = {"id": "0", "name": "NVIDIA A100-SXM4-80GB", "uuid": "GPU-1", "memory_bytes": 85899345920}
+GPUS = {"driver": "550.54.15", "cuda": "12.4", "handover": "cdi", "devices": [A100]}
+
+
+def test_a_host_says_which_gpus_it_has_when_it_was_told_that_this_is_read(api, host):
+    answer = post(api, "hello", version="1", slots=[], engine="20.10")
+    assert "gpus" in answer.json()["reads"]
+    host.refresh_from_db()
+    assert not host.gpus
+    assert post(api, "hello", version="1", slots=[], engine="20.10", gpus=GPUS).status_code == 200
+    host = Host.objects.get(pk=host.pk)
+    assert host.gpus == GPUS
+    assert gpus.summary(host) == "NVIDIA A100-SXM4-80GB (86 GB); driver 550.54.15, CUDA 12.4"
+    post(api, "hello", version="1", slots=[], engine="20.10", gpus={})
+    host.refresh_from_db()
+    assert (host.gpus, gpus.summary(host)) == ({}, "")
+
+
+def test_what_a_newer_host_says_beyond_that_is_left_unread(api, host):
+    """Hosts may be upgraded before the server, and say more, of themselves and of each GPU."""
+    newer = GPUS | {"topology": [1], "devices": [A100 | {"clock": 1410}, A100 | {"memory_bytes": None}]}
+    answer = post(api, "hello", version="1", slots=[], engine="20.10", gpus=newer, mood={"good": True})
+    assert answer.status_code == 200
+    host.refresh_from_db()
+    assert host.gpus == GPUS | {"devices": [A100, A100 | {"memory_bytes": None}]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        "A100",
+        GPUS | {"driver": "x" * 201},
+        GPUS | {"cuda": 12.4},
+        GPUS | {"devices": [A100] * 257},
+        GPUS | {"devices": [A100 | {"memory_bytes": -1}]},
+        GPUS | {"devices": ["0"]},
+        {"devices": []},
+    ],
+)
+def test_gpus_that_are_not_described_as_agreed_are_refused(api, host, wrong):
+    assert post(api, "hello", version="1", slots=[], engine="20.10", gpus=wrong).status_code == 400
+    host.refresh_from_db()
+    assert host.gpus is None
+
+
+def test_no_text_of_a_host_can_stop_the_database(api, host):
+    hostile = GPUS | {"driver": "5\x00\ud800", "devices": [A100 | {"name": "\x00\udfff<b>"}]}
+    assert post(api, "hello", version="1", slots=[], engine="20.10", gpus=hostile).status_code == 200
+    host.refresh_from_db()
+    assert "<b>" in gpus.summary(host)
 
 
 def test_a_batch_goes_from_claim_to_scores(api, batch):

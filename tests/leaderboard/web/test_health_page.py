@@ -63,6 +63,16 @@ def test_an_organiser_sees_everything_at_a_glance(world):
     assert "no-store" in response["Cache-Control"]
 
 
+def test_organisers_see_the_gpus_of_a_host_there_and_in_the_administration(world, client):
+    device = {"id": "0", "name": "NVIDIA <b>A100</b>", "uuid": "GPU-1", "memory_bytes": 85899345920}
+    offered = {"driver": "550.54.15", "cuda": "12.4", "handover": "cdi", "devices": [device, device | {"id": "1"}]}
+    Host.objects.update(gpus=offered)
+    line = "2 x NVIDIA &lt;b&gt;A100&lt;/b&gt; (86 GB); driver 550.54.15, CUDA 12.4"
+    client.force_login(cast.person("Root", is_staff=True, is_superuser=True))
+    for address in ("/organisers/health/", "/admin/leaderboard/host/"):
+        assert line in client.get(address).content.decode(), address
+
+
 def test_the_panel_is_only_the_panel(world):
     html = world.browser["Olga"].get("/organisers/health/panel/").content.decode()
     assert html.split()[:2] == ["<div", 'id="health"']
