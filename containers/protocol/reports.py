@@ -9,12 +9,25 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from containers.protocol.orders import MAX_CASES, Fields, OrderRejected
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, REJECTIONS, FailureCode, FaultCode, Verdict
+from containers.protocol.verdicts import (
+    CASE_FAILURES,
+    FAULTS,
+    REJECTIONS,
+    TIMEOUTS,
+    FailureCode,
+    FaultCode,
+    TimeoutCode,
+    Verdict,
+)
 
 CaseStatus = Literal["finished", "failed", "missing", "untouched"]
 CASE_STATUSES: Final[tuple[CaseStatus, ...]] = ("finished", "failed", "missing", "untouched")
 #: Most characters of a fault's detail; what is longer is cut.
 MAX_DETAIL: Final = 2000
+# How a host of before put it that a program did not exit in time after its last mask.
+_SLOW_TO_EXIT_BEFORE: Final = (
+    "All cases were done, but the program did not end well: The case took longer than the time limit per case."
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +54,22 @@ class CaseReport:
 
 @dataclass(frozen=True)
 class ContainerReport:
-    """How the container ended. `exit_code` is None when it never started."""
+    """How the container ended. `exit_code` is None when it never started.
+
+    `timeout`: the clock of ours that ended it, if one did; a host of before does not say so.
+    """
 
     exit_code: int | None
     oom_killed: bool
     seconds: float
     warnings: tuple[str, ...] = ()
+    timeout: TimeoutCode | None = None
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether the program itself came to a bad end, and was not ended by us with its masks written."""
+        ended_by_us = self.timeout is not None or _SLOW_TO_EXIT_BEFORE in self.warnings
+        return self.exit_code not in (0, None) and not ended_by_us
 
 
 @dataclass(frozen=True)
@@ -72,8 +95,12 @@ class Report:
     rejected: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The report as the JSON object of the interface; a server of before does not know `rejected`."""
-        return {key: value for key, value in asdict(self).items() if key != "rejected" or value is not None}
+        """The report as the JSON object of the interface; a server of before knows neither `rejected` nor `timeout`."""
+        value = asdict(self)
+        for fields, new in ((value, "rejected"), (value["container"], "timeout")):
+            if fields is not None and fields[new] is None:
+                del fields[new]
+        return value
 
 
 def fault_report(fence: int, names: Sequence[str], fault: Fault) -> Report:
@@ -105,7 +132,8 @@ def case_reports(
     `found` maps a case to its file, or to the code why what lies there is no result. `appeared_seconds` are
     those from the container's start to the appearance of the first, second, ... file; `ended_seconds` those to
     its end. `timed_out_case` is the index of the case whose clock ran out. When its file made it after all in
-    the last instant, nobody is to blame for the next case, which had its clock cut short by us. `output_full`:
+    the last instant, nobody is to blame for the next case, which had its clock cut short by us; but a file that
+    appeared and was taken away again is the program's doing. `output_full`:
     the folder was full when the program ended, which is then why files are missing.
     """
     if not (verdict.failure or verdict.fault):
@@ -118,7 +146,7 @@ def case_reports(
         case = CaseReport(name, "untouched")
         if i < first_absent:
             case = _found(name, found) or case
-        elif i == first_absent and verdict.failure and timed_out_case in (None, i):
+        elif i == first_absent and verdict.failure and (timed_out_case is None or i <= timed_out_case):
             case = CaseReport(name, "failed", verdict.failure)
         cases.append(_timed(case, i, appeared_seconds, ended_seconds))
     return tuple(cases)
@@ -180,6 +208,7 @@ def _blob(value: object, where: str) -> Blob:
 
 def _container(value: object) -> ContainerReport:
     fields = Fields(value, "container", frozenset(ContainerReport.__dataclass_fields__))
+    timeout = fields.value.get("timeout")
     warnings = fields.items("warnings", 0, 100)
     if not all(isinstance(warning, str) and len(warning) <= 2000 for warning in warnings):
         raise OrderRejected("container.warnings is not a list of short texts")
@@ -188,6 +217,7 @@ def _container(value: object) -> ContainerReport:
         oom_killed=fields.boolean("oom_killed"),
         seconds=fields.number("seconds", 0, 1e8),
         warnings=tuple(map(str, warnings)),
+        timeout=None if timeout is None else fields.one_of("timeout", TIMEOUTS),
     )
 
 

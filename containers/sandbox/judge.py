@@ -6,7 +6,15 @@ from typing import Final
 
 from containers.protocol.orders import Order
 from containers.protocol.reports import ContainerReport, Fault, Report, case_reports, fault_report
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, Verdict, classify
+from containers.protocol.verdicts import (
+    CASE_FAILURES,
+    FAULTS,
+    Ending,
+    FailureCode,
+    Verdict,
+    classify,
+    describe_exit,
+)
 from containers.sandbox.case_clock import Timeout
 from containers.sandbox.engine import ContainerState
 from containers.sandbox.harvest import Harvest
@@ -47,12 +55,18 @@ def judge(order: Order, outcome: ContainerOutcome) -> Report:
         output_full=harvest.full,
     )
     warnings = list(harvest.warnings)
-    if verdict.failure and not any(case.reason == verdict.failure for case in cases):
-        warnings.append(f"All cases were done, but the program did not end well: {CASE_FAILURES[verdict.failure]}")
+    if verdict.failure and not any(case.reason == verdict.failure or case.status == "untouched" for case in cases):
+        warnings.append(_about_a_late_end(verdict.failure, state.exit_code))
     return Report(
         order.fence,
         cases,
-        container=ContainerReport(state.exit_code, state.oom_killed, round(state.seconds, 3), tuple(warnings)),
+        container=ContainerReport(
+            state.exit_code,
+            state.oom_killed,
+            round(state.seconds, 3),
+            tuple(warnings),
+            outcome.timeout.code if outcome.timeout else None,
+        ),
         fault=_fault(verdict, state.exit_code),
         log=outcome.log.decode(errors="replace"),
     )
@@ -74,9 +88,17 @@ def _ending(outcome: ContainerOutcome) -> Ending:
         timeout=outcome.timeout.code if outcome.timeout else None,
         holder_alive=outcome.holder_alive,
         output_full=outcome.output_full or outcome.harvest.full,
-        init_failed=not outcome.appeared_seconds,
+        seconds=outcome.state.seconds,
+        files=len(outcome.appeared_seconds),
         gpu_lost=outcome.gpu_lost,
     )
+
+
+def _about_a_late_end(failure: FailureCode, exit_code: int) -> str:
+    """What to say of an end that cost no case."""
+    if failure == "exit_timed_out":
+        return f"All masks were there. {CASE_FAILURES[failure]} It was ended then, and the masks count."
+    return f"All cases were done, but the program did not end well: {CASE_FAILURES[failure]} ({describe_exit(exit_code)})"
 
 
 def _fault(verdict: Verdict, exit_code: int) -> Fault | None:
