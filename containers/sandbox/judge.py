@@ -98,7 +98,9 @@ def _about_a_late_end(failure: FailureCode, exit_code: int) -> str:
     """What to say of an end that cost no case."""
     if failure == "exit_timed_out":
         return f"All masks were there. {CASE_FAILURES[failure]} It was ended then, and the masks count."
-    return f"All cases were done, but the program did not end well: {CASE_FAILURES[failure]} ({describe_exit(exit_code)})"
+    return (
+        f"All cases were done, but the program did not end well: {CASE_FAILURES[failure]} ({describe_exit(exit_code)})"
+    )
 
 
 def _fault(verdict: Verdict, exit_code: int) -> Fault | None:

@@ -68,10 +68,8 @@ def has_usable_mask(run: Run) -> bool:
 def lost_cases(run: Run) -> list[LostCase]:
     """The run's cases that have their result, and no usable mask."""
     rows = run.cases.filter(result__isnull=False).exclude(result__status=CaseStatus.SCORED)
-    return [LostCase(code, seconds, said or "") for code, seconds, said in rows.values_list(*LOST_CASE_COLUMNS)]
-
-
-LOST_CASE_COLUMNS = ("reason_code", "seconds", "result__reason")
+    columns = ("reason_code", "seconds", "result__reason")
+    return [LostCase(code, seconds, said or "") for code, seconds, said in rows.values_list(*columns)]
 
 
 def common_kind(cases: Iterable[LostCase]) -> FailureKind | None:

@@ -391,12 +391,14 @@ def finish(run: Run) -> None:
 def _fail(run: Run, code: str, which: str) -> None:
     """End the run by the algorithm's fault: it failed on these cases."""
     drop_batches(run)
+    usable = failure_kinds.has_usable_mask(run)
+    why = reasons.of_failed_run(failure_kinds.lost_cases(run), has_usable_mask=usable)
     lifecycle.move(
         run,
         RunState.FAILED,
         why=which,
         reason_code=code,
-        reason=f"{reasons.of_failed_run(run).said}.",
+        reason=f"{why.said}.",
         ended_at=clock.now(),
     )
 

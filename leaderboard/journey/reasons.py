@@ -3,11 +3,11 @@
 The lists are closed: whatever a container printed, a team reads one of these. The guidelines page renders them.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from containers.protocol.verdicts import FAULTS as HOST_FAULTS
-from leaderboard.journey.failure_kinds import FailureKind, common_kind, has_usable_mask, lost_cases
-from leaderboard.models import Run
+from leaderboard.journey.failure_kinds import FailureKind, LostCase, common_kind
 
 
 class Explanation(NamedTuple):
@@ -84,16 +84,6 @@ FAILURES: dict[str, Explanation] = {
         "This case counts with Dice 0.",
         "Write NIfTI with shape (F, H, W, D) and whole numbers from 0 to 255.",
     ),
-    "failures_in_row": Explanation(
-        "Too many cases in a row failed",
-        "The run ended, without a place on the leaderboard. It counts against your runs.",
-        "Run the image on the public cases with the same limits until no case fails, then submit again.",
-    ),
-    "no_usable_mask": Explanation(
-        "No case has a mask that could be scored",
-        "The run ended, without a place on the leaderboard. It counts against your runs.",
-        "Run the image on the public cases with the same limits until no case fails, then submit again.",
-    ),
 }
 
 
@@ -163,11 +153,11 @@ FAILED_LATER = KindOfFailure(
 )
 
 
-def of_failed_run(run: Run) -> KindOfFailure:
+def of_failed_run(lost: Iterable[LostCase], *, has_usable_mask: bool) -> KindOfFailure:
     """Why a run failed, as its team may read it also on hidden cases: no count, no time, and one kind or none."""
-    if has_usable_mask(run):
+    if has_usable_mask:
         return FAILED_LATER
-    kind = common_kind(lost_cases(run))
+    kind = common_kind(lost)
     return KINDS[kind] if kind else DIFFERENT_ERRORS
 
 

@@ -263,7 +263,7 @@ _RUNS = [
     Address("/submit/{public_phase}/", 12, who="captain"),
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
     Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
-    Address("/runs/", 12, who="captain", reads=frozenset({"summary"})),
+    Address("/runs/", 14, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 13, who="runner", reads=frozenset({"summary"})),
     Address("/runs/{scored_public}/", 19, who="captain", reads=_PARTS | {"summary"}),
     Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE | {"summary"}),

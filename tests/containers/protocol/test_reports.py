@@ -96,7 +96,9 @@ def test_a_clock_that_ran_out_survives_its_way_and_is_unknown_to_reports_without
         parse_report(said)
 
 
-SLOW_BEFORE = "All cases were done, but the program did not end well: The case took longer than the time limit per case."
+SLOW_BEFORE = (
+    "All cases were done, but the program did not end well: The case took longer than the time limit per case."
+)
 
 
 @pytest.mark.parametrize(

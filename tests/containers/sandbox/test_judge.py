@@ -49,10 +49,9 @@ def test_who_does_not_exit_in_time_is_told_that_and_that_the_masks_count() -> No
     assert statuses(report) == [("finished", None)] * 2
     assert report.container is not None
     assert report.container.timeout == "exit_timed_out"
-    assert report.container.warnings == (
-        "All masks were there. The program had not exited 30 s after its last mask appeared. "
-        "It was ended then, and the masks count.",
-    )
+    [warning] = report.container.warnings
+    assert "The program had not exited 30 s after its last mask appeared" in warning
+    assert "the masks count" in warning
 
 
 def test_who_takes_its_masks_away_and_then_hangs_has_lost_a_case() -> None:

@@ -283,7 +283,7 @@ def test_a_failing_disk_is_no_verdict_about_the_mask():
         (builders.nifti_bytes(MASK.astype(np.int16) * -1), MaskProblem.VALUES),
         (builders.nifti_bytes(MASK.astype(np.int16) * 256), MaskProblem.VALUES),
         (builders.nifti_bytes(np.where(MASK, np.nan, 0)), MaskProblem.VALUES),
-        (builders.nifti_bytes(MASK.astype(np.complex64)), MaskProblem.VALUES),
+        (builders.nifti_bytes(MASK, code=32), MaskProblem.VALUES),
         (b"", MaskProblem.FILE),
         (b"shape of things to come", MaskProblem.FILE),
         (GOOD[:-1], MaskProblem.FILE),
