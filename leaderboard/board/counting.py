@@ -7,13 +7,13 @@ A run without a single usable mask has failed, and does not count. (Where few ca
 "scored"; they kept that state, and do not count either.)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import reduce
 from itertools import product
 from operator import or_
 from typing import NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 import evaluation
 from leaderboard.board.disclosure import Disclosure, scope_for_best_run
@@ -22,7 +22,7 @@ from leaderboard.states import RunState
 
 
 class _Candidate(NamedTuple):
-    """A standing that may count."""
+    """A standing that may count, with its run's Dice over all cases and over the public half."""
 
     standing: int
     run: int
@@ -30,6 +30,8 @@ class _Candidate(NamedTuple):
     team: int
     track: str
     phase: int
+    dice_all: float | None
+    dice_half: float | None
 
 
 _COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id")))
@@ -38,8 +40,7 @@ _COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_i
 def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
     """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
     competing = Q(run__submission__track__in=_competing(track))
-    rows = _candidates(_may_count(disclosure) & competing)
-    chosen = _chosen(rows, _choosing_scores([disclosure.phase], rows))
+    chosen = _chosen(disclosure.phase, _candidates(_may_count(disclosure) & competing))
     related = ("run__submission__team", "run__submission__phase")
     return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
 
@@ -48,30 +49,30 @@ def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, lis
     """The runs of a team that count, each by its key with the tracks in which it does: those that the boards show.
 
     Where a board shows no numbers, which run is the best one would tell something of them: then nothing is said.
-    Two questions to the database, however many phases.
+    One question to the database, however many phases.
     """
     shown = [disclosure for disclosure in disclosures if disclosure.scope is not None]
     if not shown:
         return {}
     rows = _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
-    scores = _choosing_scores([disclosure.phase for disclosure in shown], rows)
     found: dict[int, list[str]] = {}
     for disclosure, track in product(shown, Submission.Track.values):
         of_board = [one for one in rows if one.phase == disclosure.phase.pk and one.track in _competing(track)]
-        for one in _chosen(of_board, scores):
+        for one in _chosen(disclosure.phase, of_board):
             found.setdefault(one.run, []).append(track)
     return found
 
 
-def _chosen(candidates: Iterable[_Candidate], scores: Mapping[int, float]) -> list[_Candidate]:
-    """The one that counts of each team: by these scores or, where there are none, the last."""
+def _chosen(phase: Phase, candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """The one that counts of each team, as the phase says: the last, or the best."""
     latest_run = {one.submission: one for one in candidates}
     of_team: dict[int, list[_Candidate]] = {}
     for one in latest_run.values():
         of_team.setdefault(one.team, []).append(one)
-    if not scores.keys() & {one.run for one in latest_run.values()}:
+    if phase.counting == Phase.Counting.LAST:
         return [runs[-1] for runs in of_team.values()]
-    return [max(runs, key=lambda one: scores[one.run]) for runs in of_team.values()]
+    by_half = scope_for_best_run(phase) == Standing.Scope.HALF
+    return [max(runs, key=lambda one: (one.dice_half if by_half else one.dice_all) or 0.0) for runs in of_team.values()]
 
 
 def _competing(track: str) -> list[str]:
@@ -91,23 +92,15 @@ def _may_count(disclosure: Disclosure) -> Q:
 def _candidates(among: Q) -> list[_Candidate]:
     """The standings that may count, the earliest-accepted first."""
     # On the public half alone all cases of a run may be lost.
-    every_case = Standing.objects.filter(run=OuterRef("run"), scope=Standing.Scope.ALL)
+    of_run = Standing.objects.filter(run=OuterRef("run"))
+    over_all, over_half = (of_run.filter(scope=scope) for scope in (Standing.Scope.ALL, Standing.Scope.HALF))
     rows = Standing.objects.filter(
         among,
-        ~Exists(every_case.filter(lost_cases__gte=F("cases"))),
+        ~Exists(over_all.filter(lost_cases__gte=F("cases"))),
         evaluation_version=evaluation.VERSION,
         run__state=RunState.SCORED,
         run__submission__disqualified_at=None,
     )
     ordered = rows.order_by("run__submission__accepted_at", "run__number")
-    return [_Candidate(*row) for row in ordered.values_list(*_COLUMNS)]
-
-
-def _choosing_scores(phases: Iterable[Phase], candidates: Iterable[_Candidate]) -> dict[int, float]:
-    """The Dice by which the best run of these phases is chosen, by run; none of phases whose last run counts."""
-    scopes = {phase.pk: scope_for_best_run(phase) for phase in phases if phase.counting == Phase.Counting.BEST}
-    runs = {one.run: scopes[one.phase] for one in candidates if one.phase in scopes}
-    if not runs:
-        return {}
-    rows = Standing.objects.filter(run__in=runs).values_list("run_id", "scope", "dice")
-    return dict.fromkeys(runs, 0.0) | {run: dice for run, scope, dice in rows if scope == runs[run]}
+    scores = (Subquery(over_all.values("dice")), Subquery(over_half.values("dice")))
+    return [_Candidate(*row) for row in ordered.values_list(*_COLUMNS, *scores)]

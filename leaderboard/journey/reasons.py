@@ -113,7 +113,7 @@ KINDS: dict[FailureKind, KindOfFailure] = {
         "failure-crashed",
     ),
     FailureKind.MEMORY: KindOfFailure(
-        "Your program was killed, most likely because it ran out of memory",
+        "Your program ran out of memory, or was killed (signal 9), which most often means the same",
         FAILURES["out_of_memory"].advice,
         "failure-out_of_memory",
     ),

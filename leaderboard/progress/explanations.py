@@ -76,20 +76,24 @@ def _failed(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Not
         means = f"{stopped} On hidden cases no more is told of a failure."
         return Notice(f"{why.said}{where}", means, why.advice, THEIRS, why.section)
     where = f", on {_all_of(len(lost))}" if lost and not usable else ""
+    codes = {case.reason_code for case in lost}
+    if not usable and len(codes) == 1 and codes <= _TELLING:
+        [code] = codes
+        why = reasons.KindOfFailure(reasons.FAILURES[code].title, reasons.FAILURES[code].advice, _section(code))
     parts = [_beside(why, lost), _how_it_ended(run), stopped]
     return Notice(f"{why.said}{where}", " ".join(filter(None, parts)), why.advice, THEIRS, why.section)
 
 
-# Codes that say more than the kind of failure under which they are told.
-_TELLING = frozenset({"killed", "output_full", "file_too_large", "not_a_regular_file", "timed_out", "exit_timed_out"})
+# Codes that say more than the kind of failure of which they are.
+_TELLING = frozenset({"killed", "out_of_memory", "output_full", "file_too_large", "not_a_regular_file"})
 
 
 def _beside(why: reasons.KindOfFailure, lost: Sequence[CaseFacts]) -> str:
-    """What is to be added to a headline: the reasons where they differ or say more, what the evaluation said."""
+    """What is to be added to a headline: the reasons where they differ, and what the evaluation said."""
     codes = {case.reason_code for case in lost}
     said = [case.said for case in lost if case.reason_code == "invalid" and case.said]
     example = f"Of the last mask the evaluation says: {said[-1]}." if said else ""
-    if len(codes) == 1 and not codes & _TELLING and why not in (reasons.DIFFERENT_ERRORS, reasons.FAILED_LATER):
+    if len(codes) == 1 and why not in (reasons.DIFFERENT_ERRORS, reasons.FAILED_LATER):
         return example
     return " ".join(filter(None, [_causes(lost), example]))
 

@@ -12,7 +12,7 @@ from leaderboard.board.rows import Figures
 from leaderboard.models import Standing, Submission, Team
 from leaderboard.progress.case_facts import counts_of
 from leaderboard.progress.stages import Staged, progress_of, shown_stages
-from leaderboard.states import ENDED, RunState, Stage
+from leaderboard.states import ENDED, Stage
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def lines_of(submissions: Sequence[Submission], viewer: Viewer) -> list[Line]:
 
 def _counting(submissions: Sequence[Submission], viewer: Viewer) -> dict[int, list[str]]:
     """The runs that count, as the board of each phase says, with their tracks; the submissions are of one team."""
-    phases = {one.phase for one in submissions if one.stage == RunState.SCORED}
-    return counting_runs(map(viewer.of, phases), submissions[0].team_id) if phases else {}
+    phases = {one.phase for one in submissions}
+    return counting_runs(map(viewer.of, phases), submissions[0].team_id) if submissions else {}
 
 
 def _in_words(tracks: Sequence[str]) -> str:

@@ -69,7 +69,7 @@ def report(
     **container: Any,
 ) -> None:
     """Report on an order; `container` is more of how its container ended."""
-    ended = {"exit_code": exit_code, "oom_killed": False, "seconds": 1.0, "warnings": []}
+    ended: dict[str, Any] = {"exit_code": exit_code, "oom_killed": False, "seconds": 1.0, "warnings": []}
     said = {
         "fence": order["fence"],
         "cases": cases,
