@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
+from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.orders import MAX_CASES, Fields, OrderRejected
 from containers.protocol.verdicts import (
     CASE_FAILURES,
     FAULTS,
     REJECTIONS,
-    TIMEOUTS,
     FailureCode,
     FaultCode,
-    TimeoutCode,
     Verdict,
 )
 
@@ -24,9 +23,17 @@ CaseStatus = Literal["finished", "failed", "missing", "untouched"]
 CASE_STATUSES: Final[tuple[CaseStatus, ...]] = ("finished", "failed", "missing", "untouched")
 #: Most characters of a fault's detail; what is longer is cut.
 MAX_DETAIL: Final = 2000
-# How a host of before put it that a program did not exit in time after its last mask.
-_SLOW_TO_EXIT_BEFORE: Final = (
-    "All cases were done, but the program did not end well: The case took longer than the time limit per case."
+#: Warnings of a container that was ended by our clock with all masks written; the server knows them by their words,
+#: which every version can carry.
+SLOW_TO_EXIT: Final = (
+    f"All masks were there, but the program had not exited {EXIT_SECONDS:g} s after the last one appeared. "
+    "It was ended then, and the masks count."
+)
+IN_THE_LAST_INSTANT: Final = "The last mask appeared in the last instant of its time, and it counts."
+# How hosts of before put both.
+_BEFORE: Final = "All cases were done, but the program did not end well: "
+_MASKS_COUNT: Final = frozenset(
+    {SLOW_TO_EXIT, IN_THE_LAST_INSTANT} | {_BEFORE + CASE_FAILURES[code] for code in ("timed_out", "startup_timed_out")}
 )
 
 
@@ -54,22 +61,17 @@ class CaseReport:
 
 @dataclass(frozen=True)
 class ContainerReport:
-    """How the container ended. `exit_code` is None when it never started.
-
-    `timeout`: the clock of ours that ended it, if one did; a host of before does not say so.
-    """
+    """How the container ended. `exit_code` is None when it never started."""
 
     exit_code: int | None
     oom_killed: bool
     seconds: float
     warnings: tuple[str, ...] = ()
-    timeout: TimeoutCode | None = None
 
     @property
     def ended_badly(self) -> bool:
         """Whether the program itself came to a bad end, and was not ended by us with its masks written."""
-        ended_by_us = self.timeout is not None or _SLOW_TO_EXIT_BEFORE in self.warnings
-        return self.exit_code not in (0, None) and not ended_by_us
+        return self.exit_code not in (0, None) and _MASKS_COUNT.isdisjoint(self.warnings)
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,8 @@ class Report:
     rejected: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The report as the JSON object of the interface; a server of before knows neither `rejected` nor `timeout`."""
-        value = asdict(self)
-        for fields, new in ((value, "rejected"), (value["container"], "timeout")):
-            if fields is not None and fields[new] is None:
-                del fields[new]
-        return value
+        """The report as the JSON object of the interface; a server of before does not know `rejected`."""
+        return {key: value for key, value in asdict(self).items() if key != "rejected" or value is not None}
 
 
 def fault_report(fence: int, names: Sequence[str], fault: Fault) -> Report:
@@ -208,7 +206,6 @@ def _blob(value: object, where: str) -> Blob:
 
 def _container(value: object) -> ContainerReport:
     fields = Fields(value, "container", frozenset(ContainerReport.__dataclass_fields__))
-    timeout = fields.value.get("timeout")
     warnings = fields.items("warnings", 0, 100)
     if not all(isinstance(warning, str) and len(warning) <= 2000 for warning in warnings):
         raise OrderRejected("container.warnings is not a list of short texts")
@@ -217,7 +214,6 @@ def _container(value: object) -> ContainerReport:
         oom_killed=fields.boolean("oom_killed"),
         seconds=fields.number("seconds", 0, 1e8),
         warnings=tuple(map(str, warnings)),
-        timeout=None if timeout is None else fields.one_of("timeout", TIMEOUTS),
     )
 
 

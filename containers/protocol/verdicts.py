@@ -19,7 +19,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from containers.protocol.contract import EXIT_SECONDS
 
@@ -38,7 +38,6 @@ FailureCode = Literal[
 ]
 #: The failures of a clock that ran out.
 TimeoutCode = Literal["timed_out", "startup_timed_out", "exit_timed_out"]
-TIMEOUTS: Final[tuple[TimeoutCode, ...]] = get_args(TimeoutCode)
 FaultCode = Literal[
     "engine_unavailable",
     "engine_restarted",

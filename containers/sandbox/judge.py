@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from containers.protocol.orders import Order
-from containers.protocol.reports import ContainerReport, Fault, Report, case_reports, fault_report
+from containers.protocol.reports import (
+    IN_THE_LAST_INSTANT,
+    SLOW_TO_EXIT,
+    ContainerReport,
+    Fault,
+    Report,
+    case_reports,
+    fault_report,
+)
 from containers.protocol.verdicts import (
     CASE_FAILURES,
     FAULTS,
@@ -60,13 +68,7 @@ def judge(order: Order, outcome: ContainerOutcome) -> Report:
     return Report(
         order.fence,
         cases,
-        container=ContainerReport(
-            state.exit_code,
-            state.oom_killed,
-            round(state.seconds, 3),
-            tuple(warnings),
-            outcome.timeout.code if outcome.timeout else None,
-        ),
+        container=ContainerReport(state.exit_code, state.oom_killed, round(state.seconds, 3), tuple(warnings)),
         fault=_fault(verdict, state.exit_code),
         log=outcome.log.decode(errors="replace"),
     )
@@ -97,7 +99,9 @@ def _ending(outcome: ContainerOutcome) -> Ending:
 def _about_a_late_end(failure: FailureCode, exit_code: int) -> str:
     """What to say of an end that cost no case."""
     if failure == "exit_timed_out":
-        return f"All masks were there. {CASE_FAILURES[failure]} It was ended then, and the masks count."
+        return SLOW_TO_EXIT
+    if failure in ("timed_out", "startup_timed_out"):
+        return IN_THE_LAST_INSTANT
     return (
         f"All cases were done, but the program did not end well: {CASE_FAILURES[failure]} ({describe_exit(exit_code)})"
     )

@@ -1,13 +1,14 @@
 """From a verdict to every case's status, and the report's way through JSON."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from containers.protocol.orders import OrderRejected
 from containers.protocol.reports import (
+    IN_THE_LAST_INSTANT,
+    SLOW_TO_EXIT,
     Blob,
     ContainerReport,
     Fault,
@@ -86,16 +87,6 @@ def test_a_refused_image_survives_its_way_and_is_unknown_to_reports_without_one(
     assert "rejected" not in REPORT.to_json()
 
 
-def test_a_clock_that_ran_out_survives_its_way_and_is_unknown_to_reports_without_one() -> None:
-    report = replace(REPORT, container=ContainerReport(137, False, 4.0, (), "exit_timed_out"))
-    said = json.loads(json.dumps(report.to_json()))
-    assert parse_report(said) == report
-    assert "timeout" not in REPORT.to_json()["container"]
-    said["container"]["timeout"] = "tired"
-    with pytest.raises(OrderRejected):
-        parse_report(said)
-
-
 SLOW_BEFORE = (
     "All cases were done, but the program did not end well: The case took longer than the time limit per case."
 )
@@ -108,7 +99,9 @@ SLOW_BEFORE = (
         (ContainerReport(None, False, 0.0), False),
         (ContainerReport(1, False, 1.0), True),
         (ContainerReport(137, False, 1.0), True),
-        (ContainerReport(137, False, 1.0, (), "exit_timed_out"), False),
+        (ContainerReport(137, False, 1.0, ("Found the folder 'x'.",)), True),
+        (ContainerReport(137, False, 1.0, ("Found the folder 'x'.", SLOW_TO_EXIT)), False),
+        (ContainerReport(137, False, 1.0, (IN_THE_LAST_INSTANT,)), False),
         (ContainerReport(137, False, 1.0, (SLOW_BEFORE,)), False),  # what a host of before said
     ],
 )

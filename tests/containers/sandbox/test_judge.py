@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from containers.protocol.orders import parse_order
-from containers.protocol.reports import Blob, Fault
+from containers.protocol.reports import IN_THE_LAST_INSTANT, SLOW_TO_EXIT, Blob, Fault
 from containers.sandbox.case_clock import Timeout
 from containers.sandbox.engine import ContainerState
 from containers.sandbox.harvest import Harvest
@@ -48,10 +48,17 @@ def test_who_does_not_exit_in_time_is_told_that_and_that_the_masks_count() -> No
     report = judge(ORDER, killed)
     assert statuses(report) == [("finished", None)] * 2
     assert report.container is not None
-    assert report.container.timeout == "exit_timed_out"
-    [warning] = report.container.warnings
-    assert "The program had not exited 30 s after its last mask appeared" in warning
-    assert "the masks count" in warning
+    assert report.container.warnings == (SLOW_TO_EXIT,)
+    assert not report.container.ended_badly
+
+
+def test_a_last_mask_in_the_last_instant_counts() -> None:
+    killed = replace(CLEAN, state=replace(CLEAN.state, exit_code=137), timeout=Timeout("timed_out", 1))
+    report = judge(ORDER, killed)
+    assert statuses(report) == [("finished", None)] * 2
+    assert report.container is not None
+    assert report.container.warnings == (IN_THE_LAST_INSTANT,)
+    assert not report.container.ended_badly
 
 
 def test_who_takes_its_masks_away_and_then_hangs_has_lost_a_case() -> None:

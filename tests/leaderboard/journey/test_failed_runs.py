@@ -2,6 +2,7 @@
 
 import pytest
 
+from containers.protocol.reports import SLOW_TO_EXIT
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.core import clock
 from leaderboard.journey import pipeline
@@ -151,12 +152,12 @@ SLOW_BEFORE = (
 )
 
 
-@pytest.mark.parametrize("said", [{"timeout": "exit_timed_out"}, {"warnings": [SLOW_BEFORE]}])
+@pytest.mark.parametrize("said", [SLOW_TO_EXIT, SLOW_BEFORE])
 def test_a_mask_of_a_first_case_whose_program_did_not_exit_in_time_counts(team, host, said):
     run = start(team, 2)
     order = gpu_host.claim(host, gpu_host.waiting(run))
     good = [gpu_host.finished(order, 0, masks.nifti(masks.cube()))]
-    gpu_host.report(host, order, good, exit_code=137, **said)
+    gpu_host.report(host, order, good, exit_code=137, warnings=[said])
     gpu_host.score_reported(run)
     run.refresh_from_db()
     assert (run.state, run.cases.get(position=0).outcome) == ("running", "finished")
