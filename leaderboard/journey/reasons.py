@@ -193,6 +193,7 @@ REJECTIONS: dict[str, str] = {
     "unknown_key": "it has an unknown key",
     "unsafe_file": "it holds a file that is not safe",
     "unsafe_member": "the archive holds something that is not safe",
+    "unusable_entrypoint": "its ENTRYPOINT cannot be used",
     "wrong_digest": "a digest is wrong",
     "wrong_platform": "it is made for another platform",
 }
