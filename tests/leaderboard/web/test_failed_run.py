@@ -256,6 +256,25 @@ def test_before_it_has_ended_a_hidden_run_tells_nothing_of_its_failures(people):
     assert "could not be started" not in text
 
 
+def test_that_the_last_case_of_a_failing_run_has_a_file_is_not_told_while_it_is_scored(people):
+    host = cast.host()
+    texts = []
+    for last in ("fractions", "crash at once"):
+        Submission.objects.all().delete()
+        submission = cast.submit_checked(
+            people.team, phase_of(1) if not Phase.objects.exists() else Phase.objects.get()
+        )
+        run = submission.runs.get()
+        order = gpu_host.claim(host, gpu_host.waiting(run))
+        if last == "fractions":
+            gpu_host.report(host, order, [gpu_host.finished(order, 0, b"no mask")])
+            assert Run.objects.get(pk=run.pk).state == "scoring"
+        cast.let_a_minute_pass()
+        texts.append(re.sub(r"\d+", "", of_a_kind(people, submission)))
+    assert "Scoring" not in texts[0]
+    assert texts[0].replace(" %", "") == texts[1].replace(" %", "")
+
+
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
