@@ -283,7 +283,7 @@ def _history(submission: Submission, changes: Sequence[StateChange], disclosure:
 
 
 def _without_last_scores(changes: Sequence[StateChange]) -> list[StateChange]:
-    """Without the scoring of runs that failed, or may: whether there was any says of the last case that it had a file."""
+    """Without the scoring of runs that failed, or may: that there was any says that the last case had a file."""
     failed = {change.run_id for change in changes if change.to_state == RunState.FAILED}
     passed = {change.run_id for change in changes if change.to_state == RunState.RUNNING} - failed
     return [change for change in changes if change.to_state != RunState.SCORING or change.run_id in passed]
