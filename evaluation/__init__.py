@@ -13,7 +13,7 @@ Who only wants numbers needs nothing but the names listed here.
 """
 
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of
-from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_problem
 from evaluation.isolation.scorer import Job, score_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
@@ -46,6 +46,7 @@ __all__ = [
     "InvalidMask",
     "Job",
     "Kind",
+    "MaskProblem",
     "MaskSummary",
     "OfGroup",
     "OfSummary",
@@ -54,6 +55,7 @@ __all__ = [
     "inspect_mask",
     "kind_of",
     "lost_case",
+    "mask_problem",
     "score_case",
     "score_isolated",
     "seed_from",

@@ -67,6 +67,6 @@ THREAD_VARIABLES: Final = (
     "PYTHON_CPU_COUNT",
 )
 
-#: After the last case's file has appeared the program may take this long to exit; then it is ended, at no
-#: cost.
+#: After the last case's file has appeared the program may take this long to exit, whatever a phase's limits;
+#: then it is ended, at no cost.
 EXIT_SECONDS: Final = 30.0

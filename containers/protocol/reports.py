@@ -9,13 +9,33 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.orders import MAX_CASES, Fields, OrderRejected
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, REJECTIONS, FailureCode, FaultCode, Verdict
+from containers.protocol.verdicts import (
+    CASE_FAILURES,
+    FAULTS,
+    REJECTIONS,
+    FailureCode,
+    FaultCode,
+    Verdict,
+)
 
 CaseStatus = Literal["finished", "failed", "missing", "untouched"]
 CASE_STATUSES: Final[tuple[CaseStatus, ...]] = ("finished", "failed", "missing", "untouched")
 #: Most characters of a fault's detail; what is longer is cut.
 MAX_DETAIL: Final = 2000
+#: Warnings of a container that was ended by our clock with all masks written; the server knows them by their words,
+#: which every version can carry.
+SLOW_TO_EXIT: Final = (
+    f"All masks were there, but the program had not exited {EXIT_SECONDS:g} s after the last one appeared. "
+    "It was ended then, and the masks count."
+)
+IN_THE_LAST_INSTANT: Final = "The last mask appeared in the last instant of its time, and it counts."
+# How hosts of before put both.
+_BEFORE: Final = "All cases were done, but the program did not end well: "
+_MASKS_COUNT: Final = frozenset(
+    {SLOW_TO_EXIT, IN_THE_LAST_INSTANT} | {_BEFORE + CASE_FAILURES[code] for code in ("timed_out", "startup_timed_out")}
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,11 @@ class ContainerReport:
     oom_killed: bool
     seconds: float
     warnings: tuple[str, ...] = ()
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether the program itself came to a bad end, and was not ended by us with its masks written."""
+        return self.exit_code not in (0, None) and _MASKS_COUNT.isdisjoint(self.warnings)
 
 
 @dataclass(frozen=True)
@@ -129,7 +154,8 @@ def case_reports(
     `found` maps a case to its file, or to the code why what lies there is no result. `appeared_seconds` are
     those from the container's start to the appearance of the first, second, ... file; `ended_seconds` those to
     its end. `timed_out_case` is the index of the case whose clock ran out. When its file made it after all in
-    the last instant, nobody is to blame for the next case, which had its clock cut short by us. `output_full`:
+    the last instant, nobody is to blame for the next case, which had its clock cut short by us; but a file that
+    appeared and was taken away again is the program's doing. `output_full`:
     the folder was full when the program ended, which is then why files are missing.
     """
     if not (verdict.failure or verdict.fault):
@@ -142,7 +168,7 @@ def case_reports(
         case = CaseReport(name, "untouched")
         if i < first_absent:
             case = _found(name, found) or case
-        elif i == first_absent and verdict.failure and timed_out_case in (None, i):
+        elif i == first_absent and verdict.failure and (timed_out_case is None or i <= timed_out_case):
             case = CaseReport(name, "failed", verdict.failure)
         cases.append(_timed(case, i, appeared_seconds, ended_seconds))
     return tuple(cases)

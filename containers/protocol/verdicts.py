@@ -8,28 +8,36 @@ team could have its cases run for ever.
 
 Whether the machine stayed well is seen by the *holder*, our own container beside the algorithm's
 (containers/sandbox/holder). On cgroup v1 the engine reports no memory kill, only exit code 137, and a restarted
-engine leaves the same 137. A restart takes the holder down too, so 137 with a running holder is memory, and a
-holder that stopped is a restart.
+engine leaves the same 137. A restart takes the holder down too, so 137 with a running holder is the program's, and a
+holder that stopped is a restart. Whether it was memory, the engine alone can say (`oom_killed`): a program may kill
+itself just as well, so that without the engine's word it is called what it is, killed.
 """
 
+import contextlib
 import re
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from containers.protocol.contract import EXIT_SECONDS
+
 FailureCode = Literal[
     "crashed",
+    "killed",
     "out_of_memory",
     "timed_out",
     "startup_timed_out",
+    "exit_timed_out",
     "output_full",
+    "file_too_large",
     "not_a_regular_file",
     "could_not_start",
     "missing",
 ]
 #: The failures of a clock that ran out.
-TimeoutCode = Literal["timed_out", "startup_timed_out"]
+TimeoutCode = Literal["timed_out", "startup_timed_out", "exit_timed_out"]
 FaultCode = Literal[
     "engine_unavailable",
     "engine_restarted",
@@ -47,10 +55,13 @@ FaultCode = Literal[
 CASE_FAILURES: Final[Mapping[FailureCode, str]] = MappingProxyType(
     {
         "crashed": "The program ended with an error while working on the case.",
+        "killed": "The program was killed (signal 9), and not by our clock.",
         "out_of_memory": "The program was ended because it needed more memory than it may use.",
         "timed_out": "The case took longer than the time limit per case.",
         "startup_timed_out": "No result appeared within the start-up allowance plus the time of one case.",
+        "exit_timed_out": f"The program had not exited {EXIT_SECONDS:g} s after its last mask appeared.",
         "output_full": "The output folder was full: more was written than its size allows.",
+        "file_too_large": "One file grew past the largest size that a file may have.",
         "not_a_regular_file": "The output is a link, folder or special file instead of a regular file.",
         "could_not_start": "The image's program could not be started.",
         "missing": "The program ended without an error, but wrote no file for the case.",
@@ -106,7 +117,7 @@ class Ending:
     `exit_code` is None when it never started; then `start_error` holds the engine's words. `timeout` is the
     failure code of the clock that made us kill it. `holder_alive`: the holder was still running after the
     results were read. `output_full`: the output volume was out of pages or inodes during the case in
-    progress. `init_failed`: no file had appeared, so that an exit code may be the launcher's, which started nothing.
+    progress. `seconds`: how long it ran; `files`: how many results appeared meanwhile.
     `gpu_fault`: after an end that was not clean the slot's GPUs were found unusable, or somebody else's; the fault.
     """
 
@@ -116,12 +127,18 @@ class Ending:
     start_error: str = ""
     holder_alive: bool = True
     output_full: bool = False
-    init_failed: bool = False
+    seconds: float = 0.0
+    files: int = 0
     gpu_fault: FaultCode | None = None
 
 
-KILLED = 128 + 9
-FILE_TOO_LARGE = 128 + 25  # SIGXFSZ: one file larger than the volume itself
+_SIGNALLED: Final = 128  # what a shell, and the engine's init, add to the number of the signal that ended a program
+KILLED: Final = _SIGNALLED + signal.SIGKILL
+FILE_TOO_LARGE: Final = _SIGNALLED + signal.SIGXFSZ
+#: Of whatever starts a program: it may not be executed, it is not there.
+NOT_STARTED: Final = frozenset({126, 127})
+#: Such an exit code after a longer time is that of a program which did start.
+START_SECONDS: Final = 5.0
 
 _COULD_NOT_START: Final = Verdict(failure="could_not_start")
 #: How runc begins when it got as far as the image's own program or working directory.
@@ -194,10 +211,31 @@ def classify(ending: Ending) -> Verdict:
 
 
 def _failure(ending: Ending) -> FailureCode:
-    if ending.oom_killed or ending.exit_code == KILLED:
+    if ending.oom_killed:
         return "out_of_memory"
-    if ending.output_full or ending.exit_code == FILE_TOO_LARGE:
+    if ending.exit_code == KILLED:
+        return "killed"
+    if ending.exit_code == FILE_TOO_LARGE:  # in whichever folder: the signal says more than a full volume
+        return "file_too_large"
+    if ending.output_full:
         return "output_full"
-    if ending.init_failed and ending.exit_code in (126, 127):
+    if ending.exit_code in NOT_STARTED and not ending.files and ending.seconds <= START_SECONDS:
         return "could_not_start"
     return "crashed"
+
+
+def in_present_words(code: FailureCode, exit_code: int | None, *, oom_killed: bool) -> FailureCode:
+    """The code that a host of today gives where one of before took any kill for memory, any large file for /output."""
+    if code == "out_of_memory" and exit_code == KILLED and not oom_killed:
+        return "killed"
+    if code == "output_full" and exit_code == FILE_TOO_LARGE:
+        return "file_too_large"
+    return code
+
+
+def describe_exit(exit_code: int) -> str:
+    """An exit code in words, with the name of the signal that it usually stands for."""
+    with contextlib.suppress(ValueError):
+        number = signal.Signals(exit_code - _SIGNALLED)
+        return f"exit code {exit_code} ({number.name}: {(signal.strsignal(number) or '').lower()})"
+    return f"exit code {exit_code}"

@@ -58,14 +58,18 @@ class CaseClock:
     @property
     def deadline(self) -> float:
         """When the time of the case in progress is up."""
-        limit = self._limits.case_seconds
+        return self._since + self._limit + SLACK_SECONDS
+
+    @property
+    def _limit(self) -> float:
         if self.case == self._cases:
-            limit = min(limit, EXIT_SECONDS)
-        elif self.case == 0:
-            limit += self._limits.startup_seconds
-        return self._since + limit + SLACK_SECONDS
+            return EXIT_SECONDS
+        startup = 0.0 if self.case else self._limits.startup_seconds
+        return startup + self._limits.case_seconds
 
     @property
     def timeout(self) -> Timeout:
         """What it is called when the clock that is running runs out."""
+        if self.case == self._cases:
+            return Timeout("exit_timed_out", self.case)
         return Timeout("timed_out" if self.case else "startup_timed_out", self.case)

@@ -6,6 +6,8 @@ from typing import Final
 
 from containers.protocol.orders import Order
 from containers.protocol.reports import (
+    IN_THE_LAST_INSTANT,
+    SLOW_TO_EXIT,
     ContainerReport,
     Fault,
     Report,
@@ -13,7 +15,16 @@ from containers.protocol.reports import (
     fault_report,
     rejection_report,
 )
-from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, FaultCode, Verdict, classify
+from containers.protocol.verdicts import (
+    CASE_FAILURES,
+    FAULTS,
+    Ending,
+    FailureCode,
+    FaultCode,
+    Verdict,
+    classify,
+    describe_exit,
+)
 from containers.sandbox.case_clock import Timeout
 from containers.sandbox.engine import ContainerState
 from containers.sandbox.harvest import Harvest
@@ -54,8 +65,8 @@ def judge(order: Order, outcome: ContainerOutcome) -> Report:
         output_full=harvest.full,
     )
     warnings = list(harvest.warnings)
-    if verdict.failure and not any(case.reason == verdict.failure for case in cases):
-        warnings.append(f"All cases were done, but the program did not end well: {CASE_FAILURES[verdict.failure]}")
+    if verdict.failure and not any(case.reason == verdict.failure or case.status == "untouched" for case in cases):
+        warnings.append(_about_a_late_end(verdict.failure, state.exit_code))
     return Report(
         order.fence,
         cases,
@@ -83,8 +94,20 @@ def _ending(outcome: ContainerOutcome) -> Ending:
         timeout=outcome.timeout.code if outcome.timeout else None,
         holder_alive=outcome.holder_alive,
         output_full=outcome.output_full or outcome.harvest.full,
-        init_failed=not outcome.appeared_seconds,
+        seconds=outcome.state.seconds,
+        files=len(outcome.appeared_seconds),
         gpu_fault=outcome.gpu_fault,
+    )
+
+
+def _about_a_late_end(failure: FailureCode, exit_code: int) -> str:
+    """What to say of an end that cost no case."""
+    if failure == "exit_timed_out":
+        return SLOW_TO_EXIT
+    if failure in ("timed_out", "startup_timed_out"):
+        return IN_THE_LAST_INSTANT
+    return (
+        f"All cases were done, but the program did not end well: {CASE_FAILURES[failure]} ({describe_exit(exit_code)})"
     )
 
 

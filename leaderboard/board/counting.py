@@ -2,9 +2,18 @@
 
 `last`: the latest-accepted scored run; a later failed run never displaces it. `best`: the highest ranking score, with a
 public half always the one on that half, before and after the reveal. Main entries compete in Overall too.
+
+A run without a single usable mask has failed, and does not count. (Where few cases were asked for, such runs used to be
+"scored"; they kept that state, and do not count either.)
 """
 
-from django.db.models import QuerySet
+from collections.abc import Iterable
+from functools import reduce
+from itertools import product
+from operator import or_
+from typing import NamedTuple
+
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 import evaluation
 from leaderboard.board.disclosure import Disclosure, scope_for_best_run
@@ -12,39 +21,86 @@ from leaderboard.models import Phase, Standing, Submission
 from leaderboard.states import RunState
 
 
+class _Candidate(NamedTuple):
+    """A standing that may count, with its run's Dice over all cases and over the public half."""
+
+    standing: int
+    run: int
+    submission: int
+    team: int
+    track: str
+    phase: int
+    dice_all: float | None
+    dice_half: float | None
+
+
+_COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id")))
+
+
 def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
     """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
-    columns = ("pk", "run_id", "run__submission_id", "run__submission__team_id")
-    candidates = _candidates(disclosure, track).values_list(*columns)
-    latest_run = {submission: (pk, run, team) for pk, run, submission, team in candidates}
-    of_team: dict[int, list[tuple[int, int]]] = {}
-    for pk, run, team in latest_run.values():
-        of_team.setdefault(team, []).append((pk, run))
-    if disclosure.phase.counting == Phase.Counting.LAST:
-        chosen = [runs[-1][0] for runs in of_team.values()]
-    else:
-        scores = _choosing_scores(disclosure.phase, [run for runs in of_team.values() for _, run in runs])
-        chosen = [max(runs, key=lambda one: scores.get(one[1], 0.0))[0] for runs in of_team.values()]
+    competing = Q(run__submission__track__in=_competing(track))
+    chosen = _chosen(disclosure.phase, _candidates(_may_count(disclosure) & competing))
     related = ("run__submission__team", "run__submission__phase")
-    return list(Standing.objects.filter(pk__in=chosen).select_related(*related))
+    return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
 
 
-def _candidates(disclosure: Disclosure, track: str) -> QuerySet[Standing]:
-    """The standings that may count, the earliest-accepted first."""
-    phase = disclosure.phase
-    tracks = [track] if track == Submission.Track.MAIN else [Submission.Track.MAIN, Submission.Track.OVERALL]
-    return Standing.objects.filter(
-        disclosure.visible("run__ended_at"),
+def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, list[str]]:
+    """The runs of a team that count, each by its key with the tracks in which it does: those that the boards show.
+
+    Where a board shows no numbers, which run is the best one would tell something of them: then nothing is said.
+    One question to the database, however many phases.
+    """
+    shown = [disclosure for disclosure in disclosures if disclosure.scope is not None]
+    if not shown:
+        return {}
+    rows = _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
+    found: dict[int, list[str]] = {}
+    for disclosure, track in product(shown, Submission.Track.values):
+        of_board = [one for one in rows if one.phase == disclosure.phase.pk and one.track in _competing(track)]
+        for one in _chosen(disclosure.phase, of_board):
+            found.setdefault(one.run, []).append(track)
+    return found
+
+
+def _chosen(phase: Phase, candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """The one that counts of each team, as the phase says: the last, or the best."""
+    latest_run = {one.submission: one for one in candidates}
+    of_team: dict[int, list[_Candidate]] = {}
+    for one in latest_run.values():
+        of_team.setdefault(one.team, []).append(one)
+    if phase.counting == Phase.Counting.LAST:
+        return [runs[-1] for runs in of_team.values()]
+    by_half = scope_for_best_run(phase) == Standing.Scope.HALF
+    return [max(runs, key=lambda one: (one.dice_half if by_half else one.dice_all) or 0.0) for runs in of_team.values()]
+
+
+def _competing(track: str) -> list[str]:
+    """The tracks whose runs compete in this one."""
+    return [track] if track == Submission.Track.MAIN else [Submission.Track.MAIN, Submission.Track.OVERALL]
+
+
+def _may_count(disclosure: Disclosure) -> Q:
+    """Restricts standings to those of a phase's runs that its board may show."""
+    return disclosure.visible("run__ended_at") & Q(
         scope=disclosure.scope,
+        run__submission__phase=disclosure.phase,
+        run__submission__accepted_at__lt=disclosure.phase.closes_at,
+    )
+
+
+def _candidates(among: Q) -> list[_Candidate]:
+    """The standings that may count, the earliest-accepted first."""
+    # On the public half alone all cases of a run may be lost.
+    of_run = Standing.objects.filter(run=OuterRef("run"))
+    over_all, over_half = (of_run.filter(scope=scope) for scope in (Standing.Scope.ALL, Standing.Scope.HALF))
+    rows = Standing.objects.filter(
+        among,
+        ~Exists(over_all.filter(lost_cases__gte=F("cases"))),
         evaluation_version=evaluation.VERSION,
         run__state=RunState.SCORED,
-        run__submission__phase=phase,
-        run__submission__track__in=tracks,
         run__submission__disqualified_at=None,
-        run__submission__accepted_at__lt=phase.closes_at,
-    ).order_by("run__submission__accepted_at", "run__number")
-
-
-def _choosing_scores(phase: Phase, runs: list[int]) -> dict[int, float]:
-    """The Dice by which the best run is chosen, by run."""
-    return dict(Standing.objects.filter(run__in=runs, scope=scope_for_best_run(phase)).values_list("run_id", "dice"))
+    )
+    ordered = rows.order_by("run__submission__accepted_at", "run__number")
+    scores = (Subquery(over_all.values("dice")), Subquery(over_half.values("dice")))
+    return [_Candidate(*row) for row in ordered.values_list(*_COLUMNS, *scores)]

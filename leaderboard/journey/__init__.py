@@ -6,6 +6,7 @@
     planning, scheduling             how a run is cut into batches; which batch gets a free slot
     outcomes                         what a host's report says of each case
     faults, reasons                  what becomes of our own faults; why a case or a run was lost, in words
+    failure_kinds                    in which way a run failed that has no usable mask
     decisions                        what people decide about a submission
 
 May import `submissions`, `hosts`, `scores` and below; knows neither pages nor the board.

@@ -25,13 +25,14 @@ from django.db.models import F
 
 import evaluation
 from containers.intake import ImageRejected
+from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
 from leaderboard.core import clock, disk_space, events, locks, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.hosts import gpus, orders
-from leaderboard.journey import faults, lifecycle, outcomes, planning, reasons, scheduling
+from leaderboard.journey import failure_kinds, faults, lifecycle, outcomes, planning, reasons, scheduling
 from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.journey.selectors import with_phase
 from leaderboard.models import (
@@ -233,7 +234,7 @@ def _latest_end(batch: Batch) -> datetime:
     """When an attempt must be over by the phase's own clocks, with an hour to fetch the image and the volumes."""
     phase = batch.run.submission.phase
     attempt = batch.attempts.only("batch", "claimed_at").get(fence=batch.fence)
-    seconds = FETCH_SECONDS + phase.startup_seconds + (batch.cases.count() + 1) * phase.case_seconds
+    seconds = FETCH_SECONDS + phase.startup_seconds + batch.cases.count() * phase.case_seconds + EXIT_SECONDS
     return attempt.claimed_at + timedelta(seconds=seconds)
 
 
@@ -375,17 +376,20 @@ def advance(run: Run) -> None:
     run.refresh_from_db(from_queryset=with_phase(Run.objects.all(), "submission"))
     if run.state not in ACTIVE_RUN_STATES:
         return
-    phase = run.submission.phase
-    if planning.longest_streak(run) >= phase.max_failures_in_row:
-        _fail(run, phase)
+    most = run.submission.phase.max_failures_in_row
+    if planning.longest_streak(run) >= most:
+        _fail(run, "failures_in_row", f"{most} cases in a row")
     elif run.cases.filter(outcome="").exists():
         if run.state == RunState.CANARY and planning.canary_passed(run):
             lifecycle.move(run, RunState.RUNNING)
         planning.plan(run)
-    else:
+    elif run.cases.filter(result__isnull=True).exists():
         lifecycle.move(run, RunState.SCORING)
-        if not run.cases.filter(result__isnull=True).exists():
-            finish(run)
+    elif failure_kinds.has_usable_mask(run):
+        lifecycle.move(run, RunState.SCORING)
+        finish(run)
+    else:
+        _fail(run, "no_usable_mask", "all cases")
 
 
 def recheck(run: Run) -> None:
@@ -400,15 +404,17 @@ def finish(run: Run) -> None:
     lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
 
 
-def _fail(run: Run, phase: Phase) -> None:
-    why = reasons.FAILURES["failures_in_row"]
+def _fail(run: Run, code: str, which: str) -> None:
+    """End the run by the algorithm's fault: it failed on these cases."""
     drop_batches(run)
+    usable = failure_kinds.has_usable_mask(run)
+    why = reasons.of_failed_run(failure_kinds.lost_cases(run), has_usable_mask=usable)
     lifecycle.move(
         run,
         RunState.FAILED,
-        why=f"{phase.max_failures_in_row} cases in a row",
-        reason_code="failures_in_row",
-        reason=f"{why.title}: {phase.max_failures_in_row}.",
+        why=which,
+        reason_code=code,
+        reason=f"{why.said}.",
         ended_at=clock.now(),
     )
 

@@ -10,13 +10,17 @@ from django.db.models.functions import Coalesce
 
 from evaluation import CaseStatus
 from leaderboard.board.disclosure import Viewer
+from leaderboard.journey.failure_kinds import LostCase
 from leaderboard.models import Batch, Run, RunCase
 from leaderboard.states import BatchState
 
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """A case of a run: what the host reported (`outcome`), the status of its score, and where it runs."""
+    """A case of a run: what the host reported (`outcome`), the status of its score, and where it runs.
+
+    `said` is why the score's status is no better, in the words of the evaluation or of the server.
+    """
 
     position: int
     outcome: str
@@ -28,6 +32,18 @@ class CaseFacts:
     batch: UUID | None
     batch_state: str | None
     batch_done: int | None
+    seconds: float | None
+    said: str | None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its mask could be scored."""
+        return self.status == CaseStatus.SCORED
+
+    @property
+    def as_lost(self) -> LostCase:
+        """What decides in which way it was lost."""
+        return LostCase(self.reason_code, self.seconds, self.said or "")
 
     @property
     def is_lost(self) -> bool:
@@ -41,7 +57,7 @@ def facts_of(run: Run | None) -> list[CaseFacts]:
         return []
     columns = (
         *("position", "outcome", "reason_code", "result__status", "decided_at", "tries", "case__in_public_half"),
-        *("batch_id", "batch__state", "batch__done"),
+        *("batch_id", "batch__state", "batch__done", "seconds", "result__reason"),
     )
     return [CaseFacts(*row) for row in run.cases.order_by("position").values_list(*columns)]
 

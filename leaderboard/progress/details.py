@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Func, IntegerField
 from django.db.models.fields.json import KT, KeyTransform
 
+from containers.protocol.verdicts import describe_exit
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.journey import reasons
 from leaderboard.models import Attempt, Batch, Run, RunCase
@@ -20,7 +21,10 @@ _BATCH_KINDS = {BatchState.LEASED: "run", BatchState.REPORTED: "run", BatchState
 
 @dataclass(frozen=True)
 class BatchLine:
-    """A batch: cases `first` to `last` of the run, counted from 1."""
+    """A batch: cases `first` to `last` of the run, counted from 1, of which `done` are decided and `lost` are lost.
+
+    `exit_code` is that of its last container.
+    """
 
     number: int
     first: int
@@ -28,18 +32,36 @@ class BatchLine:
     state: BatchState
     done: int
     size: int
+    masks: int
+    lost: int
     attempts: int
     seconds: float | None
+    exit_code: int | None
 
     @property
     def word(self) -> str:
-        """The state as people read it."""
-        return str(self.state.label)
+        """How it stands as people read it: what became of its cases, once it is over."""
+        if self.lost and self.lost == self.size:
+            return "Failed"
+        if self.state == BatchState.SCORED and self.lost:
+            return f"Scored, {self.lost} lost"
+        if self.state != BatchState.DROPPED:
+            return str(self.state.label)
+        if self.done:
+            return "Not scored: the run had ended"
+        return "Stopped with the run" if self.attempts else "Not started"
 
     @property
     def kind(self) -> str:
         """The look of the state."""
-        return _BATCH_KINDS.get(self.state, "idle")
+        if self.lost:
+            return "bad" if self.lost == self.size else "half"
+        return _BATCH_KINDS.get(self.state, "off" if self.state == BatchState.DROPPED else "idle")
+
+    @property
+    def ended(self) -> str:
+        """Its exit code with the name of its signal, where it ended with one."""
+        return "" if self.exit_code is None else describe_exit(self.exit_code).removeprefix("exit code ")
 
 
 @dataclass(frozen=True)
@@ -102,9 +124,12 @@ def _batches(run: Run, facts: Sequence[CaseFacts]) -> list[BatchLine]:
     for case in facts:
         if case.batch:
             cases.setdefault(case.batch, []).append(case)
-    attempts: dict[UUID, list[float | None]] = {}
-    for attempt in Attempt.objects.filter(batch__run=run).only("batch_id", "claimed_at", "ended_at").order_by("fence"):
-        attempts.setdefault(attempt.batch_id, []).append(_seconds(attempt))
+    attempts: dict[UUID, list[_Try]] = {}
+    rows = Attempt.objects.filter(batch__run=run).order_by("fence")
+    columns = ("batch_id", "claimed_at", "ended_at", "container__exit_code")
+    for batch_id, claimed_at, ended_at, exit_code in rows.values_list(*columns):
+        seconds = (ended_at - claimed_at).total_seconds() if ended_at else None
+        attempts.setdefault(batch_id, []).append(_Try(seconds, exit_code))
     return [
         _batch_line(batch, cases[batch.pk], attempts.get(batch.pk, []))
         for batch in run.batches.all()
@@ -112,21 +137,28 @@ def _batches(run: Run, facts: Sequence[CaseFacts]) -> list[BatchLine]:
     ]
 
 
-def _seconds(attempt: Attempt) -> float | None:
-    return (attempt.ended_at - attempt.claimed_at).total_seconds() if attempt.ended_at else None
+class _Try(NamedTuple):
+    """An attempt: how long it took, once it ended, and its container's exit code."""
+
+    seconds: float | None
+    exit_code: int | None
 
 
-def _batch_line(batch: Batch, cases: Sequence[CaseFacts], attempts: Sequence[float | None]) -> BatchLine:
-    ended = [seconds for seconds in attempts if seconds is not None]
+def _batch_line(batch: Batch, cases: Sequence[CaseFacts], attempts: Sequence[_Try]) -> BatchLine:
+    ended = [one for one in attempts if one.seconds is not None]
+    at_work = batch.state == BatchState.LEASED
     return BatchLine(
         number=batch.number,
         first=cases[0].position + 1,
         last=cases[-1].position + 1,
         state=BatchState(batch.state),
-        done=batch.done if batch.state == BatchState.LEASED else sum(bool(case.outcome) for case in cases),
+        done=batch.done if at_work else sum(bool(case.outcome) for case in cases),
         size=len(cases),
+        masks=batch.done if at_work else sum(case.outcome == RunCase.Outcome.FINISHED for case in cases),
+        lost=sum(case.is_lost for case in cases),
         attempts=len(attempts),
-        seconds=ended[-1] if ended else None,
+        seconds=ended[-1].seconds if ended else None,
+        exit_code=ended[-1].exit_code if ended else None,
     )
 
 

@@ -1,22 +1,36 @@
-"""Why a run, or some of its cases, were lost: whose fault it was, what it costs, what to do."""
+"""Why a run, or some of its cases, were lost: what happened, whose fault it was, what to do. A page adds the costs.
+
+On hidden cases what a team reads is chosen from closed lists, and only once the run has ended: a kind of failure where
+all of its cases failed in that one way, without counts and times, and nothing of the cases that a scored run lost.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from containers.protocol.verdicts import describe_exit
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.journey import reasons
-from leaderboard.models import Run, Standing, Submission
+from leaderboard.models import Attempt, Run, Standing, Submission
 from leaderboard.progress.case_facts import CaseFacts
-from leaderboard.states import RunState, Stage, SubmissionState
+from leaderboard.states import ENDED, RunState, Stage, SubmissionState
 
 
 class Notice(NamedTuple):
-    """A headline, what it means, what to do; all empty when nothing went wrong."""
+    """What happened in one sentence without its full stop, and more of it; what to do; all empty when all is well.
+
+    `fault`: whose it was. `section`: the id of the part of the guidelines that says more.
+    """
 
     headline: str = ""
     means: str = ""
     advice: str = ""
+    fault: str = ""
+    section: str = ""
+
+
+THEIRS = "The image’s. What goes wrong on our side is tried again by itself, and never counts."
+_ALL_LOST = "No case has a mask that could be scored"
 
 
 def explain(
@@ -24,39 +38,114 @@ def explain(
 ) -> Notice:
     """What the reader is told of a submission that is not simply under way or scored."""
     if submission.state == SubmissionState.REJECTED:
-        advice = "Change the image and submit again. This was not charged."
-        return Notice("The image cannot be used", submission.reason, advice)
+        advice = "Change the image as it says, and submit again."
+        return Notice("The image cannot be used", submission.reason, advice, THEIRS, "h-image")
     if submission.disqualified_at:
         advice = "Write to the organisers if you object."
         return Notice("Disqualified by the organisers", submission.disqualified_reason, advice)
     if stage in {SubmissionState.HALTED, RunState.HALTED}:
-        means = (run.reason if run and run.state == stage else "") or reasons.INTERRUPTED.means
-        return Notice(reasons.INTERRUPTED.title, means, reasons.INTERRUPTED.advice)
+        waits = run is not None and run.state == stage and run.reason.startswith(reasons.NEEDS_ORGANISERS.title)
+        why = reasons.NEEDS_ORGANISERS if waits else reasons.INTERRUPTED
+        return Notice(why.title, why.means, why.advice, section="h-ours")
+    if stage == RunState.CANCELLED:
+        return _CANCELLED
     if run and stage == RunState.FAILED:
         return _failed(run, facts, disclosure)
-    return _lost_cases(explained_cases(stage, facts, disclosure), disclosure)
+    return _lost_cases(stage, explained_cases(stage, facts, disclosure), disclosure)
+
+
+_CANCELLED = Notice(
+    "This run was cancelled",
+    "Nothing more of it runs, and it has no place on the board. The history below says who ended it.",
+    "Submit again whenever you like.",
+    "Nobody’s: it was a decision of the team or of the organisers.",
+    "h-states",
+)
+
+
+# --- a failed run -----------------------------------------------------------------------------------------------------
 
 
 def _failed(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Notice:
-    why = reasons.FAILURES["failures_in_row"]
-    causes = _causes(facts, disclosure)
-    if not causes:
-        return Notice(why.title, why.means, why.advice)
-    return Notice(why.title, f"{run.reason} {causes[0]}. {why.means}", causes[1])
+    lost = [case for case in facts if case.is_lost]
+    usable = any(case.is_usable for case in facts)
+    why = reasons.of_failed_run([case.as_lost for case in lost], has_usable_mask=usable)
+    stopped = _why_it_stopped(run, facts, disclosure)
+    if not disclosure.shows_cases:
+        where = "" if usable or why is reasons.DIFFERENT_ERRORS else ", on every case that was tried"
+        means = f"{stopped} On hidden cases no more is told of a failure."
+        return Notice(f"{why.said}{where}", means, why.advice, THEIRS, why.section)
+    where = f", on {_all_of(len(lost))}" if lost and not usable else ""
+    codes = {case.reason_code for case in lost}
+    if not usable and len(codes) == 1 and codes <= _TELLING:
+        [code] = codes
+        why = reasons.KindOfFailure(reasons.FAILURES[code].title, reasons.FAILURES[code].advice, _section(code))
+    parts = [_beside(why, lost), _how_it_ended(run), stopped]
+    return Notice(f"{why.said}{where}", " ".join(filter(None, parts)), why.advice, THEIRS, why.section)
 
 
-def _lost_cases(facts: Sequence[CaseFacts], disclosure: Disclosure) -> Notice:
-    causes = _causes(facts, disclosure)
-    if not causes:
+# Codes that say more than the kind of failure of which they are.
+_TELLING = frozenset({"killed", "out_of_memory", "output_full", "file_too_large", "not_a_regular_file"})
+
+
+def _beside(why: reasons.KindOfFailure, lost: Sequence[CaseFacts]) -> str:
+    """What is to be added to a headline: the reasons where they differ, and what the evaluation said."""
+    codes = {case.reason_code for case in lost}
+    said = [case.said for case in lost if case.reason_code == "invalid" and case.said]
+    example = f"Of the last mask the evaluation says: {said[-1]}." if said else ""
+    if len(codes) == 1 and why not in (reasons.DIFFERENT_ERRORS, reasons.FAILED_LATER):
+        return example
+    return " ".join(filter(None, [_causes(lost), example]))
+
+
+def _all_of(tried: int) -> str:
+    return "the only case that was tried" if tried == 1 else f"all {tried} cases that were tried"
+
+
+def _why_it_stopped(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> str:
+    """Why it ended where it did: by the phase's rule, or because nothing was left to try."""
+    if run.reason_code == "no_usable_mask":
+        return "Every case of the phase was tried."
+    most = run.submission.phase.max_failures_in_row
+    rule = f"A run of this phase ends after {most} failing {'case' if most == 1 else 'cases'} in a row"
+    spared = sum(not case.outcome for case in facts)
+    if not disclosure.shows_cases or not spared:
+        return f"{rule}."
+    return f"{rule}, so that {spared} more {'does' if spared == 1 else 'do'} not fail the same way."
+
+
+def _how_it_ended(run: Run) -> str:
+    """The exit code of the container that ended last, in words."""
+    ended = Attempt.objects.filter(batch__run=run, fault="", container__isnull=False).order_by("-ended_at")
+    container = ended.values_list("container", flat=True).first()
+    if not container or container["exit_code"] is None:
+        return ""
+    how = describe_exit(container["exit_code"])
+    return f"The last container ended {container['seconds']:.1f} s after its start, {how}."
+
+
+# --- lost cases of a run that goes on, or was scored ------------------------------------------------------------------
+
+
+def _lost_cases(stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Notice:
+    lost = [case for case in facts if case.is_lost]
+    if not lost:
         return Notice()
-    lost = sum(case.is_lost for case in facts)
-    return Notice(
-        f"{lost} {'case' if lost == 1 else 'cases'} lost", f"{causes[0]}. Each counts with Dice 0.", causes[1]
-    )
+    headline = f"{len(lost)} {'case' if len(lost) == 1 else 'cases'} lost"
+    costs = "It counts with Dice 0." if len(lost) == 1 else "Each counts with Dice 0."
+    if stage in ENDED and len(lost) == len(facts) and disclosure.scope != Standing.Scope.HALF:
+        # scored by a server of before: today such a run has failed
+        headline, costs = _ALL_LOST, "The run does not count on the board."
+    if not disclosure.shows_cases:
+        means = f"{costs} On hidden cases the reason is not told."
+        return Notice(headline, means, reasons.DIFFERENT_ERRORS.advice, section="h-fail")
+    code = Counter(case.reason_code for case in lost).most_common(1)[0][0]
+    advice = reasons.FAILURES[code].advice if code in reasons.FAILURES else reasons.DIFFERENT_ERRORS.advice
+    return Notice(headline, f"{_causes(lost)} {costs}".strip(), advice, section=_section(code))
 
 
 def explained_cases(stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Sequence[CaseFacts]:
-    """The cases whose losses may be explained: hidden ones when the board counts them, so none before the end."""
+    """The cases whose losses may be told of: hidden ones when the board counts them, so none before the end."""
     if disclosure.shows_cases:
         return facts
     scope = disclosure.scope if stage == RunState.SCORED else None
@@ -65,16 +154,12 @@ def explained_cases(stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclo
     return facts if scope else []
 
 
-def _causes(facts: Sequence[CaseFacts], disclosure: Disclosure) -> tuple[str, str] | None:
-    """The reasons of the lost cases in one sentence, and the advice for the first one.
-
-    On hidden cases without their counts, and in an order of ours: an image could write bits of a case into them.
-    """
-    counts = Counter(case.reason_code for case in facts if case.reason_code in reasons.FAILURES)
-    if not counts:
-        return None
-    if not disclosure.shows_cases:
-        codes = [code for code in reasons.FAILURES if code in counts]
-        return "; ".join(reasons.FAILURES[code].title for code in codes), reasons.FAILURES[codes[0]].advice
+def _causes(lost: Sequence[CaseFacts]) -> str:
+    """The reasons of the lost cases in one sentence, with their counts where they differ: on public cases only."""
+    counts = Counter(case.reason_code for case in lost if case.reason_code in reasons.FAILURES)
     shown = [f"{reasons.FAILURES[code].title} ({count}×)" for code, count in counts.most_common()]
-    return "; ".join(shown), reasons.FAILURES[counts.most_common(1)[0][0]].advice
+    return "; ".join(shown) + "." if shown else ""
+
+
+def _section(code: str) -> str:
+    return f"failure-{code}" if code in reasons.FAILURES else "h-fail"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Prefetch, QuerySet
 
 from leaderboard.board.board import figures
+from leaderboard.board.counting import counting_runs
 from leaderboard.board.disclosure import Viewer
 from leaderboard.board.rows import Figures
 from leaderboard.models import Standing, Submission, Team
@@ -16,12 +17,16 @@ from leaderboard.states import ENDED, Stage
 
 @dataclass(frozen=True)
 class Line(Staged):
-    """A submission in its team's list; `percent` while it runs, `figures` once it is scored and published."""
+    """A submission in its team's list; `percent` while it runs, `figures` once it is scored and published.
+
+    `counts`: where its run is the one that counts for the team, in words.
+    """
 
     submission: Submission
     state: Stage
     percent: int | None
     figures: Figures | None
+    counts: str
 
 
 def submissions_of(team: Team) -> QuerySet[Submission]:
@@ -36,10 +41,25 @@ def lines_of(submissions: Sequence[Submission], viewer: Viewer) -> list[Line]:
     stages = shown_stages(submissions, viewer)
     latest = {one.pk: one.latest_run for one in submissions}
     counts = counts_of([run for pk, run in latest.items() if run and stages[pk] not in ENDED], viewer)
+    counting = _counting(submissions, viewer)
     lines = []
     for one in submissions:
         run, stage, disclosure = latest[one.pk], stages[one.pk], viewer.of(one.phase)
         percent = progress_of(stage, counts.get(run.pk) if run else None, disclosure)[1]
         shown = figures(run.standings.all(), disclosure) if run and stage in ENDED else None
-        lines.append(Line(one, stage, percent, shown))
+        counts_in = counting.get(run.pk, []) if run and stage in ENDED else []
+        lines.append(Line(one, stage, percent, shown, _in_words(counts_in)))
     return lines
+
+
+def _counting(submissions: Sequence[Submission], viewer: Viewer) -> dict[int, list[str]]:
+    """The runs that count, as the board of each phase says, with their tracks; the submissions are of one team."""
+    phases = {one.phase for one in submissions}
+    return counting_runs(map(viewer.of, phases), submissions[0].team_id) if submissions else {}
+
+
+def _in_words(tracks: Sequence[str]) -> str:
+    """`counts`, or the one track in which it does."""
+    if not tracks:
+        return ""
+    return "counts" if len(tracks) == len(Submission.Track) else f"counts in {Submission.Track(tracks[0]).label}"

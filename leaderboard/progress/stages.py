@@ -60,8 +60,13 @@ def shown_stages(submissions: Sequence[Submission], viewer: Viewer) -> dict[int,
             shown[submission.pk] = RunState.QUEUED
     if unsettled:
         changes = StateChange.objects.filter(run__in=unsettled, batch=None, at__lt=viewer.minute).order_by("at", "pk")
+        passed = set()
         for run_id, state in changes.values_list("run_id", "to_state"):
-            shown[unsettled[run_id]] = RunState(state)
+            if state == RunState.RUNNING:
+                passed.add(run_id)
+            # While no case has passed, masks to score say of the last case alone that it had a file.
+            hides = state == RunState.SCORING and run_id not in passed
+            shown[unsettled[run_id]] = RunState.CANARY if hides else RunState(state)
     return shown
 
 

@@ -5,6 +5,7 @@ present minute. Per-case results and logs are shown only where the phase's cases
 this a reader gets, `Disclosure` says.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,9 +17,9 @@ from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
 from leaderboard.board.rows import Figures
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
-from leaderboard.journey import lifecycle, scheduling
-from leaderboard.models import ImageProvenance, Run, StateChange, Submission
-from leaderboard.progress.case_facts import counts_of, facts_of
+from leaderboard.journey import lifecycle, reasons, scheduling
+from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange, Submission
+from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage
@@ -32,21 +33,25 @@ _REACHED: dict[Stage, int] = {
     RunState.QUEUED: 2,
     RunState.CANARY: 3,
     RunState.RUNNING: 4,
-    RunState.SCORING: 5,
     RunState.SCORED: 6,
 }
 _IMAGE_CHECKED = STEPS.index("Image checked")
+_FIRST_CASE, _ALL_CASES, _SCORED = (STEPS.index(name) for name in ("First case", "All cases", "Scored"))
 _EXPLAINED: frozenset[Stage] = frozenset({RunState.FAILED, RunState.SCORED})  # of which lost cases are explained
 _STOPPED: frozenset[Stage] = frozenset({SubmissionState.REJECTED, RunState.FAILED, RunState.CANCELLED})
 
 
 class StepState(StrEnum):
-    """How far a step of the journey is: behind, under way, ahead, or where it stopped; by the names of its looks."""
+    """How far a step of the journey is, by the names of its looks.
+
+    Behind, under way, ahead; where the journey stopped, and what it never reached.
+    """
 
     DONE = "done"
     CURRENT = "cur"
     TO_DO = "todo"
     STOPPED = "bad"
+    NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class SubmissionView(Staged, RunDetails):
     headline: str
     reason: str
     advice: str
+    fault: str
+    section: str
     done: int | None
     total: int
     percent: int | None
@@ -103,6 +110,11 @@ class SubmissionView(Staged, RunDetails):
         return self.state in ENDED
 
     @property
+    def ended_badly(self) -> bool:
+        """Whether it is over without a score: then one story tells why."""
+        return self.finished and self.state != RunState.SCORED
+
+    @property
     def can_cancel(self) -> bool:
         """Whether there is something to cancel."""
         return not self.finished
@@ -116,19 +128,22 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
     done, percent = progress_of(stage, counts, disclosure)
     total = counts.total if counts else submission.phase.case_set.cases.count()
     explanation = explain(submission, run, stage, facts, disclosure)
+    changes = _changes(submission, disclosure)
     return SubmissionView(
         state=stage,
         headline=explanation.headline,
         reason=explanation.means,
         advice=explanation.advice,
+        fault=explanation.fault,
+        section=explanation.section,
         done=done,
         total=total,
         percent=percent,
         failed=sum(case.is_lost for case in facts) if disclosure.shows_cases else None,
         now=_now(submission, run, stage, done, total, disclosure.at),
-        steps=_steps(submission, run, stage, disclosure),
+        steps=_steps(submission, _reached(run, stage, facts, changes, disclosure), stage, facts, disclosure),
         queue_position=_queue_position(run, stage, disclosure) if run else None,
-        history=_history(submission, disclosure),
+        history=_history(submission, changes, disclosure),
         figures=_figures(run, stage, disclosure),
         image=_image(submission),
         **vars(details_of(run, stage, facts, disclosure)),
@@ -190,40 +205,94 @@ def _why_it_waits(gpus: int, at: datetime) -> str:
     return "Waits for a free machine."
 
 
-def _steps(submission: Submission, run: Run | None, stage: Stage, disclosure: Disclosure) -> list[Step]:
-    at = _REACHED.get(stage) or _step_before(run, disclosure)
-    layers = f"{submission.image.layers} layers" if submission.image else ""
-    return [
-        Step(name, _step_state(number, at, stage), layers if number == _IMAGE_CHECKED < at else "")
-        for number, name in enumerate(STEPS)
-    ]
+# --- how far it came --------------------------------------------------------------------------------------------------
+
+
+def _steps(
+    submission: Submission, at: int, stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure
+) -> list[Step]:
+    details = {_IMAGE_CHECKED: _layers(submission.image)} if submission.image and at > _IMAGE_CHECKED else {}
+    if disclosure.shows_cases:
+        details |= _details_of_cases(stage, facts)
+    return [Step(name, _step_state(number, at, stage), details.get(number, "")) for number, name in enumerate(STEPS)]
+
+
+def _layers(image: AlgorithmImage) -> str:
+    return f"{image.layers} {'layer' if image.layers == 1 else 'layers'}"
 
 
 def _step_state(number: int, at: int, stage: Stage) -> StepState:
-    if number != at:
-        return StepState.DONE if number < at else StepState.TO_DO
+    if number < at:
+        return StepState.DONE
+    if number > at:
+        return StepState.NEVER if stage in ENDED else StepState.TO_DO
     return StepState.STOPPED if stage in _STOPPED else StepState.CURRENT
 
 
-def _step_before(run: Run | None, disclosure: Disclosure) -> int:
-    """How far a run had come that was interrupted or cancelled."""
+def _details_of_cases(stage: Stage, facts: Sequence[CaseFacts]) -> dict[int, str]:
+    """Which case passed for the first one, and how many were left out in the end; where cases are shown."""
+    details = {}
+    usable = next((case.position for case in facts if case.is_usable), None)
+    tried = sum(bool(case.outcome) for case in facts)
+    if usable:
+        details[_FIRST_CASE] = f"passed by case {usable + 1}"
+    elif usable is None and tried and stage == RunState.FAILED:
+        details[_FIRST_CASE] = "failed" if tried == 1 else f"{tried} tried, none passed"
+    if stage == RunState.FAILED and tried < len(facts):
+        details[_ALL_CASES] = f"{len(facts) - tried} not run"
+    return details
+
+
+def _reached(
+    run: Run | None, stage: Stage, facts: Sequence[CaseFacts], changes: Sequence[StateChange], disclosure: Disclosure
+) -> int:
+    """The number of the step at which it stands, or stopped. The first case is behind once a mask of it has passed."""
+    if stage in _REACHED:
+        return _REACHED[stage]
     if run is None:
-        return 1
+        return _IMAGE_CHECKED
+    if stage == RunState.FAILED:
+        return _ALL_CASES if any(case.is_usable for case in facts) else _FIRST_CASE
     if not disclosure.is_visible(run.started_at):
-        return 2
-    return 4 if run.cases.filter(disclosure.visible("scored_at")).exists() else 3
+        return STEPS.index("Queue")
+    passed = {change.to_state for change in changes if change.run_id == run.pk}
+    if RunState.RUNNING not in passed:
+        return _FIRST_CASE
+    return _SCORED if RunState.SCORING in passed else _ALL_CASES
 
 
-def _history(submission: Submission, disclosure: Disclosure) -> list[Event]:
-    by = lifecycle.display_name(submission.submitted_by) if submission.submitted_by else "a member of the team"
+# --- what happened ----------------------------------------------------------------------------------------------------
+
+
+def _changes(submission: Submission, disclosure: Disclosure) -> list[StateChange]:
+    """The changes of state of the submission and its runs that the reader may know of."""
     changes = StateChange.objects.filter(submission=submission, batch=None)
     if not disclosure.shows_cases:
         changes = changes.exclude(~Q(to_state__in=SHOWN_AT_ONCE), run__isnull=False, at__gte=disclosure.visible_until)
+    return list(changes)
+
+
+def _history(submission: Submission, changes: Sequence[StateChange], disclosure: Disclosure) -> list[Event]:
+    by = lifecycle.display_name(submission.submitted_by) if submission.submitted_by else "a member of the team"
     events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
-    for change in changes:
-        text = str(as_stage(change.to_state).label)
-        why = f"{text}: {change.why}" if change.why and disclosure.shows_cases else text
-        events.append(Event(disclosure.shown_instant(change.at), why, change.by))
+    told = changes if disclosure.shows_cases else _without_last_scores(changes)
+    events += [_event(change, disclosure) for change in told]
     if submission.disqualified_at:
         events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
     return events[::-1]
+
+
+def _without_last_scores(changes: Sequence[StateChange]) -> list[StateChange]:
+    """Without the scoring of runs that failed, or may: that there was any says that the last case had a file."""
+    failed = {change.run_id for change in changes if change.to_state == RunState.FAILED}
+    passed = {change.run_id for change in changes if change.to_state == RunState.RUNNING} - failed
+    return [change for change in changes if change.to_state != RunState.SCORING or change.run_id in passed]
+
+
+def _event(change: StateChange, disclosure: Disclosure) -> Event:
+    """A change in words; on hidden cases with no more of a reason than what was found before anything ran."""
+    text = str(as_stage(change.to_state).label)
+    tells_why = disclosure.shows_cases or change.to_state == SubmissionState.REJECTED
+    if change.why and tells_why:
+        text = f"{text}: {reasons.in_words(change.why)}"
+    return Event(disclosure.shown_instant(change.at), text, change.by)

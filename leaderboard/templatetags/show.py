@@ -225,7 +225,7 @@ def same(one: object, other: object) -> bool:
 
 # The symbols of static/site/icons.svg, which says how a page colours them.
 _STATE_ICONS = frozenset({"ok", "run", "warn", "bad", "idle", "off", "half"})
-_STEP_ICONS = frozenset({"step-done", "step-cur", "step-todo", "step-bad"})
+_STEP_ICONS = frozenset({"step-done", "step-cur", "step-todo", "step-bad", "step-never"})
 ICONS = _STATE_ICONS | _STEP_ICONS | {"opened", "closed", "mark"}
 
 

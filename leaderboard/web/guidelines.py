@@ -37,7 +37,10 @@ STATES: dict[Stage, str] = {
     RunState.RUNNING: "The other cases run, batch by batch. Finished batches are scored meanwhile.",
     RunState.SCORING: "All cases have run; the last masks are being scored.",
     RunState.SCORED: "Done. The run has its numbers, and takes part in the standings as the phase says.",
-    RunState.FAILED: "Too many cases in a row failed. The run ended without a place on the board, and counts.",
+    RunState.FAILED: (
+        "No case has a mask that could be scored, or too many in a row failed. It has no place on the board, and is "
+        "charged."
+    ),
     RunState.HALTED: "Something of ours failed. What is finished is kept; the run goes on by itself, not charged.",
     RunState.CANCELLED: "The team or an organiser ended it. It is given back if no container had started.",
 }
@@ -60,6 +63,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
         },
         "sample": SAMPLE,
         "failures": reasons.FAILURES,
+        "kinds": reasons.KINDS,
         "interrupted": reasons.INTERRUPTED,
         "state_lines": [(KINDS[state], str(state.label), means) for state, means in STATES.items()],
     }

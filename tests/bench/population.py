@@ -25,7 +25,7 @@ from django.db import connection, transaction
 import evaluation
 from leaderboard.core import clock
 from leaderboard.hosts.registry import hash_token
-from leaderboard.journey.reasons import FAILURES, INTERRUPTED
+from leaderboard.journey.reasons import FAILED_LATER, INTERRUPTED
 from leaderboard.models import (
     Alarm,
     AlgorithmImage,
@@ -276,7 +276,7 @@ class _Filling:
         state, has_begun = fate.path[-1], len(fate.path) > 1 and fate.path[1] != RunState.CANCELLED
         has_ended = state in {RunState.SCORED, RunState.FAILED, RunState.CANCELLED}
         reason_code = {RunState.FAILED: "failures_in_row", RunState.HALTED: "host_lost"}.get(state, "")
-        reason = f"{FAILURES['failures_in_row'].title}: 5." if state == RunState.FAILED else ""
+        reason = f"{FAILED_LATER.said}." if state == RunState.FAILED else ""
         return Run(
             submission=submission,
             number=number,

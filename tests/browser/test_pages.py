@@ -125,7 +125,31 @@ def test_a_run_moves_on_by_itself_until_it_ends(visit, phase, alice):
     in_state(run, "failed", reason="Three cases in a row failed.", ended_at=clock.now())
     events._announce(run.submission.pk)
     expect(page.get_by_role("heading", name="Failed")).to_be_visible()
+    expect(page).to_have_title(re.compile("^Failed: "))
     assert page.locator("#live").get_attribute("hx-get") is None
+
+
+def test_a_page_whose_updates_do_not_come_any_more_says_since_when(visit, phase, alice):
+    run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "running")
+    visitor = visit(alice)
+    page = visitor.go(f"/runs/{run.submission.pk}/")
+    expect(page.get_by_text("Updates by itself")).to_be_visible()
+    page.route("**/panel/*", lambda route: route.abort())
+    expect(page.get_by_text(re.compile(r"Not connected since \d\d:\d\d"))).to_be_visible()
+    expect(page.get_by_text("Updates by itself")).to_be_hidden()
+    page.unroute("**/panel/*")
+    expect(page.get_by_text("Updates by itself")).to_be_visible()
+    expect(page.get_by_text("Not connected")).to_be_hidden()
+    assert any("ERR_FAILED" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()  # the browser's, about the requests that we broke off
+
+
+def test_who_was_signed_out_meanwhile_keeps_the_page_and_reads_that_it_is_old(visit, phase, alice):
+    run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "running")
+    page = visit(alice).go(f"/runs/{run.submission.pk}/")
+    page.context.clear_cookies()
+    expect(page.get_by_text("Not connected since")).to_be_visible()
+    expect(page.get_by_role("heading", name="Running")).to_be_visible()
 
 
 def test_a_log_stays_where_the_reader_scrolled_it(visit, phase, alice):

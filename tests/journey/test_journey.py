@@ -16,6 +16,8 @@ from django.core.management import call_command
 
 from containers.sandbox.spec import LABEL_INSTANCE
 from leaderboard.journey import decisions
+from leaderboard.journey.failure_kinds import FailureKind
+from leaderboard.journey.reasons import KINDS
 from leaderboard.models import RunCase, Submission
 from leaderboard.states import ENDED
 from leaderboard.submissions.uploads import from_disk
@@ -119,6 +121,24 @@ def test_a_crash_and_a_hang_cost_one_case_each(stack, engine, base, team, phase,
         # The shuffled order may put the hang first, where the start-up allowance ends it.
         assert lost.reason_code in {reason, f"startup_{reason}"}
         assert cast.stage_of(submission) == "scored"
+
+
+@pytest.mark.parametrize(
+    ("act", "kind"),
+    [
+        ("import numpy", FailureKind.ENDED_AT_ONCE),
+        ("os.kill(os.getpid(), 9)", FailureKind.MEMORY),
+        ('case["name"] = "mask.nii.gz"', FailureKind.WRONG_NAME),
+        ('case["shape"] = case["shape"][::-1]; case["findings"]["9"] = ""', FailureKind.WRONG_SHAPE),
+    ],
+)
+def test_a_program_that_fails_on_every_case_has_failed_in_its_way(
+    stack, engine, base, team, phase, tmp_path, act, kind
+):
+    submission = hand_in(team, phase, algorithms.archive(engine, base, act, tmp_path / "fails.tar.gz"))
+    finish(submission)
+    assert cast.stage_of(submission) == "failed"
+    assert submission.runs.get().reason == f"{KINDS[kind].said}."
 
 
 def test_cancelling_stops_the_container_within_seconds(stack, engine, base, team, phase, tmp_path):

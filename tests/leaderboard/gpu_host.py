@@ -34,13 +34,20 @@ def finished(order: dict[str, Any], number: int, content: bytes) -> dict[str, An
     }
 
 
-def lost(order: dict[str, Any], number: int, status: str = "failed", reason: str | None = "crashed") -> dict[str, Any]:
+def lost(
+    order: dict[str, Any],
+    number: int,
+    status: str = "failed",
+    reason: str | None = "crashed",
+    *,
+    seconds: float = 1.0,
+) -> dict[str, Any]:
     """The report's line for a case without a mask."""
     return {
         "name": order["cases"][number]["name"],
         "status": status,
         "reason": reason,
-        "seconds": 1.0,
+        "seconds": seconds,
         "output": None,
     }
 
@@ -53,13 +60,20 @@ def refuse_image(host: Host, order: dict[str, Any], code: str = "not_unpackable"
 
 
 def report(
-    host: Host, order: dict[str, Any], cases: list[dict[str, Any]], *, fault: str = "", exit_code: int = 0
+    host: Host,
+    order: dict[str, Any],
+    cases: list[dict[str, Any]],
+    *,
+    fault: str = "",
+    exit_code: int | None = 0,
+    **container: Any,
 ) -> None:
-    """Report on an order."""
+    """Report on an order; `container` is more of how its container ended."""
+    ended: dict[str, Any] = {"exit_code": exit_code, "oom_killed": False, "seconds": 1.0, "warnings": []}
     said = {
         "fence": order["fence"],
         "cases": cases,
-        "container": {"exit_code": exit_code, "oom_killed": False, "seconds": 1.0, "warnings": []},
+        "container": ended | container,
         "fault": {"code": fault, "detail": "from the test"} if fault else None,
         "log": "hello\x00world",
     }

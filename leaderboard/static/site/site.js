@@ -59,6 +59,30 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const element of document.querySelectorAll("[data-end]")) element.scrollTop = element.scrollHeight;
 });
 
+// A part that asks for itself says since when nobody answers, and takes for an answer only what brings the part again:
+// who was signed out meanwhile is sent to a page of another kind.
+const notAnswered = ({ target }) => {
+  const words = target.querySelector("[data-not-connected]");
+  if (!words || !words.hidden) return;
+  const now = new Date();
+  words.querySelector("[data-since]").textContent = `${two(now.getHours())}:${two(now.getMinutes())}`;
+  words.hidden = false;
+  target.querySelector("[data-live]").hidden = true;
+};
+for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) document.addEventListener(name, notAnswered);
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, serverResponse } = event.detail;
+  if (!target.querySelector("[data-not-connected]") || serverResponse.includes(`id="${target.id}"`)) return;
+  event.detail.shouldSwap = false;
+  notAnswered({ target });
+});
+document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
+  const words = target.querySelector("[data-not-connected]");
+  if (!words || !detail.successful || detail.xhr.status !== 204) return;
+  words.hidden = true;
+  target.querySelector("[data-live]").hidden = false;
+});
+
 // A panel that is swapped keeps what the reader did with it: how far a log is scrolled, what is unfolded.
 const kept = new Map();
 document.addEventListener("htmx:beforeSwap", () => {

@@ -7,6 +7,8 @@ import pytest
 
 from containers.protocol.orders import OrderRejected
 from containers.protocol.reports import (
+    IN_THE_LAST_INSTANT,
+    SLOW_TO_EXIT,
     Blob,
     ContainerReport,
     Fault,
@@ -43,6 +45,7 @@ def found(text: str) -> dict[str, Blob | FailureCode]:
         ("FFF", CRASH, None, ["finished", "finished", "finished"]),
         ("F--", CRASH, 1, ["finished", "crashed", "untouched"]),
         ("FF-", CRASH, 1, ["finished", "finished", "untouched"]),  # it made it in the last instant
+        ("F--", CRASH, 3, ["finished", "crashed", "untouched"]),  # all had appeared, and were taken away again
         ("F--", OURS, None, ["finished", "untouched", "untouched"]),
         ("---", OURS, None, ["untouched", "untouched", "untouched"]),
     ],
@@ -82,6 +85,28 @@ def test_a_refused_image_survives_its_way_and_is_unknown_to_reports_without_one(
     refused = rejection_report(3, ["a.nii.gz"], "not_unpackable")
     assert parse_report(json.loads(json.dumps(refused.to_json()))) == refused
     assert "rejected" not in REPORT.to_json()
+
+
+SLOW_BEFORE = (
+    "All cases were done, but the program did not end well: The case took longer than the time limit per case."
+)
+
+
+@pytest.mark.parametrize(
+    ("container", "badly"),
+    [
+        (ContainerReport(0, False, 1.0), False),
+        (ContainerReport(None, False, 0.0), False),
+        (ContainerReport(1, False, 1.0), True),
+        (ContainerReport(137, False, 1.0), True),
+        (ContainerReport(137, False, 1.0, ("Found the folder 'x'.",)), True),
+        (ContainerReport(137, False, 1.0, ("Found the folder 'x'.", SLOW_TO_EXIT)), False),
+        (ContainerReport(137, False, 1.0, (IN_THE_LAST_INSTANT,)), False),
+        (ContainerReport(137, False, 1.0, (SLOW_BEFORE,)), False),  # what a host of before said
+    ],
+)
+def test_who_is_only_slow_to_exit_did_not_end_badly(container: ContainerReport, badly: bool) -> None:
+    assert container.ended_badly == badly
 
 
 def test_a_report_survives_its_way_through_json() -> None:

@@ -14,6 +14,8 @@ from containers.protocol.verdicts import (
     Verdict,
     classify,
     classify_start_error,
+    describe_exit,
+    in_present_words,
     unmet_requirement,
 )
 
@@ -35,14 +37,18 @@ def ours(code: FaultCode) -> Verdict:
         (Ending(1), theirs("crashed")),
         (Ending(139), theirs("crashed")),  # SIGSEGV
         (Ending(143), theirs("crashed")),  # SIGTERM, and the holder is alive: not the engine's shutdown
-        (Ending(137), theirs("out_of_memory")),  # cgroup v1 does not say so
+        (Ending(137), theirs("killed")),  # not by our clock, and the engine knows of no lack of memory
         (Ending(137, oom_killed=True), theirs("out_of_memory")),
         (Ending(1, oom_killed=True), theirs("out_of_memory")),  # a worker process was killed, the parent gave up
         (Ending(1, output_full=True), theirs("output_full")),
-        (Ending(153), theirs("output_full")),  # SIGXFSZ
-        (Ending(127), theirs("crashed")),  # a shell script that did not find a program
-        (Ending(127, init_failed=True), theirs("could_not_start")),
-        (Ending(126, init_failed=True), theirs("could_not_start")),
+        (Ending(153), theirs("file_too_large")),  # SIGXFSZ, in whichever folder
+        (Ending(153, output_full=True), theirs("file_too_large")),
+        (Ending(127), theirs("could_not_start")),
+        (Ending(126, seconds=4.9), theirs("could_not_start")),
+        (Ending(127, seconds=5.1), theirs("crashed")),  # a shell script that did not find its second program
+        (Ending(127, files=1), theirs("crashed")),
+        (Ending(126, seconds=1, oom_killed=True), theirs("out_of_memory")),
+        (Ending(137, timeout="exit_timed_out"), theirs("exit_timed_out")),
         (Ending(137, timeout="timed_out"), theirs("timed_out")),
         (Ending(137, timeout="startup_timed_out", oom_killed=True), theirs("startup_timed_out")),
         (Ending(137, holder_alive=False), ours("engine_restarted")),
@@ -130,10 +136,47 @@ def test_every_code_is_described() -> None:
     assert set(CASE_FAILURES) == set(get_args(FailureCode)) >= set(get_args(TimeoutCode))
     assert set(FAULTS) == set(get_args(FaultCode))
     assert set(CASE_FAILURES) == {
-        "crashed", "out_of_memory", "timed_out", "startup_timed_out", "output_full", "not_a_regular_file",
-        "could_not_start", "missing",
+        "crashed", "killed", "out_of_memory", "timed_out", "startup_timed_out", "exit_timed_out", "output_full",
+        "file_too_large", "not_a_regular_file", "could_not_start", "missing",
     }  # fmt: skip
     assert set(FAULTS) == {
         "engine_unavailable", "engine_restarted", "image_unavailable", "input_unavailable", "no_gpu_runtime",
         "gpu_lost", "gpu_occupied", "disk_full", "order_unreadable", "internal",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "oom_killed", "now"),
+    [
+        ("out_of_memory", 137, False, "killed"),
+        ("out_of_memory", 137, True, "out_of_memory"),
+        ("out_of_memory", 1, True, "out_of_memory"),
+        ("output_full", 153, False, "file_too_large"),
+        ("output_full", 1, False, "output_full"),
+        ("crashed", 137, False, "crashed"),
+        ("could_not_start", None, False, "could_not_start"),
+    ],
+)
+def test_what_a_host_of_before_reports_is_told_in_the_words_of_today(
+    code: FailureCode, exit_code: int | None, oom_killed: bool, now: FailureCode
+) -> None:
+    assert in_present_words(code, exit_code, oom_killed=oom_killed) == now
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [
+        (1, "exit code 1"),
+        (2, "exit code 2"),
+        (134, "exit code 134 (SIGABRT: aborted)"),
+        (137, "exit code 137 (SIGKILL: killed)"),
+        (139, "exit code 139 (SIGSEGV: segmentation fault)"),
+        (143, "exit code 143 (SIGTERM: terminated)"),
+        (153, "exit code 153 (SIGXFSZ: file size limit exceeded)"),
+        (128, "exit code 128"),
+        (255, "exit code 255"),
+        (-1, "exit code -1"),
+    ],
+)
+def test_an_exit_code_is_named_with_its_signal(exit_code: int, words: str) -> None:
+    assert describe_exit(exit_code) == words

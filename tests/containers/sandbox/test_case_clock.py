@@ -27,9 +27,11 @@ def test_the_next_clock_starts_when_the_file_before_was_noticed() -> None:
 
 
 def test_after_the_last_file_there_is_a_moment_to_exit() -> None:
-    value = clock(cases=1, case_seconds=1000)
-    value.file_appeared(0, appeared=5, noticed=5)
-    assert value.deadline == 5 + EXIT_SECONDS + SLACK_SECONDS
+    for case_seconds in (1, 1000):  # the same for all phases, as the guidelines say
+        value = clock(cases=1, case_seconds=case_seconds)
+        value.file_appeared(0, appeared=5, noticed=5)
+        assert value.deadline == 5 + EXIT_SECONDS + SLACK_SECONDS
+        assert value.timeout.code == "exit_timed_out"
 
 
 def test_a_time_in_which_nobody_could_look_is_not_counted() -> None:

@@ -1,4 +1,4 @@
-"""A real PyTorch image runs: packages, weights and settings in the home of its own user, which nobody else could enter."""
+"""A real PyTorch image runs, with all that it needs in the home of its own user, which nobody else could enter."""
 
 import json
 

@@ -1,5 +1,6 @@
 """Whole runs of small algorithms on the real engine: what each end is called, and that nothing is left."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -7,6 +8,9 @@ from collections.abc import Callable
 import docker
 import pytest
 
+from containers.protocol.reports import SLOW_TO_EXIT
+from containers.protocol.verdicts import describe_exit
+from containers.sandbox import case_clock
 from containers.sandbox.engine import Engine
 from containers.sandbox.spec import Slot
 from containers.sandbox.watch import Stopped
@@ -66,16 +70,56 @@ def test_a_program_that_stops_the_containers_init_is_still_ended(sandbox: Sandbo
     assert statuses(report) == [("failed", "startup_timed_out")]
 
 
-def test_a_program_that_lingers_after_its_last_file_loses_nothing(sandbox: Sandbox) -> None:
+def test_a_program_that_lingers_after_its_last_file_loses_nothing_and_is_told_so(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case_clock, "EXIT_SECONDS", 0.7)
     report = sandbox.run(None, "finish(name); import time; time.sleep(60)", case_seconds=0.5)
     assert statuses(report) == [FINISHED, FINISHED]
     assert report.container is not None
-    assert report.container.warnings
+    assert (report.container.exit_code, report.container.warnings) == (137, (SLOW_TO_EXIT,))
+    assert not report.container.ended_badly
 
 
-def test_too_much_memory_is_recognised_even_where_the_engine_does_not_say_so(sandbox: Sandbox) -> None:
+def test_after_its_last_file_a_program_has_the_time_that_the_contract_says_whatever_its_case_may_take(
+    sandbox: Sandbox,
+) -> None:
+    report = sandbox.run(None, "finish(name); import time; time.sleep(2)", case_seconds=0.5)
+    assert report.container is not None
+    assert (report.container.exit_code, report.container.warnings) == (0, ())
+
+
+def test_too_much_memory_is_recognised(sandbox: Sandbox) -> None:
     report = sandbox.run(None, "x = bytearray(200 << 20)", memory_bytes=64 << 20)
     assert statuses(report) == [FINISHED, ("failed", "out_of_memory")]
+
+
+def test_a_program_that_kills_itself_did_not_run_out_of_memory(sandbox: Sandbox) -> None:
+    report = sandbox.run(None, "os.kill(os.getpid(), 9)")
+    assert statuses(report) == [FINISHED, ("failed", "killed")]
+    assert report.container is not None
+    assert (report.container.exit_code, report.container.oom_killed) == (137, False)
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/dev/shm", "/output"])
+def test_a_file_that_grows_too_large_is_told_as_that_wherever_it_lies(sandbox: Sandbox, folder: str) -> None:
+    grow = f"""
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+with open('{folder}/grows', 'wb') as file: file.truncate(1 << 40)
+"""
+    report = sandbox.run(None, grow)
+    assert statuses(report) == [FINISHED, ("failed", "file_too_large")]
+    assert report.container is not None
+    assert report.container.exit_code == 153
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGTERM])
+def test_another_signal_is_a_crash_with_its_exit_code(sandbox: Sandbox, number: signal.Signals) -> None:
+    report = sandbox.run(f"os.kill(os.getpid(), {number:d})")
+    assert statuses(report) == [("failed", "crashed")]
+    assert report.container is not None
+    assert number.name in describe_exit(report.container.exit_code or 0)
 
 
 def test_a_full_output_folder_is_recognised(sandbox: Sandbox) -> None:

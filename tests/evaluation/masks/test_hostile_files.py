@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from evaluation import EvaluationError, InvalidMask, score_case
+from evaluation import EvaluationError, InvalidMask, MaskProblem, mask_problem, score_case
 from evaluation.masks.reading import read_prediction
 from tests.evaluation import builders
 
@@ -272,3 +272,22 @@ def test_a_failing_disk_is_no_verdict_about_the_mask():
     with pytest.raises(EvaluationError, match="mem cannot be read: Input/output error") as error:
         list(read_prediction(unreadable, (1, 2, 2, 2)))
     assert not isinstance(error.value, InvalidMask)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (builders.nifti_bytes(MASK[..., :3]), MaskProblem.SHAPE),
+        (builders.nifti_bytes(MASK.transpose(1, 2, 3, 0)), MaskProblem.SHAPE),
+        (builders.nifti_bytes(MASK * 0.9), MaskProblem.VALUES),
+        (builders.nifti_bytes(MASK.astype(np.int16) * -1), MaskProblem.VALUES),
+        (builders.nifti_bytes(MASK.astype(np.int16) * 256), MaskProblem.VALUES),
+        (builders.nifti_bytes(np.where(MASK, np.nan, 0)), MaskProblem.VALUES),
+        (builders.nifti_bytes(MASK, code=32), MaskProblem.VALUES),
+        (b"", MaskProblem.FILE),
+        (b"shape of things to come", MaskProblem.FILE),
+        (GOOD[:-1], MaskProblem.FILE),
+    ],
+)
+def test_what_is_wrong_with_a_mask_is_known_from_its_reason(verdict, content, problem):
+    assert mask_problem(verdict(content)["reason"]) is problem

@@ -97,13 +97,13 @@ def is_charged() -> bool:
         (Ending(134), "crashed"),  # SIGABRT
         (Ending(139), "crashed"),  # SIGSEGV
         (Ending(143), "crashed"),  # SIGTERM
-        (Ending(137), "out_of_memory"),  # SIGKILL, and the engine does not say why
+        (Ending(137), "killed"),  # SIGKILL, and the engine saw no lack of memory
         (Ending(1, oom_killed=True), "out_of_memory"),
         (Ending(137, timeout="timed_out"), "timed_out"),
         (Ending(137, timeout="startup_timed_out"), "startup_timed_out"),
         (Ending(1, output_full=True), "output_full"),
-        (Ending(153), "output_full"),  # SIGXFSZ
-        (Ending(127, init_failed=True), "could_not_start"),
+        (Ending(153), "file_too_large"),  # SIGXFSZ
+        (Ending(127), "could_not_start"),
         (Ending(None, start_error=NO_PROGRAM), "could_not_start"),
         (Ending(None, start_error="No command specified"), "could_not_start"),
     ],

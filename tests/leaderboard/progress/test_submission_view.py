@@ -95,19 +95,21 @@ def test_a_failed_run_tells_whose_fault_it_was_and_what_to_do(host):
     cast.let_a_minute_pass()
     view = seen.by_team(submission)
     assert view.kind == "bad"
-    assert "Too many cases in a row failed" in view.headline
-    assert "ended with an error" in view.reason
+    assert view.headline == (
+        "Your program ended before it had written a mask that counts, on every case that was tried"
+    )
+    assert view.fault.startswith("The image’s")
     assert view.advice
     assert view.finished
 
 
-def test_on_hidden_cases_the_causes_come_without_counts_and_times_without_seconds(host):
+def test_on_hidden_cases_the_cause_comes_without_exit_code_and_times_without_seconds(host):
     submission = start(host, max_failures_in_row=1)
     cast.let_a_minute_pass()
     view = seen.by_team(submission)
-    assert "×" not in view.reason
+    assert "exit code" not in view.reason
     assert {(event.at.second, event.at.microsecond) for event in view.history[:-1]} == {(0, 0)}
-    assert "×" in seen.by_team(start_public(host)).reason
+    assert "exit code 1" in seen.by_team(start_public(host)).reason
 
 
 def start_public(host):
@@ -135,14 +137,16 @@ def finish(submission, host):
     ("publication", "in_public_half", "headline"),
     [("everything", False, "1 case lost"), ("half", True, "1 case lost"), ("half", False, ""), ("nothing", True, "")],
 )
-def test_a_scored_hidden_run_explains_the_losses_that_are_published(host, publication, in_public_half, headline):
+def test_a_scored_hidden_run_tells_of_the_losses_that_are_published_and_not_why(
+    host, publication, in_public_half, headline
+):
     submission = start(host, publication=publication, max_failures_in_row=9)
     Case.objects.update(in_public_half=True)
     lost = RunCase.objects.get(reason_code="crashed")
     Case.objects.filter(pk=lost.case_id).update(in_public_half=in_public_half)
     view = seen.by_team(finish(submission, host))
     assert (view.word, view.headline) == ("Scored", headline)
-    assert view.reason == ("Your program ended with an error. Each counts with Dice 0." if headline else "")
+    assert view.reason == ("It counts with Dice 0. On hidden cases the reason is not told." if headline else "")
 
 
 def test_scores_are_withheld_where_nothing_is_published(host):
