@@ -55,7 +55,7 @@ def test_a_host_says_what_it_offers(api, host):
     assert host.trouble == ""
     post(api, "hello", version="1", slots=[], engine="20.10", trouble="gpu0 rests\x00")
     host.refresh_from_db()
-    assert (host.slots, host.trouble) == ([], "gpu0 rests")
+    assert (host.slots, host.trouble) == ([], "gpu0 rests\ufffd")
 
 
 def test_a_batch_goes_from_claim_to_scores(api, batch):
