@@ -85,7 +85,7 @@ def running_site(folder: Path, environment: Mapping[str, str], *, split: bool = 
 def _split(state: State, port: int, environment: Mapping[str, str]) -> list[Part]:
     """The parts of `./dev up` that answer requests."""
     outer = {name: value for name, value in environment.items() if name != "STATIC_ROOT"}
-    stack = Stack(state, Ports(port, 0, 0), Credentials(environment["SECRET_KEY"], "", "", ""), frozenset(), outer)
+    stack = Stack(state, Ports(port, 0, 0, 0), Credentials(environment["SECRET_KEY"], "", "", ""), frozenset(), outer)
     web = map(stack.web_part, WEB_PARTS)
     ours = {"STORE_DIR": environment["STORE_DIR"], "STATIC_ROOT": "", "REX_INSTANCE": environment["REX_INSTANCE"]}
     changed = [Part(part.name, part.command, {**part.environment, **ours}, part.ready) for part in web]

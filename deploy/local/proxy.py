@@ -40,6 +40,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header Connection "";
         include {rules}/site.conf;
     }}
