@@ -4,20 +4,25 @@ import http.client
 import os
 import socket
 import sys
+from contextlib import closing
 from urllib.parse import urlsplit
 
 
-def main() -> None:
-    """Ask for /healthz as nginx would, by the site's own name."""
-    address = sys.argv[1] if len(sys.argv) > 1 else "/run/rexg/web.sock"
-    name = urlsplit(os.environ["SITE_URL"]).hostname or ""
-    connection = http.client.HTTPConnection(name, timeout=5)
-    try:
+def status_of_site(address: str, name: str) -> int:
+    """How /healthz answers behind a socket, asked as nginx would. Raises OSError, HTTPException."""
+    with closing(http.client.HTTPConnection(name, timeout=5)) as connection:
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(5)
         connection.sock.connect(address)
         connection.request("GET", "/healthz")
-        status = connection.getresponse().status
+        return connection.getresponse().status
+
+
+def main() -> None:
+    """Ask by the site's own name."""
+    address = sys.argv[1] if len(sys.argv) > 1 else f"/run/rexg/{os.environ.get('WEB_ROLE') or 'web'}.sock"
+    try:
+        status = status_of_site(address, urlsplit(os.environ["SITE_URL"]).hostname or "")
     except (OSError, http.client.HTTPException) as error:
         raise SystemExit(f"no answer from {address}: {error}") from error
     if status != http.client.OK:

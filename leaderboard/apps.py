@@ -12,10 +12,14 @@ class LeaderboardConfig(AppConfig):
 
     def ready(self) -> None:
         """Every process of the server passes here: web, workers and commands."""
+        from django import forms
+
         from leaderboard import checks
         from leaderboard.celery import app
-        from leaderboard.core import blobs
+        from leaderboard.core import blobs, text
 
         app.set_default()  # shared tasks belong to this app, whatever else was imported before
         checks.stop_if_unsafe()
         blobs.prepare()
+        # Every form's: Django's own lets through what no mail can be sent to; the mail would fail then, not the form.
+        forms.EmailField.default_validators = [*forms.EmailField.default_validators, text.check_address]

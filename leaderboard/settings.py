@@ -102,6 +102,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "leaderboard.web.door.PrivatePages",
+    "leaderboard.web.door.TextDoor",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -194,7 +196,7 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/m/user,60/d/user",
 }
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
-ALLAUTH_TRUSTED_PROXY_COUNT = 1 if IS_HTTPS else 0  # the proxy that ends TLS says who calls
+ALLAUTH_TRUSTED_PROXY_COUNT = _number("TRUSTED_PROXIES", 1 if IS_HTTPS else 0)  # nginx says who calls
 RULES_VERSION = "2026-07"  # accepted by each person before a first submission; a new version asks again
 
 EMAIL_HOST = _text("EMAIL_HOST", "")
@@ -254,6 +256,12 @@ NOTIFY_AGAIN_SECONDS = _number("NOTIFY_AGAIN_SECONDS", 10)  # a message that nob
 SWEEP_SECONDS = _number("SWEEP_SECONDS", 2)
 MAX_FAULTS = _number("MAX_FAULTS", 8)  # our faults in a row before organisers must look
 FREE_BYTES = _number("FREE_BYTES", 5_000_000_000)  # free space on the store's disk below which uploads are refused
+UPLOADS_PER_PERSON = _number("UPLOADS_PER_PERSON", 2)  # at the same time, as the next two
+UPLOADS_PER_TEAM = _number("UPLOADS_PER_TEAM", 4)
+UPLOADS_AT_ONCE = _number("UPLOADS_AT_ONCE", 240)  # each occupies a thread of the uploads' process
+UPLOAD_SILENT_SECONDS = _number("UPLOAD_SILENT_SECONDS", 30)  # without a byte, after which an upload is ended
+UPLOAD_PACE_SECONDS = _number("UPLOAD_PACE_SECONDS", 60)  # over which the next one is measured
+UPLOAD_LEAST_RATE = _number("UPLOAD_LEAST_RATE", 16384)  # bytes a second
 SCORING_MEMORY_BYTES = _number("SCORING_MEMORY_BYTES", 2 << 30)
 SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)  # of processor time
 

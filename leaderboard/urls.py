@@ -5,10 +5,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.demo.mails import mails
-from leaderboard.web import guidelines, organisers, people, public, submissions
+from leaderboard.web import errors, guidelines, organisers, people, public, submissions
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
+handler429 = "leaderboard.web.errors.too_many"  # allauth's name, for its limits
 
 urlpatterns = [
     path("", public.home, name="home"),
@@ -35,6 +36,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("worker/v1/", include("leaderboard.processes.host_api")),
     path("healthz", public.healthz, name="healthz"),
+    path("refused/<int:status>/", errors.refused, name="refused"),
 ]
 if settings.SHOWN_MAILS_DIR:  # only ever at a loopback address (settings.py)
     urlpatterns.append(path("demo/mails/", mails, name="demo_mails"))

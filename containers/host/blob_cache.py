@@ -105,7 +105,10 @@ class BlobCache:
                     self._remove(path)
                     total -= status.st_size
             if total + size > self._max_bytes or self._free() < size:
-                raise CacheFull(f"No room for {size} bytes: {total} of {self._max_bytes} are in use.")
+                raise CacheFull(
+                    f"No room for {size} bytes in {self._blobs}: {total} of {self._max_bytes} are in use, "
+                    f"and its disk has {self._free() + RESERVE_BYTES} free, of which {RESERVE_BYTES} stay in reserve."
+                )
 
     def _free(self) -> int:
         return shutil.disk_usage(self._blobs).free - RESERVE_BYTES

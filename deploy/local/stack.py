@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from deploy.healthcheck import status_of_site
 from deploy.local import LocalError, apt
 from deploy.local.broker import HOST, TEST_DATABASE, broker_url, prepare_broker
 from deploy.local.credentials import Credentials, load_credentials
@@ -23,6 +24,7 @@ from deploy.local.mail import maildir, prepare_mail
 from deploy.local.paths import State
 from deploy.local.ports import FIRST, Ports, claim_ports, remembered_ports
 from deploy.local.postgres import database_url, ensure_database, prepare_postgres
+from deploy.local.proxy import prepare_proxy, socket_of
 from deploy.local.static import collect_static
 from deploy.local.supervisor import Part, Supervisor
 
@@ -35,8 +37,9 @@ SERVER_ONLY = (
     *("EMAIL_HOST_PASSWORD", "DJANGO_SETTINGS_MODULE"),
 )
 
-WEB = """-m gunicorn leaderboard.wsgi --bind 127.0.0.1:{port} --worker-class gthread --workers 2 --threads 8
-    --keep-alive 30 --timeout 120 --graceful-timeout 3 --worker-tmp-dir /dev/shm --no-control-socket"""
+WEB = "-m gunicorn --config {settings} --bind unix:{socket} --workers {workers} --graceful-timeout 3"
+# The parts that answer requests, by the role of deploy/gunicorn_settings.py; the number of their processes.
+WEB_PARTS = {"pages": ("web", 2), "uploads": ("uploads", 1), "hosts": ("hosts", 1)}
 # Nobody listens to gossip: remote control is off, and the database knows who does what.
 WORKER = """-m celery -A leaderboard worker --hostname {queue}@%h --queues {queue} --concurrency {processes}
     --without-gossip --without-mingle --without-heartbeat --loglevel INFO"""
@@ -133,14 +136,26 @@ class Stack:
         server, host = self.environment(), self.host_environment()
         python, manage = sys.executable, str(self.state.clone / "manage.py")
         mail = [] if self.outer.get("EMAIL_HOST") else [prepare_mail(self.state, self.ports.mail)]
-        web = WEB.format(port=self.ports.web).split()
         return [
             *mail,
-            Part("web", (python, *web), server, ready=lambda _log: is_healthy(self.ports.web)),
+            *(self.web_part(role) for role in WEB_PARTS),
+            prepare_proxy(self.state, self.ports.web),
             *(Part(queue, (python, *_worker(queue)), server, ready=is_celery_ready) for queue in PROCESSES),
             Part("sandbox", (python, "-m", "containers"), host, ready=is_celery_ready),
             Part("sweeper", (python, manage, "sweep"), server, ready=lambda _log: True),
         ]
+
+    def web_part(self, role: str) -> Part:
+        """The processes of a role of deploy/gunicorn_settings.py."""
+        name, workers = WEB_PARTS[role]
+        address = socket_of(self.state, role)
+        gunicorn = self.state.clone / "deploy" / "gunicorn_settings.py"
+        return Part(
+            name,
+            (sys.executable, *WEB.format(settings=gunicorn, socket=address, workers=workers).split()),
+            self.environment() | {"WEB_ROLE": role, "TRUSTED_PROXIES": "1"},
+            ready=lambda _log: is_healthy(address),
+        )
 
 
 def find_stack(
@@ -225,16 +240,12 @@ def is_celery_ready(log: str) -> bool:
     return " ready." in log
 
 
-def is_healthy(port: int) -> bool:
-    """Whether the site says so itself."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def is_healthy(socket: Path) -> bool:
+    """Whether the processes behind a socket say so themselves."""
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
+        return status_of_site(str(socket), "127.0.0.1") == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
 
 
 def find_chromium(environment: Mapping[str, str]) -> str | None:

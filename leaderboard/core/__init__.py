@@ -1,7 +1,8 @@
 """What every package needs and none of the challenge's fields owns.
 
     clock, locks                     the database's clock; who is at work on what
-    blobs, disk_space                files by content digest; whether there is space for more
+    blobs, disk_space, unfinished    files by content digest; whether there is space for more; what is being written
+    database                         the connection that a thread works with
     task_queue, events               messages to workers; news for whoever watches
     process_heartbeat, logs          signs of life of the server's processes; how log records are written
     text, refusal, audit             text from strangers; saying no to a person; the record of what people decide

@@ -8,7 +8,6 @@ are readable by this process's user alone.
 import fcntl
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from django.conf import settings
+
+from leaderboard.core import unfinished
 
 CHUNK = 1 << 20
 INCOMING = ".incoming-"
@@ -114,23 +115,18 @@ class Store:
 
     def _write(self, stream: BinaryIO, expected: str | None) -> Blob:
         _make_private(self.root, self.root)
-        descriptor, name = tempfile.mkstemp(dir=self.root, prefix=INCOMING)
-        temporary = Path(name)
-        try:
+        with unfinished.file(self.root, INCOMING) as output:
             hasher, size = hashlib.sha256(), 0
-            with os.fdopen(descriptor, "wb") as output:
-                for chunk in chunks(stream):
-                    hasher.update(chunk)
-                    size += len(chunk)
-                    output.write(chunk)
-                output.flush()
-                os.fsync(output.fileno())
+            for chunk in chunks(stream):
+                hasher.update(chunk)
+                size += len(chunk)
+                output.write(chunk)
+            output.flush()
+            os.fsync(output.fileno())
             blob = Blob(f"sha256:{hasher.hexdigest()}", size)
             if expected is not None and blob.digest != expected:
                 raise DigestMismatch(f"expected {expected}, received {blob.digest}")
-            return self.adopt(temporary, blob)
-        finally:
-            temporary.unlink(missing_ok=True)
+            return self.adopt(Path(output.name), blob)
 
 
 def prepare() -> None:

@@ -38,16 +38,23 @@ def allows_mask(size: int = 0) -> bool:
     return _is_free(size + settings.FREE_BYTES // 4)
 
 
+def shortage() -> str:
+    """What is left and what is kept back, in words; the caller says what does not fit."""
+    return f"{free_bytes() / 1e9:.1f} GB are free, of which {settings.FREE_BYTES / 1e9:.3g} GB stay in reserve."
+
+
 def _is_free(needed: int) -> bool:
     free = free_bytes()
     if free < needed:
-        _log_shortage(free)
+        log_shortage()
     return free >= needed
 
 
-def _log_shortage(free: int) -> None:
+def log_shortage() -> None:
     """In the log, as an error, every ten minutes: what watches the log tells people."""
     global _logged_at
     if time.monotonic() - _logged_at >= LOG_AGAIN_SECONDS:
         _logged_at = time.monotonic()
-        logger.error("%s has %.1f GB left (FREE_BYTES): new work is turned away", settings.STORE_DIR, free / 1e9)
+        logger.error(
+            "%s has %.1f GB left (FREE_BYTES): new work is turned away", settings.STORE_DIR, free_bytes() / 1e9
+        )

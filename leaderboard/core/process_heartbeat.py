@@ -18,7 +18,8 @@ from leaderboard.models import ProcessHeartbeat
 logger = logging.getLogger(__name__)
 BEAT_SECONDS = min(15.0, settings.LEASE_SECONDS / 4)
 SWEEPER = "sweeper"
-WEB = "web"
+WEB = "web"  # serves everything; else there is a process for each role (deploy/gunicorn_settings.py)
+HOSTS = "hosts"
 
 
 def beat(name: str) -> None:

@@ -1,11 +1,20 @@
-"""Text that somebody else wrote, without what is not text in it. Whoever shows it still escapes it for its medium."""
+"""Text that somebody else wrote, without what is not text in it. Whoever shows it still escapes it for its medium.
+
+What comes in goes through `storable`, each way in at one place: requests in `leaderboard.web.door`, what GPU hosts say
+in `leaderboard.processes.host_api`, what an operator types in `manage.py`.
+"""
 
 import re
 from typing import Any
 
+from django.core.exceptions import ValidationError
+
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-# Control characters but for tab and line feed, and the marks that turn the direction of everything that follows.
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Control characters but for tab and line feed, the marks that turn the direction of everything that follows, and halves
+# of surrogate pairs, which no database and no terminal takes.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+_NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def sanitised(value: object) -> str:
@@ -24,10 +33,23 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
+def check_address(address: str) -> None:
+    """Refuse an e-mail address to whose domain nothing can be sent. Raises ValidationError."""
+    try:
+        address.rpartition("@")[2].encode("idna")
+    except UnicodeError:
+        raise ValidationError("Enter a valid email address.") from None
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can hold this text as it is."""
+    return _NOT_STORABLE.search(text) is None
+
+
 def storable(value: Any) -> Any:
     """The value with texts that PostgreSQL can hold, also in JSON: it knows neither NUL nor half a surrogate pair."""
     if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+        return value if is_storable(value) else _NOT_STORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {key: storable(one) for key, one in value.items()}
+        return {storable(key): storable(one) for key, one in value.items()}
     return [storable(one) for one in value] if isinstance(value, list | tuple) else value

@@ -8,7 +8,7 @@
     (masks)       mask is not archived
     volumes,      for ever: case sets are immutable   never
     references
-    incoming      a request or a check writes them    after a day without a write
+    incoming      a request or a check writes them    when nobody writes them any more, for five minutes
     rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
     throttle      a day: who tried what how often     after a day without another try
 
@@ -23,14 +23,13 @@ Nothing is removed while a backup reads the stores: both hold the lock "stores" 
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.core import blobs, locks
+from leaderboard.core import blobs, locks, unfinished
 from leaderboard.models import AlgorithmImage, RunCase, Submission
 from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
@@ -66,11 +65,9 @@ def needed_outputs() -> set[str]:
 
 
 def _tidy_incoming() -> None:
-    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
-        _remove_if_old(path)
+    unfinished.remove_abandoned(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
     for store in (blobs.images, blobs.volumes, blobs.outputs):
-        for path in store.root.glob(f"{blobs.INCOMING}*"):
-            _remove_if_old(path)
+        unfinished.remove_abandoned(store.root.glob(f"{blobs.INCOMING}*"))
 
 
 def _tidy_uploads() -> None:
@@ -91,11 +88,7 @@ def _tidy_blobs(store: blobs.Store, needed: Callable[[], set[str]]) -> None:
 
 def _remove_if_old(path: Path) -> None:
     try:
-        if time.time() - path.lstat().st_mtime < LEFT_AFTER_SECONDS:
-            return
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
+        if time.time() - path.lstat().st_mtime >= LEFT_AFTER_SECONDS:
             path.unlink()
     except FileNotFoundError:
         pass  # somebody else tidied, or finished, at this very moment

@@ -13,14 +13,23 @@ from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.db.models import Q
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from containers.protocol.orders import Fields, OrderRejected, parse_batch_id
 from containers.protocol.reports import parse_report
-from leaderboard.core import blobs, clock, disk_space
+from leaderboard.core import blobs, clock, database, disk_space
+from leaderboard.core.text import storable
+from leaderboard.core.unfinished import is_out_of_space
 from leaderboard.hosts import gpus, registry
 from leaderboard.journey import pipeline
 from leaderboard.journey.locking import LeaseLost
@@ -59,6 +68,8 @@ def for_hosts(method: str) -> Callable[[HostView], HostView]:
                 return JsonResponse({"go_on": False, "why": why, "detail": why}, status=HTTPStatus.CONFLICT)
             except (BadRequest, OrderRejected, BadReport) as error:
                 return _refuse(HTTPStatus.BAD_REQUEST, str(error))
+            except UnreadablePostError as broken:  # the host sends it again
+                return _refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request did not arrive whole: {broken}")
 
         return wrapped
 
@@ -78,7 +89,8 @@ def _body(request: HttpRequest, *wanted: str, and_newer: bool = False) -> Fields
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         raise BadRequest(f"a request has a length, of at most {MAX_BODY_BYTES} bytes")
     try:
-        body = json.loads(request.read(int(length)))
+        # The door by which hosts' words come in: what passes it can be stored.
+        body = storable(json.loads(request.read(int(length))))
     except (ValueError, RecursionError):
         raise BadRequest("the request is not JSON") from None
     others = body if and_newer and isinstance(body, dict) else ()
@@ -94,10 +106,10 @@ def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
         raise BadRequest("each slot has a name of its own")
     Host.objects.filter(pk=host.pk).update(
         slots=slots,
-        engine=said.text("engine", 1000)[:200].replace("\x00", ""),
-        version=said.text("version", 40).replace("\x00", ""),
+        engine=said.text("engine", 1000)[:200],
+        version=said.text("version", 40),
         # an older host does not say these
-        trouble=said.text("trouble", 1000).replace("\x00", "") if "trouble" in said.value else "",
+        trouble=said.text("trouble", 1000) if "trouble" in said.value else "",
         free_bytes=said.integer("free_bytes", 0, 2**62) if said.value.get("free_bytes") is not None else None,
         gpus=gpus.read(said.value["gpus"]) if said.value.get("gpus") is not None else None,
     )
@@ -139,6 +151,7 @@ def blob(_request: HttpRequest, host: Host, digest: str) -> HttpResponseBase:
         (blobs.volumes, Q(cases__case__volume=digest)),
     ):
         if mine.filter(wanted).exists() and store.exists(digest):
+            database.let_go()  # a download takes its time, and others need the connection
             return FileResponse(store.path(digest).open("rb"), content_type="application/octet-stream")
     return _refuse(HTTPStatus.NOT_FOUND, "There is no such file for this host.")
 
@@ -157,12 +170,24 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
         raise BadRequest(f"{name!r} is not an open case of this batch")
     if not disk_space.allows_mask(int(length)):
         # The host asks again for as long as its attempt may last.
-        return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the server is short of disk space: try again")
+        return _no_space()
+    database.let_go()  # so does an upload
     try:
         blobs.outputs.put(cast(BinaryIO, request), expected=digest)
     except blobs.DigestMismatch as mismatch:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(mismatch))
+    except OSError as error:
+        if isinstance(error, UnreadablePostError) or not is_out_of_space(error):
+            raise
+        disk_space.log_shortage()
+        return _no_space()
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+def _no_space() -> JsonResponse:
+    return _refuse(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"the server is short of disk space ({disk_space.shortage()}): try again"
+    )
 
 
 @for_hosts("POST")

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from leaderboard.core import clock, process_heartbeat, task_queue
 from leaderboard.journey import faults, pipeline
@@ -57,12 +57,16 @@ def note_standstill(*, since: float) -> None:
 
 
 def _can_hear_hosts(at: datetime) -> bool:
-    """Whether a silent host is silent: the web server lives, and had time to hear from everybody since it came back.
+    """Whether a silent host is silent: who hears hosts lives, and had time to hear from everybody since it came back.
 
     Else an outage of ours that outlasts a lease would cost every run what its container has done.
     """
-    web = ProcessHeartbeat.objects.filter(name__startswith=f"{process_heartbeat.WEB}@")
-    if web.exists() and not web.filter(at__gt=at - timedelta(seconds=3 * process_heartbeat.BEAT_SECONDS)).exists():
+    ours = Q(name__startswith=f"{process_heartbeat.HOSTS}@") | Q(name__startswith=f"{process_heartbeat.WEB}@")
+    hearing = ProcessHeartbeat.objects.filter(ours)
+    if (
+        hearing.exists()
+        and not hearing.filter(at__gt=at - timedelta(seconds=3 * process_heartbeat.BEAT_SECONDS)).exists()
+    ):
         note_outage()
     # A quarter of a lease is enough to hear every living host: they speak every three seconds.
     return time.monotonic() - _outage_at > settings.LEASE_SECONDS / 4

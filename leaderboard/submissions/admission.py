@@ -5,11 +5,13 @@ rules: before the form is shown (so that nobody uploads 9 GB in vain), and again
 with the team's row locked: two uploads that end in the same instant cannot both take the last run of the day.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NotRequired, TypedDict
 
 from containers import intake
-from leaderboard.core import disk_space
+from leaderboard.core import disk_space, unfinished
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line, sanitised
 from leaderboard.models import Phase, Submission, Team, User
@@ -22,6 +24,10 @@ MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
 MAX_EXTERNAL_DATA_CHARACTERS = 10_000
 NO_DISK_SPACE = "The server is short of disk space; nothing was charged, the organisers have been told."
+
+
+class NoSpace(Refused):
+    """The disk of the store is too full for an upload."""
 
 
 class Description(TypedDict):
@@ -93,7 +99,19 @@ def check_description(described: Description) -> Description:
 def check_disk_space(size: int = 0) -> None:
     """Refuse an upload of `size` further bytes for which the disk has no space."""
     if not disk_space.allows_upload(size):
-        raise Refused(NO_DISK_SPACE)
+        raise NoSpace(f"{NO_DISK_SPACE} {disk_space.shortage()}")
+
+
+@contextmanager
+def refusing_a_full_disk() -> Iterator[None]:
+    """Refuse, where others took the room meanwhile: what was looked at before a write may be gone when it comes."""
+    try:
+        yield
+    except OSError as error:
+        if not unfinished.is_out_of_space(error):
+            raise
+        disk_space.log_shortage()
+        raise NoSpace(f"{NO_DISK_SPACE} {disk_space.shortage()}") from error
 
 
 def check_upload(size: int, phase: Phase) -> None:

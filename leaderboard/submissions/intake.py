@@ -1,12 +1,11 @@
 """From an uploaded archive to a checked image: verified and rebuilt by `containers.intake`, kept by its digest."""
 
-import tempfile
 from pathlib import Path
 
 from django.conf import settings
 
 from containers.intake import ArchiveLimits, CheckedImage, check_archive
-from leaderboard.core import blobs
+from leaderboard.core import blobs, unfinished
 from leaderboard.models import AlgorithmImage, ImageProvenance, Submission
 from leaderboard.submissions import uploads
 
@@ -18,8 +17,8 @@ def check_image(submission: Submission) -> AlgorithmImage:
     """
     phase = submission.phase
     limits = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-        rebuilt = Path(folder) / "image.tar"
+    with unfinished.folder(Path(settings.FILE_UPLOAD_TEMP_DIR)) as folder:
+        rebuilt = folder / "image.tar"
         checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=limits)
         blobs.images.adopt(rebuilt, blobs.Blob(checked.blob, checked.size))
     ImageProvenance.objects.update_or_create(

@@ -5,27 +5,27 @@ not begin as an image archive does, or finds the disk too full, and nothing of i
 """
 
 import hashlib
-import os
 import secrets
-import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 from django.conf import settings
-from django.core.files.uploadedfile import TemporaryUploadedFile
-from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.http import HttpRequest
 
 from containers.intake import BEGINNING_BYTES
-from leaderboard.core import blobs, clock, locks
+from leaderboard.core import blobs, clock, database, locks, unfinished
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Phase
 from leaderboard.submissions import admission
 
 FORM_OVERHEAD_BYTES = 1 << 20
-CHECK_SPACE_EVERY_BYTES = 64 * blobs.CHUNK
+CHUNK = 256 << 10  # hundreds of uploads hold some of them in memory at once
+CHECK_SPACE_EVERY_BYTES = 64 << 20
+PREFIX = "upload-"
 
 
 class Upload(NamedTuple):
@@ -44,21 +44,37 @@ class Upload(NamedTuple):
     completed_at: datetime
 
 
-class BoundedUploadHandler(TemporaryFileUploadHandler):
+class HashedFile(UploadedFile):  # type: ignore[type-arg]
+    """A file in the incoming folder, as `BoundedUploadHandler` hands it to a form."""
+
+    digest: str
+    completed_at: datetime
+
+    def close(self) -> None:
+        """It goes with this, unless it was moved away."""
+        if self.file:
+            unfinished.close(self.file)
+
+
+class BoundedUploadHandler(FileUploadHandler):
     """Streams a file to the incoming folder, hashing it on the way, until there is a reason to refuse it.
 
-    Then it stops reading, and `refusal` is the sentence that the user reads.
+    Then it stops reading, and `refusal` has the sentence that the user reads.
     """
 
-    chunk_size = blobs.CHUNK
+    chunk_size = CHUNK
 
     def __init__(self, request: HttpRequest, phase: Phase) -> None:
         super().__init__(request)
         self.phase = phase
-        self.refusal = ""
+        self.refusal: Refused | None = None
 
     def handle_raw_input(self, input_data: Any, META: Any, content_length: int, *args: Any, **kwargs: Any) -> None:  # noqa: N803
-        """Refuse a body that announces too much before reading any of it."""
+        """Refuse a body that announces too much before reading any of it.
+
+        What takes hours holds no connection to the database meanwhile: others need it.
+        """
+        database.let_go()
         announced = max(1, content_length - FORM_OVERHEAD_BYTES)
         self._unless_refused(lambda: admission.check_upload(announced, self.phase))
         self._unless_refused(lambda: admission.check_disk_space(content_length))
@@ -67,6 +83,9 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin a file."""
         super().new_file(*args, **kwargs)
+        # By no name of theirs: an extension may be longer than a file system takes.
+        stored = unfinished.create(Path(settings.FILE_UPLOAD_TEMP_DIR), PREFIX)
+        self.file = HashedFile(stored, self.file_name, self.content_type, 0, self.charset, self.content_type_extra)
         self.hasher = hashlib.sha256()
         self.beginning = b""
         self.check_at = CHECK_SPACE_EVERY_BYTES
@@ -82,14 +101,26 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         if self.refusal:
             raise StopUpload(connection_reset=True)
         self.hasher.update(raw_data)
-        super().receive_data_chunk(raw_data, start)
+        self._store(lambda: self.file.write(raw_data))
 
-    def file_complete(self, file_size: int) -> "HashedFile":
+    def file_complete(self, file_size: int) -> HashedFile:
         """Hand the file to the form, with its digest."""
-        file = cast(HashedFile, super().file_complete(file_size))
-        file.digest = f"sha256:{self.hasher.hexdigest()}"
-        self.files.append(file)
-        return file
+        self._store(self.file.flush)
+        self.file.size = file_size
+        self.file.digest = f"sha256:{self.hasher.hexdigest()}"
+        self.files.append(self.file)
+        return self.file
+
+    def upload_interrupted(self) -> None:
+        """Nothing of a file stays whose end did not come."""
+        if hasattr(self, "file"):
+            self.file.close()
+
+    def abandon(self) -> None:
+        """Nothing stays of a request that broke off: an error keeps hold of its files, and Django lets it."""
+        for file in (*getattr(self, "files", ()), getattr(self, "file", None)):
+            if file is not None:
+                file.close()
 
     def upload_complete(self) -> None:
         """The whole request is here, the fields after a file among it."""
@@ -109,33 +140,39 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
             if not self.refusal:
                 check()
         except Refused as refusal:
-            self.refusal = str(refusal)
+            self.refusal = refusal
 
-
-class HashedFile(TemporaryUploadedFile):
-    """What `BoundedUploadHandler` hands to a form."""
-
-    digest: str
-    completed_at: datetime
+    def _store(self, write: Callable[[], object]) -> None:
+        try:
+            with admission.refusing_a_full_disk():
+                write()
+        except Refused as refusal:
+            self.refusal = refusal
+            raise StopUpload(connection_reset=True) from refusal
 
 
 def received(file: HashedFile) -> Upload:
-    """Keep the archive that a form received."""
+    """Keep the archive that a form received. Raises Refused when the disk is full after all."""
     upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""), file.completed_at)
-    os.fsync(file.fileno())  # a row that says "received" must not outlive the file when the power fails
-    shutil.move(file.temporary_file_path(), path(upload.file))
+    database.let_go()  # gigabytes take their time to reach the disk
+    with admission.refusing_a_full_disk():
+        unfinished.keep(cast(IO[bytes], file.file), path(upload.file))
     return upload
 
 
 def from_disk(source: Path) -> Upload:
-    """Keep a copy of an archive that lies on this machine, for the command line. Raises OSError if it is unreadable."""
-    name, hasher, size = _new_name(), hashlib.sha256(), 0
-    with source.open("rb") as stream, path(name).open("xb") as copy:
-        for chunk in blobs.chunks(stream):
-            hasher.update(chunk)
-            size += copy.write(chunk)
-        copy.flush()
-        os.fsync(copy.fileno())
+    """Keep a copy of an archive that lies on this machine, for the command line.
+
+    Raises OSError if it cannot be read, and Refused if there is no room for it.
+    """
+    hasher, size, name = hashlib.sha256(), 0, _new_name()
+    with source.open("rb") as stream:
+        admission.check_disk_space(source.stat().st_size)
+        with admission.refusing_a_full_disk(), unfinished.file(Path(settings.FILE_UPLOAD_TEMP_DIR), PREFIX) as copy:
+            for chunk in blobs.chunks(stream):
+                hasher.update(chunk)
+                size += copy.write(chunk)
+            unfinished.keep(copy, path(name))
     return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name), clock.now())
 
 

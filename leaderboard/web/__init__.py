@@ -3,6 +3,7 @@
     public, guidelines               the challenge, its boards, the container contract
     people, submissions              teams and rules; a team's runs: list, hand in, watch, cancel
     accounts                         signing in, registering, addresses, passwords
+    door, bodies                     what comes in is text, and whole; what goes out to somebody is nobody else's
     organisers, errors               the health page and /metrics; answers to requests that fail
     context, forms                   what every page shows around its content, and who asks when; what people type
 

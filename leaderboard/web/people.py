@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -135,7 +135,7 @@ def rules(request: HttpRequest) -> HttpResponse:
         if request.POST.get("accept"):
             accept_rules(person_of(request))
             messages.success(request, f"You accepted the rules, version {settings.RULES_VERSION}.")
-            return redirect(target)
+            return HttpResponseRedirect(target)  # not `redirect`, which takes a word for the name of a page
         missed = True
     else:
         missed = False

@@ -1,6 +1,7 @@
 """A team's runs: the list, handing in, watching, cancelling."""
 
 import hashlib
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
@@ -24,13 +25,13 @@ from leaderboard.people.rules import has_accepted_rules
 from leaderboard.progress import listing
 from leaderboard.progress.submission_view import submission_view
 from leaderboard.submissions import admission, uploads
+from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of, quotas_of
+from leaderboard.web import errors
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
 RUNS_PER_PAGE = 25
-UNPROCESSABLE = 422
-NO_CONTENT = 204
 POLL_SECONDS = 2
 
 
@@ -68,7 +69,7 @@ def submit(request: HttpRequest) -> HttpResponse:
     return render(request, "submissions/choose_phase.html", {"phases": phases})
 
 
-@csrf_exempt  # checked in _form, once it is known who sends: the check reads the whole upload
+@csrf_exempt  # checked in _form and _taken, once it is known who sends: the check reads the whole upload
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
@@ -91,26 +92,60 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
             "has_accepted": has_accepted_rules(person),
             "quota": quota_of(own, phase, instant_of(request)) if own else None,
         }
-        status = UNPROCESSABLE if request.method == "POST" else 200
-        return render(request, "submissions/refused.html", context, status=status)
+        answer = render(request, "submissions/refused.html", context)
+        return _refused(answer, refusal) if request.method == "POST" else answer
+    if request.method != "POST":
+        return _form(request, phase, team)
+    try:
+        with upload_place(person, team):
+            return _receive(request, phase, team)
+    except Busy as busy:
+        return errors.too_many(request, str(busy), seconds=busy.seconds)
+
+
+def _receive(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
+    """Read the upload, which may take hours; what was received goes on to the form's check."""
     receiver = uploads.BoundedUploadHandler(request, phase)
     request.upload_handlers = [receiver]
-    return _form(request, phase, team, receiver)
+    try:
+        _ = (
+            request.POST
+        )  # before the check of the form's token, which would keep it to itself that the upload broke off
+    except Exception:
+        receiver.abandon()
+        raise
+    return _taken(request, phase, team, receiver.refusal)
 
 
 @csrf_protect
-def _form(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.BoundedUploadHandler) -> HttpResponse:
-    form = SubmissionForm(phase=phase)
-    if request.method == "POST":
-        sent = request.POST  # reads the body: what the receiver found stands only after it
-        form = SubmissionForm(sent, request.FILES, phase=phase, refusal=receiver.refusal)
+def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
+    now = instant_of(request)
+    context = {"phase": phase, "form": SubmissionForm(phase=phase), "quota": quota_of(team, phase, now)}
+    return render(request, "submissions/submit.html", {**context, "team": team, "now": now})
+
+
+@csrf_protect
+def _taken(request: HttpRequest, phase: Phase, team: Team, refusal: Refused | None) -> HttpResponse:
+    form = SubmissionForm(request.POST, request.FILES, phase=phase, refusal=str(refusal or ""))
+    try:
         accepted = _hand_in(person_of(request), team, form, _ticket(request))
-        if accepted:
-            return redirect("submission", pk=accepted.pk)
-    # After an upload, which may have taken hours, not the request's instant.
-    now = clock.now() if request.method == "POST" else instant_of(request)
+    except Refused as late:
+        refusal, accepted = late, None
+        form.add_error(None, str(late))
+    if accepted:
+        return redirect("submission", pk=accepted.pk)
+    now = clock.now()  # not the request's instant, which is from before the upload
     context = {"phase": phase, "form": form, "team": team, "quota": quota_of(team, phase, now), "now": now}
-    return render(request, "submissions/submit.html", context, status=UNPROCESSABLE if form.errors else 200)
+    return _refused(render(request, "submissions/submit.html", context), refusal)
+
+
+def _refused(answer: HttpResponse, refusal: Refused | None) -> HttpResponse:
+    """A page that says why nothing was submitted, with the status that programs go by."""
+    if isinstance(refusal, admission.NoSpace):
+        answer.status_code = HTTPStatus.INSUFFICIENT_STORAGE
+        return errors.retry_later(answer, errors.SPACE_SECONDS)
+    answer.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    return answer
 
 
 def _ticket(request: HttpRequest) -> str:
@@ -123,22 +158,18 @@ def _accepted_with(ticket: str, person: User) -> Submission | None:
 
 
 def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Submission | None:
-    """The accepted submission; None when the form now says what is wrong."""
+    """The accepted submission; None when the form says what is wrong. Raises Refused."""
     if not form.is_valid():
         return None
     words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
-    try:
-        return pipeline.submit(
-            user=person,
-            team=team,
-            phase=form.phase,
-            upload=uploads.received(form.cleaned_data["image"]),
-            ticket=ticket,
-            **{name: form.cleaned_data[name] for name in words},
-        )
-    except Refused as refusal:
-        form.add_error(None, str(refusal))
-        return None
+    return pipeline.submit(
+        user=person,
+        team=team,
+        phase=form.phase,
+        upload=uploads.received(form.cleaned_data["image"]),
+        ticket=ticket,
+        **{name: form.cleaned_data[name] for name in words},
+    )
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------
@@ -172,10 +203,10 @@ def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     found, disclosure = _found(request, pk)
     seen = request.GET.get("seen", "")
     if seen and seen == _cheap_version(found, disclosure, seen):
-        return HttpResponse(status=NO_CONTENT)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
     context = _panel_context(found, disclosure)
     if seen.rpartition("-")[2] == context["seen"].rpartition("-")[2]:
-        return HttpResponse(status=NO_CONTENT)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return render(request, "submissions/panel.html", {**context, "is_update": True})
 
 

@@ -229,6 +229,7 @@ _PUBLIC = [
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
     Address("/theme/", 0, method="POST", body=_text("theme=dark"), status=302),
     Address("/healthz", 1),
+    Address("/refused/429/", 0, status=429),
 ]
 _PEOPLE = [
     Address("/team/", 8, who="captain"),

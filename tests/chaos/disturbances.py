@@ -15,7 +15,7 @@ Act = Callable[[Lab], None]
 LONGEST_AWAY_SECONDS = 4.0
 LONGEST_FROZEN_SECONDS = 12.0  # two leases: the batch has gone to another when its host wakes up
 MOST_AT_ONCE = 4
-APPLICATION = ("web", "control", "scoring", "sandbox", "sweeper")
+APPLICATION = ("web", "uploads", "hosts", "proxy", "control", "scoring", "sandbox", "sweeper")
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ QUICK = {
     "REX_FREE_BYTES": "4M",
 }
 # In this order a new version is brought in: deploy/README.md, "Upgrades".
-DEPLOYMENT = (("web",), ("control",), ("scoring", "sweeper"), ("sandbox",))
+DEPLOYMENT = (("web", "uploads", "hosts"), ("control",), ("scoring", "sweeper"), ("sandbox",))
 
 Say = Callable[[str], None]
 

@@ -15,7 +15,8 @@ from tests.deploy.conftest import DEPLOY
 FILES = {"server": DEPLOY / "compose.yaml", "worker": DEPLOY / "compose.worker.yaml"}
 SERVER: dict[str, dict[str, Any]] = yaml.safe_load(FILES["server"].read_text())["services"]
 WORKER: dict[str, Any] = yaml.safe_load(FILES["worker"].read_text())["services"]["worker"]
-OURS = ("migrate", "web", "control", "scoring", "sweep")
+WEB = ("web", "uploads", "hosts")
+OURS = ("migrate", *WEB, "control", "scoring", "sweep")
 EVERY = [*(pytest.param(service, id=name) for name, service in SERVER.items()), pytest.param(WORKER, id="worker")]
 
 
@@ -42,11 +43,11 @@ def test_what_stops_is_started_again(name: str) -> None:
 
 def test_migrations_run_once_before_the_rest() -> None:
     assert SERVER["migrate"]["restart"] == "no"
-    for name in ("web", "control", "scoring", "sweep"):
+    for name in OURS[1:]:
         assert SERVER[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
-@pytest.mark.parametrize("name", ["postgres", "broker", "web", "proxy"])
+@pytest.mark.parametrize("name", ["postgres", "broker", *WEB, "proxy"])
 def test_what_answers_is_asked_for_its_health(name: str) -> None:
     assert SERVER[name]["healthcheck"]["test"][0] == "CMD"
 
@@ -58,7 +59,7 @@ def test_the_reference_masks_are_mounted_for_import_and_scorer_alone() -> None:
 
 def test_the_case_store_is_mounted_for_the_servers_processes_alone() -> None:
     holders = {name for name, service in SERVER.items() if "store" in mounts(service).values()}
-    assert holders == {"web", "control", "scoring", "sweep"}
+    assert holders == {*WEB, "control", "scoring", "sweep"}
 
 
 def test_only_the_edge_and_the_brokers_tls_port_are_published() -> None:
@@ -73,9 +74,16 @@ def test_the_secrets_reach_the_servers_own_processes_alone() -> None:
 
 
 def test_the_proxy_reaches_the_site_by_its_socket_and_shares_no_network_with_the_database() -> None:
-    assert mounts(SERVER["proxy"])["/run/rexg"] == mounts(SERVER["web"])["/run/rexg"]
+    for name in WEB:
+        assert mounts(SERVER["proxy"])["/run/rexg"] == mounts(SERVER[name])["/run/rexg"]
     assert not set(SERVER["proxy"]["networks"]) & set(SERVER["postgres"]["networks"])
     assert SERVER["proxy"]["user"].split(":")[1] == SERVER["web"]["user"].split(":")[1]
+
+
+def test_each_kind_of_request_has_a_service_of_its_own() -> None:
+    roles = {name: SERVER[name]["environment"]["WEB_ROLE"] for name in WEB}
+    assert roles == {"web": "pages", "uploads": "uploads", "hosts": "hosts"}
+    assert {name for name in WEB if SERVER[name]["environment"].get("GUNICORN_CMD_ARGS") == ""} == {"uploads", "hosts"}
 
 
 def test_a_hosts_state_has_the_same_path_for_the_worker_and_the_engine() -> None:
@@ -100,7 +108,7 @@ def test_every_file_that_is_mounted_or_built_from_is_there(role: str) -> None:
     for service in (SERVER if role == "server" else {"worker": WORKER}).values():
         for source in mounts(service).values():
             if source.startswith("./") and source not in made_by_the_operator:
-                assert (DEPLOY / source).is_file(), source
+                assert (DEPLOY / source).exists(), source
         if build := service.get("build"):
             assert (DEPLOY / build["context"] / build["dockerfile"]).is_file()
 

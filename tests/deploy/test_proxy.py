@@ -109,7 +109,10 @@ def edge() -> Iterator[Edge]:
 def relocated(configuration: str, edge: Edge) -> str:
     moves = {
         "/etc/rexg/tls": f"{edge.folder}/tls",
-        "/run/rexg/web.sock": f"{edge.folder}/web.sock",
+        "/run/rexg/pages.sock": f"{edge.folder}/web.sock",
+        "/run/rexg/uploads.sock": f"{edge.folder}/web.sock",
+        "/run/rexg/hosts.sock": f"{edge.folder}/web.sock",
+        "/etc/rexg/nginx/": f"{DEPLOY}/nginx/",
         "/var/www/acme": f"{edge.folder}/acme",
         "listen 80 ": f"listen 127.0.0.1:{edge.http} ",
         "listen [::]:80 ": f"listen [::1]:{edge.http} ",
@@ -244,7 +247,8 @@ def test_an_upload_arrives_while_it_is_sent_and_takes_no_memory_or_disk(
 def test_a_page_takes_no_large_body(edge: Edge, upstream: Upstream) -> None:
     response, _ = edge.ask("POST", "/team/", b"x" * (3 * MEBIBYTE))
     assert response.status == 413
-    assert upstream.requests == []
+    assert upstream.requests == ["/refused/413/"], "the words for it"
+    assert upstream.received == 0
 
 
 def test_a_host_may_report_as_much_as_the_server_takes(edge: Edge, upstream: Upstream) -> None:

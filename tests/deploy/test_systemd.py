@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from tests.deploy.conftest import DEPLOY, ROOT
 
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+WEB_ROLES, QUEUES = ("pages", "uploads", "hosts"), ("control", "scoring")
 MOST_EXPOSURE = 20  # of 100, as `systemd-analyze security` counts
 
 
@@ -76,19 +76,28 @@ def test_of_the_hosts_devices_the_worker_sees_the_gpus_alone_and_the_others_none
 
 def test_only_import_and_scorer_read_the_reference_masks() -> None:
     kept_out = {unit.stem for unit in SERVICES if "-/var/lib/rexg/store/references" in str(read(unit))}
-    assert kept_out == {"rexg-web", "rexg-sweep"}
+    assert kept_out == {"rexg-web@", "rexg-sweep"}
 
 
 def test_the_target_starts_every_unit_of_the_server() -> None:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(DEPLOY / "systemd" / "rexg.target")
-    server = {unit.name for unit in UNITS} - {"rexg.target", "rexg-worker.service", "rexg-queue@.service"}
-    server |= {"rexg-queue@control.service", "rexg-queue@scoring.service"}
-    assert set(parser["Unit"]["Wants"].split()) == server
+    roles = {"rexg-web@.service": WEB_ROLES, "rexg-web@.socket": WEB_ROLES, "rexg-queue@.service": QUEUES}
+    server = {unit.name for unit in UNITS} - {"rexg.target", "rexg-worker.service"}
+    names = {unit.replace("@", f"@{role}") for unit in server for role in roles.get(unit, ("",))}
+    wanted = " ".join(read(DEPLOY / "systemd" / "rexg.target")["Wants"]).split()
+    assert sorted(wanted) == sorted(names)
+
+
+def test_each_kind_of_request_has_a_service_and_a_socket_of_its_own() -> None:
+    service, socket = (read(DEPLOY / "systemd" / f"rexg-web@.{kind}") for kind in ("service", "socket"))
+    assert "WEB_ROLE=%i" in service["Environment"]
+    assert service["Requires"] == ["rexg-web@%i.socket"]
+    assert socket["ListenStream"] == ["/run/rexg/%i.sock"]
+    upstreams = re.findall(r"server unix:/run/rexg/(\w+)\.sock", (DEPLOY / "nginx.conf").read_text())
+    assert sorted(upstreams) == sorted(WEB_ROLES)
 
 
 def test_web_collects_its_static_files_before_each_start_and_reload() -> None:
-    web = read(DEPLOY / "systemd" / "rexg-web.service")
+    web = read(DEPLOY / "systemd" / "rexg-web@.service")
     assert any("STATIC_ROOT=/var/lib/rexg/static" in value for value in web["Environment"])
     assert "rexg/static" in web["StateDirectory"][0].split()
     assert "manage.py collectstatic" in web["ExecStartPre"][0]

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -17,6 +18,7 @@ from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.progress.organiser_view import everything
 from leaderboard.progress.stages import has_ended, shown_stage
 from leaderboard.submissions import uploads
+from leaderboard.submissions.admission import NoSpace
 
 WAIT_SECONDS = 5
 
@@ -56,7 +58,7 @@ class Command(BaseCommand):
         phase = _find(Phase, "phase", slug=options["phase"])
         user = self._user(team, options["user"])
         try:
-            method = options["method"].read_text()  # before the image is copied
+            method = options["method"].read_text(encoding="utf-8")  # before the image is copied
             submission = pipeline.submit(
                 user=user,
                 team=team,
@@ -67,8 +69,10 @@ class Command(BaseCommand):
                 method=method,
                 external_data=options["external_data"],
             )
-        except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(_unreadable(error, options)) from error
+        except NoSpace as refusal:
+            raise CommandError(f"{refusal} The store is in {settings.STORE_DIR}.") from refusal
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
         with transaction.atomic():
@@ -81,6 +85,12 @@ class Command(BaseCommand):
             return member
         captain = team.memberships.filter(is_captain=True).select_related("user").first()
         return captain.user if captain else None
+
+
+def _unreadable(error: OSError | UnicodeDecodeError, options: dict[str, Any]) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"{options['method']} is not written in UTF-8."
+    return f"{error.filename or options['image']}: {error.strerror or error}"
 
 
 def _to_organiser(submission: Submission) -> Disclosure:

@@ -20,6 +20,7 @@ from leaderboard.core import clock, events
 from leaderboard.hosts import gpus, slots
 from leaderboard.models import Attempt, Batch, Host, Phase, ProcessHeartbeat, Run, RunCase, StateChange, Submission
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
+from leaderboard.submissions import uploads
 
 FORGOTTEN = timedelta(days=7)  # a process or a host that was not heard of for so long is not missed any more
 UPLOAD_MOVES_SECONDS = 120.0
@@ -264,7 +265,7 @@ def _counted(rows: QuerySet[Any], some: Q) -> tuple[int, int]:
 def _uploads() -> int:
     """The archives that are being received: files that grew a moment ago."""
     moving = 0
-    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob(f"{uploads.PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
             moving += time.time() - path.stat().st_mtime < UPLOAD_MOVES_SECONDS
     return moving

@@ -39,11 +39,13 @@ form.addEventListener("submit", (event) => {
   });
   request.upload.addEventListener("load", () => say("The upload is complete. The server is checking the form."));
   request.addEventListener("load", () => {
+    if (request.status === 507 && showErrors(request.responseText)) { busy(false); return; }
     if (request.status >= 500) { askWhatBecameOfIt(`The server answered ${request.status}.`); return; }
     if (request.status < 300) { location.assign(request.responseURL); return; }
     busy(false);
-    if (request.status === 422) { showErrors(request.responseText); return; }
-    fail(request.status === 413 ? "The file is larger than the server takes." : `The server answered ${request.status}. Nothing was submitted. Try again.`);
+    if (request.status === 422 && showErrors(request.responseText)) return;
+    if (request.status === 422) { location.reload(); return; }  // the form itself is not offered any more: its address says why
+    fail(wordsOf(request.responseText) || `The server answered ${request.status}. Nothing was submitted. Try again.`);
   });
   request.addEventListener("error", () => askWhatBecameOfIt("The connection was lost."));
   request.addEventListener("abort", () => { busy(false); fail("You stopped the upload. Nothing was submitted."); });
@@ -86,11 +88,17 @@ function fail(words) {
   part("summary").focus();
 }
 
-// The server sent the whole page with its errors: take over each field's errors, and nothing else.
+// What a page of the server's says under its heading: too slow, too many at once, too large.
+function wordsOf(html) {
+  const lede = new DOMParser().parseFromString(html, "text/html").querySelector(".lede");
+  return lede ? lede.textContent.trim().replace(/\s+/g, " ") : "";
+}
+
+// The server sent the whole page with its errors: take over each field's errors, and nothing else. False if it did not.
 function showErrors(html) {
   const answer = new DOMParser().parseFromString(html, "text/html");
   const theirs = answer.getElementById("submission-form");
-  if (!theirs) { location.reload(); return; }  // the form itself is not offered any more: its address says why
+  if (!theirs) return false;
   part("summary").replaceChildren(...answer.getElementById("summary").childNodes);
   for (const field of form.querySelectorAll("[data-field]")) {
     const twin = theirs.querySelector(`[data-field="${field.dataset.field}"]`);
@@ -107,4 +115,5 @@ function showErrors(html) {
     }
   }
   part("summary").focus();
+  return true;
 }

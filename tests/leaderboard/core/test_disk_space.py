@@ -11,6 +11,7 @@ import uuid
 import pytest
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from leaderboard.core import blobs, disk_space
@@ -95,6 +96,57 @@ def test_an_upload_ends_when_others_took_the_room_meanwhile(disk, team, phase, m
     browser.force_login(team.memberships.get().user)
     assert admission.NO_DISK_SPACE in browser.post(f"/submit/{phase.slug}/", form(10 * MIB)).content.decode()
     assert not list((disk / "incoming").iterdir())
+
+
+def test_who_uploads_reads_what_is_free_and_what_stays_in_reserve(disk, team, phase, settings):
+    settings.FREE_BYTES = 10**9
+    browser = Client()
+    browser.force_login(team.memberships.get().user)
+    answer = browser.post(f"/submit/{phase.slug}/", form(10))
+    assert answer.status_code == 507
+    assert int(answer["Retry-After"]) > 0
+    assert "0.1 GB are free, of which 1 GB stay in reserve" in answer.content.decode()
+
+
+@pytest.mark.parametrize("size", [40 * MIB, 15 * MIB + 7], ids=["while it comes", "with its last bytes"])
+def test_a_store_that_fills_in_the_middle_of_an_upload_is_told_and_nothing_stays(disk, team, phase, settings, size):
+    """What others write between our look and our write: the write itself fails."""
+    settings.FREE_BYTES = -(10**9)
+    fill(disk, leaving=15 * MIB)
+    browser = Client()
+    browser.force_login(team.memberships.get().user)
+    answer = browser.post(f"/submit/{phase.slug}/", form(size))
+    assert answer.status_code == 507
+    assert admission.NO_DISK_SPACE in answer.content.decode()
+    assert not Submission.objects.exists()
+    assert not list((disk / "incoming").iterdir())
+    assert not list(uploads.folder().iterdir())
+
+
+def test_the_command_line_names_the_store_and_leaves_nothing(disk, team, phase, settings, tmp_path):
+    image, method = tmp_path / "image.tar", tmp_path / "method.md"
+    image.write_bytes(tarfile.TarInfo("layer.tar").tobuf() + bytes(20 * MIB))
+    method.write_text(cast.METHOD)
+    words = {"team": team.slug, "phase": phase.slug, "image": image, "method": method}
+    fill(disk, leaving=17 * MIB)
+    for settings.FREE_BYTES in (16 * MIB, -(10**9)):  # seen before the copy, and by the copy itself
+        with pytest.raises(CommandError, match=f"short of disk space.* stay in reserve.* The store is in {disk}"):
+            call_command("submit", **words)
+        assert not list((disk / "incoming").iterdir())
+        assert not list(uploads.folder().iterdir())
+    assert not Submission.objects.exists()
+
+
+def test_a_mask_that_finds_no_room_is_to_come_again_and_nothing_of_it_stays(disk, team, phase, settings):
+    host = cast.host()
+    batch = gpu_host.waiting(cast.submit_checked(team, phase).runs.get())
+    order = gpu_host.claim(host, batch)
+    settings.FREE_BYTES = -(10**9)
+    fill(disk, leaving=1 * MIB)
+    answer = put(order, os.urandom(2 * MIB))
+    assert answer.status_code == 503
+    assert "short of disk space" in answer.json()["detail"]
+    assert not list(blobs.outputs.root.glob(f"{blobs.INCOMING}*"))
 
 
 def test_the_command_line_is_refused_too_and_nothing_stays(disk, team, phase):

@@ -12,6 +12,7 @@ from leaderboard.core import clock, events, process_heartbeat
 from leaderboard.models import Attempt, Batch, Host, ProcessHeartbeat, Run, RunCase
 from leaderboard.operations import health
 from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, PhaseFacts
+from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -226,7 +227,7 @@ def test_a_mask_that_waits_for_its_scores(run):
 
 @rows
 def test_uploads_in_progress_are_those_that_still_grow(store):
-    (store / "incoming" / "x.upload.gz").write_bytes(b"part of an archive")
+    (store / "incoming" / f"{uploads.PREFIX}x").write_bytes(b"part of an archive")
     (store / "incoming" / "check-of-an-image").mkdir()
     assert health.facts().uploads == 1
 

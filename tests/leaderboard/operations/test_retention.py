@@ -2,13 +2,16 @@
 
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from django.db import connection
 
-from leaderboard.core import blobs, clock, locks
+from leaderboard.core import blobs, clock, locks, unfinished
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, planning
@@ -45,15 +48,52 @@ def age(path, hours=25):
     os.utime(path, (then, then))
 
 
-def test_what_a_killed_check_left_goes_after_a_day(store):
-    left = store / "incoming" / "tmp123"
-    left.mkdir()
-    (left / "image.tar").write_bytes(b"x")
+LEAVE_UNFINISHED = """
+import os, sys
+from pathlib import Path
+from leaderboard.core import unfinished
+incoming, outputs = map(Path, sys.argv[1:])
+files = [unfinished.create(incoming, "upload-"), unfinished.create(outputs, ".incoming-")]
+for file in files:
+    file.write(b"half of it")
+    file.flush()
+with unfinished.folder(incoming) as folder:
+    (folder / "image.tar").write_bytes(b"x")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+def old(folder) -> list[Path]:
+    """What lies there, of which nobody wrote a byte for minutes."""
+    found = [path for path in folder.rglob("*") if path.name.startswith((".incoming-", "upload-", "tmp"))]
+    for path in found:
+        then = time.time() - unfinished.ABANDONED_SECONDS - 1
+        for one in (path, *path.rglob("*")):
+            os.utime(one, (then, then))
+    return found
+
+
+def test_what_a_killed_process_was_writing_goes_within_minutes_and_what_a_living_one_writes_stays(store):
+    blobs.outputs.root.mkdir(exist_ok=True)
+    command = [sys.executable, "-c", LEAVE_UNFINISHED, str(store / "incoming"), str(blobs.outputs.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"written\n"
+        assert len(old(store)) == 3
+        retention.tidy()
+        assert len(old(store)) == 3
+        writer.kill()
+        writer.wait()
+    assert len(old(store)) == 3
     retention.tidy()
-    assert left.exists()
-    age(left)
+    assert old(store) == []
+
+
+def test_what_was_made_a_moment_ago_stays(store):
+    (store / "incoming" / "upload-new").write_bytes(b"")
     retention.tidy()
-    assert not left.exists()
+    assert (store / "incoming" / "upload-new").exists()
 
 
 def test_an_upload_stays_as_long_as_its_submission_waits_for_the_check():

@@ -56,7 +56,7 @@ def test_a_host_says_what_it_offers(api, host):
     assert host.trouble == ""
     post(api, "hello", version="1", slots=[], engine="20.10", trouble="gpu0 rests\x00")
     host.refresh_from_db()
-    assert (host.slots, host.trouble) == ([], "gpu0 rests")
+    assert (host.slots, host.trouble) == ([], "gpu0 rests\ufffd")
 
 
 A100 = {"id": "0", "name": "NVIDIA A100-SXM4-80GB", "uuid": "GPU-1", "memory_bytes": 85899345920}

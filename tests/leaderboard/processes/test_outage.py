@@ -34,6 +34,16 @@ def test_a_lease_does_not_end_while_the_web_server_shows_no_life():
     assert is_kept()
 
 
+def test_pages_that_live_do_not_hear_hosts():
+    ProcessHeartbeat.objects.create(name="hosts@a", at=clock.now() - timedelta(minutes=1))
+    process_heartbeat.beat("pages@a")
+    process_heartbeat.beat("uploads@a")
+    assert is_kept()
+    process_heartbeat.beat("hosts@a")
+    sweeper._outage_at = -math.inf
+    assert not is_kept()
+
+
 def test_nor_in_the_first_seconds_after_it_came_back(monkeypatch):
     sweeper.note_outage()
     process_heartbeat.beat("web@a")

@@ -26,7 +26,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 # Without content of their own: they only change something, or redirect, or answer nobody but organisers.
-ELSEWHERE = {"theme", "team_join", "team_leave", "team_remove", "team_captain", "cancel", "metrics", "health_panel"}
+ELSEWHERE = {
+    "refused",
+    "theme",
+    "team_join",
+    "team_leave",
+    "team_remove",
+    "team_captain",
+    "cancel",
+    "metrics",
+    "health_panel",
+}
 
 SAME_FOR_ALL = {"guidelines", "rules", "healthz", "health", "team", "submit", "submit_to", "leaderboard"}
 

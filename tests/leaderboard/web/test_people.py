@@ -71,7 +71,7 @@ def test_the_code_leads_to_the_same_question(people, typed):
 
 
 def test_a_link_with_what_no_code_has_leads_nowhere(people):
-    assert people.browser["Alice"].get("/team/join/%00/").status_code == 404  # the database would take no NUL
+    assert people.browser["Alice"].get("/team/join/%00/").status_code == 400  # the database would take no NUL
 
 
 def test_a_link_that_is_not_valid_says_so(people):
