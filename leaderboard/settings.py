@@ -256,6 +256,9 @@ MAX_FAULTS = _number("MAX_FAULTS", 8)  # our faults in a row before organisers m
 FREE_BYTES = _number("FREE_BYTES", 5_000_000_000)  # free space on the store's disk below which uploads are refused
 SCORING_MEMORY_BYTES = _number("SCORING_MEMORY_BYTES", 2 << 30)
 SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)  # of processor time
+# Of processor time, for the look at the masks of a run on public cases: each question about a case, all about a run.
+HINTS_CASE_SECONDS = _number("HINTS_CASE_SECONDS", 20)
+HINTS_RUN_SECONDS = _number("HINTS_RUN_SECONDS", 120)
 
 QUEUES = ("control", "scoring", "sandbox")
 CELERY_BROKER_URL = REDIS_URL

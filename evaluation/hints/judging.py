@@ -60,7 +60,7 @@ class Suspicion:
     """A guess, to be proven by scoring corrected masks; without a `correction` it is said as it is.
 
     `correction` gives that of a case by its name, `AS_IS` where it is right as saved, None where it is not known.
-    `what` and `remedy` are the words before and behind the numbers. `stands`: it is told even if correcting helps little.
+    `what` and `remedy` are the words before and behind the numbers. `stands`: told even if correcting helps little.
     """
 
     kind: HintKind

@@ -116,6 +116,12 @@ def gibibytes(value: int | None) -> str:
     return _scaled(value, 1024, ("bytes", "KiB", "MiB", "GiB", "TiB"))
 
 
+@register.filter
+def millilitres(value: float) -> str:
+    """A volume in the body: `0.13 mL`, `4.8 mL`, `612 mL`."""
+    return f"{value:.2f} mL" if value < 1 else f"{value:.1f} mL" if value < 100 else f"{value:,.0f} mL"
+
+
 def _scaled(value: int | None, base: int, units: Sequence[str]) -> str:
     if value is None:
         return DASH

@@ -53,7 +53,13 @@ def refuse_image(host: Host, order: dict[str, Any]) -> None:
 
 
 def report(
-    host: Host, order: dict[str, Any], cases: list[dict[str, Any]], *, fault: str = "", exit_code: int = 0
+    host: Host,
+    order: dict[str, Any],
+    cases: list[dict[str, Any]],
+    *,
+    fault: str = "",
+    exit_code: int = 0,
+    log: str = "hello\x00world",
 ) -> None:
     """Report on an order."""
     said = {
@@ -61,9 +67,19 @@ def report(
         "cases": cases,
         "container": {"exit_code": exit_code, "oom_killed": False, "seconds": 1.0, "warnings": []},
         "fault": {"code": fault, "detail": "from the test"} if fault else None,
-        "log": "hello\x00world",
+        "log": log,
     }
     pipeline.report(host, uuid.UUID(order["batch"]), parse_report(said))
+
+
+def finish_run(host: Host, run: Run, content: bytes, **ending: Any) -> None:
+    """Carry a run to its end, with the same mask for every case."""
+    while run.batches.filter(state=BatchState.WAITING).exists():
+        order = claim(host, waiting(run))
+        lines = [finished(order, number, content) for number in range(len(order["cases"]))]
+        report(host, order, lines, **ending)
+        score_reported(run)
+    run.refresh_from_db()
 
 
 def score_reported(run: Run) -> None:
