@@ -1,13 +1,14 @@
 """The pages in a real browser: at a desk and on a phone, by keyboard, with and without scripts."""
 
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
 from leaderboard.core import clock, events
-from leaderboard.models import Phase, RunCase
+from leaderboard.models import Host, Phase, RunCase
 from tests.browser.conftest import PHONE, WIDE
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import in_state, scored
@@ -63,6 +64,15 @@ def test_the_address_of_an_opened_row_leads_back_to_it(visit, phase):
     expect(page.get_by_role("heading", name="Method")).to_have_count(0)
     page.go_back()
     expect(page.get_by_role("heading", name="Method")).to_be_visible()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_an_opened_row_that_was_shared_is_not_under_the_sticky_head(visit, phase, viewport):
+    page = visit(viewport=viewport).go("/leaderboard/dev/?open=alice-and-bob#team-alice-and-bob")
+    head = page.locator(".board > thead th").first.bounding_box()
+    row = page.locator("#team-alice-and-bob").bounding_box()
+    assert row["y"] >= (head["y"] + head["height"] if viewport == WIDE else 0) - 1
+    assert row["y"] < viewport["height"]
 
 
 def test_filters_and_rows_work_without_a_script(visit, phase):
@@ -128,23 +138,54 @@ def test_a_run_moves_on_by_itself_until_it_ends(visit, phase, alice):
     assert page.locator("#live").get_attribute("hx-get") is None
 
 
+IS_AT_END = "log => log.scrollHeight > log.clientHeight && Math.abs(log.scrollTop) < 1"
+
+
+def attempt_with_log(run, number):
+    """The run's batch of this number has ended; it printed 200 lines."""
+    batch = run.batches.create(number=number, state="scored")
+    now, lines = clock.now(), "\n".join(f"line {line}" for line in range(200))
+    host = Host.objects.first() or cast.host()
+    batch.attempts.create(fence=1, host=host, key=uuid.uuid4(), slot="s", claimed_at=now, ended_at=now, log=lines)
+    return batch
+
+
 def test_a_log_stays_where_the_reader_scrolled_it(visit, phase, alice):
     run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "running")
-    batch = run.batches.create(number=1, state="scored")
-    host, now = cast.host(), clock.now()
-    lines = "\n".join(f"line {number}" for number in range(200))
-    batch.attempts.create(
-        fence=1,
-        host=host,
-        key="0" * 8 + "-0000-4000-8000-" + "0" * 12,
-        slot="s",
-        claimed_at=now,
-        ended_at=now,
-        log=lines,
-    )
+    batch, now = attempt_with_log(run, 1), clock.now()
+    lines = batch.attempts.get().log
     page = visit(alice).go(f"/runs/{run.submission.pk}/")
-    page.locator("#log").evaluate("log => { log.scrollTop = 100; }")
+    log = page.locator("#log-1-1")
+    assert log.evaluate(IS_AT_END)
+    log.evaluate("log => { log.scrollTop = -log.scrollHeight; log.scrollTop += 100; }")
+    above = log.evaluate("log => log.scrollHeight - log.clientHeight + log.scrollTop")
+    assert above == 100
+    batch.attempts.update(log=lines + "\nand more" * 50)
     RunCase.objects.filter(run=run, position=0).update(outcome="finished", decided_at=now)
     events._announce(run.submission.pk)
     expect(page.locator(".bignum").first).to_contain_text("1 of 3 cases")
-    assert page.locator("#log").evaluate("log => log.scrollTop") == 100
+    assert log.evaluate("log => log.scrollHeight - log.clientHeight + log.scrollTop") == 100
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_log_opens_at_its_end(visit, phase, alice, script):
+    run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "failed", ended_at=clock.now())
+    attempt_with_log(run, 1)
+    page = visit(alice, PHONE, java_script_enabled=script).go(f"/runs/{run.submission.pk}/logs/")
+    expect(page.get_by_text("line 199")).to_be_in_viewport()
+
+
+def test_the_log_of_the_next_container_is_shown_from_its_end_after_a_live_update(visit, phase, alice):
+    run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "running")
+    attempt_with_log(run, 1)
+    page = visit(alice).go(f"/runs/{run.submission.pk}/")
+    assert page.locator("#log-1-1").evaluate(IS_AT_END)
+    page.locator("#log-1-1").evaluate("log => { log.scrollTop = -50; }")
+    attempt_with_log(run, 2)
+    events._announce(run.submission.pk)
+    expect(page.locator("#log-2-1")).to_be_visible()
+    assert page.locator("#log-2-1").evaluate(IS_AT_END)
+    run.batches.get(number=2).attempts.update(log="\n".join(f"line {number}" for number in range(300)))
+    events._announce(run.submission.pk)
+    expect(page.get_by_text("line 299")).to_be_visible()
+    assert page.locator("#log-2-1").evaluate(IS_AT_END)
