@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.demo.mails import mails
-from leaderboard.web import cases, guidelines, organisers, people, public, submissions
+from leaderboard.web import cases, downloads, guidelines, organisers, people, public, submissions
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -15,6 +15,7 @@ urlpatterns = [
     path("leaderboard/", public.leaderboard, name="leaderboard"),
     path("leaderboard/<slug:slug>/", public.board, name="board"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
+    path("downloads/<slug:name>.zip", downloads.download, name="download"),
     path("rules/", people.rules, name="rules"),
     path("theme/", public.theme, name="theme"),
     path("team/", people.team, name="team"),

@@ -71,7 +71,7 @@ def cases_of(run: Run) -> QuerySet[Any, dict[str, Any]]:
         why=KT("result__reason"),
         dice=KeyTransform("dice", "result"),
         findings=Func(KeyTransform("findings", "result"), function="jsonb_array_length", output_field=IntegerField()),
-        hits=_Hits(F("result"), Value("$.findings[*] ? (@.hit == true)"), output_field=IntegerField()),
+        hits=_Hits(KeyTransform("findings", "result"), Value("$[*] ? (@.hit == true)"), output_field=IntegerField()),
     )
     columns = ("real_name", "token", "outcome", "reason_code", "seconds", "output", "output_bytes")
     worst = rows.order_by(F("dice").asc(nulls_last=True), "-reason_code", "position")

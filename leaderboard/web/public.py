@@ -58,7 +58,7 @@ class Date:
 
 
 CHALLENGE_DATES = (
-    Date(datetime(2026, 3, 1, tzinfo=UTC), "Pre-registration by e-mail begins", words="spring 2026"),
+    Date(datetime(2026, 3, 1, tzinfo=UTC), "Pre-registration by email begins", words="spring 2026"),
     Date(datetime(2026, 6, 1, tzinfo=UTC), "Registration opens; the validation set is out", words="June 2026"),
     Date(datetime(2026, 9, 28, tzinfo=UTC), "Results are announced at MICCAI 2026", words="late September 2026"),
 )

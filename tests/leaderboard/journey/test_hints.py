@@ -48,7 +48,7 @@ def test_a_flip_is_named_with_the_score_that_the_masks_would_have(team, host, ph
     assert dice(run) < 0.01
     pipeline.look_at_run(run.pk)
     run.refresh_from_db()
-    [hint] = run.hints
+    [hint] = run.hints or []
     assert "if the masks were flipped along H: 0.750 instead of 0.000" in hint["text"]
     better = scored(team, host, phase, MEANT)
     assert hint["corrected_dice"] == pytest.approx(dice(better))
