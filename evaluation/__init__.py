@@ -7,6 +7,7 @@ each of which uses only those above it, as do the modules within each (`./dev li
     masks       a NIfTI file that may be hostile -> the runs of voxels of each finding
     metrics     runs -> lesions, which of them are found -> one case's result -> summary, groups, intervals
     isolation   the same in a child process with limits
+    hints       why a score may be lower than the model deserves
     command     from the arguments of the command line to its exit code
 
 Who only wants numbers needs nothing but the names listed here.
@@ -14,7 +15,8 @@ Who only wants numbers needs nothing but the names listed here.
 
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_problem
-from evaluation.isolation.scorer import Job, score_isolated
+from evaluation.hints import Hint, look
+from evaluation.isolation.scorer import IsolatedScorer, Job, score_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
 from evaluation.metrics.scoring import VERSION, Case, lost_case, score_case
@@ -42,8 +44,10 @@ __all__ = [
     "EvaluationError",
     "FindingResult",
     "Group",
+    "Hint",
     "Interval",
     "InvalidMask",
+    "IsolatedScorer",
     "Job",
     "Kind",
     "MaskProblem",
@@ -54,6 +58,7 @@ __all__ = [
     "Summary",
     "inspect_mask",
     "kind_of",
+    "look",
     "lost_case",
     "mask_problem",
     "score_case",

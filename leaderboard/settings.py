@@ -264,6 +264,9 @@ UPLOAD_PACE_SECONDS = _number("UPLOAD_PACE_SECONDS", 60)  # over which the next 
 UPLOAD_LEAST_RATE = _number("UPLOAD_LEAST_RATE", 16384)  # bytes a second
 SCORING_MEMORY_BYTES = _number("SCORING_MEMORY_BYTES", 2 << 30)
 SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)  # of processor time
+# Of processor time, for the look at the masks of a run on public cases: each question about a case, all about a run.
+HINTS_CASE_SECONDS = _number("HINTS_CASE_SECONDS", 20)
+HINTS_RUN_SECONDS = _number("HINTS_RUN_SECONDS", 120)
 
 QUEUES = ("control", "scoring", "sandbox")
 CELERY_BROKER_URL = REDIS_URL

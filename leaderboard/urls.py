@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.demo.mails import mails
-from leaderboard.web import errors, guidelines, organisers, people, public, submissions
+from leaderboard.web import cases, downloads, errors, guidelines, organisers, people, public, submissions
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -16,6 +16,7 @@ urlpatterns = [
     path("leaderboard/", public.leaderboard, name="leaderboard"),
     path("leaderboard/<slug:slug>/", public.board, name="board"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
+    path("downloads/<slug:name>.zip", downloads.download, name="download"),
     path("rules/", people.rules, name="rules"),
     path("theme/", public.theme, name="theme"),
     path("team/", people.team, name="team"),
@@ -29,6 +30,12 @@ urlpatterns = [
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
+    path("runs/<int:pk>/findings/", cases.findings, name="findings"),
+    path("runs/<int:pk>/cases/", cases.cases, name="cases"),
+    path("runs/<int:pk>/logs/", cases.logs, name="logs"),
+    path("runs/<int:pk>/logs/<int:batch>/<int:attempt>/", cases.log, name="log"),
+    path("runs/<int:pk>/masks/<str:name>", cases.mask, name="mask"),
+    path("runs/<int:pk>/results.json", cases.results, name="results"),
     path("organisers/health/", organisers.health, name="health"),
     path("organisers/health/panel/", organisers.health_panel, name="health_panel"),
     path("metrics", organisers.prometheus, name="metrics"),

@@ -11,7 +11,7 @@ program and again here, because a sparse file claims any size.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -21,7 +21,11 @@ from containers.protocol.verdicts import FailureCode
 
 MAX_WARNINGS: Final = 20
 MAX_WARNING_CHARACTERS: Final = 500
+MAX_OTHER_NAMES: Final = 5
+MAX_NAME_CHARACTERS: Final = 60
 MAX_RECORDS: Final = 100_000
+
+_NOTES: Final = frozenset({".csv", ".json", ".log", ".md", ".txt", ".yaml", ".yml"})
 
 # The records of a dump, as holder.c describes them.
 _FILE, _END, _VOLUME_FULL, _OTHER_FILE, _OTHER_FOLDER = b"F", b"E", b"L", b"X", b"D"
@@ -71,7 +75,7 @@ class _DumpReader:
             kind = self._stream.take(1)
             if kind == _END:
                 absent = [name for name in self._names if name not in self._result.found]
-                self._result.warnings = _warnings(self._other_files, self._other_folders, absent)
+                self._result.warnings = _warnings(self._other_files, self._other_folders, self._names, absent)
                 return self._result
             self._read_record(kind)
         raise DumpTruncated("The dump does not end.")
@@ -142,17 +146,39 @@ class _Stream:
         return letters.decode(errors="surrogateescape")
 
 
-def _warnings(files: Iterable[str], folders: Iterable[str], absent: Sequence[str]) -> list[str]:
+def _warnings(files: Sequence[str], folders: Iterable[str], names: Sequence[str], absent: Sequence[str]) -> list[str]:
     """Say which other files are probably results under a wrong name, and which folders may hide some."""
     stems = {_stem(name): name for name in absent}
+    expected = {_stem(name) for name in names}
     warnings = [
         f"Found {other!a} where {stems[_stem(other)]} was expected; it was not used."
         for other in sorted(files)
         if _stem(other) in stems
     ]
     if absent:
+        warnings = warnings[: MAX_WARNINGS - 2]  # so that there is room for what else there is
+        warnings += _other_names([name for name in files if _may_be_a_mask(name, expected)])
         warnings += [f"Found the folder {name!a}; only files in /output itself count." for name in sorted(folders)]
     return [warning[:MAX_WARNING_CHARACTERS] for warning in warnings[:MAX_WARNINGS]]
+
+
+def _may_be_a_mask(name: str, expected: Collection[str]) -> bool:
+    """Whether it may be a result whose name fits no case: no notes, and nothing that was left of a case."""
+    return _stem(name) not in expected and PurePosixPath(name).suffix.lower() not in _NOTES
+
+
+def _other_names(files: Sequence[str]) -> list[str]:
+    """One line for all files whose names fit no case, with as many of them as it takes to see what went wrong."""
+    if not files:
+        return []
+    first = ", ".join(f"{_shortened(name)!a}" for name in sorted(files)[:MAX_OTHER_NAMES])
+    more = f" and {len(files) - MAX_OTHER_NAMES} more" if len(files) > MAX_OTHER_NAMES else ""
+    found = "1 file" if len(files) == 1 else f"{len(files)} files"
+    return [f"Found {found} in /output that no case is named like, while masks are missing: {first}{more}."]
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}..."
 
 
 def _stem(name: str) -> str:

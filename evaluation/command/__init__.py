@@ -1,6 +1,6 @@
 """`python -m evaluation`: what the command line reads, says and writes.
 
 In reading order: `cli` (all of it, in one page), `arguments`, `dataset` (the cases), `names` (what is conspicuous about
-the files), `parallel` (cases shared out among children), `hints` (why a score may be low), `report` (JSON, CSV, table),
-`files`, `progress`. May import everything of the evaluation; only `evaluation.__main__` imports it.
+the files), `parallel` (cases and hints shared out among children), `report` (JSON, CSV, table), `files`, `progress`.
+May import everything of the evaluation; only `evaluation.__main__` imports it.
 """

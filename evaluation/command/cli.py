@@ -13,12 +13,12 @@ from pathlib import Path
 from evaluation.command.arguments import Options, parse
 from evaluation.command.dataset import Dataset, load_dataset
 from evaluation.command.files import write
-from evaluation.command.hints import advice
 from evaluation.command.names import folder_warnings, same_folder_warnings
 from evaluation.command.parallel import score_all
 from evaluation.command.progress import Progress, tell
 from evaluation.command.report import OutputFormat, csv_text, native, params, rexrank, table
 from evaluation.errors import EvaluationError
+from evaluation.hints import Hint
 from evaluation.isolation import fork_server
 from evaluation.isolation.scorer import Job
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
@@ -51,16 +51,16 @@ def _run(options: Options) -> int:
     dataset = load_dataset(options.dataset_json, options.split, options.gt_dir, options.ct_dir, reading.show)
     _warn(dataset, options)
     jobs = [Job(case, options.gt_dir / case.name, _existing(options.pred_dir / case.name)) for case in dataset.cases]
-    assessments, fits = score_all(jobs, workers=options.workers, cache_dir=options.cache_dir, quiet=options.quiet)
+    assessments, hints = score_all(jobs, workers=options.workers, cache_dir=options.cache_dir, quiet=options.quiet)
     results = [assessment.result for assessment in assessments]
 
     sizes = _sizes(dataset, assessments)
     limits = size_limits(list(sizes.values()))
     seed = seed_from("\n".join(sorted(case.name for case in dataset.cases)))
     aggregates = summarise(results, seed=seed, sizes=sizes, limits=limits)
-    _say("\n".join([table(aggregates), *_lost_lines(results), *_hint_lines(advice(results, fits))]))
+    _say("\n".join([table(aggregates), *_lost_lines(results), *_hint_lines(hints)]))
     if options.format == OutputFormat.NATIVE:
-        document: Mapping[str, object] = native(results, aggregates, params(seed, limits, options.split))
+        document: Mapping[str, object] = native(results, aggregates, params(seed, limits, options.split), hints)
     else:
         document = rexrank(results, aggregates)
     _write(options, document, results)
@@ -109,8 +109,8 @@ def _lost_lines(results: Sequence[CaseResult]) -> list[str]:
     return ["", f"{len(lost)} of {len(results)} cases have no usable prediction and count as Dice 0:", *lines]
 
 
-def _hint_lines(hints: Sequence[str]) -> list[str]:
-    return ["\n" + textwrap.fill(f"hint: {hint}", WIDTH, subsequent_indent="  ") for hint in hints]
+def _hint_lines(hints: Sequence[Hint]) -> list[str]:
+    return ["\n" + textwrap.fill(f"hint: {hint['text']}", WIDTH, subsequent_indent="  ") for hint in hints]
 
 
 def _say(text: str) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from evaluation.command.hints import worth_a_look
 from evaluation.command.progress import Progress
+from evaluation.hints import Hint
+from evaluation.hints.judging import AS_IS, Suspicion, best_first, correction_of, prove, suspicions, worth_a_look
 from evaluation.isolation.scorer import IsolatedScorer, Job
-from evaluation.metrics.fit import Fit
 from evaluation.metrics.scoring import Assessment
+from evaluation.results import CaseResult
 
 LOOK_SECONDS = 1.0  # between two looks at the progress while a case takes long
 
@@ -23,7 +25,7 @@ _Answer = TypeVar("_Answer")
 
 def score_all(
     jobs: Sequence[Job], *, workers: int, cache_dir: Path | None, quiet: bool
-) -> tuple[list[Assessment], list[Fit]]:
+) -> tuple[list[Assessment], list[Hint]]:
     """The assessment of each job, in their order, and what a look at the poorly scored ones found."""
     with ExitStack() as stack:
         workers = max(1, min(workers, len(jobs)))
@@ -32,10 +34,42 @@ def score_all(
         scorers = [stack.enter_context(IsolatedScorer(prepared=cache_dir)) for _ in range(workers)]
         progress = Progress("cases scored", quiet=quiet)
         assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
-        poor = [jobs[index] for index in worth_a_look([assessment.result for assessment in assessments])]
-        progress = Progress("poorly scored cases looked at", quiet=quiet)
-        fits = _shared_out(poor, IsolatedScorer.fit, scorers, pool, progress)
-    return assessments, [fit for fit in fits if fit is not None]
+        results = [assessment.result for assessment in assessments]
+        work = _Work(scorers, pool, quiet)
+        hints = best_first(work.proven(one, jobs, results) for one in work.suspicions(jobs, results))
+    return assessments, hints
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The look at a run for its hints, shared out like the scoring."""
+
+    scorers: Sequence[IsolatedScorer]
+    pool: ThreadPoolExecutor
+    quiet: bool
+
+    def suspicions(self, jobs: Sequence[Job], results: Sequence[CaseResult]) -> list[Suspicion]:
+        poor = [jobs[index] for index in worth_a_look(results)]
+        progress = Progress("poorly scored cases looked at", quiet=self.quiet)
+        fits = _shared_out(poor, IsolatedScorer.fit, self.scorers, self.pool, progress)
+        found = zip(poor, fits, strict=True)
+        return suspicions(results, {job.case.name: fit for job, fit in found if fit is not None})
+
+    def proven(self, suspicion: Suspicion, jobs: Sequence[Job], results: Sequence[CaseResult]) -> Hint | None:
+        """What is said of a suspicion, when the corrected masks of all cases are scored."""
+
+        def score(scorer: IsolatedScorer, item: tuple[Job, CaseResult]) -> CaseResult | None:
+            job, as_saved = item
+            correction = correction_of(suspicion, as_saved)
+            if correction is None or correction == AS_IS:
+                return as_saved if correction else None
+            return scorer.corrected(job, correction)
+
+        progress = Progress("corrected masks scored", quiet=self.quiet)
+        items = list(zip(jobs, results, strict=True)) if suspicion.correction else []
+        answers = _shared_out(items, score, self.scorers, self.pool, progress)
+        known = [(as_saved, now) for (_, as_saved), now in zip(items, answers, strict=True) if now is not None]
+        return prove(suspicion, [one for one, _ in known], [one for _, one in known], len(results))
 
 
 def _shared_out(

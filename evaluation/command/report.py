@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, TypedDict
 
 from evaluation.categories import CATEGORIES, Kind
+from evaluation.hints import Hint
 from evaluation.metrics import instances, matching
 from evaluation.metrics.aggregate import PERCENTILES, RESAMPLES
 from evaluation.metrics.matching import precision_recall_f1
@@ -70,6 +71,7 @@ class NativeDocument(Aggregates):
 
     evaluation_version: str
     params: Params
+    hints: list[Hint]
     cases: list[CaseResult]
 
 
@@ -89,9 +91,17 @@ def params(seed: int, limits: tuple[float, float], split: str | None) -> Params:
     }
 
 
-def native(results: Sequence[CaseResult], aggregates: Aggregates, parameters: Params) -> NativeDocument:
+def native(
+    results: Sequence[CaseResult], aggregates: Aggregates, parameters: Params, hints: Sequence[Hint]
+) -> NativeDocument:
     """The native JSON document."""
-    return {"evaluation_version": VERSION, "params": parameters, **aggregates, "cases": list(results)}
+    return {
+        "evaluation_version": VERSION,
+        "params": parameters,
+        **aggregates,
+        "hints": list(hints),
+        "cases": list(results),
+    }
 
 
 def rexrank(results: Sequence[CaseResult], aggregates: Aggregates) -> dict[str, Any]:

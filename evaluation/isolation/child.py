@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from evaluation.errors import EvaluationError
@@ -73,6 +74,15 @@ class Child:
                 while line:
                     line = line[os.write(self._held.requests, line) :]
             return self._read_line(seconds)
+
+    def processor_seconds(self) -> float | None:
+        """Processor time that it has taken so far, by the kernel's account; None of one that is gone."""
+        try:
+            after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        user, system = after_name[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """End it now; a thread that waits for an answer gets `Ended`."""

@@ -14,7 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from evaluation.metrics.fit import Fit, orientations
+from evaluation.masks.correction import Correction, Order, orientations
+from evaluation.masks.reading import MAX_FINDINGS
+from evaluation.metrics.fit import Fit
 from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
 from evaluation.metrics.scoring import Assessment, Case, lost_case
 from evaluation.results import CaseResult, CaseStatus, FindingResult
@@ -42,7 +44,8 @@ class Task(StrEnum):
 class Request:
     """One piece of work for the child.
 
-    `reference` is a mask or, if `prepared`, what masks.prepared made of one. `seconds` are of processor time.
+    `reference` is a mask or, if `prepared`, what masks.prepared made of one. `seconds` are of processor time. With a
+    `correction` the prediction is scored as if it had been saved that way.
     """
 
     task: Task
@@ -51,6 +54,7 @@ class Request:
     prediction: Path | None
     seconds: float
     prepared: bool = False
+    correction: Correction | None = None
 
 
 class Cause(StrEnum):
@@ -75,7 +79,8 @@ def encode_request(request: Request) -> bytes:
     prediction = str(request.prediction.absolute()) if request.prediction is not None else None
     case = {**vars(request.case), "categories": dict(request.case.categories)}
     fields = {"case": case, "reference": str(request.reference.absolute()), "prediction": prediction}
-    return _line({**vars(request), **fields})
+    correction = vars(request.correction) if request.correction is not None else None
+    return _line({**vars(request), **fields, "correction": correction})
 
 
 def decode_request(line: bytes) -> Request:
@@ -86,7 +91,15 @@ def decode_request(line: bytes) -> Request:
     case |= {"findings": tuple(case["findings"]), "shape": tuple(case["shape"]), "spacing_mm": spacing}
     prediction = Path(fields["prediction"]) if fields["prediction"] is not None else None
     paths = {"reference": Path(fields["reference"]), "prediction": prediction}
-    return Request(**{**fields, **paths, "task": Task(fields["task"]), "case": Case(**case)})
+    about = {"task": Task(fields["task"]), "case": Case(**case), "correction": _correction(fields["correction"])}
+    return Request(**{**fields, **paths, **about})
+
+
+def _correction(fields: dict[str, Any] | None) -> Correction | None:
+    if fields is None:
+        return None
+    channels = fields["channels"]
+    return Correction(**{**fields, "channels": Order(channels) if isinstance(channels, str) else tuple(channels)})
 
 
 def encode_answer(answer: Assessment | Fit | Failure | None) -> bytes:
@@ -120,16 +133,19 @@ def decode_fit(line: bytes, request: Request) -> Fit | Failure | None:
     fields = answer["fit"]
     if fields is None:
         return None
-    _require_fields(fields, {"turned", "order", "reordered", "foreground"})
-    turned, order = _dict(fields["turned"]), _dict(fields["order"])
+    _require_fields(fields, {"turned", "order", "reordered", "orders", "foreground", "channels"})
+    turned, order, orders = _dict(fields["turned"]), _dict(fields["order"]), _dict(fields["orders"])
     _require(list(turned) == orientations(request.case.shape), "other orientations than the volume has")
-    for dice in (*turned.values(), fields["reordered"]):
+    _require(list(orders) == list(Order), "other orders than those of a slip")
+    for dice in (*turned.values(), *orders.values(), fields["reordered"]):
         _require_number(dice, 2.0)  # an estimate from a sample may exceed 1
     known = [key for key in request.case.findings if key in order]
     _require(list(order) == known, "an order of other findings")
     _require(all(isinstance(channel, str) for channel in order.values()), "an order of something else than findings")
     _require(sorted(order.values()) == sorted(known), "an order that is not one to one")
     _require_number(fields["foreground"], 1.0)
+    _require_count(fields["channels"], MAX_FINDINGS)
+    _require(int(request.case.findings[-1]) < fields["channels"], "fewer channels than findings")
     return Fit(**fields)
 
 

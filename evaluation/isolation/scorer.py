@@ -11,8 +11,9 @@ Of the last two nobody can be sure, so a fresh child tries again first. The file
 the reason, and another child counts the reference's entities (so that they are all counted as missed). If even that
 fails, it is the reference that is unusable: `EvaluationError`.
 
-The command line asks the same child for `fit`, its hints, in a request of its own after a case has its result. So
-whatever becomes of it can cost no case, and the server, which never asks, pays nothing.
+Hints ask the same child for `fit` and for `corrected`, in requests of their own after a case has its result. So
+whatever becomes of these can cost no case; what they take is bounded by whoever asks (`evaluation.hints`), and
+`spent_seconds` says how much it was.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from evaluation.isolation.messages import (
     decode_fit,
     encode_request,
 )
+from evaluation.masks.correction import Correction
 from evaluation.masks.prepared import prepare
 from evaluation.metrics.fit import Fit
 from evaluation.metrics.scoring import Assessment, Case, lost_case
@@ -112,6 +114,7 @@ class IsolatedScorer:
         self._seconds = seconds_per_case
         self._child: Child | None = None
         self._closed = threading.Event()
+        self.spent_seconds = 0.0  # of processor time, in `fit` and `corrected`
 
     def __enter__(self) -> Self:
         return self
@@ -144,15 +147,43 @@ class IsolatedScorer:
         counts = [finding["n_reference"] for finding in known.result["findings"]]
         return Assessment(lost_case(job.case, counts, CaseStatus.INVALID, reason), known.reference_voxels)
 
-    def fit(self, job: Job) -> Fit | None:
+    def fit(self, job: Job, seconds: float = FIT_SECONDS) -> Fit | None:
         """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
-        request = Request(Task.FIT, job.case, job.reference, job.prediction, FIT_SECONDS)
+        request = self._about(Task.FIT, job, seconds)
         with suppress(Ended, MalformedMessage, EvaluationError):
-            found = decode_fit(self._exchange(request), request)
+            found = decode_fit(self._exchange_counted(request), request)
             if not isinstance(found, Failure):
                 return found
         self._end_child()
         return None
+
+    def corrected(self, job: Job, correction: Correction, seconds: float = SECONDS_PER_CASE) -> CaseResult | None:
+        """The result of the case with its mask so corrected; None if that cannot be found out."""
+        request = replace(self._about(Task.SCORE, job, seconds), correction=correction)
+        with suppress(Ended, MalformedMessage, EvaluationError):
+            found = decode_assessment(self._exchange_counted(request), request)
+            if not isinstance(found, Failure):
+                return found.result
+        self._end_child()
+        return None
+
+    def _about(self, task: Task, job: Job, seconds: float) -> Request:
+        prepared = self._prepare(job.reference)
+        return Request(
+            task, job.case, prepared or job.reference, job.prediction, seconds, prepared=prepared is not None
+        )
+
+    def _exchange_counted(self, request: Request) -> bytes:
+        """An exchange whose processor time is counted: what a child spent that did not survive it is not known."""
+        try:
+            before = self._child.processor_seconds() if self._child is not None else 0.0
+            answer = self._exchange(request)
+        except BaseException:
+            self.spent_seconds += request.seconds
+            raise
+        after = self._child.processor_seconds() if self._child is not None else None
+        self.spent_seconds += request.seconds if after is None else max(0.0, after - (before or 0.0))
+        return answer
 
     def _try(self, job: Job) -> Assessment:
         """Ask until there is an answer, or `_Lost`, or every child has come to grief."""

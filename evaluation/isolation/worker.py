@@ -45,17 +45,17 @@ def _answer(request: Request) -> Assessment | Fit | Failure | None:
 def _assess(request: Request) -> Assessment:
     if request.prepared:
         loaded = open_prepared(request.reference)
-        return assess(request.case, lambda: loaded, request.prediction)
-    return assess(request.case, lambda: open_reference(request.reference), request.prediction)
+        return assess(request.case, lambda: loaded, request.prediction, request.correction)
+    return assess(request.case, lambda: open_reference(request.reference), request.prediction, request.correction)
 
 
 def _fit(request: Request) -> Fit | None:
     if request.prediction is None:
         return None
-    opened = open_reference(request.reference)
+    opened = open_prepared(request.reference) if request.prepared else open_reference(request.reference)
     wanted = [finding.runs for finding in opened.findings]
     pairs = list(zip(read_prediction(request.prediction, opened.shape), wanted, strict=True))
-    return fit({key: pairs[int(key)] for key in request.case.findings})
+    return fit({key: pairs[int(key)] for key in request.case.findings}, channels=opened.shape[0])
 
 
 def _limit(memory_bytes: int) -> None:

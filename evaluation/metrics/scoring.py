@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.masks.correction import Correction
 from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.masks.run_lengths import Runs, Shape, Spacing
@@ -78,15 +79,20 @@ def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResu
     return assess(case, lambda: open_reference(reference), prediction).result
 
 
-def assess(case: Case, open_it: Callable[[], Reference], prediction: Path | None) -> Assessment:
-    """`score_case` together with the sizes of the findings; `open_it` gives the reference from its beginning."""
+def assess(
+    case: Case, open_it: Callable[[], Reference], prediction: Path | None, correction: Correction | None = None
+) -> Assessment:
+    """`score_case` together with the sizes of the findings; `open_it` gives the reference from its beginning.
+
+    With a `correction` it is the score of the mask as it would be when saved that way.
+    """
     try:
         reference = open_it()
         _check_reference(case, reference.shape)
         if prediction is None:
             return _lost(case, reference, CaseStatus.MISSING, "no file of this name was found")
         try:
-            return _compare(case, reference, prediction)
+            return _compare(case, reference, prediction, correction or Correction())
         except _BadPrediction as error:  # some of the reference may have been read by then
             return _lost(case, open_it(), CaseStatus.INVALID, str(error))
     except InvalidMask as error:
@@ -123,9 +129,9 @@ def _lost(case: Case, reference: Reference, status: CaseStatus, reason: str) -> 
     return Assessment(result, tuple(finding.voxels for finding in wanted))
 
 
-def _compare(case: Case, reference: Reference, prediction: Path) -> Assessment:
+def _compare(case: Case, reference: Reference, prediction: Path, correction: Correction) -> Assessment:
     findings, voxels = [], []
-    predicted = _chosen(case, _predicted(prediction, reference.shape))
+    predicted = _chosen(case, correction.apply(_predicted(prediction, reference.shape)))
     wanted = _chosen(case, reference.findings)
     for (key, runs), (_, finding) in zip(predicted, wanted, strict=True):
         known = entities(finding)

@@ -62,7 +62,7 @@ def _is_shown(disclosure: Disclosure, standings: Sequence[Standing], code: str) 
 
 def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int, runs: int) -> Row:
     submission = standing.run.submission
-    lines = [_group_line(disclosure, standing, code) for code in GROUPS if _is_shown(disclosure, [standing], code)]
+    lines = group_lines(standing, disclosure)
     return Row(
         **vars(disclosure.scores(numbers)),
         rank=rank,
@@ -77,6 +77,11 @@ def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *
         categories=[line for line in lines if line.code in evaluation.CATEGORIES],
         groups=[line for line in lines if line.code not in evaluation.CATEGORIES],
     )
+
+
+def group_lines(standing: Standing, disclosure: Disclosure) -> list[GroupLine]:
+    """The groups of findings of a run, by one of its standings, those that are shown."""
+    return [_group_line(disclosure, standing, code) for code in GROUPS if _is_shown(disclosure, [standing], code)]
 
 
 def _group_line(disclosure: Disclosure, standing: Standing, code: str) -> GroupLine:

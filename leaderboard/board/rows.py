@@ -1,8 +1,10 @@
 """What a board consists of: its rows, and the groups of findings within a row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from evaluation import CATEGORIES, Kind, kind_of
 from leaderboard.board.disclosure import Disclosure, Scores
 from leaderboard.models import Phase, Run, Standing, Submission, Team
 
@@ -14,6 +16,29 @@ class GroupLine(Scores):
     code: str
     label: str
     n: int
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """Groups of findings that stand in one table."""
+
+    title: str
+    head: str
+    lines: list[GroupLine]
+
+
+def group_tables(lines: Sequence[GroupLine]) -> list[GroupTable]:
+    """The groups of a run in tables: by kind and size, non-focal, focal; those with no line left out."""
+    tables = (
+        GroupTable("By kind and size", "Findings", [line for line in lines if line.code not in CATEGORIES]),
+        GroupTable("Non-focal", "Category", _of_kind(lines, Kind.NON_FOCAL)),
+        GroupTable("Focal", "Category", _of_kind(lines, Kind.FOCAL)),
+    )
+    return [table for table in tables if table.lines]
+
+
+def _of_kind(lines: Sequence[GroupLine], kind: Kind) -> list[GroupLine]:
+    return [line for line in lines if line.code in CATEGORIES and kind_of(line.code) is kind]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,12 @@ from leaderboard.models import Phase
 
 def open_phases(at: datetime) -> QuerySet[Phase]:
     """The phases that take submissions at this instant; the one that closes first stands first."""
-    return Phase.objects.filter(opens_at__lte=at, closes_at__gt=at).order_by("closes_at", "pk")
+    return Phase.objects.filter(opens_at__lte=at, closes_at__gt=at)
 
 
 def next_phase(at: datetime) -> Phase | None:
     """The phase that opens next after this instant."""
-    return Phase.objects.filter(opens_at__gt=at).order_by("opens_at").first()
+    return Phase.objects.filter(opens_at__gt=at).order_by("opens_at", "pk").first()
 
 
 def newest_phase(phases: Sequence[Phase], at: datetime) -> Phase | None:

@@ -25,7 +25,7 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Actor:
-    """Who decides. `name` is never an e-mail address."""
+    """Who decides. `name` is never an email address."""
 
     name: str
     user: User | None = None

@@ -44,6 +44,11 @@ def enqueue_scoring(batch_id: object) -> None:
     enqueue("leaderboard.score_batch", batch_id, "scoring")
 
 
+def enqueue_look(run_id: int) -> None:
+    """Have a control worker look at the masks of a scored run."""
+    enqueue("leaderboard.look_at_run", run_id, "scoring")
+
+
 def enqueue_batch(batch_id: object) -> None:
     """Tell the GPU hosts that a batch waits."""
     enqueue(host_queue.TASK, batch_id, host_queue.QUEUE_NAME)

@@ -70,7 +70,7 @@ def _fresh(model: type[Movable]) -> QuerySet[Any]:
 
 
 def display_name(person: User | None) -> str:
-    """How a person stands in a submission's history, which the team reads: never an e-mail address."""
+    """How a person stands in a submission's history, which the team reads: never an email address."""
     if person is None:
         return SERVER
     return person.name or ("an organiser" if person.is_staff else "a member of the team")

@@ -1,6 +1,6 @@
 """The journey of a submission, top to bottom.
 
-    submit -> validate_image -> start -> claim -> heartbeat -> report -> score_batch -> finish
+    submit -> validate_image -> start -> claim -> heartbeat -> report -> score_batch -> finish -> look_at_run
                                            ^                     |            |
                                            +---- advance: what next? <--------+
 
@@ -48,7 +48,7 @@ from leaderboard.models import (
     User,
 )
 from leaderboard.people import teams
-from leaderboard.scores import aggregates, scoring
+from leaderboard.scores import aggregates, hints, scoring
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
 from leaderboard.submissions.admission import Description
@@ -402,6 +402,35 @@ def finish(run: Run) -> None:
     """Every case has a score: aggregate, and the run stands on the leaderboard."""
     aggregates.aggregate(run)
     lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
+    if run.submission.phase.cases_are_public:
+        ask_for_hints(run)
+
+
+def ask_for_hints(run: Run) -> None:
+    """Have the masks of a scored run looked at; the sweeper asks again while nobody did."""
+    with transaction.atomic():
+        Run.objects.filter(pk=run.pk).update(hints_asked_at=clock.now())
+        task_queue.enqueue_look(run.pk)
+
+
+def look_at_run(run_id: int) -> None:
+    """Say what the masks of a run on public cases look like. Scores go first: while masks wait for one, this waits."""
+    if Batch.objects.filter(state=BatchState.REPORTED, run__state__in=ACTIVE_RUN_STATES).exists():
+        return
+    with locks.working_on("hints", run_id) as mine:
+        run = Run.objects.select_related("submission__phase").get(pk=run_id)
+        if mine and run.hints is None and run.state == RunState.SCORED and run.submission.phase.cases_are_public:
+            Run.objects.filter(pk=run.pk).update(hints=_hints(run))
+            events.announce(run.submission_id)
+
+
+def _hints(run: Run) -> list[evaluation.Hint]:
+    """None where the look fails: it is a service that must not be tried, at its cost, again and again."""
+    try:
+        return hints.look(run)
+    except (evaluation.EvaluationError, OSError):
+        logger.exception("the masks of run %s could not be looked at", run.pk)
+        return []
 
 
 def _fail(run: Run, code: str, which: str) -> None:

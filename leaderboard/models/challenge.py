@@ -114,7 +114,7 @@ class Phase(models.Model):
     max_unpacked_bytes = models.BigIntegerField("largest image unpacked, bytes", default=40 * 10**9)
 
     class Meta:
-        ordering = ["-opens_at"]
+        ordering = ["closes_at", "pk"]  # wherever several phases are named, the one that closes first stands first
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(opens_at__lt=models.F("closes_at")), name="opens_before_it_closes"

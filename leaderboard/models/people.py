@@ -13,9 +13,9 @@ def new_join_code() -> str:
 
 
 class User(AbstractUser):
-    """A person. Signs in by e-mail address; `username` is an internal name that nobody sees."""
+    """A person. Signs in by email address; `username` is an internal name that nobody sees."""
 
-    email = models.EmailField("e-mail address", unique=True)
+    email = models.EmailField("email address", unique=True)
     name = models.CharField("name", max_length=120, blank=True)
     affiliation = models.CharField(max_length=200, blank=True)
 

@@ -6,7 +6,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from evaluation import CaseResult, Group, Summary
+from evaluation import CaseResult, Group, Hint, Summary
 from leaderboard.models.challenge import Case
 from leaderboard.models.hosts import Host
 from leaderboard.models.submissions import Submission
@@ -33,6 +33,12 @@ class Run(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     faults = models.PositiveSmallIntegerField(default=0, help_text="our faults in a row; a reported case resets it")
     retry_at = models.DateTimeField(null=True, blank=True, help_text="when a halted run goes on")
+    hints: "models.JSONField[list[Hint] | None, list[Hint] | None]" = models.JSONField(
+        null=True, blank=True, help_text="what its masks look like, on public cases; nothing until they were looked at"
+    )
+    hints_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="when a worker was last told to look at its masks"
+    )
 
     class Meta:
         ordering = ["number"]

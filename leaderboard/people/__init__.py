@@ -1,7 +1,7 @@
 """Who takes part: teams and their members, their addresses, and the rules that each person accepted.
 
     teams, names                     create, join, leave, remove a member, hand over; names that look alike
-    addresses                        whether an e-mail address is confirmed, and what is refused before it is
+    addresses                        whether an email address is confirmed, and what is refused before it is
     sign_in, throttle                who may try a password, and when; how often anything may be tried
     rules                            which version of the rules a person accepted
 

@@ -1,4 +1,4 @@
-"""Whose e-mail address is known to be theirs. Before it is, a person looks around; teams, and so runs, come after."""
+"""Whose email address is known to be theirs. Before it is, a person looks around; teams, and so runs, come after."""
 
 from allauth.account.models import EmailAddress
 
@@ -19,7 +19,7 @@ def unconfirmed_of(user: User) -> str:
 def check_confirmed(user: User, act: str) -> None:
     """Refuse `act` to whoever might not exist: one person could otherwise make many teams, each with its own runs."""
     if not is_confirmed(user):
-        raise Refused(f"Confirm your e-mail address before you {act}: open the link in the message that we sent you.")
+        raise Refused(f"Confirm your email address before you {act}: open the link in the message that we sent you.")
 
 
 def is_pending(user: User) -> bool:

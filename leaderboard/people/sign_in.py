@@ -8,7 +8,7 @@ others three counts hold at once, whichever asks for the longest wait:
     this address on any account        one address that tries a password on many accounts
 
 An account that does not exist is counted and answered like one that does. An owner without a known device, whose
-account is under attack, chooses a new password by e-mail: that makes the device known.
+account is under attack, chooses a new password by email: that makes the device known.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from leaderboard.people.throttle import Limit
 
 SENTENCE = (
     "Too many tries: wait {wait}, then try again. A device on which you signed in before is not held up by what others "
-    "try. Or choose a new password by e-mail."
+    "try. Or choose a new password by email."
 )
 MINUTE = 60.0
 PAIR = Limit(free=5, first_seconds=10, longest_seconds=15 * MINUTE, forget_seconds=15 * MINUTE)

@@ -22,6 +22,8 @@ from leaderboard.operations import alarms
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
+RECENT = timedelta(days=1)
+LOOKS_AT_ONCE = 4
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 
 
@@ -36,6 +38,7 @@ def sweep() -> None:
     if _can_hear_hosts(at):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _each(_unanswered_scorings(at), _enqueue_scoring)
+    _each(_unanswered_looks(at), pipeline.ask_for_hints)
     _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), faults.retry_image)
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), faults.resume)
     _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.recheck)
@@ -78,6 +81,7 @@ def _after_clock_set_back(at: datetime) -> None:
     lease_end = at + timedelta(seconds=settings.LEASE_SECONDS)
     Batch.objects.filter(state=BatchState.LEASED, lease_until__gt=lease_end).update(lease_until=lease_end)
     Batch.objects.filter(notified_at__gt=at).update(notified_at=at)
+    Run.objects.filter(hints_asked_at__gt=at).update(hints_asked_at=at)
     Submission.objects.filter(notified_at__gt=at).update(notified_at=at)
     Submission.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
     Run.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
@@ -102,6 +106,14 @@ def _unanswered_image_checks(at: datetime) -> QuerySet[Submission]:
 def _unanswered_scorings(at: datetime) -> QuerySet[Batch]:
     active = Batch.objects.filter(run__state__in=ACTIVE_RUN_STATES)
     return active.filter(state=BatchState.REPORTED, notified_at__lt=task_queue.unanswered_since(at))
+
+
+def _unanswered_looks(at: datetime) -> QuerySet[Run]:
+    """Runs on public cases whose masks nobody looked at; of one day, lest an upgrade look at all there ever were."""
+    recent = Run.objects.filter(state=RunState.SCORED, ended_at__gt=at - RECENT, hints__isnull=True)
+    public = recent.filter(submission__phase__cases_are_public=True, submission__phase__archived_at=None)
+    lost = Q(hints_asked_at=None) | Q(hints_asked_at__lt=task_queue.unanswered_since(at))
+    return public.filter(lost).order_by("ended_at")[:LOOKS_AT_ONCE]
 
 
 def _enqueue_image_check(submission: Submission) -> None:

@@ -34,3 +34,9 @@ def validate_image(submission_id: str) -> None:
 def score_batch(batch_id: str) -> None:
     """Score the masks of a reported batch."""
     pipeline.score_batch(uuid.UUID(batch_id))
+
+
+@shared_task(name="leaderboard.look_at_run")
+def look_at_run(run_id: str) -> None:
+    """Look at the masks of a scored run."""
+    pipeline.look_at_run(int(run_id))

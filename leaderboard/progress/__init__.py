@@ -4,6 +4,8 @@
     listing                          a team's runs as a list
     stages, explanations             the state as it is shown; why a run or a case was lost
     case_facts, details              the little that progress needs of each case; the run case by case
+    containers, cases, findings      its containers with their logs, its cases, their findings, worst first: by the page
+    results                          all its numbers as JSON
     organiser_view                   everything about a submission, for organisers
 
 May import `board` and below.

@@ -1,21 +1,23 @@
 """The parts of a run, case by case, for readers whose disclosure shows cases."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import F, Func, IntegerField
-from django.db.models.fields.json import KT, KeyTransform
-
 from containers.protocol.verdicts import describe_exit
+from leaderboard.board.board import group_lines
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.journey import reasons
+from leaderboard.board.rows import GroupTable, group_tables
 from leaderboard.models import Attempt, Batch, Run, RunCase
 from leaderboard.progress.case_facts import CaseFacts
-from leaderboard.states import ENDED, BatchState, Stage
+from leaderboard.progress.cases import CaseLine, cases_of
+from leaderboard.progress.containers import Log, log_of
+from leaderboard.progress.findings import FindingLine, Findings
+from leaderboard.states import ENDED, BatchState, RunState, Stage
 
 MAX_WARNINGS = 20
+WORST_CASES, WORST_FINDINGS = 10, 5  # on the run's page; all of them have pages of their own
 _BATCH_KINDS = {BatchState.LEASED: "run", BatchState.REPORTED: "run", BatchState.SCORED: "ok"}
 
 
@@ -65,39 +67,49 @@ class BatchLine:
 
 
 @dataclass(frozen=True)
-class CaseLine:
-    """A case of a run: `seen_as` is the file name that the program saw, `findings` their number once scored."""
-
-    name: str
-    seen_as: str
-    status: str
-    reason: str
-    seconds: float | None
-    dice: float | None
-    findings: int
-
-
-@dataclass(frozen=True)
 class RunDetails:
-    """A run case by case: a cell for each, its batches, its cases when it ended, what hosts noticed, the last log."""
+    """A run case by case: a cell for each, its batches, what hosts noticed, the last container's log.
+
+    When it has ended: its worst cases and findings, how many findings there are, its groups of findings, and what its
+    masks look like; `awaits_hints` while nobody has looked.
+    """
 
     cells: Sequence[str] = ()
     batches: Sequence[BatchLine] = ()
     cases: Sequence[CaseLine] = ()
+    findings: Sequence[FindingLine] = ()
+    findings_total: int = 0
+    tables: Sequence[GroupTable] = ()
+    hints: Sequence[str] = ()
+    awaits_hints: bool = False
     warnings: Sequence[str] = ()
-    log: str = ""
+    log: Log | None = None
 
 
 def details_of(run: Run | None, stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure) -> RunDetails:
     """The details of a run; empty for readers to whom single cases are not shown."""
     if run is None or not disclosure.shows_cases:
         return RunDetails()
-    return RunDetails(
+    details = RunDetails(
         cells=_cells(facts),
         batches=_batches(run, facts),
-        cases=_cases(run) if stage in ENDED else (),
         warnings=_warnings(run),
-        log=_last_log(run),
+        log=log_of(run),
+    )
+    return _with_results(details, run, disclosure) if stage in ENDED else details
+
+
+def _with_results(details: RunDetails, run: Run, disclosure: Disclosure) -> RunDetails:
+    findings = Findings(run)
+    standing = run.standings.filter(scope=disclosure.scope).defer("summary").first()
+    return replace(
+        details,
+        cases=[CaseLine.of(row) for row in cases_of(run)[:WORST_CASES]],
+        findings=findings[:WORST_FINDINGS],
+        findings_total=len(findings),
+        tables=group_tables(group_lines(standing, disclosure)) if standing else (),
+        hints=[hint["text"] for hint in run.hints or ()],
+        awaits_hints=run.state == RunState.SCORED and run.hints is None and run.hints_asked_at is not None,
     )
 
 
@@ -162,40 +174,8 @@ def _batch_line(batch: Batch, cases: Sequence[CaseFacts], attempts: Sequence[_Tr
     )
 
 
-def _cases(run: Run) -> list[CaseLine]:
-    """What became of each case, in the run's order; of the results only what a line shows is read."""
-    rows = run.cases.order_by("position").annotate(
-        real_name=F("case__name"),
-        status=KT("result__status"),
-        why=KT("result__reason"),
-        dice=KeyTransform("dice", "result"),
-        findings=Func(KeyTransform("findings", "result"), function="jsonb_array_length", output_field=IntegerField()),
-    )
-    columns = ("real_name", "token", "outcome", "reason_code", "seconds", "status", "why", "dice", "findings")
-    return [_case_line(row) for row in rows.values(*columns)]
-
-
-def _case_line(row: dict[str, Any]) -> CaseLine:
-    known = reasons.FAILURES.get(row["reason_code"])
-    return CaseLine(
-        name=row["real_name"],
-        seen_as=RunCase(token=row["token"]).file_name,
-        status=row["status"] or row["outcome"] or "waiting",
-        reason=row["why"] or (known.title if known else ""),
-        seconds=row["seconds"],
-        dice=row["dice"],
-        findings=row["findings"] or 0,
-    )
-
-
 def _warnings(run: Run) -> list[str]:
     """What hosts noticed beside the results: files with almost the right name, folders, an end that was not clean."""
     containers = run.batches.filter(attempts__container__isnull=False).values_list("attempts__container", flat=True)
     found = [warning for container in containers if container for warning in container["warnings"]]
     return list(dict.fromkeys(found))[:MAX_WARNINGS]
-
-
-def _last_log(run: Run) -> str:
-    """The end of what the latest container printed."""
-    attempts = run.batches.filter(attempts__ended_at__isnull=False).order_by("-attempts__ended_at")
-    return str(attempts.values_list("attempts__log", flat=True).first() or "")

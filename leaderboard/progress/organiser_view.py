@@ -71,6 +71,7 @@ def _run(run: Run, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "started_at": _instant(run.started_at),
         "ended_at": _instant(run.ended_at),
         "evaluation_version": run.evaluation_version,
+        "hints": run.hints,
         "summary": {standing.scope: standing.summary for standing in run.standings.all()},
         "cases": [_case(case) for case in run.cases.all()],
         "attempts": [_attempt(one) for one in attempts],
@@ -88,6 +89,7 @@ def _case(case: RunCase) -> dict[str, Any]:
         "reason": (result["reason"] if result else None) or "",
         "seconds": case.seconds,
         "tries": case.tries,
+        "mask": case.output,
         "dice": result["dice"] if result else None,
         "findings": result["findings"] if result else [],
     }

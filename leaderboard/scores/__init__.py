@@ -2,6 +2,7 @@
 
     scoring                          each mask of a batch, in a process with limits
     aggregates                       the numbers of a whole run
+    hints                            what its masks look like, on public cases
 
 May import `challenge`, `core` and below.
 """

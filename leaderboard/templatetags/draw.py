@@ -11,6 +11,8 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from leaderboard.board.rows import GroupTable
+
 register = template.Library()
 
 # (where the axis ends, in how many parts it is divided): at most five gridlines, labels of one or two decimals
@@ -35,6 +37,12 @@ def axis_for(values: Iterable[float]) -> Axis:
     return next((Axis(end, parts) for end, parts in _AXES if largest <= end), Axis(*_AXES[-1]))
 
 
+@register.filter
+def shared_axis(tables: Iterable[GroupTable]) -> Axis:
+    """The axis on which the groups of several tables can be compared."""
+    return axis_for(reach(line.dice, line.dice_ci) for table in tables for line in table.lines)
+
+
 def reach(value: float | None, ends: Sequence[float] | None) -> float:
     """How far a dot and its interval reach."""
     return max(value or 0.0, ends[1] if ends else 0.0)
@@ -55,7 +63,7 @@ def ticks(axis: Axis) -> SafeString:
 
 
 def _anchor(part: int, parts: int) -> str:
-    return "first" if part == 0 else "last" if part == parts else ""
+    return "first" if part == 0 else "last" if part == parts else "middle" if 2 * part == parts else ""
 
 
 @register.simple_tag

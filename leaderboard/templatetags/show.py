@@ -116,6 +116,12 @@ def gibibytes(value: int | None) -> str:
     return _scaled(value, 1024, ("bytes", "KiB", "MiB", "GiB", "TiB"))
 
 
+@register.filter
+def millilitres(value: float) -> str:
+    """A volume in the body: `0.13 mL`, `4.8 mL`, `612 mL`."""
+    return f"{value:.2f} mL" if value < 1 else f"{value:.1f} mL" if value < 100 else f"{value:,.0f} mL"
+
+
 def _scaled(value: int | None, base: int, units: Sequence[str]) -> str:
     if value is None:
         return DASH
@@ -179,15 +185,22 @@ register.filter("sanitised", sanitised)
 
 @cache
 def _markdown() -> MarkdownIt:
-    """CommonMark without HTML and without pictures, so that it brings in nothing from elsewhere."""
-    parser = MarkdownIt("commonmark", {"html": False}).disable("image")
+    """CommonMark and tables, without HTML and without pictures, so that it brings in nothing from elsewhere."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     parser.core.ruler.push("fit_the_page", lambda state: _fit_the_page(state.tokens))
     return parser
 
 
 def _fit_the_page(tokens: list[Token]) -> None:
-    """Put a team's headings below the page's own, and say of its links that we do not vouch for them."""
+    """Put a team's headings below the page's own, and say of its links that we do not vouch for them.
+
+    How a cell is aligned is said by a class, since the policy of our pages lets no element bring a style of its own.
+    """
     for token in tokens:
+        if token.type in {"th_open", "td_open"}:
+            style = str(token.attrs.pop("style", ""))
+            token.attrs |= {"class": "n"} if style.endswith("right") else {}
+            token.attrs |= {"scope": "col"} if token.type == "th_open" else {}
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
         for child in token.children or ():

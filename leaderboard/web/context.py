@@ -31,7 +31,7 @@ _PLACES = (
     ("leaderboard", "Leaderboard", {"leaderboard", "board"}),
     ("guidelines", "Guidelines", {"guidelines", "rules"}),
     ("submit", "Submit", {"submit", "submit_to"}),
-    ("runs", "My runs", {"runs", "submission"}),
+    ("runs", "My runs", {"runs", "submission", "findings", "cases", "logs", "mask"}),
 )
 
 

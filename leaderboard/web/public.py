@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from evaluation import Kind, kind_of
+from evaluation import Kind
 from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
-from leaderboard.board.rows import GroupLine, Row
+from leaderboard.board.rows import group_tables
 from leaderboard.challenge.categories import ALL, GROUPS, categories_of
 from leaderboard.challenge.phases import newest_phase
 from leaderboard.models import Phase, Submission
@@ -58,7 +58,7 @@ class Date:
 
 
 CHALLENGE_DATES = (
-    Date(datetime(2026, 3, 1, tzinfo=UTC), "Pre-registration by e-mail begins", words="spring 2026"),
+    Date(datetime(2026, 3, 1, tzinfo=UTC), "Pre-registration by email begins", words="spring 2026"),
     Date(datetime(2026, 6, 1, tzinfo=UTC), "Registration opens; the validation set is out", words="June 2026"),
     Date(datetime(2026, 9, 28, tzinfo=UTC), "Results are announced at MICCAI 2026", words="late September 2026"),
 )
@@ -135,8 +135,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "asked": asked,
         "open": opened.team.slug if opened else "",
-        "open_tables": group_tables(opened) if opened else [],
-        "open_axis": axis_for(reach(line.dice, line.dice_ci) for line in lines),
+        "open_tables": group_tables(lines),
         "address": Address(request.path, {**asked, "page": page.number}),
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown.rows),
         "group_label": GROUPS[asked["group"]],
@@ -146,29 +145,6 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "revealed": disclosure.is_revealed,
     }
     return render(request, "board.html", context)
-
-
-@dataclass(frozen=True)
-class GroupTable:
-    """Groups of findings that stand in one table of an opened row."""
-
-    title: str
-    head: str
-    lines: list[GroupLine]
-
-
-def group_tables(row: Row) -> list[GroupTable]:
-    """The groups of an opened row, those with no line left out."""
-    tables = (
-        GroupTable("By kind and size", "Findings", row.groups),
-        GroupTable("Non-focal", "Category", _of_kind(row, Kind.NON_FOCAL)),
-        GroupTable("Focal", "Category", _of_kind(row, Kind.FOCAL)),
-    )
-    return [table for table in tables if table.lines]
-
-
-def _of_kind(row: Row, kind: Kind) -> list[GroupLine]:
-    return [line for line in row.categories if kind_of(line.code) is kind]
 
 
 class Address:

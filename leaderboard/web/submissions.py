@@ -175,7 +175,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
 # --- watching ---------------------------------------------------------------------------------------------------------
 
 
-def _found(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
+def find_submission(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
     rows = Submission.objects.select_related("team", "phase__case_set", "image", "provenance", "submitted_by")
     found = get_object_or_404(
@@ -192,7 +192,7 @@ def _found(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
 @never_cache
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything a team may know about its run, live."""
-    return render(request, "submissions/submission.html", _panel_context(*_found(request, pk)))
+    return render(request, "submissions/submission.html", _panel_context(*find_submission(request, pk)))
 
 
 @login_required
@@ -200,7 +200,7 @@ def submission(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that changes; 204 when the visitor has seen exactly this."""
-    found, disclosure = _found(request, pk)
+    found, disclosure = find_submission(request, pk)
     seen = request.GET.get("seen", "")
     if seen and seen == _cheap_version(found, disclosure, seen):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -239,7 +239,7 @@ def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, 
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """End a run by its team's decision."""
-    found, _ = _found(request, pk)
+    found, _ = find_submission(request, pk)
     try:
         decisions.cancel(found, by=Actor.person(person_of(request)))
     except Refused as refusal:

@@ -99,6 +99,7 @@ def watched() -> dict[str, Any]:
     found |= _people(teams)
     found |= _host_at_work(found["running_public"], found["waiting_public"])
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
+    found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
@@ -224,6 +225,8 @@ _PUBLIC = [
     Address("/leaderboard/{hidden_phase}/?group=focal&sort=hit_rate&track=overall", 9, reads=BOARD),
     Address("/leaderboard/{public_phase}/?open={open_row}", 11, who="captain", reads=BOARD),
     Address("/guidelines/", 3),
+    Address("/downloads/template.zip", 0),
+    Address("/downloads/scorer.zip", 0),
     Address("/rules/", 2),
     Address("/rules/", 6, who="captain"),
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
@@ -259,6 +262,7 @@ _PEOPLE = [
 ]
 _PAGE = frozenset({"external_data"})
 _PARTS = _PAGE | {"container", "log"}
+_RESULTS = _PARTS | {"groups"}  # once it has ended
 _RUNS = [
     Address("/submit/", 5, who="captain"),
     Address("/submit/{public_phase}/", 12, who="captain"),
@@ -266,22 +270,34 @@ _RUNS = [
     Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
-    Address("/runs/{scored_public}/", 19, who="captain", reads=_PARTS | {"summary"}),
+    Address("/runs/{scored_public}/", 22, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 18, who="organiser", reads=_PARTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 21, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 17, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 16, who="waiter", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 20, who="organiser", reads=_PARTS),
     *(
         Address("/runs/{scored_public}/", 21, who="captain", reads=_PARTS, state=state)
-        for state in ("queued", "canary", "scoring", "halted", "failed")
+        for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
         Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/panel/", 17, who="captain", reads=_PARTS | {"summary"}),
+    Address("/runs/{scored_public}/", 22, who="captain", reads=_RESULTS, state="failed"),
+    Address("/runs/{scored_public}/panel/", 20, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_PAGE),
+    Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_PAGE),
+    Address("/runs/{scored_public}/cases/", 10, who="captain", reads=_PAGE),
+    Address("/runs/{scored_public}/logs/", 11, who="captain", reads=_PAGE | {"log"}),
+    Address("/runs/{scored_public}/logs/1/1/", 8, who="captain", reads=_PAGE | {"log"}),
+    Address("/runs/{scored_public}/masks/{some_case}", 10, who="captain", status=410, reads=_PAGE),
+    Address("/runs/{scored_public}/results.json", 9, who="captain", reads=_PAGE | {"summary", "groups", "result"}),
+    *(
+        Address(f"/runs/{{scored_hidden}}/{part}", 8, who="captain", status=404, reads=_PAGE)
+        for part in ("findings/", "cases/", "logs/", "logs/1/1/", "masks/{some_case}", "results.json")
+    ),
     Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_PAGE),
     Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_PAGE),
     Address(

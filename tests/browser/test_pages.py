@@ -1,14 +1,17 @@
 """The pages in a real browser: at a desk and on a phone, by keyboard, with and without scripts."""
 
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
+from evaluation import CATEGORIES
 from leaderboard.core import clock, events
-from leaderboard.models import Phase, RunCase
+from leaderboard.models import Host, Phase, Run, RunCase
 from tests.browser.conftest import PHONE, WIDE
+from tests.evaluation import builders
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import in_state, scored
 
@@ -63,6 +66,15 @@ def test_the_address_of_an_opened_row_leads_back_to_it(visit, phase):
     expect(page.get_by_role("heading", name="Method")).to_have_count(0)
     page.go_back()
     expect(page.get_by_role("heading", name="Method")).to_be_visible()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_an_opened_row_that_was_shared_is_not_under_the_sticky_head(visit, phase, viewport):
+    page = visit(viewport=viewport).go("/leaderboard/dev/?open=alice-and-bob#team-alice-and-bob")
+    head = page.locator(".board > thead th").first.bounding_box()
+    row = page.locator("#team-alice-and-bob").bounding_box()
+    assert row["y"] >= (head["y"] + head["height"] if viewport == WIDE else 0) - 1
+    assert row["y"] < viewport["height"]
 
 
 def test_filters_and_rows_work_without_a_script(visit, phase):
@@ -152,23 +164,145 @@ def test_who_was_signed_out_meanwhile_keeps_the_page_and_reads_that_it_is_old(vi
     expect(page.get_by_role("heading", name="Running")).to_be_visible()
 
 
+IS_AT_END = "log => log.scrollHeight > log.clientHeight && Math.abs(log.scrollTop) < 1"
+
+
+def attempt_with_log(run, number):
+    """The run's batch of this number has ended; it printed 200 lines."""
+    batch = run.batches.create(number=number, state="scored")
+    now, lines = clock.now(), "\n".join(f"line {line}" for line in range(200))
+    host = Host.objects.first() or cast.host()
+    batch.attempts.create(fence=1, host=host, key=uuid.uuid4(), slot="s", claimed_at=now, ended_at=now, log=lines)
+    return batch
+
+
 def test_a_log_stays_where_the_reader_scrolled_it(visit, phase, alice):
     run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "running")
-    batch = run.batches.create(number=1, state="scored")
-    host, now = cast.host(), clock.now()
-    lines = "\n".join(f"line {number}" for number in range(200))
-    batch.attempts.create(
-        fence=1,
-        host=host,
-        key="0" * 8 + "-0000-4000-8000-" + "0" * 12,
-        slot="s",
-        claimed_at=now,
-        ended_at=now,
-        log=lines,
-    )
+    batch, now = attempt_with_log(run, 1), clock.now()
+    lines = batch.attempts.get().log
     page = visit(alice).go(f"/runs/{run.submission.pk}/")
-    page.locator("#log").evaluate("log => { log.scrollTop = 100; }")
+    log = page.locator("#log-1-1")
+    assert log.evaluate(IS_AT_END)
+    log.evaluate("log => { log.scrollTop = -log.scrollHeight; log.scrollTop += 100; }")
+    above = log.evaluate("log => log.scrollHeight - log.clientHeight + log.scrollTop")
+    assert above == 100
+    batch.attempts.update(log=lines + "\nand more" * 50)
     RunCase.objects.filter(run=run, position=0).update(outcome="finished", decided_at=now)
     events._announce(run.submission.pk)
     expect(page.locator(".bignum").first).to_contain_text("1 of 3 cases")
-    assert page.locator("#log").evaluate("log => log.scrollTop") == 100
+    assert log.evaluate("log => log.scrollHeight - log.clientHeight + log.scrollTop") == 100
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_log_opens_at_its_end(visit, phase, alice, script):
+    run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "failed", ended_at=clock.now())
+    attempt_with_log(run, 1)
+    page = visit(alice, PHONE, java_script_enabled=script).go(f"/runs/{run.submission.pk}/logs/")
+    expect(page.get_by_text("line 199")).to_be_in_viewport()
+
+
+def test_the_log_of_the_next_container_is_shown_from_its_end_after_a_live_update(visit, phase, alice):
+    run = in_state(cast.submit_checked(alice.team, phase).runs.get(), "running")
+    attempt_with_log(run, 1)
+    page = visit(alice).go(f"/runs/{run.submission.pk}/")
+    assert page.locator("#log-1-1").evaluate(IS_AT_END)
+    page.locator("#log-1-1").evaluate("log => { log.scrollTop = -50; }")
+    attempt_with_log(run, 2)
+    events._announce(run.submission.pk)
+    expect(page.locator("#log-2-1")).to_be_visible()
+    assert page.locator("#log-2-1").evaluate(IS_AT_END)
+    run.batches.get(number=2).attempts.update(log="\n".join(f"line {number}" for number in range(300)))
+    events._announce(run.submission.pk)
+    expect(page.get_by_text("line 299")).to_be_visible()
+    assert page.locator("#log-2-1").evaluate(IS_AT_END)
+
+
+# Landmarks by role and name, as axe's rule `landmark-unique` compares them.
+LANDMARKS = """() => {
+  const said = (id) => document.getElementById(id)?.textContent.trim();
+  const by = (e) => (e.getAttribute("aria-labelledby") || "").split(" ").map(said).join();
+  const name = (e) => e.getAttribute("aria-label") || by(e);
+  const roles = {NAV: "navigation", ASIDE: "complementary", HEADER: "banner", FOOTER: "contentinfo", SECTION: "region"};
+  const role = (e) => e.getAttribute("role") || roles[e.tagName] || e.tagName;
+  return [...document.querySelectorAll("nav, aside, main, body > header, body > footer, section, form, [role=region]")]
+    .filter((e) => e.checkVisibility() && (name(e) || !["SECTION", "FORM"].includes(e.tagName)))
+    .map((e) => `${role(e)}: ${name(e)}`);
+}"""
+# What can be pressed and is less than 24 px high, but for links within a sentence (WCAG 2.5.8).
+SMALL = """() => [...document.querySelectorAll("a[href], button, select, summary, input:not([type=hidden])")]
+  .filter((e) => e.checkVisibility() && !e.closest(".vh, .skip"))
+  .filter((e) => getComputedStyle(e).display !== "inline"
+    || e.parentElement.textContent.trim() === e.textContent.trim())
+  .filter((e) => e.getBoundingClientRect().height < 24 && e.getBoundingClientRect().height > 0)
+  .map((e) => `${e.tagName} ${e.textContent.trim().slice(0, 40)} ${e.getBoundingClientRect().height}`)"""
+# Boxes on a phone that scroll by themselves; only logs, code and wide tables of a team's own may.
+BOXES = """() => [...document.querySelectorAll("main *")]
+  .filter((e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 1)
+  .filter((e) => !e.closest(".tail, pre, .prose, textarea, select"))
+  .map((e) => `${e.tagName}.${e.className}`)"""
+
+
+@pytest.fixture
+def finished(phase, alice):
+    """A run of Alice's that has ended on public cases, with a finding of every category, and a log."""
+    run = alice.team.submissions.get().runs.get()
+    codes = list(CATEGORIES)
+    for place, case in enumerate(run.cases.select_related("case")):
+        keys = range(place, len(codes), 3)
+        findings = [builders.finding_result(codes[key], dice=0.1 * place, key=str(key)) for key in keys]
+        result = builders.case_result(case.case.name, *findings)
+        RunCase.objects.filter(pk=case.pk).update(outcome="finished", result=result, decided_at=clock.now())
+    groups = {code: cast.numbers(0.3, 12) for code in (*codes, "focal", "non_focal", "small", "medium", "large")}
+    run.standings.update(groups=groups)
+    Run.objects.filter(pk=run.pk).update(hints=[{"kind": "turned", "text": "on 2 of 3 cases, Dice would be better"}])
+    run.cases.update(batch=attempt_with_log(run, 1))
+    return run
+
+
+PARTS = ("", "findings/", "cases/", "logs/")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_pages_of_a_run_fit_and_can_be_pressed(visit, finished, alice, width):
+    visitor = visit(alice, {"width": width, "height": 844})
+    addresses = [f"/runs/{finished.submission_id}/{part}" for part in PARTS]
+    addresses += ["/leaderboard/dev/?open=alice-and-bob", "/", "/guidelines/", "/runs/", "/submit/dev/", "/team/"]
+    addresses += ["/rules/", "/leaderboard/dev/?track=overall", "/account/email/"]
+    for address in addresses:
+        page = visitor.go(address)
+        assert visitor.is_as_wide_as_the_screen(), address
+        landmarks = page.evaluate(LANDMARKS)
+        assert sorted(landmarks) == sorted(set(landmarks)), address
+        assert page.evaluate(SMALL) == [], address
+        assert width > 600 or page.evaluate(BOXES) == [], address
+
+
+@pytest.mark.parametrize("width", [320, 390])
+@pytest.mark.parametrize("place", ["run", "board"])
+def test_a_category_is_readable_on_a_phone(visit, finished, alice, width, place):
+    """Its name takes two lines at most, and the labels of an axis do not touch."""
+    page = visit(alice, {"width": width, "height": 844}).go(
+        f"/runs/{finished.submission_id}/" if place == "run" else "/leaderboard/dev/?open=alice-and-bob"
+    )
+    names = page.locator(".cats tbody .what")
+    assert names.count() == len(CATEGORIES) + 5
+    for name in names.all():
+        assert name.evaluate("e => e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight)") < 2.6
+    gaps = page.evaluate("""() => [...document.querySelectorAll("svg.axis")]
+      .filter((a) => a.clientWidth > 20).map((a) => {
+      const boxes = [...a.querySelectorAll("text")].filter((t) => getComputedStyle(t).display !== "none")
+        .map((t) => t.getBoundingClientRect()).sort((one, other) => one.left - other.left);
+      return Math.min(...boxes.slice(1).map((box, i) => box.left - boxes[i].right));
+    })""")
+    assert gaps
+    assert min(gaps) >= 6
+
+
+def test_after_a_refused_sign_in_the_keyboard_is_at_the_reason(visit, phase):
+    page = visit().go("/account/login/")
+    page.get_by_label("Email").fill("alice@example.org")
+    page.get_by_label("Password").fill("not hers")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Email")).to_be_focused()

@@ -74,7 +74,7 @@ def test_a_member_of_before_confirms_the_address_from_the_page_that_asks_for_it(
     cast.phase(slug="dev")
     visitor = visit(alice, PHONE)
     page = visitor.go("/submit/dev/")
-    expect(page.get_by_text("Confirm your e-mail address before you submit")).to_be_visible()
+    expect(page.get_by_text("Confirm your email address before you submit")).to_be_visible()
     assert visitor.is_as_wide_as_the_screen()
     page.get_by_role("button", name="Send the message again").click()
     expect(page.get_by_text("is on its way")).to_be_visible()

@@ -7,11 +7,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 import numpy as np
 import pytest
 
-from evaluation import Aggregates, CaseResult, CaseStatus, lost_case, score_case, summarise
+from evaluation import Aggregates, CaseResult, CaseStatus, Hint, lost_case, score_case, summarise
 from evaluation.command.report import NativeDocument, native, params
 from tests.evaluation import builders
 
 SHAPE = (3, 8, 8, 8)
+HINT: Hint = {"kind": "turned", "text": "on 3 of 3 cases", "cases": 3, "dice": 0.1, "corrected_dice": 0.4}
 CASE = builders.a_case(SHAPE, ["1a", "2a"], (1.0, 1.0, 2.5))  # the third finding has no category, so no distances
 
 
@@ -71,7 +72,7 @@ def test_so_are_those_of_findings_without_distances(tmp_path):
 
 def test_the_native_document_is_what_its_type_says(tmp_path):
     found = results(tmp_path)
-    document = native(found, summarise(found, seed=1, resamples=5), params(1, (0.1, 0.2), None))
+    document = native(found, summarise(found, seed=1, resamples=5), params(1, (0.1, 0.2), None), [HINT])
     assert misfit(document, NativeDocument) == ""
 
 

@@ -18,7 +18,7 @@ from containers.sandbox.spec import LABEL_INSTANCE
 from leaderboard.journey import decisions
 from leaderboard.journey.failure_kinds import FailureKind
 from leaderboard.journey.reasons import KINDS
-from leaderboard.models import RunCase, Submission
+from leaderboard.models import Attempt, Phase, Run, RunCase, Submission
 from leaderboard.states import ENDED
 from leaderboard.submissions.uploads import from_disk
 from tests.journey import algorithms
@@ -81,6 +81,19 @@ def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, 
     with urllib.request.urlopen(f"{stack.address}/leaderboard/{phase.slug}/") as page:
         assert f"{row['dice']:.3f}" in page.read().decode()
     assert_nothing_is_left(engine, stack)
+
+
+def test_on_public_cases_masks_are_looked_at_and_both_streams_are_in_the_log(
+    stack, engine, base, team, phase, tmp_path
+):
+    Phase.objects.update(cases_are_public=True)
+    act = 'print("said", flush=True); os.write(2, b"complained" + bytes([10]))'
+    submission = hand_in(team, phase, algorithms.archive(engine, base, act, tmp_path / "talker.tar.gz"))
+    finish(submission)
+    run = submission.runs.get()
+    wait_for(lambda: Run.objects.get(pk=run.pk).hints is not None, "the look at the masks", PATIENCE_SECONDS)
+    for log in Attempt.objects.filter(batch__run=run).values_list("log", flat=True):
+        assert log.count("said") == log.count("complained") > 0
 
 
 def test_a_run_whose_machines_are_shot_ends_like_an_undisturbed_one(stack, engine, team, phase, slow_image):

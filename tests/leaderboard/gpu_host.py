@@ -66,6 +66,7 @@ def report(
     *,
     fault: str = "",
     exit_code: int | None = 0,
+    log: str = "hello\x00world",
     **container: Any,
 ) -> None:
     """Report on an order; `container` is more of how its container ended."""
@@ -75,9 +76,19 @@ def report(
         "cases": cases,
         "container": ended | container,
         "fault": {"code": fault, "detail": "from the test"} if fault else None,
-        "log": "hello\x00world",
+        "log": log,
     }
     pipeline.report(host, uuid.UUID(order["batch"]), parse_report(said))
+
+
+def finish_run(host: Host, run: Run, content: bytes, **ending: Any) -> None:
+    """Carry a run to its end, with the same mask for every case."""
+    while run.batches.filter(state=BatchState.WAITING).exists():
+        order = claim(host, waiting(run))
+        lines = [finished(order, number, content) for number in range(len(order["cases"]))]
+        report(host, order, lines, **ending)
+        score_reported(run)
+    run.refresh_from_db()
 
 
 def score_reported(run: Run) -> None:

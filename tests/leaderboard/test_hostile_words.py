@@ -1,4 +1,4 @@
-"""What teams write, where no page's template stands guard: e-mails, logs, the administration, commands."""
+"""What teams write, where no page's template stands guard: emails, logs, the administration, commands."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ def test_who_registers_keeps_a_name_in_one_line(client):
     assert User.objects.get().name == "Eve X"
 
 
-# --- e-mails ----------------------------------------------------------------------------------------------------------
+# --- emails ----------------------------------------------------------------------------------------------------------
 
 
 def assert_harmless(message: mail.EmailMessage) -> None:
@@ -76,7 +76,7 @@ def test_mails_to_people_hold_nothing_of_what_people_call_themselves(alice, clie
     client.post("/account/signup/", {**words, "password2": words["password1"]})
     subjects = {message.subject.partition(": ")[2] for message in mail.outbox}
     assert subjects == {
-        "Confirm your e-mail address",
+        "Confirm your email address",
         "Choose a new password",
         "There is no account with this address",
         "You are registered already",

@@ -77,3 +77,12 @@ def sorted_attempts(submission: dict[str, Any]) -> dict[str, Any]:
         for run in submission["runs"]
     ]
     return {**submission, "runs": runs}
+
+
+def without_news(now: Any, before: Any) -> Any:
+    """What is told now, without fields that the old code did not tell, at any depth."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        return {name: without_news(now[name], before[name]) for name in before if name in now}
+    if isinstance(now, list) and isinstance(before, list) and len(now) == len(before):
+        return [without_news(one, other) for one, other in zip(now, before, strict=True)]
+    return now

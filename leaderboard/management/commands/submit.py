@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--method", required=True, type=Path, help="the method description, Markdown")
         parser.add_argument("--name", default="", help="the algorithm's name on the board (default: the team's name)")
         parser.add_argument("--external-data", default="none", help="every external source, or: none")
-        parser.add_argument("--user", default="", help="e-mail of the member who submits (default: the captain)")
+        parser.add_argument("--user", default="", help="email of the member who submits (default: the captain)")
         parser.add_argument("--wait", action="store_true", help="wait until the run has ended")
         parser.add_argument("--json", action="store_true", help="print an organiser's view as JSON")
 

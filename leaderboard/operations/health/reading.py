@@ -230,7 +230,7 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
     seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
     found = []
-    for phase in Phase.objects.order_by("closes_at"):
+    for phase in Phase.objects.all():
         is_open = phase.opens_at <= at < phase.closes_at
         if is_open or phase.pk in checking or phase.pk in states:
             of_phase = states.get(phase.pk, Counter())

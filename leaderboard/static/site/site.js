@@ -54,11 +54,6 @@ customElements.define("copy-button", class extends HTMLElement {
   }
 });
 
-// What is longer than its frame, and grows at its end, is first shown from its end.
-document.addEventListener("DOMContentLoaded", () => {
-  for (const element of document.querySelectorAll("[data-end]")) element.scrollTop = element.scrollHeight;
-});
-
 // A part that asks for itself says since when nobody answers, and takes for an answer only what brings the part again:
 // who was signed out meanwhile is sent to a page of another kind.
 const notAnswered = ({ target }) => {
@@ -84,12 +79,15 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
 });
 
 // A panel that is swapped keeps what the reader did with it: how far a log is scrolled, what is unfolded.
+// A log (.tail) opens at its end by its style, where its scrollTop is 0; above the end it is negative, and what comes
+// in at the end must not move what is being read.
 const kept = new Map();
+const fromTop = (element) => element.matches(".tail")
+  ? element.scrollHeight - element.clientHeight + element.scrollTop : element.scrollTop;
 document.addEventListener("htmx:beforeSwap", () => {
   kept.clear();
   for (const element of document.querySelectorAll("[data-keep][id]")) {
-    const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 4;
-    kept.set(element.id, { top: element.scrollTop, atEnd, open: element.open });
+    kept.set(element.id, { top: fromTop(element), atEnd: element.matches(".tail") && element.scrollTop > -4, open: element.open });
   }
 });
 document.addEventListener("htmx:afterSwap", () => {
@@ -97,6 +95,8 @@ document.addEventListener("htmx:afterSwap", () => {
     const element = document.getElementById(id);
     if (!element) continue;
     if (before.open !== undefined) element.open = before.open;
-    element.scrollTop = before.atEnd ? element.scrollHeight : before.top;
+    if (element.matches(".tail")) {
+      element.scrollTop = before.atEnd ? 0 : before.top - (element.scrollHeight - element.clientHeight);
+    } else element.scrollTop = before.top;
   }
 });

@@ -31,7 +31,7 @@ class Adapter(DefaultAccountAdapter):
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": (
-            "This e-mail address and this password do not belong together. If you have just registered: open the link "
+            "This email address and this password do not belong together. If you have just registered: open the link "
             "in our message first."
         ),
         "incorrect_password": "This is not your password.",

@@ -84,7 +84,28 @@ def test_other_files_and_leftovers_of_finished_cases_are_not_worth_a_warning(fol
     assert read(folder, *files).warnings == []
 
 
-def test_a_hostile_name_is_escaped_and_warnings_are_few(folder: Path) -> None:
-    warnings = read(folder, *[record("X", f"a.\x1b[2J\n\u202e\udc80{i}") for i in range(100)]).warnings
+def test_names_that_fit_no_case_are_told_while_masks_are_missing(folder: Path) -> None:
+    (warning,) = read(folder, record("F", "b.nii.gz", b"x"), record("X", "result.nii.gz")).warnings
+    assert warning == ("Found 1 file in /output that no case is named like, while masks are missing: 'result.nii.gz'.")
+    names = [f"prediction_{number}.nii.gz" for number in range(9)]
+    (warning,) = read(folder, *[record("X", name) for name in names]).warnings
+    assert "Found 9 files" in warning
+    assert "'prediction_4.nii.gz' and 4 more." in warning
+    assert "prediction_5" not in warning
+
+
+def test_near_misses_leave_room_for_what_else_there_is(folder: Path) -> None:
+    near = [record("X", f"a.{number}") for number in range(100)]
+    warnings = read(folder, *near, record("X", "result.nii.gz"), record("D", "masks")).warnings
     assert len(warnings) == 20
+    assert "'result.nii.gz'" in warnings[-2]
+    assert "'masks'" in warnings[-1]
+
+
+def test_a_hostile_name_is_escaped_and_warnings_are_few(folder: Path) -> None:
+    odd = "\x1b[2J\n\u202e\udc80"
+    files = [record("X", f"{stem}.{odd}{i}{'x' * 60}") for i in range(100) for stem in ("a", "c")]
+    warnings = read(folder, *files).warnings
+    assert len(warnings) == 19
+    assert all(len(warning) <= 500 for warning in warnings)
     assert all(warning.isprintable() and warning.isascii() for warning in warnings)

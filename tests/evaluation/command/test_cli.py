@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from evaluation import VERSION
-from evaluation.command import cli, hints, parallel
+from evaluation.command import cli, parallel
+from evaluation.hints import judging
 from evaluation.isolation.scorer import IsolatedScorer
 from tests.evaluation import builders
 
@@ -84,7 +85,7 @@ class Challenge:
 def test_perfect_predictions(challenge, capsys):
     assert challenge.run("--ct_dir", challenge.root / "ct") == 0
     result = challenge.output()
-    assert list(result) == ["evaluation_version", "params", "summary", "groups", "cases"]
+    assert list(result) == ["evaluation_version", "params", "summary", "groups", "hints", "cases"]
     summary = result["summary"]
     assert (summary["total_cases"], summary["total_findings"]) == (3, 6)
     assert (summary["dice"], summary["hit_rate"], summary["instance_f1"], summary["distance_f1"]) == (1, 1, 1, 1)
@@ -281,16 +282,47 @@ class TestHints:
         self.flip(challenge, 3)
         assert challenge.run() == 0
         said = " ".join(capsys.readouterr().out.split())
-        assert "hint: on 3 of 3 cases looked at, Dice would be far better (mean 1.00 instead of 0.00)" in said
-        assert "if the masks were flipped along D." in said
+        assert "hint: on 3 of 3 cases, Dice would be better if the masks were flipped along D: 1.000" in said
 
     def test_hints_change_no_score(self, challenge, monkeypatch):
         self.flip(challenge, 3)
         challenge.run()
         with_hints = challenge.output()
-        monkeypatch.setattr(hints, "POOR_DICE", -1.0)
+        monkeypatch.setattr(judging, "POOR_DICE", -1.0)
         challenge.run()
-        assert challenge.output() == with_hints
+        assert with_hints.pop("hints")
+        assert challenge.output() == {**with_hints, "hints": []}
+
+    @pytest.mark.parametrize(
+        "slip",
+        [lambda m: m[:, ::-1], lambda m: m[:, :, ::-1, ::-1], lambda m: m.transpose(0, 3, 2, 1), lambda m: m[::-1]],
+    )
+    def test_what_a_hint_promises_is_what_the_corrected_masks_score(self, challenge, slip):
+        rng = np.random.default_rng(4)
+        saved = {}
+        for name in challenge.names:
+            # A good finding, a middling one, one that was never found and one with fragments that do not count.
+            reference, mask = np.zeros((2, 4, *SHAPE[1:]), np.uint8)
+            reference[0, 0:3, 1:4, 4:8] = mask[0, 0:3, 1:4, 4:8] = 1
+            reference[1, 5:8, 4:8, 0:3] = mask[1, 5:8, 5:8, 1:3] = 1
+            reference[2, 0:3, 6:8, 4:8] = 1
+            reference[3, 5:8, 0:3, 0:3] = mask[3, 5:8, 0:2, 0:3] = 1
+            mask[3][rng.random(SHAPE[1:]) < 0.01] = 1
+            builders.mask_file(challenge.root / "gt" / name, reference)
+            builders.mask_file(challenge.root / "pred" / name, slip(mask))
+            saved[name] = mask
+        for entry in challenge.dataset["val"]:
+            entry["findings"] = {str(key): "a finding" for key in range(4)}
+            entry["categories"] = dict.fromkeys("0123", "2a")
+        assert challenge.run() == 0
+        poor = challenge.output()
+        hint = poor["hints"][0]
+        for name, mask in saved.items():
+            builders.mask_file(challenge.root / "pred" / name, mask)
+        assert challenge.run() == 0
+        assert hint["dice"] == pytest.approx(poor["summary"]["dice"])
+        assert hint["corrected_dice"] == pytest.approx(challenge.output()["summary"]["dice"])
+        assert 0.3 < hint["corrected_dice"] < 0.8
 
     def test_good_masks_are_not_looked_at(self, challenge, monkeypatch):
         monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))

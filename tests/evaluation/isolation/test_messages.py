@@ -19,7 +19,8 @@ from evaluation.isolation.messages import (
     encode_answer,
     encode_request,
 )
-from evaluation.metrics.fit import Fit, orientations
+from evaluation.masks.correction import Correction, Order, orientations
+from evaluation.metrics.fit import Fit
 from evaluation.metrics.scoring import Assessment, lost_case
 from evaluation.results import CaseStatus
 from tests.evaluation import builders
@@ -35,7 +36,8 @@ RESULT = builders.case_result(
 VOXELS = (100, 7)
 INVALID = lost_case(CASE, [4, 1], CaseStatus.INVALID, "it is damaged")
 LOOK = replace(SCORE, task=Task.FIT)
-FIT = Fit(dict.fromkeys(orientations(CASE.shape), 0.25), {"0": "1", "1": "0"}, 0.5, 0.125)
+ORDERS = dict.fromkeys(map(str, Order), 0.5)
+FIT = Fit(dict.fromkeys(orientations(CASE.shape), 0.25), {"0": "1", "1": "0"}, 0.5, ORDERS, 0.125, 2)
 
 
 def answer(result=RESULT, voxels=VOXELS):
@@ -61,7 +63,14 @@ def changed(value, path, new):
 
 
 class TestRequests:
-    @pytest.mark.parametrize("request_", [SCORE, MISSING, LOOK, replace(SCORE, prepared=True)])
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            *(SCORE, MISSING, LOOK, replace(SCORE, prepared=True)),
+            replace(SCORE, correction=Correction("hWD", (1, 0), inverted=True)),
+            replace(SCORE, correction=Correction(channels=Order.REVERSED)),
+        ],
+    )
     def test_they_arrive_as_they_were_sent(self, request_):
         assert decode_request(encode_request(request_)) == request_
 
@@ -224,6 +233,12 @@ class TestLies:
             (("fit", "turned"), []),
             (("fit", "reordered"), float("nan")),
             (("fit", "foreground"), 1.5),
+            (("fit", "orders", "reversed"), ...),
+            (("fit", "orders", "reversed"), 3.0),
+            (("fit", "orders", "by chance"), 0.5),
+            (("fit", "channels"), 1),
+            (("fit", "channels"), 10**9),
+            (("fit", "channels"), True),
             (("fit", "order", "0"), "0"),
             (("fit", "order", "0"), 1),
             (("fit", "order", "7"), "7"),

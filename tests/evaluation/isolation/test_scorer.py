@@ -18,6 +18,7 @@ from evaluation.isolation import scorer as isolation
 from evaluation.isolation.fork_server import ForkServer
 from evaluation.isolation.messages import Cause, Failure, encode_answer, encode_request
 from evaluation.isolation.scorer import IsolatedScorer
+from evaluation.masks.correction import Correction
 from tests.evaluation import builders
 from tests.evaluation.isolation import scripted
 
@@ -299,6 +300,28 @@ class TestFit:
         bad = builders.write(tmp_path / "bad.nii.gz", b"no")
         assert shared.fit(Job(job(0).case, job(0).reference, bad)) is None
         assert shared.assess(job(0)).result["status"] == "scored"
+
+    @pytest.mark.parametrize("prepared", [False, True])
+    def test_a_corrected_mask_is_scored_as_the_file_would_be(self, job, tmp_path, prepared):
+        turned = builders.mask_file(tmp_path / "turned.nii.gz", np.ones(SHAPE, np.uint8))
+        with IsolatedScorer(prepared=tmp_path / "prepared" if prepared else None) as scorer:
+            nothing = scorer.corrected(Job(job(0).case, job(0).reference, turned), Correction(inverted=True))
+            assert scorer.fit(job(0)) is not None
+            assert scorer.spent_seconds < 60
+        assert nothing is not None
+        assert nothing["status"] == "scored"
+        assert {finding["n_predicted"] for finding in nothing["findings"]} == {0}
+
+    def test_a_correction_for_another_mask_gives_none(self, shared, job):
+        assert shared.corrected(job(0), Correction(channels=(0, 1, 2))) is None
+        assert shared.assess(job(0)).result["status"] == "scored"
+
+    @pytest.mark.parametrize("step", [TOO_LONG, HUNGRY, KILLED, LIE])
+    def test_a_child_that_is_lost_over_it_is_counted_with_all_that_it_was_given(self, scorer_of, job, step):
+        scorer, _ = scorer_of(step, ANSWER)
+        with scorer:
+            assert scorer.corrected(job(0), Correction(turn="hWD"), 3.0) is None
+            assert scorer.spent_seconds == (3.0 if step in (TOO_LONG, KILLED) else pytest.approx(0, abs=1))
 
     @pytest.mark.parametrize("step", [TOO_LONG, HUNGRY, KILLED, LIE, ANSWER])
     def test_nothing_that_happens_to_it_costs_a_case(self, scorer_of, job, step):

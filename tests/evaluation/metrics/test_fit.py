@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from evaluation.command.hints import as_numpy
-from evaluation.metrics.fit import fit, orientations
+from evaluation.hints.judging import as_numpy
+from evaluation.masks.correction import orientations
+from evaluation.metrics.fit import fit
 from tests.evaluation.volumes import CUBE, GRID, blob, fitted, runs_of
 
 

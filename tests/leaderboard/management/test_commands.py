@@ -1,11 +1,16 @@
 """The commands of organisers and operators."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from leaderboard.core.text import printable
 from leaderboard.hosts.registry import hash_token
@@ -150,3 +155,22 @@ def test_make_cases_writes_what_import_cases_reads(tmp_path):
 
 def test_what_a_team_wrote_cannot_drive_a_terminal():
     assert printable("A\x1b[2J\u202e\x00b é") == "A\ufffd[2J\ufffd\ufffdb é"
+
+
+@pytest.mark.parametrize("command", ["help", "showmigrations", "standings --phase test"])
+def test_a_command_whose_words_nobody_reads_ends_without_a_traceback(phase, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    manage = Path(__file__).parents[3] / "manage.py"
+    name = connection.settings_dict["NAME"]
+    address = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+    told = subprocess.run(
+        [sys.executable, manage, *command.split()],
+        env={**os.environ, "DATABASE_URL": address},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert told.stderr == b""
+    assert told.returncode == 141

@@ -233,7 +233,10 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 # What came after 0004: migrations, tables, columns of older tables.
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
 NEWER_TABLES = ("auditentry", "imageprovenance", "throttle")
-NEWER_COLUMNS = (("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"))
+NEWER_COLUMNS = (
+    *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus")),
+    *(("run", "hints"), ("run", "hints_asked_at")),
+)
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, machine):

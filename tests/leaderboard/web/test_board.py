@@ -67,7 +67,7 @@ def test_the_address_opens_a_row(client, phase):
 def test_a_small_group_is_marked_as_few_once_it_is_shown(client, phase):
     assert "Pneumothorax" not in page(client.get("/leaderboard/dev/?open=rivals")).text
     Phase.objects.filter(pk=phase.pk).update(revealed_at=clock.now())
-    assert "4few" in page(client.get("/leaderboard/dev/?open=rivals")).text
+    assert "4 few" in page(client.get("/leaderboard/dev/?open=rivals")).text
 
 
 def test_an_opened_row_of_the_own_team_leads_to_its_run(people, phase):

@@ -38,12 +38,13 @@ ELSEWHERE = {
     "health_panel",
 }
 
-SAME_FOR_ALL = {"guidelines", "rules", "healthz", "health", "team", "submit", "submit_to", "leaderboard"}
+SAME_FOR_ALL = {"guidelines", "download", "rules", "healthz", "health", "team", "submit", "submit_to", "leaderboard"}
 
 
 def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     """Every address of the site by its name."""
     paths = {name: [f"/{name}/"] for name in ("leaderboard", "guidelines", "rules", "team", "submit", "runs")}
+    paths |= {name: [f"/runs/{one.pk}/{name}/" for one in submissions] for name in ("findings", "cases", "logs")}
     orders = ("?sort=date", "?group=small&track=overall", "?open=alice-and-bob")
     return paths | {
         "home": ["/"],
@@ -51,6 +52,10 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "submit_to": ["/submit/test/"],
         "submission": [f"/runs/{one.pk}/" for one in submissions],
         "submission_panel": [f"/runs/{one.pk}/panel/" for one in submissions],
+        "log": [f"/runs/{one.pk}/logs/1/1/" for one in submissions],
+        "mask": [f"/runs/{one.pk}/masks/case_000.nii.gz" for one in submissions],
+        "results": [f"/runs/{one.pk}/results.json" for one in submissions],
+        "download": ["/downloads/template.zip"],
         "health": ["/organisers/health/"],
         "healthz": ["/healthz"],
     }

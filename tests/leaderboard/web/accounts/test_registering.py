@@ -270,7 +270,7 @@ def test_a_member_of_before_gets_in_and_keeps_the_team_and_its_runs(member):
 def test_a_member_of_before_submits_again_once_the_address_is_confirmed(member, mails):
     phase = cast.phase()
     refused = page(member.get(f"/submit/{phase.slug}/"))
-    assert "Confirm your e-mail address before you submit" in refused.text
+    assert "Confirm your email address before you submit" in refused.text
     answer = member.post("/account/confirm-email/again/", {"next": f"/submit/{phase.slug}/"})
     assert answer["Location"] == f"/submit/{phase.slug}/"
     follow(member, mails.link(ALICE))
@@ -301,7 +301,7 @@ def test_without_a_confirmed_address_nobody_founds_or_joins_a_team(from_address,
     assert "eve@example.org is not confirmed yet" in page(client.get(address)).text
     answer = client.post(address, words)
     assert answer.status_code == 422
-    assert "Confirm your e-mail address before" in page(answer).text
+    assert "Confirm your email address before" in page(answer).text
     assert eve.team is None
 
 

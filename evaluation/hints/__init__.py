@@ -1,0 +1,14 @@
+"""Why a score may be lower than the model deserves: guesses about how masks were saved. They never change a score.
+
+    judging     which cases are worth a look, what their fits make suspicious, what is said of it
+    look        all of it for one run, one case after the other, within a budget of processor time
+
+A suspicion (flipped, transposed, reordered, inverted) comes from a sample of voxels (`metrics.fit`). What is promised
+does not: the masks are corrected and scored by the official metric (`masks.correction`, `metrics.scoring`), and a hint
+gives that score or is not given.
+"""
+
+from evaluation.hints.judging import Hint, HintKind
+from evaluation.hints.look import look
+
+__all__ = ["Hint", "HintKind", "look"]
