@@ -9,6 +9,8 @@
     volumes,      for ever: case sets are immutable   never
     references
     incoming      a request or a check writes them    after a day without a write
+    scratch       a process of the worker lives whose     at once
+                  temporary files they are
     rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
     throttle      a day: who tried what how often     after a day without another try
 
@@ -30,7 +32,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.core import blobs, locks
+from leaderboard.core import blobs, locks, scratch
 from leaderboard.models import AlgorithmImage, RunCase, Submission
 from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
@@ -47,6 +49,7 @@ def tidy() -> None:
     with locks.working_on("stores", "") as mine:
         if mine:
             throttle.forget_old()
+            scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_uploads()
             _tidy_blobs(blobs.images, needed_images)
