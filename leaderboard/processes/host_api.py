@@ -93,6 +93,7 @@ def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
     if len({slot["name"] for slot in slots}) < len(slots):
         raise BadRequest("each slot has a name of its own")
     Host.objects.filter(pk=host.pk).update(
+        hello_at=clock.now(),
         slots=slots,
         engine=said.text("engine", 1000)[:200].replace("\x00", ""),
         version=said.text("version", 40).replace("\x00", ""),
@@ -159,9 +160,10 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
         # The host asks again for as long as its attempt may last.
         return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the server is short of disk space: try again")
     try:
-        blobs.outputs.put(cast(BinaryIO, request), expected=digest)
+        mask = blobs.outputs.put(cast(BinaryIO, request), expected=digest)
     except blobs.DigestMismatch as mismatch:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(mismatch))
+    pipeline.receive_mask(host, batch_id, fence=int(fence), name=name, mask=mask)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 
