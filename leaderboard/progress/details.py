@@ -197,5 +197,5 @@ def _warnings(run: Run) -> list[str]:
 
 def _last_log(run: Run) -> str:
     """The end of what the latest container printed."""
-    attempts = run.batches.filter(attempts__ended_at__isnull=False).order_by("-attempts__ended_at")
+    attempts = run.batches.filter(attempts__ended_at__isnull=False).order_by("-attempts__pk")
     return str(attempts.values_list("attempts__log", flat=True).first() or "")
