@@ -40,6 +40,17 @@ class HostFacts:
     faults_last_hour: int
     trouble: str = ""
     gpus: str = ""
+    mute_seconds: float | None = None  # since it said hello, though it is heard of
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether it says what is wrong with it, or does not say anything though it lives."""
+        return bool(self.trouble) or self.mute_seconds is not None
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether it offers a slot, free or not."""
+        return self.is_alive and not self.draining and self.mute_seconds is None and self.slots > 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class Facts:
     @property
     def slots(self) -> int:
         """The slots of hosts that take work."""
-        return sum(host.slots for host in self.hosts if host.is_alive and not host.draining)
+        return sum(host.slots for host in self.hosts if host.takes_work)
 
     @property
     def checking(self) -> int:
@@ -190,7 +201,8 @@ def _since(at: datetime, then: datetime | None) -> float | None:
 
 def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
     hosts = Host.objects.filter(revoked_at=None, seen_at__gt=at - FORGOTTEN).order_by("name")
-    alive = set(slots.living_hosts(at).values_list("pk", flat=True))
+    living = slots.living_hosts(at)
+    alive, mute = (set(some.values_list("pk", flat=True)) for some in (living, living.filter(slots.is_mute(at))))
     busy = _counts(Batch.objects.filter(state=BatchState.LEASED), "host")
     faults = _counts(Attempt.objects.filter(ended_at__gt=hour).exclude(fault=""), "host")
     return tuple(
@@ -206,6 +218,7 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
             faults_last_hour=faults.get(host.pk, 0),
             trouble=host.trouble,
             gpus=gpus.summary(host),
+            mute_seconds=_since(at, host.hello_at) if host.pk in mute else None,
         )
         for host in hosts
     )
