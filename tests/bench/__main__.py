@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("batches", "pages", "run", "scoring")
+NAMES = ("batches", "fairness", "pages", "run", "scoring")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from leaderboard.core import clock
+from leaderboard.core import clock, locks
 from leaderboard.journey import pipeline, scheduling
 from leaderboard.models import Batch, Case, Host, Phase, Run, Submission, Team
 from leaderboard.scores import scoring
@@ -172,8 +172,7 @@ class Challenge:
         submission = batch.run.submission
         each = self.pace.heavy_mask if submission.team.name in self.heavy else self.pace.mask
         left = scoring.unscored(batch).count()
-        in_turn = next(number for number in itertools.count(1) if number * each > self.policy.turn_seconds)
-        in_turn = min(left, in_turn)
+        in_turn = min(left, 1 + int(self.policy.turn_seconds / each))
         if batch.is_canary:
             self.waits.setdefault(submission.team.name, []).append(self.now - self._reported[batch_id])
 
@@ -206,6 +205,10 @@ def challenge(teams: int, cases: int = 4, **options: Any) -> Challenge:
 
 
 @contextmanager
-def claim_of(key: Any) -> Iterator[Any]:
-    """What a policy that asks nobody hands out."""
-    yield key
+def held(lock: str, key: Any) -> Iterator[Any]:
+    """What a policy hands out by its own choice, held as a worker holds it; None is nothing."""
+    if key is None:
+        yield None
+        return
+    with locks.working_on(lock, key):
+        yield key

@@ -2,11 +2,12 @@
 
 import pytest
 
-from leaderboard.core import locks
+from leaderboard.core import locks, task_queue
 from leaderboard.journey import pipeline, scheduling
 from leaderboard.journey.turns import Place, Turns
 from leaderboard.models import Batch, Run, Team, Turn
-from leaderboard.states import RunState
+from leaderboard.processes import sweeper
+from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.virtual_challenge import Pace, Places, challenge
 
@@ -25,7 +26,7 @@ def names():
 
 
 def test_ten_teams_with_three_runs_each_are_served_in_turns_from_the_check_to_the_score(names):
-    simulated = challenge(TEAMS, heavy=frozenset({names[0]}))
+    simulated = challenge(TEAMS, cases=3, heavy=frozenset({names[0]}))
     simulated.hand_in(EACH)
     simulated.run()
 
@@ -43,7 +44,7 @@ def test_ten_teams_with_three_runs_each_are_served_in_turns_from_the_check_to_th
 
 def test_while_canaries_wait_for_scores_no_team_starts_a_second_run_before_anothers_first(names):
     """All images are checked; scoring is slower than the machines."""
-    simulated = challenge(4, pace=Pace(check=0.0, case=1.0, mask=30.0), places=Places(slots=3, scorers=1))
+    simulated = challenge(4, cases=2, pace=Pace(check=0.0, case=1.0, mask=30.0), places=Places(slots=3, scorers=1))
     simulated.hand_in(EACH)
     simulated.run()
     assert rounds(simulated.of("started")) == [number for number in (1, 2, 3) for _ in range(4)]
@@ -69,7 +70,7 @@ def test_a_second_run_that_began_waits_for_the_first_of_another_team():
 
 
 def test_the_place_in_the_queue_is_the_order_in_which_runs_then_start(names):
-    simulated = challenge(3, pace=Pace(check=0.0), places=Places(slots=1))
+    simulated = challenge(3, cases=2, pace=Pace(check=0.0), places=Places(slots=1))
     simulated._host.slots = []
     simulated._host.save()
     submissions = [cast.submit_checked(team, simulated.phase) for team in simulated.teams for _ in range(EACH)]
@@ -141,6 +142,63 @@ class TestScoring:
         Turn.objects.all().delete()
         with scheduling.next_scoring(processes=1) as batch:
             assert batch == reported[0].pk
+
+
+class TestWorkers:
+    """What they do for a message, whichever it was."""
+
+    @pytest.fixture
+    def told(self, monkeypatch):
+        """The messages that are sent."""
+        told = []
+        monkeypatch.setattr(task_queue, "_send", lambda task, key, queue: told.append((queue, key)))
+        return told
+
+    def test_a_batch_of_slow_masks_is_scored_in_turns_and_each_asks_for_the_next(self, monkeypatch, told):
+        host, phase = cast.host(), cast.phase(cast.case_set(3))
+        for case in phase.case_set.cases.all():
+            masks.give_reference(case, masks.cube())
+        run = cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get()
+        mask = masks.nifti(masks.cube())
+        for cases in (1, 2):
+            order = gpu_host.claim(host, gpu_host.waiting(run))
+            gpu_host.report(host, order, [gpu_host.finished(order, number, mask) for number in range(cases)])
+            if cases == 1:
+                pipeline.score_next(processes=1)
+        monkeypatch.setattr(pipeline, "TURN_SECONDS", -1.0)
+        batch = run.batches.get(is_canary=False)
+        told.clear()
+        pipeline.score_next(processes=1)
+        batch.refresh_from_db()
+        assert batch.state == BatchState.REPORTED
+        assert run.cases.filter(result__isnull=False).count() == 2
+        assert told == [("scoring", str(batch.pk))]
+        told.clear()
+        pipeline.score_next(processes=1)
+        run.refresh_from_db()
+        assert run.state == RunState.SCORED
+        assert told == []
+
+    def test_an_image_is_checked_whichever_the_message_named_and_the_next_is_asked_for(self, told):
+        phase = cast.phase(cast.case_set(1), runs_per_day=9)
+        alices, charlies = (cast.team_of(cast.person(name)) for name in ("Alice", "Charlie"))
+        submissions = [cast.submit(team, phase) for team in (alices, alices, charlies)]
+        told.clear()
+        pipeline.check_next(processes=2)
+        pipeline.check_next(processes=2)
+        assert [cast.stage_of(one) for one in submissions] == ["rejected", "received", "rejected"]
+        assert told == [("control", str(submissions[2].pk)), ("control", str(submissions[1].pk))]
+        pipeline.check_next(processes=2)
+        pipeline.check_next(processes=2)
+        assert len(told) == 2
+
+    def test_the_sweeper_knocks_a_few_times_however_much_waits(self, told, settings):
+        phase, team = cast.phase(cast.case_set(1), runs_per_day=99, runs_total=99), cast.team_of(cast.person("Alice"))
+        submissions = [cast.submit(team, phase) for _ in range(sweeper.KNOCKS + 3)]
+        settings.NOTIFY_AGAIN_SECONDS = 0
+        told.clear()
+        sweeper.sweep()
+        assert told == [("control", str(one.pk)) for one in submissions[: sweeper.KNOCKS]]
 
 
 class TestTurns:
