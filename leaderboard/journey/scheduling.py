@@ -129,9 +129,12 @@ def _notify(batch: Batch, at: datetime) -> None:
     task_queue.enqueue_batch(batch.pk)
 
 
-def queue() -> list[Run]:
-    """The queued runs in the order in which they will start, as things stand, when slots that fit become free."""
-    turns, load, ordered = Turns(Turn.Kind.SLOT), _Load(clock.now()), []
+def queue(at: datetime | None = None) -> list[Run]:
+    """The queued runs in the order in which they will start, as things stand, when slots that fit become free.
+
+    `at` is now, if the caller has read the database's clock already.
+    """
+    turns, load, ordered = Turns(Turn.Kind.SLOT), _Load(at or clock.now()), []
     for place in turns.in_order(_queued(), load.of):
         load.add(place)
         turns.take(place.team)
@@ -139,9 +142,9 @@ def queue() -> list[Run]:
     return ordered
 
 
-def position(run: Run) -> int | None:
+def position(run: Run, at: datetime | None = None) -> int | None:
     """A queued run's place in the queue, from 1; None for any other run."""
-    return next((place for place, other in enumerate(queue(), start=1) if other.pk == run.pk), None)
+    return next((place for place, other in enumerate(queue(at), start=1) if other.pk == run.pk), None)
 
 
 def _queued() -> list[_Slots]:

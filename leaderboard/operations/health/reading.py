@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from leaderboard.challenge.phases import open_phases
@@ -201,8 +201,8 @@ def _since(at: datetime, then: datetime | None) -> float | None:
 
 def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
     hosts = Host.objects.filter(revoked_at=None, seen_at__gt=at - FORGOTTEN).order_by("name")
-    living = slots.living_hosts(at)
-    alive, mute = (set(some.values_list("pk", flat=True)) for some in (living, living.filter(slots.is_mute(at))))
+    hosts = hosts.annotate(mute=ExpressionWrapper(slots.is_mute(at), BooleanField(null=True)))
+    alive = set(slots.living_hosts(at).values_list("pk", flat=True))
     busy = _counts(Batch.objects.filter(state=BatchState.LEASED), "host")
     faults = _counts(Attempt.objects.filter(ended_at__gt=hour).exclude(fault=""), "host")
     return tuple(
@@ -218,7 +218,7 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
             faults_last_hour=faults.get(host.pk, 0),
             trouble=host.trouble,
             gpus=gpus.summary(host),
-            mute_seconds=_since(at, host.hello_at) if host.pk in mute else None,
+            mute_seconds=_since(at, host.hello_at) if host.mute and host.pk in alive else None,
         )
         for host in hosts
     )
