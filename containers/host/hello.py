@@ -1,7 +1,8 @@
 """Saying hello: what this host offers, told to the server again and again. A host that is silent gets no work.
 
-While something is wrong with it, it offers no slot and says why; a slot that is held back is not offered. Between two
-hellos, what could not be removed when its batch ended is tried once more: no batch may follow that would do it.
+While something is wrong with it, it offers no slot and says why; a slot that is held back is not offered. With each
+hello, what could not be removed when its batch ended is tried once more: no batch may follow that would do it. An
+engine that hangs does not keep the host from saying so.
 """
 
 import logging
@@ -12,6 +13,7 @@ from typing import Final
 
 from containers import __version__
 from containers.host.client import Interrupted, ServerClient, ServerRefused
+from containers.host.engine_watch import EngineWatch
 from containers.host.leftovers import Leftovers
 from containers.host.readiness import Readiness
 from containers.host.resources import HostResources
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Until the server has said how long a lease is.
 FIRST_INTERVAL_SECONDS: Final = 20.0
+#: While something is wrong: the host is of no use until it has said that it is over.
+TROUBLE_INTERVAL_SECONDS: Final = 5.0
 MAX_TROUBLE_CHARACTERS: Final = 1000
 
 
@@ -41,28 +45,37 @@ class HelloLoop:
         self._backoff = backoff
         self._leftovers = leftovers
         self._closing = closing
+        self._engine_version = "not answering"
+        self._watch = EngineWatch(host.engine, self._look)
         self._interval_seconds = FIRST_INTERVAL_SECONDS
         self._server_reads: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """Say hello three times a lease."""
         server = self._host.server(self._closing.is_set)
-        engine = _engine_version(self._host.engine)
         with suppress(Interrupted):
             while not self._closing.is_set():
-                self._say_hello(server, engine)
-                self._closing.wait(self._interval_seconds)
-                self._leftovers.retry_failed_removals()
+                in_trouble = self._say_hello(server)
+                interval = self._interval_seconds
+                self._closing.wait(min(interval, TROUBLE_INTERVAL_SECONDS) if in_trouble else interval)
 
-    def _say_hello(self, server: ServerClient, engine: str) -> None:
-        problem, held = self._readiness.problem(), self._backoff.held
+    def _look(self) -> str | None:
+        """Everything that asks the engine, as long as it may take."""
+        self._leftovers.retry_failed_removals()
+        problem = self._readiness.problem()
+        self._engine_version = _engine_version(self._host.engine)
+        return problem
+
+    def _say_hello(self, server: ServerClient) -> bool:
+        """Say hello; whether something is wrong, so that the host should soon be able to say that it is over."""
+        problem, held = self._watch.problem(), self._backoff.held
         slots = [] if problem else [slot for slot in self._host.settings.slots if slot.name not in held]
         gpus = self._readiness.gpu_stock.offer() if "gpus" in self._server_reads else None
         try:
             answer = server.hello(
                 version=__version__,
                 slots=[{"name": slot.name, "gpus": list(slot.gpus)} for slot in slots],
-                engine=engine,
+                engine=self._engine_version,
                 free_bytes=self._host.free_bytes(),
                 trouble=(problem or "; ".join(held.values()))[:MAX_TROUBLE_CHARACTERS],
                 gpus=gpus,
@@ -73,6 +86,7 @@ class HelloLoop:
         except ServerRefused as error:  # it may be half-way through an upgrade
             self._server_reads = frozenset()  # or back at a version of before
             log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
+        return problem is not None
 
 
 def _interval_seconds(answer: object) -> float:

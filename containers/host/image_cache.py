@@ -5,6 +5,9 @@
 An image is the host's by its tag, "rexgrounding-<instance>/image:<hex>"; nothing else in the engine is looked at. What
 an attempt uses (`in_use`) stays, whatever the limits say, and so does, by the engine's own refusal, what a container
 needs that an earlier worker left.
+
+An engine takes the tag away before it deletes the image, and on a full disk it gets no further. Such an image is known
+by its file in `used`, which stays until the image is gone, and is removed as soon as that succeeds.
 """
 
 import logging
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from containers.sandbox.engine import Engine
+from containers.sandbox.engine import Engine, EngineRefused, NotInEngine
 
 log = logging.getLogger(__name__)
 DAY_SECONDS: Final = 86_400.0
@@ -73,6 +76,7 @@ class ImageCache:
 
         Raises EngineError.
         """
+        self._remove_untagged()
         images = sorted(self._names(), key=self._last_use)
         for place, name in enumerate(images):
             too_many = len(images) - place > self._limits.count
@@ -82,19 +86,43 @@ class ImageCache:
 
     def clear(self) -> None:
         """Remove every image that no attempt uses. Raises EngineError."""
+        self._remove_untagged()
         for name in self._names():
             self._remove(name)
 
     def _names(self) -> list[str]:
         return [tag.removeprefix(f"{self._repository}:") for tag in self._engine.tags_in(self._repository)]
 
-    def _remove(self, name: str) -> None:
+    def _remove_untagged(self) -> None:
+        """Remove the images of which an earlier removal got no further than their tag."""
+        tagged = set(self._names())
+        for path in list(self._used.iterdir()):
+            if path.name not in tagged:
+                self._remove_if_nobodys(path.name)
+
+    def _remove_if_nobodys(self, name: str) -> None:
         with self._lock:
             if self._users[name]:
-                return
-            if self._engine.remove_image(f"{self._repository}:{name}"):
+                return  # it is being loaded, and has no tag yet
+            try:
+                if not self._engine.image_tags(f"sha256:{name}"):  # else it is somebody else's as well
+                    self._remove_locked(f"sha256:{name}", name)
+            except NotInEngine:
+                (self._used / name).unlink(missing_ok=True)
+
+    def _remove(self, name: str) -> None:
+        with self._lock:
+            if not self._users[name]:
+                self._remove_locked(f"{self._repository}:{name}", name)
+
+    def _remove_locked(self, reference: str, name: str) -> None:
+        """Remove one image; one that the engine cannot remove now does not keep the others."""
+        try:
+            if self._engine.remove_image(reference):
                 (self._used / name).unlink(missing_ok=True)
                 log.info("Image %s: removed, it can be fetched again.", name[:12])
+        except EngineRefused as error:
+            log.warning("Image %s could not be removed, will be done later: %s", name[:12], error)
 
     def _last_use(self, name: str) -> float:
         try:

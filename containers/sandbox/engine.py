@@ -130,6 +130,10 @@ class Engine:
 
     # --- The engine itself --------------------------------------------------------------------------------------
 
+    def ping(self, seconds: float) -> None:
+        """Have the engine answer within so many seconds. One that hangs takes the connection and says nothing."""
+        _ask(_raise_for_status, _ask(self._client.get, f"{self._client.base_url}/_ping", timeout=seconds))
+
     def info(self) -> dict[str, Any]:
         """What the engine says of itself and its machine, as its API does."""
         value: dict[str, Any] = _ask(self._client.info)

@@ -19,7 +19,7 @@ from deploy.local import LocalError, apt, linting
 from deploy.local.leftovers import remove_abandoned
 from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
-from deploy.local.record import running
+from deploy.local.record import running, supervisor_of
 from deploy.local.stack import (
     MANAGEMENT,
     SERVICES,
@@ -113,17 +113,18 @@ def down(state: State, arguments: Sequence[str]) -> int:
     """Stop whatever of this clone runs."""
     _expect_no(arguments)
     remove_abandoned(say)
-    record = running(state)
-    if record is None:
+    if running(state) is None:
         with Supervisor(state, "down", say):  # ends what a killed start left
             say("Nothing of this clone is running.")
         return 0
-    supervisor = int(record["pid"])
-    os.kill(supervisor, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while running(state) is not None:
+    deadline, told = time.monotonic() + STOP_SECONDS, None
+    while (record := running(state)) is not None:
+        # One that has just begun, or follows another that ended, is told as well.
+        if (supervisor := supervisor_of(record)) and supervisor != told:
+            supervisor.send(signal.SIGTERM)
+            told = supervisor
         if time.monotonic() > deadline:
-            raise LocalError(f"the supervisor (process {supervisor}) does not stop: see {state.logs}")
+            raise LocalError(f"the supervisor ({told or 'which has just begun'}) does not stop: see {state.logs}")
         time.sleep(0.05)
     say("Stopped.")
     return 0
@@ -323,7 +324,7 @@ def _follow_start(state: State, daemon: subprocess.Popen[bytes], log: Path, offs
             if code is not None:
                 return code or 1
             if record and record.get("ready"):
-                return 0
+                return 0  # its own word: a record of another process is not believed
             time.sleep(0.05)
     daemon.terminate()
     raise LocalError(f"the stack was not ready after {START_SECONDS} s: see {state.logs}")

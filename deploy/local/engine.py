@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from deploy.local import LocalError, apt
@@ -50,7 +50,6 @@ def prepare_engine(state: State, say: Callable[[str], None]) -> Part:
     folder = state.engine
     folder.mkdir(mode=0o711, exist_ok=True)
     pid_file = state.run / "dockerd.pid"
-    pid_file.unlink(missing_ok=True)  # the supervisor has made sure that none of ours is left
     command = [daemon, "--host", own_address(state), "--group", str(os.getgid())]
     command += [
         "--data-root",
@@ -69,7 +68,29 @@ def prepare_engine(state: State, say: Callable[[str], None]) -> Part:
         environment={"PATH": apt.search_path(), "HOME": "/root"},
         ready=lambda _log: answers(own_address(state)),
         stop_seconds=20,
+        prepare=lambda: _forget_dead_daemons(pid_file, folder / "exec" / "containerd"),
     )
+
+
+def _forget_dead_daemons(pid_file: Path, containerd: Path) -> None:
+    """Remove files with numbers of daemons that are gone: whoever has the number now would keep ours from starting.
+
+    No daemon of ours lives when one is started. Its containerd may: under a live restore it is found by its file.
+    """
+    pid_file.unlink(missing_ok=True)
+    record = containerd / "containerd.pid"
+    with suppress(FileNotFoundError):
+        if not _is_containerd(record.read_text().strip(), containerd / "containerd.toml"):
+            record.unlink()
+
+
+def _is_containerd(pid: str, configuration: Path) -> bool:
+    """Whether the process of this number is a containerd with this configuration."""
+    with suppress(OSError):
+        process = Path("/proc") / pid
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+        return (process / "exe").readlink().name.startswith("containerd") and os.fsencode(configuration) in arguments
+    return False
 
 
 def own_address(state: State) -> str:

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,7 +51,6 @@ def prepare_postgres(state: State, port: int, password: str, *, lasting: bool = 
     if not (data / "PG_VERSION").exists():
         _make_cluster(programs, folder, data, password, account)
     _check_version(programs, data)
-    _forget_dead_postmaster(data)
     settings = {
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
@@ -67,6 +67,7 @@ def prepare_postgres(state: State, port: int, password: str, *, lasting: bool = 
         ready=lambda _log: _answers(port, password),
         account=account,
         stop_signal=signal.SIGINT,  # "fast": end the sessions, write everything, stop
+        prepare=lambda: _forget_dead_postmaster(data),
     )
 
 
@@ -149,12 +150,19 @@ def _check_version(programs: Path, data: Path) -> None:
 
 
 def _forget_dead_postmaster(data: Path) -> None:
-    """After a crash the recorded process id may be another postmaster's, and PostgreSQL would not start."""
+    """After a crash the recorded number may be another process's, and PostgreSQL would not start."""
     record = data / "postmaster.pid"
-    if record.exists():
-        command_line = Path("/proc") / record.read_text().split("\n")[0].strip() / "cmdline"
-        if not command_line.exists() or str(data).encode() not in command_line.read_bytes():
+    with suppress(FileNotFoundError):
+        if not _serves(record.read_text().split("\n")[0].strip(), data):
             record.unlink()
+
+
+def _serves(pid: str, data: Path) -> bool:
+    """Whether the process of this number is a PostgreSQL that works in this folder, and not somebody who reads it."""
+    with suppress(OSError):
+        process = Path("/proc") / pid
+        return (process / "cwd").readlink() == data and (process / "exe").readlink().name.startswith("postgres")
+    return False
 
 
 def _conninfo(port: int, password: str) -> str:

@@ -5,6 +5,9 @@ dies (PR_SET_PDEATHSIG), which does not reach grandchildren. Every process of a 
 environment, so whatever its parts started, in whatever session, is found by reading /proc. A guardian process
 waits for the supervisor's death and ends what is then still marked; the next start does the same, in case the
 guardian died too.
+
+A number alone names no process: the kernel gives it to another one when the first is gone. So a process is remembered
+with the instant of its start, and a signal goes through a descriptor of the process, which its number cannot outlive.
 """
 
 from __future__ import annotations
@@ -26,6 +29,65 @@ from deploy.local import LocalError
 MARK = "REX_SUPERVISED"
 PR_SET_PDEATHSIG = 1
 SERVICE_USERS = ("postgres", "rexg")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# Fields of /proc/PID/stat, counted behind the name in parentheses, which may hold spaces.
+STATE, PARENT, GROUP, STARTED = 0, 1, 2, 19
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of this machine, and no later one with its number: `started` in the kernel's ticks since the boot."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        """The process that has this number now."""
+        fields = _stat(pid)
+        return cls(pid, int(fields[STARTED])) if fields else None
+
+    @classmethod
+    def from_json(cls, said: object) -> Process | None:
+        """The process that `to_json` told of, if it lives: the numbers of an earlier boot name nobody."""
+        if not isinstance(said, dict) or said.get("boot") != _boot():
+            return None
+        process = cls(said.get("pid", 0), said.get("started", 0))
+        return process if process.lives() else None
+
+    def to_json(self) -> dict[str, int | str]:
+        """What to write down to find this very process again."""
+        return {"pid": self.pid, "started": self.started, "boot": _boot()}
+
+    def lives(self) -> bool:
+        """Whether it has not ended; one that only waits to be buried has."""
+        fields = _stat(self.pid)
+        return bool(fields) and int(fields[STARTED]) == self.started and fields[STATE] not in ("Z", "X")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if the process still exists and is ours to signal."""
+        with suppress(ProcessLookupError, PermissionError):
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                if Process.of(self.pid) == self:
+                    signal.pidfd_send_signal(descriptor, number)
+            finally:
+                os.close(descriptor)
+
+
+def _boot() -> str:
+    return BOOT_ID.read_text().strip()
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process's state behind its name; empty when there is no such process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+def _numbers() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 @dataclass(frozen=True)
@@ -80,35 +142,38 @@ def die_with_parent(number: signal.Signals) -> Callable[[], None]:
     return in_child
 
 
-def marked(mark: str) -> set[int]:
+def marked(mark: str) -> set[Process]:
     """The live processes whose mark begins with `mark`."""
     wanted = f"{MARK}={mark}".encode()
     found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                if any(item.startswith(wanted) for item in (entry / "environ").read_bytes().split(b"\0")):
-                    found.add(int(entry.name))
-    return found - {os.getpid()}
+    for pid in _numbers():
+        with suppress(OSError):
+            process = Process.of(pid)  # first: a number that changes hands meanwhile is then nobody's
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            if process and any(item.startswith(wanted) for item in environment.split(b"\0")):
+                found.add(process)
+    return {process for process in found if process.pid != os.getpid()}
 
 
-def with_descendants(pids: Iterable[int]) -> set[int]:
+def with_descendants(processes: Iterable[Process]) -> set[Process]:
     """These processes and all that descend from them, such as a container's, which carry no mark."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError, ValueError, IndexError):
-                # The name in parentheses may hold spaces; the parent's id is the second field after it.
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found: set[int] = set()
-    waiting = list(pids)
+    children: dict[int, list[Process]] = {}
+    for pid in _numbers():
+        if fields := _stat(pid):
+            children.setdefault(int(fields[PARENT]), []).append(Process(pid, int(fields[STARTED])))
+    found: set[Process] = set()
+    waiting = list(processes)
     while waiting:
-        pid = waiting.pop()
-        if pid not in found:
-            found.add(pid)
-            waiting += children.get(pid, [])
+        process = waiting.pop()
+        if process not in found:
+            found.add(process)
+            waiting += children.get(process.pid, [])
     return found
+
+
+def in_group(leader: int, mark: str) -> set[Process]:
+    """The processes with this mark in the group of a leader that may be gone, and its number another's."""
+    return {process for process in marked(mark) if (fields := _stat(process.pid)) and int(fields[GROUP]) == leader}
 
 
 def end_marked(mark: str, *, grace_seconds: float) -> int:
@@ -127,8 +192,7 @@ def end_marked(mark: str, *, grace_seconds: float) -> int:
     return len(first)
 
 
-def send(pids: Iterable[int], number: signal.Signals) -> None:
+def send(processes: Iterable[Process], number: signal.Signals) -> None:
     """Send a signal to each process that still exists."""
-    for pid in pids:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
+    for process in processes:
+        process.send(number)

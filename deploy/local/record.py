@@ -1,4 +1,8 @@
-"""Whether this clone's supervisor lives, and what it runs, for the other commands of the clone."""
+"""Whether this clone's supervisor lives, and what it runs, for the other commands of the clone.
+
+The lock says whether one lives. What is written down is believed only of the very process that wrote it: after a crash
+of everything it is a dead one's, and its number may be anybody's.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import IO, Any
 
 from deploy.local import LocalError
 from deploy.local.paths import State, read_json, write_json
+from deploy.local.processes import Process
 
 
 def take_lock(state: State) -> IO[str]:
@@ -28,15 +33,21 @@ def take_lock(state: State) -> IO[str]:
 
 
 def running(state: State) -> dict[str, Any] | None:
-    """What the live supervisor of this clone last wrote; None when there is none."""
+    """What the live supervisor of this clone last wrote, or that it has just begun; None when there is none."""
     try:
         with (state.run / "supervisor.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return None
     except BlockingIOError:
-        return read_json(_path(state))
+        record = read_json(_path(state))
+        return record if supervisor_of(record) else {"purpose": "up", "ready": False}
     return None
+
+
+def supervisor_of(record: Mapping[str, Any]) -> Process | None:
+    """The process that wrote this record, if it lives."""
+    return Process.from_json(record.get("supervisor"))
 
 
 def write_record(state: State, record: Mapping[str, Any] | None) -> None:

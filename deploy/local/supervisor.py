@@ -25,7 +25,7 @@ from deploy.local import LocalError
 from deploy.local.guardian import start_guardian
 from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
-from deploy.local.processes import MARK, Account, die_with_parent, end_marked, send, with_descendants
+from deploy.local.processes import MARK, Account, Process, die_with_parent, end_marked, in_group, send, with_descendants
 from deploy.local.record import take_lock, write_record
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,13 +89,15 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         self._lock = take_lock(self.state)
+        if (myself := Process.of(os.getpid())) is None:
+            raise LocalError("/proc does not show this process: mount it.")
+        self.publish(supervisor=myself.to_json(), purpose=self.purpose, ready=False)  # in place of a dead one's
         self._mark = f"{self.state.root}:{secrets.token_hex(4)}"
         if left := end_marked(f"{self.state.root}:", grace_seconds=LEFTOVER_GRACE_SECONDS):
             self.say(f"Ended {left} processes that an earlier, killed start had left behind.")
         unmount_below(self.state.engine)
         self._guardian = start_guardian(self._mark, self._lock)
         self._handlers = {number: signal.signal(number, _interrupt) for number in STOP_SIGNALS}
-        self.publish(pid=os.getpid(), purpose=self.purpose, ready=False)
         return self
 
     def __exit__(
@@ -202,12 +204,14 @@ class Supervisor:
         """
         running = self._running(name)
         running.restart_at = math.inf
-        family = {running.process.pid} if alone else with_descendants([running.process.pid])
-        send(family if number == signal.SIGKILL else [running.process.pid], number)
+        process = Process.of(running.process.pid)  # nobody else's: only we can let go of the number
+        leader = {process} if process else set()
+        family = leader if alone else with_descendants(leader)
+        send(family if number == signal.SIGKILL else leader, number)
         with suppress(subprocess.TimeoutExpired):
             running.process.wait(running.part.stop_seconds)
         if running.process.poll() is None or not alone:
-            send(family - {running.process.pid}, signal.SIGKILL)
+            send(family - leader, signal.SIGKILL)
             running.process.kill()
         running.process.wait()
 
@@ -274,13 +278,13 @@ class Supervisor:
 
     def _stop(self, stage: Sequence[Running]) -> None:
         for running in stage:
-            send([running.process.pid] if running.process.poll() is None else [], running.part.stop_signal)
+            running.process.send_signal(running.part.stop_signal)
         for running in stage:
             with suppress(subprocess.TimeoutExpired):
                 running.process.wait(running.part.stop_seconds)
+            running.process.kill()
             # Its own session: whoever is left of the group goes with the leader.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(running.process.pid, signal.SIGKILL)
+            send(in_group(running.process.pid, self._mark), signal.SIGKILL)
             running.process.wait()
 
     def _why_not(self, running: Running) -> str:

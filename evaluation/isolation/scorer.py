@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,7 +85,7 @@ def score_isolated(
     memory_bytes: int = MEMORY_BYTES,
     seconds_per_case: float = SECONDS_PER_CASE,
     prepared: Path | None = None,
-) -> Iterator[CaseResult]:
+) -> Generator[CaseResult, None, None]:
     """`score_case` for each job, in order, in a child process with limits that nobody else's jobs were or will be in.
 
     `seconds_per_case` are of processor time. With a folder `prepared`, references are read once and kept there in

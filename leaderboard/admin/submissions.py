@@ -127,4 +127,5 @@ class StateChangeAdmin(ReadOnly):
     """Who moved what, when, and why."""
 
     list_display = ("at", "submission", "run", "batch", "from_state", "to_state", "by", "why")
+    ordering = ("-pk",)
     named = {"submission": SUBMISSIONS, "run": RUNS, "batch": BATCHES}

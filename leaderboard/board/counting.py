@@ -101,6 +101,6 @@ def _candidates(among: Q) -> list[_Candidate]:
         run__state=RunState.SCORED,
         run__submission__disqualified_at=None,
     )
-    ordered = rows.order_by("run__submission__accepted_at", "run__number")
+    ordered = rows.order_by("run__submission_id", "run__number")
     scores = (Subquery(over_all.values("dice")), Subquery(over_half.values("dice")))
     return [_Candidate(*row) for row in ordered.values_list(*_COLUMNS, *scores)]

@@ -1,10 +1,13 @@
 """Who is at work on what: PostgreSQL advisory locks, which vanish with the process that holds them."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from django.db import connection
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @contextmanager
@@ -20,6 +23,17 @@ def working_on(kind: str, key: object) -> Iterator[bool]:
         if mine and connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
+def at_work(kind: str, keys: Iterable[Key]) -> set[Key]:
+    """Those of the keys at which some process is at work."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
+            "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        held = {number for (number,) in cursor.fetchall()}
+    return {key for key in keys if _number(kind, key) in held}
 
 
 @contextmanager

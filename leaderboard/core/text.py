@@ -34,7 +34,7 @@ def printable(text: str) -> str:
 
 
 def check_address(address: str) -> None:
-    """Refuse an e-mail address to whose domain nothing can be sent. Raises ValidationError."""
+    """Refuse an email address to whose domain nothing can be sent. Raises ValidationError."""
     try:
         address.rpartition("@")[2].encode("idna")
     except UnicodeError:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from leaderboard.core.task_queue import unanswered_since
 from leaderboard.models import Attempt, Batch, Host
@@ -16,8 +16,13 @@ def living_hosts(at: datetime) -> QuerySet[Host]:
 
 
 def hosts_that_take_work(at: datetime) -> QuerySet[Host]:
-    """The living hosts that do not drain."""
-    return living_hosts(at).filter(draining=False)
+    """The living hosts that do not drain, and of which it is known what they offer now."""
+    return living_hosts(at).filter(draining=False).exclude(is_mute(at))
+
+
+def is_mute(at: datetime) -> Q:
+    """Hosts that said no hello within a lease. One of which only heartbeats are heard has something that hangs."""
+    return Q(hello_at__lte=at - timedelta(seconds=settings.LEASE_SECONDS))
 
 
 def free_slots(at: datetime) -> list[int]:

@@ -3,7 +3,8 @@
     pipeline                         the journey, top to bottom
     lifecycle, locking               the only code that changes a state; the order in which rows are locked
     selectors                        rows with what a step asks about them
-    planning, scheduling             how a run is cut into batches; which batch gets a free slot
+    planning                         how a run is cut into batches
+    turns, scheduling                how what is shared is dealt out between teams; who is checked, run and scored next
     outcomes                         what a host's report says of each case
     faults, reasons                  what becomes of our own faults; why a case or a run was lost, in words
     failure_kinds                    in which way a run failed that has no usable mask

@@ -36,6 +36,7 @@ def decide_cases(batch: Batch, answer: Report) -> int:
     ended = answer.container
     # A canary's gate is a clean exit as well: a mask from a program that then crashed does not pass it.
     unclean_canary = batch.is_canary and ended is not None and ended.ended_badly and answer.fault is None
+    received = batch.attempts.only("received").get(fence=batch.fence).received
     at = clock.now()
     decided: list[RunCase] = []
     for said in answer.cases:
@@ -45,8 +46,10 @@ def decide_cases(batch: Batch, answer: Report) -> int:
         if said.status == "untouched":
             continue
         if said.output and not unclean_canary:
-            if not blobs.outputs.exists(said.output.blob):
-                raise BadReport(f"the mask of {said.name} was not uploaded")
+            # What is in the store may be another's: a host could score with whatever it knows the digest of.
+            is_its_own = received is None or received.get(said.name) == [said.output.blob, said.output.size]
+            if not (is_its_own and blobs.outputs.exists(said.output.blob)):
+                raise BadReport(f"the mask of {said.name} was not uploaded by this attempt")
             case.outcome, case.output, case.output_bytes = RunCase.Outcome.FINISHED, said.output.blob, said.output.size
         else:
             case.outcome = RunCase.Outcome.MISSING if said.status == "missing" else RunCase.Outcome.FAILED

@@ -14,6 +14,7 @@ submission is in leaderboard/journey/decisions.py.
 """
 
 import logging
+import time
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,7 @@ from containers.intake import ImageRejected
 from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
-from leaderboard.core import clock, disk_space, events, locks, task_queue
+from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.hosts import gpus, orders
@@ -49,7 +50,7 @@ from leaderboard.models import (
 )
 from leaderboard.people import teams
 from leaderboard.scores import aggregates, hints, scoring
-from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
+from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.intake import check_image
@@ -58,6 +59,7 @@ from leaderboard.submissions.uploads import Upload
 logger = logging.getLogger(__name__)
 
 FETCH_SECONDS = 3600
+TURN_SECONDS = 5.0  # for so long the masks of one team are scored before it is another's turn
 
 
 # --- a team hands in -------------------------------------------------------------------------------------------------
@@ -109,6 +111,15 @@ def submit(
         uploads.delete(upload.file)
         raise
     return submission
+
+
+def check_next(*, processes: int) -> None:
+    """Check the image whose turn it is, whichever a message named; `processes` of us do so."""
+    with scheduling.next_check(processes=processes) as submission_id:
+        if submission_id is not None:
+            validate_image(submission_id)
+    if submission_id is not None and (waiting := Submission.objects.filter(state__in=UNCHECKED).first()):
+        task_queue.enqueue_image_check(waiting.pk)
 
 
 def validate_image(submission_id: int) -> None:
@@ -201,7 +212,9 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
             lease_until=at + _lease(),
             done=0,
         )
-        Attempt.objects.create(batch=batch, fence=batch.fence, host=host, key=key, slot=slot[:60], claimed_at=at)
+        Attempt.objects.create(
+            batch=batch, fence=batch.fence, host=host, key=key, slot=slot[:60], claimed_at=at, received={}
+        )
         return orders.order(batch)
 
 
@@ -242,6 +255,18 @@ def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
     """The batch, if this attempt of the host still holds it; raises LeaseLost otherwise."""
     with transaction.atomic():
         return held_batch(host, batch_id, fence)
+
+
+def receive_mask(host: Host, batch_id: uuid.UUID, *, fence: int, name: str, mask: blobs.Blob) -> None:
+    """Note that this attempt uploaded this mask: it can report no other, whatever lies in the store.
+
+    Raises LeaseLost when it lost the batch meanwhile.
+    """
+    with transaction.atomic():
+        attempt = held_batch(host, batch_id, fence).attempts.only("received").get(fence=fence)
+        if attempt.received is not None:  # it began under this code
+            attempt.received[name] = list(mask)
+            attempt.save(update_fields=["received"])
 
 
 def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
@@ -340,8 +365,20 @@ def lose_lease(batch_id: uuid.UUID) -> None:
 # --- masks become numbers --------------------------------------------------------------------------------------------
 
 
+def score_next(*, processes: int) -> None:
+    """Score some masks of the batch whose turn it is, whichever a message named; `processes` of us do so.
+
+    Then it waits for its next turn, if masks are left: however long they take, they hold up nobody for longer than one.
+    """
+    with scheduling.next_scoring(processes=processes) as batch_id:
+        if batch_id is not None:
+            score_batch(batch_id)
+    if batch_id is not None and (waiting := Batch.objects.filter(state=BatchState.REPORTED).first()):
+        task_queue.enqueue_scoring(waiting.pk)
+
+
 def score_batch(batch_id: uuid.UUID) -> None:
-    """Score the masks of a reported batch, each exactly once, and see what comes next."""
+    """Score masks of a reported batch for one turn, each exactly once, and see what comes next."""
     with locks.working_on("scores", batch_id) as mine:
         batch = Batch.objects.select_related("run__submission").get(pk=batch_id)
         if not mine or batch.state != BatchState.REPORTED:
@@ -352,17 +389,20 @@ def score_batch(batch_id: uuid.UUID) -> None:
             # Bad masks are results; what arrives here is a reference, a disk or a process of ours.
             logger.exception("batch %s could not be scored", batch_id)
             with transaction.atomic():
-                faults.halt_run(lock_run(batch.run_id), "scoring")
+                faults.halt_run(lock_run(batch.run_id), scheduling.SCORING_FAULT)
             return
         with transaction.atomic():
             run = lock_run(batch.run_id)
-            lifecycle.move(batch, BatchState.SCORED, allowed_from={BatchState.REPORTED})
+            if not scoring.unscored(batch).exists():
+                lifecycle.move(batch, BatchState.SCORED, allowed_from={BatchState.REPORTED})
             advance(run)
         fill_slots()
 
 
 def _score_masks(batch: Batch) -> None:
-    for case, result in scoring.score(scoring.unscored(batch)):
+    """Score the masks that have no score, until the turn is over; what has begun is brought to its end."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    for case, result in scoring.score(scoring.unscored(batch), until=lambda: time.monotonic() > ends_at):
         RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
             result=result,
             evaluation_version=evaluation.VERSION,

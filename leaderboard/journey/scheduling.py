@@ -1,30 +1,61 @@
-"""Who is next: which waiting batch gets a free slot.
+"""Who is next: which image is checked, which waiting batch gets a free slot, which masks are scored.
 
-A run that began goes on before a new one starts (its team waits for an answer, and its image is warm); then queued
-runs start, round-robin between teams and in the order of acceptance within a team; slots that are left over help runs
-that have more batches waiting. A run's priority never depends on the broker: a message is sent only for a batch that
-has a slot.
+All three are dealt out in turns between teams (leaderboard/journey/turns.py): the team with the least at work comes
+first, then the one that was served longest ago. On top of that,
+
+* a slot goes to a run that began before a new one starts (its team waits for an answer, and its image is warm), unless
+  its team is at work already and another is not; slots that are left over help runs that have more batches waiting.
+  Within a team runs start in the order of acceptance.
+* a canary's mask is scored before all others: its run can do nothing without it.
+
+A run's priority never depends on the broker: a message is sent only for a batch that has a slot, and one to those who
+check or score only says that there is something to do.
 """
 
 import logging
+import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
+from enum import IntEnum
+from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Max, Q
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from leaderboard.core import clock, disk_space, locks, task_queue
 from leaderboard.core.task_queue import unanswered_since
 from leaderboard.hosts.slots import free_slots
 from leaderboard.journey.selectors import with_phase
-from leaderboard.models import Batch, Run
-from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState
+from leaderboard.journey.turns import Place, Turns, next_in_turn
+from leaderboard.models import Batch, Run, Submission, Turn
+from leaderboard.states import ACTIVE_RUN_STATES, ENDED, UNCHECKED, BatchState, RunState
 
 logger = logging.getLogger(__name__)
 
 RUNNABLE = (RunState.CANARY, RunState.RUNNING)
+SCORING_FAULT = "scoring"  # why a run is halted whose masks could not be scored
+
+
+# --- slots -----------------------------------------------------------------------------------------------------------
+
+
+class _Rank(IntEnum):
+    """What a run waits for a slot for."""
+
+    GOES_ON = 0
+    STARTS = 1
+
+
+class _Waiting(NamedTuple):
+    """A run that could use a slot, and its batch if it has one that waits."""
+
+    run: Run
+    batch: Batch | None = None
+
+
+_Slots = Place[_Waiting]
 
 
 def fill_slots(start: Callable[[Run], Batch | None]) -> None:
@@ -38,16 +69,41 @@ def fill_slots(start: Callable[[Run], Batch | None]) -> None:
         locks.one_at_a_time("dispatch")
         at = clock.now()
         free = free_slots(at)
-        going_on, helping = _waiting_batches(at)
-        for batch in going_on:
-            if _take(free, batch.run):
+        waiting = _waiting_batches(at) + (_queued() if disk_space.allows_run() else [])
+        turns, load = Turns(Turn.Kind.SLOT), _Load(at)
+        for place in turns.in_order(waiting, load.of) if free else ():
+            run, batch = place.thing
+            if not _take(free, run):
+                continue
+            if batch := batch or _started(start, run):
                 _notify(batch, at)
-        for run in queue() if disk_space.allows_run() else []:
-            if _take(free, run) and (first := _started(start, run)):
-                _notify(first, at)
-        for batch in helping:
-            if _take(free, batch.run):
-                _notify(batch, at)
+                load.add(place)
+                turns.take(place.team)
+        turns.save()
+
+
+class _Load:
+    """What each team has at work: the slots that it holds, and, for a run that is to start, its runs under way."""
+
+    def __init__(self, at: datetime) -> None:
+        told = Q(state=BatchState.WAITING, run__state__in=RUNNABLE, notified_at__gt=unanswered_since(at))
+        held = Batch.objects.filter(Q(state=BatchState.LEASED) | told).values_list("run__submission__team", flat=True)
+        self._slots = Counter(held.order_by())
+        under_way = Run.objects.filter(state__in=ACTIVE_RUN_STATES).values_list("submission__team", "pk")
+        self._runs: dict[int, set[int]] = {}
+        for team, run in under_way.order_by():
+            self._runs.setdefault(team, set()).add(run)
+
+    def of(self, place: _Slots) -> int:
+        """What the team has at work, as it counts for this place."""
+        if place.rank == _Rank.STARTS:
+            return len(self._runs.get(place.team, ()))
+        return self._slots[place.team]
+
+    def add(self, place: _Slots) -> None:
+        """The place gets a slot."""
+        self._slots[place.team] += 1
+        self._runs.setdefault(place.team, set()).add(place.thing.run.pk)
 
 
 def _started(start: Callable[[Run], Batch | None], run: Run) -> Batch | None:
@@ -73,50 +129,84 @@ def _notify(batch: Batch, at: datetime) -> None:
     task_queue.enqueue_batch(batch.pk)
 
 
-def queue() -> list[Run]:
-    """The queued runs in the order in which they will start, as things stand.
+def queue(at: datetime | None = None) -> list[Run]:
+    """The queued runs in the order in which they will start, as things stand, when slots that fit become free.
 
-    First the runs that we interrupted; then always the oldest run of the team that has least at work and was served
-    longest ago.
+    `at` is now, if the caller has read the database's clock already.
     """
+    turns, load, ordered = Turns(Turn.Kind.SLOT), _Load(at or clock.now()), []
+    for place in turns.in_order(_queued(), load.of):
+        load.add(place)
+        turns.take(place.team)
+        ordered.append(place.thing.run)
+    return ordered
+
+
+def position(run: Run, at: datetime | None = None) -> int | None:
+    """A queued run's place in the queue, from 1; None for any other run."""
+    return next((place for place, other in enumerate(queue(at), start=1) if other.pk == run.pk), None)
+
+
+def _queued() -> list[_Slots]:
+    """The queued runs; what we interrupted goes on, the others start."""
     waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase")
     needed = ("started_at", "submission__team", "submission__phase__gpus")
-    queued = list(waiting.only(*needed).order_by("submission__accepted_at", "pk"))
-    began = [run for run in queued if run.started_at]
-    fresh = [run for run in queued if not run.started_at]
-    runs = Run.objects.values_list("submission__team")
-    at_work = Counter(team for (team,) in runs.filter(state__in=ACTIVE_RUN_STATES))
-    at_work.update(run.submission.team_id for run in began)
-    served = dict(runs.filter(started_at__isnull=False).annotate(last=Max("started_at")))
-    ordered = []
-    while fresh:
-        run = min(fresh, key=lambda run: (at_work[run.submission.team_id], _age(served, run.submission.team_id)))
-        fresh.remove(run)
-        ordered.append(run)
-        at_work[run.submission.team_id] += 1
-    return began + ordered
+    return [
+        Place(
+            team=run.submission.team_id,
+            thing=_Waiting(run),
+            order=(run.submission_id, run.number, 0),
+            rank=_Rank.GOES_ON if run.started_at else _Rank.STARTS,
+        )
+        for run in waiting.only(*needed, "number")
+    ]
 
 
-def _age(served: dict[int, datetime], team: int) -> float:
-    return served[team].timestamp() if team in served else 0.0
-
-
-def position(run: Run) -> int | None:
-    """A queued run's place in the queue, from 1; None for any other run."""
-    return next((place for place, other in enumerate(queue(), start=1) if other.pk == run.pk), None)
-
-
-def _waiting_batches(at: datetime) -> tuple[list[Batch], list[Batch]]:
-    """Batches to tell hosts of: the next of each run that has none at work, and the others."""
+def _waiting_batches(at: datetime) -> list[_Slots]:
+    """Batches to tell hosts of: the next of each run that has none at work, and, a class behind, the others."""
     waiting = (
         Batch.objects.filter(state=BatchState.WAITING, run__state__in=RUNNABLE)
         .filter(Q(notified_at=None) | Q(notified_at__lte=unanswered_since(at)))
-        .order_by(Coalesce("run__started_at", "run__created_at"), "number")
+        .order_by("run_id", "number")
     )
     at_work = set(Batch.objects.filter(state=BatchState.LEASED).values_list("run_id", flat=True))
-    going_on: list[Batch] = []
-    helping: list[Batch] = []
+    places = []
     for batch in with_phase(waiting, "run__submission"):
-        (helping if batch.run_id in at_work else going_on).append(batch)
-        at_work.add(batch.run_id)
-    return going_on, helping
+        run = batch.run
+        order = (run.submission_id, run.number, batch.number)
+        helps = int(run.pk in at_work)
+        places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=helps, rank=_Rank.GOES_ON))
+        at_work.add(run.pk)
+    return places
+
+
+# --- checks of images ------------------------------------------------------------------------------------------------
+
+
+def next_check(*, processes: int) -> AbstractContextManager[int | None]:
+    """The submission whose image this worker, one of so many processes, should check."""
+    return next_in_turn(Turn.Kind.CHECK, "image", _unchecked, processes=processes)
+
+
+def _unchecked() -> list[Place[int]]:
+    rows = Submission.objects.filter(state__in=UNCHECKED).order_by().values_list("team", "pk")
+    return [Place(team, pk, pk) for team, pk in rows]
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+def next_scoring(*, processes: int) -> AbstractContextManager[uuid.UUID | None]:
+    """The batch of which this worker, one of so many processes, should score masks."""
+    return next_in_turn(Turn.Kind.SCORE, "scores", _reported, processes=processes)
+
+
+def _reported() -> list[Place[uuid.UUID]]:
+    """Reported batches; one that we could not score a moment ago waits until its run goes on."""
+    rows = Batch.objects.filter(state=BatchState.REPORTED).exclude(run__state__in=ENDED)
+    rows = rows.exclude(run__state=RunState.HALTED, run__reason_code=SCORING_FAULT)
+    columns = ("run__submission__team", "pk", "is_canary", "run__submission_id", "run__number", "number")
+    return [
+        Place(team, pk, tuple(order), class_=int(not is_canary))
+        for team, pk, is_canary, *order in rows.order_by().values_list(*columns)
+    ]

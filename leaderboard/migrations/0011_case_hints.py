@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0009_host_gpus")]
+    dependencies = [("leaderboard", "0010_host_gpus")]
     operations = [
         migrations.AddField(
             "run",

@@ -8,6 +8,7 @@ from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission
+from leaderboard.models.turns import Turn
 
 __all__ = [
     "Alarm",
@@ -31,5 +32,6 @@ __all__ = [
     "Submission",
     "Team",
     "Throttle",
+    "Turn",
     "User",
 ]

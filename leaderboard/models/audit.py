@@ -22,7 +22,7 @@ class AuditEntry(models.Model):
     why = models.TextField(blank=True)
 
     class Meta:
-        ordering = ["-at", "-pk"]
+        ordering = ["-pk"]  # and not by the clock, which may be set back
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["target_type", "target_id"], name="audit_by_target"),

@@ -19,7 +19,7 @@ class StateChange(models.Model):
     why = models.TextField(blank=True)
 
     class Meta:
-        ordering = ["at", "pk"]
+        ordering = ["pk"]  # and not by the clock, which may be set back
 
     def __str__(self) -> str:
         return f"{self.from_state} -> {self.to_state}"

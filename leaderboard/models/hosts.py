@@ -11,6 +11,7 @@ class Host(models.Model):
     slots = models.JSONField(default=list, blank=True, help_text='as the host said: [{"name": "cpu0", "gpus": []}]')
     engine = models.CharField(max_length=200, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
+    hello_at = models.DateTimeField(null=True, blank=True, help_text="when it last said what it offers")
     version = models.CharField(max_length=40, blank=True, db_default="", help_text="of its worker, as the host said")
     free_bytes = models.BigIntegerField(null=True, blank=True, help_text="free on its disk, if the host said so")
     trouble = models.TextField(

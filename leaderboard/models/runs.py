@@ -96,6 +96,9 @@ class Attempt(models.Model):
     detail = models.TextField(blank=True)
     container = models.JSONField(null=True, blank=True, help_text="exit code, seconds, warnings")
     log = models.TextField(blank=True)
+    received: "models.JSONField[dict[str, list[str | int]] | None, dict[str, list[str | int]] | None]" = (
+        models.JSONField(null=True, blank=True, help_text="the masks that it uploaded: digest and bytes, by file name")
+    )
 
     class Meta:
         ordering = ["fence"]

@@ -63,7 +63,7 @@ class Submission(models.Model):
         AlgorithmImage, on_delete=models.PROTECT, null=True, blank=True, related_name="submissions"
     )
 
-    accepted_at = models.DateTimeField(help_text="when the upload was complete: orders the queue, decides the deadline")
+    accepted_at = models.DateTimeField(help_text="when the upload was complete: decides the deadline")
     quota_day = models.DateField(help_text="UTC day of acceptance, by the database's clock")
     charged = models.BooleanField(default=True, help_text="counts against the team's runs per day and in total")
     notified_at = models.DateTimeField(
@@ -76,7 +76,7 @@ class Submission(models.Model):
     disqualified_reason = models.TextField(blank=True)
 
     class Meta:
-        ordering = ["-accepted_at"]
+        ordering = ["-pk"]  # and not by the clock, which may be set back
         constraints = [
             models.UniqueConstraint(fields=["team", "ticket"], condition=~Q(ticket=""), name="a_ticket_is_used_once")
         ]

@@ -9,6 +9,8 @@
     volumes,      for ever: case sets are immutable   never
     references
     incoming      a request or a check writes them    when nobody writes them any more, for five minutes
+    scratch       a worker's process lives, whose         at once
+                  temporary files they are
     rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
     throttle      a day: who tried what how often     after a day without another try
 
@@ -29,7 +31,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.core import blobs, locks, unfinished
+from leaderboard.core import blobs, locks, scratch, unfinished
 from leaderboard.models import AlgorithmImage, RunCase, Submission
 from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
@@ -46,6 +48,7 @@ def tidy() -> None:
     with locks.working_on("stores", "") as mine:
         if mine:
             throttle.forget_old()
+            scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_uploads()
             _tidy_blobs(blobs.images, needed_images)

@@ -105,6 +105,7 @@ def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
     if len({slot["name"] for slot in slots}) < len(slots):
         raise BadRequest("each slot has a name of its own")
     Host.objects.filter(pk=host.pk).update(
+        hello_at=clock.now(),
         slots=slots,
         engine=said.text("engine", 1000)[:200],
         version=said.text("version", 40),
@@ -173,7 +174,7 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
         return _no_space()
     database.let_go()  # so does an upload
     try:
-        blobs.outputs.put(cast(BinaryIO, request), expected=digest)
+        mask = blobs.outputs.put(cast(BinaryIO, request), expected=digest)
     except blobs.DigestMismatch as mismatch:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(mismatch))
     except OSError as error:
@@ -181,6 +182,7 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
             raise
         disk_space.log_shortage()
         return _no_space()
+    pipeline.receive_mask(host, batch_id, fence=int(fence), name=name, mask=mask)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 

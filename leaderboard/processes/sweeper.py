@@ -24,7 +24,9 @@ from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunStat
 logger = logging.getLogger(__name__)
 RECENT = timedelta(days=1)
 LOOKS_AT_ONCE = 4
+KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
+_last_sweep: tuple[datetime, float] | None = None  # by the database's clock, and by the monotonic one
 
 
 def sweep() -> None:
@@ -32,12 +34,13 @@ def sweep() -> None:
     asked = time.monotonic()
     at = clock.now()
     note_standstill(since=asked)  # a database that hung
+    _note_clock_set_forward(at, asked)
     if ProcessHeartbeat.objects.filter(name=process_heartbeat.SWEEPER, at__gt=at).exists():
         _after_clock_set_back(at)
-    _each(_unanswered_image_checks(at), _enqueue_image_check)
+    _knock(_unanswered_image_checks(at), at, task_queue.enqueue_image_check)
     if _can_hear_hosts(at):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
-    _each(_unanswered_scorings(at), _enqueue_scoring)
+    _knock(_unanswered_scorings(at), at, task_queue.enqueue_scoring)
     _each(_unanswered_looks(at), pipeline.ask_for_hints)
     _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), faults.retry_image)
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), faults.resume)
@@ -57,6 +60,17 @@ def note_standstill(*, since: float) -> None:
     """Nothing was done since this instant of the monotonic clock: most of a lease may have passed unheard."""
     if time.monotonic() - since > settings.LEASE_SECONDS * 3 / 4:
         note_outage()
+
+
+def _note_clock_set_forward(at: datetime, asked: float) -> None:
+    """The database's clock leapt: every lease seems to be over, though hosts spoke a moment ago."""
+    global _last_sweep
+    before, _last_sweep = _last_sweep, (at, asked)
+    if before is not None:
+        leap = (at - before[0]).total_seconds() - (asked - before[1])
+        if leap > settings.LEASE_SECONDS / 4:
+            logger.warning("the clock was set forward by %.0f s: hosts get time to renew their leases", leap)
+            note_outage()
 
 
 def _can_hear_hosts(at: datetime) -> bool:
@@ -86,6 +100,7 @@ def _after_clock_set_back(at: datetime) -> None:
     Submission.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
     Run.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
     Host.objects.filter(seen_at__gt=at).update(seen_at=at)
+    Host.objects.filter(hello_at__gt=at).update(hello_at=at)
     ProcessHeartbeat.objects.filter(at__gt=at).update(at=at)
 
 
@@ -116,16 +131,13 @@ def _unanswered_looks(at: datetime) -> QuerySet[Run]:
     return public.filter(lost).order_by("ended_at")[:LOOKS_AT_ONCE]
 
 
-def _enqueue_image_check(submission: Submission) -> None:
+def _knock(unanswered: QuerySet[Any], at: datetime, enqueue: Callable[[Any], None]) -> None:
+    """Tell workers again that there is something to do. Each does what is next, and tells another while more waits."""
     with transaction.atomic():
-        Submission.objects.filter(pk=submission.pk).update(notified_at=clock.now())
-        task_queue.enqueue_image_check(submission.pk)
-
-
-def _enqueue_scoring(batch: Batch) -> None:
-    with transaction.atomic():
-        Batch.objects.filter(pk=batch.pk).update(notified_at=clock.now())
-        task_queue.enqueue_scoring(batch.pk)
+        waiting = list(unanswered.order_by("notified_at").values_list("pk", flat=True))
+        unanswered.model._default_manager.filter(pk__in=waiting).update(notified_at=at)
+        for key in waiting[:KNOCKS]:
+            enqueue(key)
 
 
 def _end_lease(batch: Batch) -> None:

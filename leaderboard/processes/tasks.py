@@ -1,21 +1,29 @@
-"""What control workers do for a message. Each task is a step of leaderboard/journey/pipeline.py, safe to repeat."""
+"""What control and scoring workers do for a message: a step of leaderboard/journey/pipeline.py, safe to repeat.
 
-import uuid
+A message is a knock at the door. It names what made somebody send it, for people who look into a queue; what is done is
+what the rows say is next (leaderboard/journey/scheduling.py).
+"""
+
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from celery import shared_task, signals
 
-from leaderboard.core import process_heartbeat
+from leaderboard.core import process_heartbeat, scratch
 from leaderboard.journey import pipeline
 
 _worker_name = "worker"
+_processes = 1
 
 
 @signals.celeryd_init.connect
-def _remember_name(sender: str, **_: Any) -> None:
-    """In the worker's first process: `control@machine`, which the processes that it forks inherit."""
-    global _worker_name
-    _worker_name = sender
+def _remember(sender: str, options: Mapping[str, Any], **_: Any) -> None:
+    """In the worker's first process: `control@machine` and its number of processes, which those it forks inherit."""
+    global _worker_name, _processes
+    _worker_name, _processes = sender, options.get("concurrency") or os.cpu_count() or 1
+    scratch.remove_abandoned()
+    scratch.use_own_folder()
 
 
 @signals.worker_process_init.connect
@@ -25,15 +33,15 @@ def _show_life(**_: Any) -> None:
 
 
 @shared_task(name="leaderboard.validate_image")
-def validate_image(submission_id: str) -> None:
-    """Check a submission's image."""
-    pipeline.validate_image(int(submission_id))
+def validate_image(_submission_id: str) -> None:
+    """Check the image whose turn it is."""
+    pipeline.check_next(processes=_processes)
 
 
 @shared_task(name="leaderboard.score_batch")
-def score_batch(batch_id: str) -> None:
-    """Score the masks of a reported batch."""
-    pipeline.score_batch(uuid.UUID(batch_id))
+def score_batch(_batch_id: str) -> None:
+    """Score masks of the batch whose turn it is."""
+    pipeline.score_next(processes=_processes)
 
 
 @shared_task(name="leaderboard.look_at_run")

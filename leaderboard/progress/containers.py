@@ -73,7 +73,7 @@ def exit_words(code: int | None, *, out_of_memory: bool = False) -> str:
 def containers_of(run: Run) -> QuerySet[Any, dict[str, Any]]:
     """The containers of a run that have ended, the last one first."""
     ended = Attempt.objects.filter(batch__run=run, ended_at__isnull=False).exclude(container=None, log="")
-    rows = ended.order_by("-ended_at", "-pk").annotate(
+    rows = ended.order_by("-pk").annotate(
         seconds=KeyTransform("seconds", "container"),
         exit_code=KeyTransform("exit_code", "container"),
         out_of_memory=KeyTransform("oom_killed", "container"),

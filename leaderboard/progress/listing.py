@@ -33,7 +33,7 @@ def submissions_of(team: Team) -> QuerySet[Submission]:
     """The team's submissions, newest first, with what a list of them shows."""
     standings = Prefetch("runs__standings", Standing.objects.defer("groups"))
     rows = team.submissions.select_related("phase").defer("method", "external_data")
-    return rows.prefetch_related(standings).order_by("-accepted_at", "-pk")
+    return rows.prefetch_related(standings).order_by("-pk")
 
 
 def lines_of(submissions: Sequence[Submission], viewer: Viewer) -> list[Line]:

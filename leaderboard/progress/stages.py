@@ -59,7 +59,7 @@ def shown_stages(submissions: Sequence[Submission], viewer: Viewer) -> dict[int,
             unsettled[run.pk] = submission.pk
             shown[submission.pk] = RunState.QUEUED
     if unsettled:
-        changes = StateChange.objects.filter(run__in=unsettled, batch=None, at__lt=viewer.minute).order_by("at", "pk")
+        changes = StateChange.objects.filter(run__in=unsettled, batch=None, at__lt=viewer.minute).order_by("pk")
         passed = set()
         for run_id, state in changes.values_list("run_id", "to_state"):
             if state == RunState.RUNNING:

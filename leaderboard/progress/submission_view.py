@@ -173,11 +173,11 @@ def _image(submission: Submission) -> ImageFacts | None:
 def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | None:
     """The run's place in the queue; on hidden cases as if no run had left it in this minute."""
     if disclosure.shows_cases:
-        return scheduling.position(run) if run.state == RunState.QUEUED else None
+        return scheduling.position(run, disclosure.at) if run.state == RunState.QUEUED else None
     if stage != RunState.QUEUED:
         return None
     left = Run.objects.filter(started_at__gte=disclosure.visible_until)
-    return (scheduling.position(run) or 0) + left.count() or None
+    return (scheduling.position(run, disclosure.at) or 0) + left.count() or None
 
 
 def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:

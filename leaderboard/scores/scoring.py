@@ -4,10 +4,11 @@ Masks are parsed in a child process with limits (evaluation.score_isolated), her
 machine that runs containers.
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 import evaluation
 from leaderboard.core import blobs
@@ -30,19 +31,22 @@ def evaluation_case(case: Case) -> evaluation.Case:
 NOT_SCORED = Q(outcome=RunCase.Outcome.FINISHED) & (Q(result__isnull=True) | ~Q(evaluation_version=evaluation.VERSION))
 
 
-def unscored(batch: Batch) -> list[RunCase]:
+def unscored(batch: Batch) -> QuerySet[RunCase]:
     """The masks of the batch that have no score yet, and those of its run that another evaluation version scored."""
     of_this = Q(batch=batch) | Q(run=batch.run, result__isnull=False)
     cases = RunCase.objects.filter(of_this, NOT_SCORED)
-    return list(cases.select_related("case").prefetch_related("case__findings"))
+    return cases.select_related("case").prefetch_related("case__findings")
 
 
-def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, evaluation.CaseResult]]:
-    """Score masks one after the other.
+def score(
+    cases: Iterable[RunCase], *, until: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[RunCase, evaluation.CaseResult]]:
+    """Score masks one after the other, at least one, `until` the caller has no more time.
 
     Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable, or when the process
     that scores is killed or stalls, again and again.
     """
+    cases = list(cases)
     for case in cases:
         if not blobs.outputs.exists(case.output):
             raise FileNotFoundError(f"the mask {case.output} of {case} is not in the store")
@@ -60,7 +64,11 @@ def score(cases: list[RunCase]) -> Iterator[tuple[RunCase, evaluation.CaseResult
         seconds_per_case=settings.SCORING_CASE_SECONDS,
         prepared=blobs.references.root / "prepared",
     )
-    yield from zip(cases, results, strict=True)
+    with contextlib.closing(results):
+        for case, result in zip(cases, results, strict=True):
+            yield case, result
+            if until():
+                return
 
 
 def lost(run_case: RunCase, status: evaluation.CaseStatus, reason: str) -> evaluation.CaseResult:

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("batches", "pages", "run", "scoring", "uploads")
+NAMES = ("batches", "fairness", "pages", "run", "scoring", "uploads")
 
 
 def main() -> None:

@@ -275,10 +275,10 @@ _RUNS = [
     Address("/runs/{scored_hidden}/", 21, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 17, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 16, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 20, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 17, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 21, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 21, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 22, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
@@ -302,7 +302,7 @@ _RUNS = [
     Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_PAGE),
     Address(
         "/runs/{running_hidden}/cancel/",
-        *(44, "runner", 302, HEAVY, "POST"),
+        *(45, "runner", 302, HEAVY, "POST"),
         grows="each open batch is called off by itself, with a line of history",
     ),
 ]
@@ -312,18 +312,18 @@ _ORGANISERS = [
     Address("/metrics", 28, who="organiser"),
 ]
 _HOSTS = [
-    Address("/worker/v1/hello", 14, method="POST", body=_hello, headers=HOST),
+    Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),
     Address("/worker/v1/batches/{waiting_batch}/claim", 18, method="POST", body=_claim, headers=HOST),
     Address("/worker/v1/batches/{held}/heartbeat", 13, method="POST", body=_beat, headers=HOST),
     # Of a case that is still open, the result is none.
     Address(
         "/worker/v1/batches/{held}/report",
-        *(40, "public", 200, frozenset({"result"}), "POST", _report, HOST),
+        *(43, "public", 200, frozenset({"result"}), "POST", _report, HOST),
     ),
     Address("/worker/v1/blobs/{volume}", 5, headers=HOST),
     Address(
         "/worker/v1/batches/{held}/outputs/{first_name}?fence=9",
-        *(8, "public", 204, frozenset(), "PUT", _text(MASK), MASK_HEADERS),
+        *(14, "public", 204, frozenset(), "PUT", _text(MASK), MASK_HEADERS),
     ),
 ]
 

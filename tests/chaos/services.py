@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +36,7 @@ from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
 from deploy.local.ports import Ports
 from deploy.local.postgres import database_url, prepare_postgres
-from deploy.local.processes import send, with_descendants
+from deploy.local.processes import Process, send, with_descendants
 from deploy.local.stack import SERVICES, Stack, is_celery_ready, start_application, start_services
 from deploy.local.supervisor import Part, Supervisor
 from tests.chaos import disks
@@ -99,8 +99,8 @@ class Lab:
 
     def freeze(self, name: str, number: signal.Signals = signal.SIGSTOP) -> None:
         """Stop a part with what it started, as on a machine that hangs; of the engine its daemon alone."""
-        daemon = self.supervisor.record["parts"][name]
-        send([daemon] if name == "engine" else with_descendants([daemon]), number)
+        daemon = _processes([self.supervisor.record["parts"][name]])
+        send(daemon if name == "engine" else with_descendants(daemon), number)
 
     def thaw(self, name: str) -> None:
         """Let a frozen part go on, as if no time had passed."""
@@ -108,9 +108,10 @@ class Lab:
 
     def lose_neighbour(self) -> None:
         """The other GPU host's machine dies, with everything on it."""
-        programs = []
+        programs: set[Process] = set()
         with suppress(DockerException, requests.RequestException), closing(self.engine(self.neighbour)) as client:
-            programs = [client.inspect_container(found["Id"])["State"]["Pid"] for found in client.containers()]
+            found = [client.inspect_container(one["Id"])["State"]["Pid"] for one in client.containers()]
+            programs = _processes(found)
         for name in ("neighbour", "neighbour-engine"):
             self.supervisor.take_down(name, signal.SIGKILL)
         send(programs, signal.SIGKILL)
@@ -309,3 +310,7 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def _processes(pids: Iterable[int]) -> set[Process]:
+    return {process for pid in pids if (process := Process.of(pid))}

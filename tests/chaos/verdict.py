@@ -135,9 +135,7 @@ def _files_left(lab: Lab) -> Iterator[Path]:
     retention.tidy()
     of_hosts = [machine.root / "host" / name for machine in lab.machines for name in OF_A_HOST]
     for folder in (Path(settings.FILE_UPLOAD_TEMP_DIR), uploads.folder(), lab.temporary, *of_hosts):
-        # Python's multiprocessing keeps a folder for one socket for as long as a scorer lives, and where one is killed
-        # it is the service manager's to remove (PrivateTmp, a container's own /tmp).
-        yield from (path for path in folder.iterdir() if not path.name.startswith("pymp-"))
+        yield from folder.iterdir()
     for store in (blobs.images, blobs.volumes, blobs.outputs):
         yield from store.root.glob(f"{blobs.INCOMING}*")
 

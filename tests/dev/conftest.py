@@ -67,7 +67,7 @@ class Services:
     @property
     def left(self) -> set[int]:
         """Its processes that live."""
-        return marked(f"{self.state.root}:")
+        return {process.pid for process in marked(f"{self.state.root}:")}
 
     def stop(self) -> None:
         self.process.terminate()

@@ -12,8 +12,8 @@ import pytest
 from tests.dev.conftest import REPOSITORY, Services, Start
 
 
-def dev(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "REX_DEV_STATE": str(root)}
+def dev(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "REX_DEV_STATE": str(root), **variables}
     return subprocess.run(
         [sys.executable, "-P", "-m", "deploy.local", *arguments],
         env=environment,

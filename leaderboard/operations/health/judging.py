@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from leaderboard.core import process_heartbeat
-from leaderboard.operations.health.reading import Facts
+from leaderboard.operations.health.reading import Facts, HostFacts
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 SILENT_SECONDS = 60.0  # four beats
@@ -88,7 +88,7 @@ def _process(facts: Facts, role: str) -> Check:
 
 def _hosts(facts: Facts) -> Check:
     name, title = "hosts", "GPU hosts"
-    taking = [host for host in facts.hosts if host.is_alive and not host.draining and host.slots]
+    taking = [host for host in facts.hosts if host.takes_work]
     if taking:
         busy, slots = sum(host.busy for host in taking), facts.slots
         return Check(
@@ -103,7 +103,7 @@ def _hosts(facts: Facts) -> Check:
 def _silent_hosts(facts: Facts) -> Check:
     name, title = "silent", "Hosts that are missed or in trouble"
     silent = [host.name for host in facts.hosts if not host.is_alive]
-    troubled = [f"{host.name} says: {host.trouble[:120]}" for host in facts.hosts if host.trouble]
+    troubled = [trouble for host in facts.hosts if (trouble := _trouble(host))]
     faulty = [host.name for host in facts.hosts if host.faults_last_hour >= 3]
     if silent:
         says = f"{_names(silent)} silent. Look at the worker's log there, or revoke a host that is gone for good."
@@ -116,6 +116,13 @@ def _silent_hosts(facts: Facts) -> Check:
         says = f"{_names(faulty)} at fault three times or more within the hour. Drain it, and look at its attempts."
         return Check(name, title, Level.WARNING, says)
     return Check(name, title, Level.OK, "Every host was heard of within a lease, and none is in trouble.")
+
+
+def _trouble(host: HostFacts) -> str:
+    """What is wrong with a host, by its own words or because it says none."""
+    if host.mute_seconds is not None:
+        return f"{host.name} has not said for {_age(host.mute_seconds)} what it offers: its container engine may hang"
+    return f"{host.name} says: {host.trouble[:120]}" if host.trouble else ""
 
 
 def _host_disks(facts: Facts) -> Check:

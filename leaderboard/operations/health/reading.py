@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from leaderboard.challenge.phases import open_phases
@@ -41,6 +41,17 @@ class HostFacts:
     faults_last_hour: int
     trouble: str = ""
     gpus: str = ""
+    mute_seconds: float | None = None  # since it said hello, though it is heard of
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether it says what is wrong with it, or does not say anything though it lives."""
+        return bool(self.trouble) or self.mute_seconds is not None
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether it offers a slot, free or not."""
+        return self.is_alive and not self.draining and self.mute_seconds is None and self.slots > 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class Facts:
     @property
     def slots(self) -> int:
         """The slots of hosts that take work."""
-        return sum(host.slots for host in self.hosts if host.is_alive and not host.draining)
+        return sum(host.slots for host in self.hosts if host.takes_work)
 
     @property
     def checking(self) -> int:
@@ -191,6 +202,7 @@ def _since(at: datetime, then: datetime | None) -> float | None:
 
 def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
     hosts = Host.objects.filter(revoked_at=None, seen_at__gt=at - FORGOTTEN).order_by("name")
+    hosts = hosts.annotate(mute=ExpressionWrapper(slots.is_mute(at), BooleanField(null=True)))
     alive = set(slots.living_hosts(at).values_list("pk", flat=True))
     busy = _counts(Batch.objects.filter(state=BatchState.LEASED), "host")
     faults = _counts(Attempt.objects.filter(ended_at__gt=hour).exclude(fault=""), "host")
@@ -207,6 +219,7 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
             faults_last_hour=faults.get(host.pk, 0),
             trouble=host.trouble,
             gpus=gpus.summary(host),
+            mute_seconds=_since(at, host.hello_at) if host.mute and host.pk in alive else None,
         )
         for host in hosts
     )

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from containers.host.image_cache import DAY_SECONDS, ImageCache, ImageCacheLimits
-from containers.sandbox.engine import Engine
+from containers.sandbox.engine import Engine, EngineRefused
 from containers.sandbox.images import load_image
 from tests.containers.conftest import remove_images
 from tests.containers.intake.build import Image
@@ -117,6 +117,78 @@ def test_an_image_of_a_container_that_an_earlier_worker_left_stays(
         assert present(engine, image) == [True]
     finally:
         docker_client.remove_container(container["Id"])
+
+
+@pytest.fixture
+def load_untagged(engine: Engine, tmp_path: Path) -> Callable[[], str]:
+    """Loads an image that has no tag: so one stays whose removal met a full disk."""
+
+    def load() -> str:
+        image = checked(tmp_path, Image([unique_layer()]).saved())
+        with (tmp_path / "rebuilt.tar").open("rb") as archive:
+            assert not [message for message in engine.load_image(archive) if "error" in message]
+        assert engine.image_tags(image.image_id) == []
+        return image.image_id
+
+    return load
+
+
+def test_an_image_whose_removal_got_no_further_than_its_tag_is_removed(engine, new_cache, load, load_untagged) -> None:
+    cache = new_cache()
+    kept, left = load(cache), load_untagged()
+    (cache._used / left.removeprefix("sha256:")).touch()
+    with cache.in_use(left):
+        cache.evict()  # it is being loaded
+        assert present(engine, kept, left) == [True, True]
+    cache.evict()
+    assert present(engine, kept, left) == [True, False]
+    assert [path.name for path in cache._used.iterdir()] == [kept.removeprefix("sha256:")]
+
+
+def test_an_untagged_image_of_somebody_else_stays(engine, docker_client, new_cache, load_untagged, disk) -> None:
+    cache, others = new_cache(), load_untagged()
+    disk.free = 0
+    try:
+        cache.evict()
+        cache.clear()
+        assert present(engine, others) == [True]
+    finally:
+        docker_client.remove_image(others)
+
+
+def test_an_image_that_others_have_tagged_too_stays_theirs(engine, docker_client, new_cache, load, instance) -> None:
+    cache = new_cache()
+    image = load(cache)
+    docker_client.tag(image, f"somebody-else-{instance}", "kept")
+    try:
+        cache.clear()
+        cache.evict()
+        assert engine.image_tags(image) == [f"somebody-else-{instance}:kept"]
+    finally:
+        docker_client.remove_image(f"somebody-else-{instance}:kept")
+
+
+class FullDisk(Engine):
+    """Has no room to note that one image is removed."""
+
+    full_for = ""
+
+    def remove_image(self, name: str) -> bool:
+        if name.endswith(self.full_for):
+            raise EngineRefused("write /var/lib/docker/image: no space left on device")
+        return super().remove_image(name)
+
+
+def test_one_that_cannot_be_removed_now_keeps_no_other_and_is_tried_again(docker_client, new_cache, load) -> None:
+    cache = new_cache()
+    stuck, other = load(cache, days_ago=2), load(cache, days_ago=1)
+    engine = cache._engine = FullDisk(docker_client)
+    engine.full_for = stuck[-60:]
+    cache.clear()
+    assert present(engine, stuck, other) == [True, False]
+    engine.full_for = "nothing"
+    cache.clear()
+    assert present(engine, stuck) == [False]
 
 
 def test_images_of_others_in_the_same_engine_are_not_looked_at(engine, new_cache, load, disk, python_image) -> None:

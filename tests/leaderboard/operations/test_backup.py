@@ -232,10 +232,10 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 
 # What came after 0004: migrations, tables, columns of older tables.
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
-NEWER_TABLES = ("auditentry", "imageprovenance", "throttle")
+NEWER_TABLES = ("auditentry", "imageprovenance", "throttle", "turn")
 NEWER_COLUMNS = (
-    *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus")),
-    *(("run", "hints"), ("run", "hints_asked_at")),
+    *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at")),
+    *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
 )
 
 
@@ -260,3 +260,4 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, f
     assert machine.ask("SELECT gpus FROM leaderboard_host") == [(None,)]
     assert machine.ask("SELECT skeleton IS NULL FROM leaderboard_team") == [(False,)]
     assert machine.ask("SELECT state, lease_until FROM leaderboard_batch") == [("waiting", None)]
+    assert machine.ask("SELECT kind, number FROM leaderboard_turn") == [("slot", 1)]  # who was served last is known

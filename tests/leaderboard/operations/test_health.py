@@ -1,5 +1,6 @@
 """What the health page finds, and what it says to do."""
 
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,8 @@ from django.db import OperationalError
 from django.db.models import F
 
 from leaderboard.core import clock, events, process_heartbeat
+from leaderboard.hosts import slots
+from leaderboard.journey import pipeline
 from leaderboard.models import Attempt, Batch, Host, ProcessHeartbeat, Run, RunCase
 from leaderboard.operations import health
 from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, PhaseFacts
@@ -61,6 +64,8 @@ def test_a_server_that_is_well_has_nothing_to_do():
         ({"hosts": (HOST, replace(HOST, name="gpu-2", is_alive=False))}, {"silent": Level.WARNING}),
         ({"hosts": (replace(HOST, faults_last_hour=3),)}, {"silent": Level.WARNING}),
         ({"hosts": (replace(HOST, trouble="gpu0 rests after 2 x gpu_lost"),)}, {"silent": Level.WARNING}),
+        ({"hosts": (HOST, replace(HOST, name="gpu-2", mute_seconds=90.0))}, {"silent": Level.WARNING}),
+        ({"hosts": (replace(HOST, mute_seconds=90.0),)}, {"silent": Level.WARNING, "hosts": Level.FAILING}),
         ({"hosts": (replace(HOST, free_bytes=10 * 10**9),)}, {"host_disks": Level.WARNING}),
         ({"hosts": (replace(HOST, free_bytes=10**9),)}, {"host_disks": Level.FAILING}),
         ({"hosts": (replace(HOST, free_bytes=None),)}, {}),
@@ -129,6 +134,21 @@ def run(db) -> Run:
     phase = cast.phase(cast.case_set(3))
     cast.host()
     return cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get()
+
+
+@rows
+def test_a_busy_host_of_which_only_heartbeats_are_heard_is_in_trouble_and_gets_no_work(run):
+    """Its engine hangs, and with it what says hello: so does a worker of before, which waits for its engine."""
+    host, order = Host.objects.get(), gpu_host.claim(Host.objects.get(), gpu_host.waiting(run))
+    Host.objects.update(hello_at=clock.now(), slots=[*host.slots, {"name": "slot1", "gpus": []}])
+    assert not levels(replace(health.facts(), heartbeat_ages=WELL.heartbeat_ages))
+    assert slots.free_slots(clock.now()) == [0]
+    Host.objects.update(hello_at=clock.now() - timedelta(seconds=90))
+    pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
+    found = replace(health.facts(), heartbeat_ages=WELL.heartbeat_ages)
+    assert levels(found)["silent"] == Level.WARNING
+    assert any("may hang" in check.says for check in health.checks(found))
+    assert slots.free_slots(clock.now()) == []
 
 
 @rows

@@ -137,7 +137,7 @@ def old_teams(db) -> tuple[Team, Team]:
 
 
 def migrated() -> None:
-    import_module("leaderboard.migrations.0013_accounts").look_at_names(apps, None)
+    import_module("leaderboard.migrations.0009_accounts").look_at_names(apps, None)
 
 
 def test_teams_of_before_that_look_alike_both_stay(old_teams):

@@ -1,5 +1,7 @@
-"""The database's clock is set back by an hour: nobody waits for that hour."""
+"""The database's clock is set back by an hour: nobody waits for that hour. It is set forward: nobody loses a lease."""
 
+import math
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -8,12 +10,12 @@ from django.db.models import F
 
 from leaderboard.core import clock, process_heartbeat
 from leaderboard.hosts import slots
-from leaderboard.journey import faults
+from leaderboard.journey import decisions, faults, pipeline
 from leaderboard.journey.locking import lock_run
-from leaderboard.models import Batch, Host, ProcessHeartbeat, Run
+from leaderboard.models import Batch, Host, ProcessHeartbeat, Run, StateChange, Submission
 from leaderboard.processes import sweeper
 from leaderboard.states import BatchState, RunState
-from tests.leaderboard import cast, gpu_host
+from tests.leaderboard import cast, gpu_host, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOUR = timedelta(hours=1)
@@ -70,3 +72,52 @@ def test_an_interrupted_run_goes_on(run, settings):
         sweeper.sweep()
     run.refresh_from_db()
     assert run.state == RunState.CANARY
+
+
+def test_the_history_is_told_in_the_order_of_its_events(run):
+    submission = run.submission
+    before = [change.pk for change in submission.history.all()]
+    StateChange.objects.update(at=F("at") + HOUR)
+    submission.accepted_at += HOUR
+    submission.save()
+    later = cast.submit(submission.team, submission.phase)
+    decisions.cancel(submission, by=cast.OPERATOR)
+    assert [change.pk for change in submission.history.all()][: len(before)] == before
+    assert submission.history.last().to_state == RunState.CANCELLED
+    assert seen.by_organiser(Submission.objects.get(pk=submission.pk)).history[0].text == "Cancelled"
+    assert list(submission.team.submissions.all()) == [later, submission]
+
+
+@pytest.fixture
+def leap(monkeypatch):
+    """Set the clock forward between two looks of the sweeper."""
+    monkeypatch.setattr(sweeper, "_last_sweep", None)
+    monkeypatch.setattr(sweeper, "_outage_at", -math.inf)
+    sweeper.sweep()
+
+    def leap():
+        now = clock.now
+        monkeypatch.setattr(clock, "now", lambda: now() + HOUR)
+
+    return leap
+
+
+def test_no_run_loses_its_lease_when_the_clock_is_set_forward(host, run, leap):
+    order = gpu_host.claim(host, gpu_host.waiting(run))
+    leap()
+    sweeper.sweep()
+    assert run.batches.get().state == BatchState.LEASED
+    pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
+    sweeper.note_outage()
+    sweeper.sweep()
+    assert run.batches.get().lease_until > clock.now()
+
+
+def test_a_host_that_stays_silent_after_such_a_leap_loses_it(host, run, leap, monkeypatch):
+    gpu_host.claim(host, gpu_host.waiting(run))
+    leap()
+    sweeper.sweep()
+    monkeypatch.setattr(sweeper, "_outage_at", -math.inf)  # a quarter of a lease later
+    sweeper.sweep()
+    run.refresh_from_db()
+    assert run.state == RunState.HALTED

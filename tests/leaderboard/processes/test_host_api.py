@@ -210,3 +210,72 @@ def test_finished_cases_need_their_mask_uploaded_first(api, batch):
     case = {"name": name, "status": "finished", "reason": None, "seconds": 1, "output": output}
     answer = post(api, f"batches/{batch.pk}/report", fence=1, cases=[case], container=None, fault=None, log="")
     assert answer.status_code == 400
+
+
+def report_of(order, digest, size):
+    output = {"blob": f"sha256:{digest}", "size": size}
+    case = {"name": order["cases"][0]["name"], "status": "finished", "reason": None, "seconds": 1, "output": output}
+    return {"fence": order["fence"], "cases": [case], "container": None, "fault": None, "log": ""}
+
+
+class TestALyingHost:
+    """Reports a mask that lies in the store, but that this attempt did not upload."""
+
+    MASK = masks.nifti(masks.cube())
+    DIGEST = hashlib.sha256(MASK).hexdigest()
+
+    def refused(self, api, batch, order, **changes):
+        answer = post(api, f"batches/{batch.pk}/report", **report_of(order, self.DIGEST, len(self.MASK)) | changes)
+        batch.refresh_from_db()
+        return answer.status_code == 400 and batch.state == BatchState.LEASED
+
+    def test_a_mask_of_another_run_is_refused(self, api, batch):
+        blobs.outputs.put(io.BytesIO(self.MASK))
+        assert self.refused(api, batch, claim(api, batch).json())
+
+    def test_a_mask_of_an_earlier_attempt_is_refused(self, api, batch):
+        order = claim(api, batch).json()
+        assert put(api, batch, order["cases"][0]["name"], self.MASK).status_code == 204
+        Batch.objects.update(state=BatchState.WAITING)
+        again = claim(api, batch).json()
+        assert again["fence"] == 2
+        assert self.refused(api, batch, again)
+        assert put(api, batch, again["cases"][0]["name"], self.MASK, fence=2).status_code == 204
+        said = report_of(again, self.DIGEST, len(self.MASK))
+        assert post(api, f"batches/{batch.pk}/report", **said).status_code == 200
+
+    def test_another_mask_or_size_than_it_uploaded_is_refused(self, api, batch):
+        order = claim(api, batch).json()
+        other = masks.nifti(masks.cube(2))
+        assert put(api, batch, order["cases"][0]["name"], other).status_code == 204
+        blobs.outputs.put(io.BytesIO(self.MASK))
+        assert self.refused(api, batch, order)
+        said = report_of(order, hashlib.sha256(other).hexdigest(), len(other) + 1)
+        assert self.refused(api, batch, order, cases=said["cases"])
+
+    def test_a_mask_that_it_uploaded_for_another_case_is_refused(self, api, batch):
+        batch.run.cases.update(batch=batch)
+        order = claim(api, batch).json()
+        assert len(order["cases"]) == 2
+        assert put(api, batch, order["cases"][1]["name"], self.MASK).status_code == 204
+        assert self.refused(api, batch, order)
+
+    def test_a_mask_that_arrives_when_the_lease_is_lost_counts_for_nobody(self, api, batch, monkeypatch):
+        order = claim(api, batch).json()
+        taken = blobs.Store.put
+
+        def put_slowly(store, *args, **kwargs):
+            Batch.objects.update(fence=2)
+            return taken(store, *args, **kwargs)
+
+        monkeypatch.setattr(blobs.Store, "put", put_slowly)
+        assert put(api, batch, order["cases"][0]["name"], self.MASK).status_code == 409
+        assert batch.attempts.get().received == {}
+
+    def test_an_attempt_that_began_before_uploads_were_noted_may_go_on(self, api, batch):
+        """The server was upgraded between its upload and its report."""
+        order = claim(api, batch).json()
+        batch.attempts.update(received=None)
+        blobs.outputs.put(io.BytesIO(self.MASK))
+        said = report_of(order, self.DIGEST, len(self.MASK))
+        assert post(api, f"batches/{batch.pk}/report", **said).status_code == 200

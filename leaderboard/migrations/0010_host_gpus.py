@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0013_accounts")]
+    dependencies = [("leaderboard", "0009_accounts")]
 
     operations = [
         migrations.AddField(

@@ -1,0 +1,240 @@
+"""Nobody is served again before everybody else was: from the check to the score, in virtual time on real rows."""
+
+import pytest
+
+from leaderboard.core import locks, task_queue
+from leaderboard.journey import pipeline, scheduling
+from leaderboard.journey.turns import Place, Turns
+from leaderboard.models import Batch, Run, Team, Turn
+from leaderboard.processes import sweeper
+from leaderboard.states import BatchState, RunState
+from tests.leaderboard import cast, gpu_host, masks
+from tests.leaderboard.virtual_challenge import Pace, Places, challenge
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TEAMS, EACH = 10, 3
+
+
+def rounds(served: list[tuple[str, int]]) -> list[int]:
+    return [number for _, number in served]
+
+
+@pytest.fixture(scope="module")
+def names():
+    return [f"Team P{number:02}" for number in range(TEAMS)]
+
+
+def test_ten_teams_with_three_runs_each_are_served_in_turns_from_the_check_to_the_score(names):
+    simulated = challenge(TEAMS, cases=3, heavy=frozenset({names[0]}))
+    simulated.hand_in(EACH)
+    simulated.run()
+
+    in_turns = [number for number in range(1, EACH + 1) for _ in range(TEAMS)]
+    assert rounds(simulated.of("checked")) == in_turns
+    assert rounds(simulated.of("started")) == in_turns
+    assert len(simulated.of("scored")) == TEAMS * EACH
+    light = [wait for team, waits in simulated.waits.items() if team != names[0] for wait in waits]
+    # One mask of a heavy team takes a minute; a canary of another waits for ordinary masks alone.
+    assert len(light) == (TEAMS - 1) * EACH
+    assert max(light) <= 6
+    ends = {run: event.at for event in simulated.events if event.what == "scored" for run in [(event.team, event.run)]}
+    assert max(ends[name, 1] for name in names[1:]) < min(ends[name, 2] for name in names[1:])
+
+
+def test_while_canaries_wait_for_scores_no_team_starts_a_second_run_before_anothers_first(names):
+    """All images are checked; scoring is slower than the machines."""
+    simulated = challenge(4, cases=2, pace=Pace(check=0.0, case=1.0, mask=30.0), places=Places(slots=3, scorers=1))
+    simulated.hand_in(EACH)
+    simulated.run()
+    assert rounds(simulated.of("started")) == [number for number in (1, 2, 3) for _ in range(4)]
+    assert sorted(rounds(simulated.of("canary scored"))[:4]) == [1] * 4
+
+
+def test_a_second_run_that_began_waits_for_the_first_of_another_team():
+    """Its canary ran while nobody else was there."""
+    host, phase = cast.host(), cast.phase(cast.case_set(3), runs_per_day=9)
+    alices, charlies = (cast.team_of(cast.person(name)) for name in ("Alice", "Charlie"))
+    first = cast.submit_checked(alices, phase).runs.get()
+    order = gpu_host.claim(host, gpu_host.waiting(first))
+    second = cast.submit_checked(alices, phase).runs.get()
+    other = cast.submit_checked(charlies, phase).runs.get()
+    Run.objects.filter(pk=second.pk).update(state=RunState.CANARY)
+    Batch.objects.create(run=second, number=1, is_canary=True)
+    host.slots = [{"name": f"slot{number}", "gpus": []} for number in range(2)]
+    host.save()
+    scheduling.fill_slots(lambda run: Batch.objects.create(run=run, number=1))
+    assert other.batches.get().notified_at
+    assert second.batches.get().notified_at is None
+    assert order["run"] == first.token
+
+
+def test_the_place_in_the_queue_is_the_order_in_which_runs_then_start(names):
+    simulated = challenge(3, cases=2, pace=Pace(check=0.0), places=Places(slots=1))
+    simulated._host.slots = []
+    simulated._host.save()
+    submissions = [cast.submit_checked(team, simulated.phase) for team in simulated.teams for _ in range(EACH)]
+    expected = [run.submission_id for run in scheduling.queue()]
+    assert [scheduling.position(one.runs.get()) for one in submissions] == [1, 4, 7, 2, 5, 8, 3, 6, 9]
+    simulated._numbers = {one.pk: one.pk for one in submissions}
+    simulated._host.slots = [{"name": "slot0", "gpus": []}]
+    simulated._host.save()
+    pipeline.fill_slots()
+    simulated.run()
+    assert rounds(simulated.of("started")) == expected
+
+
+class TestScoring:
+    """Reported batches, of which some are being scored."""
+
+    @pytest.fixture
+    def reported(self):
+        """Three runs of Alice's team and one of Charlie's whose canaries wait for their scores."""
+        host, phase = cast.host(slots=9), cast.phase(cast.case_set(3), runs_per_day=9)
+        for case in phase.case_set.cases.all():
+            masks.give_reference(case, masks.cube())
+        alices, charlies = (cast.team_of(cast.person(name)) for name in ("Alice", "Charlie"))
+        batches = []
+        for number, team in enumerate((alices, alices, alices, charlies)):
+            run = cast.submit_checked(team, phase).runs.get()
+            order = gpu_host.claim(host, gpu_host.waiting(run), slot=f"slot{number}")
+            gpu_host.report(host, order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
+            batches.append(run.batches.get())
+        return batches
+
+    def test_a_team_never_holds_all_processes(self, reported):
+        with scheduling.next_scoring(processes=2) as first, scheduling.next_scoring(processes=2) as second:
+            assert (first, second) == (reported[0].pk, reported[3].pk)
+            with scheduling.next_scoring(processes=2) as third:
+                assert third is None
+        Batch.objects.filter(pk=reported[3].pk).update(state="scored")
+        with scheduling.next_scoring(processes=2) as alone, scheduling.next_scoring(processes=2) as beside:
+            assert alone
+            assert beside is None, "one process stays free for others"
+        with scheduling.next_scoring(processes=3) as one, scheduling.next_scoring(processes=3) as two:
+            assert one
+            assert two
+
+    def test_one_process_serves_teams_in_turns(self, reported):
+        served = []
+        for _ in range(4):
+            with scheduling.next_scoring(processes=1) as batch:
+                assert batch
+                served.append(Batch.objects.get(pk=batch).run.submission.team.name)
+        assert served == ["Team of Alice", "Team of Charlie"] * 2
+
+    def test_a_canary_goes_before_all_other_masks(self, reported):
+        Batch.objects.exclude(pk=reported[2].pk).update(is_canary=False)
+        with scheduling.next_scoring(processes=1) as batch:
+            assert batch == reported[2].pk
+
+    def test_a_batch_whose_scorer_was_killed_is_taken_up_again(self, reported):
+        with scheduling.next_scoring(processes=1) as batch:
+            assert locks.at_work("scores", [one.pk for one in reported]) == {batch}
+        assert locks.at_work("scores", [one.pk for one in reported]) == set()
+
+    def test_what_we_could_not_score_waits_until_its_run_goes_on(self, reported):
+        run = reported[0].run
+        Run.objects.filter(pk=run.pk).update(state=RunState.HALTED, reason_code=scheduling.SCORING_FAULT)
+        with scheduling.next_scoring(processes=1) as batch:
+            assert batch == reported[1].pk
+        Run.objects.filter(pk=run.pk).update(reason_code="internal")
+        Turn.objects.all().delete()
+        with scheduling.next_scoring(processes=1) as batch:
+            assert batch == reported[0].pk
+
+
+class TestWorkers:
+    """What they do for a message, whichever it was."""
+
+    @pytest.fixture
+    def told(self, monkeypatch):
+        """The messages that are sent."""
+        told = []
+        monkeypatch.setattr(task_queue, "_send", lambda task, key, queue: told.append((queue, key)))
+        return told
+
+    def test_a_batch_of_slow_masks_is_scored_in_turns_and_each_asks_for_the_next(self, monkeypatch, told):
+        host, phase = cast.host(), cast.phase(cast.case_set(3))
+        for case in phase.case_set.cases.all():
+            masks.give_reference(case, masks.cube())
+        run = cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get()
+        mask = masks.nifti(masks.cube())
+        for cases in (1, 2):
+            order = gpu_host.claim(host, gpu_host.waiting(run))
+            gpu_host.report(host, order, [gpu_host.finished(order, number, mask) for number in range(cases)])
+            if cases == 1:
+                pipeline.score_next(processes=1)
+        monkeypatch.setattr(pipeline, "TURN_SECONDS", -1.0)
+        batch = run.batches.get(is_canary=False)
+        told.clear()
+        pipeline.score_next(processes=1)
+        batch.refresh_from_db()
+        assert batch.state == BatchState.REPORTED
+        assert run.cases.filter(result__isnull=False).count() == 2
+        assert told == [("scoring", str(batch.pk))]
+        told.clear()
+        pipeline.score_next(processes=1)
+        run.refresh_from_db()
+        assert run.state == RunState.SCORED
+        assert told == []
+
+    def test_an_image_is_checked_whichever_the_message_named_and_the_next_is_asked_for(self, told):
+        phase = cast.phase(cast.case_set(1), runs_per_day=9)
+        alices, charlies = (cast.team_of(cast.person(name)) for name in ("Alice", "Charlie"))
+        submissions = [cast.submit(team, phase) for team in (alices, alices, charlies)]
+        told.clear()
+        pipeline.check_next(processes=2)
+        pipeline.check_next(processes=2)
+        assert [cast.stage_of(one) for one in submissions] == ["rejected", "received", "rejected"]
+        assert told == [("control", str(submissions[2].pk)), ("control", str(submissions[1].pk))]
+        pipeline.check_next(processes=2)
+        pipeline.check_next(processes=2)
+        assert len(told) == 2
+
+    def test_the_sweeper_knocks_a_few_times_however_much_waits(self, told, settings):
+        phase, team = cast.phase(cast.case_set(1), runs_per_day=99, runs_total=99), cast.team_of(cast.person("Alice"))
+        submissions = [cast.submit(team, phase) for _ in range(sweeper.KNOCKS + 3)]
+        settings.NOTIFY_AGAIN_SECONDS = 0
+        told.clear()
+        sweeper.sweep()
+        assert told == [("control", str(one.pk)) for one in submissions[: sweeper.KNOCKS]]
+
+
+class TestTurns:
+    """The rule by itself."""
+
+    @pytest.fixture
+    def teams(self):
+        return [cast.team_of(cast.person(name)) for name in ("Alice", "Charlie", "Dora")]
+
+    def served(self, places: list[Place[str]], turns: Turns, load: dict[int, int]) -> list[str]:
+        found = []
+        for place in turns.in_order(places, lambda place: load.get(place.team, 0)):
+            found.append(place.thing)
+            load[place.team] = load.get(place.team, 0) + 1
+            turns.take(place.team)
+        return found
+
+    def test_the_least_at_work_comes_first_then_who_was_served_longest_ago(self, teams):
+        one, two, three = (team.pk for team in teams)
+        turns = Turns(Turn.Kind.SLOT)
+        for team in (two, one):
+            turns.take(team)
+        places = [Place(team, f"{team}.{n}", n) for team in (one, two, three) for n in (1, 2)]
+        expected = [f"{three}.1", f"{two}.1", f"{one}.1", f"{three}.2", f"{two}.2", f"{one}.2"]
+        assert self.served(places, turns, {}) == expected
+
+    def test_a_rank_decides_among_those_that_are_as_well_served_and_a_class_before_everything(self, teams):
+        one, two, _ = (team.pk for team in teams)
+        places = [Place(one, "starts", 1, rank=1), Place(two, "goes on", 2), Place(one, "helps", 0, class_=1)]
+        assert self.served(places, Turns(Turn.Kind.SLOT), {}) == ["goes on", "starts", "helps"]
+        assert self.served(places, Turns(Turn.Kind.SLOT), {two: 1}) == ["starts", "goes on", "helps"]
+
+    def test_turns_are_remembered_whatever_the_clock_says(self, teams):
+        turns = Turns(Turn.Kind.CHECK)
+        for team in reversed(teams):
+            turns.take(team.pk)
+        turns.save()
+        places = [Place(team.pk, team.name, team.pk) for team in Team.objects.all()]
+        assert self.served(places, Turns(Turn.Kind.CHECK), {}) == [team.name for team in reversed(teams)]
