@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,7 +48,20 @@ def running(state: State) -> dict[str, Any] | None:
 
 def supervisor_of(record: Mapping[str, Any]) -> Process | None:
     """The process that wrote this record, if it lives."""
-    return Process.from_json(record.get("supervisor"))
+    if "supervisor" not in record:
+        return _supervisor_of_before(record.get("pid"))
+    return Process.from_json(record["supervisor"])
+
+
+def _supervisor_of_before(pid: object) -> Process | None:
+    """The one that a release without instants wrote down by its number; it is believed if it looks like one."""
+    process = Process.of(pid) if isinstance(pid, int) else None
+    if process is None:
+        return None
+    with suppress(OSError):
+        words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+        return process if b"deploy.local" in words and process.lives() else None
+    return None
 
 
 def write_record(state: State, record: Mapping[str, Any] | None) -> None:

@@ -16,7 +16,7 @@ import pytest
 from deploy.local.engine import answers, own_address, prepare_engine
 from deploy.local.paths import State, write_json
 from deploy.local.processes import Process
-from deploy.local.record import running, take_lock
+from deploy.local.record import running, supervisor_of, take_lock
 from deploy.local.supervisor import Supervisor
 from tests.dev.conftest import REPOSITORY, Start
 from tests.dev.test_commands import dev
@@ -81,6 +81,18 @@ def test_no_record_of_a_dead_supervisor_is_believed(state: State, stranger: subp
             assert found is not None
             assert not found["ready"], record
     assert stranger.poll() is None
+
+
+def test_a_supervisor_of_a_release_without_instants_can_be_stopped(stranger: subprocess.Popen[bytes]) -> None:
+    """It wrote down its number alone; whatever else has that number now is nobody's."""
+    with subprocess.Popen(["/bin/sh", "-c", "sleep 60; true", "deploy.local"]) as old:
+        try:
+            assert supervisor_of({"pid": old.pid, "ready": True}) == Process.of(old.pid)
+            assert supervisor_of({"pid": stranger.pid, "ready": True}) is None
+        finally:
+            old.kill()
+    assert supervisor_of({"pid": old.pid}) is None
+    assert supervisor_of({}) is None
 
 
 def test_a_supervisor_is_believed_from_its_first_moment(state: State) -> None:

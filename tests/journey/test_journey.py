@@ -136,22 +136,23 @@ def test_a_crash_and_a_hang_cost_one_case_each(stack, engine, base, team, phase,
         assert cast.stage_of(submission) == "scored"
 
 
-@pytest.mark.parametrize(
-    ("act", "kind"),
-    [
-        ("import numpy", FailureKind.ENDED_AT_ONCE),
-        ("os.kill(os.getpid(), 9)", FailureKind.MEMORY),
-        ('case["name"] = "mask.nii.gz"', FailureKind.WRONG_NAME),
-        ('case["shape"] = case["shape"][::-1]; case["findings"]["9"] = ""', FailureKind.WRONG_SHAPE),
-    ],
-)
-def test_a_program_that_fails_on_every_case_has_failed_in_its_way(
-    stack, engine, base, team, phase, tmp_path, act, kind
-):
-    submission = hand_in(team, phase, algorithms.archive(engine, base, act, tmp_path / "fails.tar.gz"))
-    finish(submission)
-    assert cast.stage_of(submission) == "failed"
-    assert submission.runs.get().reason == f"{KINDS[kind].said}."
+FAILING = {
+    FailureKind.ENDED_AT_ONCE: "import numpy",
+    FailureKind.MEMORY: "os.kill(os.getpid(), 9)",
+    FailureKind.WRONG_NAME: 'case["name"] = "mask.nii.gz"',
+    FailureKind.WRONG_SHAPE: 'case["shape"] = case["shape"][::-1]; case["findings"]["9"] = ""',
+}
+
+
+def test_programs_that_fail_on_every_case_have_failed_each_in_its_way(stack, engine, base, team, phase, tmp_path):
+    submissions = {}
+    for kind, act in FAILING.items():
+        archive = algorithms.archive(engine, base, act, tmp_path / f"{kind}.tar.gz")
+        submissions[kind] = hand_in(team, phase, archive)
+    for kind, submission in submissions.items():
+        finish(submission)
+        assert cast.stage_of(submission) == "failed"
+        assert submission.runs.get().reason == f"{KINDS[kind].said}."
 
 
 def test_cancelling_stops_the_container_within_seconds(stack, engine, base, team, phase, tmp_path):

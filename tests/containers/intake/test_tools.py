@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,8 +74,8 @@ class Workshop:
 
 
 @pytest.fixture(scope="module")
-def workshop(docker_client: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    place = tmp_path_factory.mktemp("tools")
+def workshop(docker_client: docker.APIClient) -> Iterator[Workshop]:
+    place = Path(tempfile.mkdtemp(prefix="tools-"))  # podman takes no folder with a path of more than 50 characters
     tag = uuid.uuid4().hex[:12]
     docker_client.import_image_from_data(FILES, repository=REPOSITORY, tag=tag, changes=CHANGES)
     try:
@@ -87,7 +88,8 @@ def workshop(docker_client: docker.APIClient, tmp_path_factory: pytest.TempPathF
     workshop.podman("load", "--signature-policy", workshop.policy, "-i", str(workshop.saved))
     image = workshop.podman("images", "-q", "--no-trunc")
     workshop.podman("tag", image, NAME)
-    return workshop
+    yield workshop
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture
