@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
@@ -53,7 +56,18 @@ def at_server(statement: str) -> None:
         server.execute(statement.encode())
 
 
-def empty_tables(_case: TransactionTestCase) -> None:
+@contextmanager
+def kept() -> Iterator[None]:
+    """What tests commit stays until the end, for those that share it; then the tables are emptied."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: None)
+        try:
+            yield
+        finally:
+            empty_tables()
+
+
+def empty_tables(_case: TransactionTestCase | None = None) -> None:
     """Delete what a test committed. Django's own way truncates all tables and makes rows anew: a fifth of a second."""
     names = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
     every = ", ".join(connection.ops.quote_name(name) for name in sorted(names))

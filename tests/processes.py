@@ -28,11 +28,11 @@ BROKER_DATABASES = 16
 # These few are long, and of them each test goes where there is room. They begin first, or one process would end alone.
 SINGLY = (
     "tests/chaos/test_chaos.py",
-    "tests/journey/test_journey.py",
     "tests/journey/test_restore.py",
 )
 # These begin next.
 BEGIN_EARLY = (
+    "tests/journey/",
     "tests/deploy/test_images.py",
     "tests/upgrade/",
     "tests/dev/",

@@ -1,17 +1,24 @@
 """A running stack, a phase with cases that have files, and an engine that is as clean afterwards as before."""
 
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 import pytest
+from django.test import override_settings
 
-from leaderboard.models import Phase
+from leaderboard.core import blobs
+from leaderboard.models import Phase, Team
+from tests import databases
 from tests.containers import baseimage
+from tests.journey import algorithms
 from tests.journey.stack import Stack
-from tests.leaderboard import masks
+from tests.leaderboard import cast, masks
 
 CASES = 6
+SLOW = "time.sleep(0.7)"
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +38,47 @@ def base(engine):
 
 
 @pytest.fixture
+def slow_image(engine, base, tmp_path) -> Path:
+    """An algorithm that takes its time, so that there is a middle to disturb."""
+    return algorithms.archive(engine, base, SLOW, tmp_path / "slow.tar.gz")
+
+
+@pytest.fixture
 def phase(transactional_db) -> Phase:
     """An open phase over a few small cases, each with its own volume and the same reference."""
+    return small_phase()
+
+
+def small_phase() -> Phase:
+    """An open phase that ends what hangs within seconds."""
     return masks.small_phase(CASES, batch_size=3, case_seconds=6, startup_seconds=12, runs_per_day=20, runs_total=20)
+
+
+@dataclass(frozen=True)
+class World:
+    """A stack at work, with a phase and a team that may submit, for all tests of a module."""
+
+    stack: Stack
+    phase: Phase
+    team: Team
+    store: Path
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup, django_db_blocker, tmp_path_factory, engine) -> Iterator[World]:
+    """One for a module: a stack takes as long to start as most of what is asked of it."""
+    folder = tmp_path_factory.mktemp("world")
+    with django_db_blocker.unblock(), databases.kept(), override_settings(STORE_DIR=folder / "store"):
+        (folder / "store").mkdir()
+        blobs.prepare()
+        stack = Stack(folder)
+        try:
+            phase, team = small_phase(), cast.team_of(cast.person("Alice"))
+            stack.start()
+            yield World(stack, phase, team, folder / "store")
+        finally:
+            stack.stop()
+            _remove_what_is_left(engine, stack.instance)
 
 
 @pytest.fixture

@@ -1,70 +1,54 @@
-"""A submission from the upload to the leaderboard, with real processes, undisturbed and disturbed.
-
-What a disturbed run must share with an undisturbed one is everything that matters: each case's score, each case scored
-once, nothing lost, nothing charged twice, nothing left in the engine.
-"""
+"""Submissions from the upload to the leaderboard, through one stack of real processes."""
 
 import json
 import urllib.request
-from functools import partial
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 
-from containers.sandbox.spec import LABEL_INSTANCE
 from leaderboard.journey import decisions
 from leaderboard.journey.failure_kinds import FailureKind
 from leaderboard.journey.reasons import KINDS
-from leaderboard.models import Attempt, Phase, Run, RunCase, Submission
-from leaderboard.states import ENDED
-from leaderboard.submissions.uploads import from_disk
+from leaderboard.models import Attempt, Phase, Run, RunCase, Team
 from tests.journey import algorithms
-from tests.journey.conftest import CASES
-from tests.journey.stack import wait_for
+from tests.journey.conftest import CASES, World
+from tests.journey.stack import Stack, wait_for
+from tests.journey.steps import PATIENCE_SECONDS, assert_nothing_is_left, finish, hand_in, scores
 from tests.leaderboard import cast
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine, pytest.mark.timeout(600)]
 
-SLOW = "time.sleep(0.7)"
-PATIENCE_SECONDS = 90
+
+@pytest.fixture
+def stack(world: World) -> Stack:
+    return world.stack
 
 
 @pytest.fixture
-def team():
-    return cast.team_of(cast.person("Alice"))
+def phase(world: World) -> Phase:
+    return world.phase
 
 
 @pytest.fixture
-def slow_image(engine, base, tmp_path) -> Path:
-    """An algorithm that takes its time, so that there is a middle to disturb."""
-    return algorithms.archive(engine, base, SLOW, tmp_path / "slow.tar.gz")
+def team(world: World) -> Team:
+    return world.team
 
 
-def hand_in(team, phase, image: Path) -> Submission:
-    return cast.submit(team, phase, upload=from_disk(image))
+@pytest.fixture
+def public_cases(phase: Phase) -> Iterator[None]:
+    Phase.objects.filter(pk=phase.pk).update(cases_are_public=True)
+    yield
+    Phase.objects.filter(pk=phase.pk).update(cases_are_public=False)
 
 
-def finish(submission: Submission) -> None:
-    wait_for(lambda: cast.stage_of(submission) in ENDED, "the run to end", PATIENCE_SECONDS)
-
-
-def has_begun(submission: Submission) -> bool:
-    """Whether the first case is decided."""
-    return RunCase.objects.filter(run__submission=submission).exclude(outcome="").exists()
-
-
-def scores(submission: Submission) -> dict[str, Any]:
-    """Each case's result by its name: what must not depend on what happened on the way."""
-    return {case.case.name: case.result for case in RunCase.objects.filter(run__submission=submission)}
-
-
-def assert_nothing_is_left(engine, stack) -> None:
-    label = {"label": f"{LABEL_INSTANCE}={stack.instance}"}
-    wait_for(lambda: engine.containers(all=True, filters=label) == [], "the containers to be gone", 20)
-    assert not engine.volumes(filters=label)["Volumes"]
+@pytest.fixture(autouse=True)
+def store(world: World, settings) -> Path:
+    """The one of all tests here, instead of a new one for each."""
+    settings.STORE_DIR = world.store
+    return world.store
 
 
 def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, team, phase, slow_image):
@@ -84,9 +68,8 @@ def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, 
 
 
 def test_on_public_cases_masks_are_looked_at_and_both_streams_are_in_the_log(
-    stack, engine, base, team, phase, tmp_path
+    stack, engine, base, team, phase, tmp_path, public_cases
 ):
-    Phase.objects.update(cases_are_public=True)
     act = 'print("said", flush=True); os.write(2, b"complained" + bytes([10]))'
     submission = hand_in(team, phase, algorithms.archive(engine, base, act, tmp_path / "talker.tar.gz"))
     finish(submission)
@@ -96,39 +79,14 @@ def test_on_public_cases_masks_are_looked_at_and_both_streams_are_in_the_log(
         assert log.count("said") == log.count("complained") > 0
 
 
-def test_a_run_whose_machines_are_shot_ends_like_an_undisturbed_one(stack, engine, team, phase, slow_image):
-    undisturbed = hand_in(team, phase, slow_image)
-    finish(undisturbed)
-    killed = hand_in(team, phase, slow_image)
-    wait_for(lambda: killed.runs.filter(batches__done__gte=1, batches__is_canary=False).exists(), "the middle", 60)
-    stack.kill("sandbox")
-    stack.start_part("sandbox")
-    finish(killed)
-    assert scores(killed) == scores(undisturbed)
-    assert not RunCase.objects.filter(run__submission=killed, tries__gt=1).exists(), "the container was not adopted"
-
-    flushed = hand_in(team, phase, slow_image)
-    wait_for(partial(has_begun, flushed), "the canary", PATIENCE_SECONDS)
-    stack.flush_broker()
-    finish(flushed)
-    assert scores(flushed) == scores(undisturbed)
-
-    for part in ("scoring", "web", "sweeper"):
-        disturbed = hand_in(team, phase, slow_image)
-        wait_for(partial(has_begun, disturbed), "the canary", PATIENCE_SECONDS)
-        stack.kill(part)
-        stack.start_part(part)
-        finish(disturbed)
-        assert scores(disturbed) == scores(undisturbed), part
-    assert_nothing_is_left(engine, stack)
-
-
 def test_a_crash_and_a_hang_cost_one_case_each(stack, engine, base, team, phase, tmp_path):
     crash = "assert volume[400] != 3"
     hang = "time.sleep(600 if volume[400] == 4 else 0)"
+    submissions = {}
     for act, reason in ((crash, "crashed"), (hang, "timed_out")):
         image = algorithms.archive(engine, base, act, tmp_path / f"{reason}.tar.gz")
-        submission = hand_in(team, phase, image)
+        submissions[reason] = hand_in(team, phase, image)
+    for reason, submission in submissions.items():
         finish(submission)
         lost = RunCase.objects.get(run__submission=submission, result__dice=0)
         # The shuffled order may put the hang first, where the start-up allowance ends it.
