@@ -127,13 +127,19 @@ class Agent:
         slot = self._slots.acquire(self._closing.is_set)
         if slot is None:
             self._unregister(batch)
-        elif trouble := self._readiness.gpu_stock.trouble(slot):
+        elif trouble := self._gpu_trouble(slot):
             self._unregister(batch)  # another slot may do it; the message will come again
             log.error("Slot %s takes no work: %s", slot.name, trouble)
             self._backoff.hold_back(slot, trouble)
             self._slots.release(slot)
         else:
             self._begin(batch, slot)
+
+    def _gpu_trouble(self, slot: Slot) -> str | None:
+        try:
+            return self._readiness.gpu_stock.trouble(slot)
+        except (OSError, ValueError) as error:  # no place for a temporary file, or an answer of another form
+            return f"Its GPUs could not be looked at: {error}"
 
     def _begin(self, batch: str, slot: Slot) -> None:
         try:

@@ -54,7 +54,7 @@ class _Look:
     """One look, in a thread that nobody has to wait for: not even the end of the process."""
 
     def __init__(self, look: Callable[[], str | None]) -> None:
-        self.found: str | None = None
+        self.found: str | None = "The look at the engine failed; the worker's log says why."
         self._look = look
         self._began = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="engine-watch", daemon=True)

@@ -1,5 +1,6 @@
 """The home of an image's user, as an engine would find it in the image's /etc/passwd."""
 
+import posixpath
 import re
 from typing import Final
 
@@ -11,6 +12,11 @@ _ROOT_HOME: Final = "/root"
 _NO_HOME: Final = "/"
 _PATH_BYTES: Final = 4095
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,10}")
+
+
+def normal_home(home: str) -> str:
+    """An absolute path without what only looks different: `/home/user/`, `//home/./user`."""
+    return posixpath.normpath("/" + home.lstrip("/"))
 
 
 def is_root(user: str) -> bool:
@@ -35,7 +41,8 @@ def home_of(user: str, passwd: bytes | None) -> str:
     home = next((home for _, known, home in users if known == number), None)
     if home is None:
         return _ROOT_HOME if number == _ROOT else _NO_HOME
-    return home if home.startswith("/") and "\0" not in home and len(home.encode()) <= _PATH_BYTES else _NO_HOME
+    is_path = home.startswith("/") and "\0" not in home and len(home.encode()) <= _PATH_BYTES
+    return normal_home(home) if is_path else _NO_HOME
 
 
 def _users(passwd: bytes) -> list[tuple[str, int, str]]:

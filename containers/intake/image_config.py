@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
+from containers.intake.home import normal_home
 from containers.intake.layout import wrong_platform
 from containers.intake.limits import ArchiveLimits
 from containers.intake.program import Command
@@ -74,7 +75,7 @@ class ImageConfig:
     def home(self) -> str | None:
         """HOME in ENV, where that is an absolute path."""
         home = self._variable("HOME")
-        return home if home and home.startswith("/") else None
+        return normal_home(home) if home and home.startswith("/") else None
 
     def rebuilt(self, diff_ids: list[str], home: str) -> bytes:
         """The configuration written anew, whose sha256 is the rebuilt image's id, with these layers and this HOME."""

@@ -10,6 +10,7 @@ from containers.intake.layer_filesystem import OPAQUE, Leaf, Node
 from containers.protocol import contract
 
 _LINK_HOPS: Final = 40  # as in the kernel
+_STEPS: Final = 200_000  # of all questions about one image together
 # Folders over which the server mounts its own.
 _MOUNTED: Final = (contract.INPUT_DIR, contract.OUTPUT_DIR, contract.SCRATCH_DIR)
 _ENGINES_OWN: Final = ("dev", "proc", "sys")
@@ -29,6 +30,7 @@ class ImageFilesystem:
     def __init__(self) -> None:
         self._root: dict[str, Node] = {}
         self._is_certain = True
+        self._steps_left = _STEPS
 
     def merge(self, layer: dict[str, Node]) -> None:
         """Put one more layer over those before. `layer` is only read."""
@@ -57,6 +59,9 @@ class ImageFilesystem:
         hops = 0
         while waiting:
             step = waiting.pop()
+            self._steps_left -= 1
+            if self._steps_left < 0:
+                raise Unknown
             if step == "..":
                 stack, trail = stack[:-1] or stack, trail[:-1]
                 continue

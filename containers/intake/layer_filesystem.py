@@ -67,7 +67,8 @@ OPAQUE: Final = ""
 _NAME_BYTES: Final = 255
 _PATH_BYTES: Final = 4095
 _LINK_HOPS: Final = 40  # as in the kernel
-_TEXT_CHARACTERS: Final = 64 << 20  # of all names and targets in a layer; 300,000 files of a real image have 10 MB
+_TEXT_BYTES: Final = 128 << 20  # of all names and targets of an image; 300,000 files of a real one have 10 MB
+_DEPTH: Final = _PATH_BYTES // 2 + 1  # folders in a path that a program could still name
 _STEPS: Final = 50_000_000
 _SCRIPTS: Final = 10_000  # first lines that are kept; a real image has a few hundred
 _WHITEOUT: Final = ".wh."
@@ -78,19 +79,33 @@ _ATTRIBUTE_BYTES: Final = 2048  # a file's attributes have to fit into one block
 _OVERLAY_ATTRIBUTES: Final = (b"trusted.", b"user.overlay.")
 
 
+class TextLimit:
+    """Counts the text of an image's names and links, which stays in memory until its last layer is read."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def allows(self, text: str) -> bool:
+        """Whether so much more is still allowed."""
+        self._bytes += len(text) if text.isascii() else 4 * len(text)
+        return self._bytes <= _TEXT_BYTES
+
+
 class LayerFilesystem:
     """One layer's entries in turn: `add` each, then `finish`. entry_limit: counts folders that no entry names, too.
+
+    text_limit: the one of all layers of an image.
 
     root: what the layer holds, as far as it was added.
     """
 
-    def __init__(self, entry_limit: tar.EntryLimit, what: str) -> None:
+    def __init__(self, entry_limit: tar.EntryLimit, what: str, text_limit: TextLimit | None = None) -> None:
         self.root: dict[str, Node] = {}
+        self._text_limit = text_limit or TextLimit()
         self._entry_limit = entry_limit
         self._what = what
         self._names: set[int] = set()
         self._files: dict[File, File] = {}
-        self._text = 0
         self._steps = 0
         # Entries of one folder usually follow each other.
         self._latest: tuple[str, _Stack] | None = None
@@ -214,6 +229,12 @@ class LayerFilesystem:
                     f"{self._what} holds {path} as a link, but the server mounts a folder of its own there. Build the "
                     "image without this link.",
                 )
+        if self.root.get(contract.SUPPORT_DIR.lstrip("/"), Leaf.DELETED) is not Leaf.DELETED:
+            raise ImageRejected(
+                "reserved_path",
+                f"{self._what} holds {contract.SUPPORT_DIR}, where the server mounts files of its own. Build the image "
+                "without it.",
+            )
 
     # --- Paths ----------------------------------------------------------------------------------------------
 
@@ -262,6 +283,8 @@ class LayerFilesystem:
                 stack = self._walk(start, found.split("/"), path, hops=hops + 1, create=False)
             elif isinstance(found, dict):
                 stack = [*stack, (name, found)]
+                if len(stack) > _DEPTH:
+                    self._refuse("its folders and links lie too deep in one another")
             else:
                 self._refuse(f"{quoted(path)} lies below {quoted(name)}, which is no folder")
         return stack
@@ -273,8 +296,7 @@ class LayerFilesystem:
 
     def _count_text(self, text: str) -> None:
         """Counts text that stays in memory."""
-        self._text += len(text)
-        if self._text > _TEXT_CHARACTERS:
+        if not self._text_limit.allows(text):
             self._refuse("its names are too long altogether")
 
     # --- What a file system cannot hold ---------------------------------------------------------------------

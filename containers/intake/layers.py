@@ -15,7 +15,7 @@ from containers.intake import tar
 from containers.intake.compression import MAGIC_BYTES, can_inflate, compression_of, inflate
 from containers.intake.errors import SAVE_AGAIN, ImageRejected
 from containers.intake.home import PASSWD_BYTES
-from containers.intake.layer_filesystem import BEGINNING_BYTES, OPAQUE, LayerFilesystem, Node
+from containers.intake.layer_filesystem import BEGINNING_BYTES, OPAQUE, LayerFilesystem, Node, TextLimit
 from containers.intake.layout import StoredLayer
 from containers.intake.limits import ArchiveLimits, InflationLimit
 from containers.intake.modes import ModeOpener
@@ -65,6 +65,7 @@ class LayerReader:
         self._on_read = on_read
         self._on_passwd = on_passwd
         self._read_bytes = 0
+        self._text_limit = TextLimit()
         self._entry_limit = tar.EntryLimit(
             limits.layer_members,
             what="The layers of the image hold",
@@ -105,7 +106,7 @@ class LayerReader:
         self, stream: WatchedStream, content: "_Content", what: str
     ) -> tuple[dict[str, Node], bytes | None]:
         """The layer's files and its /etc/passwd; modes are set on the way."""
-        filesystem = LayerFilesystem(self._entry_limit, what)
+        filesystem = LayerFilesystem(self._entry_limit, what, self._text_limit)
         reader = tar.Reader(stream, self._entry_limit, what=what)
         passwd = None
         for member in reader:

@@ -112,7 +112,7 @@ def _is_on_path(command: Command, filesystem: ImageFilesystem) -> bool:
     program = command.words[0]
     if program.startswith(_FROM_HOST):
         return True
-    folders = (command.search_path or _DEFAULT_PATH).split(":")
+    folders = dict.fromkeys((command.search_path or _DEFAULT_PATH).split(":"))
     return not all(_is_missing(posixpath.join(command.path(folder), program), filesystem) for folder in folders)
 
 

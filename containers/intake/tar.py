@@ -191,7 +191,7 @@ class Reader:
         return Member(
             name=_text(name),
             kind=kind,
-            mode=self._number(header[100:108]),
+            mode=self._mode(header[100:108]),
             size=size,
             offset=self._position,
             target=_text(target),
@@ -201,6 +201,13 @@ class Reader:
                 (key[len(_ATTRIBUTE) :], value) for key, value in pax.items() if key.startswith(_ATTRIBUTE)
             ),
         )
+
+    def _mode(self, field: bytes) -> int:
+        """Permissions, of which no file system has more than fit seven octal digits."""
+        mode = self._number(field)
+        if not 0 <= mode < 8**7:
+            raise self._damaged()
+        return mode
 
     def _id(self, field: bytes, record: bytes | None) -> int:
         """The number of a user or group."""

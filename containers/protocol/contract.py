@@ -24,6 +24,8 @@ HOSTNAME: Final = "sandbox"
 #: Platform of an algorithm image.
 PLATFORM: Final = "linux/amd64"
 
+#: Where the server mounts programs of its own.
+SUPPORT_DIR: Final = "/.rexgrounding"
 #: The home of the container's user. It looks like the home of the image's user, and can be written to.
 HOME_DIR: Final = f"{SCRATCH_DIR}/home"
 

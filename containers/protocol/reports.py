@@ -116,6 +116,12 @@ def rejection_report(fence: int, names: Sequence[str], code: str, why: str = "")
 _OLDER_FAULTS: Final[Mapping[FaultCode, FaultCode]] = MappingProxyType({"gpu_occupied": "gpu_lost"})
 
 
+#: What a server of before calls the loss of a case that it does not know.
+_OLDER_FAILURES: Final[Mapping[FailureCode, FailureCode]] = MappingProxyType(
+    {"killed": "out_of_memory", "file_too_large": "output_full", "exit_timed_out": "timed_out"}
+)
+
+
 def older_form(report: Report) -> Report | None:
     """The report in words that a server of before knows, None when it has no newer ones.
 
@@ -132,7 +138,13 @@ def older_form(report: Report) -> Report | None:
         return replace(report, cases=cases, rejected=None, container=ContainerReport(None, False, 0.0))
     if report.fault and report.fault.code in _OLDER_FAULTS:
         return replace(report, fault=Fault(_OLDER_FAULTS[report.fault.code], report.fault.detail))
+    if any(case.reason in _OLDER_FAILURES for case in report.cases):
+        return replace(report, cases=tuple(map(_older_case, report.cases)))
     return None
+
+
+def _older_case(case: CaseReport) -> CaseReport:
+    return replace(case, reason=_OLDER_FAILURES.get(case.reason, case.reason)) if case.reason else case
 
 
 def _all_untouched(names: Sequence[str]) -> tuple[CaseReport, ...]:

@@ -166,6 +166,7 @@ _START_ERRORS: Final = tuple(
             Verdict(fault="no_gpu_runtime"),
         ),
         (r"no space left on device(: unknown)?\W*$", Verdict(fault="disk_full")),
+        (r"to rootfs at \"/(\.rexgrounding/|etc/(passwd|group)\")", _COULD_NOT_START),  # something of the image there
         (r"^no such image", Verdict(fault="image_unavailable")),
         (r"bind source path does not exist", Verdict(fault="input_unavailable")),
         # a file or a link of the image where a folder has to be

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from containers.intake.home import normal_home
+
 #: What the user is called whose image names none, or one that belongs to somebody else.
 DEFAULT_USER_NAME: Final = "user"
 
@@ -45,7 +47,7 @@ class ImageSettings:
         """
         home = self.environment.get("HOME", "")
         if home.startswith("/"):
-            return home
+            return normal_home(home)
         name = self.user.partition(":")[0]
         if name in ("", "0", "root"):
             return "/root"

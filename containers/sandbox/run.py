@@ -16,6 +16,7 @@ from containers.protocol.orders import Order
 from containers.protocol.reports import Report, fault_report
 from containers.protocol.verdicts import FaultCode, classify_start_error
 from containers.sandbox import capabilities, gpu_requirements, holder, spec
+from containers.sandbox.case_clock import Timeout
 from containers.sandbox.engine import (
     ContainerState,
     Engine,
@@ -190,8 +191,12 @@ class ContainerRun:
             # without its holder the volume emptied at some moment; what was read may be a part
             harvest=harvested if holder_alive else Harvest(),
             log=self._engine.log_tail(self.names.algorithm, self.order.limits.log_bytes),
-            gpu_fault=self._gpu_fault(watch) if state.exit_code != 0 or timeout is not None else None,
+            gpu_fault=self._gpu_fault(watch) if self._ended_badly(state, timeout, harvested) else None,
         )
+
+    def _ended_badly(self, state: ContainerState, timeout: Timeout | None, harvested: Harvest) -> bool:
+        """Whether something is missing: a program may catch what a lost GPU does to it, and exit with 0."""
+        return state.exit_code != 0 or timeout is not None or set(self.order.names) - set(harvested.found) != set()
 
     def _state(self) -> ContainerState:
         state = self._engine.inspect_container(self.names.algorithm)

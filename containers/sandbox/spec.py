@@ -37,7 +37,7 @@ CDI_KIND: Final = "nvidia.com/gpu"
 
 HOLDER_PROGRAM: Final = "/holder"
 #: Where the launcher lies in an algorithm's container.
-LAUNCHER_PROGRAM: Final = "/.rexgrounding/launcher"
+LAUNCHER_PROGRAM: Final = f"{contract.SUPPORT_DIR}/launcher"
 HOLDER_MEMORY_BYTES: Final = 32 * MEBIBYTE
 #: A probe gets some room for what another OCI runtime needs for itself.
 PROBE_MEMORY_BYTES: Final = 256 * MEBIBYTE

@@ -242,7 +242,9 @@ static int wanted(const char *folder, const char *name)
 {
     if (same(name, ".") || same(name, ".."))
         return 0;
-    return *folder || length(image_home) > 1 || (name[0] == '.' && !same(name, ".dockerenv"));
+    if (*folder || length(image_home) > 1)
+        return 1;
+    return name[0] == '.' && !same(name, ".dockerenv") && !same(name, ".rexgrounding");
 }
 
 /* Calls `add` for each entry, or only counts them. */
@@ -255,7 +257,8 @@ static u64 list(long directory, const char *folder, int adding)
             const char *name = (const char *)(listing + at + 19);
             if (!wanted(folder, name))
                 continue;
-            count++;
+            if (++count > MOST_ENTRIES)
+                return count;
             if (adding)
                 add(folder, name);
         }
@@ -314,7 +317,7 @@ static void make_home(void)
 static int move(const char *path, char *moved)
 {
     struct status status;
-    const char *inside = below_image_home(path);
+    const char *inside = below_image_home(home) ? 0 : below_image_home(path); /* HOME itself stays where it is */
     return inside && join(moved, home, inside) && look(moved, 0, &status) && (status.mode & S_IFMT) == S_IFDIR;
 }
 

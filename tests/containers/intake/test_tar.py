@@ -159,3 +159,12 @@ def test_gnu_tar_is_read_alike(tmp_path: Path) -> None:
             ["tar", "--format", form, "-c", "-C", str(tmp_path), *names], capture_output=True, check=True
         ).stdout
         assert [member.name for member in read(data)] == names
+
+
+def test_permissions_that_no_file_can_have_are_refused() -> None:
+    """Another mode is written in the same form, which would have no room for them."""
+    block = bytearray(header(b"f", 0))
+    block[100:108] = b"\x81" + bytes(5) + b"\x01\xc0"
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    assert refused(bytes(block) + END).code == "damaged"

@@ -15,7 +15,7 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from containers.intake import ImageRejected, tar
+from containers.intake import ImageRejected, layer_filesystem, tar
 from containers.intake.layer_filesystem import LayerFilesystem
 from tests.containers.intake.build import Image, entry, folder, layer_of, link, second_name
 from tests.containers.intake.conftest import Check, Refusal
@@ -105,6 +105,30 @@ def test_it_refuses_what_cannot_be_unpacked(refusal: Refusal, layer: bytes, sent
     assert refused.code == "not_unpackable"
     assert sentence in str(refused)
     assert str(refused).startswith("Layer 1 of 1 cannot be unpacked: ")
+
+
+@pytest.mark.parametrize("there", [link(".rexgrounding", "/sys"), folder(".rexgrounding"), entry(".rexgrounding")])
+def test_it_refuses_whatever_lies_where_the_servers_own_programs_go(
+    refusal: Refusal, there: tuple[tarfile.TarInfo, bytes]
+) -> None:
+    refused = refusal(Image([layer_of(there)]).saved())
+    assert refused.code == "reserved_path"
+    assert "/.rexgrounding" in str(refused)
+
+
+def test_it_refuses_links_that_lead_deeper_than_any_program_could(refusal: Refusal) -> None:
+    """Each entry below them would cost as much again as the path is long."""
+    deep = "a/" * 1500
+    links = [folder(f"d/{deep}"), link("l0", f"d/{deep}"), folder(f"l0/{deep}")]
+    refused = refusal(Image([layer_of(*links)]).saved())
+    assert refused.code == "not_unpackable"
+    assert "too deep" in str(refused)
+
+
+def test_the_names_of_all_layers_together_are_bounded(refusal: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer_filesystem, "_TEXT_BYTES", 60_000)
+    layers = [layer_of(*(link(f"{layer}-{number}", "\U0001f600" * 100) for number in range(50))) for layer in range(3)]
+    assert "too long altogether" in str(refusal(Image(layers).saved()))
 
 
 @pytest.mark.parametrize("path", ["/input", "/output", "/tmp"])
@@ -267,7 +291,7 @@ def test_links_that_lead_through_links_cost_bounded_time(monkeypatch: pytest.Mon
 
 
 def test_long_names_cost_bounded_memory(monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:
-    monkeypatch.setattr("containers.intake.layer_filesystem._TEXT_CHARACTERS", 100_000)
+    monkeypatch.setattr("containers.intake.layer_filesystem._TEXT_BYTES", 100_000)
     layer = layer_of(*(link(f"{n}", "t" * 4000) for n in range(50)))
     assert "too long altogether" in str(refusal(Image([layer]).saved()))
 

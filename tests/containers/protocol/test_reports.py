@@ -14,6 +14,7 @@ from containers.protocol.reports import (
     Fault,
     Report,
     case_reports,
+    older_form,
     parse_report,
     rejection_report,
 )
@@ -143,3 +144,17 @@ def test_an_odd_report_is_rejected(path: tuple[Any, ...], value: object) -> None
     place[path[-1]] = value
     with pytest.raises(OrderRejected):
         parse_report(report)
+
+
+@pytest.mark.parametrize(
+    ("code", "before"),
+    [("killed", "out_of_memory"), ("file_too_large", "output_full"), ("exit_timed_out", "timed_out")],
+)
+def test_a_new_reason_of_a_case_has_an_older_word_for_a_server_of_before(
+    code: FailureCode, before: FailureCode
+) -> None:
+    cases = case_reports(NAMES, found("F--"), Verdict(failure=code), appeared_seconds=(), ended_seconds=5)
+    older = older_form(Report(1, cases, ContainerReport(137, False, 5.0)))
+    assert older is not None
+    assert [case.reason or case.status for case in older.cases] == ["finished", before, "untouched"]
+    assert older_form(older) is None

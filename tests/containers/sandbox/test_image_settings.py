@@ -26,6 +26,7 @@ def test_the_command_is_the_entrypoint_and_its_arguments() -> None:
         ("algorithm:users", {}, "/home/algorithm", "algorithm"),
         ("1000", {}, "/", "user"),
         ("1000:1000", {"HOME": "/opt/app"}, "/opt/app", "user"),
+        ("user", {"HOME": "//home/./user/"}, "/home/user", "user"),
         ("nobody", {"HOME": "relative"}, "/home/nobody", "user"),
         ("O'Neill: \n", {"HOME": "/home/x"}, "/home/x", "user"),
     ],

@@ -239,6 +239,14 @@ def test_a_working_directory_in_the_home_can_be_written_to(launch: Launch, image
     assert not (image_home / "app" / "log").exists()
 
 
+def test_where_the_home_lies_in_the_images_home_nothing_else_moves(program: Path, tmp_path: Path) -> None:
+    """As of an image with HOME=/tmp, whose TMPDIR must stay."""
+    said = Launch(program, tmp_path, tmp_path / "home")(
+        "sh", "-c", "echo $TMPDIR; pwd", folder=tmp_path, TMPDIR=str(tmp_path)
+    )
+    assert said[:2] == (0, f"{tmp_path}\n{tmp_path}\n")
+
+
 def test_any_other_working_directory_stays(launch: Launch, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     assert launch("pwd", folder=tmp_path / "elsewhere")[1] == f"{tmp_path}/elsewhere\n"
