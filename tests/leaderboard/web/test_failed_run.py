@@ -223,6 +223,8 @@ def test_a_run_that_failed_everywhere_tells_one_story_which_is_one_of_nine_and_n
     mixed += [("crash later", "large file"), ("killed", "out of memory"), ("link", "no mask")]
     for way in WAYS:
         submission = failed(people, phase, way)
+        run = submission.runs.get()
+        assert (run.state, run.reason) == ("failed", f"{KINDS[WAYS[way]].said}."), way
         pages.setdefault(WAYS[way], set()).add(of_a_kind(people, submission))
         check_story_of_all(seen(people, submission), way, cases_are_public=False)
         Phase.objects.update(cases_are_public=True)
