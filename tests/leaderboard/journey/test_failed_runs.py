@@ -11,7 +11,7 @@ from leaderboard.core import clock
 from leaderboard.journey import pipeline
 from leaderboard.journey.failure_kinds import FailureKind, LostCase, common_kind
 from leaderboard.journey.reasons import KINDS
-from leaderboard.models import Case, Run, Standing, Submission
+from leaderboard.models import Run, Standing, Submission
 from leaderboard.progress.organiser_view import everything
 from leaderboard.submissions.quota import quota_of
 from tests.leaderboard import cast, gpu_host, masks, seen
@@ -22,8 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def start(team, cases: int, **policies) -> Run:
     phase = cast.phase(cast.case_set(cases), **policies)
-    for case in Case.objects.all():
-        masks.give_reference(case, masks.cube())
+    masks.give_references(masks.cube())
     return cast.submit_checked(team, phase).runs.get()
 
 

@@ -91,8 +91,7 @@ class TestScoring:
     def reported(self):
         """Three runs of Alice's team and one of Charlie's whose canaries wait for their scores."""
         host, phase = cast.host(slots=9), cast.phase(cast.case_set(3), runs_per_day=9)
-        for case in phase.case_set.cases.all():
-            masks.give_reference(case, masks.cube())
+        masks.give_references(masks.cube())
         alices, charlies = (cast.team_of(cast.person(name)) for name in ("Alice", "Charlie"))
         batches = []
         for number, team in enumerate((alices, alices, alices, charlies)):
@@ -156,8 +155,7 @@ class TestWorkers:
 
     def test_a_batch_of_slow_masks_is_scored_in_turns_and_each_asks_for_the_next(self, monkeypatch, told):
         host, phase = cast.host(), cast.phase(cast.case_set(3))
-        for case in phase.case_set.cases.all():
-            masks.give_reference(case, masks.cube())
+        masks.give_references(masks.cube())
         run = cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get()
         mask = masks.nifti(masks.cube())
         for cases in (1, 2):

@@ -23,7 +23,7 @@ from leaderboard.celery import app
 from leaderboard.core import blobs, clock, events, task_queue
 from leaderboard.journey import faults, pipeline, reasons
 from leaderboard.journey.locking import LeaseLost
-from leaderboard.models import Attempt, Batch, Case, Host, Run, Submission
+from leaderboard.models import Attempt, Batch, Host, Run, Submission
 from leaderboard.processes import sweeper
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host, masks, seen
@@ -41,8 +41,7 @@ def run() -> Run:
     """A run over five public cases whose canary waits for the one slot of a host."""
     phase = cast.phase(cast.case_set(5), cases_are_public=True)
     cast.host()
-    for case in Case.objects.all():
-        masks.give_reference(case, masks.cube())
+    masks.give_references(masks.cube())
     return cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get()
 
 

@@ -11,7 +11,7 @@ from containers.protocol import verdicts
 from leaderboard.journey import decisions, pipeline
 from leaderboard.journey.failure_kinds import FailureKind
 from leaderboard.journey.reasons import DIFFERENT_ERRORS, FAILED_LATER, FAILURES, FAULTS, KINDS, REJECTIONS, in_words
-from leaderboard.models import Case, Host, Phase, Run, RunCase, StateChange, Submission
+from leaderboard.models import Host, Phase, Run, RunCase, StateChange, Submission
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.failing import WAYS, run_to_the_end
 from tests.leaderboard.web.scene import Page, page
@@ -21,8 +21,7 @@ pytestmark = pytest.mark.django_db
 
 def phase_of(cases: int, **policies: Any) -> Phase:
     phase = cast.phase(cast.case_set(cases), **{"runs_per_day": 90, "runs_total": 90} | policies)
-    for case in Case.objects.all():
-        masks.give_reference(case, masks.cube())
+    masks.give_references(masks.cube())
     return phase
 
 

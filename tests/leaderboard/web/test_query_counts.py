@@ -21,7 +21,7 @@ from tests.bench.measuring import Queries, Site
 from tests.bench.plan import Size
 
 pytestmark = pytest.mark.django_db  # gives this file its database; what is written there is rolled back
-FEW, MANY = 3, 12
+FEW, MANY = 3, 30
 EVERYTHING: list[Address | Command] = [*ADDRESSES, *COMMANDS]
 CLOCK = "SELECT clock_timestamp()"
 WHOLE_COLUMN = re.compile(r'\."(\w+)"(?=,| AS | FROM )')
