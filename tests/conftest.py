@@ -1,5 +1,6 @@
 """What every test may rely on: the real services that `./dev test` started, and a store of its own."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,13 @@ from django.test import TransactionTestCase
 
 from leaderboard.core import blobs
 from tests import databases
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: Python need not look through it again and again for what may go."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -45,6 +45,11 @@ def give_reference(case: Case, mask: np.ndarray) -> None:
     Case.objects.filter(pk=case.pk).update(reference=blobs.references.put(io.BytesIO(nifti(mask))).digest)
 
 
+def give_references(mask: np.ndarray) -> None:
+    """Store one reference mask for all cases that there are."""
+    Case.objects.update(reference=blobs.references.put(io.BytesIO(nifti(mask))).digest)
+
+
 def save(mask: np.ndarray, path: Path) -> Path:
     """Write the mask to a file."""
     path.write_bytes(nifti(mask))

@@ -15,7 +15,7 @@ from unittest import mock
 
 from leaderboard.core import clock, locks
 from leaderboard.journey import pipeline, scheduling
-from leaderboard.models import Batch, Case, Host, Phase, Run, Submission, Team
+from leaderboard.models import Batch, Host, Phase, Run, Submission, Team
 from leaderboard.scores import scoring
 from leaderboard.states import BatchState, SubmissionState
 from tests.containers.intake.build import Image
@@ -197,8 +197,7 @@ class Challenge:
 def challenge(teams: int, cases: int = 4, **options: Any) -> Challenge:
     """A challenge of so many teams; the first ones come first wherever somebody does."""
     case_set = cast.case_set(cases)
-    for case in Case.objects.filter(case_set=case_set):
-        masks.give_reference(case, masks.cube())
+    masks.give_references(masks.cube())
     phase = cast.phase(case_set, runs_per_day=9, batch_size=cases)
     people = [cast.person(f"P{number:02}") for number in range(teams)]
     return Challenge(phase, [cast.team_of(person, name=f"Team {person.name}") for person in people], **options)

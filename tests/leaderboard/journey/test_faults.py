@@ -14,6 +14,8 @@ import redis
 from celery import Celery
 from django.db import connection
 from django.test import Client
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from containers.protocol.reports import Blob, ContainerReport, Fault, Report, case_reports, fault_report
 from containers.protocol.verdicts import CASE_FAILURES, FAULTS, Ending, classify
@@ -21,7 +23,7 @@ from leaderboard.celery import app
 from leaderboard.core import blobs, clock, events, task_queue
 from leaderboard.journey import faults, pipeline, reasons
 from leaderboard.journey.locking import LeaseLost
-from leaderboard.models import Attempt, Batch, Case, Host, Run, Submission
+from leaderboard.models import Attempt, Batch, Host, Run, Submission
 from leaderboard.processes import sweeper
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host, masks, seen
@@ -39,8 +41,7 @@ def run() -> Run:
     """A run over five public cases whose canary waits for the one slot of a host."""
     phase = cast.phase(cast.case_set(5), cases_are_public=True)
     cast.host()
-    for case in Case.objects.all():
-        masks.give_reference(case, masks.cube())
+    masks.give_references(masks.cube())
     return cast.submit_checked(cast.team_of(cast.person("Alice")), phase).runs.get()
 
 
@@ -125,39 +126,45 @@ def test_what_is_theirs_costs_the_case_and_is_told_with_advice(api, run, ending,
 # --- ours -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("ending", "code"),
-    [
-        (Ending(137, holder_alive=False), "engine_restarted"),
-        (Ending(0, holder_alive=False), "engine_restarted"),
-        (Ending(1, gpu_fault="gpu_lost"), "gpu_lost"),
-        (Ending(137, timeout="timed_out", gpu_fault="gpu_lost"), "gpu_lost"),
-        (Ending(None, start_error=GPU_MESSAGE), "no_gpu_runtime"),
-        (Ending(None, start_error=GPU_GONE), "gpu_lost"),
-        (Ending(None, start_error=NO_SPACE), "disk_full"),
-        (Ending(None, start_error="No such image: sha256:12"), "image_unavailable"),
-        (Ending(None, start_error='invalid mount config for type "bind": bind source path does not exist: /x'),
-         "input_unavailable"),
-        (Ending(None, start_error="unknown or invalid runtime name: runsc"), "internal"),
-        (Ending(None, start_error="words that no engine has said before"), "internal"),
-    ],
-)  # fmt: skip
-def test_what_is_ours_costs_nothing_and_is_tried_again(api, run, ending, code):
-    order = claim(api, run)
-    assert post(api, f"{order['batch']}/report", judged(order, ending)).json() == {"accepted": True}
-    assert_ours(run, code)
-    goes_on_with(api, run, order)
+OURS = [
+    (Ending(137, holder_alive=False), "engine_restarted"),
+    (Ending(0, holder_alive=False), "engine_restarted"),
+    (Ending(1, gpu_fault="gpu_lost"), "gpu_lost"),
+    (Ending(137, timeout="timed_out", gpu_fault="gpu_lost"), "gpu_lost"),
+    (Ending(None, start_error=GPU_MESSAGE), "no_gpu_runtime"),
+    (Ending(None, start_error=GPU_GONE), "gpu_lost"),
+    (Ending(None, start_error=NO_SPACE), "disk_full"),
+    (Ending(None, start_error="No such image: sha256:12"), "image_unavailable"),
+    (
+        Ending(None, start_error='invalid mount config for type "bind": bind source path does not exist: /x'),
+        "input_unavailable",
+    ),
+    (Ending(None, start_error="unknown or invalid runtime name: runsc"), "internal"),
+    (Ending(None, start_error="words that no engine has said before"), "internal"),
+]
 
 
-@pytest.mark.parametrize("code", sorted(FAULTS))
-def test_every_fault_that_a_host_can_name_is_ours(api, run, code):
+def test_what_is_ours_costs_nothing_and_is_tried_again(api, run, settings):
+    """As often as it comes: one run meets it all."""
+    settings.MAX_FAULTS = len(OURS) + 1
     order = claim(api, run)
-    cases = () if code == "order_unreadable" else names(order)  # it could not read them
-    said = fault_report(order["fence"], cases, Fault(code, "as the host saw it")).to_json()
-    assert post(api, f"{order['batch']}/report", said).json() == {"accepted": True}
-    assert_ours(run, code)
-    assert Attempt.objects.get().detail == "as the host saw it"
-    goes_on_with(api, run, order)
+    for ending, code in OURS:
+        assert post(api, f"{order['batch']}/report", judged(order, ending)).json() == {"accepted": True}
+        assert_ours(run, code)
+        order = goes_on_with(api, run, order)
+
+
+def test_every_fault_that_a_host_can_name_is_ours(api, run, settings):
+    """One run meets them all, one after the other."""
+    settings.MAX_FAULTS = len(FAULTS) + 1
+    order = claim(api, run)
+    for code in sorted(FAULTS):
+        cases = () if code == "order_unreadable" else names(order)  # it could not read them
+        said = fault_report(order["fence"], cases, Fault(code, f"{code}, as the host saw it")).to_json()
+        assert post(api, f"{order['batch']}/report", said).json() == {"accepted": True}
+        assert_ours(run, code)
+        assert Attempt.objects.get(fence=order["fence"]).detail == f"{code}, as the host saw it"
+        order = goes_on_with(api, run, order)
 
 
 def test_a_worker_that_was_killed_with_its_machine_is_our_fault(api, run):
@@ -193,13 +200,14 @@ def assert_ours(run: Run, code: str) -> None:
     assert view.failed == 0
 
 
-def goes_on_with(api: Client, run: Run, order: dict[str, Any]) -> None:
-    """After the pause the same cases are run again, and the run is charged again."""
+def goes_on_with(api: Client, run: Run, order: dict[str, Any]) -> dict[str, Any]:
+    """After the pause the same cases are run again, and the run is charged again; the order to do so."""
     Run.objects.update(retry_at=clock.now())
     sweeper.sweep()
     assert is_charged()
     again = claim(api, run)
     assert (names(again), again["fence"]) == (names(order), order["fence"] + 1)
+    return again
 
 
 def test_what_a_team_reads_has_words_for_every_code():
@@ -245,7 +253,7 @@ def no_broker(monkeypatch):
     away.conf.task_queues = app.conf.task_queues
     monkeypatch.setattr(task_queue, "app", away)
     monkeypatch.setattr(task_queue, "_away_until", 0.0)
-    monkeypatch.setattr(events, "connection", lambda: redis.Redis(port=1))
+    monkeypatch.setattr(events, "connection", lambda: redis.Redis(port=1, retry=Retry(NoBackoff(), 0)))
 
     def back() -> None:
         monkeypatch.undo()

@@ -86,7 +86,7 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     assert said.returncode == 0, said.stderr
     here = io.StringIO()
     call_command("standings", phase=phase.slug, json=True, stdout=here)
-    there = machine.manage_in_a_process("standings", "--phase", phase.slug, "--json")
+    there = machine.manage("standings", phase=phase.slug, json=True)
     assert json.loads(there.stdout)["rows"]
     assert json.loads(there.stdout) == json.loads(here.getvalue())
     for store in backup.STORES:
@@ -95,9 +95,20 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     assert (machine.store / "uploads" / waiting.upload_file).read_bytes() == b"an archive"
 
 
-def test_a_row_made_after_a_restore_does_not_collide(team, phase, folder, machine):
+def test_a_lease_ends_with_the_machine_and_what_comes_after_a_restore_meets_nothing_of_before(
+    team, phase, host, folder, machine
+):
+    submission = accepted(team, phase)
+    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
     call_command("backup", folder)
-    machine.manage("restore", str(folder))
+    assert machine.manage("restore", str(folder)).returncode == 0
+    check_that_its_late_answer_is_refused(machine, order)
+    check_that_a_new_row_does_not_collide(machine, phase)
+    said = machine.manage("restore", str(folder))
+    assert (said.returncode, "in use" in said.stderr) == (1, True), "nobody restores over a database in use"
+
+
+def check_that_a_new_row_does_not_collide(machine, phase) -> None:
     assert machine.manage("add_host", "new-host").returncode == 0
     ids = machine.ask(
         "INSERT INTO leaderboard_caseset (name, digest, imported_at) VALUES ('x', '', now()) RETURNING id"
@@ -105,11 +116,7 @@ def test_a_row_made_after_a_restore_does_not_collide(team, phase, folder, machin
     assert ids[0][0] > phase.case_set_id
 
 
-def test_a_lease_ends_with_the_machine_and_its_late_answer_is_refused(team, phase, host, folder, machine):
-    submission = accepted(team, phase)
-    order = gpu_host.claim(host, gpu_host.waiting(submission.runs.get()))
-    call_command("backup", folder)
-    machine.manage("restore", str(folder))
+def check_that_its_late_answer_is_refused(machine, order) -> None:
     states = machine.ask("SELECT state, fence, lease_until FROM leaderboard_batch")
     assert states == [("waiting", order["fence"] + backup.FENCE_LEAP, None)]
     assert machine.ask("SELECT fault FROM leaderboard_attempt WHERE ended_at IS NOT NULL") == [("host_lost",)]
@@ -194,13 +201,6 @@ def test_a_file_that_the_store_has_lost_is_named_and_the_rest_comes_back(phase, 
         call_command("backup", folder)
     said = machine.manage("restore", str(folder))
     assert (said.returncode, volume in said.stderr) == (0, True)
-
-
-def test_nobody_restores_over_a_database_in_use(phase, folder, machine):
-    call_command("backup", folder)
-    assert machine.manage("restore", str(folder)).returncode == 0
-    said = machine.manage("restore", str(folder))
-    assert (said.returncode, "in use" in said.stderr) == (1, True)
 
 
 def test_a_database_that_was_only_migrated_counts_as_empty(phase, folder, migrated_machine):

@@ -5,7 +5,21 @@ from types import SimpleNamespace
 import pytest
 from django.test import Client
 
+from leaderboard.models import User
 from tests.leaderboard import cast
+
+
+class Browsers(dict[str, Client]):
+    """By a person's name a browser in which they are signed in, from when it is first asked for."""
+
+    def __init__(self, *people: User) -> None:
+        super().__init__()
+        self._people = {person.name: person for person in people}
+
+    def __missing__(self, name: str) -> Client:
+        self[name] = Client()
+        self[name].force_login(self._people[name])
+        return self[name]
 
 
 @pytest.fixture
@@ -15,8 +29,5 @@ def people(db) -> SimpleNamespace:
     olga = cast.person("Olga", is_staff=True)
     found = SimpleNamespace(alice=alice, bob=bob, charlie=charlie, olga=olga)
     found.team, found.rivals = cast.team_of(alice, bob, name="Alice and Bob"), cast.team_of(charlie, name="Rivals")
-    found.browser = {}
-    for person in (alice, bob, charlie, olga):
-        found.browser[person.name] = Client()
-        found.browser[person.name].force_login(person)
+    found.browser = Browsers(alice, bob, charlie, olga)
     return found
