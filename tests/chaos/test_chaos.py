@@ -97,15 +97,15 @@ def test_what_is_wrong_is_noticed(scored, change, problem):
 @pytest.mark.engine
 @pytest.mark.timeout(600)
 def test_disturbed_runs_end_as_undisturbed_ones():
-    """This seed kills web below an upload and restarts PostgreSQL; then it takes an engine, and a host for good."""
+    """This seed kills uploads below an upload, takes a host for good, and kills the other's engine, then PostgreSQL."""
     before = set(Path(tempfile.gettempdir()).glob("rexg-chaos-*"))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--rounds", "2", "--seed", "14778"],
+        [sys.executable, "-m", "tests.chaos", "--rounds", "1", "--seed", "2020761"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "chaos ok: 2 rounds" in done.stdout
+    assert "chaos ok: 1 rounds" in done.stdout
     assert set(Path(tempfile.gettempdir()).glob("rexg-chaos-*")) <= before

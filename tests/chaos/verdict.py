@@ -14,7 +14,7 @@ import docker
 from django.conf import settings
 from django.db import close_old_connections
 
-from leaderboard.core import blobs, clock
+from leaderboard.core import blobs, clock, unfinished
 from leaderboard.models import Attempt, Batch, Run, RunCase, Submission
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState
@@ -132,6 +132,7 @@ def _left_in_engine(client: docker.APIClient, ours: str) -> Iterator[str]:
 def _files_left(lab: Lab) -> Iterator[Path]:
     """Files that nobody will ask for again, once the sweeper has tidied as it will in a day."""
     retention.LEFT_AFTER_SECONDS = 0
+    unfinished.ABANDONED_SECONDS = 0.0
     retention.tidy()
     of_hosts = [machine.root / "host" / name for machine in lab.machines for name in OF_A_HOST]
     for folder in (Path(settings.FILE_UPLOAD_TEMP_DIR), uploads.folder(), lab.temporary, *of_hosts):

@@ -8,6 +8,8 @@ come with what Python has compiled of them here, as pip would leave them.
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import docker
@@ -30,10 +32,18 @@ from tests.deploy.conftest import DEPLOY, ROOT, eventually
 
 pytestmark = pytest.mark.engine
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
-LEFT_OUT = {"..", "site-packages", "dist-packages", "test", "tests", "__pycache__"}
+LEFT_OUT = {"..", "site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "lib2to3", "pydoc_data"}
 PROGRAMS = ("sh", "mkdir", "chmod", "chown", "rm")
-# Half of all bytes, and no process of the server loads it at its start: of this package pip's records are enough.
-NEVER_LOADED = {"SimpleITK"}
+# Most of all bytes are these packages'. Of them the image has pip's records and what a server loads when it starts.
+LARGE = {"SimpleITK", "cc3d", "numpy", "numpy.libs", "scipy", "scipy.libs"}
+LOADED = """
+import sys
+import leaderboard.wsgi
+from django.core.management import call_command
+call_command("check", stdout=sys.stderr)
+print(*(module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)), sep="\\n")
+print(*{line.split()[-1] for line in open("/proc/self/maps")}, sep="\\n")
+"""
 SAFE = {
     "SITE_URL": "https://challenge.example.org",
     "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
@@ -48,6 +58,27 @@ def pinned(target: str) -> list[str]:
     return re.findall(r"^([a-z0-9][a-z0-9.-]*)==", text, re.MULTILINE)
 
 
+def loaded() -> set[str]:
+    """The modules and libraries of a server that has started."""
+    environment = {**os.environ, **SAFE, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
+    for name in ("DEBUG", "SHOWN_MAILS_DIR", "STATIC_ROOT", "PYTEST_CURRENT_TEST"):
+        environment.pop(name, None)
+    with tempfile.TemporaryDirectory() as store:
+        environment["STORE_DIR"] = store
+        told = subprocess.run(
+            [sys.executable, "-c", LOADED], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    assert told.returncode == 0, told.stderr
+    return set(told.stdout.splitlines())
+
+
+def is_left_out(file: PurePath) -> bool:
+    """What no process of an image ever reads: tests, types, words in other languages, libraries to link with."""
+    is_foreign = "LC_MESSAGES" in file.parts and "en" not in file.parts
+    is_for_linking = any(part.startswith("config-") for part in file.parts)
+    return is_foreign or is_for_linking or not LEFT_OUT.isdisjoint(file.parts) or file.suffix in (".pyc", ".pyi")
+
+
 def files(target: str) -> Iterator[tuple[str, Path]]:
     """(path in the image, file here) of interpreter, programs, standard library and the target's packages."""
     yield "usr/local/bin/python3", Path(sys.executable).resolve()
@@ -56,8 +87,9 @@ def files(target: str) -> Iterator[tuple[str, Path]]:
     for library in {Path(sysconfig.get_path("stdlib")), Path(sys.base_prefix) / "lib" / VERSION}:
         for path in library.rglob("*"):
             inside = path.relative_to(library)
-            if LEFT_OUT.isdisjoint(inside.parts) and path.is_file():
+            if not is_left_out(inside) and path.is_file():
                 yield f"usr/local/lib/{VERSION}/{inside}", path
+    started = loaded() if target == "server" else set[str]()
     for name in pinned(target):
         try:
             found = distribution(name)
@@ -65,7 +97,7 @@ def files(target: str) -> Iterator[tuple[str, Path]]:
             continue  # another platform's or Python version's
         for file in found.files or ():
             path = Path(str(found.locate_file(file)))
-            if not LEFT_OUT.isdisjoint(file.parts) or file.parts[0] in NEVER_LOADED or path.suffix in (".pyc", ".pyi"):
+            if is_left_out(file) or (file.parts[0] in LARGE and str(path) not in started):
                 continue
             place = f"venv/lib/{VERSION}/site-packages/{file}"
             yield from ((place, path),) if path.is_file() else ()
@@ -210,15 +242,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 
 def test_the_workers_image_holds_the_worker_and_nothing_of_the_server(worker: Image) -> None:
+    """It runs as nobody in particular, who can change nothing of it."""
     modules = ["leaderboard", "evaluation", "django", "psycopg", "numpy", "gunicorn", "pip"]
-    code = f"import importlib.util as u, os; print(os.listdir(), [m for m in {modules} if u.find_spec(m)])"
-    assert worker.python(code) == "['containers'] []"
-
-
-def test_the_worker_runs_as_nobody_in_particular(worker: Image) -> None:
+    code = f"import importlib.util as u, os; print(os.listdir(), [m for m in {modules} if u.find_spec(m)], "
+    code += "os.getuid(), os.getgid(), os.access('/app', os.W_OK))"
+    assert worker.python(code) == "['containers'] [] 10001 10001 False"
     assert worker.config["User"] == "10001:10001"
-    code = "import os; print(os.getuid(), os.getgid(), os.access('/app', os.W_OK))"
-    assert worker.python(code) == "10001 10001 False"
 
 
 def test_the_worker_starts_and_says_which_setting_is_missing(worker: Image) -> None:
@@ -239,31 +268,38 @@ def test_the_worker_looks_for_the_engine_when_it_has_its_settings(worker: Image)
     assert "The sandbox worker cannot start: The container engine does not answer" in output
 
 
-def test_the_servers_image_holds_what_runs_and_nothing_else(server: Image) -> None:
-    code = "import os; print(*sorted({*os.listdir(), *os.listdir('deploy')} - {'__pycache__'}))"
-    assert server.python(code).split() == [
-        *("containers", "deploy", "evaluation", "gunicorn_settings.py", "healthcheck.py", "leaderboard", "manage.py"),
-        "templates",
-    ]
+CHECKS = """
+import json, os
+import django
+from django.core.management import call_command
+django.setup()
+call_command("check")
+call_command("check", deploy=True, tags=["web"])
+os.mkdir("/srv/store/images")
+static = json.load(open("/srv/static/staticfiles.json"))["paths"]["site/base.css"]
+files = sorted({*os.listdir(), *os.listdir("deploy")} - {"__pycache__"})
+print(json.dumps({"files": files, "static": static, "mode": oct(os.stat("/srv/store").st_mode)}))
+"""
 
 
-def test_the_server_passes_its_own_checks_with_a_new_volume_as_case_store(server: Image) -> None:
+def test_the_server_passes_its_checks_with_a_new_volume_as_case_store_and_holds_what_runs_alone(server: Image) -> None:
     volume = server.client.volumes.create(f"rexg-deploy-test-{uuid.uuid4().hex[:8]}")
     try:
         mount = {volume.name: {"bind": "/srv/store", "mode": "rw"}}
-        status, output = server.run(["python", "manage.py", "check"], SAFE, volumes=mount)
-        assert (status, output) == (0, "System check identified no issues (0 silenced).\n")
-        code = "import os; os.mkdir('/srv/store/images'); print(oct(os.stat('/srv/store').st_mode))"
-        assert server.run(["python", "-c", code], volumes=mount) == (0, "0o40700\n")
+        settings = SAFE | {"DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
+        status, output = server.run(["python", "-c", CHECKS], settings, volumes=mount)
     finally:
         volume.remove(force=True)
-
-
-def test_the_servers_image_has_its_static_files_under_hashed_names(server: Image) -> None:
-    status, output = server.run(["python", "manage.py", "check", "--deploy", "--tag", "web"], SAFE)
-    assert (status, output) == (0, "System check identified no issues (0 silenced).\n")
-    code = "import json; print(json.load(open('/srv/static/staticfiles.json'))['paths']['site/base.css'])"
-    assert re.fullmatch(r"site/base\.[0-9a-f]{12}\.css", server.python(code))
+    assert status == 0, output
+    *checks, told = output.splitlines()
+    found = json.loads(told)
+    assert checks == ["System check identified no issues (0 silenced)."] * 2
+    assert found["mode"] == "0o40700"
+    assert found["files"] == [
+        *("containers", "deploy", "evaluation", "gunicorn_settings.py", "healthcheck.py", "leaderboard", "manage.py"),
+        "templates",
+    ]
+    assert re.fullmatch(r"site/base\.[0-9a-f]{12}\.css", found["static"]), "static files have hashed names"
 
 
 def test_the_server_refuses_an_unsafe_start_in_its_image_too(server: Image) -> None:
@@ -279,11 +315,11 @@ def test_gunicorn_comes_up_on_a_read_only_root(server: Image) -> None:
         assert eventually(lambda: b"Listening at: unix:/run/rexg/web.sock" in container.logs(), 60), container.logs()
         ask = "import http.client as h, socket as s; c = h.HTTPConnection('challenge.example.org'); "
         ask += "c.sock = s.socket(s.AF_UNIX); c.sock.connect('/run/rexg/web.sock'); "
-        ask += "c.request('GET', '/'); r = c.getresponse(); print(r.status, r.headers['Location'])"
-        answer = container.exec_run(["python", "-c", ask]).output.decode()
-        assert answer == "301 https://challenge.example.org/\n"
-        socket = container.exec_run(["python", "-c", "import os; print(oct(os.stat('/run/rexg/web.sock').st_mode))"])
-        assert socket.output == b"0o140770\n", "for the server and its group, which is nginx's"
+        ask += "c.request('GET', '/'); r = c.getresponse(); print(r.status, r.headers['Location']); "
+        ask += "import os; print(oct(os.stat('/run/rexg/web.sock').st_mode))"
+        answer, mode = container.exec_run(["python", "-c", ask]).output.decode().splitlines()
+        assert answer == "301 https://challenge.example.org/"
+        assert mode == "0o140770", "for the server and its group, which is nginx's"
     finally:
         container.remove(force=True)
         volume.remove(force=True)

@@ -45,7 +45,7 @@ class Daemon:
         os.kill(self._pid, signal.SIGCONT)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
     root = Path(tempfile.mkdtemp(prefix="rexg-test-"))
     root.chmod(0o711)
