@@ -67,7 +67,7 @@ def halt_run(run: Run, fault: str) -> None:
     if not lifecycle.move(
         run,
         RunState.HALTED,
-        allowed_from={RunState.CANARY, RunState.RUNNING, RunState.SCORING},
+        allowed_from={RunState.QUEUED, RunState.CANARY, RunState.RUNNING, RunState.SCORING},
         why=fault,
         faults=faults,
         retry_at=_retry_at(faults),

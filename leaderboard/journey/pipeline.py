@@ -385,17 +385,18 @@ def score_batch(batch_id: uuid.UUID) -> None:
             return
         try:
             _score_masks(batch)
-        except (evaluation.EvaluationError, OSError):
-            # Bad masks are results; what arrives here is a reference, a disk or a process of ours.
+            with transaction.atomic():
+                run = lock_run(batch.run_id)
+                if not scoring.unscored(batch).exists():
+                    lifecycle.move(batch, BatchState.SCORED, allowed_from={BatchState.REPORTED})
+                advance(run)
+        except Exception:
+            # Bad masks are results; what arrives here is a reference, a disk, a process or a mistake of ours. The run
+            # steps aside, or it would be the next one again, for ever.
             logger.exception("batch %s could not be scored", batch_id)
             with transaction.atomic():
                 faults.halt_run(lock_run(batch.run_id), scheduling.SCORING_FAULT)
             return
-        with transaction.atomic():
-            run = lock_run(batch.run_id)
-            if not scoring.unscored(batch).exists():
-                lifecycle.move(batch, BatchState.SCORED, allowed_from={BatchState.REPORTED})
-            advance(run)
         fill_slots()
 
 

@@ -202,9 +202,8 @@ def next_scoring(*, processes: int) -> AbstractContextManager[uuid.UUID | None]:
 
 
 def _reported() -> list[Place[uuid.UUID]]:
-    """Reported batches; one that we could not score a moment ago waits until its run goes on."""
-    rows = Batch.objects.filter(state=BatchState.REPORTED).exclude(run__state__in=ENDED)
-    rows = rows.exclude(run__state=RunState.HALTED, run__reason_code=SCORING_FAULT)
+    """Reported batches; those of a halted run, which we may have been unable to score, wait until it goes on."""
+    rows = Batch.objects.filter(state=BatchState.REPORTED).exclude(run__state__in={*ENDED, RunState.HALTED})
     columns = ("run__submission__team", "pk", "is_canary", "run__submission_id", "run__number", "number")
     return [
         Place(team, pk, tuple(order), class_=int(not is_canary))

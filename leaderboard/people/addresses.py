@@ -4,6 +4,7 @@ from allauth.account.models import EmailAddress
 
 from leaderboard.core.refusal import Refused
 from leaderboard.models import User
+from leaderboard.people.sign_in import normalised
 
 
 def is_confirmed(user: User) -> bool:
@@ -20,6 +21,24 @@ def check_confirmed(user: User, act: str) -> None:
     """Refuse `act` to whoever might not exist: one person could otherwise make many teams, each with its own runs."""
     if not is_confirmed(user):
         raise Refused(f"Confirm your email address before you {act}: open the link in the message that we sent you.")
+
+
+def owns(user: User, email: str) -> bool:
+    """Whether an address is known to be this person's: the main one, or another that is confirmed.
+
+    Anybody may add an address that is not theirs; before it is confirmed it means nothing.
+    """
+    typed = normalised(email)
+    known = EmailAddress.objects.filter(user=user, verified=True)
+    return normalised(user.email) == typed or any(
+        normalised(one) == typed for one in known.values_list("email", flat=True)
+    )
+
+
+def let_go_of_strangers(email: str) -> None:
+    """Forget that others merely added this address: it must not keep its owner from registering."""
+    added = EmailAddress.objects.filter(email__iexact=normalised(email), verified=False)
+    added.exclude(user__email__iexact=normalised(email)).delete()
 
 
 def is_pending(user: User) -> bool:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from evaluation import CATEGORIES
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.core import blobs
+from leaderboard.core import blobs, database
 from leaderboard.core.text import storable
 from leaderboard.models import Run, Submission
 from leaderboard.progress import cases as case_lines
@@ -149,6 +149,7 @@ def mask(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
         file = blobs.outputs.path(case.output).open("rb")
     except FileNotFoundError:
         return render(request, "submissions/gone.html", {"submission": shown.submission, "name": name}, status=GONE)
+    database.let_go()  # a file may take long to go out
     answer = FileResponse(file, as_attachment=True, filename=name, content_type="application/gzip")
     answer["X-Content-Type-Options"] = "nosniff"
     answer["ETag"] = etag

@@ -49,7 +49,8 @@ class Adapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Whose password it is, if that person may come in; everybody else is the same nobody."""
         user: User | None = super().authenticate(request, **credentials)
-        if user is None or addresses.is_pending(user):
+        typed = credentials.get("email") or ""
+        if user is None or addresses.is_pending(user) or (typed and not addresses.owns(user, typed)):
             return None
         self.password_try.was_right()
         return user
@@ -57,7 +58,8 @@ class Adapter(DefaultAccountAdapter):
     def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
         """Know the device from now on."""
         response: HttpResponse = super().post_login(request, user, **details)
-        remember_device(request, response, details.get("email") or user.email)
+        typed = details.get("email") or ""
+        remember_device(request, response, typed if addresses.owns(user, typed) else user.email)
         return response
 
     def send_account_already_exists_mail(self, email: str) -> None:

@@ -4,13 +4,12 @@ from typing import Any
 
 from allauth.account import forms as allauth_forms
 from allauth.account.app_settings import EmailVerificationMethod
-from allauth.account.models import EmailAddress
 from allauth.core import context
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
 from leaderboard.models import User
-from leaderboard.people import sign_in, throttle
+from leaderboard.people import addresses, sign_in, throttle
 from leaderboard.people.throttle import Limit, TooSoon
 from leaderboard.web.accounts.adapter import not_yet
 from leaderboard.web.accounts.clients import address_of, device_of
@@ -41,6 +40,12 @@ class LoginForm(allauth_forms.LoginForm):
 
 class SignupForm(allauth_forms.SignupForm):
     """Registering."""
+
+    def clean_email(self) -> str:
+        """An address that somebody else merely added is free."""
+        addresses.let_go_of_strangers(self.cleaned_data["email"])
+        email: str = super().clean_email()
+        return email
 
     def clean(self) -> dict[str, Any]:
         """Count what would make an account or send a message."""
@@ -81,13 +86,7 @@ class ResetPasswordForm(allauth_forms.ResetPasswordForm):
     def clean_email(self) -> str:
         """A link goes to confirmed addresses and to the main one, never to one that somebody merely added."""
         email: str = super().clean_email()
-        typed = sign_in.normalised(email)
-        self.users: list[User] = [
-            user
-            for user in self.users  # as allauth found them
-            if sign_in.normalised(user.email) == typed
-            or EmailAddress.objects.filter(user=user, email=typed, verified=True).exists()
-        ]
+        self.users: list[User] = [user for user in self.users if addresses.owns(user, email)]  # of those allauth found
         return email
 
     def clean(self) -> dict[str, Any]:
