@@ -186,7 +186,7 @@ CRASH_BESIDE_A_LOST_GPU = "raise SystemExit('CUDA error: device-side assert')"
 def test_a_gpu_that_is_lost_during_the_run_is_our_fault_and_keeps_what_is_finished(
     sandbox: Sandbox, program: str
 ) -> None:
-    run = sandbox.prepare(sandbox.order(None, program, gpus=1, case_seconds=2), GPU_SLOT)
+    run = sandbox.prepare(sandbox.order(None, program, gpus=1, case_seconds=0.6), GPU_SLOT)
     report = run.carry_out(sandbox.stage(run))
     assert report.fault is not None
     assert report.fault.code == "gpu_lost"
