@@ -29,10 +29,9 @@ def owns(user: User, email: str) -> bool:
     Anybody may add an address that is not theirs; before it is confirmed it means nothing.
     """
     typed = normalised(email)
-    known = EmailAddress.objects.filter(user=user, verified=True)
-    return normalised(user.email) == typed or any(
-        normalised(one) == typed for one in known.values_list("email", flat=True)
-    )
+    if normalised(user.email) == typed:
+        return True
+    return EmailAddress.objects.filter(user=user, verified=True, email__iexact=typed).exists()
 
 
 def let_go_of_strangers(email: str) -> None:

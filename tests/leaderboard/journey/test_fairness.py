@@ -137,7 +137,7 @@ class TestScoring:
         Run.objects.filter(pk=run.pk).update(state=RunState.HALTED, reason_code=scheduling.SCORING_FAULT)
         with scheduling.next_scoring(processes=1) as batch:
             assert batch == reported[1].pk
-        Run.objects.filter(pk=run.pk).update(reason_code="internal")
+        Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, reason_code="")
         Turn.objects.all().delete()
         with scheduling.next_scoring(processes=1) as batch:
             assert batch == reported[0].pk
