@@ -31,7 +31,7 @@ def owns(user: User, email: str) -> bool:
     typed = normalised(email)
     if normalised(user.email) == typed:
         return True
-    return EmailAddress.objects.filter(user=user, verified=True, email__iexact=typed).exists()
+    return bool(EmailAddress.objects.filter(user=user, verified=True, email__iexact=typed).exists())
 
 
 def let_go_of_strangers(email: str) -> None:
