@@ -30,6 +30,14 @@ def follow(client, link):
 # --- a stranger -------------------------------------------------------------------------------------------------------
 
 
+def test_nobody_keeps_a_stranger_out_by_adding_the_strangers_address(from_address, mails):
+    EmailAddress.objects.create(user=cast.person("Mallory"), email=DORA, verified=False)
+    dora = from_address()
+    register(dora, DORA)
+    follow(dora, mails.link(DORA))
+    assert is_in(dora)
+
+
 def test_a_stranger_is_in_once_the_link_was_opened(from_address, mails):
     dora = from_address()
     answer = register(dora, DORA)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import call_command
 from django.db.models import F
 
@@ -117,6 +118,16 @@ def test_the_device_of_one_account_is_strange_to_another(alice, from_address):
     for number in range(policy.ACCOUNT.free):
         guess(from_address(f"198.51.100.{number}"), 1)
     assert is_turned_away(guess(charlie, 1))
+
+
+def test_an_address_that_somebody_merely_added_opens_no_account(alice, from_address):
+    """Its owner's tries would be counted as one's own, and one's device known for it."""
+    EmailAddress.objects.create(user=alice, email="merely@example.org", verified=False)
+    client = from_address()
+    sign_in(client, "merely@example.org", RIGHT)
+    assert not is_in(client)
+    sign_in(client, ALICE, RIGHT)
+    assert is_in(client)
 
 
 @pytest.mark.parametrize("forged", ["", "nonsense", "eyJkZXZpY2UiOiJhIn0:1x:y"])
