@@ -7,6 +7,7 @@ from leaderboard.journey import pipeline, scheduling
 from leaderboard.journey.turns import Place, Turns
 from leaderboard.models import Batch, Run, Team, Turn
 from leaderboard.processes import sweeper
+from leaderboard.scores import scoring
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.virtual_challenge import Pace, Places, challenge
@@ -131,6 +132,20 @@ class TestScoring:
         with scheduling.next_scoring(processes=1) as batch:
             assert locks.at_work("scores", [one.pk for one in reported]) == {batch}
         assert locks.at_work("scores", [one.pk for one in reported]) == set()
+
+    @pytest.mark.parametrize("state", [RunState.CANARY, RunState.QUEUED])
+    def test_what_nobody_can_score_steps_aside_whatever_its_run_waits_for(self, reported, monkeypatch, state):
+        """It was the next one again, for ever, and before everybody else's."""
+        Run.objects.filter(pk=reported[0].run_id).update(state=state)
+
+        def broken(_cases):
+            raise RuntimeError("a mistake of ours")
+
+        monkeypatch.setattr(scoring, "score", broken)
+        pipeline.score_batch(reported[0].pk)
+        assert Run.objects.get(pk=reported[0].run_id).state == RunState.HALTED
+        with scheduling.next_scoring(processes=1) as batch:
+            assert batch == reported[1].pk
 
     def test_what_we_could_not_score_waits_until_its_run_goes_on(self, reported):
         run = reported[0].run
