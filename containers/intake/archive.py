@@ -48,9 +48,7 @@ class CheckedImage:
     layers: int
     uncompressed_bytes: int  # of all layers, each counted once
     warnings: list[str]  # sentences for the team
-    config: dict[
-        str, Any
-    ]  # entrypoint, cmd, env (names), env_overridden, user, home, working_dir, volumes, labels, ...
+    config: dict[str, Any]  # entrypoint, cmd, env (names), env_overridden, user, home, working_dir, volumes, ...
     original_image_id: str  # "sha256:<hex>": the image's id on the team's machine
     original_diff_ids: list[str]
 
