@@ -22,12 +22,9 @@
  * No libc, so that the image is this one file (see build.sh).
  */
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
+#include "../nolibc.h"
 
-enum { READ = 0, WRITE = 1, CLOSE = 3, FSTAT = 5, RT_SIGPROCMASK = 14, SENDFILE = 40, EXIT = 60 };
+enum { READ = 0, WRITE = 1, CLOSE = 3, FSTAT = 5, RT_SIGPROCMASK = 14, SENDFILE = 40 };
 enum { RT_SIGTIMEDWAIT = 128, FSTATFS = 138, GETDENTS64 = 217, OPENAT = 257, NEWFSTATAT = 262 };
 enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, SIG_BLOCK = 0, SIGTERM = 15 };
 enum { O_NONBLOCK = 04000, O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000, O_PATH = 010000000 };
@@ -43,38 +40,6 @@ struct status { /* struct stat of linux/amd64 */
 
 static const u64 sigterm = 1UL << (SIGTERM - 1);
 static const u64 tick[2] = {0, 50 * 1000 * 1000}; /* struct timespec */
-
-static long call(long number, u64 a, u64 b, u64 c, u64 d)
-{
-    register u64 r10 __asm__("r10") = d;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-__attribute__((noreturn)) static void leave(int code)
-{
-    for (;;)
-        call(EXIT, (u64)code, 0, 0, 0);
-}
-
-static u64 length(const char *text)
-{
-    u64 count = 0;
-    while (text[count])
-        count++;
-    return count;
-}
-
-static int same(const char *a, const char *b)
-{
-    while (*a && *a == *b)
-        a++, b++;
-    return *a == *b;
-}
 
 static void put(const void *data, u64 size)
 {

@@ -18,12 +18,9 @@
  * No libc: the image may have none, or any (see build.sh).
  */
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
+#include "../nolibc.h"
 
-enum { READ = 0, WRITE = 1, CLOSE = 3, FSTAT = 5, EXECVE = 59, EXIT = 60, CHDIR = 80, STATFS = 137, GETDENTS64 = 217 };
+enum { READ = 0, WRITE = 1, CLOSE = 3, FSTAT = 5, EXECVE = 59, CHDIR = 80, STATFS = 137, GETDENTS64 = 217 };
 enum { OPENAT = 257, MKDIRAT = 258, NEWFSTATAT = 262, UNLINKAT = 263, SYMLINKAT = 266, READLINKAT = 267, UTIMENSAT = 280 };
 enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200 };
 enum { O_WRONLY = 01, O_CREAT = 0100, O_EXCL = 0200, O_NONBLOCK = 04000 };
@@ -56,38 +53,6 @@ static u8 block[LARGEST_COPY];
 /* Folders of HOME, as paths below it, that are still empty. */
 static char queue[QUEUE_BYTES];
 static u64 queued_from, queued_to, folders;
-
-static long call(long number, u64 a, u64 b, u64 c, u64 d)
-{
-    register u64 r10 __asm__("r10") = d;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-__attribute__((noreturn)) static void leave(int code)
-{
-    for (;;)
-        call(EXIT, (u64)code, 0, 0, 0);
-}
-
-static u64 length(const char *text)
-{
-    u64 count = 0;
-    while (text[count])
-        count++;
-    return count;
-}
-
-static int same(const char *a, const char *b)
-{
-    while (*a && *a == *b)
-        a++, b++;
-    return *a == *b;
-}
 
 static int has(const char *text, char letter)
 {
