@@ -262,6 +262,7 @@ UPLOADS_AT_ONCE = _number("UPLOADS_AT_ONCE", 240)  # each occupies a thread of t
 UPLOAD_SILENT_SECONDS = _number("UPLOAD_SILENT_SECONDS", 30)  # without a byte, after which an upload is ended
 UPLOAD_PACE_SECONDS = _number("UPLOAD_PACE_SECONDS", 60)  # over which the next one is measured
 UPLOAD_LEAST_RATE = _number("UPLOAD_LEAST_RATE", 16384)  # bytes a second
+UPLOAD_KEEP_SECONDS = _number("UPLOAD_KEEP_SECONDS", 72 * 3600)  # without a byte, or without being handed in
 SCORING_MEMORY_BYTES = _number("SCORING_MEMORY_BYTES", 2 << 30)
 SCORING_CASE_SECONDS = _number("SCORING_CASE_SECONDS", 120)  # of processor time
 # Of processor time, for the look at the masks of a run on public cases: each question about a case, all about a run.

@@ -40,6 +40,7 @@ from leaderboard.models import (
     AlgorithmImage,
     Attempt,
     Batch,
+    Draft,
     Host,
     Phase,
     Run,
@@ -51,7 +52,7 @@ from leaderboard.models import (
 from leaderboard.people import teams
 from leaderboard.scores import aggregates, hints, scoring
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import admission, drafts, uploads
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.intake import check_image
 from leaderboard.submissions.uploads import Upload
@@ -80,36 +81,71 @@ def submit(
     been accepted, this is the answer.
     """
     try:
-        described = admission.check_description(described)
-        admission.check_disk_space()
         with transaction.atomic():
             team = teams.lock_team(team)
             if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
                 uploads.delete(upload.file)
                 return earlier
-            # Everything again: an upload takes hours, and people, phases and quotas change meanwhile.
-            phase = Phase.objects.get(pk=phase.pk)
-            teams.check_member(user, team)
-            admission.check_upload(upload.size, phase)
-            admission.check_phase(team, phase, upload.completed_at)
-            submission = Submission.objects.create(
-                team=team,
-                phase=phase,
-                submitted_by=user,
-                ticket=ticket,
-                upload=upload.digest,
-                upload_file=upload.file,
-                upload_name=upload.name,
-                upload_bytes=upload.size,
-                accepted_at=upload.completed_at,
-                quota_day=upload.completed_at.astimezone(UTC).date(),
-                notified_at=clock.now(),
-                **described,
-            )
-            task_queue.enqueue_image_check(submission.pk)
+            return _admit(user, team, phase, upload, ticket, described)
     except Refused:
         uploads.delete(upload.file)
         raise
+
+
+def submit_draft(draft_id: uuid.UUID) -> Submission | None:
+    """Accept a draft whose form was sent and whose file is here; nothing happens while one of them is missing.
+
+    It counts as of the later of the two instants. One that is refused stays a draft, with the reason and its file.
+    """
+    with transaction.atomic():
+        sent = Draft.objects.select_for_update(of=("self",)).filter(submitted_at__isnull=False)
+        draft = sent.select_related("upload", "team", "phase", "submitted_by").filter(pk=draft_id).first()
+        received = getattr(draft, "upload", None)
+        if draft is None or draft.submitted_at is None or received is None or received.completed_at is None:
+            return None
+        at = max(draft.submitted_at, received.completed_at)
+        upload = Upload(received.file, received.digest, received.length, received.name, at)
+        try:
+            with transaction.atomic():
+                team = teams.lock_team(draft.team)
+                words = drafts.description(draft)
+                submission = _admit(draft.submitted_by, team, draft.phase, upload, str(draft.pk), words)
+        except Refused as refusal:
+            draft.submitted_at, draft.refusal = None, str(refusal)
+            draft.save(update_fields=["submitted_at", "refusal"])
+            return None
+        draft.delete()
+    return submission
+
+
+def _admit(
+    user: User | None, team: Team, phase: Phase, upload: Upload, ticket: str, described: Description
+) -> Submission:
+    """Take a submission of a locked team, or raise Refused.
+
+    Everything is looked at again: an upload takes hours, and people, phases and quotas change meanwhile.
+    """
+    described = admission.check_description(described)
+    admission.check_disk_space()
+    phase = Phase.objects.get(pk=phase.pk)
+    teams.check_member(user, team)
+    admission.check_upload(upload.size, phase)
+    admission.check_phase(team, phase, upload.completed_at)
+    submission = Submission.objects.create(
+        team=team,
+        phase=phase,
+        submitted_by=user,
+        ticket=ticket,
+        upload=upload.digest,
+        upload_file=upload.file,
+        upload_name=upload.name,
+        upload_bytes=upload.size,
+        accepted_at=upload.completed_at,
+        quota_day=upload.completed_at.astimezone(UTC).date(),
+        notified_at=clock.now(),
+        **described,
+    )
+    task_queue.enqueue_image_check(submission.pk)
     return submission
 
 

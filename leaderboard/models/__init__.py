@@ -2,6 +2,7 @@
 
 from leaderboard.models.audit import AuditEntry
 from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
+from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
@@ -18,12 +19,14 @@ __all__ = [
     "Batch",
     "Case",
     "CaseSet",
+    "Draft",
     "Finding",
     "Host",
     "ImageProvenance",
     "Membership",
     "Phase",
     "ProcessHeartbeat",
+    "ResumableUpload",
     "RulesAcceptance",
     "Run",
     "RunCase",

@@ -44,7 +44,7 @@ from psycopg import sql
 
 from leaderboard.core import blobs, clock, locks
 from leaderboard.journey import lifecycle
-from leaderboard.models import Attempt, Batch, Case, Host, Submission
+from leaderboard.models import Attempt, Batch, Case, Host, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 from leaderboard.submissions import uploads
@@ -142,6 +142,8 @@ def _needed_blobs() -> dict[blobs.Store, set[str]]:
 def _waiting_uploads() -> Iterator[tuple[str, str]]:
     waiting = Submission.objects.filter(state__in=retention.WAITING)
     yield from waiting.values_list("upload_file", "upload")
+    # What has not come in whole is sent again: after a restore its upload goes on with what is here (resumable.py).
+    yield from ResumableUpload.objects.exclude(digest="").values_list("file", "digest")
 
 
 def _copy_files(manifest: dict[str, Any], folder: Path) -> Made:

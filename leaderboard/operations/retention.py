@@ -2,6 +2,9 @@
 
     kept while ...                                    removed
     uploads       their image waits for its check     when it was checked; never handed in: after a day
+    pieces of     bytes of them come, or a form of    UPLOAD_KEEP_SECONDS after the last byte
+    uploads       theirs was sent
+    drafts        somebody changes them               a month later; with their file
     images        a phase in which they were          when no such phase is left that is not archived, and nobody
                   submitted is not archived           stored the same bytes within a day
     outputs       the phase of a run that has the     the same
@@ -27,15 +30,16 @@ Nothing is removed while a backup reads the stores: both hold the lock "stores" 
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.core import blobs, locks, scratch, unfinished
-from leaderboard.models import AlgorithmImage, RunCase, Submission
+from leaderboard.core import blobs, clock, locks, scratch, unfinished
+from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission
 from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
-from leaderboard.submissions import uploads
+from leaderboard.submissions import drafts, uploads
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,7 @@ def tidy() -> None:
             throttle.forget_old()
             scratch.remove_abandoned()
             _tidy_incoming()
+            _tidy_drafts()
             _tidy_uploads()
             _tidy_blobs(blobs.images, needed_images)
             _tidy_blobs(blobs.outputs, needed_outputs)
@@ -73,8 +78,17 @@ def _tidy_incoming() -> None:
         unfinished.remove_abandoned(store.root.glob(f"{blobs.INCOMING}*"))
 
 
+def _tidy_drafts() -> None:
+    """What nobody came back for. A file whose form was sent waits for its phase, however long that is."""
+    at = clock.now()
+    late = ResumableUpload.objects.filter(received_at__lt=at - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS))
+    late.exclude(draft__submitted_at__isnull=False, completed_at__isnull=False).delete()
+    Draft.objects.filter(changed_at__lt=at - drafts.FORGOTTEN_AFTER, upload=None).delete()
+
+
 def _tidy_uploads() -> None:
     waits = {name: state in WAITING for name, state in Submission.objects.values_list("upload_file", "state")}
+    waits |= dict.fromkeys(ResumableUpload.objects.values_list("file", flat=True), True)
     for path in uploads.folder().iterdir():
         if path.name not in waits:
             _remove_if_old(path)

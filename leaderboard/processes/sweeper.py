@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 
 from leaderboard.core import clock, process_heartbeat, task_queue
 from leaderboard.journey import faults, pipeline
-from leaderboard.models import Batch, Host, ProcessHeartbeat, Run, Submission
+from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
@@ -37,6 +37,7 @@ def sweep() -> None:
     _note_clock_set_forward(at, asked)
     if ProcessHeartbeat.objects.filter(name=process_heartbeat.SWEEPER, at__gt=at).exists():
         _after_clock_set_back(at)
+    _each(_complete_drafts(), lambda draft: pipeline.submit_draft(draft.pk))
     _knock(_unanswered_image_checks(at), at, task_queue.enqueue_image_check)
     if _can_hear_hosts(at):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
@@ -112,6 +113,11 @@ def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
             raise
         except Exception:
             logger.exception("sweeping %r failed", thing)
+
+
+def _complete_drafts() -> QuerySet[Draft]:
+    """Sent, with a whole file, and not taken: the process that received the last byte died of it."""
+    return Draft.objects.filter(submitted_at__isnull=False, upload__completed_at__isnull=False)
 
 
 def _unanswered_image_checks(at: datetime) -> QuerySet[Submission]:

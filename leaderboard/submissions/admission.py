@@ -30,6 +30,10 @@ class NoSpace(Refused):
     """The disk of the store is too full for an upload."""
 
 
+class TooLarge(Refused):
+    """A file is larger than the phase takes."""
+
+
 class Description(TypedDict):
     """What a team says of its submission; the texts in Markdown where they are long."""
 
@@ -119,7 +123,7 @@ def check_upload(size: int, phase: Phase) -> None:
     if size == 0:
         raise Refused("The file is empty. Write the image with: docker save IMAGE | gzip > image.tar.gz")
     if size > phase.max_archive_bytes:
-        raise Refused(
+        raise TooLarge(
             f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_archive_bytes / 1e9:.3g} GB. "
             "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd."
         )

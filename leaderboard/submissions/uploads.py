@@ -153,7 +153,7 @@ class BoundedUploadHandler(FileUploadHandler):
 
 def received(file: HashedFile) -> Upload:
     """Keep the archive that a form received. Raises Refused when the disk is full after all."""
-    upload = Upload(_new_name(), file.digest, file.size or 0, _shown_name(file.name or ""), file.completed_at)
+    upload = Upload(_new_name(), file.digest, file.size or 0, shown_name(file.name or ""), file.completed_at)
     database.let_go()  # gigabytes take their time to reach the disk
     with admission.refusing_a_full_disk():
         unfinished.keep(cast(IO[bytes], file.file), path(upload.file))
@@ -173,7 +173,7 @@ def from_disk(source: Path) -> Upload:
                 hasher.update(chunk)
                 size += copy.write(chunk)
             unfinished.keep(copy, path(name))
-    return Upload(name, f"sha256:{hasher.hexdigest()}", size, _shown_name(source.name), clock.now())
+    return Upload(name, f"sha256:{hasher.hexdigest()}", size, shown_name(source.name), clock.now())
 
 
 def path(file: str) -> Path:
@@ -202,6 +202,7 @@ def _new_name() -> str:
     return secrets.token_hex(16)
 
 
-def _shown_name(name: str) -> str:
+def shown_name(name: str) -> str:
+    """A file's name as it is kept and shown."""
     printable = "".join(letter for letter in name if letter.isprintable())
     return printable[:200] or "image.tar"

@@ -1,0 +1,100 @@
+"""What a team prepares before it counts: words that are kept as they are typed, and the file that comes in meanwhile.
+
+A draft belongs to its team: each member may go on with it. It becomes a submission when its form was sent and its file
+is here, whichever comes last (`leaderboard.journey.pipeline.submit_draft`).
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
+from leaderboard.core.text import storable
+from leaderboard.models import Draft, Phase, Submission, Team, User
+from leaderboard.people import teams
+from leaderboard.submissions import resumable
+from leaderboard.submissions.admission import Description
+
+MOST_OF_A_TEAM = 3
+NONE = "none"
+FORGOTTEN_AFTER = timedelta(days=30)
+WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url")
+MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
+
+
+def begin(person: User, team: Team, phase: Phase, words: Mapping[str, str]) -> Draft:
+    """A new draft. Raises Refused when the team has as many as it may."""
+    with transaction.atomic():
+        teams.lock_team(team)
+        if Draft.objects.filter(team=team).count() >= MOST_OF_A_TEAM:
+            raise Refused(f"Your team has {MOST_OF_A_TEAM} drafts already. Hand one of them in, or delete it.")
+        return Draft.objects.create(
+            team=team, phase=phase, created_by=person, words=_kept(words), changed_at=clock.now()
+        )
+
+
+def drafts_of(team: Team, phase: Phase) -> QuerySet[Draft]:
+    """The team's drafts for a phase, newest first, with their uploads."""
+    return Draft.objects.filter(team=team, phase=phase).select_related("upload", "created_by")
+
+
+def find(key: UUID, team: Team | None) -> Draft | None:
+    """The team's draft; for everybody else there is none."""
+    return Draft.objects.filter(pk=key, team=team).select_related("upload", "phase", "team").first() if team else None
+
+
+def save(draft: Draft, words: Mapping[str, str]) -> None:
+    """Keep what was typed. What was sent already, and waits for its file, is left as it was sent."""
+    kept, at = _kept(words), clock.now()
+    if Draft.objects.filter(pk=draft.pk, submitted_at=None).update(words=kept, changed_at=at):
+        draft.words, draft.changed_at = kept, at
+
+
+def send(draft: Draft, person: User, words: Mapping[str, str]) -> None:
+    """Submit was pressed: now, by the database's clock."""
+    at = clock.now()
+    Draft.objects.filter(pk=draft.pk).update(
+        words=_kept(words), changed_at=at, submitted_at=at, submitted_by=person, refusal=""
+    )
+
+
+def take_back(draft: Draft) -> None:
+    """Not to be submitted when its last byte is here: it is a draft again."""
+    Draft.objects.filter(pk=draft.pk).update(submitted_at=None, submitted_by=None)
+
+
+def discard(draft: Draft) -> None:
+    """Delete a draft and its file."""
+    resumable.end(getattr(draft, "upload", None))
+    Draft.objects.filter(pk=draft.pk).delete()
+
+
+def description(draft: Draft) -> Description:
+    """What the draft says, for admission, which decides what it is worth."""
+    said = {name: str(draft.words.get(name, "")) for name in WORDS}
+    return {
+        "track": said["track"],
+        "algorithm": said["algorithm"],
+        "method": said["method"],
+        "external_data": NONE if said["external"] == NONE else said["external_data"],
+        "paper_url": said["paper_url"],
+        "code_url": said["code_url"],
+    }
+
+
+def said_last(team: Team) -> dict[str, str]:
+    """What the team said of its newest submission: where the next one starts from."""
+    last = Submission.objects.filter(team=team).order_by("-pk").first()
+    if last is None:
+        return {}
+    external = NONE if last.external_data.strip().lower() == NONE else "some"
+    words = {name: str(getattr(last, name)) for name in WORDS if name != "external"}
+    return words | {"external": external, "external_data": "" if external == NONE else last.external_data}
+
+
+def _kept(words: Mapping[str, str]) -> dict[str, str]:
+    return {name: storable(str(words[name]))[:MAX_WORD_CHARACTERS] for name in WORDS if name in words}

@@ -1,0 +1,311 @@
+"""Receiving a file in pieces, over any number of connections: bounded, by one writer at a time, each byte once.
+
+What is safe on the disk is said by the row (`received`), and only there a client goes on. It moves when the bytes
+before it are on the disk: at the end of a piece, within a long one every few seconds, and when a connection breaks off.
+A piece with a checksum counts as a whole or not at all.
+
+A file is locked while somebody writes it. Who comes back after its line was lost, while the server still waits for the
+old connection, is let in: a writer that has been silent gives way. One that is not keeps others out.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import IO, Any, Protocol
+
+from django.conf import settings
+from django.db.models import F, Sum
+
+from containers.intake import BEGINNING_BYTES
+from leaderboard.core import blobs, clock, database
+from leaderboard.core.refusal import Refused
+from leaderboard.models import Draft, ResumableUpload
+from leaderboard.submissions import admission, uploads
+
+CHUNK = 32 << 10
+SAFE_EVERY_BYTES = 32 << 20
+SAFE_EVERY_SECONDS = 5.0
+SILENT_SECONDS = 5.0
+GIVES_WAY_WITHIN_SECONDS = 5.0
+ENDING_SECONDS = 1.0  # a lost connection may be known to the client a moment before us
+CHECKSUMS = ("sha1", "sha256")
+#: An upload without a byte for so long is not counted on to come: its missing bytes are nobody's reserve.
+ACTIVE = timedelta(minutes=15)
+
+
+class WrongOffset(Exception):
+    """The piece does not begin where the upload goes on: at byte `received`."""
+
+    def __init__(self, received: int) -> None:
+        super().__init__(f"The upload goes on at byte {received}.")
+        self.received = received
+
+
+class Locked(Exception):
+    """Somebody else is writing this upload at this moment."""
+
+
+class Gone(Exception):
+    """The upload was ended, or its draft handed in, while this piece came."""
+
+
+class ChecksumMismatch(Exception):
+    """The piece is not what its checksum promised; nothing of it was kept."""
+
+
+class TooLong(Exception):
+    """The piece ends behind the announced length of the upload."""
+
+
+class Stream(Protocol):
+    """Where the bytes of a piece come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some bytes of an upload: from where, how many, and by which (algorithm, digest) they can be checked.
+
+    `hang_up` makes a read that waits for the sender end.
+    """
+
+    offset: int
+    length: int
+    stream: Stream
+    checksum: tuple[str, bytes] | None = None
+    hang_up: Callable[[], object] = lambda: None
+
+
+@dataclass
+class _Writer:
+    hang_up: Callable[[], object]
+    heard_at: float = field(default_factory=time.monotonic)
+
+
+_writers: dict[uuid.UUID, _Writer] = {}
+# The hash of what was received so far, of the uploads of this process: else the whole file is read again at its end.
+_hashes: OrderedDict[uuid.UUID, tuple[int, Any]] = OrderedDict()
+_MOST_HASHES = 1024
+_lock = threading.Lock()
+
+
+def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "") -> ResumableUpload:
+    """Expect a file of `length` bytes for a draft, instead of any that it had. Raises Refused."""
+    admission.check_upload(length, draft.phase)
+    admission.check_disk_space(length + _promised_bytes(but=draft))
+    end(ResumableUpload.objects.filter(draft=draft).first())
+    return ResumableUpload.objects.create(
+        draft=draft,
+        name=uploads.shown_name(name),
+        fingerprint=fingerprint[:64],
+        file=secrets.token_hex(16),
+        length=length,
+        received_at=clock.now(),
+    )
+
+
+def _promised_bytes(*, but: Draft) -> int:
+    """What the uploads under way have yet to send."""
+    active = ResumableUpload.objects.filter(completed_at=None, received_at__gt=clock.now() - ACTIVE)
+    missing = active.exclude(draft=but).aggregate(bytes=Sum(F("length") - F("received")))["bytes"]
+    return int(missing or 0)
+
+
+def end(upload: ResumableUpload | None) -> None:
+    """Forget an upload and its bytes; whoever writes it at this moment is told so."""
+    if upload:
+        ResumableUpload.objects.filter(pk=upload.pk).delete()
+        uploads.delete(upload.file)
+        with _lock:
+            _hashes.pop(upload.pk, None)
+
+
+def settled(upload: ResumableUpload) -> ResumableUpload:
+    """The upload as its client may count on it: a silent writer is ended, and what the disk lost is to be sent again.
+
+    While somebody writes, `received` is what was safe a moment ago.
+    """
+    with suppress(Locked), _alone(upload, patience=ENDING_SECONDS):
+        pass
+    return upload
+
+
+def receive(upload: ResumableUpload, piece: Piece) -> ResumableUpload:
+    """Take a piece. Raises WrongOffset, Locked, Gone, TooLong, ChecksumMismatch, Refused, and what `stream` raises.
+
+    Whatever ends it early, what came before is kept, unless it has a checksum.
+    """
+    with _alone(upload, piece.hang_up) as file:
+        if piece.offset != upload.received:
+            raise WrongOffset(upload.received)
+        if piece.offset + piece.length > upload.length:
+            raise TooLong(f"The upload was announced with {upload.length} bytes; this piece ends behind them.")
+        database.let_go()
+        try:
+            _Receiving(upload, file, piece).run()
+        except Refused as refusal:
+            if not isinstance(refusal, admission.NoSpace):
+                end(upload)
+            raise
+    return upload
+
+
+class _Receiving:
+    """One piece on its way to the disk."""
+
+    def __init__(self, upload: ResumableUpload, file: IO[bytes], piece: Piece) -> None:
+        self.upload, self.file, self.piece = upload, file, piece
+        self.at = piece.offset
+        self.hasher = _hash_until(upload.pk, self.at)
+        self.check = hashlib.new(piece.checksum[0], usedforsecurity=False) if piece.checksum else None
+
+    def run(self) -> None:
+        """Receive it."""
+        self.file.seek(self.at)
+        self.file.truncate()  # nobody knows what a killed process wrote behind it
+        try:
+            self._copy()
+        except Exception:
+            if not self.check:
+                with suppress(OSError):
+                    self._make_safe()
+            raise
+        if self.check and self.piece.checksum and self.check.digest() != self.piece.checksum[1]:
+            self.file.truncate(self.upload.received)
+            raise ChecksumMismatch("The piece is not what its checksum says. Nothing of it was kept: send it again.")
+        self._make_safe()
+
+    def _copy(self) -> None:
+        safe_at, end = time.monotonic(), self.at + self.piece.length
+        while self.at < end:
+            chunk = self.piece.stream.read(min(CHUNK, end - self.at))
+            self._take(chunk)
+            due = self.at - self.upload.received >= SAFE_EVERY_BYTES or time.monotonic() - safe_at > SAFE_EVERY_SECONDS
+            if due and not self.check and self.at < end:
+                self._make_safe()
+                safe_at = time.monotonic()
+
+    def _take(self, chunk: bytes) -> None:
+        if writer := _writers.get(self.upload.pk):
+            writer.heard_at = time.monotonic()
+        with admission.refusing_a_full_disk():
+            if self.at // uploads.CHECK_SPACE_EVERY_BYTES != (self.at + len(chunk)) // uploads.CHECK_SPACE_EVERY_BYTES:
+                admission.check_disk_space()
+            self.file.write(chunk)
+        looked, self.at = self.at >= BEGINNING_BYTES, self.at + len(chunk)
+        if not looked and (self.at >= BEGINNING_BYTES or self.at == self.upload.length):
+            self.file.flush()
+            admission.check_beginning(os.pread(self.file.fileno(), BEGINNING_BYTES, 0))
+        if self.hasher:
+            self.hasher.update(chunk)
+        if self.check:
+            self.check.update(chunk)
+
+    def _make_safe(self) -> None:
+        """Put what came onto the disk, and then say so."""
+        with admission.refusing_a_full_disk():
+            self.file.flush()
+            os.fdatasync(self.file.fileno())
+        changed: dict[str, Any] = {"received": self.at}
+        if self.at == self.upload.length:
+            # By the clock before the file is read again for its digest: that takes its time, which is not theirs.
+            changed |= {"completed_at": clock.now(), "digest": self._digest()}
+        changed["received_at"] = clock.now()
+        if not ResumableUpload.objects.filter(pk=self.upload.pk).update(**changed):
+            raise Gone("This upload was ended.")
+        for name, value in changed.items():
+            setattr(self.upload, name, value)
+        database.let_go()
+        if self.hasher:
+            _remember(self.upload.pk, self.at, self.hasher)
+
+    def _digest(self) -> str:
+        if self.hasher is None:
+            database.let_go()
+            self.hasher = hashlib.sha256()
+            self.file.seek(0)
+            for chunk in blobs.chunks(self.file):  # type: ignore[arg-type]
+                self.hasher.update(chunk)
+        return f"sha256:{self.hasher.hexdigest()}"
+
+
+def _hash_until(key: uuid.UUID, at: int) -> Any:
+    """The hash of the first `at` bytes, if this process knows it."""
+    with _lock:
+        known, hasher = _hashes.get(key, (0, None))
+    if at == 0:
+        return hashlib.sha256()
+    return hasher.copy() if hasher and known == at else None
+
+
+def _remember(key: uuid.UUID, at: int, hasher: Any) -> None:
+    with _lock:
+        _hashes[key] = (at, hasher.copy())
+        _hashes.move_to_end(key)
+        while len(_hashes) > _MOST_HASHES:
+            _hashes.popitem(last=False)
+
+
+@contextmanager
+def _alone(
+    upload: ResumableUpload, hang_up: Callable[[], object] = lambda: None, *, patience: float = 0.0
+) -> Iterator[IO[bytes]]:
+    """The upload's file, as its only writer, and the row as it is now. Raises Locked, Gone."""
+    descriptor = os.open(uploads.path(upload.file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        _lock_file(upload.pk, file, patience)
+        with _lock:
+            _writers[upload.pk] = _Writer(hang_up)
+        try:
+            _refresh(upload, file)
+            yield file
+        finally:
+            with _lock:
+                _writers.pop(upload.pk, None)
+
+
+def _lock_file(key: uuid.UUID, file: IO[bytes], patience: float) -> None:
+    began = time.monotonic()
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() - began > (patience if _is_heard(key) else GIVES_WAY_WITHIN_SECONDS):
+            raise Locked("Another connection is sending this upload at this moment.")
+        time.sleep(0.05)
+
+
+def _is_heard(key: uuid.UUID) -> bool:
+    """Whether a writer of this process got bytes a moment ago. One that did not is hung up on."""
+    writer = _writers.get(key)
+    if writer and time.monotonic() - writer.heard_at >= SILENT_SECONDS:
+        writer.hang_up()
+    return writer is not None and time.monotonic() - writer.heard_at < SILENT_SECONDS
+
+
+def _refresh(upload: ResumableUpload, file: IO[bytes]) -> None:
+    try:
+        upload.refresh_from_db(fields=("received", "received_at", "completed_at", "digest"))
+    except ResumableUpload.DoesNotExist:
+        uploads.path(upload.file).unlink(missing_ok=True)
+        raise Gone("This upload was ended.") from None
+    here = os.fstat(file.fileno()).st_size
+    if here < upload.received:  # the database was restored, and this file not
+        ResumableUpload.objects.filter(pk=upload.pk).update(received=here, completed_at=None, digest="")
+        upload.received, upload.completed_at, upload.digest = here, None, ""
+
+
+def expires_at(upload: ResumableUpload) -> Any:
+    """When an upload goes unless bytes of it come, or it is handed in."""
+    return upload.received_at + timedelta(seconds=settings.UPLOAD_KEEP_SECONDS)

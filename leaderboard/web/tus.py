@@ -1,0 +1,265 @@
+"""Resumable uploads over HTTP: tus 1.0, with creation, checksum, termination and expiration.
+
+The protocol is at https://tus.io/protocols/resumable-upload; its published clients work unchanged. They work for the
+person who is signed in (then with the token against forged requests, as each form), or who has a draft's key, which its
+page shows. What is somebody else's does not exist. Each refusal is a status of the protocol, with a sentence as text.
+"""
+
+import base64
+import binascii
+import re
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.urls import reverse
+from django.utils.http import http_date
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+
+from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
+from leaderboard.core.text import storable
+from leaderboard.journey import pipeline
+from leaderboard.models import Draft, Phase, ResumableUpload, User
+from leaderboard.submissions import admission, drafts, resumable
+from leaderboard.submissions.places import Busy, upload_place
+from leaderboard.web.errors import RETRY_SECONDS, SPACE_SECONDS
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
+PIECE = "application/offset+octet-stream"
+CHECKSUM_MISMATCH = 460
+MAX_METADATA_CHARACTERS = 4096
+_keys = signing.Signer(salt="draft upload")
+
+
+class TusError(Exception):
+    """A request that gets a status and a sentence instead of what it asked for."""
+
+    def __init__(self, status: int, words: str, **headers: str) -> None:
+        super().__init__(words)
+        self.status, self.headers = status, {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def key_of(draft: Draft, person: User) -> str:
+    """What a program sends as its bearer token: good for the upload of this draft, as this person, and nothing else."""
+    return _keys.sign(f"{draft.pk.hex}.{person.pk}")
+
+
+# --- who asks, and how ------------------------------------------------------------------------------------------------
+
+
+def speaks_tus(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """A view of the protocol, called as view(request, person, ...) for somebody who may be known."""
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @csrf_exempt  # checked in _person, before which nothing of the body is read
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request.method = request.headers.get("X-HTTP-Method-Override", request.method or "").upper()
+            try:
+                answer = _options() if request.method == "OPTIONS" else _answer(request, *args, **kwargs)
+            except TusError as error:
+                answer = HttpResponse(str(error), status=error.status, content_type="text/plain; charset=utf-8")
+                for name, value in error.headers.items():
+                    answer[name] = value
+            answer["Tus-Resumable"] = VERSION
+            answer["Cache-Control"] = "no-store"
+            return answer
+
+        def _answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method not in methods:
+                raise TusError(405, "This address does not do that.", Allow=", ".join((*methods, "OPTIONS")))
+            if request.headers.get("Tus-Resumable") != VERSION:
+                raise TusError(412, f"This server speaks tus {VERSION}: say so in Tus-Resumable.", Tus_Version=VERSION)
+            if (request.content_type or "").startswith(("multipart/", "application/x-www-form-urlencoded")):
+                raise TusError(415, f"Bytes of an upload come as {PIECE}.")
+            return view(request, _person(request), *args, **kwargs)
+
+        return wrapped
+
+    return decorate
+
+
+def _options() -> HttpResponse:
+    answer = HttpResponse(status=HTTPStatus.NO_CONTENT)
+    answer["Tus-Version"] = VERSION
+    answer["Tus-Extension"] = EXTENSIONS
+    answer["Tus-Checksum-Algorithm"] = ",".join(resumable.CHECKSUMS)
+    largest = Phase.objects.order_by("-max_archive_bytes").values_list("max_archive_bytes", flat=True).first()
+    if largest:
+        answer["Tus-Max-Size"] = str(largest)
+    return answer
+
+
+def _person(request: HttpRequest) -> User:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        with suppress(signing.BadSignature, ValueError):
+            draft, _, person = _keys.unsign(token).partition(".")
+            if found := User.objects.filter(pk=int(person), is_active=True).first():
+                request.draft_of_key = UUID(draft)  # type: ignore[attr-defined]
+                return found
+        raise TusError(
+            401, "This key is not known here; its draft's page shows the right one.", WWW_Authenticate="Bearer"
+        )
+    if not request.user.is_authenticated:
+        raise TusError(401, "Sign in, or send the key that the draft's page shows.", WWW_Authenticate="Bearer")
+    if request.method not in {"HEAD", "OPTIONS"} and csrf_protect(lambda _: HttpResponse())(request).status_code != 200:
+        raise TusError(403, "The request does not come from a page of this site. Load the page again.")
+    return request.user
+
+
+def _draft(request: HttpRequest, person: User, key: UUID) -> Draft:
+    draft = drafts.find(key, person.team)
+    if draft is None or getattr(request, "draft_of_key", key) != key:
+        raise TusError(404, "There is no such draft of your team.")
+    return draft
+
+
+def _upload(request: HttpRequest, person: User, key: UUID) -> ResumableUpload:
+    rows = ResumableUpload.objects.select_related("draft__phase", "draft__team")
+    upload = rows.filter(pk=key, draft__team=person.team).first()
+    if upload is None or getattr(request, "draft_of_key", upload.draft_id) != upload.draft_id:
+        raise TusError(404, "There is no such upload of your team; it was handed in, ended, or had expired.")
+    return upload
+
+
+# --- the protocol -----------------------------------------------------------------------------------------------------
+
+
+@speaks_tus("POST")
+def create(request: HttpRequest, person: User, key: UUID) -> HttpResponse:
+    """Begin the upload of a draft, possibly with its first bytes."""
+    draft = _draft(request, person, key)
+    length, said = _number(request, "Upload-Length"), _metadata(request)
+    with _in_words():
+        admission.check_open_for(person, draft.phase, clock.now())
+        upload = resumable.begin(
+            draft, name=said.get("filename", ""), length=length, fingerprint=said.get("fingerprint", "")
+        )
+    if request.content_type == PIECE and request.headers.get("Content-Length", "0") != "0":
+        _receive(request, person, upload, offset=0)
+    answer = _state(upload, HttpResponse(status=HTTPStatus.CREATED))
+    answer["Location"] = settings.SITE_URL + reverse("upload", args=[upload.pk])
+    return answer
+
+
+@speaks_tus("HEAD", "PATCH", "DELETE")
+def upload(request: HttpRequest, person: User, key: UUID) -> HttpResponse:
+    """How far an upload is; its next piece; its end."""
+    found = _upload(request, person, key)
+    if request.method == "PATCH":
+        if request.content_type != PIECE:
+            raise TusError(415, f"Bytes of an upload come as {PIECE}.")
+        _receive(request, person, found, offset=_number(request, "Upload-Offset"))
+    elif request.method == "DELETE":
+        resumable.end(found)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    else:
+        with _in_words():
+            resumable.settled(found)
+        answer = _state(found, HttpResponse(status=HTTPStatus.OK))
+        answer["Upload-Length"] = str(found.length)
+        return answer
+    return _state(found, HttpResponse(status=HTTPStatus.NO_CONTENT))
+
+
+def _receive(request: HttpRequest, person: User, upload: ResumableUpload, *, offset: int) -> None:
+    piece = resumable.Piece(
+        offset=offset,
+        length=_number(request, "Content-Length"),
+        stream=request,
+        checksum=_checksum(request),
+        hang_up=lambda: _hang_up(request),
+    )
+    try:
+        with _in_words(), upload_place(person, upload.draft.team):
+            resumable.receive(upload, piece)
+    except UnreadablePostError:
+        raise TusError(408, "The connection was lost. What came before is kept: go on there.") from None
+    if upload.completed_at:
+        pipeline.submit_draft(upload.draft_id)
+
+
+def _hang_up(request: HttpRequest) -> None:
+    connection = request.META.get("gunicorn.socket")
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RD)
+
+
+class _in_words:  # noqa: N801 - reads as the context manager that it is
+    """Turns what the server's parts raise into statuses of the protocol."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        match error:
+            case resumable.WrongOffset():
+                raise TusError(409, str(error), Upload_Offset=str(error.received)) from None
+            case resumable.Locked():
+                raise TusError(423, str(error), Retry_After="2") from None
+            case resumable.Gone():
+                raise TusError(410, str(error)) from None
+            case resumable.TooLong():
+                raise TusError(413, str(error)) from None
+            case resumable.ChecksumMismatch():
+                raise TusError(CHECKSUM_MISMATCH, str(error)) from None
+            case Busy():
+                raise TusError(429, str(error), Retry_After=str(RETRY_SECONDS)) from None
+            case admission.NoSpace():
+                raise TusError(507, str(error), Retry_After=str(SPACE_SECONDS)) from None
+            case admission.TooLarge():
+                raise TusError(413, str(error)) from None
+            case Refused():
+                raise TusError(422, str(error)) from None
+
+
+def _state(upload: ResumableUpload, answer: HttpResponse) -> HttpResponse:
+    answer["Upload-Offset"] = str(upload.received)
+    answer["Upload-Expires"] = http_date(cast(datetime, resumable.expires_at(upload)).timestamp())
+    return answer
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.headers.get(name, "")
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise TusError(400, f"{name} must be a whole number, not {text[:40]!r}.")
+    return int(text)
+
+
+def _metadata(request: HttpRequest) -> dict[str, str]:
+    """What the client says of its file: `key base64,key base64`."""
+    text, said = request.headers.get("Upload-Metadata", ""), {}
+    if len(text) > MAX_METADATA_CHARACTERS:
+        raise TusError(400, f"Upload-Metadata has more than {MAX_METADATA_CHARACTERS} characters.")
+    for pair in filter(None, map(str.strip, text.split(","))):
+        name, _, value = pair.partition(" ")
+        try:
+            said[name] = storable(base64.b64decode(value, validate=True).decode(errors="replace"))
+        except (binascii.Error, ValueError):
+            raise TusError(400, "Upload-Metadata must be pairs of a name and a value in base64.") from None
+    return said
+
+
+def _checksum(request: HttpRequest) -> tuple[str, bytes] | None:
+    text = request.headers.get("Upload-Checksum", "")
+    if not text:
+        return None
+    algorithm, _, value = text.partition(" ")
+    if algorithm not in resumable.CHECKSUMS:
+        raise TusError(400, f"Upload-Checksum by {' or '.join(resumable.CHECKSUMS)}, not {algorithm[:20]!r}.")
+    try:
+        return algorithm, base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise TusError(400, "The checksum must be in base64.") from None
