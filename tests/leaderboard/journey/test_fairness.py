@@ -3,9 +3,9 @@
 import pytest
 
 from leaderboard.core import locks, task_queue
-from leaderboard.journey import pipeline, scheduling
+from leaderboard.journey import faults, pipeline, planning, scheduling
 from leaderboard.journey.turns import Place, Turns
-from leaderboard.models import Batch, Run, Team, Turn
+from leaderboard.models import Batch, Host, Phase, Run, Team, Turn
 from leaderboard.processes import sweeper
 from leaderboard.scores import scoring
 from leaderboard.states import BatchState, RunState
@@ -15,6 +15,14 @@ from tests.leaderboard.virtual_challenge import Pace, Places, challenge
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TEAMS, EACH = 5, 3
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The messages that are sent."""
+    told = []
+    monkeypatch.setattr(task_queue, "_send", lambda task, key, queue: told.append((queue, key)))
+    return told
 
 
 def rounds(served: list[tuple[str, int]]) -> list[int]:
@@ -147,26 +155,48 @@ class TestScoring:
         with scheduling.next_scoring(processes=1) as batch:
             assert batch == reported[1].pk
 
-    def test_what_we_could_not_score_waits_until_its_run_goes_on(self, reported):
+    def test_what_we_could_not_score_is_scored_when_its_run_goes_on_whether_or_not_a_slot_is_free(
+        self, reported, told, settings
+    ):
+        Host.objects.update(slots=[])
         run = reported[0].run
-        Run.objects.filter(pk=run.pk).update(state=RunState.HALTED, reason_code=scheduling.SCORING_FAULT)
+        faults.halt_run(run, scheduling.SCORING_FAULT)
         with scheduling.next_scoring(processes=1) as batch:
             assert batch == reported[1].pk
-        Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, reason_code="")
         Turn.objects.all().delete()
-        with scheduling.next_scoring(processes=1) as batch:
-            assert batch == reported[0].pk
+        faults.resume(run)
+        assert cast.stage_of(run.submission) == RunState.QUEUED
+        assert told == [("scoring", str(reported[0].pk))]
+        told.clear()
+        settings.NOTIFY_AGAIN_SECONDS = 0  # that message was lost
+        sweeper.sweep()
+        assert ("scoring", str(reported[0].pk)) in told
+        pipeline.score_next(processes=1)
+        assert planning.canary_passed(run)
+
+    def test_a_run_that_waits_for_scores_alone_leaves_the_slot_to_the_next(self, reported):
+        Run.objects.filter(pk=reported[0].run_id).update(state=RunState.QUEUED)
+        Host.objects.update(slots=[])
+        other = cast.submit_checked(reported[3].run.submission.team, reported[3].run.submission.phase).runs.get()
+        Host.objects.update(slots=[{"name": "slot0", "gpus": []}])
+        pipeline.fill_slots()
+        assert gpu_host.waiting(other).notified_at
+        assert cast.stage_of(reported[0].run.submission) == RunState.CANARY
+
+    def test_a_resumed_run_that_its_score_ends_starts_nothing(self, reported):
+        """Its mask was scored while it waited for a slot, and was one too many that is invalid."""
+        run = reported[0].run
+        Phase.objects.update(max_failures_in_row=1)
+        run.cases.filter(batch=reported[0]).update(result={"status": "invalid"})
+        Batch.objects.filter(pk=reported[0].pk).update(state=BatchState.SCORED)
+        Run.objects.filter(pk=run.pk).update(state=RunState.QUEUED)
+        pipeline.fill_slots()
+        assert cast.stage_of(run.submission) == RunState.FAILED
+        assert not run.batches.exclude(state__in={BatchState.SCORED, BatchState.DROPPED}).exists()
 
 
 class TestWorkers:
     """What they do for a message, whichever it was."""
-
-    @pytest.fixture
-    def told(self, monkeypatch):
-        """The messages that are sent."""
-        told = []
-        monkeypatch.setattr(task_queue, "_send", lambda task, key, queue: told.append((queue, key)))
-        return told
 
     def test_a_batch_of_slow_masks_is_scored_in_turns_and_each_asks_for_the_next(self, monkeypatch, told):
         host, phase = cast.host(), cast.phase(cast.case_set(3))
