@@ -66,18 +66,24 @@ def fill_slots(start: Callable[[Run], Batch | None]) -> None:
     with transaction.atomic():
         locks.one_at_a_time("dispatch")
         at = clock.now()
-        free = free_slots(at)
-        waiting = _waiting_batches(at) + (_queued() if disk_space.allows_run() else [])
-        turns, load = Turns(Turn.Kind.SLOT), _Load(at)
-        for place in turns.in_order(waiting, load.of) if free else ():
-            run, batch = place.thing
-            slot = _fitting(free, run)
-            if slot is not None and (batch := batch or _started(start, run)):
-                free.remove(slot)
-                _notify(batch, at)
-                load.add(place)
-                turns.take(place.team)
-        turns.save()
+        if free := free_slots(at):
+            _fill(free, start, at)
+
+
+def _fill(free: list[int], start: Callable[[Run], Batch | None], at: datetime) -> None:
+    waiting = _waiting_batches(at) + (_queued() if disk_space.allows_run() else [])
+    if not waiting:
+        return
+    turns, load = Turns(Turn.Kind.SLOT), _Load(at)
+    for place in turns.in_order(waiting, load.of):
+        run, batch = place.thing
+        slot = _fitting(free, run)
+        if slot is not None and (batch := batch or _started(start, run)):
+            free.remove(slot)
+            _notify(batch, at)
+            load.add(place)
+            turns.take(place.team)
+    turns.save()
 
 
 class _Load:
