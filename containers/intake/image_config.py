@@ -72,6 +72,11 @@ class ImageConfig:
         return user
 
     @property
+    def variables(self) -> list[str]:
+        """The values of ENV."""
+        return [entry.partition("=")[2] for entry in self._run.get("Env", ())]
+
+    @property
     def home(self) -> str | None:
         """HOME in ENV, where that is an absolute path."""
         home = self._variable("HOME")
