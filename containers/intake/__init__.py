@@ -24,6 +24,7 @@ In reading order, from the journey to what it stands on:
     layer_filesystem  what a layer becomes on disk, in names only: could an engine unpack it?
     tree              files in names only, and the one way in which a path leads through them
     compression       gzip, xz and zstd, in bounded pieces
+    executables       what Linux on amd64 does not start, by a file's first bytes
     streams, tar      bounded bytes and tar headers, read as the engine's own library reads them
     strict_json       JSON without duplicate keys, surprises or depth
     errors, limits    what is refused, and the bounds

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from containers.intake import tar
-from containers.intake.errors import ImageRejected, quoted
+from containers.intake.errors import BUILD_AGAIN, ImageRejected, quoted
+from containers.intake.executables import foreign_format
 from containers.intake.tree import OPAQUE, File, Folder, InCircles, Leaf, Lost, Node, StepLimit, Walk
 from containers.protocol import contract
 
@@ -139,9 +140,10 @@ class LayerFilesystem:
             return self._linked(member.target, path)
         if member.kind != "file":
             return Leaf.SPECIAL
-        file = File(bool(member.mode & 0o111), _script(beginning), place.of_system)
-        if len(self._files) >= _SCRIPTS:
-            file = File(file.executable, b"", file.of_system)
+        executable = bool(member.mode & 0o111)
+        foreign = foreign_format(beginning) if executable else ""
+        script = _script(beginning) if len(self._files) < _SCRIPTS else b""
+        file = File(executable, script, place.of_system, foreign)
         return self._files.setdefault(file, file)
 
     def _linked(self, target: str, path: str) -> Node:
@@ -279,7 +281,7 @@ class LayerFilesystem:
     def _refuse(self, why: str) -> NoReturn:
         raise ImageRejected(
             "not_unpackable",
-            f"{self._what} cannot be unpacked: {why}. Build the image with docker build and save it again.",
+            f"{self._what} cannot be unpacked: {why}. {BUILD_AGAIN}",
         )
 
 

@@ -48,7 +48,8 @@ def check_program(command: Command, filesystem: ImageFilesystem) -> list[str]:
         if "/" in program:
             _check_start(command, program, filesystem)
         elif not _is_on_path(command, filesystem):
-            return [f"The program {quoted(program)} is in no folder of the image's PATH: it will not start."]
+            where = "is in no folder of the image's PATH: it will not start."
+            return [f"The program {quoted(program)} {where}{_about_words(program)}"]
     except Unknown:
         return []
     return _warnings(command, filesystem)
@@ -85,7 +86,10 @@ def _check_start(command: Command, program: str, filesystem: ImageFilesystem) ->
             "Put it elsewhere, /opt for example."
         ) from hidden
     if found is None:
-        raise _unusable(f"The program {quoted(program)} is not in the image. Correct ENTRYPOINT or CMD, or COPY it.")
+        raise _unusable(
+            f"The program {quoted(program)} is not in the image. Correct ENTRYPOINT or CMD, or COPY it."
+            f"{_about_words(program)}"
+        )
     if isinstance(found, dict):
         raise _unusable(f"The program {quoted(program)} is a folder. Correct ENTRYPOINT or CMD.")
     if not isinstance(found, File):
@@ -95,7 +99,20 @@ def _check_start(command: Command, program: str, filesystem: ImageFilesystem) ->
             f"The program {quoted(program)} is not executable, not even for its owner. Add RUN chmod a+rx for it to "
             "the Dockerfile, or name its interpreter in ENTRYPOINT."
         )
+    if found.foreign:
+        raise _unusable(
+            f"The program {quoted(program)} is {found.foreign}: the server's Linux on amd64 does not start it. Build "
+            "the image with docker build --platform linux/amd64, give a script a first line such as #!/bin/sh, or name "
+            "its interpreter in ENTRYPOINT."
+        )
     _check_first_line(program, found.script, filesystem)
+
+
+def _about_words(program: str) -> str:
+    """What is often meant by a program that is a whole line of a shell."""
+    if " " in program.strip():
+        return ' Each word is a text of its own: ENTRYPOINT ["python", "run.py"].'
+    return " Variables are replaced by a shell alone, which ENTRYPOINT [...] has none of." if "$" in program else ""
 
 
 def _check_first_line(program: str, line: bytes, filesystem: ImageFilesystem) -> None:

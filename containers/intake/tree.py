@@ -23,12 +23,14 @@ class Leaf(Enum):
 class File:
     """What is kept of a regular file; files alike share one.
 
-    script: its first line with the line end, where it begins with "#!" or ends with CR LF; else empty.
+    script: its first line with the line end, where it begins with "#!" or ends with CR LF; else empty. foreign: of an
+    executable one, in words, what it is that Linux on amd64 does not start; else empty.
     """
 
     executable: bool  # by anybody
     script: bytes
     of_system: bool  # it lies, by its first name, in a place of the system
+    foreign: str = ""
 
 
 #: What a folder holds, by name. The name OPAQUE marks a folder that hides a lower layer's.

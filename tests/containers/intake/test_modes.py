@@ -37,7 +37,7 @@ def folder(name: str, mode: int, **fields: Any) -> Entry:
 
 
 def file(name: str, mode: int, **fields: Any) -> Entry:
-    return entry(name, mode=mode, **{"data": b"x"} | fields)
+    return entry(name, mode=mode, **{"data": b"#!/proc/self/exe"} | fields)
 
 
 class Opened:
