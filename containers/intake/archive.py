@@ -49,7 +49,7 @@ class CheckedImage:
     uncompressed_bytes: int  # of all layers, each counted once
     warnings: list[str]  # sentences for the team
     config: dict[str, Any]  # entrypoint, cmd, env (names), env_overridden, user, home, working_dir, volumes, ...
-    original_image_id: str  # "sha256:<hex>": the image's id on the team's machine
+    original_image_id: str  # "sha256:<hex>" of the uploaded configuration: the id in every store but containerd's
     original_diff_ids: list[str]
 
 

@@ -45,7 +45,10 @@ _SUMMARY_CHARACTERS: Final = 500
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """A checked configuration. image_id: the digest of the one that was uploaded, by which engines know the image."""
+    """A checked configuration. image_id: the digest of the one that was uploaded.
+
+    Engines know the image by it, unless they keep it in containerd's store: then by its manifest's or index's digest.
+    """
 
     image_id: str
     diff_ids: list[str]
