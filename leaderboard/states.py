@@ -100,6 +100,8 @@ BATCH_TRANSITIONS: Transitions = {
 
 # A run that occupies (or may occupy) a slot, or waits for its scores: what the sweeper looks after.
 ACTIVE_RUN_STATES = frozenset({RunState.CANARY, RunState.RUNNING, RunState.SCORING})
+# A run whose waiting batches a host may claim.
+RUNNABLE = frozenset({RunState.CANARY, RunState.RUNNING})
 OPEN_BATCH_STATES = frozenset({BatchState.WAITING, BatchState.LEASED, BatchState.REPORTED})
 
 # A submission whose image is still to be checked.

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.demo.mails import mails
-from leaderboard.web import cases, downloads, errors, guidelines, organisers, people, public, submissions, tus
+from leaderboard.web import cases, downloads, drafts, errors, guidelines, organisers, people, public, submissions, tus
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -26,6 +26,11 @@ urlpatterns = [
     path("team/members/<int:pk>/captain/", people.team_captain, name="team_captain"),
     path("submit/", submissions.submit, name="submit"),
     path("submit/<slug:slug>/", submissions.submit_to, name="submit_to"),
+    path("drafts/of/<slug:slug>/", drafts.begin, name="begin_draft"),
+    path("drafts/<uuid:key>/", drafts.draft, name="draft"),
+    path("drafts/<uuid:key>/send/", drafts.send, name="send_draft"),
+    path("drafts/<uuid:key>/take-back/", drafts.take_back, name="take_back_draft"),
+    path("drafts/<uuid:key>/delete/", drafts.delete, name="delete_draft"),
     path("uploads/drafts/<uuid:key>/", tus.create, name="begin_upload"),
     path("uploads/<uuid:key>/", tus.upload, name="upload"),
     path("runs/", submissions.runs, name="runs"),

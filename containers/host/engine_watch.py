@@ -19,6 +19,15 @@ LOOK_SECONDS: Final = 10.0
 LONGEST_LOOK_SECONDS: Final = 60.0
 
 
+def silence_of(engine: Engine) -> str | None:
+    """That the engine does not answer now, if it does not; found out within seconds."""
+    try:
+        engine.ping(PING_SECONDS)
+    except EngineError as error:
+        return f"The container engine does not answer: {error}"
+    return None
+
+
 class EngineWatch:
     """Answers with one sentence on what is wrong. `look` may take as long as the engine pleases; for one thread."""
 
@@ -30,24 +39,17 @@ class EngineWatch:
 
     def problem(self) -> str | None:
         """What `look` finds now or, while it is held up, why."""
-        if silence := self._silence():
+        if silence := silence_of(self._engine):
             return silence
         looking = self._looking = self._looking or _Look(self._look)
         if looking.has_ended(LOOK_SECONDS):
             self._found, self._looking = looking.found, None
             return self._found
-        if silence := self._silence():  # it began to hang meanwhile
+        if silence := silence_of(self._engine):  # it began to hang meanwhile
             return silence
         if looking.seconds > LONGEST_LOOK_SECONDS:
             return f"The container engine has been busy with one request for {looking.seconds:.0f} s."
         return self._found
-
-    def _silence(self) -> str | None:
-        try:
-            self._engine.ping(PING_SECONDS)
-        except EngineError as error:
-            return f"The container engine does not answer: {error}"
-        return None
 
 
 class _Look:

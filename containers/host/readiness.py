@@ -2,6 +2,7 @@
 
 import logging
 
+from containers.host.engine_watch import silence_of
 from containers.host.gpu_stock import GpuStock
 from containers.host.resources import HostResources, engine_free_bytes
 from containers.sandbox import capabilities
@@ -20,6 +21,9 @@ class Readiness:
 
     def problem(self) -> str | None:
         """Why no new batch may begin here, after unused files and images have made room; None when one may."""
+        if silence := silence_of(self._host.engine):  # all other questions would wait for minutes
+            log.error("No new batch is begun: %s", silence)
+            return silence
         if missing := self.missing_capability():  # the engine may have been restarted with other settings
             log.error("No new batch is begun: %s", missing)
             return missing
@@ -30,7 +34,7 @@ class Readiness:
             free = min(engine_free_bytes(self._host.settings, self._host.engine), self._host.free_bytes())
         except EngineError as error:
             log.warning("Could not look after the images, will do later: %s", error)
-            return None  # an engine that is away is noticed, and reported, elsewhere
+            return None  # it answered a moment ago; that it does not any more is noticed elsewhere
         if free >= wanted:
             return None
         log.error("Only %.1f GB free (REX_FREE_BYTES): no new batch is begun, what runs goes on.", free / 1e9)

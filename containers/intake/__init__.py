@@ -15,11 +15,16 @@ In reading order, from the journey to what it stands on:
     image_config      the configuration: checked, rebuilt, summarised
     home              the home of the image's user, by its /etc/passwd
     program           can what the image names be started at all?
+    named             the paths that its settings name, and where they lead in the image
+    rebuilt_archive   the archive that is written anew
     image_filesystem  what the layers make together
     layers            one layer: inflated, hashed, checked entry by entry, opened, copied
     modes             which files are opened for the user that containers run as
+    closed_files      what there is to say about files that only their owner could use
     layer_filesystem  what a layer becomes on disk, in names only: could an engine unpack it?
+    tree              files in names only, and the one way in which a path leads through them
     compression       gzip, xz and zstd, in bounded pieces
+    executables       what Linux on amd64 does not start, by a file's first bytes
     streams, tar      bounded bytes and tar headers, read as the engine's own library reads them
     strict_json       JSON without duplicate keys, surprises or depth
     errors, limits    what is refused, and the bounds

@@ -6,13 +6,12 @@ inflated archive (only where the upload is compressed, and without a name) and t
 """
 
 import hashlib
-import json
 import os
-import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -21,12 +20,13 @@ from containers.intake.home import home_of, is_root
 from containers.intake.image_config import ImageConfig, read_config
 from containers.intake.image_filesystem import ImageFilesystem
 from containers.intake.layers import CopiedLayer, LayerReader
-from containers.intake.layout import ImageParts, StoredLayer, find_image
+from containers.intake.layout import StoredLayer, find_image
 from containers.intake.limits import ArchiveLimits, InflationLimit
 from containers.intake.modes import ModeOpener
-from containers.intake.program import check_program, named_paths
-from containers.intake.tar import BLOCK_BYTES
-from containers.intake.upload_archive import open_upload
+from containers.intake.named import hidden_warnings, named_places
+from containers.intake.program import check_program
+from containers.intake.rebuilt_archive import RebuiltArchive
+from containers.intake.upload_archive import UploadArchive, open_upload
 
 # The fraction of the work that is done when a compressed upload is inflated, and when the layers are copied. What is
 # left is the digest of the rebuilt archive.
@@ -49,7 +49,7 @@ class CheckedImage:
     uncompressed_bytes: int  # of all layers, each counted once
     warnings: list[str]  # sentences for the team
     config: dict[str, Any]  # entrypoint, cmd, env (names), env_overridden, user, home, working_dir, volumes, ...
-    original_image_id: str  # "sha256:<hex>": the image's id on the team's machine
+    original_image_id: str  # "sha256:<hex>" of the uploaded configuration: the id in every store but containerd's
     original_diff_ids: list[str]
 
 
@@ -69,78 +69,28 @@ def check_archive(
     """
     limits = limits or ArchiveLimits()
     on_progress = progress or _ignore
-    with open_upload(source, destination.parent, limits, lambda done: on_progress(done * _INFLATED_AT)) as upload:
-        parts = find_image(upload)
-        config = read_config(parts.config, limits)
-        _expect_as_many_layers(parts, config)
-        layers = list(zip(parts.layers, config.diff_ids, strict=True))
-        stored_bytes = sum(layer.member.size for layer, _ in set(layers)) or 1
-        image = _Image(config)
-        reader = LayerReader(
-            upload,
-            limits,
-            InflationLimit(limits, source.stat().st_size),
-            image.modes,
-            on_read=lambda read: on_progress(_INFLATED_AT + (_COPIED_AT - _INFLATED_AT) * read / stored_bytes),
-            on_passwd=image.open_home,
-        )
-        with _complete_or_absent(destination) as part:
-            with part.open("wb") as target:
-                rebuilt = _copy_layers(reader, layers, image, target)
-                warnings = check_program(config.command, image.filesystem)
-                document = config.rebuilt(rebuilt.diff_ids, image.home)
-                _append_documents(document, rebuilt.diff_ids, target)
-                target.flush()
-                os.fsync(target.fileno())
-            blob, size = _digest(part), part.stat().st_size
+    with (
+        open_upload(source, destination.parent, limits, lambda done: on_progress(done * _INFLATED_AT)) as upload,
+        _complete_or_absent(destination) as part,
+    ):
+        stored = _Stored.find(upload, limits, source.stat().st_size)
+        with part.open("wb") as target:
+            image = _rebuild(stored, target, on_progress)
+            target.flush()
+            os.fsync(target.fileno())
+        blob, size = _digest(part), part.stat().st_size
     on_progress(1.0)
     return CheckedImage(
-        image_id=_image_id(document),
+        image_id=image.image_id,
         blob=blob,
         size=size,
-        layers=len(layers),
-        uncompressed_bytes=sum(rebuilt.sizes.values()),
-        warnings=config.warnings + warnings + image.modes.warnings(),
-        config=config.summary | {"home": image.home},
-        original_image_id=config.image_id,
-        original_diff_ids=config.diff_ids,
+        layers=len(stored.layers),
+        uncompressed_bytes=image.layer_bytes,
+        warnings=stored.config.warnings + image.warnings,
+        config=stored.config.summary | {"home": image.home},
+        original_image_id=stored.config.image_id,
+        original_diff_ids=stored.config.diff_ids,
     )
-
-
-def _expect_as_many_layers(parts: ImageParts, config: ImageConfig) -> None:
-    if len(parts.layers) != len(config.diff_ids):
-        raise ImageRejected(
-            "missing_part",
-            f"The configuration and the archive list different numbers of layers: {len(config.diff_ids)} and "
-            f"{len(parts.layers)}. {SAVE_AGAIN}",
-        )
-
-
-class _Image:
-    """What the layers so far make together."""
-
-    def __init__(self, config: ImageConfig) -> None:
-        self.filesystem = ImageFilesystem()
-        self.modes = ModeOpener(
-            [*named_paths(config.command), config.folder, config.home or ""], as_root=is_root(config.user)
-        )
-        self._config = config
-        self._passwd: bytes | None = None
-
-    @property
-    def home(self) -> str:
-        """HOME of the image's user."""
-        return self._config.home or home_of(self._config.user, self._passwd)
-
-    def open_home(self, passwd: bytes) -> None:
-        """Let the home that this /etc/passwd gives be opened from here on."""
-        self.modes.add_named(home_of(self._config.user, passwd))
-
-    def add(self, layer: CopiedLayer) -> None:
-        """Put one more layer over those before."""
-        self.filesystem.merge(layer.root)
-        if layer.sets_passwd:
-            self._passwd = layer.passwd
 
 
 @contextmanager
@@ -155,83 +105,109 @@ def _complete_or_absent(destination: Path) -> Iterator[Path]:
         raise
 
 
-# --- The rebuilt archive ----------------------------------------------------------------------------------------------
+# --- The image, as it is stored and as it becomes ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _RebuiltLayers:
-    """The layers as they are in the rebuilt archive: each in order, and each content's size."""
+class _Stored:
+    """The image in an uploaded archive: its configuration, and its layers with the digests that it states for them."""
 
-    diff_ids: list[str]
-    sizes: dict[str, int]
+    upload: UploadArchive
+    limits: ArchiveLimits
+    upload_bytes: int
+    config: ImageConfig
+    layers: list[tuple[StoredLayer, str]]
+
+    @classmethod
+    def find(cls, upload: UploadArchive, limits: ArchiveLimits, upload_bytes: int) -> "_Stored":
+        """Raises ImageRejected."""
+        parts = find_image(upload)
+        config = read_config(parts.config, limits)
+        if len(parts.layers) != len(config.diff_ids):
+            raise ImageRejected(
+                "missing_part",
+                f"The configuration and the archive list different numbers of layers: {len(config.diff_ids)} and "
+                f"{len(parts.layers)}. {SAVE_AGAIN}",
+            )
+        layers = list(zip(parts.layers, config.diff_ids, strict=True))
+        return cls(upload, limits, upload_bytes, config, layers)
+
+    def reader(self, modes: ModeOpener, on_read: Callable[[float], None]) -> LayerReader:
+        """A reader of these layers; on_read is called with the fraction that was read."""
+        total = sum(layer.member.size for layer, _ in set(self.layers)) or 1
+        inflation_limit = InflationLimit(self.limits, self.upload_bytes)
+        return LayerReader(self.upload, self.limits, inflation_limit, modes, lambda read: on_read(read / total))
 
 
-def _copy_layers(
-    reader: LayerReader, layers: list[tuple[StoredLayer, str]], image: _Image, target: IO[bytes]
-) -> _RebuiltLayers:
-    """Verify every layer and write each content once.
+@dataclass(frozen=True)
+class _Rebuilt:
+    """The image as it was written. layer_bytes: of its layers, each counted once."""
 
-    An image may have the same layer twice, as one file with two names or as two files: the former is read once.
+    image_id: str
+    layer_bytes: int
+    home: str
+    warnings: list[str]
+
+
+def _rebuild(stored: _Stored, target: IO[bytes], on_progress: Callable[[float], None]) -> _Rebuilt:
+    """Verify the image and write it, and once more where something that its settings name stayed closed."""
+    image = _Copy(stored, (), target)
+    image.write(lambda read: on_progress(_INFLATED_AT + (_COPIED_AT - _INFLATED_AT) * read))
+    warnings = check_program(stored.config.command, image.filesystem)
+    places = named_places(stored.config, image.home, image.filesystem)
+    if image.modes.has_closed(places):
+        image = _Copy(stored, places, target)
+        image.write(lambda _: on_progress(_COPIED_AT))
+    image_id = image.archive.finish(stored.config.rebuilt(image.archive.diff_ids, image.home))
+    return _Rebuilt(
+        image_id,
+        sum(image.archive.sizes.values()),
+        image.home,
+        [*warnings, *hidden_warnings(places), *image.modes.warnings()],
+    )
+
+
+class _Copy:
+    """The layers on their way into the rebuilt archive, and what those so far make together.
+
+    named: places that are opened wherever they lie.
     """
-    rebuilt = _RebuiltLayers([], {})
-    left = Counter(layers)
-    copied: dict[tuple[StoredLayer, str], CopiedLayer] = {}
-    for number, layer in enumerate(layers, start=1):
-        if layer not in copied:
-            copied[layer] = _append_layer(reader, *layer, f"Layer {number} of {len(layers)}", target, rebuilt.sizes)
-        image.add(copied[layer])
-        rebuilt.diff_ids.append(copied[layer].diff_id)
-        left[layer] -= 1
-        if not left[layer]:
-            del copied[layer]  # its names may take many megabytes
-    return rebuilt
 
+    def __init__(self, stored: _Stored, named: Iterable[str], target: IO[bytes]) -> None:
+        self.filesystem = ImageFilesystem()
+        self.modes = ModeOpener(named, as_root=is_root(stored.config.user))
+        self.archive = RebuiltArchive(target)
+        self._stored = stored
+        self._passwd: bytes | None = None
 
-def _append_layer(
-    reader: LayerReader, layer: StoredLayer, diff_id: str, what: str, target: IO[bytes], sizes: dict[str, int]
-) -> CopiedLayer:
-    """Write one layer as a member; its header is filled in afterwards, when its digest and inflated size are known.
+    @property
+    def home(self) -> str:
+        """HOME of the image's user."""
+        return self._stored.config.home or home_of(self._stored.config.user, self._passwd)
 
-    sizes: of the contents that are there; one of them is not written again.
-    """
-    start = target.tell()
-    target.write(bytes(BLOCK_BYTES))
-    copied = reader.copy(layer, diff_id, what, target)
-    if copied.diff_id in sizes:
-        target.seek(start)
-        target.truncate()
-        return copied
-    sizes[copied.diff_id] = copied.size
-    target.write(bytes(-copied.size % BLOCK_BYTES))
-    end = target.tell()
-    target.seek(start)
-    target.write(_header(_layer_name(copied.diff_id), copied.size))
-    target.seek(end)
-    return copied
+    def write(self, on_read: Callable[[float], None]) -> None:
+        """Verify every layer and write each content once. Raises ImageRejected.
 
+        An image may have the same layer twice, as one file with two names or as two files: the former is read once.
+        """
+        layers = self._stored.layers
+        reader = self._stored.reader(self.modes, on_read)
+        left = Counter(layers)
+        copied: dict[tuple[StoredLayer, str], CopiedLayer] = {}
+        for number, layer in enumerate(layers, start=1):
+            if layer not in copied:
+                copied[layer] = self.archive.write(partial(reader.copy, *layer, f"Layer {number} of {len(layers)}"))
+            self._add(copied[layer])
+            left[layer] -= 1
+            if not left[layer]:
+                del copied[layer]  # its names may take many megabytes
 
-def _append_documents(document: bytes, diff_ids: list[str], target: IO[bytes]) -> None:
-    config_name = _image_id(document).removeprefix("sha256:") + ".json"
-    layers = [_layer_name(diff_id) for diff_id in diff_ids]
-    # No RepoTags: an engine would move the tags named here away from the images that have them.
-    manifest = json.dumps([{"Config": config_name, "RepoTags": None, "Layers": layers}]).encode()
-    for name, data in ((config_name, document), ("manifest.json", manifest)):
-        target.write(_header(name, len(data)) + data + bytes(-len(data) % BLOCK_BYTES))
-    target.write(bytes(2 * BLOCK_BYTES))
-
-
-def _header(name: str, size: int) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.size = size
-    return member.tobuf(tarfile.GNU_FORMAT)  # one block: sizes of 8 GiB and more in base 256
-
-
-def _layer_name(diff_id: str) -> str:
-    return diff_id.removeprefix("sha256:") + ".tar"
-
-
-def _image_id(document: bytes) -> str:
-    return "sha256:" + hashlib.sha256(document).hexdigest()
+    def _add(self, layer: CopiedLayer) -> None:
+        """Put one more layer over those before."""
+        self.archive.add(layer)
+        self.filesystem.merge(layer.root)
+        if layer.sets_passwd:
+            self._passwd = layer.passwd
 
 
 def _digest(path: Path) -> str:

@@ -36,6 +36,14 @@ _MAGICS: Final = (
     (b"PK\x03\x04", "zip"),
     (b"7z\xbc\xaf\x27\x1c", "7-zip"),
 )
+# Those of which engines know nothing: in a layer such bytes are the name of its first file.
+_UNKNOWN_TO_ENGINES: Final = (
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"LZIP", "lzip"),
+    (b"\x5d\0\0", "lzma"),
+    (b"\x1f\x9d", "compress"),
+    (b"Rar!\x1a\x07", "rar"),
+)
 _XZ_OVERHEAD_BYTES: Final = 1 << 20  # what its decoder needs beside the dictionary
 _XZ_PADDING: Final = 4  # between streams and behind the last one, zeros are allowed in groups of four
 _ZSTD_OPTIONS: Final = {int(zstd.DecompressionParameter.window_log_max): WINDOW_BYTES.bit_length() - 1}
@@ -101,6 +109,12 @@ def compression_of(first_bytes: bytes) -> str | None:
     if first_bytes[1:4] == b"\x2a\x4d\x18" and first_bytes[0] & 0xF0 == 0x50:
         return "zstd"  # a skippable frame, which a zstd file may begin with
     return next((name for magic, name in _MAGICS if first_bytes.startswith(magic)), None)
+
+
+def any_compression_of(first_bytes: bytes) -> str | None:
+    """The same, also for what no engine inflates."""
+    known = compression_of(first_bytes)
+    return known or next((name for magic, name in _UNKNOWN_TO_ENGINES if first_bytes.startswith(magic)), None)
 
 
 def can_inflate(compression: str) -> bool:

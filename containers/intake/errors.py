@@ -32,6 +32,7 @@ ImageRejectionCode = Literal[
 ]
 
 SAVE_AGAIN: Final = "Save the image again with docker save and upload the complete file."
+BUILD_AGAIN: Final = "Build the image with docker build and save it again."
 
 _QUOTED_CHARACTERS: Final = 80
 

@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
+from containers.intake.errors import BUILD_AGAIN, SAVE_AGAIN, ImageRejected, quoted
 from containers.intake.home import normal_home
-from containers.intake.layout import wrong_platform
+from containers.intake.layout import OUR_PLATFORM, platform_names, wrong_platform
 from containers.intake.limits import ArchiveLimits
 from containers.intake.program import Command
 from containers.intake.strict_json import known_keys, parse
@@ -45,7 +45,10 @@ _SUMMARY_CHARACTERS: Final = 500
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """A checked configuration. image_id: the digest of the one that was uploaded, by which engines know the image."""
+    """A checked configuration. image_id: the digest of the one that was uploaded.
+
+    Engines know the image by it, unless they keep it in containerd's store: then by its manifest's or index's digest.
+    """
 
     image_id: str
     diff_ids: list[str]
@@ -70,6 +73,11 @@ class ImageConfig:
         """USER, empty where there is none."""
         user: str = self._run.get("User", "")
         return user
+
+    @property
+    def variables(self) -> list[str]:
+        """The values of ENV."""
+        return [entry.partition("=")[2] for entry in self._run.get("Env", ())]
 
     @property
     def home(self) -> str | None:
@@ -112,15 +120,9 @@ def read_config(data: bytes, limits: ArchiveLimits) -> ImageConfig:
 
 
 def _check_platform(document: dict[str, Any]) -> None:
-    system, architecture = document.get("os"), document.get("architecture")
-    if system != "linux":
-        raise wrong_platform(_name(system))
-    if architecture != "amd64":
-        raise wrong_platform(_name(architecture))
-
-
-def _name(value: Any) -> str:
-    return value if isinstance(value, str) and re.fullmatch(r"\w{1,20}", value) else "an unknown platform"
+    for name, expected in zip(platform_names(document, unknown="an unknown platform"), OUR_PLATFORM, strict=True):
+        if name != expected:
+            raise wrong_platform(name)
 
 
 def _diff_ids(document: dict[str, Any], limits: ArchiveLimits) -> list[str]:
@@ -169,14 +171,14 @@ def _run_settings(settings: dict[str, Any]) -> dict[str, Any]:
 def _texts(document: dict[str, Any], key: str) -> list[str]:
     value = [] if document.get(key) is None else document[key]
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise ImageRejected("bad_config", f"{key} in the image configuration is not a list of texts. {SAVE_AGAIN}")
+        raise ImageRejected("bad_config", f"{key} in the image configuration is not a list of texts. {BUILD_AGAIN}")
     return value
 
 
 def _text(document: dict[str, Any], key: str) -> str:
     value = "" if document.get(key) is None else document[key]
     if not isinstance(value, str):
-        raise ImageRejected("bad_config", f"{key} in the image configuration is not a text. {SAVE_AGAIN}")
+        raise ImageRejected("bad_config", f"{key} in the image configuration is not a text. {BUILD_AGAIN}")
     return value
 
 

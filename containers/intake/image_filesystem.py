@@ -4,13 +4,15 @@ A container sees more than the image: folders that the server mounts, and files 
 are three answers to a path: what is there, that nothing is there, and that nobody can know.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
-from containers.intake.layer_filesystem import OPAQUE, Leaf, Node
+from containers.intake.tree import OPAQUE, Folder, Leaf, Lost, Node, StepLimit, Walk
 from containers.protocol import contract
 
-_LINK_HOPS: Final = 40  # as in the kernel
-_STEPS: Final = 200_000  # of all questions about one image together
+_STEPS: Final = 200_000  # of all questions to one image together
+_PLACES_CHARACTERS: Final = 256 << 10
 # Folders over which the server mounts its own.
 _MOUNTED: Final = (contract.INPUT_DIR, contract.OUTPUT_DIR, contract.SCRATCH_DIR)
 _ENGINES_OWN: Final = ("dev", "proc", "sys")
@@ -28,11 +30,11 @@ class ImageFilesystem:
     """The layers so far, merged as an engine's overlay shows them."""
 
     def __init__(self) -> None:
-        self._root: dict[str, Node] = {}
+        self._root: Folder = {}
         self._is_certain = True
-        self._steps_left = _STEPS
+        self._limit = StepLimit(_STEPS)
 
-    def merge(self, layer: dict[str, Node]) -> None:
+    def merge(self, layer: Folder) -> None:
         """Put one more layer over those before. `layer` is only read."""
         waiting = [(self._root, layer)]
         while waiting:
@@ -53,51 +55,53 @@ class ImageFilesystem:
         """What is at an absolute path, links followed; None where nothing is. Raises Unknown, Hidden."""
         if not self._is_certain:
             raise Unknown
-        stack = [self._root]
-        waiting = _steps(path)
-        trail: list[str] = []
-        hops = 0
-        while waiting:
-            step = waiting.pop()
-            self._steps_left -= 1
-            if self._steps_left < 0:
-                raise Unknown
-            if step == "..":
-                stack, trail = stack[:-1] or stack, trail[:-1]
-                continue
-            found = stack[-1].get(step)
-            if isinstance(found, str):
-                hops += 1
-                if hops > _LINK_HOPS:
-                    raise Unknown
-                if found.startswith("/"):
-                    stack, trail = stack[:1], []
-                waiting.extend(_steps(found))
-                continue
-            _expect_visible([*trail, step], more=bool(waiting))
-            if not isinstance(found, dict):
-                return found if not waiting else None
-            stack, trail = [*stack, found], [*trail, step]
-        return stack[-1]
+        walk = Walk(self._root, self._limit)
+        try:
+            found = walk.follow(path)
+        except Lost as lost:
+            raise Unknown from lost
+        for place in (*walk.links, walk.place):
+            _expect_visible(place)
+        return found
 
-    def _folder(self, lower: dict[str, Node], name: str) -> dict[str, Node]:
+    def places(self, paths: Iterable[str]) -> dict[str, Node]:
+        """Where absolute paths lead in the image, without a slash before, and what is there.
+
+        A link on the way is a place, too: its target is what is there. What leads nowhere is passed over, and so is
+        what lies beyond a bounded number of steps and characters.
+        """
+        found: dict[str, Node] = {}
+        limit, text_left = StepLimit(_STEPS), _PLACES_CHARACTERS
+        for path in paths:
+            walk = Walk(self._root, limit)
+            with suppress(Lost):
+                node = walk.follow(path)
+                if node is not None and walk.place not in found:
+                    found |= {**walk.links, walk.place: node}
+                    text_left -= sum(map(len, (*walk.links, walk.place)))
+            if text_left < 0:
+                break
+        return found
+
+    def _folder(self, lower: Folder, name: str) -> Folder:
         found = lower.get(name)
         if isinstance(found, dict):
             return found
         if isinstance(found, str):  # one storage driver puts a folder in the link's place, another follows the link
             self._is_certain = False
-        folder: dict[str, Node] = {}
+        folder: Folder = {}
         lower[name] = folder
         return folder
 
 
-def _steps(path: str) -> list[str]:
-    """The names of a path, the last one first."""
-    return [step for step in reversed(path.split("/")) if step not in ("", ".")]
+def hiding(place: str) -> str | None:
+    """The folder of the server's that hides a place of the image (without a slash before it) in a container."""
+    top, _, below = place.partition("/")
+    return f"/{top}" if below and f"/{top}" in _MOUNTED else None
 
 
-def _expect_visible(trail: list[str], *, more: bool) -> None:
-    if trail[0] in _ENGINES_OWN:
+def _expect_visible(place: str) -> None:
+    if place.partition("/")[0] in _ENGINES_OWN:
         raise Unknown
-    if f"/{trail[0]}" in _MOUNTED and (more or len(trail) > 1):
-        raise Hidden(f"/{trail[0]}")
+    if folder := hiding(place):
+        raise Hidden(folder)

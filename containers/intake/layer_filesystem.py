@@ -17,31 +17,13 @@ below one entry, links that lead through other links.
 import os
 import posixpath
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final, NoReturn
 
 from containers.intake import tar
-from containers.intake.errors import ImageRejected, quoted
+from containers.intake.errors import BUILD_AGAIN, ImageRejected, quoted
+from containers.intake.executables import foreign_format
+from containers.intake.tree import OPAQUE, File, Folder, InCircles, Leaf, Lost, Node, StepLimit, Walk
 from containers.protocol import contract
-
-
-class Leaf(Enum):
-    """What is neither a folder nor a symbolic link nor a file."""
-
-    SPECIAL = auto()  # a pipe or a device
-    DELETED = auto()  # the mark that a lower layer's is no more
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """What is kept of a regular file; files alike share one.
-
-    script: its first line with the line end, where it begins with "#!" or ends with CR LF; else empty.
-    """
-
-    executable: bool  # by anybody
-    script: bytes
-    of_system: bool  # it lies, by its first name, in a place of the system
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +37,13 @@ class Place:
     of_system: bool
 
 
-#: A folder by its names, the target of a symbolic link, or a leaf. The name "" marks a folder that hides a lower one.
-Node = dict[str, "Node"] | str | Leaf | File
-
 #: Folders of the root folder that hold what a system keeps from its users.
 SYSTEM_PLACES: Final = frozenset({"boot", "dev", "etc", "proc", "run", "sys", "var"})
 #: How much of a file `LayerFilesystem` wants to see: as much as the kernel reads of a script's first line.
 BEGINNING_BYTES: Final = 256
-OPAQUE: Final = ""
 
 _NAME_BYTES: Final = 255
 _PATH_BYTES: Final = 4095
-_LINK_HOPS: Final = 40  # as in the kernel
 _TEXT_BYTES: Final = 128 << 20  # of all names and targets of an image; 300,000 files of a real one have 10 MB
 _DEPTH: Final = _PATH_BYTES // 2 + 1  # folders in a path that a program could still name
 _STEPS: Final = 50_000_000
@@ -100,15 +77,15 @@ class LayerFilesystem:
     """
 
     def __init__(self, entry_limit: tar.EntryLimit, what: str, text_limit: TextLimit | None = None) -> None:
-        self.root: dict[str, Node] = {}
+        self.root: Folder = {}
         self._text_limit = text_limit or TextLimit()
         self._entry_limit = entry_limit
         self._what = what
         self._names: set[int] = set()
         self._files: dict[File, File] = {}
-        self._steps = 0
+        self._steps = StepLimit(_STEPS)
         # Entries of one folder usually follow each other.
-        self._latest: tuple[str, _Stack] | None = None
+        self._latest: tuple[str, Walk] | None = None
 
     def add(self, member: tar.Member, beginning: bytes = b"") -> Place | None:
         """Unpacks one entry, and returns where; None for the mark that something is deleted.
@@ -123,12 +100,12 @@ class LayerFilesystem:
                 self._refuse(f"{quoted(member.name)} takes the place of its root folder")
             return Place("", of_system=False)
         parent, _, name = path.rpartition("/")
-        stack = self._parent(parent, path)
-        folder = stack[-1][1]
+        walk = self._parent(parent, path)
+        folder = walk.here
         if name.startswith(_WHITEOUT):
             self._white_out(folder, name, path)
             return None
-        real_path = "/".join([step for step, _ in stack[1:]] + [name])
+        real_path = walk.path(name)
         place = Place(real_path, is_of_system(real_path))
         before = folder.get(name)
         if isinstance(before, dict) and member.kind == "folder":
@@ -163,20 +140,23 @@ class LayerFilesystem:
             return self._linked(member.target, path)
         if member.kind != "file":
             return Leaf.SPECIAL
-        file = File(bool(member.mode & 0o111), _script(beginning), place.of_system)
-        if len(self._files) >= _SCRIPTS:
-            file = File(file.executable, b"", file.of_system)
+        executable = bool(member.mode & 0o111)
+        foreign = foreign_format(beginning) if executable else ""
+        script = _script(beginning) if len(self._files) < _SCRIPTS else b""
+        file = File(executable, script, place.of_system, foreign)
         return self._files.setdefault(file, file)
 
     def _linked(self, target: str, path: str) -> Node:
         """What a hard link is another name of: it must be there already, and no folder."""
         parent, _, name = self._inside(target).rpartition("/")
-        folder = self._walk(self._top(), parent.split("/") if parent else [], path, hops=0, create=False)[-1][1]
+        walk = self._begin()
+        self._enter(walk, parent, path)
+        folder = walk.here
         if not name or name not in folder or isinstance(folder[name], dict):
             self._refuse(f"{quoted(path)} is a hard link to {quoted(target)}, which is no file of the same layer")
         return folder[name]
 
-    def _white_out(self, folder: dict[str, Node], name: str, path: str) -> None:
+    def _white_out(self, folder: Folder, name: str, path: str) -> None:
         """A mark that something of a lower layer is deleted."""
         if name == _OPAQUE:
             folder[OPAQUE] = Leaf.DELETED
@@ -200,7 +180,7 @@ class LayerFilesystem:
         elif etc is not Leaf.DELETED:
             self._refuse_opening("/etc")
 
-    def _expect_no_special(self, folder: dict[str, Node], path: str) -> None:
+    def _expect_no_special(self, folder: Folder, path: str) -> None:
         waiting = [(folder, path)]
         while waiting:
             folder, path = waiting.pop()
@@ -248,46 +228,35 @@ class LayerFilesystem:
             self._refuse(f"the path {quoted(path)} is longer than {_PATH_BYTES} bytes")
         return "" if path == "." else path
 
-    def _parent(self, parent: str, path: str) -> "_Stack":
-        """The folders down to that of an entry, made where they are missing."""
+    def _parent(self, parent: str, path: str) -> Walk:
+        """The way to the folder of an entry, made where folders are missing."""
         if self._latest is None or self._latest[0] != parent:
-            names = parent.split("/") if parent else []
-            self._latest = parent, self._walk(self._top(), names, path, hops=0, create=True)
+            walk = self._begin()
+            for name in parent.split("/") if parent else ():
+                if name not in walk.here:
+                    self._entry_limit.count()
+                    self._check_name(name)
+                    walk.here[name] = {}
+                self._enter(walk, name, path)
+            self._latest = parent, walk
         self._check_name(path[len(parent) :].lstrip("/"))
         return self._latest[1]
 
-    def _top(self) -> "_Stack":
-        return [("", self.root)]
+    def _begin(self) -> Walk:
+        return Walk(self.root, self._steps)
 
-    def _walk(self, stack: "_Stack", names: list[str], path: str, *, hops: int, create: bool) -> "_Stack":
-        """The folders down to the last of `names`, seen from the last of `stack`, through symbolic links."""
-        for name in names:
-            self._steps += 1
-            if self._steps > _STEPS:
-                self._refuse("its names and links are too entangled")
-            if name in ("", "."):
-                continue
-            if name == "..":
-                stack = stack[:-1] or stack
-                continue
-            folder = stack[-1][1]
-            if name not in folder and create:
-                self._entry_limit.count()
-                self._check_name(name)
-                folder[name] = {}
-            found = folder.get(name)
-            if isinstance(found, str):
-                if hops >= _LINK_HOPS:
-                    self._refuse(f"{quoted(path)} lies below a link that goes in circles")
-                start = self._top() if found.startswith("/") else stack
-                stack = self._walk(start, found.split("/"), path, hops=hops + 1, create=False)
-            elif isinstance(found, dict):
-                stack = [*stack, (name, found)]
-                if len(stack) > _DEPTH:
-                    self._refuse("its folders and links lie too deep in one another")
-            else:
-                self._refuse(f"{quoted(path)} lies below {quoted(name)}, which is no folder")
-        return stack
+    def _enter(self, walk: Walk, folder: str, path: str) -> None:
+        """Go on to a folder, on the way to an entry or a hard link's target. path: the entry's, for a refusal."""
+        try:
+            found = walk.follow(folder)
+        except InCircles:
+            self._refuse(f"{quoted(path)} lies below a link that goes in circles, or through very many")
+        except Lost as lost:
+            self._refuse(lost.args[0])
+        if not isinstance(found, dict):
+            self._refuse(f"{quoted(path)} lies below {quoted(walk.name)}, which is no folder")
+        if len(walk.folders) > _DEPTH:
+            self._refuse("its folders and links lie too deep in one another")
 
     def _check_name(self, name: str) -> None:
         if len(os.fsencode(name)) > _NAME_BYTES:
@@ -312,12 +281,8 @@ class LayerFilesystem:
     def _refuse(self, why: str) -> NoReturn:
         raise ImageRejected(
             "not_unpackable",
-            f"{self._what} cannot be unpacked: {why}. Build the image with docker build and save it again.",
+            f"{self._what} cannot be unpacked: {why}. {BUILD_AGAIN}",
         )
-
-
-#: Folders with their names, from the root down.
-_Stack = list[tuple[str, dict[str, Node]]]
 
 
 def is_of_system(path: str) -> bool:

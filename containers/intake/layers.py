@@ -15,11 +15,12 @@ from containers.intake import tar
 from containers.intake.compression import MAGIC_BYTES, can_inflate, compression_of, inflate
 from containers.intake.errors import SAVE_AGAIN, ImageRejected
 from containers.intake.home import PASSWD_BYTES
-from containers.intake.layer_filesystem import BEGINNING_BYTES, OPAQUE, LayerFilesystem, Node, TextLimit
+from containers.intake.layer_filesystem import BEGINNING_BYTES, LayerFilesystem, TextLimit
 from containers.intake.layout import StoredLayer
 from containers.intake.limits import ArchiveLimits, InflationLimit
 from containers.intake.modes import ModeOpener
 from containers.intake.streams import WatchedStream
+from containers.intake.tree import OPAQUE, Folder
 from containers.intake.upload_archive import UploadArchive
 
 _USERS: Final = "etc/passwd"
@@ -37,7 +38,7 @@ class CopiedLayer:
 
     diff_id: str
     size: int
-    root: dict[str, Node]
+    root: Folder
     passwd: bytes | None
     sets_passwd: bool
 
@@ -45,8 +46,7 @@ class CopiedLayer:
 class LayerReader:
     """Reads the layers of one image in turn, with bounds over all of them together.
 
-    `on_read` is called with the number of stored bytes read so far, of all layers; `on_passwd` with each /etc/passwd as
-    soon as it was read.
+    `on_read` is called with the number of stored bytes read so far, of all layers.
     """
 
     def __init__(
@@ -56,14 +56,12 @@ class LayerReader:
         inflation_limit: InflationLimit,
         modes: ModeOpener,
         on_read: Callable[[int], None],
-        on_passwd: Callable[[bytes], None],
     ) -> None:
         self._archive = archive
         self._limits = limits
         self._inflation_limit = inflation_limit
         self._modes = modes
         self._on_read = on_read
-        self._on_passwd = on_passwd
         self._read_bytes = 0
         self._text_limit = TextLimit()
         self._entry_limit = tar.EntryLimit(
@@ -102,9 +100,7 @@ class LayerReader:
             yield chunk
             self._on_read(self._read_bytes)
 
-    def _read_entries(
-        self, stream: WatchedStream, content: "_Content", what: str
-    ) -> tuple[dict[str, Node], bytes | None]:
+    def _read_entries(self, stream: WatchedStream, content: "_Content", what: str) -> tuple[Folder, bytes | None]:
         """The layer's files and its /etc/passwd; modes are set on the way."""
         filesystem = LayerFilesystem(self._entry_limit, what, self._text_limit)
         reader = tar.Reader(stream, self._entry_limit, what=what)
@@ -119,7 +115,6 @@ class LayerReader:
                 content.set_mode(member.offset - tar.BLOCK_BYTES, mode)
             if place.path == _USERS and member.kind == "file" and member.size <= PASSWD_BYTES:
                 passwd = beginning + reader.take(PASSWD_BYTES)
-                self._on_passwd(passwd)
         filesystem.finish()
         stream.drain()
         return filesystem.root, passwd
@@ -190,7 +185,7 @@ class _Content:
             self._target.write(after)
 
 
-def _sets_passwd(layer: dict[str, Node]) -> bool:
+def _sets_passwd(layer: Folder) -> bool:
     etc = layer.get("etc", {})
     return OPAQUE in layer or not isinstance(etc, dict) or OPAQUE in etc or "passwd" in etc
 

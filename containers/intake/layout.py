@@ -21,11 +21,12 @@ from typing import Any, Final
 from containers.intake import tar
 from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
 from containers.intake.strict_json import known_keys
-from containers.intake.upload_archive import UploadArchive
+from containers.intake.upload_archive import IMAGE_FILES, UploadArchive
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # Jib names it config.json, everybody else by its digest.
 _CONFIG_NAME: Final = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
+_ARCHIVE_NAME: Final = re.compile(r"\.(tar|tgz|txz|tar\.[a-z0-9]{1,4})$")
 _BLOB_NAME: Final = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 
 _MANIFEST_TYPES: Final = (
@@ -68,6 +69,10 @@ _DESCRIPTOR_KEYS: Final = (
     "platform",
 )
 _PLATFORM_KEYS: Final = ("architecture", "os", "os.version", "os.features", "variant", "features")
+#: What images have to be for.
+OUR_PLATFORM: Final = ("linux", "amd64")
+_AMD64: Final = ("x86_64", "x86-64")
+_PLATFORM_NAME: Final = re.compile(r"[\w-]{1,20}", re.ASCII)
 _MAX_DESCRIPTORS: Final = 64
 _MAX_INDEX_DEPTH: Final = 3
 
@@ -99,10 +104,31 @@ def find_image(archive: UploadArchive) -> ImageParts:
         return parts
     if has_index:
         return _from_oci_manifest(archive, _choose(_image_descriptors(archive)))
-    raise ImageRejected(
-        "no_image",
+    raise ImageRejected("no_image", _what_instead(list(archive.names())))
+
+
+def _what_instead(names: list[str]) -> str:
+    """What an archive without an image at its top holds, and what to do."""
+    folders = [folder for name in names for folder, _, file in [name.rpartition("/")] if file in IMAGE_FILES]
+    if folders:
+        return (
+            f"The archive holds an image in the folder {quoted(folders[0])} and not at its top. Pack the content of "
+            "that folder alone (tar -C FOLDER -cf image.tar .), or upload the file that docker save writes."
+        )
+    archives = [name for name in names if _ARCHIVE_NAME.search(name) and not name.endswith("/layer.tar")]
+    if archives:
+        return (
+            f"The archive holds another archive, {quoted(archives[0])}, and no image. If that is what docker save "
+            "wrote, upload it as it is."
+        )
+    if any(name.rpartition("/")[2] == "Dockerfile" for name in names):
+        return (
+            "The archive holds a Dockerfile and what an image is built from. Build the image (docker build -t NAME .) "
+            "and upload the file that docker save -o image.tar NAME writes."
+        )
+    return (
         "The archive holds no image (neither manifest.json nor index.json). Make it with docker save; "
-        "docker export writes a container's files without its configuration.",
+        "docker export writes a container's files without its configuration."
     )
 
 
@@ -183,9 +209,11 @@ def _choose(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
     if len(descriptors) == 1:
         return descriptors[0]
     platforms = [_platform(descriptor) for descriptor in descriptors]
-    fitting = [one for one, platform in zip(descriptors, platforms, strict=True) if platform == "linux/amd64"]
-    if len(fitting) == 1:
-        return fitting[0]
+    ours = "/".join(OUR_PLATFORM)
+    fitting = [one for one, platform in zip(descriptors, platforms, strict=True) if platform == ours]
+    variants = {_variant(descriptor): descriptor for descriptor in fitting}
+    if fitting and len(variants) == len(fitting):
+        return variants[min(variants)]  # the plainest, which runs everywhere
     if fitting or len(set(platforms)) < len(platforms):
         raise _several_images()
     raise wrong_platform(", ".join(platforms))
@@ -217,8 +245,20 @@ def _descriptor(value: Any, what: str) -> dict[str, Any]:
 
 def _platform(descriptor: dict[str, Any]) -> str:
     platform = known_keys(descriptor.get("platform") or {}, _PLATFORM_KEYS, what="The index")
-    names = [platform.get(key) for key in ("os", "architecture")]
-    return "/".join(name if isinstance(name, str) and re.fullmatch(r"\w{1,20}", name) else "unknown" for name in names)
+    return "/".join(platform_names(platform, unknown="unknown"))
+
+
+def platform_names(platform: dict[str, Any], *, unknown: str) -> tuple[str, str]:
+    """Operating system and architecture as engines take them: in any letters, amd64 by its other names, too."""
+    system, architecture = (
+        name.lower() if isinstance(name, str) and _PLATFORM_NAME.fullmatch(name) else unknown
+        for name in (platform.get("os"), platform.get("architecture"))
+    )
+    return system, "amd64" if architecture in _AMD64 else architecture
+
+
+def _variant(descriptor: dict[str, Any]) -> str:
+    return str((descriptor.get("platform") or {}).get("variant") or "")
 
 
 def _is_attestation(descriptor: dict[str, Any]) -> bool:

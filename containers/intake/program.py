@@ -6,12 +6,13 @@ start" after a wait in the queue. What may work, or is likely to fail only in pa
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from containers.intake.errors import ImageRejected, quoted
 from containers.intake.image_filesystem import Hidden, ImageFilesystem, Unknown
-from containers.intake.layer_filesystem import File, Node
+from containers.intake.tree import File, Node
 
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELLS: Final = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
@@ -47,15 +48,28 @@ def check_program(command: Command, filesystem: ImageFilesystem) -> list[str]:
         if "/" in program:
             _check_start(command, program, filesystem)
         elif not _is_on_path(command, filesystem):
-            return [f"The program {quoted(program)} is in no folder of the image's PATH: it will not start."]
+            where = "is in no folder of the image's PATH: it will not start."
+            return [f"The program {quoted(program)} {where}{_about_words(program)}"]
     except Unknown:
         return []
     return _warnings(command, filesystem)
 
 
-def named_paths(command: Command) -> list[str]:
-    """The absolute paths among the words of a command."""
-    return [word for word in command.words if word.startswith("/")]
+def candidates(command: Command) -> Iterator[str]:
+    """The absolute paths at which a command's program is looked for, in order."""
+    program = command.words[0]
+    if "/" in program:
+        yield command.path(program)
+    else:
+        for folder in dict.fromkeys((command.search_path or _DEFAULT_PATH).split(":")):
+            yield posixpath.join(command.path(folder), program)
+
+
+def interpreter(line: bytes) -> str:
+    """The program that a script's first line names; empty where that is no absolute path, or cannot be seen whole."""
+    words = line[2:].split(maxsplit=1) if line.startswith(b"#!") and line.endswith(b"\n") else []
+    path = words[0].decode("utf-8", "surrogateescape") if words else ""
+    return path if path.startswith("/") else ""
 
 
 # --- The program itself -----------------------------------------------------------------------------------------------
@@ -72,7 +86,10 @@ def _check_start(command: Command, program: str, filesystem: ImageFilesystem) ->
             "Put it elsewhere, /opt for example."
         ) from hidden
     if found is None:
-        raise _unusable(f"The program {quoted(program)} is not in the image. Correct ENTRYPOINT or CMD, or COPY it.")
+        raise _unusable(
+            f"The program {quoted(program)} is not in the image. Correct ENTRYPOINT or CMD, or COPY it."
+            f"{_about_words(program)}"
+        )
     if isinstance(found, dict):
         raise _unusable(f"The program {quoted(program)} is a folder. Correct ENTRYPOINT or CMD.")
     if not isinstance(found, File):
@@ -82,7 +99,20 @@ def _check_start(command: Command, program: str, filesystem: ImageFilesystem) ->
             f"The program {quoted(program)} is not executable, not even for its owner. Add RUN chmod a+rx for it to "
             "the Dockerfile, or name its interpreter in ENTRYPOINT."
         )
+    if found.foreign:
+        raise _unusable(
+            f"The program {quoted(program)} is {found.foreign}: the server's Linux on amd64 does not start it. Build "
+            "the image with docker build --platform linux/amd64, give a script a first line such as #!/bin/sh, or name "
+            "its interpreter in ENTRYPOINT."
+        )
     _check_first_line(program, found.script, filesystem)
+
+
+def _about_words(program: str) -> str:
+    """What is often meant by a program that is a whole line of a shell."""
+    if " " in program.strip():
+        return ' Each word is a text of its own: ENTRYPOINT ["python", "run.py"].'
+    return " Variables are replaced by a shell alone, which ENTRYPOINT [...] has none of." if "$" in program else ""
 
 
 def _check_first_line(program: str, line: bytes, filesystem: ImageFilesystem) -> None:
@@ -93,10 +123,10 @@ def _check_first_line(program: str, line: bytes, filesystem: ImageFilesystem) ->
             f"The script {quoted(program)} has the line ends of Windows (CR LF), with which Linux starts no script. "
             f"{_DOS2UNIX}"
         )
-    interpreter = line[2:].split(maxsplit=1)[0].decode("utf-8", "surrogateescape") if line[2:].strip() else ""
-    if line.endswith(b"\n") and interpreter.startswith("/") and _is_missing(interpreter, filesystem):
+    wanted = interpreter(line)
+    if wanted and _is_missing(wanted, filesystem):
         raise _unusable(
-            f"The script {quoted(program)} begins with {quoted('#!' + interpreter)}, which is not in the image. "
+            f"The script {quoted(program)} begins with {quoted('#!' + wanted)}, which is not in the image. "
             "Install it in the Dockerfile, or name another interpreter."
         )
 
@@ -109,11 +139,9 @@ def _is_missing(path: str, filesystem: ImageFilesystem) -> bool:
 
 
 def _is_on_path(command: Command, filesystem: ImageFilesystem) -> bool:
-    program = command.words[0]
-    if program.startswith(_FROM_HOST):
+    if command.words[0].startswith(_FROM_HOST):
         return True
-    folders = dict.fromkeys((command.search_path or _DEFAULT_PATH).split(":"))
-    return not all(_is_missing(posixpath.join(command.path(folder), program), filesystem) for folder in folders)
+    return not all(_is_missing(path, filesystem) for path in candidates(command))
 
 
 def _unusable(message: str) -> ImageRejected:

@@ -230,7 +230,7 @@ class Reader:
     def _size(self, header: bytes, pax: dict[bytes, bytes]) -> int:
         size = self._number(header[124:136])
         record = pax.get(b"size")
-        if record is None:
+        if not record:  # an empty one leaves the header's, here and for Go
             return size
         if not re.fullmatch(rb"[0-9]{1,18}", record):
             raise self._damaged()

@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from containers.intake import strict_json, tar
-from containers.intake.compression import MAGIC_BYTES, can_inflate, compression_of, inflate
+from containers.intake.compression import any_compression_of, can_inflate, inflate
 from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, quoted
 from containers.intake.limits import ArchiveLimits, InflationLimit
 from containers.intake.streams import FileRange, WatchedStream
 
 _WHAT: Final = "The archive"
 _LINK_HOPS: Final = 8
+_APPTAINER: Final = b"SIF_MAGIC"
+_SQUASHFS: Final = b"hsqs"
 #: Enough for a tar header, also behind gzip's own header with a long file name in it.
 BEGINNING_BYTES: Final = 4096
 
-_IMAGE_FILES: Final = frozenset({"manifest.json", "index.json", "oci-layout"})
+#: Of which at least one lies at the top of every image archive.
+IMAGE_FILES: Final = frozenset({"manifest.json", "index.json", "oci-layout"})
 #: What the root folder of a system or of a container holds, and no image archive.
 _ROOT_NAMES: Final = frozenset(
     """
@@ -66,6 +69,10 @@ class UploadArchive:
             name = self._links[name]
         return None
 
+    def names(self) -> Iterator[str]:
+        """The names of all regular files."""
+        return iter(self._files)
+
     def open(self, member: tar.Member) -> FileRange:
         """The member's data."""
         return FileRange(self._descriptor, member.offset, member.size)
@@ -86,7 +93,7 @@ class UploadArchive:
 
     def _expect_image(self) -> None:
         """Refuses the files of a container or a system, with or without links and devices that lead out of it."""
-        if len(self._root_names) > 1 and not any(name in self._files or name in self._links for name in _IMAGE_FILES):
+        if len(self._root_names) > 1 and not any(name in self._files or name in self._links for name in IMAGE_FILES):
             some = ", ".join(sorted(self._root_names)[:3])
             raise ImageRejected(
                 "no_image",
@@ -158,7 +165,13 @@ def check_beginning(beginning: bytes) -> str | None:
 
     beginning: the first BEGINNING_BYTES of a file, fewer only if it is shorter. Returns its compression.
     """
-    compression = compression_of(beginning[:MAGIC_BYTES])
+    if beginning.startswith(_SQUASHFS) or _APPTAINER in beginning[:64]:
+        raise ImageRejected(
+            "not_an_archive",
+            "The file is an image of Apptainer (Singularity); the server runs Docker images. Build one from a "
+            "Dockerfile, and upload the file that docker save -o image.tar writes.",
+        )
+    compression = any_compression_of(beginning)
     if compression is None:
         _expect_tar(beginning)
     elif can_inflate(compression):

@@ -33,7 +33,8 @@ HOME_DIR: Final = f"{SCRATCH_DIR}/home"
 ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({"HOME": HOME_DIR, "TMPDIR": SCRATCH_DIR})
 
 #: Environment of a container whose image does not set the variable. There is no network, and libraries that do not know
-#: it wait for it; what is only a cache needs no place in the home.
+#: it wait for it; what is only a cache needs no place in the home. Without PYTHONUNBUFFERED the log holds what Python
+#: prints only behind all that it writes to stderr, and nothing of it where the program is killed.
 DEFAULT_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH_DIR}/cache/torchinductor",
@@ -49,6 +50,7 @@ DEFAULT_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
         "MLFLOW_TRACKING_URI": f"file:{SCRATCH_DIR}/mlruns",
         "NO_ALBUMENTATIONS_UPDATE": "1",
         "PIP_NO_INDEX": "1",
+        "PYTHONUNBUFFERED": "1",
         "DO_NOT_TRACK": "1",
     }
 )

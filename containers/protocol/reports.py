@@ -136,11 +136,9 @@ def older_form(report: Report) -> Report | None:
             ended_seconds=0.0,
         )
         return replace(report, cases=cases, rejected=None, container=ContainerReport(None, False, 0.0))
-    if report.fault and report.fault.code in _OLDER_FAULTS:
-        return replace(report, fault=Fault(_OLDER_FAULTS[report.fault.code], report.fault.detail))
-    if any(case.reason in _OLDER_FAILURES for case in report.cases):
-        return replace(report, cases=tuple(map(_older_case, report.cases)))
-    return None
+    fault = report.fault and Fault(_OLDER_FAULTS.get(report.fault.code, report.fault.code), report.fault.detail)
+    older = replace(report, fault=fault, cases=tuple(map(_older_case, report.cases)))
+    return None if older == report else older
 
 
 def _older_case(case: CaseReport) -> CaseReport:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 #: For one silent stretch of an answer: loading an image is silent while its largest layer is unpacked.
 _TIMEOUT_SECONDS: Final = 600
+#: For the first question, which any engine answers at once.
+_CONNECT_SECONDS: Final = 30
 _NO_ANSWER: Final = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -124,9 +126,11 @@ class Engine:
     def connect(cls) -> "Engine":
         """The engine of DOCKER_HOST, or of the local socket. Raises EngineUnavailable."""
         try:
-            return cls(docker.APIClient(version="auto", timeout=_TIMEOUT_SECONDS, **kwargs_from_env()))
+            client = docker.APIClient(version="auto", timeout=_CONNECT_SECONDS, **kwargs_from_env())
         except _NO_ANSWER as error:
             raise EngineUnavailable(f"The container engine does not answer: {error}") from error
+        client.timeout = _TIMEOUT_SECONDS
+        return cls(client)
 
     # --- The engine itself --------------------------------------------------------------------------------------
 

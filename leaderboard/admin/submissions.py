@@ -45,11 +45,11 @@ class SubmissionAdmin(ReadOnly, Decisions):
 
     list_display = (
         "id",
+        "state",
         "team",
         "phase",
         "algorithm",
         "track",
-        "state",
         "accepted_at",
         "charged",
         "disqualified_at",

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from leaderboard.core.task_queue import unanswered_since
 from leaderboard.models import Attempt, Batch, Host
-from leaderboard.states import BatchState
+from leaderboard.states import RUNNABLE, BatchState
 
 
 def living_hosts(at: datetime) -> QuerySet[Host]:
@@ -37,8 +37,13 @@ def free_slots(at: datetime) -> list[int]:
         for slot in host.slots
         if (host.pk, slot.get("name")) not in taken
     )
-    announced = Batch.objects.filter(state=BatchState.WAITING, notified_at__gt=unanswered_since(at)).count()
+    announced = Batch.objects.filter(just_told(at)).count()
     return free[announced:] if announced else free
+
+
+def just_told(at: datetime) -> Q:
+    """Waiting batches of which a host was told a moment ago, and which it may be about to claim."""
+    return Q(state=BatchState.WAITING, run__state__in=RUNNABLE, notified_at__gt=unanswered_since(at))
 
 
 def fits_some_host(gpus: int, at: datetime) -> bool:

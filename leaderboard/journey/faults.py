@@ -14,7 +14,7 @@ from leaderboard.core import clock, task_queue
 from leaderboard.journey import lifecycle, reasons
 from leaderboard.journey.locking import lock_run
 from leaderboard.models import Run, Submission
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.states import BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,8 @@ def resume(run: Run, *, by: str = lifecycle.SERVER) -> bool:
         moved = lifecycle.move(run, to, by=by, allowed_from={RunState.HALTED}, **clean)
         if moved and run.number == 1:
             Submission.objects.filter(pk=run.submission_id).update(charged=True)
+        if moved and (reported := run.batches.filter(state=BatchState.REPORTED).first()):
+            task_queue.enqueue_scoring(reported.pk)  # its masks need no slot
     return moved
 
 

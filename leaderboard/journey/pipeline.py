@@ -51,7 +51,7 @@ from leaderboard.models import (
 )
 from leaderboard.people import teams
 from leaderboard.scores import aggregates, hints, scoring
-from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
+from leaderboard.states import ACTIVE_RUN_STATES, RUNNABLE, UNCHECKED, BatchState, RunState, SubmissionState
 from leaderboard.submissions import admission, drafts, uploads
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.intake import check_image
@@ -214,16 +214,14 @@ def fill_slots() -> None:
 
 
 def _start(run: Run) -> Batch | None:
-    """Begin a queued run, or go on with one that was halted; its first waiting batch."""
+    """Begin a queued run, or go on with one that was halted; its first waiting batch, unless it waits for scores."""
     run = lock_run(run.pk)
     state = RunState.RUNNING if planning.canary_passed(run) else RunState.CANARY
     began = run.started_at or clock.now()
     if not lifecycle.move(run, state, allowed_from={RunState.QUEUED}, started_at=began, reason_code="", reason=""):
         return None
-    waiting = planning.plan(run)
-    if not waiting:
-        advance(run)
-    return waiting[0] if waiting else None
+    advance(run)
+    return run.batches.filter(state=BatchState.WAITING).first()
 
 
 def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict[str, Any]:
@@ -233,7 +231,7 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
         current = batch.attempts.filter(fence=batch.fence).only("batch", "key", "host").first()
         if batch.state == BatchState.LEASED and current and current.key == key and current.host_id == host.pk:
             return orders.order(batch)
-        if batch.state != BatchState.WAITING or batch.run.state not in scheduling.RUNNABLE:
+        if batch.state != BatchState.WAITING or batch.run.state not in RUNNABLE:
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
         # A draining host gets messages like any other; what it turns down, or the disk, is told again.
         if host.draining or not disk_space.allows_mask() or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
@@ -409,7 +407,7 @@ def score_next(*, processes: int) -> None:
     with scheduling.next_scoring(processes=processes) as batch_id:
         if batch_id is not None:
             score_batch(batch_id)
-    if batch_id is not None and (waiting := Batch.objects.filter(state=BatchState.REPORTED).first()):
+    if batch_id is not None and (waiting := scheduling.to_score().first()):
         task_queue.enqueue_scoring(waiting.pk)
 
 
@@ -492,7 +490,7 @@ def ask_for_hints(run: Run) -> None:
 
 def look_at_run(run_id: int) -> None:
     """Say what the masks of a run on public cases look like. Scores go first: while masks wait for one, this waits."""
-    if Batch.objects.filter(state=BatchState.REPORTED, run__state__in=ACTIVE_RUN_STATES).exists():
+    if scheduling.to_score().exists():
         return
     with locks.working_on("hints", run_id) as mine:
         run = Run.objects.select_related("submission__phase").get(pk=run_id)

@@ -13,7 +13,7 @@ from evaluation import CaseStatus
 from leaderboard.core import clock
 from leaderboard.journey import lifecycle
 from leaderboard.models import Batch, Run, RunCase, Submission
-from leaderboard.states import OPEN_BATCH_STATES, BatchState
+from leaderboard.states import OPEN_BATCH_STATES
 
 _random = secrets.SystemRandom()
 
@@ -34,8 +34,8 @@ def canary_passed(run: Run) -> bool:
     return RunCase.objects.filter(run=run, batch__is_canary=True, result__status=CaseStatus.SCORED).exists()
 
 
-def plan(run: Run) -> list[Batch]:
-    """Make the batches that the run needs now, all at once, and return its waiting batches in order."""
+def plan(run: Run) -> None:
+    """Make the batches that the run needs now, all at once."""
     unplanned = list(run.cases.filter(outcome="", batch=None))
     if unplanned and canary_passed(run):
         size = run.submission.phase.batch_size
@@ -43,7 +43,6 @@ def plan(run: Run) -> list[Batch]:
             _make_batch(run, unplanned[first : first + size], is_canary=False)
     elif unplanned and not run.batches.filter(state__in=OPEN_BATCH_STATES).exists():
         _make_batch(run, unplanned[:1], is_canary=True)
-    return list(run.batches.filter(state=BatchState.WAITING).select_related("run__submission__phase"))
 
 
 def _make_batch(run: Run, cases: Sequence[RunCase], *, is_canary: bool) -> None:

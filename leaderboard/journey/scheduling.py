@@ -22,19 +22,17 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from leaderboard.core import clock, disk_space, locks, task_queue
-from leaderboard.core.task_queue import unanswered_since
-from leaderboard.hosts.slots import free_slots
+from leaderboard.hosts.slots import free_slots, just_told
 from leaderboard.journey.selectors import with_phase
 from leaderboard.journey.turns import Place, Turns, next_in_turn
 from leaderboard.models import Batch, Run, Submission, Turn
-from leaderboard.states import ACTIVE_RUN_STATES, ENDED, UNCHECKED, BatchState, RunState
+from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState
 
 logger = logging.getLogger(__name__)
 
-RUNNABLE = (RunState.CANARY, RunState.RUNNING)
 SCORING_FAULT = "scoring"  # why a run is halted whose masks could not be scored
 
 
@@ -68,27 +66,31 @@ def fill_slots(start: Callable[[Run], Batch | None]) -> None:
     with transaction.atomic():
         locks.one_at_a_time("dispatch")
         at = clock.now()
-        free = free_slots(at)
-        waiting = _waiting_batches(at) + (_queued() if disk_space.allows_run() else [])
-        turns, load = Turns(Turn.Kind.SLOT), _Load(at)
-        for place in turns.in_order(waiting, load.of) if free else ():
-            run, batch = place.thing
-            if not _take(free, run):
-                continue
-            if batch := batch or _started(start, run):
-                _notify(batch, at)
-                load.add(place)
-                turns.take(place.team)
-        turns.save()
+        if free := free_slots(at):
+            _fill(free, start, at)
+
+
+def _fill(free: list[int], start: Callable[[Run], Batch | None], at: datetime) -> None:
+    waiting = _waiting_batches(at) + (_queued() if disk_space.allows_run() else [])
+    if not waiting:
+        return
+    turns, load = Turns(Turn.Kind.SLOT), _Load(at)
+    for place in turns.in_order(waiting, load.of):
+        run, batch = place.thing
+        slot = _fitting(free, run)
+        if slot is not None and (batch := batch or _started(start, run)):
+            free.remove(slot)
+            _notify(batch, at)
+            load.add(place)
+            turns.take(place.team)
+    turns.save()
 
 
 class _Load:
     """What each team has at work: the slots that it holds, and, for a run that is to start, its runs under way."""
 
     def __init__(self, at: datetime) -> None:
-        told = Q(state=BatchState.WAITING, run__state__in=RUNNABLE, notified_at__gt=unanswered_since(at))
-        held = Batch.objects.filter(Q(state=BatchState.LEASED) | told).values_list("run__submission__team", flat=True)
-        self._slots = Counter(held.order_by())
+        self._slots = Counter(_at_hosts(at).values_list("run__submission__team", flat=True))
         under_way = Run.objects.filter(state__in=ACTIVE_RUN_STATES).values_list("submission__team", "pk")
         self._runs: dict[int, set[int]] = {}
         for team, run in under_way.order_by():
@@ -116,12 +118,9 @@ def _started(start: Callable[[Run], Batch | None], run: Run) -> Batch | None:
         return None
 
 
-def _take(free: list[int], run: Run) -> bool:
-    """Take the smallest free slot that has enough GPUs for the run, if there is one."""
-    slot = next((gpus for gpus in free if gpus >= run.submission.phase.gpus), None)
-    if slot is not None:
-        free.remove(slot)
-    return slot is not None
+def _fitting(free: list[int], run: Run) -> int | None:
+    """The smallest free slot that has enough GPUs for the run."""
+    return next((gpus for gpus in free if gpus >= run.submission.phase.gpus), None)
 
 
 def _notify(batch: Batch, at: datetime) -> None:
@@ -164,20 +163,21 @@ def _queued() -> list[_Slots]:
 
 def _waiting_batches(at: datetime) -> list[_Slots]:
     """Batches to tell hosts of: the next of each run that has none at work, and, a class behind, the others."""
-    waiting = (
-        Batch.objects.filter(state=BatchState.WAITING, run__state__in=RUNNABLE)
-        .filter(Q(notified_at=None) | Q(notified_at__lte=unanswered_since(at)))
-        .order_by("run_id", "number")
-    )
-    at_work = set(Batch.objects.filter(state=BatchState.LEASED).values_list("run_id", flat=True))
+    waiting = Batch.objects.filter(state=BatchState.WAITING, run__state__in=RUNNABLE).exclude(just_told(at))
+    at_work = set(_at_hosts(at).values_list("run_id", flat=True))
     places = []
-    for batch in with_phase(waiting, "run__submission"):
+    for batch in with_phase(waiting.order_by("run_id", "number"), "run__submission"):
         run = batch.run
         order = (run.submission_id, run.number, batch.number)
         helps = int(run.pk in at_work)
         places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=helps, rank=_Rank.GOES_ON))
         at_work.add(run.pk)
     return places
+
+
+def _at_hosts(at: datetime) -> QuerySet[Batch]:
+    """Batches that hosts do, or were just told of."""
+    return Batch.objects.filter(Q(state=BatchState.LEASED) | just_told(at)).order_by()
 
 
 # --- checks of images ------------------------------------------------------------------------------------------------
@@ -201,11 +201,14 @@ def next_scoring(*, processes: int) -> AbstractContextManager[uuid.UUID | None]:
     return next_in_turn(Turn.Kind.SCORE, "scores", _reported, processes=processes)
 
 
-def _reported() -> list[Place[uuid.UUID]]:
+def to_score() -> QuerySet[Batch]:
     """Reported batches; those of a halted run, which we may have been unable to score, wait until it goes on."""
-    rows = Batch.objects.filter(state=BatchState.REPORTED).exclude(run__state__in={*ENDED, RunState.HALTED})
+    return Batch.objects.filter(state=BatchState.REPORTED).exclude(run__state__in={*ENDED, RunState.HALTED})
+
+
+def _reported() -> list[Place[uuid.UUID]]:
     columns = ("run__submission__team", "pk", "is_canary", "run__submission_id", "run__number", "number")
     return [
         Place(team, pk, tuple(order), class_=int(not is_canary))
-        for team, pk, is_canary, *order in rows.order_by().values_list(*columns)
+        for team, pk, is_canary, *order in to_score().order_by().values_list(*columns)
     ]

@@ -90,6 +90,8 @@ def next_in_turn(
 
 
 def _choose(kind: Turn.Kind, lock: str, waiting: list[Place[T]], stack: ExitStack, *, most: int) -> T | None:
+    if not waiting:
+        return None
     turns = Turns(kind)
     busy = locks.at_work(lock, [place.thing for place in waiting])
     served = [place.team for place in waiting if place.thing in busy]

@@ -16,7 +16,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 
 from leaderboard.core import clock, process_heartbeat, task_queue
-from leaderboard.journey import faults, pipeline
+from leaderboard.journey import faults, pipeline, scheduling
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
@@ -125,8 +125,7 @@ def _unanswered_image_checks(at: datetime) -> QuerySet[Submission]:
 
 
 def _unanswered_scorings(at: datetime) -> QuerySet[Batch]:
-    active = Batch.objects.filter(run__state__in=ACTIVE_RUN_STATES)
-    return active.filter(state=BatchState.REPORTED, notified_at__lt=task_queue.unanswered_since(at))
+    return scheduling.to_score().filter(notified_at__lt=task_queue.unanswered_since(at))
 
 
 def _unanswered_looks(at: datetime) -> QuerySet[Run]:

@@ -1,8 +1,9 @@
 """The cases of a run, each with what became of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Self
+from uuid import UUID
 
 from django.db.models import F, Func, IntegerField, QuerySet, Value
 from django.db.models.fields.json import KT, KeyTransform
@@ -10,12 +11,15 @@ from django.db.models.fields.json import KT, KeyTransform
 from evaluation import CaseStatus
 from leaderboard.core import blobs
 from leaderboard.journey import reasons
-from leaderboard.models import Run, RunCase
+from leaderboard.models import Attempt, Run, RunCase
 
 
 @dataclass(frozen=True)
 class CaseLine:
-    """A case of a run: `seen_as` is the file name that the program saw, `findings` and `hits` are there once scored."""
+    """A case of a run: `seen_as` is the file name that the program saw, `findings` and `hits` are there once scored.
+
+    `container` names the last one that ran it, if its log can be read.
+    """
 
     name: str
     seen_as: str
@@ -27,6 +31,8 @@ class CaseLine:
     hits: int
     mask: str
     mask_bytes: int | None
+    batch: UUID | None
+    container: str = ""
 
     @property
     def is_lost(self) -> bool:
@@ -53,6 +59,7 @@ class CaseLine:
             hits=row["hits"] or 0,
             mask=row["output"],
             mask_bytes=row["output_bytes"],
+            batch=row["batch_id"],
         )
 
 
@@ -73,7 +80,17 @@ def cases_of(run: Run) -> QuerySet[Any, dict[str, Any]]:
         findings=Func(KeyTransform("findings", "result"), function="jsonb_array_length", output_field=IntegerField()),
         hits=_Hits(KeyTransform("findings", "result"), Value("$[*] ? (@.hit == true)"), output_field=IntegerField()),
     )
-    columns = ("real_name", "token", "outcome", "reason_code", "seconds", "output", "output_bytes")
+    columns = ("real_name", "token", "outcome", "reason_code", "seconds", "output", "output_bytes", "batch_id")
     worst = rows.order_by(F("dice").asc(nulls_last=True), "-reason_code", "position")
     found: QuerySet[Any, dict[str, Any]] = worst.values(*columns, "status", "why", "dice", "findings", "hits")
     return found
+
+
+def lines_of(rows: Iterable[Mapping[str, Any]]) -> list[CaseLine]:
+    """The lines of some rows of `cases_of`, each with the last container that ran it; one question for all of them."""
+    lines = [CaseLine.of(row) for row in rows]
+    batches = {line.batch for line in lines if line.batch}
+    ended = Attempt.objects.filter(batch__in=batches, ended_at__isnull=False).exclude(container=None, log="")
+    columns = ("batch", "batch__number", "fence")
+    last = {batch: f"{number}-{fence}" for batch, number, fence in ended.order_by("fence").values_list(*columns)}
+    return [replace(line, container=last.get(line.batch, "")) if line.batch else line for line in lines]

@@ -45,6 +45,11 @@ class ContainerLine:
         """Whether the program said so itself."""
         return self.exit_code == 0
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended otherwise, and not by our fault."""
+        return not (self.ended_well or self.interrupted)
+
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """The line of a row of `containers_of`."""
@@ -101,12 +106,21 @@ class Log:
 
 
 def log_of(run: Run, name: str = "", *, characters: int = SHOWN_CHARACTERS) -> Log | None:
-    """The log of the container of this name, or of the last one."""
+    """The log of the container of this name; without one, of the last that failed, or else of the last."""
     rows = containers_of(run)
     if name:
         batch, _, attempt = name.partition("-")
         if not (batch.isascii() and batch.isdecimal() and attempt.isascii() and attempt.isdecimal()):
             return None
         rows = rows.filter(Q(batch__number=min(int(batch), 2**15 - 1), fence=min(int(attempt), 2**31 - 1)))
+    else:
+        rows = rows.filter(pk=_most_telling(rows))
     row = rows.annotate(end=Right(F("log"), characters)).first()
     return Log(ContainerLine.of(row), row["end"]) if row else None
+
+
+def _most_telling(containers: QuerySet[Any, dict[str, Any]]) -> int | None:
+    """The last that failed, since it explains what was lost; else the last. No log is read for it."""
+    ended = list(containers.values_list("pk", "fault", "exit_code"))
+    failed = (pk for pk, fault, code in ended if not fault and code != 0)
+    return next(failed, ended[0][0] if ended else None)

@@ -11,7 +11,7 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.rows import GroupTable, group_tables
 from leaderboard.models import Attempt, Batch, Run, RunCase
 from leaderboard.progress.case_facts import CaseFacts
-from leaderboard.progress.cases import CaseLine, cases_of
+from leaderboard.progress.cases import CaseLine, cases_of, lines_of
 from leaderboard.progress.containers import Log, log_of
 from leaderboard.progress.findings import FindingLine, Findings
 from leaderboard.states import ENDED, BatchState, RunState, Stage
@@ -68,7 +68,7 @@ class BatchLine:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """A run case by case: a cell for each, its batches, what hosts noticed, the last container's log.
+    """A run case by case: a cell for each, its batches, what hosts noticed, the log that explains it best.
 
     When it has ended: its worst cases and findings, how many findings there are, its groups of findings, and what its
     masks look like; `awaits_hints` while nobody has looked.
@@ -104,7 +104,7 @@ def _with_results(details: RunDetails, run: Run, disclosure: Disclosure) -> RunD
     standing = run.standings.filter(scope=disclosure.scope).defer("summary").first()
     return replace(
         details,
-        cases=[CaseLine.of(row) for row in cases_of(run)[:WORST_CASES]],
+        cases=lines_of(cases_of(run)[:WORST_CASES]),
         findings=findings[:WORST_FINDINGS],
         findings_total=len(findings),
         tables=group_tables(group_lines(standing, disclosure)) if standing else (),

@@ -80,12 +80,16 @@ def _failed(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Not
     if not usable and len(codes) == 1 and codes <= _TELLING:
         [code] = codes
         why = reasons.KindOfFailure(reasons.FAILURES[code].title, reasons.FAILURES[code].advice, _section(code))
-    parts = [_beside(why, lost), _how_it_ended(run), stopped]
+    parts = [_beside(why, lost), _how_it_ended(run, lost), stopped]
     return Notice(f"{why.said}{where}", " ".join(filter(None, parts)), why.advice, THEIRS, why.section)
 
 
 # Codes that say more than the kind of failure of which they are.
 _TELLING = frozenset({"killed", "out_of_memory", "output_full", "file_too_large", "not_a_regular_file"})
+
+
+# An exit code would only say that the container was killed, which is told of memory, too.
+_BY_OUR_CLOCK = frozenset({"timed_out", "startup_timed_out"})
 
 
 def _beside(why: reasons.KindOfFailure, lost: Sequence[CaseFacts]) -> str:
@@ -114,14 +118,16 @@ def _why_it_stopped(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure
     return f"{rule}, so that {spared} more {'does' if spared == 1 else 'do'} not fail the same way."
 
 
-def _how_it_ended(run: Run) -> str:
-    """The exit code of the container that ended last, in words."""
+def _how_it_ended(run: Run, lost: Sequence[CaseFacts]) -> str:
+    """How the container that ended last did: by our clock, or with an exit code, in words."""
     ended = Attempt.objects.filter(batch__run=run, fault="", container__isnull=False).order_by("-ended_at")
     container = ended.values_list("container", flat=True).first()
     if not container or container["exit_code"] is None:
         return ""
-    how = describe_exit(container["exit_code"])
-    return f"The last container ended {container['seconds']:.1f} s after its start, {how}."
+    after = f"{container['seconds']:.1f} s after its start"
+    if lost and lost[-1].reason_code in _BY_OUR_CLOCK:
+        return f"The last container was ended by the time limit, {after}."
+    return f"The last container ended {after}, {describe_exit(container['exit_code'])}."
 
 
 # --- lost cases of a run that goes on, or was scored ------------------------------------------------------------------

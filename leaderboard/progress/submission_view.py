@@ -74,7 +74,10 @@ class Event:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """The submission's image: its id here and at the team's, its size unpacked, and what its check noticed."""
+    """The submission's image: its size unpacked, and what its check noticed.
+
+    id, original_id: the digests of its configuration as it is run and as it was uploaded.
+    """
 
     id: str
     original_id: str

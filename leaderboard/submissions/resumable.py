@@ -62,6 +62,10 @@ class ChecksumMismatch(Exception):
     """The piece is not what its checksum promised; nothing of it was kept."""
 
 
+class CutOff(Exception):
+    """The piece ended before its announced length."""
+
+
 class TooLong(Exception):
     """The piece ends behind the announced length of the upload."""
 
@@ -142,7 +146,7 @@ def settled(upload: ResumableUpload) -> ResumableUpload:
 
 
 def receive(upload: ResumableUpload, piece: Piece) -> ResumableUpload:
-    """Take a piece. Raises WrongOffset, Locked, Gone, TooLong, ChecksumMismatch, Refused, and what `stream` raises.
+    """Take a piece. Raises WrongOffset, Locked, Gone, TooLong, CutOff, ChecksumMismatch, Refused, and what `stream` raises.
 
     Whatever ends it early, what came before is kept, unless it has a checksum.
     """
@@ -190,6 +194,8 @@ class _Receiving:
         safe_at, end = time.monotonic(), self.at + self.piece.length
         while self.at < end:
             chunk = self.piece.stream.read(min(CHUNK, end - self.at))
+            if not chunk:
+                raise CutOff("The connection was lost. What came before is kept: go on there.")
             self._take(chunk)
             due = self.at - self.upload.received >= SAFE_EVERY_BYTES or time.monotonic() - safe_at > SAFE_EVERY_SECONDS
             if due and not self.check and self.at < end:

@@ -87,8 +87,7 @@ def cases(request: HttpRequest, pk: int) -> HttpResponse:
     """The cases of a run, the worst first, with their masks."""
     shown = _shown(request, pk)
     page = Paginator(case_lines.cases_of(shown.run), PER_PAGE).get_page(request.GET.get("page"))
-    lines = [case_lines.CaseLine.of(row) for row in page]
-    return shown.page(request, "submissions/cases_page.html", {"page": page, "cases": lines})
+    return shown.page(request, "submissions/cases_page.html", {"page": page, "cases": case_lines.lines_of(page)})
 
 
 @login_required

@@ -138,9 +138,10 @@ class SubmissionForm(forms.Form):
         },
     )
 
-    def __init__(self, *args: Any, phase: Phase, refusal: str = "", **kwargs: Any) -> None:
-        """`refusal`: why the server stopped reading the archive, where it did."""
+    def __init__(self, *args: Any, phase: Phase, refusal: str = "", has_file: bool = True, **kwargs: Any) -> None:
+        """`refusal`: why the server stopped reading the archive, where it did; `has_file`: whether it comes with one."""
         super().__init__(*args, **kwargs)
+        self.fields["image"].required = has_file
         self.phase = phase
         if refusal:
             self.fields["image"].error_messages["required"] = refusal
@@ -148,6 +149,8 @@ class SubmissionForm(forms.Form):
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""
         image = self.cleaned_data["image"]
+        if image is None:
+            return None
         try:
             admission.check_upload(image.size, self.phase)
         except Refused as refusal:

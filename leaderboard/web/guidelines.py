@@ -1,5 +1,7 @@
 """The submission guidelines: the container contract, rendered from the very values that the server enforces."""
 
+from collections.abc import Callable, Sequence
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -9,6 +11,7 @@ from leaderboard.journey import reasons
 from leaderboard.models import Phase
 from leaderboard.progress.stages import KINDS
 from leaderboard.states import RunState, Stage, SubmissionState
+from leaderboard.templatetags.show import count, gibibytes, gigabytes, number, thousands
 from leaderboard.web.context import instant_of
 
 CONTRACT = {
@@ -16,10 +19,12 @@ CONTRACT = {
     "EXIT_SECONDS": contract.EXIT_SECONDS,
     "SCRATCH_DIR": contract.SCRATCH_DIR,
     "HOME_DIR": contract.HOME_DIR,
-    "ENVIRONMENT": dict(contract.ENVIRONMENT),
-    "DEFAULT_ENVIRONMENT": dict(contract.DEFAULT_ENVIRONMENT),
     "THREAD_VARIABLES": contract.THREAD_VARIABLES,
 }
+ENVIRONMENT = [(name, value, False) for name, value in contract.ENVIRONMENT.items()] + [
+    (name, value, True) for name, value in contract.DEFAULT_ENVIRONMENT.items()
+]
+"""Name, value, and whether an image's own value goes before."""
 SAMPLE = f"""[
   {{"name": "9f2c41d07ab36e85{contract.SUFFIX}",
    "findings": {{"0": "6x5 mm semisolid nodule in the posterobasal segment of the right lower lobe",
@@ -45,6 +50,47 @@ STATES: dict[Stage, str] = {
     RunState.CANCELLED: "The team or an organiser ended it. It is given back if no container had started.",
 }
 
+LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
+    ("Runs per team", lambda phase: f"{phase.runs_per_day} a day (UTC), {phase.runs_total} in all"),
+    (
+        "Uploads that come to nothing",
+        lambda phase: f"{phase.refused_per_day} a day (UTC): rejected, or cancelled before their first container",
+    ),
+    ("Which run counts", lambda phase: phase.get_counting_display()),
+    ("What the public sees", lambda phase: _seen_by_public(phase)),
+    ("What the team sees", lambda phase: _seen_by_team(phase)),
+    ("Time for a case", lambda phase: f"{phase.case_seconds} s"),
+    ("More for the first case of a container", lambda phase: f"{phase.startup_seconds} s"),
+    ("Cases per container", lambda phase: f"up to {phase.batch_size}"),
+    ("Failing cases in a row", lambda phase: f"{phase.max_failures_in_row} end the run"),
+    ("Processor", lambda phase: _processor(phase)),
+    ("Memory", lambda phase: gibibytes(phase.memory_bytes)),
+    ("Shared memory", lambda phase: gibibytes(phase.shm_bytes)),
+    (f"Space in {contract.SCRATCH_DIR}", lambda phase: gibibytes(phase.tmp_bytes)),
+    (f"Space in {contract.OUTPUT_DIR}", lambda phase: f"{gibibytes(phase.output_bytes)} for the masks of a container"),
+    ("Processes and threads", lambda phase: thousands(phase.pids)),
+    ("Image archive", lambda phase: gigabytes(phase.max_archive_bytes)),
+    ("Image, unpacked", lambda phase: gigabytes(phase.max_unpacked_bytes)),
+)
+"""A limit in words, and what it is in a phase."""
+
+
+def _processor(phase: Phase) -> str:
+    cpus = f"{number(phase.cpus)} {'CPU' if phase.cpus == 1 else 'CPUs'}"
+    return f"{cpus}, {count(phase.gpus, 'GPU') if phase.gpus else 'no GPU'}"
+
+
+def _seen_by_public(phase: Phase) -> str:
+    if phase.publication != Phase.Publication.EVERYTHING or phase.cases_are_public:
+        return phase.get_publication_display()
+    return "live standings on all cases; exact scores and small groups at the reveal"
+
+
+def _seen_by_team(phase: Phase) -> str:
+    if phase.cases_are_public:
+        return "every case, its score, and the log"
+    return "progress in steps of 5 % or more, and how a failed run failed, as of the last full minute; no logs"
+
 
 @require_safe
 def guidelines(request: HttpRequest) -> HttpResponse:
@@ -54,7 +100,9 @@ def guidelines(request: HttpRequest) -> HttpResponse:
     phases = [phase for phase in known if phase.closes_at > now] or known[-1:]
     context = {
         "phases": phases,
+        "limits": [(words, [(phase.name, of(phase)) for phase in phases]) for words, of in LIMITS],
         "contract": CONTRACT,
+        "environment": ENVIRONMENT,
         "paths": {
             "output": contract.OUTPUT_DIR,
             "cases": f"{contract.INPUT_DIR}/{contract.CASES_FILE}",

@@ -24,10 +24,10 @@ from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.progress import listing
 from leaderboard.progress.submission_view import submission_view
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import admission, drafts, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of, quotas_of
-from leaderboard.web import errors
+from leaderboard.web import errors, tus
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
@@ -120,9 +120,24 @@ def _receive(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
 
 @csrf_protect
 def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
-    now = instant_of(request)
-    context = {"phase": phase, "form": SubmissionForm(phase=phase), "quota": quota_of(team, phase, now)}
-    return render(request, "submissions/submit.html", {**context, "team": team, "now": now})
+    """The form as it was left: of the draft that the address names, else of the person's newest, else as said last."""
+    now, own = instant_of(request), list(drafts.drafts_of(team, phase))
+    draft = next((one for one in own if str(one.pk) == request.GET.get("draft")), None)
+    if draft is None and "new" not in request.GET:
+        draft = next((one for one in own if one.created_by_id == person_of(request).pk), None)
+    words = draft.words if draft else drafts.said_last(team)
+    context = {
+        "phase": phase,
+        "form": SubmissionForm(phase=phase, initial=words),
+        "quota": quota_of(team, phase, now),
+        "team": team,
+        "now": now,
+        "draft": draft,
+        "other_drafts": [one for one in own if one != draft],
+        "is_from_last": bool(words) and draft is None,
+        "key": tus.key_of(draft, person_of(request)) if draft else "",
+    }
+    return render(request, "submissions/submit.html", context)
 
 
 @csrf_protect

@@ -17,7 +17,6 @@ from http import HTTPStatus
 from typing import Any, cast
 from uuid import UUID
 
-from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import reverse
@@ -37,7 +36,7 @@ VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
 PIECE = "application/offset+octet-stream"
 CHECKSUM_MISMATCH = 460
-MAX_METADATA_CHARACTERS = 4096
+MAX_METADATA_CHARACTERS = 2048
 _keys = signing.Signer(salt="draft upload")
 
 
@@ -149,7 +148,7 @@ def create(request: HttpRequest, person: User, key: UUID) -> HttpResponse:
     if request.content_type == PIECE and request.headers.get("Content-Length", "0") != "0":
         _receive(request, person, upload, offset=0)
     answer = _state(upload, HttpResponse(status=HTTPStatus.CREATED))
-    answer["Location"] = settings.SITE_URL + reverse("upload", args=[upload.pk])
+    answer["Location"] = reverse("upload", args=[upload.pk])
     return answer
 
 
@@ -209,6 +208,8 @@ class _in_words:  # noqa: N801 - reads as the context manager that it is
                 raise TusError(409, str(error), Upload_Offset=str(error.received)) from None
             case resumable.Locked():
                 raise TusError(423, str(error), Retry_After="2") from None
+            case resumable.CutOff():
+                raise TusError(408, str(error)) from None
             case resumable.Gone():
                 raise TusError(410, str(error)) from None
             case resumable.TooLong():
@@ -246,10 +247,17 @@ def _metadata(request: HttpRequest) -> dict[str, str]:
     for pair in filter(None, map(str.strip, text.split(","))):
         name, _, value = pair.partition(" ")
         try:
-            said[name] = storable(base64.b64decode(value, validate=True).decode(errors="replace"))
-        except (binascii.Error, ValueError):
+            said[name] = storable(_decoded(value).decode(errors="replace"))
+        except TusError:
             raise TusError(400, "Upload-Metadata must be pairs of a name and a value in base64.") from None
     return said
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise TusError(400, "It is not in base64.") from None
 
 
 def _checksum(request: HttpRequest) -> tuple[str, bytes] | None:
@@ -259,7 +267,4 @@ def _checksum(request: HttpRequest) -> tuple[str, bytes] | None:
     algorithm, _, value = text.partition(" ")
     if algorithm not in resumable.CHECKSUMS:
         raise TusError(400, f"Upload-Checksum by {' or '.join(resumable.CHECKSUMS)}, not {algorithm[:20]!r}.")
-    try:
-        return algorithm, base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        raise TusError(400, "The checksum must be in base64.") from None
+    return algorithm, _decoded(value)

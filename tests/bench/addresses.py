@@ -270,27 +270,27 @@ _RUNS = [
     Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
-    Address("/runs/{scored_public}/", 22, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 21, who="organiser", reads=_RESULTS | {"summary"}),
-    Address("/runs/{running_public}/", 17, who="runner", reads=_PARTS),
+    Address("/runs/{scored_hidden}/", 23, who="organiser", reads=_RESULTS | {"summary"}),
+    Address("/runs/{running_public}/", 18, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 17, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 21, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 22, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 22, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 23, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
         Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/", 22, who="captain", reads=_RESULTS, state="failed"),
-    Address("/runs/{scored_public}/panel/", 20, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS, state="failed"),
+    Address("/runs/{scored_public}/panel/", 22, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_PAGE),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/cases/", 10, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/logs/", 11, who="captain", reads=_PAGE | {"log"}),
+    Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_PAGE),
+    Address("/runs/{scored_public}/logs/", 12, who="captain", reads=_PAGE | {"log"}),
     Address("/runs/{scored_public}/logs/1/1/", 8, who="captain", reads=_PAGE | {"log"}),
     Address("/runs/{scored_public}/masks/{some_case}", 10, who="captain", status=410, reads=_PAGE),
     Address("/runs/{scored_public}/results.json", 9, who="captain", reads=_PAGE | {"summary", "groups", "result"}),

@@ -88,11 +88,12 @@ def _fill_by_age(start: Callable[["Run"], "Batch | None"]) -> None:
     from leaderboard.hosts.slots import free_slots
     from leaderboard.journey import scheduling
     from leaderboard.models import Batch
+    from leaderboard.states import RUNNABLE
 
     with transaction.atomic():
         at = clock.now()
         free = len(free_slots(at))
-        waiting = Batch.objects.filter(state="waiting", notified_at=None, run__state__in=scheduling.RUNNABLE)
+        waiting = Batch.objects.filter(state="waiting", notified_at=None, run__state__in=RUNNABLE)
         rows = list(waiting.select_related("run").order_by("run__started_at", "number"))
         busy = set(Batch.objects.filter(state="leased").values_list("run", flat=True))
         going_on = {batch.run_id: batch for batch in reversed(rows) if batch.run_id not in busy}

@@ -17,7 +17,7 @@ from typing import Any
 
 from deploy.local import LocalError
 from deploy.local.supervisor import Interrupted
-from tests.chaos.disturbances import KINDS, Round, plan
+from tests.chaos.disturbances import KINDS, Round, described, plan
 from tests.chaos.services import Lab, running_lab
 
 
@@ -41,6 +41,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=None, help="which sequence (default: a new one, which is printed)")
     parser.add_argument("--first", type=int, default=1, help="begin with this round of the sequence, to repeat one")
     parser.add_argument("--only", default="", help="only rounds in which this fails: part of a name")
+    parser.add_argument("--round", type=described, default=None, help="this one alone, as it was printed")
     options = parser.parse_args(arguments)
     if options.only and not any(options.only in name for name in KINDS):
         parser.error(f"nothing is called {options.only!r}: {', '.join(KINDS)}")
@@ -50,6 +51,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _rounds(options: argparse.Namespace) -> list[Round]:
+    if options.round is not None:
+        return [options.round]
     sequence = islice(plan(options.seed), options.first - 1, None)
     chosen = (one for one in sequence if any(options.only in what.name for what in one.disturbances))
     return list(islice(chosen, options.rounds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ Act = Callable[[Lab], None]
 LONGEST_AWAY_SECONDS = 4.0
 LONGEST_FROZEN_SECONDS = 12.0  # two leases: the batch has gone to another when its host wakes up
 MOST_AT_ONCE = 4
+_ONE = re.compile(r"(?P<name>.+) at (?P<percent>\d+)%(?: for (?:(?P<seconds>[\d.]+) s|good))?")
 APPLICATION = ("web", "uploads", "hosts", "proxy", "control", "scoring", "sandbox", "sweeper")
 
 
@@ -64,6 +66,20 @@ def plan(seed: int) -> Iterator[Round]:
             disturbances = (Disturbance(name, chance.uniform(0.0, 0.95), _duration(name, chance)) for name in names)
             number += 1
             yield Round(number, chance.choice((1, 1, 2)), tuple(sorted(disturbances, key=lambda one: one.moment)))
+
+
+def described(text: str) -> Round:
+    """The round of one team that is described as rounds are printed. Raises ValueError."""
+    found = [_ONE.fullmatch(one) for one in text.split(" + ")]
+    if unknown := [one for one in found if one is None or one["name"] not in KINDS]:
+        raise ValueError(f"{len(unknown)} of these are no failures: {text}")
+    one_each = (_disturbance(**one.groupdict()) for one in found if one)
+    return Round(1, 1, tuple(sorted(one_each, key=lambda one: one.moment)))
+
+
+def _disturbance(name: str, percent: str, seconds: str | None) -> Disturbance:
+    longest = KINDS[name].longest
+    return Disturbance(name, int(percent) / 100, float(seconds) if seconds else longest)
 
 
 def _others(names: list[str]) -> list[str]:

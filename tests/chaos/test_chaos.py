@@ -11,7 +11,7 @@ import pytest
 
 from leaderboard.models import Attempt, Case, RunCase, Submission
 from tests.chaos import verdict
-from tests.chaos.disturbances import KINDS, MOST_AT_ONCE, plan
+from tests.chaos.disturbances import KINDS, MOST_AT_ONCE, described, plan
 from tests.leaderboard import cast, gpu_host, masks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -44,6 +44,13 @@ def test_several_things_fail_at_once_but_none_in_two_ways():
     for one in rounds:
         about = [what.name.split()[0] for what in one.disturbances]
         assert len(about) == len(set(about))
+
+
+def test_a_round_can_be_had_again_from_what_is_printed_of_it():
+    for one in first_rounds(7, 50):
+        assert str(described(str(one))) == str(one)
+    with pytest.raises(ValueError, match="no failures"):
+        described("moon killed at 3%")
 
 
 @pytest.fixture
@@ -97,10 +104,18 @@ def test_what_is_wrong_is_noticed(scored, change, problem):
 @pytest.mark.engine
 @pytest.mark.timeout(600)
 def test_disturbed_runs_end_as_undisturbed_ones():
-    """This seed kills uploads below an upload, takes a host for good, and kills the other's engine, then PostgreSQL."""
+    """Below an upload and a batch, while scores are written, and where the next failure keeps the last from ending."""
+    failures = (
+        "uploads killed at 2% for 0.9 s",
+        "neighbour lost at 31% for good",
+        "engine killed at 42% for 2.4 s",
+        "web killed at 60% for 1.0 s",
+        "database disk full at 85% for 1.5 s",
+        "postgres killed at 93% for 0.4 s",
+    )
     before = set(Path(tempfile.gettempdir()).glob("rexg-chaos-*"))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--rounds", "1", "--seed", "2020761"],
+        [sys.executable, "-m", "tests.chaos", "--round", " + ".join(failures)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

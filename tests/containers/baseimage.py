@@ -96,7 +96,7 @@ def _archive(more: Iterable[Path]) -> bytes:
 def build(client: APIClient, tag: str, more: Iterable[Path] = ()) -> str:
     """Make the image `REPOSITORY:tag`, with more libraries of this machine, and return its id."""
     changes = [
-        "ENV PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib PYTHONHOME=/usr/local PYTHONUNBUFFERED=1",
+        "ENV PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib PYTHONHOME=/usr/local",
         'ENTRYPOINT ["python3", "/algorithm.py"]',
     ]
     client.import_image_from_data(_archive(more), repository=REPOSITORY, tag=tag, changes=changes)

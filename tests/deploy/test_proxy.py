@@ -140,9 +140,10 @@ def make_certificate(folder: Path) -> None:
 
 @dataclass
 class Upstream:
-    """Stands where gunicorn stands; counts the bytes of bodies as they come."""
+    """Stands where gunicorn stands; counts the bytes of bodies as they come. It may die below an upload."""
 
     received: int = 0
+    dies: bool = False
     requests: list[str] = field(default_factory=list)
 
 
@@ -154,6 +155,9 @@ def upstream(edge: Edge) -> Iterator[Upstream]:
         def answer(self) -> None:
             noted.requests.append(self.path)
             left = int(self.headers["Content-Length"] or 0)
+            if left and noted.dies:
+                self.close_connection = True
+                return
             while left and (chunk := self.rfile.read1(min(left, MEBIBYTE))):
                 left -= len(chunk)
                 noted.received += len(chunk)
@@ -242,6 +246,21 @@ def test_an_upload_arrives_while_it_is_sent_and_takes_no_memory_or_disk(
     assert upstream.received == UPLOAD_BYTES
     assert largest - before < 8 * MEBIBYTE
     assert [path for path in (edge.folder / "body").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(("method", "path"), UPLOADS, ids=["archive", "mask"])
+def test_an_upload_whose_process_dies_is_to_be_sent_again_and_not_too_large(
+    edge: Edge, upstream: Upstream, method: str, path: str
+) -> None:
+    """The page that says so takes no large body; a host would not try again, and a team look for what is too large."""
+    upstream.dies = True
+    connection = edge.secure()
+    connection.putrequest(method, path)
+    connection.putheader("Content-Length", str(UPLOAD_BYTES))
+    connection.endheaders()
+    connection.send(b"x" * 3 * MEBIBYTE)
+    assert connection.getresponse().status == 503
+    assert upstream.requests == [path, "/refused/503/"]
 
 
 def test_a_page_takes_no_large_body(edge: Edge, upstream: Upstream) -> None:

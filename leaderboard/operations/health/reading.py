@@ -175,9 +175,8 @@ def _facts(at: datetime) -> Facts:
 
 
 def _unscored() -> QuerySet[RunCase]:
-    return RunCase.objects.filter(
-        outcome=RunCase.Outcome.FINISHED, result__isnull=True, run__state__in=ACTIVE_RUN_STATES
-    )
+    unscored = RunCase.objects.filter(outcome=RunCase.Outcome.FINISHED, result__isnull=True)
+    return unscored.filter(run__state__in=(*ACTIVE_RUN_STATES, RunState.QUEUED))  # queued: a run that was resumed
 
 
 def _broker_answers() -> bool:

@@ -1,97 +1,305 @@
-// The submission form with a progress bar. Without this file the form works as any form does.
-// An answer that reports errors changes only what it must: typed text and the chosen file stay.
+// The submission form with a draft that is kept as it is typed, and an upload that goes on where it stopped.
+// Without this file the form works as any form does. The uploads' protocol is tus 1.0, spoken by tus-js-client.
 "use strict";
 
 const form = document.getElementById("submission-form");
 const file = form.elements.image;
 const part = (id) => document.getElementById(id);
 const decimal = (bytes) => bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
+const token = () => form.elements.csrfmiddlewaretoken.value;
 
-// An upload that is sent again, because no answer came, has the same ticket: the server takes it once.
-let ticket = "";
-const address = () => `${form.action}?ticket=${ticket}`;
-const newTicket = () => { ticket = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-"); };
-window.addEventListener("pageshow", newTicket);
+const FIRST_PIECE = 64 << 10, LEAST_PIECE = 256 << 10, LARGEST_PIECE = 16 << 20, SECONDS_A_PIECE = 3;
+const SAVE_AFTER = 800, RETRY_SECONDS = [1, 2, 4, 8, 15, 30];
 
-file.addEventListener("change", () => {
-  newTicket();
-  const tooLarge = file.files[0] && file.files[0].size > Number(form.dataset.maxBytes);
-  file.setCustomValidity(tooLarge ? `The file has ${decimal(file.files[0].size)}; this phase takes up to ${form.dataset.maxWords}.` : "");
-  if (tooLarge) file.reportValidity();
-});
+// --- the draft ----------------------------------------------------------------------------------------------------
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  const request = new XMLHttpRequest();
-  const began = performance.now();
-  let announced = -1;
-  const say = (words) => { part("upload-words").textContent = words; };
+let draft = form.dataset.draft || "";  // its address; none until there is something to keep
+let known = null;  // what the server last said of it
+let saving = Promise.resolve(), timer = 0, unsaved = false;
 
-  request.upload.addEventListener("progress", ({ loaded, total }) => {
-    const percent = 100 * loaded / total, speed = loaded / (performance.now() - began) * 1000;
-    const left = Math.round((total - loaded) / speed / 60);
-    part("upload-bar").value = percent;
-    say(`${decimal(loaded)} of ${decimal(total)}, ${percent.toFixed(1)} %, ${decimal(speed)}/s, ${left < 1 ? "less than a minute" : `about ${left} min`} left`);
-    if (Math.floor(percent / 10) > announced) {
-      announced = Math.floor(percent / 10);
-      part("upload-status").textContent = `${announced * 10} % uploaded`;
-    }
-  });
-  request.upload.addEventListener("load", () => say("The upload is complete. The server is checking the form."));
-  request.addEventListener("load", () => {
-    if (request.status === 507 && showErrors(request.responseText)) { busy(false); return; }
-    if (request.status >= 500) { askWhatBecameOfIt(`The server answered ${request.status}.`); return; }
-    if (request.status < 300) { location.assign(request.responseURL); return; }
-    busy(false);
-    if (request.status === 422 && showErrors(request.responseText)) return;
-    if (request.status === 422) { location.reload(); return; }  // the form itself is not offered any more: its address says why
-    fail(wordsOf(request.responseText) || `The server answered ${request.status}. Nothing was submitted. Try again.`);
-  });
-  request.addEventListener("error", () => askWhatBecameOfIt("The connection was lost."));
-  request.addEventListener("abort", () => { busy(false); fail("You stopped the upload. Nothing was submitted."); });
-  part("upload-stop").onclick = () => request.abort();
+const words = () => { const data = new FormData(form); data.delete("image"); return data; };
 
-  part("upload-name").textContent = file.files[0] ? file.files[0].name : "";
-  part("upload-bar").value = 0;
-  say("Starting");
-  busy(true);
-  request.open("POST", address());
-  request.send(new FormData(form));
-});
-
-function busy(is) {
-  part("upload").hidden = !is;
-  part("submit-button").disabled = is;
+async function post(address, body = words()) {
+  return fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), "X-Requested-With": "fetch" } });
 }
 
-// The server may have accepted the upload and died before it could say so.
-async function askWhatBecameOfIt(what) {
-  try {
-    const answer = await fetch(address());
-    if (/\/runs\/\d+\/$/.test(answer.url)) { location.assign(answer.url); return; }
-    fail(`${what} ${answer.ok ? "Nothing was submitted. " : ""}Your text and the chosen file are still here: try again. It never counts twice.`);
-  } catch {
-    fail(`${what} Your text and the chosen file are still here: try again. If it had arrived, it does not count twice.`);
-  } finally {
-    busy(false);
+async function keep() {
+  clearTimeout(timer);
+  const before = saving;
+  saving = (async () => {
+    await before.catch(() => {});
+    unsaved = false;
+    const answer = await post(draft || form.dataset.begin);
+    const said = await answer.json();
+    if (said.refusal && !said.draft) throw new Error(said.refusal);
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    if (!draft) {
+      draft = `/drafts/${said.draft}/`;
+      history.replaceState(null, "", `?draft=${said.draft}`);
+    }
+    known = said;
+    saved(`Saved ${new Date(said.saved_at).toISOString().slice(11, 16)} UTC.`);
+  })();
+  return saving;
+}
+
+function saved(text) { part("draft-saved").textContent = text; }
+
+form.addEventListener("input", (event) => {
+  if (event.target === file) return;
+  unsaved = true;
+  clearTimeout(timer);
+  timer = setTimeout(() => keep().catch((error) => { unsaved = true; saved(`Not saved: ${error.message}`); }), SAVE_AFTER);
+});
+addEventListener("pagehide", () => {
+  if (unsaved && draft) { const data = words(); navigator.sendBeacon(draft, data); }
+});
+addEventListener("beforeunload", (event) => { if (upload && !upload.done) event.preventDefault(); });
+
+// --- the file -----------------------------------------------------------------------------------------------------
+
+let upload = null;  // what is under way: {client, done, samples}
+
+async function sha256(blob) {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
+  return hash;
+}
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
+
+// By this a file is known when it is chosen again: its length, its first and its last bytes.
+async function fingerprintOf(chosen) {
+  if (!crypto.subtle) return `${chosen.size}-${chosen.lastModified}`;
+  return hex(await sha256(new Blob([String(chosen.size), chosen.slice(0, 1 << 20), chosen.slice(-(1 << 20))])));
+}
+
+// tus-js-client sends pieces as they are; this says of each what its hash is, so that a byte that changed on its way
+// is noticed now and not after hours.
+class CheckedStack {
+  constructor() { this.inner = new tus.DefaultHttpStack(); }
+  getName() { return "checked"; }
+  createRequest(method, address) {
+    const request = this.inner.createRequest(method, address), send = request.send.bind(request);
+    request.send = async (body) => {
+      if (body && method === "PATCH" && crypto.subtle) request.setHeader("Upload-Checksum", `sha256 ${base64(await sha256(body))}`);
+      return send(body);
+    };
+    return request;
   }
 }
 
-function fail(words) {
-  const note = document.createElement("div"), kind = document.createElement("p"), text = document.createElement("p");
+async function start(chosen) {
+  stop();
+  say("Starting");
+  panel("run", chosen.name);
+  try {
+    if (chosen.size > Number(form.dataset.maxBytes)) throw new Error(`The file has ${decimal(chosen.size)}; this phase takes up to ${form.dataset.maxWords}.`);
+    await keep();
+    const fingerprint = await fingerprintOf(chosen), here = known.upload;
+    const same = here && here.length === chosen.size && here.fingerprint === fingerprint;
+    remember(chosen);
+    if (same && here.digest) { complete(); return; }
+    begin(chosen, fingerprint, same ? here.address : null);
+  } catch (error) {
+    failed(error.message);
+  }
+}
+
+function begin(chosen, fingerprint, address) {
+  const mine = upload = { done: false, samples: [], began: 0, client: null };
+  const options = {
+    endpoint: known.begin_upload, uploadUrl: address, chunkSize: FIRST_PIECE, httpStack: new CheckedStack(), storeFingerprintForResuming: false,
+    headers: { "X-CSRFToken": token() }, metadata: { filename: chosen.name, fingerprint }, retryDelays: null,
+    onBeforeRequest: () => { mine.began = performance.now(); },
+    onProgress: (sent, total) => { if (mine === upload) progress(mine, sent, total); },
+    onChunkComplete: (size) => {
+      mine.tries = 0;
+      // Pieces of some seconds: what a lost connection costs is little, and so is what each piece costs.
+      const seconds = Math.max(.05, (performance.now() - mine.began) / 1000);
+      mine.client.options.chunkSize = Math.max(LEAST_PIECE, Math.min(LARGEST_PIECE, Math.round(size / seconds * SECONDS_A_PIECE)));
+    },
+    onSuccess: () => { if (mine === upload) complete(); },
+    onError: (error) => { if (mine === upload) again(mine, error); },
+  };
+  mine.client = new tus.Upload(chosen, options);
+  mine.client.start();
+}
+
+// What passes by itself is tried again for as long as the page is open; what does not is said.
+function again(mine, error) {
+  const answer = error.originalResponse, status = answer ? answer.getStatus() : 0;
+  const passes = !status || status >= 500 && status !== 507 || [408, 409, 423, 429, 460].includes(status);
+  if (!passes) {
+    failed(answer.getBody() || `The server answered ${status}.`);
+    if ([404, 410, 422].includes(status)) refresh();
+    return;
+  }
+  mine.tries = (mine.tries || 0) + 1;
+  const wait = RETRY_SECONDS[Math.min(mine.tries, RETRY_SECONDS.length) - 1];
+  const at = new Date().toISOString().slice(11, 16);
+  panel("warn");
+  say(`${status ? `The server answered ${status}` : "The connection was lost"} at ${at} UTC. What the server has is safe; we try again in ${wait} s.`);
+  mine.retry = () => { clearTimeout(mine.timer); if (mine === upload) { panel("run"); mine.client.start(); } };
+  mine.timer = setTimeout(mine.retry, wait * 1000);
+}
+addEventListener("online", () => upload && upload.retry && !upload.done && upload.retry());
+part("upload-retry").addEventListener("click", () => upload && upload.retry && upload.retry());
+
+function stop() {
+  if (!upload) return;
+  clearTimeout(upload.timer);
+  const client = upload.client;
+  upload = null;
+  if (client) client.abort();
+}
+part("upload-stop").addEventListener("click", () => {
+  stop();
+  panel("held");
+  refresh();
+});
+part("upload-resume").addEventListener("click", async () => {
+  const kept = file.files[0] || await find();
+  if (kept) start(kept); else file.click();
+});
+
+let announced = -1;
+function progress(mine, sent, total) {
+  const now = performance.now();
+  mine.samples = [...mine.samples.filter(([at]) => now - at < 10000), [now, sent]];
+  const [[first, from]] = mine.samples, speed = now > first ? (sent - from) / (now - first) * 1000 : 0;
+  const percent = 100 * sent / total, left = speed > 0 ? (total - sent) / speed : Infinity;
+  panel("run");
+  part("upload-bar").value = percent;
+  part("upload-words").textContent = "";
+  const minutes = Math.round(left / 60);
+  readout([[`of ${decimal(total)}`, decimal(sent)], ["done", `${percent.toFixed(1)} %`], ["speed, last 10 s", `${decimal(speed)}/s`],
+    ["left", !Number.isFinite(left) ? "…" : minutes < 1 ? "less than a minute" : minutes < 120 ? `about ${minutes} min` : `about ${(left / 3600).toFixed(1)} h`]]);
+  if (Math.floor(percent / 10) > announced) {
+    announced = Math.floor(percent / 10);
+    part("upload-status").textContent = `${announced * 10} % uploaded`;
+  }
+}
+
+function readout(facts) {
+  part("upload-facts").replaceChildren(...facts.map(([name, value]) => {
+    const pair = document.createElement("div"), dt = document.createElement("dt"), dd = document.createElement("dd");
+    dt.textContent = name; dd.textContent = value;
+    pair.append(dt, dd);
+    return pair;
+  }));
+}
+
+async function complete() {
+  if (upload) upload.done = true;
+  panel("ok");
+  readout([]);
+  part("upload-bar").value = 100;
+  await refresh();
+}
+
+function failed(text) {
+  stop();
+  panel("bad");
+  readout([]);
+  say(text);
+  part("upload-status").textContent = text;
+}
+
+const say = (text) => { part("upload-words").textContent = text; };
+const STATES = { run: "Uploading", warn: "Waiting for the connection", held: "Not complete", ok: "Complete", bad: "Not uploaded" };
+function panel(state, name) {
+  part("upload").hidden = false;
+  if (name) part("upload-name").textContent = name;
+  part("upload-state").textContent = STATES[state];
+  part("upload-bar").hidden = state === "bad" || state === "ok";
+  part("upload-stop").hidden = state !== "run" && state !== "warn";
+  part("upload-retry").hidden = state !== "warn";
+  part("upload-resume").hidden = state !== "held";
+}
+
+// --- what the server knows of it ------------------------------------------------------------------------------------
+
+async function refresh() {
+  if (!draft) return false;
+  const answer = await fetch(draft, { headers: { Accept: "application/json" } });
+  if (!answer.ok) return false;
+  const said = await answer.json();
+  if (said.submission) { forget(); unsaved = false; upload = null; location.assign(said.submission); return true; }
+  known = said;
+  const here = said.upload;
+  if (said.refusal) fail(said.refusal);
+  part("sent").hidden = !said.sent;
+  part("submit-button").disabled = said.sent;
+  if (!here || upload && !upload.done) return false;
+  if (here.digest) {
+    panel("ok", here.name);
+    say(`${decimal(here.length)} are here and whole. Compare with sha256sum: ${here.digest.slice(7)}`);
+  } else if (!upload) {
+    panel("held", here.name);
+    part("upload-bar").value = 100 * here.received / here.length;
+    say(`${decimal(here.received)} of ${decimal(here.length)} are safe on the server until ${new Date(here.expires_at).toISOString().slice(0, 16).replace("T", " ")} UTC. Choose the same file again and it goes on there.`);
+  }
+  return false;
+}
+
+// --- the file of before a reload -------------------------------------------------------------------------------------
+
+const keeper = navigator.serviceWorker ? navigator.serviceWorker.register(form.dataset.keeper).then(async (registration) => {
+  const worker = registration.active || registration.waiting || registration.installing;
+  if (worker.state !== "activated") await new Promise((resolve) => worker.addEventListener("statechange", () => worker.state === "activated" && resolve()));
+  return registration.active;
+}).catch(() => null) : Promise.resolve(null);
+
+async function remember(chosen) {
+  const worker = await keeper;
+  if (worker) worker.postMessage({ keep: draft, file: chosen });
+}
+async function forget() { const worker = await keeper; if (worker) worker.postMessage({ forget: draft }); }
+async function find() {
+  const worker = await keeper;
+  if (!worker || !draft) return null;
+  const channel = new MessageChannel();
+  const found = new Promise((resolve) => { channel.port1.onmessage = ({ data }) => resolve(data); setTimeout(() => resolve(null), 2000); });
+  worker.postMessage({ find: draft }, [channel.port2]);
+  return found;
+}
+setInterval(async () => { if (upload && !upload.done) { const worker = await keeper; if (worker) worker.postMessage({ ping: true }); } }, 10000);
+
+setInterval(() => { if (known && known.sent && !(upload && !upload.done)) refresh(); }, 5000);
+
+// --- Submit ---------------------------------------------------------------------------------------------------------
+
+file.addEventListener("change", () => { if (file.files[0]) start(file.files[0]); });
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  part("submit-button").disabled = true;
+  try {
+    if (!draft || unsaved) await keep();
+    const answer = await post(`${draft}send/`);
+    if (answer.status === 422 && showErrors(await answer.text())) return;
+    if (answer.redirected) { location.assign(answer.url); return; }
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    part("summary").replaceChildren();
+    await refresh();
+  } catch (error) {
+    // It may have been accepted by a server that died before it could say so.
+    if (await refresh().catch(() => false)) return;
+    fail(`${error.message} Your text is still here: try again. It never counts twice.`);
+  } finally {
+    part("submit-button").disabled = Boolean(known && known.sent);
+  }
+});
+
+function fail(text) {
+  const note = document.createElement("div"), kind = document.createElement("p"), body = document.createElement("p");
   note.className = "note is-bad";
   kind.className = "kind";
   kind.textContent = "Not submitted";
-  text.textContent = words;
-  note.append(kind, text);
+  body.textContent = text;
+  note.append(kind, body);
   part("summary").replaceChildren(note);
   part("summary").focus();
-}
-
-// What a page of the server's says under its heading: too slow, too many at once, too large.
-function wordsOf(html) {
-  const lede = new DOMParser().parseFromString(html, "text/html").querySelector(".lede");
-  return lede ? lede.textContent.trim().replace(/\s+/g, " ") : "";
 }
 
 // The server sent the whole page with its errors: take over each field's errors, and nothing else. False if it did not.
@@ -117,3 +325,12 @@ function showErrors(html) {
   part("summary").focus();
   return true;
 }
+
+// --- a page that is opened on a draft ---------------------------------------------------------------------------------
+
+file.required = false;
+(async () => {
+  await refresh();
+  const kept = known && known.upload && !known.upload.digest ? await find() : null;
+  if (kept) start(kept);
+})();

@@ -6,6 +6,7 @@ import signal
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -84,6 +85,8 @@ def test_a_host_whose_engine_hangs_says_so_and_when_it_is_over(
             wait_until(lambda: server.hellos[-1]["trouble"])
             assert "does not answer" in server.hellos[-1]["trouble"]
             assert server.hellos[-1]["slots"] == []
+            agent.run_batch(str(uuid.uuid4()))  # a message that a healthy host may get next time
+            assert not [path for path in server.requests if "claim" in path]
             told = len(server.hellos)
             wait_until(lambda: len(server.hellos) > told + 1)  # it goes on saying so
             daemon.thaw()

@@ -86,7 +86,7 @@ SOME_PROGRAM = "/proc/self/exe"
 class Image:
     """An image to be saved. The defaults are the least that is accepted; `config` and `top` overwrite."""
 
-    layers: list[bytes] = field(default_factory=lambda: [tar_of({"program": b"first"})])
+    layers: list[bytes] = field(default_factory=lambda: [tar_of({"program": b"#!/proc/self/exe first"})])
     config: dict[str, Any] = field(default_factory=lambda: {"Entrypoint": [SOME_PROGRAM]})
     top: dict[str, Any] = field(default_factory=dict)
     raw_config: bytes | None = None

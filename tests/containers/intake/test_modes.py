@@ -37,7 +37,7 @@ def folder(name: str, mode: int, **fields: Any) -> Entry:
 
 
 def file(name: str, mode: int, **fields: Any) -> Entry:
-    return entry(name, mode=mode, **{"data": b"x"} | fields)
+    return entry(name, mode=mode, **{"data": b"#!/proc/self/exe"} | fields)
 
 
 class Opened:
@@ -192,6 +192,125 @@ def test_the_home_that_passwd_gives_is_opened_wherever_it_lies(opened) -> None:
     assert image.image.config["home"] == "/var/lib/app"
 
 
+#: Images in which something that the settings name is closed in a place of the system: layers, settings, and where.
+LINKED: dict[str, tuple[list[list[Entry]], dict[str, Any], str]] = {
+    "home of passwd behind a link": (
+        [
+            [link("home", "var/home"), entry("etc/passwd", data=b"user:x:5:5::/home/user:\n", mode=0o644)],
+            [folder("var/home/user", 0o700), file("var/home/user/x", 0o600)],
+        ],
+        {},
+        "var/home/user/x",
+    ),
+    "HOME is a link": ([[link("me", "/var/me"), file("var/me/x", 0o600)]], {"Env": ["HOME=/me"]}, "var/me/x"),
+    "HOME is a link that comes later": (
+        [[file("var/me/x", 0o600)], [link("me", "var/me")]],
+        {"Env": ["HOME=/me/"]},
+        "var/me/x",
+    ),
+    "a home named by a passwd that comes later": (
+        [
+            [folder("var/me", 0o700), file("var/me/x", 0o600)],
+            [entry("etc/passwd", data=b"user:x:5:5::/var/me:\n", mode=0o644)],
+        ],
+        {},
+        "var/me/x",
+    ),
+    "WORKDIR behind links": (
+        [
+            [
+                link("app", "opt/app"),
+                link("opt/app", "../srv/app"),
+                link("srv/app", "/var/app"),
+                file("var/app/x", 0o600),
+            ]
+        ],
+        {"WorkingDir": "/app"},
+        "var/app/x",
+    ),
+    "the program is a chain of links": (
+        [
+            [
+                link("bin", "usr/bin"),
+                link("usr/bin/python", "python3"),
+                link("usr/bin/python3", "/etc/alternatives/py"),
+            ],
+            [link("etc/alternatives/py", "/var/python/bin/python3.11"), file("var/python/bin/python3.11", 0o700)],
+        ],
+        {"Entrypoint": ["/bin/python"]},
+        "var/python/bin/python3.11",
+    ),
+    "the program is found in PATH": (
+        [[link("usr/bin/run", "../../var/run.py"), file("var/run.py", 0o700)]],
+        {"Entrypoint": ["run"]},
+        "var/run.py",
+    ),
+    "the interpreter of the program": (
+        [[file("opt/run", 0o755, data=b"#!/opt/python -u\n"), link("opt/python", "../var/py"), file("var/py", 0o700)]],
+        {"Entrypoint": ["/opt/run"]},
+        "var/py",
+    ),
+    "a relative word": ([[file("var/x.py", 0o600)]], {"Cmd": ["var/x.py"], "WorkingDir": "/"}, "var/x.py"),
+    "a script in a shell's text": (
+        [[file("var/x.py", 0o600)]],
+        {"Entrypoint": ["/proc/sh", "-c", "exec python3 '/var/x.py' --fast && true"]},
+        "var/x.py",
+    ),
+    "an option's value": ([[file("var/w", 0o600)]], {"Cmd": ["--weights=/var/w"]}, "var/w"),
+    "a variable": (
+        [[link("models", "/var/nnunet"), file("var/nnunet/a/x", 0o600)]],
+        {"Env": ["nnUNet_results=/models"]},
+        "var/nnunet/a/x",
+    ),
+    "a list in a variable": ([[file("var/b/x", 0o600)]], {"Env": ["PYTHONPATH=/opt/a:/var/b"]}, "var/b/x"),
+    "a link out of a place of the system": (
+        [[folder("var", 0o700), link("var/app", "/opt/app"), file("opt/app/x", 0o600)]],
+        {"WorkingDir": "/var/app"},
+        "opt/app/x",
+    ),
+    "a folder over a link": (
+        [[link("app", "var/a")], [folder("app", 0o700), file("app/x", 0o600)]],
+        {"WorkingDir": "/app"},
+        "app/x",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_what_the_configuration_names_is_opened_where_links_lead(opened, name: str) -> None:
+    layers, config, path = LINKED[name]
+    secret = [folder("etc", 0o755), folder("var", 0o700), file("etc/shadow", 0o600), file("var/key", 0o600)]
+    below = [layer_of(*secret)] + [layer_of(*entries) for entries in layers]
+    image = opened(*below, config=AS_USER | config)
+    modes: dict[str, int] = {}
+    for number in range(len(below)):
+        modes |= image.modes(number)
+    assert (modes["etc/shadow"], modes["var/key"]) == (0o600, 0o600)
+    assert modes[path] & 0o4, "the file itself"
+    above = [folder for folder in modes if path.startswith(f"{folder}/")]
+    assert all(modes[folder] & 0o1 for folder in above), modes
+    assert not any("in places where nothing is opened" in warning for warning in image.warnings)
+
+
+def test_links_in_circles_and_to_nowhere_open_nothing(opened) -> None:
+    links = [link("a", "b"), link("b", "/a"), link("c", "../var/none")]
+    config = AS_USER | {"WorkingDir": "/a", "Env": ["HOME=/c/x", "X=/a/b:/c"], "Cmd": ["../a", ".."]}
+    image = opened(layer_of(*links, file("var/key", 0o600)), config=config)
+    assert image.modes()["var/key"] == 0o600
+
+
+def test_paths_made_deep_and_many_cost_little(check: Check) -> None:
+    """A megabyte of configuration that names folders by the hundred thousand."""
+    words = ["/" + "a/" * 45_000, *("/" + "b/" * 2000 + str(number) for number in range(100))]
+    config = {"Entrypoint": [SOME_PROGRAM], "Cmd": words, "Env": ["PATH=" + ":".join(map(str, range(15_000)))]}
+    upload = Image([layer_of(folder("b/" * 2000, 0o700))], config=config).saved()
+    tracemalloc.start()
+    check(upload)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 << 20
+
+
 @pytest.mark.parametrize("named", ["/", "/etc", "/etc/", "/var/..", "//etc"])
 def test_naming_a_whole_place_of_the_system_opens_nothing(opened, named: str) -> None:
     config = AS_USER | {"WorkingDir": named, "Env": [f"HOME={named}"], "Cmd": [named]}
@@ -317,6 +436,22 @@ def test_large_files_that_nobody_will_read_are_a_warning(opened) -> None:
     (warning,) = opened(layer_of(*closed, file("etc/large", 0o600, data=bytes(2 << 20)))).warnings
     assert "'/var/lib/model' (3.15 MB), '/etc/large' (2.1 MB)" in warning
     assert "chmod -R a+rX" in warning
+
+
+def test_what_is_named_below_a_folder_of_the_servers_is_a_warning(opened) -> None:
+    files = [
+        file("tmp/weights/w.pt", 0o644),
+        folder("tmp/cache", 0o755),
+        file("opt/run", 0o755),
+        link("w", "/tmp/weights"),
+    ]
+    config = {"Entrypoint": ["/opt/run", "--w=/w"], "Env": ["CACHE=/tmp/cache", "TMPDIR=/tmp", "OUT=/output/none"]}
+    about_tmpdir, hidden = opened(layer_of(*files), config=config).warnings
+    assert "TMPDIR" in about_tmpdir
+    assert hidden == (
+        "The server mounts folders of its own over /tmp, so these paths, which the image's settings name, will not be "
+        "there: '/tmp/weights'. Put them elsewhere, below /opt for example."
+    )
 
 
 # --- What is made to cost -------------------------------------------------------------------------------------------

@@ -88,9 +88,14 @@ def test_a_pax_size_for_a_file_that_the_header_cannot_state_is_used() -> None:
     assert refused(pax(size=str(8**11)) + header(b"f", 0) + END).code == "truncated"
 
 
-@pytest.mark.parametrize("record", ["-5", "0x10", "1_0", "9" * 30, ""])
+@pytest.mark.parametrize("record", ["-5", "0x10", "1_0", "9" * 30, " "])
 def test_a_pax_size_that_is_no_number_is_refused(record: str) -> None:
     assert refused(pax(size=record) + header(b"f", 0) + END).code == "damaged"
+
+
+def test_an_empty_pax_size_leaves_the_headers_as_it_does_for_go() -> None:
+    (member,) = read(pax(size="") + header(b"f", 5) + padded(b"hello") + END)
+    assert member.size == 5
 
 
 @pytest.mark.parametrize("body", [b"99 a=b\n", b"0 a=b\n", b"5 a=b\n", b"6 a=bc", b"6 ab\n\n\n", b"1 "])

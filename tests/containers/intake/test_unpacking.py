@@ -286,8 +286,11 @@ def test_folders_that_no_entry_names_count_as_entries(refusal: Refusal) -> None:
 def test_links_that_lead_through_links_cost_bounded_time(monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:
     monkeypatch.setattr("containers.intake.layer_filesystem._STEPS", 100_000)
     maze = [folder("d"), link("l0", "d/" + "../d/" * 300)]
-    maze += [link(f"l{n}", f"l{n - 1}/" + f"../l{n - 1}/" * 3) for n in range(1, 30)]
-    assert "too entangled" in str(refusal(Image([layer_of(*maze, entry("l29/x"))]).saved()))
+    many = [link(f"l{n}", f"l{n - 1}/" + f"../l{n - 1}/" * 3) for n in range(1, 30)]
+    assert "very many" in str(refusal(Image([layer_of(*maze, *many, entry("l29/x"))]).saved()))
+    maze += [link(f"l{n}", "d/../" * 300 + f"l{n - 1}") for n in range(1, 40)]
+    entries = [entry(f"l39/{n}/x") for n in range(9)]
+    assert "too entangled" in str(refusal(Image([layer_of(*maze, *entries)]).saved()))
 
 
 def test_long_names_cost_bounded_memory(monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:

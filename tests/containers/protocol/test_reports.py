@@ -10,15 +10,17 @@ from containers.protocol.reports import (
     IN_THE_LAST_INSTANT,
     SLOW_TO_EXIT,
     Blob,
+    CaseReport,
     ContainerReport,
     Fault,
     Report,
     case_reports,
+    fault_report,
     older_form,
     parse_report,
     rejection_report,
 )
-from containers.protocol.verdicts import FailureCode, Verdict
+from containers.protocol.verdicts import CASE_FAILURES, FAULTS, REJECTIONS, FailureCode, Verdict
 
 NAMES = ("a.nii.gz", "b.nii.gz", "c.nii.gz")
 FILE = Blob("sha256:" + "a" * 64, 7)
@@ -144,6 +146,36 @@ def test_an_odd_report_is_rejected(path: tuple[Any, ...], value: object) -> None
     place[path[-1]] = value
     with pytest.raises(OrderRejected):
         parse_report(report)
+
+
+#: All that a server knew before there were other words for ends. Frozen: what is new needs an older word.
+KNOWN_BEFORE = {
+    *("crashed", "out_of_memory", "timed_out", "startup_timed_out", "output_full", "not_a_regular_file"),
+    *("could_not_start", "missing", "engine_unavailable", "engine_restarted", "image_unavailable"),
+    *("input_unavailable", "no_gpu_runtime", "gpu_lost", "disk_full", "order_unreadable", "internal", "not_unpackable"),
+}
+
+
+def reports_of(word: str) -> list[Report]:
+    """All kinds of reports in which a word can stand: alone, and beside other new words."""
+    if word in REJECTIONS:
+        return [rejection_report(1, NAMES, word)]
+    if word in FAULTS:
+        fault = Fault(word, "why")  # type: ignore[arg-type]
+        killed = CaseReport("b.nii.gz", "failed", "killed")
+        return [fault_report(1, NAMES, fault), Report(1, (killed,), fault=fault)]
+    cases = case_reports(NAMES, found("F--"), Verdict(failure=word), appeared_seconds=(), ended_seconds=5)  # type: ignore[arg-type]
+    return [Report(1, cases, ContainerReport(137, False, 5.0))]
+
+
+@pytest.mark.parametrize("word", [*CASE_FAILURES, *FAULTS, *REJECTIONS])
+def test_a_server_of_before_gets_only_words_that_it_knows(word: str) -> None:
+    for report in reports_of(word):
+        told = older_form(report) or report
+        words = {case.reason for case in told.cases} | {told.fault and told.fault.code, told.rejected}
+        assert words - {None} <= KNOWN_BEFORE
+        assert parse_report(json.loads(json.dumps(told.to_json()))) == told
+        assert older_form(told) is None
 
 
 @pytest.mark.parametrize(

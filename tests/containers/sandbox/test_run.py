@@ -48,9 +48,10 @@ def test_a_crash_costs_the_case_and_leaves_the_rest_for_the_next_container(sandb
 
 
 def test_a_hanging_case_is_ended_by_its_clock(sandbox: Sandbox) -> None:
-    report = sandbox.run(None, "import time; time.sleep(60)", None, case_seconds=0.6)
+    report = sandbox.run(None, "print('working'); import time; time.sleep(60)", None, case_seconds=0.6)
     assert statuses(report) == [FINISHED, ("failed", "timed_out"), UNTOUCHED]
     assert 0.6 < (case(report, 1).seconds or 0) < 30  # not the minute that the program would sleep
+    assert report.log == "working\n"
 
 
 def test_a_first_case_has_the_start_up_allowance_on_top(sandbox: Sandbox) -> None:
@@ -95,8 +96,9 @@ def test_too_much_memory_is_recognised(sandbox: Sandbox) -> None:
 
 
 def test_a_program_that_kills_itself_did_not_run_out_of_memory(sandbox: Sandbox) -> None:
-    report = sandbox.run(None, "os.kill(os.getpid(), 9)")
+    report = sandbox.run(None, "print('last words'); os.kill(os.getpid(), 9)")
     assert statuses(report) == [FINISHED, ("failed", "killed")]
+    assert report.log == "last words\n"
     assert report.container is not None
     assert (report.container.exit_code, report.container.oom_killed) == (137, False)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from leaderboard.core import locks, task_queue
-from leaderboard.journey import pipeline, scheduling
+from leaderboard.journey import faults, pipeline, planning, scheduling
 from leaderboard.journey.turns import Place, Turns
-from leaderboard.models import Batch, Run, Team, Turn
+from leaderboard.models import Batch, Host, Phase, Run, Team, Turn
 from leaderboard.processes import sweeper
 from leaderboard.scores import scoring
 from leaderboard.states import BatchState, RunState
@@ -14,7 +14,15 @@ from tests.leaderboard.virtual_challenge import Pace, Places, challenge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TEAMS, EACH = 5, 3
+TEAMS, EACH = 10, 3
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The messages that are sent."""
+    told = []
+    monkeypatch.setattr(task_queue, "_send", lambda task, key, queue: told.append((queue, key)))
+    return told
 
 
 def rounds(served: list[tuple[str, int]]) -> list[int]:
@@ -27,29 +35,22 @@ def names():
 
 
 def test_teams_with_three_runs_each_are_served_in_turns_from_the_check_to_the_score(names):
-    simulated = challenge(TEAMS, cases=2, heavy=frozenset({names[0]}))
+    """Scoring is slower than the machines, and these than the checks; one mask of the first team takes a minute."""
+    heavy, *light = names
+    simulated = challenge(TEAMS, cases=2, heavy=frozenset({heavy}), pace=Pace(check=1.0, mask=6.0))
     simulated.hand_in(EACH)
     simulated.run()
 
-    in_turns = [number for number in range(1, EACH + 1) for _ in range(TEAMS)]
-    assert rounds(simulated.of("checked")) == in_turns
-    assert rounds(simulated.of("started")) == in_turns
-    assert len(simulated.of("scored")) == TEAMS * EACH
-    light = [wait for team, waits in simulated.waits.items() if team != names[0] for wait in waits]
-    # One mask of a heavy team takes a minute; a canary of another waits for ordinary masks alone.
-    assert len(light) == (TEAMS - 1) * EACH
-    assert max(light) <= 6
-    ends = {run: event.at for event in simulated.events if event.what == "scored" for run in [(event.team, event.run)]}
-    assert max(ends[name, 1] for name in names[1:]) < min(ends[name, 2] for name in names[1:])
+    def served(what: str, teams: list[str]) -> list[int]:
+        return [number for team, number in simulated.of(what) if team in teams]
 
-
-def test_while_canaries_wait_for_scores_no_team_starts_a_second_run_before_anothers_first(names):
-    """All images are checked; scoring is slower than the machines."""
-    simulated = challenge(4, cases=2, pace=Pace(check=0.0, case=1.0, mask=30.0), places=Places(slots=3, scorers=1))
-    simulated.hand_in(2)
-    simulated.run()
-    assert rounds(simulated.of("started")) == [1] * 4 + [2] * 4
-    assert sorted(rounds(simulated.of("canary scored"))[:4]) == [1] * 4
+    for what in ("checked", "started"):
+        assert served(what, names) == [number for number in range(1, EACH + 1) for _ in names], what
+    for what in ("canary scored", "scored"):
+        assert served(what, light) == [number for number in range(1, EACH + 1) for _ in light], what
+        assert served(what, [heavy]) == [1, 2, 3], what
+    # Canaries go first: they wait for canaries, and for no mask of the heavy team's.
+    assert max(wait for team in light for wait in simulated.waits[team]) <= 90
 
 
 def test_a_second_run_that_began_waits_for_the_first_of_another_team():
@@ -147,26 +148,48 @@ class TestScoring:
         with scheduling.next_scoring(processes=1) as batch:
             assert batch == reported[1].pk
 
-    def test_what_we_could_not_score_waits_until_its_run_goes_on(self, reported):
+    def test_what_we_could_not_score_is_scored_when_its_run_goes_on_whether_or_not_a_slot_is_free(
+        self, reported, told, settings
+    ):
+        Host.objects.update(slots=[])
         run = reported[0].run
-        Run.objects.filter(pk=run.pk).update(state=RunState.HALTED, reason_code=scheduling.SCORING_FAULT)
+        faults.halt_run(run, scheduling.SCORING_FAULT)
         with scheduling.next_scoring(processes=1) as batch:
             assert batch == reported[1].pk
-        Run.objects.filter(pk=run.pk).update(state=RunState.RUNNING, reason_code="")
         Turn.objects.all().delete()
-        with scheduling.next_scoring(processes=1) as batch:
-            assert batch == reported[0].pk
+        faults.resume(run)
+        assert cast.stage_of(run.submission) == RunState.QUEUED
+        assert told == [("scoring", str(reported[0].pk))]
+        told.clear()
+        settings.NOTIFY_AGAIN_SECONDS = 0  # that message was lost
+        sweeper.sweep()
+        assert ("scoring", str(reported[0].pk)) in told
+        pipeline.score_next(processes=1)
+        assert planning.canary_passed(run)
+
+    def test_a_run_that_waits_for_scores_alone_leaves_the_slot_to_the_next(self, reported):
+        Run.objects.filter(pk=reported[0].run_id).update(state=RunState.QUEUED)
+        Host.objects.update(slots=[])
+        other = cast.submit_checked(reported[3].run.submission.team, reported[3].run.submission.phase).runs.get()
+        Host.objects.update(slots=[{"name": "slot0", "gpus": []}])
+        pipeline.fill_slots()
+        assert gpu_host.waiting(other).notified_at
+        assert cast.stage_of(reported[0].run.submission) == RunState.CANARY
+
+    def test_a_resumed_run_that_its_score_ends_starts_nothing(self, reported):
+        """Its mask was scored while it waited for a slot, and was one too many that is invalid."""
+        run = reported[0].run
+        Phase.objects.update(max_failures_in_row=1)
+        run.cases.filter(batch=reported[0]).update(result={"status": "invalid"})
+        Batch.objects.filter(pk=reported[0].pk).update(state=BatchState.SCORED)
+        Run.objects.filter(pk=run.pk).update(state=RunState.QUEUED)
+        pipeline.fill_slots()
+        assert cast.stage_of(run.submission) == RunState.FAILED
+        assert not run.batches.exclude(state__in={BatchState.SCORED, BatchState.DROPPED}).exists()
 
 
 class TestWorkers:
     """What they do for a message, whichever it was."""
-
-    @pytest.fixture
-    def told(self, monkeypatch):
-        """The messages that are sent."""
-        told = []
-        monkeypatch.setattr(task_queue, "_send", lambda task, key, queue: told.append((queue, key)))
-        return told
 
     def test_a_batch_of_slow_masks_is_scored_in_turns_and_each_asks_for_the_next(self, monkeypatch, told):
         host, phase = cast.host(), cast.phase(cast.case_set(3))

@@ -71,6 +71,18 @@ def test_a_batch_that_was_rung_for_is_not_rung_for_again_at_once(phase, teams):
     assert Batch.objects.get().notified_at == told
 
 
+def test_a_run_of_which_a_host_was_just_told_is_at_work_as_one_that_it_does(phase, teams):
+    """What is left over after that helps; it took the place of a run that had nothing."""
+    first, second = runs = [cast.submit_checked(teams[0], phase).runs.get() for _ in range(2)]
+    Run.objects.update(state=RunState.RUNNING, started_at=clock.now())
+    Batch.objects.bulk_create(Batch(run=run, number=number) for run in runs for number in (1, 2))
+    first.batches.filter(number=1).update(notified_at=clock.now())
+    cast.host(slots=2)
+    pipeline.fill_slots()
+    told = Batch.objects.filter(notified_at__isnull=False).values_list("run", "number")
+    assert sorted(told) == [(first.pk, 1), (second.pk, 1)]
+
+
 def test_a_team_with_a_run_at_work_waits_behind_one_without(phase, teams):
     alices, charlies = teams
     cast.host(slots=1)

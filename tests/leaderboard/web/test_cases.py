@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 
 FLIPPED = masks.nifti(np.roll(masks.cube(2), 1, axis=1)[:, ::-1])
 LOG = "".join(f"line {number}\n" for number in range(9)) + f"{HOSTILE}\x1b[31mred\x1b[0m"
+CONTAINER = {"oom_killed": False, "seconds": 2.0, "warnings": []}
 PARTS = ("findings/", "cases/", "logs/", "logs/1/1/", "masks/case_000.nii.gz", "results.json")
 
 
@@ -185,6 +186,24 @@ def test_every_container_has_its_log_and_its_exit_code(people, finished):
     assert "There is no such container" in page(alice.get(address(run, "logs/?open=7-1"))).text
     for name in ("%00", "1-1-1", "-", "9" * 30 + "-1", "²-1"):
         assert "There is no such container" in page(alice.get(address(run, f"logs/?open={name}"))).text, name
+
+
+def test_from_a_lost_case_the_log_of_its_container_is_one_step_away(people, finished):
+    run = finished()
+    lost = run.cases.get(batch__number=1)
+    lost.result |= {"status": "failed", "reason": "Your program ended with an error"}
+    lost.save(update_fields=["result"])
+    Attempt.objects.filter(batch__number=1).update(container={**CONTAINER, "exit_code": 1})
+    Attempt.objects.exclude(batch__number=1).update(log="another container", container={**CONTAINER, "exit_code": 0})
+    alice = people.browser["Alice"]
+    for part in ("", "cases/"):
+        links = [one["href"] for one in page(alice.get(address(run, part))).all("a") if "?open=" in str(one["href"])]
+        assert links == [f"{address(run, 'logs/')}?open=1-1#log"], part
+    for part in ("", "logs/"):
+        shown = page(alice.get(address(run, part))).text
+        assert "Log of the last container that failed" in shown
+        assert "line 8" in shown
+        assert "another container" not in shown
 
 
 def test_a_log_is_downloaded_as_it_was_kept_and_shown_as_words(people, finished):

@@ -143,6 +143,15 @@ def test_containers_say_how_each_ended(people):
     assert "Dropped" not in found.text
 
 
+def test_what_our_clock_ended_is_not_told_as_killed_and_a_used_up_day_offers_no_new_run(people):
+    found = seen(people, failed(people, phase_of(1, cases_are_public=True, runs_per_day=1), "slow"))
+    story = found.text.split("How far it came")[0]
+    assert "was ended by the time limit, 300.0 s after its start." in story
+    assert "SIGKILL" not in story.split("What it printed")[0]
+    assert "No run is left today" in story
+    assert "Submit a new image" not in story
+
+
 def test_a_container_that_was_at_work_when_the_run_ended_was_stopped_with_it(people):
     host = cast.host()
     submission = started(people, phase_of(2, cases_are_public=True))

@@ -1,0 +1,117 @@
+"""What is being prepared, for the submission page's script: kept as it is typed, sent while its file still comes."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from leaderboard.core.refusal import Refused
+from leaderboard.journey import pipeline
+from leaderboard.models import Draft, Phase, Submission
+from leaderboard.submissions import admission, drafts, resumable
+from leaderboard.submissions.quota import quota_of
+from leaderboard.web.context import frame_of, instant_of, person_of
+from leaderboard.web.forms import SubmissionForm
+
+
+@login_required
+@require_POST
+def begin(request: HttpRequest, slug: str) -> HttpResponse:
+    """A new draft, with what was typed so far."""
+    phase = get_object_or_404(Phase, slug=slug)
+    try:
+        team = admission.check_open_for(person_of(request), phase, instant_of(request))
+        draft = drafts.begin(person_of(request), team, phase, request.POST.dict())
+    except Refused as refusal:
+        return JsonResponse({"refusal": str(refusal)}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    return JsonResponse(_state(draft), status=HTTPStatus.CREATED)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def draft(request: HttpRequest, key: UUID) -> HttpResponse:
+    """How far a draft is, or the submission that it became; posted to, it keeps what was typed."""
+    team = frame_of(request).team
+    found = drafts.find(key, team)
+    if found is None:
+        accepted = Submission.objects.filter(ticket=str(key), team=team).only("pk").first() if team else None
+        if accepted is None:
+            raise Http404
+        return JsonResponse({"submission": reverse("submission", args=[accepted.pk])})
+    if request.method == "POST":
+        drafts.save(found, request.POST.dict())
+    return JsonResponse(_state(found))
+
+
+@login_required
+@require_POST
+def send(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Submit: at once where the file is here, else at its last byte. The form with its errors where it has any."""
+    found = _find(request, key)
+    form = SubmissionForm(request.POST, phase=found.phase, has_file=False)
+    now = instant_of(request)
+    if not hasattr(found, "upload"):
+        form.add_error(None, "Choose the archive of your image.")
+    if form.is_valid():
+        drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
+        accepted = pipeline.submit_draft(found.pk)
+        if accepted:
+            return JsonResponse({"submission": reverse("submission", args=[accepted.pk])})
+        found.refresh_from_db()
+        if not found.refusal:
+            return JsonResponse(_state(found), status=HTTPStatus.ACCEPTED)
+        form.add_error(None, found.refusal)
+    context = {"phase": found.phase, "form": form, "quota": quota_of(found.team, found.phase, now), "now": now}
+    return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@login_required
+@require_POST
+def take_back(request: HttpRequest, key: UUID) -> HttpResponse:
+    """A draft that was sent, and waits for its file, is a draft again."""
+    drafts.take_back(_find(request, key))
+    return redirect(f"{reverse('submit_to', args=[_find(request, key).phase.slug])}?draft={key}")
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Delete a draft and its file."""
+    found = _find(request, key)
+    drafts.discard(found)
+    return redirect("submit_to", slug=found.phase.slug)
+
+
+def _find(request: HttpRequest, key: UUID) -> Draft:
+    found = drafts.find(key, frame_of(request).team)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _state(draft: Draft) -> dict[str, object]:
+    """What the page's script shows of a draft."""
+    upload = getattr(draft, "upload", None)
+    return {
+        "draft": str(draft.pk),
+        "begin_upload": reverse("begin_upload", args=[draft.pk]),
+        "sent": draft.submitted_at is not None,
+        "refusal": draft.refusal,
+        "saved_at": draft.changed_at.isoformat(),
+        "upload": upload
+        and {
+            "address": reverse("upload", args=[upload.pk]),
+            "name": upload.name,
+            "length": upload.length,
+            "received": upload.received,
+            "fingerprint": upload.fingerprint,
+            "digest": upload.digest,
+            "expires_at": resumable.expires_at(upload).isoformat(),
+        },
+    }

@@ -1,0 +1,124 @@
+"""An upload in a real browser: a line that is lost, a page that is loaded again, a browser that is killed."""
+
+import hashlib
+import random
+import tarfile
+
+import pytest
+from playwright.sync_api import CDPSession, Page, expect
+
+from leaderboard.models import ResumableUpload, Submission
+from leaderboard.submissions import uploads
+from tests.leaderboard import cast
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+FILE = tarfile.TarInfo("layer.tar").tobuf() + random.Random(4).randbytes(6 << 20)
+DIGEST = hashlib.sha256(FILE).hexdigest()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "image.tar"
+    path.write_bytes(FILE)
+    return path
+
+
+@pytest.fixture
+def charlie():
+    person = cast.person("Charlie")
+    cast.team_of(person)
+    cast.phase(slug="dev")
+    return person
+
+
+def slow_down(page: Page, bytes_per_second: int) -> CDPSession:
+    """What the page sends, from now on; the session is that by which `cut` acts."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.emulateNetworkConditions", conditions(bytes_per_second))
+    return session
+
+
+def conditions(bytes_per_second: int, *, offline: bool = False) -> dict[str, object]:
+    speed = {"downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+    return {"offline": offline, "latency": 0, **speed}
+
+
+def received(page: Page) -> int:
+    page.wait_for_timeout(100)
+    row = ResumableUpload.objects.first()
+    return row.received if row else 0
+
+
+def wait_for(page: Page, least: int) -> None:
+    for _ in range(200):
+        if received(page) >= least:
+            return
+    raise AssertionError(f"{received(page)} bytes came")
+
+
+def test_an_upload_outlives_a_lost_line_a_reload_and_a_killed_browser(visit, charlie, archive):
+    visitor = visit(charlie)
+    page = visitor.go("/submit/dev/")
+    page.get_by_label("Name on the board").fill("LungText")
+    line = slow_down(page, 1 << 20)
+    page.get_by_label("Image archive").set_input_files(archive)
+    wait_for(page, 64 << 10)
+
+    line.send("Network.emulateNetworkConditions", conditions(1 << 20, offline=True))
+    expect(page.get_by_text("The connection was lost")).to_be_visible(timeout=15000)
+    line.send("Network.emulateNetworkConditions", conditions(1 << 20))
+    wait_for(page, 1 << 20)
+
+    page.on("dialog", lambda dialog: dialog.accept())  # it asks before it is left
+    page.reload()
+    slow_down(page, 1 << 20)
+    expect(page.get_by_label("Name on the board")).to_have_value("LungText")
+    before = received(page)
+    wait_for(page, before + 1)  # it goes on by itself
+
+    address = page.url
+    page.context.close()
+    again = visit(charlie).go(address[address.index("/submit/") :])
+    expect(again.get_by_text("Choose the same file again")).to_be_visible()
+    before = received(again)
+    assert 0 < before < len(FILE)
+    sent: list[int] = []
+    again.on("request", lambda request: sent.append(int(request.headers.get("upload-offset", -1))))
+    again.get_by_label("Description").fill(cast.METHOD)
+    again.get_by_label("None").check()
+    again.get_by_label("Image archive").set_input_files(archive)
+    expect(again.get_by_text(DIGEST)).to_be_visible(timeout=20000)
+    assert min(offset for offset in sent if offset >= 0) == before
+    row = ResumableUpload.objects.get()
+    assert uploads.path(row.file).read_bytes() == FILE
+    again.get_by_role("button", name="Submit the run").click()
+    expect(again.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
+    assert Submission.objects.get().upload == f"sha256:{DIGEST}"
+    visitor.complaints.clear()  # Chromium reports broken lines
+
+
+def test_a_form_that_is_sent_while_its_upload_runs_is_submitted_at_the_last_byte(visit, charlie, archive):
+    visitor = visit(charlie)
+    page = visitor.go("/submit/dev/")
+    slow_down(page, 1 << 20)
+    page.get_by_label("Image archive").set_input_files(archive)
+    page.get_by_label("Name on the board").fill("LungText")
+    page.get_by_label("Description").fill(cast.METHOD)
+    page.get_by_label("None").check()
+    wait_for(page, 64 << 10)
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_text("it counts from the moment at which the last byte")).to_be_visible()
+    assert not Submission.objects.exists()
+    expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible(timeout=20000)
+    assert not ResumableUpload.objects.exists()
+
+
+def test_what_is_no_archive_is_said_after_its_first_bytes(visit, charlie, tmp_path):
+    other = tmp_path / "slides.zip"
+    other.write_bytes(b"PK\x03\x04" + bytes(3 << 20))
+    visitor = visit(charlie)
+    page = visitor.go("/submit/dev/")
+    page.get_by_label("Image archive").set_input_files(other)
+    expect(page.locator("#upload-words")).to_contain_text("zip")
+    assert not ResumableUpload.objects.exists()
+    visitor.complaints.clear()  # Chromium reports the status
