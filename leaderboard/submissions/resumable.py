@@ -42,7 +42,11 @@ CHECKSUMS = ("sha1", "sha256")
 ACTIVE = timedelta(minutes=15)
 
 
-class WrongOffset(Exception):
+class PieceRefused(Exception):
+    """A piece that is not taken as it came; the text says why."""
+
+
+class WrongOffset(PieceRefused):
     """The piece does not begin where the upload goes on: at byte `received`."""
 
     def __init__(self, received: int) -> None:
@@ -50,23 +54,23 @@ class WrongOffset(Exception):
         self.received = received
 
 
-class Locked(Exception):
+class Locked(PieceRefused):
     """Somebody else is writing this upload at this moment."""
 
 
-class Gone(Exception):
+class Gone(PieceRefused):
     """The upload was ended, or its draft handed in, while this piece came."""
 
 
-class ChecksumMismatch(Exception):
+class ChecksumMismatch(PieceRefused):
     """The piece is not what its checksum promised; nothing of it was kept."""
 
 
-class CutOff(Exception):
+class CutOff(PieceRefused):
     """The piece ended before its announced length."""
 
 
-class TooLong(Exception):
+class TooLong(PieceRefused):
     """The piece ends behind the announced length of the upload."""
 
 
@@ -146,9 +150,10 @@ def settled(upload: ResumableUpload) -> ResumableUpload:
 
 
 def receive(upload: ResumableUpload, piece: Piece) -> ResumableUpload:
-    """Take a piece. Raises WrongOffset, Locked, Gone, TooLong, CutOff, ChecksumMismatch, Refused, and what `stream` raises.
+    """Take a piece.
 
-    Whatever ends it early, what came before is kept, unless it has a checksum.
+    Raises WrongOffset, Locked, Gone, TooLong, CutOff, ChecksumMismatch, Refused, and what `stream` raises. Whatever
+    ends it early, what came before is kept, unless it has a checksum.
     """
     with _alone(upload, piece.hang_up) as file:
         if piece.offset != upload.received:

@@ -139,7 +139,7 @@ class SubmissionForm(forms.Form):
     )
 
     def __init__(self, *args: Any, phase: Phase, refusal: str = "", has_file: bool = True, **kwargs: Any) -> None:
-        """`refusal`: why the server stopped reading the archive, where it did; `has_file`: whether it comes with one."""
+        """`refusal`: why the server stopped reading the archive, if it did; `has_file`: whether one comes with it."""
         super().__init__(*args, **kwargs)
         self.fields["image"].required = has_file
         self.phase = phase

@@ -9,8 +9,8 @@ import base64
 import binascii
 import re
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
@@ -196,34 +196,32 @@ def _hang_up(request: HttpRequest) -> None:
             connection.shutdown(socket.SHUT_RD)
 
 
-class _in_words:  # noqa: N801 - reads as the context manager that it is
-    """Turns what the server's parts raise into statuses of the protocol."""
+# The status of each refusal, the first that fits; and after how many seconds it is worth trying again.
+_STATUSES: tuple[tuple[type[Exception], int, int | None], ...] = (
+    (resumable.WrongOffset, 409, None),
+    (resumable.Locked, 423, 2),
+    (resumable.Gone, 410, None),
+    (resumable.CutOff, 408, None),
+    (resumable.TooLong, 413, None),
+    (resumable.ChecksumMismatch, CHECKSUM_MISMATCH, None),
+    (Busy, 429, RETRY_SECONDS),
+    (admission.NoSpace, 507, SPACE_SECONDS),
+    (admission.TooLarge, 413, None),
+    (Refused, 422, None),
+)
 
-    def __enter__(self) -> None:
-        pass
 
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        match error:
-            case resumable.WrongOffset():
-                raise TusError(409, str(error), Upload_Offset=str(error.received)) from None
-            case resumable.Locked():
-                raise TusError(423, str(error), Retry_After="2") from None
-            case resumable.CutOff():
-                raise TusError(408, str(error)) from None
-            case resumable.Gone():
-                raise TusError(410, str(error)) from None
-            case resumable.TooLong():
-                raise TusError(413, str(error)) from None
-            case resumable.ChecksumMismatch():
-                raise TusError(CHECKSUM_MISMATCH, str(error)) from None
-            case Busy():
-                raise TusError(429, str(error), Retry_After=str(RETRY_SECONDS)) from None
-            case admission.NoSpace():
-                raise TusError(507, str(error), Retry_After=str(SPACE_SECONDS)) from None
-            case admission.TooLarge():
-                raise TusError(413, str(error)) from None
-            case Refused():
-                raise TusError(422, str(error)) from None
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn what the server's parts refuse into statuses of the protocol."""
+    try:
+        yield
+    except (Refused, resumable.PieceRefused) as error:
+        status, seconds = next((status, seconds) for kind, status, seconds in _STATUSES if isinstance(error, kind))
+        headers = {} if seconds is None else {"Retry_After": str(seconds)}
+        if isinstance(error, resumable.WrongOffset):
+            headers["Upload_Offset"] = str(error.received)
+        raise TusError(status, str(error), **headers) from None
 
 
 def _state(upload: ResumableUpload, answer: HttpResponse) -> HttpResponse:

@@ -6,6 +6,7 @@ const form = document.getElementById("submission-form");
 const file = form.elements.image;
 const part = (id) => document.getElementById(id);
 const decimal = (bytes) => bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
+const instant = (text) => `${new Date(text).toLocaleDateString("en-US", { month: "short", day: "numeric", year: "numeric", timeZone: "UTC" })} ${new Date(text).toISOString().slice(11, 16)} UTC`;
 const token = () => form.elements.csrfmiddlewaretoken.value;
 
 const FIRST_PIECE = 64 << 10, LEAST_PIECE = 256 << 10, LARGEST_PIECE = 16 << 20, SECONDS_A_PIECE = 3;
@@ -173,7 +174,7 @@ function progress(mine, sent, total) {
   part("upload-words").textContent = "";
   const minutes = Math.round(left / 60);
   readout([[`of ${decimal(total)}`, decimal(sent)], ["done", `${percent.toFixed(1)} %`], ["speed, last 10 s", `${decimal(speed)}/s`],
-    ["left", !Number.isFinite(left) ? "…" : minutes < 1 ? "less than a minute" : minutes < 120 ? `about ${minutes} min` : `about ${(left / 3600).toFixed(1)} h`]]);
+    ["left", !Number.isFinite(left) ? "…" : minutes < 1 ? "< 1 min" : minutes < 120 ? `about ${minutes} min` : `about ${(left / 3600).toFixed(1)} h`]]);
   if (Math.floor(percent / 10) > announced) {
     announced = Math.floor(percent / 10);
     part("upload-status").textContent = `${announced * 10} % uploaded`;
@@ -237,7 +238,7 @@ async function refresh() {
   } else if (!upload) {
     panel("held", here.name);
     part("upload-bar").value = 100 * here.received / here.length;
-    say(`${decimal(here.received)} of ${decimal(here.length)} are safe on the server until ${new Date(here.expires_at).toISOString().slice(0, 16).replace("T", " ")} UTC. Choose the same file again and it goes on there.`);
+    say(`${decimal(here.received)} of ${decimal(here.length)} are safe on the server until ${instant(here.expires_at)}. ${file.files[0] ? "Press “Go on”" : "Choose the same file again"} and it goes on there.`);
   }
   return false;
 }
