@@ -21,9 +21,23 @@ from django.db.models import Model
 
 from leaderboard.admin.bases import ReadOnly
 from leaderboard.core import blobs, clock
-from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, StateChange, Submission, Team, User
+from leaderboard.models import (
+    Attempt,
+    Batch,
+    Case,
+    Draft,
+    Host,
+    Phase,
+    ResumableUpload,
+    Run,
+    StateChange,
+    Submission,
+    Team,
+    User,
+)
 from leaderboard.people.addresses import confirm
 from leaderboard.states import BatchState, RunState
+from leaderboard.submissions import uploads
 from tests.bench.population import ORGANISER, PASSWORD
 
 Watched = Mapping[str, Any]
@@ -99,10 +113,20 @@ def watched() -> dict[str, Any]:
     found |= _people(teams)
     found |= _host_at_work(found["running_public"], found["waiting_public"])
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
+    found |= _draft(teams[0], public)
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _draft(team: Team, phase: Phase) -> dict[str, Any]:
+    """What the first team is about to hand in, with an upload that is under way."""
+    draft, _ = Draft.objects.get_or_create(team=team, phase=phase, defaults={"changed_at": clock.now()})
+    half = {"name": "image.tar", "file": "half", "length": 2000, "received": 1000, "received_at": clock.now()}
+    upload, _ = ResumableUpload.objects.get_or_create(draft=draft, defaults=half)
+    uploads.path(upload.file).write_bytes(bytes(1000))
+    return {"draft": draft.pk, "upload": upload.pk}
 
 
 def _people(teams: list[Team]) -> dict[str, Any]:
@@ -263,11 +287,19 @@ _PEOPLE = [
 _PAGE = frozenset({"external_data"})
 _PARTS = _PAGE | {"container", "log"}
 _RESULTS = _PARTS | {"groups"}  # once it has ended
+_TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
     Address("/submit/", 5, who="captain"),
-    Address("/submit/{public_phase}/", 12, who="captain"),
+    Address("/submit/{public_phase}/", 14, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
     Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
+    Address("/drafts/of/{public_phase}/", 17, who="captain", method="POST", status=201),
+    Address("/drafts/{draft}/", 6, who="captain"),
+    Address("/drafts/{draft}/send/", 12, who="captain", method="POST", status=422),
+    Address("/drafts/{draft}/take-back/", 8, who="captain", method="POST", status=302),
+    Address("/drafts/{draft}/delete/", 12, who="captain", method="POST", status=302),
+    Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),
+    Address("/uploads/{upload}/", 10, who="captain", method="HEAD", headers=_TUS),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
     Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS | {"summary"}),
@@ -353,7 +385,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    yield Address(f"{folder}{row}/delete/", 10, "organiser", status, HEAVY, grows="names each row that goes with it")
+    yield Address(f"{folder}{row}/delete/", 12, "organiser", status, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

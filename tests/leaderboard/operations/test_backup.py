@@ -232,7 +232,7 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 
 # What came after 0004: migrations, tables, columns of older tables.
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
-NEWER_TABLES = ("auditentry", "imageprovenance", "throttle", "turn")
+NEWER_TABLES = ("auditentry", "draft", "imageprovenance", "resumableupload", "throttle", "turn")
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),

@@ -34,6 +34,13 @@ ELSEWHERE = {
     "team_remove",
     "team_captain",
     "cancel",
+    "begin_draft",
+    "draft",
+    "send_draft",
+    "take_back_draft",
+    "delete_draft",
+    "begin_upload",
+    "upload",
     "metrics",
     "health_panel",
 }

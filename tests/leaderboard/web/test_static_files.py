@@ -1,5 +1,6 @@
 """Static files have names that change with their content: browsers keep them for ever, and an upgrade changes them."""
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -148,8 +149,9 @@ def test_what_others_wrote_says_its_version_and_its_licence():
     scripts = sorted(folder.glob("*.js"))
     assert scripts
     for script in scripts:
-        name, version = script.name.removesuffix(".min.js").split("-")
-        assert f'version:"{version}"' in script.read_text()
+        name, _, version = script.name.removesuffix(".min.js").rpartition("-")
+        digest = f"sha256:{hashlib.sha256(script.read_bytes()).hexdigest()}"
+        assert f'version:"{version}"' in script.read_text() or digest in words
         assert f"**{name} {version}**" in words
-        assert "Permission to use" in (folder / f"{name}-LICENSE.txt").read_text()
+        assert "Permission " in (folder / f"{name}-LICENSE.txt").read_text()
     assert "SIL OPEN FONT LICENSE" in (folder.parent / "fonts" / "OFL.txt").read_text()
