@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -11,6 +12,7 @@ from leaderboard.journey import reasons
 from leaderboard.models import Phase
 from leaderboard.progress.stages import KINDS
 from leaderboard.states import RunState, Stage, SubmissionState
+from leaderboard.submissions import drafts
 from leaderboard.templatetags.show import count, gibibytes, gigabytes, number, thousands
 from leaderboard.web.context import instant_of
 
@@ -25,6 +27,11 @@ ENVIRONMENT = [(name, value, False) for name, value in contract.ENVIRONMENT.item
     (name, value, True) for name, value in contract.DEFAULT_ENVIRONMENT.items()
 ]
 """Name, value, and whether an image's own value goes before."""
+HAND_IN = {
+    "upload_hours": settings.UPLOAD_KEEP_SECONDS // 3600,
+    "drafts": drafts.MOST_OF_A_TEAM,
+    "draft_days": drafts.FORGOTTEN_AFTER.days,
+}
 SAMPLE = f"""[
   {{"name": "9f2c41d07ab36e85{contract.SUFFIX}",
    "findings": {{"0": "6x5 mm semisolid nodule in the posterobasal segment of the right lower lobe",
@@ -110,6 +117,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
         },
         "sample": SAMPLE,
         "failures": reasons.FAILURES,
+        "hand_in": HAND_IN,
         "kinds": reasons.KINDS,
         "interrupted": reasons.INTERRUPTED,
         "state_lines": [(KINDS[state], str(state.label), means) for state, means in STATES.items()],

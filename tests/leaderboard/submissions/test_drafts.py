@@ -1,0 +1,156 @@
+"""Drafts, and the last hour of a phase as the guidelines promise it."""
+
+import io
+import tarfile
+from datetime import timedelta
+
+import pytest
+
+from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
+from leaderboard.journey import pipeline
+from leaderboard.models import Draft, Phase, ResumableUpload, Submission
+from leaderboard.operations import retention
+from leaderboard.processes import sweeper
+from leaderboard.submissions import drafts, resumable, uploads
+from tests.leaderboard import cast
+
+pytestmark = pytest.mark.django_db
+FILE = tarfile.TarInfo("layer.tar").tobuf() + bytes(5000)
+WORDS = {"track": "main", "algorithm": "Grounder", "method": cast.METHOD, "external": "none"}
+
+
+@pytest.fixture
+def phase():
+    return cast.phase(slug="dev", runs_per_day=2)
+
+
+@pytest.fixture
+def draft(alice, team, phase):
+    return drafts.begin(alice, team, phase, WORDS)
+
+
+def receive(upload, until=len(FILE)):
+    """The bytes from where the upload is up to `until`, and what follows from them."""
+    content = FILE[upload.received : until]
+    piece = resumable.Piece(upload.received, len(content), io.BytesIO(content))
+    resumable.receive(upload, piece)
+    return pipeline.submit_draft(upload.draft_id)
+
+
+def begin(draft):
+    return resumable.begin(draft, name="image.tar", length=len(FILE))
+
+
+def close(phase, ago=timedelta(seconds=1)):
+    Phase.objects.filter(pk=phase.pk).update(closes_at=clock.now() - ago)
+
+
+class TestTheLastHour:
+    def test_submit_while_the_upload_runs_counts_at_the_last_byte(self, alice, draft):
+        upload = begin(draft)
+        receive(upload, 1000)
+        drafts.send(draft, alice, WORDS)
+        assert pipeline.submit_draft(draft.pk) is None
+        before = clock.now()
+        submission = receive(upload)
+        assert submission.accepted_at >= before
+        assert submission.upload_file == upload.file
+        assert not Draft.objects.exists()
+
+    def test_an_upload_that_was_here_counts_at_submit(self, alice, draft):
+        receive(begin(draft))
+        before = clock.now()
+        drafts.send(draft, alice, WORDS)
+        assert pipeline.submit_draft(draft.pk).accepted_at >= before
+
+    def test_a_last_byte_after_the_deadline_is_refused_and_an_extension_lets_it_in(self, alice, draft, phase):
+        upload = begin(draft)
+        drafts.send(draft, alice, WORDS)
+        close(phase)
+        assert receive(upload) is None
+        draft.refresh_from_db()
+        assert "closed" in draft.refusal
+        assert draft.submitted_at is None
+        assert uploads.path(upload.file).read_bytes() == FILE
+        Phase.objects.filter(pk=phase.pk).update(closes_at=clock.now() + timedelta(hours=1))
+        drafts.send(draft, alice, draft.words)
+        assert pipeline.submit_draft(draft.pk).upload_bytes == len(FILE)
+
+    def test_what_was_whole_before_the_deadline_counts_though_its_process_died(self, alice, draft, phase):
+        upload = begin(draft)
+        drafts.send(draft, alice, WORDS)
+        resumable.receive(upload, resumable.Piece(0, len(FILE), io.BytesIO(FILE)))  # and then nothing more
+        last_byte = upload.completed_at
+        close(phase, ago=timedelta(0))
+        sweeper.sweep()
+        assert Submission.objects.get().accepted_at == last_byte
+
+    def test_of_two_drafts_one_gets_the_last_run_of_the_day(self, alice, team, draft, phase):
+        Phase.objects.filter(pk=phase.pk).update(runs_per_day=1)
+        other = drafts.begin(alice, team, phase, WORDS)
+        for one in (draft, other):
+            drafts.send(one, alice, WORDS)
+        assert receive(begin(draft))
+        assert receive(begin(other)) is None
+        other.refresh_from_db()
+        assert "The next day begins" in other.refusal
+
+    def test_who_takes_it_back_in_time_submits_nothing(self, alice, draft):
+        upload = begin(draft)
+        drafts.send(draft, alice, WORDS)
+        drafts.take_back(draft)
+        assert receive(upload) is None
+        assert not Submission.objects.exists()
+
+
+class TestDrafts:
+    def test_a_team_has_three_at_most(self, alice, team, phase, draft):
+        for _ in range(drafts.MOST_OF_A_TEAM - 1):
+            drafts.begin(alice, team, phase, {})
+        with pytest.raises(Refused, match="3 drafts already"):
+            drafts.begin(alice, team, phase, {})
+        drafts.discard(draft)
+        assert drafts.begin(alice, team, phase, {})
+
+    def test_what_was_typed_is_kept_as_it_was_typed_until_it_is_sent(self, alice, draft):
+        drafts.save(draft, {**WORDS, "method": "Too short\x00", "nonsense": "1"})
+        draft.refresh_from_db()
+        assert draft.words == {**WORDS, "method": "Too short\ufffd"}
+        drafts.send(draft, alice, WORDS)
+        drafts.save(draft, {"method": "another"})
+        draft.refresh_from_db()
+        assert draft.words == WORDS
+
+    def test_the_next_one_starts_from_what_was_said_last(self, team, phase):
+        assert drafts.said_last(team) == {}
+        cast.submit(team, phase, algorithm="LungText", external_data="CT-RATE")
+        said = drafts.said_last(team)
+        assert (said["algorithm"], said["external"], said["external_data"]) == ("LungText", "some", "CT-RATE")
+
+    def test_another_team_finds_none_of_it(self, draft):
+        assert drafts.find(draft.pk, cast.team_of(cast.person("Charlie"))) is None
+        assert drafts.find(draft.pk, None) is None
+
+    def test_another_file_takes_the_place_of_the_first(self, draft):
+        first = begin(draft)
+        receive(first, 1000)
+        second = begin(Draft.objects.get())
+        assert ResumableUpload.objects.get() == second
+        assert not uploads.path(first.file).exists()
+
+
+class TestRetention:
+    def test_an_upload_that_nobody_goes_on_with_is_removed_and_its_words_stay(self, draft, settings):
+        upload = begin(draft)
+        receive(upload, 1000)
+        retention.tidy()
+        assert uploads.path(upload.file).exists()
+        long_ago = clock.now() - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS + 1)
+        ResumableUpload.objects.update(received_at=long_ago)
+        retention.tidy()
+        assert not ResumableUpload.objects.exists()
+        assert Draft.objects.exists()
+        Draft.objects.update(changed_at=clock.now() - drafts.FORGOTTEN_AFTER - timedelta(seconds=1))
+        retention.tidy()
+        assert not Draft.objects.exists()
