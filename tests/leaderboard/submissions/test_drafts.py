@@ -17,6 +17,7 @@ from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
 FILE = tarfile.TarInfo("layer.tar").tobuf() + bytes(5000)
+LENGTH = len(FILE)
 WORDS = {"track": "main", "algorithm": "Grounder", "method": cast.METHOD, "external": "none"}
 
 
@@ -30,7 +31,7 @@ def draft(alice, team, phase):
     return drafts.begin(alice, team, phase, WORDS)
 
 
-def receive(upload, until=len(FILE)):
+def receive(upload, until=LENGTH):
     """The bytes from where the upload is up to `until`, and what follows from them."""
     content = FILE[upload.received : until]
     piece = resumable.Piece(upload.received, len(content), io.BytesIO(content))
