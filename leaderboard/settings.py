@@ -202,7 +202,8 @@ RULES_VERSION = "2026-07"  # accepted by each person before a first submission; 
 EMAIL_HOST = _text("EMAIL_HOST", "")
 # Without a mail server messages are written to the log, which a public server refuses (checks.py).
 _MAILER = "smtp" if EMAIL_HOST else "console"
-EMAIL_BACKEND = _text("EMAIL_BACKEND", f"django.core.mail.backends.{_MAILER}.EmailBackend")
+EMAIL_BACKEND = "leaderboard.core.outbox.EmailBackend"  # writes down what is to be sent, within the transaction
+EMAIL_TRANSPORT = _text("EMAIL_BACKEND", f"django.core.mail.backends.{_MAILER}.EmailBackend")  # sends it, later
 EMAIL_PORT = _number("EMAIL_PORT", 25)
 EMAIL_HOST_USER = _text("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = _text("EMAIL_HOST_PASSWORD", "")
@@ -211,7 +212,7 @@ DEFAULT_FROM_EMAIL = _text("EMAIL_FROM", f"challenge@{_site.hostname}")
 CONTACT_EMAIL = _text("CONTACT_EMAIL", DEFAULT_FROM_EMAIL)
 # Who is told when something is wrong with the server; nobody named: every organiser (a user with staff status).
 ADMINS = [(address.strip(), address.strip()) for address in _text("ADMIN_EMAILS", "").split(",") if address.strip()]
-EMAIL_TIMEOUT = 20
+EMAIL_TIMEOUT = 60  # no page waits for it, and who hangs up on a server that is slow to say yes sends twice
 # The folder from which a page shows all messages to everybody: the mail server of ./dev, which delivers nowhere.
 SHOWN_MAILS_DIR = _text("SHOWN_MAILS_DIR", "")
 if SHOWN_MAILS_DIR and _site.hostname not in LOOPBACK:
