@@ -226,10 +226,21 @@ EMAIL_SUBJECT_PREFIX = "[ReXGrounding server] "
 DATABASES = {"default": dict(dj_database_url.parse(_text("DATABASE_URL")))}
 if "postgresql" not in str(DATABASES["default"]["ENGINE"]):
     _stop("DATABASE_URL must name a PostgreSQL database (postgres://user:password@host/name).")
+# Connections of one process, by its role (deploy/gunicorn_settings.py). A thread has one while it asks, and gives it
+# back before it waits for somebody slow. A process for pages has as many threads (12 at most); of the hundreds that
+# receive uploads, and of those that hear hosts, few ask at once. deploy/README.md has the sum.
+CONNECTIONS = {"uploads": 24, "hosts": 16}
+CONNECTIONS_ELSEWHERE = 12
 DATABASES["default"]["OPTIONS"] = {
-    # No thread waits for another's connection (12 threads at most): who waits, waits for a database that is away. The
-    # pool's own pauses between its tries would double up to minutes, and last on when the database is back.
-    "pool": {"min_size": 0, "max_size": 12, "timeout": 5, "reconnect_timeout": 5, "max_idle": 60}
+    "pool": {
+        "min_size": 0,
+        "max_size": CONNECTIONS.get(os.environ.get("WEB_ROLE", ""), CONNECTIONS_ELSEWHERE),
+        # Who waits longer is told to come again. The pool's own pauses between its tries would double up to minutes,
+        # and last on when a database that was away is back.
+        "timeout": 5,
+        "reconnect_timeout": 5,
+        "max_idle": 60,
+    }
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
