@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 ('sender', models.CharField(max_length=320)),
                 ('subject', models.CharField(max_length=500)),
                 ('body', models.TextField(blank=True)),
-                ('state', models.CharField(choices=[('waiting', 'waits'), ('sent', 'taken by the mail server'), ('given_up', 'given up')], default='waiting', max_length=8)),
+                ('state', models.CharField(choices=[('waiting', 'waits'), ('sent', 'sent'), ('given_up', 'given up')], default='waiting', max_length=8)),
                 ('created_at', models.DateTimeField()),
                 ('due_at', models.DateTimeField(help_text='when it is tried, or tried again')),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),

@@ -11,7 +11,7 @@ class OutgoingMail(models.Model):
         """How far it is."""
 
         WAITING = "waiting", "waits"
-        SENT = "sent", "taken by the mail server"
+        SENT = "sent", "sent"
         GIVEN_UP = "given_up", "given up"
 
     to = models.CharField(max_length=320)

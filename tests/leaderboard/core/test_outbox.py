@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.handlers import Mailbox
 from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.core.management import call_command
 from django.db import connection, transaction
 
 from leaderboard.celery import app
@@ -222,6 +223,12 @@ def test_while_one_process_waits_for_the_server_no_other_does(moody, mails):
         answer.set()
         one.join()
     assert len(mails.messages(DORA)) == 1
+
+
+def test_what_no_worker_sent_goes_out_with_the_sweeper(mails):
+    write()
+    call_command("sweep", once=True)
+    assert OutgoingMail.objects.get().state == "sent"
 
 
 def test_a_worker_that_has_images_to_check_sends_for_a_while_only(mails, monkeypatch):
