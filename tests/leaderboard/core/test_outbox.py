@@ -225,6 +225,7 @@ def test_while_one_process_waits_for_the_server_no_other_does(moody, mails):
     assert len(mails.messages(DORA)) == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_what_no_worker_sent_goes_out_with_the_sweeper(mails):
     write()
     call_command("sweep", once=True)
