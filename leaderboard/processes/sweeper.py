@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 
-from leaderboard.core import clock, process_heartbeat, task_queue
+from leaderboard.core import clock, outbox, process_heartbeat, task_queue
 from leaderboard.journey import faults, pipeline, scheduling
 from leaderboard.models import Batch, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms
@@ -99,6 +99,7 @@ def _after_clock_set_back(at: datetime) -> None:
     Submission.objects.filter(notified_at__gt=at).update(notified_at=at)
     Submission.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
     Run.objects.filter(retry_at__gt=at + faults.LONGEST_PAUSE).update(retry_at=at)
+    outbox.shorten_pauses(at)
     Host.objects.filter(seen_at__gt=at).update(seen_at=at)
     Host.objects.filter(hello_at__gt=at).update(hello_at=at)
     ProcessHeartbeat.objects.filter(at__gt=at).update(at=at)

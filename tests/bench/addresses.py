@@ -307,9 +307,9 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
-    Address("/organisers/health/", 30, who="organiser"),
-    Address("/organisers/health/panel/", 28, who="organiser"),
-    Address("/metrics", 28, who="organiser"),
+    Address("/organisers/health/", 31, who="organiser"),
+    Address("/organisers/health/panel/", 29, who="organiser"),
+    Address("/metrics", 29, who="organiser"),
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),
