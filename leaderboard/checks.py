@@ -34,10 +34,10 @@ def unsafe() -> Iterator[str]:
 
 def _delivers_nowhere() -> bool:
     """Whether messages end in a log, a file or nowhere. A back end of somebody else's knows its server by itself."""
-    own = settings.EMAIL_BACKEND.removeprefix("django.core.mail.backends.")
+    own = settings.EMAIL_TRANSPORT.removeprefix("django.core.mail.backends.")
     if own == "smtp.EmailBackend":
         return not settings.EMAIL_HOST
-    return own != settings.EMAIL_BACKEND
+    return own != settings.EMAIL_TRANSPORT
 
 
 def stop_if_unsafe() -> None:

@@ -202,7 +202,8 @@ RULES_VERSION = "2026-07"  # accepted by each person before a first submission; 
 EMAIL_HOST = _text("EMAIL_HOST", "")
 # Without a mail server messages are written to the log, which a public server refuses (checks.py).
 _MAILER = "smtp" if EMAIL_HOST else "console"
-EMAIL_BACKEND = _text("EMAIL_BACKEND", f"django.core.mail.backends.{_MAILER}.EmailBackend")
+EMAIL_BACKEND = "leaderboard.core.outbox.EmailBackend"  # writes down what is to be sent, within the transaction
+EMAIL_TRANSPORT = _text("EMAIL_BACKEND", f"django.core.mail.backends.{_MAILER}.EmailBackend")  # sends it, later
 EMAIL_PORT = _number("EMAIL_PORT", 25)
 EMAIL_HOST_USER = _text("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = _text("EMAIL_HOST_PASSWORD", "")
@@ -211,7 +212,7 @@ DEFAULT_FROM_EMAIL = _text("EMAIL_FROM", f"challenge@{_site.hostname}")
 CONTACT_EMAIL = _text("CONTACT_EMAIL", DEFAULT_FROM_EMAIL)
 # Who is told when something is wrong with the server; nobody named: every organiser (a user with staff status).
 ADMINS = [(address.strip(), address.strip()) for address in _text("ADMIN_EMAILS", "").split(",") if address.strip()]
-EMAIL_TIMEOUT = 20
+EMAIL_TIMEOUT = 60  # no page waits for it, and who hangs up on a server that is slow to say yes sends twice
 # The folder from which a page shows all messages to everybody: the mail server of ./dev, which delivers nowhere.
 SHOWN_MAILS_DIR = _text("SHOWN_MAILS_DIR", "")
 if SHOWN_MAILS_DIR and _site.hostname not in LOOPBACK:
@@ -225,10 +226,21 @@ EMAIL_SUBJECT_PREFIX = "[ReXGrounding server] "
 DATABASES = {"default": dict(dj_database_url.parse(_text("DATABASE_URL")))}
 if "postgresql" not in str(DATABASES["default"]["ENGINE"]):
     _stop("DATABASE_URL must name a PostgreSQL database (postgres://user:password@host/name).")
+# Connections of one process, by its role (deploy/gunicorn_settings.py). A thread has one while it asks, and gives it
+# back before it waits for somebody slow. A process for pages has as many threads (12 at most); of the hundreds that
+# receive uploads, and of those that hear hosts, few ask at once. deploy/README.md has the sum.
+CONNECTIONS = {"uploads": 24, "hosts": 16}
+CONNECTIONS_ELSEWHERE = 12
 DATABASES["default"]["OPTIONS"] = {
-    # No thread waits for another's connection (12 threads at most): who waits, waits for a database that is away. The
-    # pool's own pauses between its tries would double up to minutes, and last on when the database is back.
-    "pool": {"min_size": 0, "max_size": 12, "timeout": 5, "reconnect_timeout": 5, "max_idle": 60}
+    "pool": {
+        "min_size": 0,
+        "max_size": CONNECTIONS.get(os.environ.get("WEB_ROLE", ""), CONNECTIONS_ELSEWHERE),
+        # Who waits longer is told to come again. The pool's own pauses between its tries would double up to minutes,
+        # and last on when a database that was away is back.
+        "timeout": 5,
+        "reconnect_timeout": 5,
+        "max_idle": 60,
+    }
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 

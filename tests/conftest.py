@@ -11,6 +11,8 @@ from django.test import TransactionTestCase
 from leaderboard.core import blobs
 from tests import databases
 
+OUTBOX = "leaderboard.core.outbox.EmailBackend"
+
 
 def pytest_collection_finish() -> None:
     """What was imported stays to the end: Python need not look through it again and again for what may go."""
@@ -66,6 +68,13 @@ def store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick_passwords(settings) -> None:
     """Hashing a password well takes long on purpose; tests make dozens of people."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def outbox(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages go through the outbox, as everywhere; pytest's Django would send them past it, into its own."""
+    settings.EMAIL_TRANSPORT, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, OUTBOX
+    monkeypatch.setattr("leaderboard.core.outbox._away_until", 0.0)
 
 
 @pytest.fixture(autouse=True)

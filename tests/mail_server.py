@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from aiosmtpd.controller import Controller
@@ -67,9 +66,3 @@ def mail_server(folder: Path) -> Iterator[MailServer]:
         yield MailServer(folder, controller.port)
     finally:
         controller.stop()
-
-
-def send_to(server: MailServer, settings: Any) -> None:
-    """Have Django send to this server."""
-    for name, value in server.environment.items():
-        setattr(settings, name, value)

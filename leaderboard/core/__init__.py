@@ -4,6 +4,7 @@
     blobs, disk_space, unfinished    files by content digest; whether there is space for more; what is being written
     database                         the connection that a thread works with
     task_queue, events               messages to workers; news for whoever watches
+    outbox                           messages to people, by mail
     process_heartbeat, logs          signs of life of the server's processes; how log records are written
     text, refusal, audit             text from strangers; saying no to a person; the record of what people decide
 

@@ -1,6 +1,10 @@
 """The connection that a thread works with."""
 
-from django.db import connection
+import time
+
+from django.db import OperationalError, connection
+
+TRY_AGAIN_SECONDS = 1.0
 
 
 def let_go() -> None:
@@ -10,3 +14,20 @@ def let_go() -> None:
     """
     if not connection.in_atomic_block:
         connection.close()
+
+
+def take_hold(*, for_seconds: float) -> None:
+    """Have a connection, waiting for as long while others have all, or the database is away.
+
+    Before what would be lost otherwise, an upload of hours say: others are told to come again. Raises OperationalError.
+    """
+    end = time.monotonic() + for_seconds
+    while True:
+        try:
+            connection.ensure_connection()
+        except OperationalError:  # the pool's time-out among them
+            if time.monotonic() > end:
+                raise
+            time.sleep(TRY_AGAIN_SECONDS)
+        else:
+            return

@@ -49,6 +49,11 @@ def enqueue_look(run_id: int) -> None:
     enqueue("leaderboard.look_at_run", run_id, "scoring")
 
 
+def enqueue_mail(mail_id: int) -> None:
+    """Have a control worker send what the outbox holds."""
+    enqueue("leaderboard.send_mail", mail_id, "control")
+
+
 def enqueue_batch(batch_id: object) -> None:
     """Tell the GPU hosts that a batch waits."""
     enqueue(host_queue.TASK, batch_id, host_queue.QUEUE_NAME)

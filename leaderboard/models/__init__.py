@@ -5,6 +5,7 @@ from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
+from leaderboard.models.mail import OutgoingMail
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
@@ -24,6 +25,7 @@ __all__ = [
     "Host",
     "ImageProvenance",
     "Membership",
+    "OutgoingMail",
     "Phase",
     "ProcessHeartbeat",
     "ResumableUpload",

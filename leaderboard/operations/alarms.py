@@ -1,8 +1,8 @@
 """Telling organisers, once, what is wrong: a check of the health page that fails for a while, and what waits for them.
 
-Derived from the database by the sweeper like everything else: a mail that could not be sent is tried again, and a
-trouble that ended is forgotten, so that its return is told anew. (A sweeper that is dead tells nothing: that is what
-the health page and the metrics are for.)
+Derived from the database by the sweeper like everything else. A trouble that ended is forgotten, so that its return is
+told anew; the mail about it is in the outbox as soon as the trouble counts as told. (A sweeper that is dead tells
+nothing: that is what the health page and the metrics are for.)
 """
 
 import logging
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import Error as DatabaseError
+from django.db import transaction
 from django.urls import reverse
 
 from leaderboard.core import clock, locks
@@ -41,15 +42,17 @@ def look() -> None:
         logger.exception("looking for alarms failed")  # and must not keep the sweeper from its work
 
 
+@transaction.atomic
 def tell() -> None:
-    """One mail about everything that organisers have not been told of. One that cannot be sent is sent later."""
+    """One mail about everything that organisers have not been told of."""
     at = clock.now()
     troubles = {**_failing(), **_waiting_for_people()}
     Alarm.objects.exclude(key__in=troubles).delete()
     for key in troubles:
         Alarm.objects.get_or_create(key=key, defaults={"since": at})
     due = [alarm for alarm in Alarm.objects.filter(told_at=None).order_by("since", "pk") if _is_due(alarm, at)]
-    if due and _send([troubles[alarm.key] for alarm in due]):
+    if due:
+        _send([troubles[alarm.key] for alarm in due])
         Alarm.objects.filter(pk__in=[alarm.pk for alarm in due]).update(told_at=at)
 
 
@@ -81,20 +84,11 @@ def _about(submission_id: int, words: str) -> str:
     return f"Submission {submission_id} {words} {settings.SITE_URL}{path}"
 
 
-def _send(lines: Iterable[str]) -> bool:
-    to = _recipients()
+def _send(lines: Iterable[str]) -> None:
     for line in lines:
         logger.error("%s", line)
-    if not to:
-        return True
     body = "\n\n".join([*lines, f"Everything at a glance: {settings.SITE_URL}{reverse('health')}"])
-    subject = f"{settings.EMAIL_SUBJECT_PREFIX}something needs you"
-    try:
-        EmailMessage(subject, body, to=to).send()
-    except OSError as error:  # smtplib's errors among them
-        logger.warning("organisers could not be told, trying again: %s", error)
-        return False
-    return True
+    EmailMessage(f"{settings.EMAIL_SUBJECT_PREFIX}something needs you", body, to=_recipients()).send()
 
 
 def _recipients() -> list[str]:

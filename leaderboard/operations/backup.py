@@ -22,7 +22,8 @@ rename, after everything in it is on the disk. Each file is hashed when it is co
 It does not use pg_dump: the server's image has no PostgreSQL programs, and theirs must fit the database's version.
 
 A backup holds the reference masks, people's addresses, and hashes of passwords and of hosts' tokens: its folders are
-for one user alone. It does not hold settings and secrets (SECRET_KEY and the rest of the environment), nor sessions.
+for one user alone. It does not hold settings and secrets (SECRET_KEY and the rest of the environment), nor sessions,
+nor messages to people.
 """
 
 import fcntl
@@ -55,7 +56,9 @@ FORMAT = 1
 UNFINISHED = ".unfinished-"
 NAME = "%Y%m%dT%H%M%SZ"
 BLOBS = "blobs"
-WITHOUT_ROWS = frozenset({"django_session"})  # a session's key is as good as a password
+# A session's key is as good as a password, and so is the link of a message that waits. (When a backup is restored, that
+# message has long been sent.)
+WITHOUT_ROWS = frozenset({"django_session", "leaderboard_outgoingmail"})
 FENCE_LEAP = 1000
 STORES = (blobs.images, blobs.volumes, blobs.references, blobs.outputs)
 

@@ -47,7 +47,12 @@ def _families(snapshot: Snapshot) -> Iterable[tuple[str, str, list[Sample]]]:
     yield "check", "0 ok, 1 warning, 2 failing", [({"check": one.name}, one.level) for one in snapshot.checks]
     if not facts.database_answers:
         return
-    ages = {"image": facts.oldest_image, "run": facts.oldest_run, "score": facts.oldest_score}
+    ages = {
+        "image": facts.oldest_image,
+        "run": facts.oldest_run,
+        "score": facts.oldest_score,
+        "mail": facts.mails.oldest,
+    }
     hosts = [({"host": host.name}, host) for host in facts.hosts]
     phases = [({"phase": phase.slug}, phase) for phase in facts.phases]
     yield (
@@ -87,5 +92,7 @@ def _families(snapshot: Snapshot) -> Iterable[tuple[str, str, list[Sample]]]:
     faults: list[Sample] = [({"code": code}, count) for code, count in sorted(facts.faults_last_day.items())]
     yield "faults_last_day", "interruptions by our fault", faults
     yield "uploads_in_progress", "archives that are being received", [({}, facts.uploads)]
+    yield "mails_waiting", "messages in the outbox", [({}, facts.mails.waiting)]
+    yield "mails_given_up_last_hour", "messages that could not be sent", [({}, facts.mails.given_up_last_hour)]
     yield "store_free_bytes", "free on the store's disk", [({}, facts.store_free_bytes)]
     yield "store_size_bytes", "size of the store's disk", [({}, facts.store_bytes)]

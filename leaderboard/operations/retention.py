@@ -15,6 +15,8 @@
     scratch       a worker's process lives, whose         at once
                   temporary files they are
     rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
+    mails         30 days after they were sent or given   after that; what they say goes when they are sent or
+                  up: to whom, when, what became of it    given up
     throttle      a day: who tried what how often     after a day without another try
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
@@ -35,7 +37,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.core import blobs, clock, locks, scratch, unfinished
+from leaderboard.core import blobs, clock, locks, outbox, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission
 from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
@@ -52,6 +54,7 @@ def tidy() -> None:
     with locks.working_on("stores", "") as mine:
         if mine:
             throttle.forget_old()
+            outbox.forget_old()
             scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_drafts()

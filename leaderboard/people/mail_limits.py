@@ -7,6 +7,15 @@ from leaderboard.people.throttle import Limit
 LIMIT = Limit(free=3, first_seconds=600, longest_seconds=3600, forget_seconds=3600)
 SENTENCE = "We sent several messages already; look into the spam folder, too. The next one can go in {wait}."
 
+# One count for what the same form sends to those who have an account and to those who have none: by a count of its own
+# an address would tell, sooner or later, which of them it is.
+SENT_BY_ONE_FORM = {
+    "account/email/email_confirmation_signup": "sign-up",
+    "account/email/account_already_exists": "sign-up",
+    "account/email/password_reset_key": "reset",
+    "account/email/unknown_account": "reset",
+}
+
 
 def count(kind: str, email: str) -> None:
     """Count a message that is about to be sent; TooSoon if the address had enough of this kind."""
@@ -19,4 +28,4 @@ def check(kind: str, email: str) -> None:
 
 
 def _key(kind: str, email: str) -> str:
-    return throttle.key_of("mail", kind, normalised(email))
+    return throttle.key_of("mail", SENT_BY_ONE_FORM.get(kind, kind), normalised(email))

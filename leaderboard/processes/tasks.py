@@ -10,9 +10,10 @@ from typing import Any
 
 from celery import shared_task, signals
 
-from leaderboard.core import process_heartbeat, scratch
+from leaderboard.core import outbox, process_heartbeat, scratch
 from leaderboard.journey import pipeline
 
+MAIL_SECONDS = 10.0  # of messages in a row: images wait for their checks; the sweeper's process sends the rest
 _worker_name = "worker"
 _processes = 1
 
@@ -45,6 +46,12 @@ def score_batch(_batch_id: str) -> None:
 
 
 @shared_task(name="leaderboard.look_at_run")
-def look_at_run(run_id: str) -> None:
-    """Look at the masks of a scored run."""
-    pipeline.look_at_run(int(run_id))
+def look_at_run(_run_id: str) -> None:
+    """Look at the masks of the scored run whose turn it is."""
+    pipeline.look_next(processes=_processes)
+
+
+@shared_task(name="leaderboard.send_mail")
+def send_mail(_mail_id: str) -> None:
+    """Send the messages whose turn it is."""
+    outbox.send_due(for_seconds=MAIL_SECONDS)

@@ -6,8 +6,9 @@ not begin as an image archive does, or finds the disk too full, and nothing of i
 
 import hashlib
 import secrets
+import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -26,6 +27,7 @@ FORM_OVERHEAD_BYTES = 1 << 20
 CHUNK = 256 << 10  # hundreds of uploads hold some of them in memory at once
 CHECK_SPACE_EVERY_BYTES = 64 << 20
 PREFIX = "upload-"
+PATIENCE_SECONDS = 120.0  # with a database that has no connection for an upload that is complete
 
 
 class Upload(NamedTuple):
@@ -123,8 +125,10 @@ class BoundedUploadHandler(FileUploadHandler):
                 file.close()
 
     def upload_complete(self) -> None:
-        """The whole request is here, the fields after a file among it."""
-        at = clock.now()
+        """The whole request is here, the fields after a file among it: at this instant, whatever the database does."""
+        began = time.monotonic()
+        database.take_hold(for_seconds=PATIENCE_SECONDS)
+        at = clock.now() - timedelta(seconds=time.monotonic() - began)
         for file in self.files:
             file.completed_at = at
 
@@ -157,6 +161,7 @@ def received(file: HashedFile) -> Upload:
     database.let_go()  # gigabytes take their time to reach the disk
     with admission.refusing_a_full_disk():
         unfinished.keep(cast(IO[bytes], file.file), path(upload.file))
+    database.take_hold(for_seconds=PATIENCE_SECONDS)
     return upload
 
 

@@ -11,9 +11,8 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
-from django.utils.cache import get_conditional_response
-from django.utils.http import content_disposition_header, quote_etag, urlencode
-from django.views.decorators.cache import cache_control, never_cache
+from django.utils.http import content_disposition_header, urlencode
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from evaluation import CATEGORIES
@@ -115,6 +114,7 @@ def log(request: HttpRequest, pk: int, batch: int, attempt: int) -> HttpResponse
     if found is None:
         raise Http404
     name = shown.file_name(f"log-{batch}-{attempt}.txt")
+    database.let_go()  # as before a mask
     return HttpResponse(found.text, content_type="text/plain; charset=utf-8", headers=_attachment(name))
 
 
@@ -125,12 +125,13 @@ def results(request: HttpRequest, pk: int) -> HttpResponse:
     """All numbers of the run as JSON."""
     shown = _shown(request, pk)
     found = results_of(shown.run, shown.disclosure)
+    database.let_go()  # as before a mask
     return JsonResponse(found, headers=_attachment(shown.file_name("results.json")), json_dumps_params={"indent": 1})
 
 
 @login_required
 @require_safe
-@cache_control(private=True, no_cache=True)
+@never_cache
 def mask(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
     """The mask that the run wrote for the case of this name, byte for byte.
 
@@ -140,19 +141,14 @@ def mask(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
     case = shown.run.cases.filter(case__name=storable(name)).exclude(output="").only("output", "output_bytes").first()
     if case is None:
         raise Http404
-    etag = quote_etag(case.output)
-    unchanged = get_conditional_response(request, etag=etag)
-    if unchanged is not None:
-        return unchanged
     try:
         file = blobs.outputs.path(case.output).open("rb")
     except FileNotFoundError:
         return render(request, "submissions/gone.html", {"submission": shown.submission, "name": name}, status=GONE)
-    database.let_go()  # a file may take long to go out
     answer = FileResponse(file, as_attachment=True, filename=name, content_type="application/gzip")
     answer["X-Content-Type-Options"] = "nosniff"
-    answer["ETag"] = etag
     answer["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(case.output.partition(':')[2])).decode()}:"
+    database.let_go()  # a file may take long to go out
     return answer
 
 

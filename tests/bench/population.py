@@ -35,6 +35,7 @@ from leaderboard.models import (
     Finding,
     Host,
     Membership,
+    OutgoingMail,
     Phase,
     ProcessHeartbeat,
     RulesAcceptance,
@@ -142,7 +143,24 @@ class _Filling:
         EmailAddress.objects.bulk_create(
             EmailAddress(user=one, email=one.email, verified=True, primary=True) for one in people
         )
+        self._write_to(people)
         return people
+
+    def _write_to(self, people: list[User]) -> None:
+        """A message to each, all of which were sent but the last one."""
+        sent = {"state": OutgoingMail.State.SENT, "ended_at": self.now - HOUR}
+        waits = {"body": "Open this address: ..."}
+        OutgoingMail.objects.bulk_create(
+            OutgoingMail(
+                to=one.email,
+                sender="challenge@example.org",
+                subject="Please confirm your address",
+                created_at=self.now - HOUR,
+                due_at=self.now + HOUR,
+                **(waits if one is people[-1] else sent),
+            )
+            for one in people
+        )
 
     # --- what is asked ------------------------------------------------------------------------------------------------
 

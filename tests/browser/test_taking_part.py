@@ -8,7 +8,8 @@ from playwright.sync_api import Page, Route, expect
 from leaderboard.models import Membership, Submission, Team, User
 from tests.browser.conftest import PHONE
 from tests.leaderboard import cast
-from tests.mail_server import mail_server, send_to
+from tests.mail_server import mail_server
+from tests.outbox import send_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -28,8 +29,7 @@ def register(page: Page, name: str) -> None:
 def mails(tmp_path, settings):
     """A real mail server."""
     with mail_server(tmp_path / "mails") as server:
-        send_to(server, settings)
-        yield server
+        yield send_to(server, settings)
 
 
 def test_two_strangers_become_a_team_and_submit(visit, tmp_path, mails):

@@ -15,6 +15,7 @@ from tests.deploy.conftest import DEPLOY
 FILES = {"server": DEPLOY / "compose.yaml", "worker": DEPLOY / "compose.worker.yaml"}
 SERVER: dict[str, dict[str, Any]] = yaml.safe_load(FILES["server"].read_text())["services"]
 WORKER: dict[str, Any] = yaml.safe_load(FILES["worker"].read_text())["services"]["worker"]
+DEFAULTS = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", FILES["server"].read_text()))
 WEB = ("web", "uploads", "hosts")
 OURS = ("migrate", *WEB, "control", "scoring", "sweep")
 EVERY = [*(pytest.param(service, id=name) for name, service in SERVER.items()), pytest.param(WORKER, id="worker")]
@@ -67,6 +68,22 @@ def test_only_the_edge_and_the_brokers_tls_port_are_published() -> None:
     assert published == {"proxy": ["80:80", "443:443"], "broker": ["${BROKER_ADDRESS:-0.0.0.0}:6380:6380"]}
     assert SERVER["postgres"]["networks"] == ["data"]
     assert yaml.safe_load(FILES["server"].read_text())["networks"]["data"] == {"internal": True}
+
+
+def test_the_database_has_a_connection_for_whoever_may_ask() -> None:
+    """Also during a reload, when the old web processes go on beside the new ones."""
+    from deploy.gunicorn_settings import ROLES
+    from leaderboard.settings import CONNECTIONS, CONNECTIONS_ELSEWHERE
+
+    web = sum(ROLES[role].workers * CONNECTIONS.get(role, CONNECTIONS_ELSEWHERE) for role in ROLES if role)
+    workers = sum(
+        int(DEFAULTS[name]) * 2 for name in ("CONTROL_PROCESSES", "SCORING_PROCESSES")
+    )  # and a heartbeat each
+    sweeper, by_hand, of_the_superuser = 2, 5, 3
+    found = re.search(r"max_connections=(\d+)", " ".join(SERVER["postgres"]["command"]))
+    assert found
+    assert 2 * web + workers + sweeper + by_hand + of_the_superuser <= int(found[1])
+    assert f"max_connections = {found[1]}" in (DEPLOY / "README.md").read_text(), "and so without containers"
 
 
 def test_the_secrets_reach_the_servers_own_processes_alone() -> None:

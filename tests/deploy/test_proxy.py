@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.deploy.conftest import DEPLOY, ROOT, eventually, free_port, running
 
 MEBIBYTE = 1 << 20
 UPLOAD_BYTES = 200 * MEBIBYTE
+ROLES = ("pages", "uploads", "hosts")
 UPLOADS = [("POST", "/submit/final/"), ("PUT", "/worker/v1/batches/5f0c/outputs/case.nii.gz?fence=1")]
 MAIN = """
 daemon off;
@@ -109,9 +110,7 @@ def edge() -> Iterator[Edge]:
 def relocated(configuration: str, edge: Edge) -> str:
     moves = {
         "/etc/rexg/tls": f"{edge.folder}/tls",
-        "/run/rexg/pages.sock": f"{edge.folder}/web.sock",
-        "/run/rexg/uploads.sock": f"{edge.folder}/web.sock",
-        "/run/rexg/hosts.sock": f"{edge.folder}/web.sock",
+        **{f"/run/rexg/{role}.sock": f"{edge.folder}/{role}.sock" for role in ROLES},
         "/etc/rexg/nginx/": f"{DEPLOY}/nginx/",
         "/var/www/acme": f"{edge.folder}/acme",
         "listen 80 ": f"listen 127.0.0.1:{edge.http} ",
@@ -140,11 +139,12 @@ def make_certificate(folder: Path) -> None:
 
 @dataclass
 class Upstream:
-    """Stands where gunicorn stands; counts the bytes of bodies as they come. It may die below an upload."""
+    """Stands where gunicorn stands, in all its roles; counts bodies' bytes as they come. It may die below an upload."""
 
     received: int = 0
     dies: bool = False
     requests: list[str] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)  # which was asked
 
 
 @pytest.fixture
@@ -154,6 +154,7 @@ def upstream(edge: Edge) -> Iterator[Upstream]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self) -> None:
             noted.requests.append(self.path)
+            noted.roles.append(Path(str(self.server.server_address)).stem)
             left = int(self.headers["Content-Length"] or 0)
             if left and noted.dies:
                 self.close_connection = True
@@ -174,10 +175,13 @@ def upstream(edge: Edge) -> Iterator[Upstream]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with socketserver.ThreadingUnixStreamServer(str(edge.folder / "web.sock"), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with ExitStack() as stack:
+        for role in ROLES:
+            server = socketserver.ThreadingUnixStreamServer(str(edge.folder / f"{role}.sock"), Handler)
+            stack.enter_context(server)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
         yield noted
-        server.shutdown()
 
 
 def test_http_is_sent_to_https(edge: Edge, upstream: Upstream) -> None:
@@ -222,6 +226,23 @@ def test_a_hosts_token_and_a_browsers_cookie_pass(edge: Edge, upstream: Upstream
     _, body = edge.ask("POST", "/worker/v1/hello", b"{}", {"Authorization": "Bearer token", "Cookie": "a=b"})
     seen = json.loads(body)
     assert (seen["authorization"], seen["cookie"]) == ("Bearer token", "a=b")
+
+
+def test_each_request_goes_to_the_processes_that_are_for_it(edge: Edge, upstream: Upstream) -> None:
+    asked = {
+        ("GET", "/runs/3/masks/case_001.nii.gz"): "uploads",  # may take long, as an upload
+        ("GET", "/runs/3/results.json"): "uploads",
+        ("GET", "/runs/3/logs/1/2/"): "uploads",
+        ("GET", "/runs/3/logs/"): "pages",
+        ("GET", "/runs/3/"): "pages",
+        ("POST", "/submit/"): "pages",  # takes no upload
+        ("GET", "/submit/dev/"): "pages",
+        ("POST", "/submit/dev/"): "uploads",
+        ("POST", "/worker/v1/hello"): "hosts",
+    }
+    for method, path in asked:
+        edge.ask(method, path)
+    assert dict(zip(asked, upstream.roles, strict=True)) == asked
 
 
 @pytest.mark.parametrize(("method", "path"), UPLOADS, ids=["archive", "mask"])
@@ -309,6 +330,8 @@ def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     store.chmod(0o700)
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{settings.DATABASES['default']['NAME']}").geturl()
     with running_nginx() as edge:
+        for role in ("uploads", "hosts"):
+            (edge.folder / f"{role}.sock").symlink_to("pages.sock")  # one process without a role serves all
         environment = {
             **os.environ,
             "DATABASE_URL": database,
@@ -316,7 +339,7 @@ def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
             "EMAIL_HOST": "mail.example.org",
             "STORE_DIR": str(store),
-            "GUNICORN_CMD_ARGS": f"--workers=1 --bind=unix:{edge.folder}/web.sock",
+            "GUNICORN_CMD_ARGS": f"--workers=1 --bind=unix:{edge.folder}/pages.sock",
         }
         log = edge.folder / "web.log"
         command = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn_settings.py"]
@@ -327,7 +350,7 @@ def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def is_well(environment: dict[str, str], edge: Edge) -> bool:
     """What compose asks."""
-    command = [sys.executable, "deploy/healthcheck.py", f"{edge.folder}/web.sock"]
+    command = [sys.executable, "deploy/healthcheck.py", f"{edge.folder}/pages.sock"]
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 
@@ -371,7 +394,7 @@ def test_behind_the_socket_the_real_site_still_knows_who_tries_to_sign_in(site: 
 @pytest.mark.django_db
 def test_the_real_site_sends_whoever_comes_without_tls_away(site: Edge) -> None:
     with socket.socket(socket.AF_UNIX) as direct:
-        direct.connect(str(site.folder / "web.sock"))
+        direct.connect(str(site.folder / "pages.sock"))
         direct.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
         answer = direct.recv(4096).decode()
     assert " 301 " in answer.splitlines()[0]

@@ -17,6 +17,8 @@ READERS = {"_text", "_number", "_flag", "get"}
 # Read by programs that are not ours: gunicorn; the engine's client.
 FOREIGN = {"server": {"GUNICORN_CMD_ARGS"}, "worker": {"DOCKER_HOST"}}
 
+BY_PROCESS = {"WEB_ROLE"}  # compose and the units set it, for each process another one
+
 
 class Recorder(Mapping[str, str]):
     """An environment that remembers which names it was asked for."""
@@ -62,7 +64,7 @@ def server_reads() -> dict[str, object]:
             if called in READERS and isinstance(name, str) and name.isupper():
                 default = node.args[1] if len(node.args) > 1 else None
                 found[name] = default.value if isinstance(default, ast.Constant) else None
-    return found
+    return {name: default for name, default in found.items() if name not in BY_PROCESS}
 
 
 def worker_reads() -> set[str]:

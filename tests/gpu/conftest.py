@@ -23,13 +23,17 @@ from tests.containers.conftest import (  # noqa: F401 - fixtures
     Sandbox,
     docker_client,
     engine,
+    host_settings,
     instance,
     remove_images,
+    server,
 )
+from tests.gpu import pytorch
 
 CUDA = Path(__file__).parent / "cuda.py"
 #: What nvidia-smi and libcuda need beside libc; a part of libc in newer systems, and still asked for by name.
 LIBRARIES = ("libdl.so.2", "libpthread.so.0", "librt.so.1", "libm.so.6")
+CPP_LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1")  # what PyTorch needs beside those
 
 
 def _why_not() -> str:
@@ -72,11 +76,24 @@ def gpus() -> Gpus:
 @pytest.fixture(scope="session")
 def cuda_image(docker_client: docker.APIClient) -> Iterator[str]:  # noqa: F811
     """An image as the tests' own, with the libraries that the driver's programs ask for."""
-    folders = [Path("/lib/x86_64-linux-gnu"), Path("/usr/lib64"), Path("/lib64")]
-    found = [folder / name for name in LIBRARIES for folder in folders if (folder / name).exists()]
     tag = f"cuda-{uuid.uuid4().hex[:12]}"
-    yield baseimage.build(docker_client, tag, found)
+    yield baseimage.build(docker_client, tag, _libraries(LIBRARIES))
     docker_client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
+
+
+@pytest.fixture(scope="session")
+def pytorch_image(docker_client: docker.APIClient) -> Iterator[str]:  # noqa: F811
+    """An image with this Python's own PyTorch."""
+    if reason := pytorch.why_not():
+        pytest.skip(reason)
+    tag = f"pytorch-{uuid.uuid4().hex[:12]}"
+    yield pytorch.build(docker_client, tag, _libraries(LIBRARIES + CPP_LIBRARIES))
+    docker_client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
+
+
+def _libraries(names: tuple[str, ...]) -> list[Path]:
+    folders = [Path("/lib/x86_64-linux-gnu"), Path("/usr/lib64"), Path("/lib64")]
+    return [folder / name for name in names for folder in folders if (folder / name).exists()]
 
 
 @pytest.fixture(params=["runtime", "cdi"])

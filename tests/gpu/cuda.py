@@ -26,8 +26,11 @@ def library_folder() -> str:
 
 
 def load() -> Any:
-    """The library, initialised."""
-    cuda = ctypes.CDLL(f"{library_folder()}/{LIBRARY}")
+    """The library, initialised: as the loader finds it, or else from where it lies."""
+    try:
+        cuda = ctypes.CDLL(LIBRARY)
+    except OSError:
+        cuda = ctypes.CDLL(f"{library_folder()}/{LIBRARY}")
     ask(cuda.cuInit, 0)
     return cuda
 

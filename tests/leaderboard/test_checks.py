@@ -10,7 +10,7 @@ GOOD_SECRET = "uR7f-NotADefault_0q9w8e7r6t5y4u3i2o1pZxCvBnM_asdf"
 @pytest.fixture
 def production(settings, store):
     settings.IS_HTTPS, settings.DEBUG, settings.SECRET_KEY = True, False, GOOD_SECRET
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "mail.example.org"
+    settings.EMAIL_TRANSPORT, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "mail.example.org"
     store.chmod(0o700)
     return settings
 
@@ -40,7 +40,7 @@ def test_it_refuses_a_case_store_that_everybody_can_read(production, store):
 
 @pytest.mark.parametrize("kind", ["console", "dummy", "filebased", "locmem"])
 def test_it_refuses_mail_that_goes_nowhere(production, kind):
-    production.EMAIL_BACKEND = f"django.core.mail.backends.{kind}.EmailBackend"
+    production.EMAIL_TRANSPORT = f"django.core.mail.backends.{kind}.EmailBackend"
     with pytest.raises(SystemExit, match="No mail can be sent"):
         checks.stop_if_unsafe()
 
@@ -52,7 +52,7 @@ def test_it_refuses_to_be_without_a_mail_server(production):
 
 
 def test_a_mailer_of_another_package_knows_its_server_by_itself(production):
-    production.EMAIL_BACKEND, production.EMAIL_HOST = "anymail.backends.mailgun.EmailBackend", ""
+    production.EMAIL_TRANSPORT, production.EMAIL_HOST = "anymail.backends.mailgun.EmailBackend", ""
     checks.stop_if_unsafe()
 
 

@@ -87,7 +87,10 @@ class Scenario(Site):
             self._add_phase(slug, policies)
         for name in ("Alice", "Bob", "Charlie", "Dora"):
             self.browsers[name] = Browser(server.address)
-            self.browsers[name].sign_up(name, self.mails)
+            self.browsers[name].register(name)
+        server.manage("sweep", "--once")  # sends what waits
+        for name, browser in self.browsers.items():
+            browser.confirm(name, self.mails)
         for captain in ("Alice", "Charlie", "Dora"):
             self.browser(captain).send("/team/", {"name": f"Team of {captain}", "affiliation": "A university"})
         code = server.database.value("SELECT join_code FROM leaderboard_team WHERE name = 'Team of Alice'")

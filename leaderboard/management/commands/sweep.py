@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
+from leaderboard.core import outbox
 from leaderboard.operations import retention
 from leaderboard.processes import sweeper
 
@@ -30,6 +31,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep until the process is stopped; a database that is away for a while is waited for."""
         tidy_at, looked_at = 0.0, -math.inf
+        if not options["once"]:
+            outbox.send_in_background()
         while True:
             if not options["once"]:
                 sweeper.note_standstill(since=looked_at)  # it has just begun, or the whole machine stood still
@@ -46,5 +49,6 @@ class Command(BaseCommand):
                 logger.warning("the database is away, trying again: %s", error)
             close_old_connections()
             if options["once"]:
+                outbox.send_due()
                 return
             time.sleep(settings.SWEEP_SECONDS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leaderboard.operations.health.judging import DAY, HOUR, Check, Level, checks
-from leaderboard.operations.health.reading import Facts, HostFacts, PhaseFacts, facts
+from leaderboard.operations.health.reading import Facts, HostFacts, MailFacts, PhaseFacts, facts
 
 __all__ = [
     "DAY",
@@ -18,6 +18,7 @@ __all__ = [
     "Facts",
     "HostFacts",
     "Level",
+    "MailFacts",
     "PhaseFacts",
     "Snapshot",
     "checks",

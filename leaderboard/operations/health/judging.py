@@ -10,6 +10,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 SILENT_SECONDS = 60.0  # four beats
 ROLES = (process_heartbeat.SWEEPER, "control", "scoring")
 MANY_FAULTS = 10
+MANY_REFUSED = 3
 
 
 class Level(IntEnum):
@@ -60,6 +61,7 @@ def checks(facts: Facts) -> list[Check]:
         _faults(facts),
         _leases(facts),
         _store(facts),
+        _mails(facts),
     ]
 
 
@@ -220,6 +222,20 @@ def _store(facts: Facts) -> Check:
     if level:
         says += " Archive old phases or enlarge it."
     return Check("store", "Disk of the store", level, says)
+
+
+def _mails(facts: Facts) -> Check:
+    mails = facts.mails
+    level = _by_age(mails.oldest, warning=5 * MINUTE, failing=HOUR)
+    says = f"{_number(mails.waiting, 'message waits', 'messages wait')}; {mails.sent_last_hour} sent within the hour"
+    says += f", {mails.given_up_last_hour} given up." if mails.given_up_last_hour else "."
+    if level:
+        says = f"A message waits for {_age(mails.oldest)}: nobody can confirm an address or choose a new password."
+    elif mails.given_up_last_hour >= MANY_REFUSED and not mails.sent_last_hour:
+        level = Level.WARNING
+    if level:
+        says += " Look at the mail server's answers, in the administration under “Outgoing mails”."
+    return Check("mail", "Mail", level, says)
 
 
 def _by_age(age: float | None, *, warning: float, failing: float) -> Level:

@@ -18,7 +18,18 @@ from django.db.models.functions import Coalesce
 from leaderboard.challenge.phases import open_phases
 from leaderboard.core import clock, events
 from leaderboard.hosts import gpus, slots
-from leaderboard.models import Attempt, Batch, Host, Phase, ProcessHeartbeat, Run, RunCase, StateChange, Submission
+from leaderboard.models import (
+    Attempt,
+    Batch,
+    Host,
+    OutgoingMail,
+    Phase,
+    ProcessHeartbeat,
+    Run,
+    RunCase,
+    StateChange,
+    Submission,
+)
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 from leaderboard.submissions import uploads
 
@@ -71,6 +82,16 @@ class PhaseFacts:
 
 
 @dataclass(frozen=True)
+class MailFacts:
+    """The outbox. A message that is refused itself, for its address say, does not make `oldest` old."""
+
+    waiting: int = 0
+    oldest: float | None = None
+    sent_last_hour: int = 0
+    given_up_last_hour: int = 0
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that was read, at one instant. Ages in seconds; None where there is nothing that could be old."""
 
@@ -94,6 +115,7 @@ class Facts:
     faults_last_day: dict[str, int] = field(default_factory=dict)
     faults_last_hour: int = 0
     uploads: int = 0
+    mails: MailFacts = MailFacts()
     store_free_bytes: int = 0
     store_bytes: int = 0
     store_turns_uploads_away: bool = False  # the largest that an open phase takes, if not all
@@ -168,6 +190,7 @@ def _facts(at: datetime) -> Facts:
         faults_last_day=dict(Counter(why or "image_check" for why, _ in halts)),
         faults_last_hour=sum(when > hour for _, when in halts),
         uploads=_uploads(),
+        mails=_mail_facts(at, hour),
         store_free_bytes=disk.free,
         store_turns_uploads_away=disk.free < settings.FREE_BYTES + (largest or 0),
         store_bytes=disk.total,
@@ -272,6 +295,17 @@ def _counted(rows: QuerySet[Any], some: Q) -> tuple[int, int]:
     """How many rows there are, and for how many of them `some` holds."""
     counts = rows.aggregate(all=Count("pk"), some=Count("pk", filter=some))
     return counts["all"], counts["some"]
+
+
+def _mail_facts(at: datetime, hour: datetime) -> MailFacts:
+    waiting, ended = Q(state=OutgoingMail.State.WAITING), Q(ended_at__gt=hour)
+    found = OutgoingMail.objects.filter(waiting | ended).aggregate(
+        waiting=Count("pk", filter=waiting),
+        oldest=Min("created_at", filter=waiting & Q(is_refused=False)),
+        sent=Count("pk", filter=Q(state=OutgoingMail.State.SENT)),
+        given_up=Count("pk", filter=Q(state=OutgoingMail.State.GIVEN_UP)),
+    )
+    return MailFacts(found["waiting"], _since(at, found["oldest"]), found["sent"], found["given_up"])
 
 
 def _uploads() -> int:

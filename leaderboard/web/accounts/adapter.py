@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.utils import get_next_redirect_url
 from django import forms
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from leaderboard.models import User
@@ -68,17 +69,13 @@ class Adapter(DefaultAccountAdapter):
         super().send_account_already_exists_mail(email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send it, unless the address had enough of these lately. No answer tells whether anything was sent.
-
-        A mail server that is away must not undo what the message is about: it can be asked for again.
-        """
+        """Put it into the outbox, unless the address had enough of these lately. No answer tells which it was."""
         try:
-            mail_limits.count(template_prefix, email)
-            super().send_mail(template_prefix, email, context)
+            with transaction.atomic():
+                mail_limits.count(template_prefix, email)
+                super().send_mail(template_prefix, email, context)
         except TooSoon:
             logger.info("not sent, there were enough of these to one address: %s", template_prefix)
-        except OSError:
-            logger.exception("a message could not be sent: %s", template_prefix)
 
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         """The link of the message, which leads to where the person was going, in whichever browser it is opened."""

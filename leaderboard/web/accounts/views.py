@@ -6,6 +6,7 @@ from allauth.account import views as allauth_views
 from allauth.account.models import EmailAddress
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -42,6 +43,12 @@ class LoginView(SaysHowLong, allauth_views.LoginView):
 class SignupView(SaysHowLong, allauth_views.SignupView):
     """Register."""
 
+    @transaction.atomic
+    def form_valid(self, form: Any) -> HttpResponse:
+        """The account and the message about it, or neither."""
+        response: HttpResponse = super().form_valid(form)
+        return response
+
 
 class ReauthenticateView(SaysHowLong, allauth_views.ReauthenticateView):
     """Confirm that it is you."""
@@ -71,6 +78,7 @@ class PasswordResetFromKeyView(allauth_views.PasswordResetFromKeyView):
 class EmailView(allauth_views.EmailView):
     """The addresses of an account."""
 
+    @transaction.atomic
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """What allauth would do without a word, or too easily: send again, and make an unconfirmed one the main one."""
         email = request.POST.get("email", "").lower()

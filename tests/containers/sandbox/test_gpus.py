@@ -46,6 +46,15 @@ def test_a_gpu_is_described(tool: StandIn, version: str) -> None:
     assert gpu.driver == Driver(cuda="12.4", driver="550.54.15", brand="NVIDIA")
 
 
+def test_a_real_answer_is_read(tool: StandIn) -> None:
+    """That of an H200 under driver 580, idle; only its serial numbers are not its own."""
+    tool.set(says=((Path(__file__).parent / "nvidia_smi_h200.xml").read_text(), 0))
+    (gpu,) = tool.gpus().expect_empty(["0"])
+    assert (gpu.key, gpu.name, gpu.users) == ((UUIDS[0], None), "NVIDIA H200", ())
+    assert (gpu.memory_bytes, gpu.used_bytes, gpu.uncorrected) == (143771 << 20, 0, 0)
+    assert gpu.driver == Driver(cuda="13.0", driver="580.159.04", brand="NVIDIA")
+
+
 @pytest.mark.parametrize(("name", "uuid"), [("0", UUIDS[0]), (UUIDS[1], UUIDS[1]), ("GPU-0a1b", UUIDS[1])])
 def test_a_gpu_is_found_by_number_uuid_or_the_beginning_of_its_uuid(tool: StandIn, name: str, uuid: str) -> None:
     assert tool.gpus().look(name).uuid == uuid

@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from leaderboard.core import blobs, disk_space
+from leaderboard.core import blobs, disk_space, outbox
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
 from leaderboard.journey.locking import LeaseLost
@@ -208,9 +208,11 @@ def test_organisers_are_told_when_an_upload_that_a_phase_takes_would_be_turned_a
     settings.ADMINS, settings.ALARM_SECONDS = [("ops@example.org", "ops@example.org")], 0
     Phase.objects.update(max_archive_bytes=20 * MIB)
     alarms.tell()
+    outbox.send_due()
     assert "Disk of the store" not in mail.outbox[0].body  # no process beats here: that is told of
     fill(disk, leaving=30 * MIB)
     alarms.tell()
+    outbox.send_due()
     assert "Disk of the store: 0 GB" in mail.outbox[1].body
     assert "are turned away" in mail.outbox[1].body
 

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import pytest
 from django.urls import path
 
+from leaderboard.core import outbox
 from leaderboard.demo.mails import MOST_SHOWN, mails
 from leaderboard.urls import urlpatterns as usual
 from leaderboard.web.context import Frame
 from tests.leaderboard.web.scene import page
-from tests.mail_server import mail_server, send_to
+from tests.mail_server import mail_server
+from tests.outbox import send_to
 
 pytestmark = pytest.mark.django_db
 urlpatterns = [*usual, path("demo/mails/", mails, name="demo_mails")]
@@ -31,6 +33,7 @@ def test_who_registers_is_led_to_the_message_and_by_it_into_the_site(shown, clie
     assert page(client.get("/account/signup/")).all("a", href="/demo/mails/")
     sent = client.post("/account/signup/", {**words, "password2": words["password1"]}, follow=True)
     assert page(sent).all("a", href="/demo/mails/")
+    outbox.send_due()
     (link,) = [one["href"] for one in page(client.get("/demo/mails/")).all("a") if "confirm-email" in str(one["href"])]
     client.post(link)
     assert client.get("/team/").status_code == 200

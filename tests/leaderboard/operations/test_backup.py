@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -213,12 +214,14 @@ def test_two_backups_into_one_folder_do_not_meet(phase, folder):
         call_command("backup", folder)
 
 
-def test_a_backup_is_for_one_user_and_holds_no_session(client, phase, folder):
+def test_a_backup_is_for_one_user_and_holds_no_session_and_no_link_of_a_message(client, phase, folder):
     client.force_login(cast.person("Bob"))
+    EmailMessage("a subject", "https://a.link/as-good-as-a-password", to=["bob@example.org"]).send()
     made = backup.make(folder)
     for path in folder.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     assert (made.folder / "tables" / "django_session").read_bytes() == b""
+    assert (made.folder / "tables" / "leaderboard_outgoingmail").read_bytes() == b""
     assert (made.folder / "tables" / "leaderboard_user").read_bytes() != b""
 
 
@@ -232,10 +235,11 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 
 # What came after 0004: migrations, tables, columns of older tables.
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
-NEWER_TABLES = ("auditentry", "draft", "imageprovenance", "resumableupload", "throttle", "turn")
+NEWER_TABLES = ("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn")
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
+    *(("run", "hints_tries"), ("run", "failure_kind")),
 )
 
 

@@ -14,7 +14,7 @@ from leaderboard.hosts import slots
 from leaderboard.journey import pipeline
 from leaderboard.models import Attempt, Batch, Host, ProcessHeartbeat, Run, RunCase
 from leaderboard.operations import health
-from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, PhaseFacts
+from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, MailFacts, PhaseFacts
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -88,6 +88,11 @@ def test_a_server_that_is_well_has_nothing_to_do():
         ({"store_free_bytes": 100 * 10**9}, {"store": Level.WARNING}),
         ({"store_free_bytes": 10**9}, {"store": Level.FAILING}),
         ({"store_turns_uploads_away": True}, {"store": Level.FAILING}),
+        ({"mails": MailFacts(waiting=9, oldest=60.0, given_up_last_hour=1)}, {}),
+        ({"mails": MailFacts(waiting=9, oldest=600.0)}, {"mail": Level.WARNING}),
+        ({"mails": MailFacts(waiting=9, oldest=DAY)}, {"mail": Level.FAILING}),
+        ({"mails": MailFacts(waiting=9, given_up_last_hour=5, sent_last_hour=1)}, {}),  # strangers mistype addresses
+        ({"mails": MailFacts(given_up_last_hour=5)}, {"mail": Level.WARNING}),
     ],
 )
 def test_what_is_wrong_is_found_and_nothing_else(wrong, found):
@@ -106,6 +111,7 @@ def test_every_trouble_says_what_to_do():
         faults_last_hour=99,
         leases_lost_last_hour=99,
         store_free_bytes=0,
+        mails=MailFacts(oldest=DAY),
     )
     resting = replace(WELL, hosts=(replace(HOST, trouble="gpu0 rests after 2 x " + "x" * 900),) * 2)
     for check in (*health.checks(worst), *health.checks(resting)):

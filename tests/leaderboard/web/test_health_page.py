@@ -119,6 +119,8 @@ NAMES = [
     "leases",
     "leases_ending",
     "leases_lost_last_hour",
+    "mails_given_up_last_hour",
+    "mails_waiting",
     "oldest_wait_seconds",
     "phase_closes_timestamp_seconds",
     "pulse_age_seconds",

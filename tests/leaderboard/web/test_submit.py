@@ -3,14 +3,17 @@
 import gzip
 import os
 import tarfile
-from datetime import timedelta
+import threading
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 
-from leaderboard.core import clock
+from leaderboard.core import clock, database
 from leaderboard.models import Phase, Submission
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast
@@ -180,6 +183,50 @@ def test_an_upload_without_a_sign_in_is_turned_away_before_it_is_read(people):
     browser = Client(enforce_csrf_checks=True)
     answer = browser.post(f"/submit/{cast.phase().slug}/", words())
     assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, "/account/login/")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_upload_that_is_complete_waits_for_a_connection_and_counts_from_its_last_byte(people, monkeypatch):
+    """At a deadline others may have all of them."""
+    phase, pool = cast.phase(), getattr(connection, "pool")  # noqa: B009  PostgreSQL's has one
+    complete, pause = uploads.BoundedUploadHandler.file_complete, 1.0
+
+    def others_take_all(handler, size):
+        taken = [pool.getconn(timeout=20) for _ in range(pool.max_size)]
+        monkeypatch.setattr(pool, "timeout", 0.01)
+        threading.Timer(pause, lambda: [pool.putconn(one) for one in taken]).start()
+        began.append(taken[0].execute("SELECT clock_timestamp()").fetchone()[0])
+        return complete(handler, size)
+
+    began: list[datetime] = []
+    monkeypatch.setattr(uploads.BoundedUploadHandler, "file_complete", others_take_all)
+    monkeypatch.setattr(database, "TRY_AGAIN_SECONDS", 0.05)
+    answer = people.browser["Alice"].post(f"/submit/{phase.slug}/", words())
+    assert answer.status_code == 302
+    assert (Submission.objects.get().accepted_at - began[0]).total_seconds() < 0.9 * pause
+
+
+class Unread:
+    """A body of which nobody may read."""
+
+    def read(self, *_: object) -> bytes:
+        raise AssertionError("the body was read")
+
+    readline = read
+
+
+@pytest.mark.parametrize(("signed_in", "status"), [(False, 302), (True, 405)])
+def test_where_nothing_is_handed_in_no_body_is_read(people, signed_in, status):
+    """The address without a phase takes no form, and so is not asked for its token, for which the body is read."""
+    browser = Client(enforce_csrf_checks=True)
+    if signed_in:
+        browser.force_login(people.alice)
+    huge: dict[str, Any] = {
+        "CONTENT_LENGTH": str(1 << 34),
+        "CONTENT_TYPE": "multipart/form-data; boundary=x",
+        "wsgi.input": Unread(),
+    }
+    assert browser.generic("POST", "/submit/", **huge).status_code == status
 
 
 def test_an_upload_without_the_forms_token_is_refused(people):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from tests.mail_server import MailServer, mail_server, send_to
+from tests.mail_server import MailServer, mail_server
+from tests.outbox import send_to
 
 PASSWORD = "a long enough secret"
 
@@ -16,8 +17,7 @@ PASSWORD = "a long enough secret"
 def mails(tmp_path: Path, settings) -> Iterator[MailServer]:
     """A real mail server."""
     with mail_server(tmp_path / "mails") as server:
-        send_to(server, settings)
-        yield server
+        yield send_to(server, settings)
 
 
 @pytest.fixture

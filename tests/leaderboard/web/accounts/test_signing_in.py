@@ -6,13 +6,17 @@ from io import StringIO
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.db.models import F
 
 from leaderboard.models import Throttle
 from leaderboard.people import sign_in as policy
 from leaderboard.people import throttle
-from leaderboard.web.accounts.clients import COOKIE, address_of
+from leaderboard.web.accounts.adapter import Adapter
+from leaderboard.web.accounts.clients import COOKIE, address_of, device_of
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import bare, is_in, sign_in
 from tests.leaderboard.web.scene import page
@@ -128,6 +132,24 @@ def test_an_address_that_somebody_merely_added_opens_no_account(alice, from_addr
     assert not is_in(client)
     sign_in(client, ALICE, RIGHT)
     assert is_in(client)
+
+
+@pytest.mark.parametrize(("confirmed", "known"), [(True, True), (False, False)])
+def test_a_device_is_known_for_an_address_that_is_the_accounts_own(alice, rf, confirmed, known):
+    """Whichever way somebody comes in: else an account to which a stranger's address was added could guess there."""
+    other = "other@example.org"
+    EmailAddress.objects.create(user=alice, email=other, verified=confirmed)
+    request = rf.get("/")
+    request.session = SessionStore()
+    request._messages = FallbackStorage(request)
+    request.user = alice
+    how = {"email_verification": "optional", "signal_kwargs": None, "signup": False, "redirect_url": "/"}
+    answer = Adapter().post_login(request, alice, email=other, **how)
+    later = rf.get("/")
+    later.user = AnonymousUser()
+    later.COOKIES[COOKIE] = answer.cookies[COOKIE].value
+    assert bool(device_of(later, other)) == known
+    assert bool(device_of(later, ALICE)) == (not known)
 
 
 @pytest.mark.parametrize("forged", ["", "nonsense", "eyJkZXZpY2UiOiJhIn0:1x:y"])

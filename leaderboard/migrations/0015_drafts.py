@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0012_fairness'),
+        ('leaderboard', '0014_outbox'),
     ]
 
     operations = [

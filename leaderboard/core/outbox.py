@@ -1,0 +1,192 @@
+"""The outbox: every message of the site is a row first, written in the transaction that causes it, and sent after.
+
+Django's mail goes through `EmailBackend` here, so nothing is sent past it, and no page waits for a mail server: one
+that is slow, stopped or refuses costs nobody a thread, and no answer's time tells whether something was sent. A control
+worker sends a message right after the commit. What it left, because it is at work on an image or the server was away, a
+thread of the sweeper's process sends (so no sweep waits for a mail server). One process sends at a time: a server that
+hangs occupies one.
+
+    the server takes it                   sent, once
+    4xx, or 5xx that is about us          tried again for two days, after pauses from half a minute to an hour
+    5xx about the message or its address  given up
+    the server is away                    the same as 4xx, and nothing else is tried for half a minute
+
+A message may come twice if we die, or lose the database, between the server's yes and our commit; never else.
+
+What a message says ends with it (it may hold a link that is as good as a password), and is in no log, no message to a
+worker and no backup. Who it was for, when, and what became of it stays for a month, in the administration.
+"""
+
+import logging
+import math
+import re
+import smtplib
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
+
+from leaderboard.core import clock, locks, task_queue
+from leaderboard.core.text import one_line
+from leaderboard.models import OutgoingMail
+
+logger = logging.getLogger(__name__)
+State = OutgoingMail.State
+
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=1)
+TRIED_FOR = timedelta(days=2)
+KEPT = timedelta(days=30)
+AWAY_SECONDS = 30.0
+PERMANENT = 500
+CLOSING = 421  # the server is about to hang up, whatever it was asked
+_away_until = 0.0  # on the monotonic clock
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+class EmailBackend(BaseEmailBackend):
+    """Django's way to send: writes the message down, for each address a row of its own."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Write down messages of plain text. How many."""
+        at = clock.now()
+        for message in email_messages:
+            _refuse_what_would_be_lost(message)
+            about = {"sender": message.from_email, "subject": message.subject, "body": message.body}
+            rows = [OutgoingMail(to=to, created_at=at, due_at=at, **about) for to in message.recipients()]
+            for row in OutgoingMail.objects.bulk_create(rows):
+                task_queue.enqueue_mail(row.pk)
+        return len(email_messages)
+
+
+def _refuse_what_would_be_lost(message: EmailMessage) -> None:
+    others = (message.cc, message.bcc, message.reply_to, message.attachments, message.extra_headers)
+    alternatives = message.alternatives if isinstance(message, EmailMultiAlternatives) else ()
+    if any(others) or alternatives or message.content_subtype != "plain":
+        raise ValueError("The outbox keeps plain text to addresses, and nothing else yet.")
+
+
+def forget_old() -> None:
+    """Remove what ended long ago."""
+    OutgoingMail.objects.filter(ended_at__lt=clock.now() - KEPT).delete()
+
+
+def shorten_pauses(at: datetime) -> None:
+    """The clock was set back to this instant: nothing waits for longer than it would have to."""
+    OutgoingMail.objects.filter(state=State.WAITING, due_at__gt=at + LONGEST_PAUSE).update(due_at=at)
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def send_due(*, for_seconds: float = math.inf) -> None:
+    """Send what is due, one by one; nothing if another process does so, or the server was away a moment ago."""
+    end = time.monotonic() + for_seconds
+    with locks.working_on("outbox", "") as mine:
+        while mine and _away_until <= time.monotonic() < end and _send_next():
+            pass
+
+
+def send_in_background() -> None:
+    """Send what is due until this process ends; a database that is away is waited for."""
+    threading.Thread(target=_send_on, name="outbox", daemon=True).start()
+
+
+def _send_on() -> None:
+    while True:
+        try:
+            send_due()
+        except DatabaseError as error:
+            logger.warning("no message is sent, the database is away: %s", error)
+        except Exception:
+            logger.exception("sending messages failed")
+        finally:
+            connection.close()
+        time.sleep(settings.SWEEP_SECONDS)
+
+
+@transaction.atomic
+def _send_next() -> bool:
+    """Send the message that is due for longest; whether there was one. Its row is locked meanwhile."""
+    due = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, due_at__lte=clock.now())
+    mail = due.order_by("due_at", "pk").first()
+    if mail is None:
+        return False
+    failure = _deliver(mail)
+    mail.tries += 1
+    if failure is None:
+        _end(mail, State.SENT)
+    else:
+        _put_off(mail, failure)
+    mail.save()
+    return True
+
+
+class Failure(NamedTuple):
+    """Why a message was not sent: in words, and what that means for it and for others."""
+
+    words: str
+    is_refused: bool = False  # it was this very message, or its address
+    is_final: bool = False
+    is_away: bool = False  # others need not be tried now
+
+
+def _deliver(mail: OutgoingMail) -> Failure | None:
+    """Hand a message to the real mail server; None when it took it."""
+    message = EmailMessage(mail.subject, mail.body, mail.sender, [mail.to])
+    try:
+        get_connection(settings.EMAIL_TRANSPORT).send_messages([message])
+    except Exception as error:  # noqa: BLE001  whatever a transport raises: no other message may wait for this one
+        return failure_of(error)
+    return None
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an error of SMTP or of the network says. A 5xx about us (password, sender) is for an operator to mend."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, words = next(iter(error.recipients.values()))
+        return _answered(code, words, about_us=False)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _answered(error.smtp_code, error.smtp_error, about_us=not isinstance(error, smtplib.SMTPDataError))
+    # smtplib's other errors are of the network's kind, too.
+    return Failure(_bare(f"{type(error).__name__}: {error}"), is_away=isinstance(error, OSError))
+
+
+def _answered(code: int, words: bytes | str, *, about_us: bool) -> Failure:
+    said = words.decode(errors="replace") if isinstance(words, bytes) else words
+    is_away = about_us or code == CLOSING
+    return Failure(
+        _bare(f"{code} {said}"), is_refused=not is_away, is_final=code >= PERMANENT and not is_away, is_away=is_away
+    )
+
+
+def _bare(words: str) -> str:
+    """Words of a mail server, on one line and without addresses of pages: some repeat what offends them."""
+    return re.sub(r"\S+://\S+", "(a link)", one_line(words))[:300]
+
+
+def _put_off(mail: OutgoingMail, failure: Failure) -> None:
+    global _away_until
+    mail.answer, mail.is_refused = failure.words, failure.is_refused
+    if failure.is_away:
+        _away_until = time.monotonic() + AWAY_SECONDS
+    now = clock.now()
+    if failure.is_final or now - mail.created_at > TRIED_FOR:
+        logger.warning("%s was given up after %s tries", mail, mail.tries)
+        _end(mail, State.GIVEN_UP)
+    else:
+        mail.due_at = now + min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(mail.tries - 1, 10)))
+        logger.info("%s was not sent, try %s", mail, mail.tries)
+
+
+def _end(mail: OutgoingMail, state: State) -> None:
+    mail.state, mail.ended_at, mail.body = state, clock.now(), ""
