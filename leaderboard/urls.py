@@ -37,6 +37,7 @@ urlpatterns = [
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
+    path("runs/<int:pk>/again/", drafts.begin_from, name="submit_again"),
     path("runs/<int:pk>/findings/", cases.findings, name="findings"),
     path("runs/<int:pk>/cases/", cases.cases, name="cases"),
     path("runs/<int:pk>/logs/", cases.logs, name="logs"),

@@ -45,6 +45,7 @@ from leaderboard.models import (
     Batch,
     Draft,
     Host,
+    ImageProvenance,
     Phase,
     Run,
     RunCase,
@@ -96,29 +97,44 @@ def submit(
 
 
 def submit_draft(draft_id: uuid.UUID) -> Submission | None:
-    """Accept a draft whose form was sent and whose file is here; nothing happens while one of them is missing.
+    """Accept a draft whose form was sent and whose image is here; nothing happens while one of them is missing.
 
     It counts as of the later of the two instants. One that is refused stays a draft, with the reason and its file.
     """
     with transaction.atomic():
         sent = Draft.objects.select_for_update(of=("self",)).filter(submitted_at__isnull=False)
-        draft = sent.select_related("upload", "team", "phase", "submitted_by").filter(pk=draft_id).first()
-        received = getattr(draft, "upload", None)
-        if draft is None or draft.submitted_at is None or received is None or received.completed_at is None:
+        rows = sent.select_related("upload", "team", "phase", "submitted_by", "source__image")
+        draft = rows.filter(pk=draft_id).first()
+        handed_in = drafts.complete(draft) if draft else None
+        if draft is None or handed_in is None:
             return None
-        at = max(draft.submitted_at, received.completed_at)
-        upload = Upload(received.file, received.digest, received.length, received.name, at)
         try:
             with transaction.atomic():
                 team = teams.lock_team(draft.team)
                 words = drafts.description(draft)
-                submission = _admit(draft.submitted_by, team, draft.phase, upload, str(draft.pk), words)
+                submission = _admit(draft.submitted_by, team, draft.phase, handed_in, str(draft.pk), words)
+                if draft.source:
+                    _use_image_of(draft.source, submission)
         except Refused as refusal:
             draft.submitted_at, draft.refusal = None, str(refusal)
             draft.save(update_fields=["submitted_at", "refusal"])
             return None
         draft.delete()
     return submission
+
+
+def _use_image_of(source: Submission, submission: Submission) -> None:
+    """Let a submission go on with the image of an earlier one of its team, which was checked then."""
+    image = admission.check_image_is_here(source, submission)
+    ImageProvenance.objects.bulk_create(
+        [
+            ImageProvenance(submission=submission, image_id=one.image_id, diff_ids=one.diff_ids, warnings=one.warnings)
+            for one in ImageProvenance.objects.filter(submission=source)
+        ]
+    )
+    why = f"the image of submission {source.pk}"
+    lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED}, why=why)
+    _accept(submission, image)
 
 
 def _admit(
@@ -148,7 +164,8 @@ def _admit(
         notified_at=clock.now(),
         **described,
     )
-    task_queue.enqueue_image_check(submission.pk)
+    if upload.file:
+        task_queue.enqueue_image_check(submission.pk)
     return submission
 
 

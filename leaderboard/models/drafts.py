@@ -7,6 +7,7 @@ from django.db import models
 
 from leaderboard.models.challenge import Phase
 from leaderboard.models.people import Team
+from leaderboard.models.submissions import Submission
 
 
 class Draft(models.Model):
@@ -22,6 +23,14 @@ class Draft(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="drafts"
     )
     words = models.JSONField(default=dict, blank=True)
+    source = models.ForeignKey(
+        Submission,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="an earlier one of the team, whose image is handed in again without being sent",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(help_text="by the database's clock; forgotten a month later")
     submitted_at = models.DateTimeField(null=True, blank=True, help_text="when Submit was pressed; waits for the file")

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import NotRequired, TypedDict
 
 from containers import intake
-from leaderboard.core import disk_space, unfinished
+from leaderboard.core import blobs, disk_space, unfinished
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line, sanitised
-from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.models import AlgorithmImage, Phase, Submission, Team, User
 from leaderboard.people import addresses
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED
@@ -127,6 +127,19 @@ def check_upload(size: int, phase: Phase) -> None:
             f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_archive_bytes / 1e9:.3g} GB. "
             "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd."
         )
+
+
+def check_image_is_here(source: Submission, submission: Submission) -> AlgorithmImage:
+    """The image of an earlier submission, for one of the same team; Refused where it cannot be used again."""
+    image = source.image
+    if image is None or source.team_id != submission.team_id or not blobs.images.exists(image.archive):
+        raise Refused("The image of that submission is not here any more. Upload it again.")
+    if image.unpacked_bytes > submission.phase.max_unpacked_bytes:
+        raise Refused(
+            f"The image has {image.unpacked_bytes / 1e9:.1f} GB unpacked; the {submission.phase.name} takes up to "
+            f"{submission.phase.max_unpacked_bytes / 1e9:.3g} GB."
+        )
+    return image
 
 
 def check_beginning(beginning: bytes) -> None:

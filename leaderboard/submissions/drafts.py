@@ -16,8 +16,9 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, Submission, Team, User
 from leaderboard.people import teams
-from leaderboard.submissions import resumable
+from leaderboard.submissions import admission, resumable
 from leaderboard.submissions.admission import Description
+from leaderboard.submissions.uploads import Upload
 
 MOST_OF_A_TEAM = 3
 NONE = "none"
@@ -37,14 +38,46 @@ def begin(person: User, team: Team, phase: Phase, words: Mapping[str, str]) -> D
         )
 
 
+def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
+    """A new draft for `phase` with the image and the words of an earlier submission. Raises Refused."""
+    admission.check_image_is_here(source, source)
+    draft = begin(person, source.team, phase, _words_of(source))
+    draft.source = source
+    draft.save(update_fields=["source"])
+    return draft
+
+
+def complete(draft: Draft) -> Upload | None:
+    """What a sent draft hands in, as of the later of its two instants; None while something of it is missing.
+
+    An image that is here has no file to check.
+    """
+    if draft.submitted_at is None:
+        return None
+    if draft.source:
+        of = draft.source
+        return Upload("", of.upload, of.upload_bytes, of.upload_name, draft.submitted_at)
+    received = getattr(draft, "upload", None)
+    if received is None or received.completed_at is None:
+        return None
+    at = max(draft.submitted_at, received.completed_at)
+    return Upload(received.file, received.digest, received.length, received.name, at)
+
+
 def drafts_of(team: Team, phase: Phase) -> QuerySet[Draft]:
     """The team's drafts for a phase, newest first, with their uploads."""
-    return Draft.objects.filter(team=team, phase=phase).select_related("upload", "created_by")
+    return (
+        Draft.objects.filter(team=team, phase=phase)
+        .select_related("upload", "created_by", "source")
+        .defer("source__method", "source__external_data")
+    )
 
 
 def find(key: UUID, team: Team | None) -> Draft | None:
     """The team's draft; for everybody else there is none."""
-    return Draft.objects.filter(pk=key, team=team).select_related("upload", "phase", "team").first() if team else None
+    rows = Draft.objects.select_related("upload", "phase", "team", "source")
+    known = rows.defer("source__method", "source__external_data")
+    return known.filter(pk=key, team=team).first() if team else None
 
 
 def save(draft: Draft, words: Mapping[str, str]) -> None:
@@ -89,11 +122,13 @@ def description(draft: Draft) -> Description:
 def said_last(team: Team) -> dict[str, str]:
     """What the team said of its newest submission: where the next one starts from."""
     last = Submission.objects.filter(team=team).order_by("-pk").first()
-    if last is None:
-        return {}
-    external = NONE if last.external_data.strip().lower() == NONE else "some"
-    words = {name: str(getattr(last, name)) for name in WORDS if name != "external"}
-    return words | {"external": external, "external_data": "" if external == NONE else last.external_data}
+    return _words_of(last) if last else {}
+
+
+def _words_of(submission: Submission) -> dict[str, str]:
+    external = NONE if submission.external_data.strip().lower() == NONE else "some"
+    words = {name: str(getattr(submission, name)) for name in WORDS if name != "external"}
+    return words | {"external": external, "external_data": "" if external == NONE else submission.external_data}
 
 
 def _kept(words: Mapping[str, str]) -> dict[str, str]:

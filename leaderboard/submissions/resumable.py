@@ -113,6 +113,7 @@ def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "") -> Res
     admission.check_upload(length, draft.phase)
     admission.check_disk_space(length + _promised_bytes(but=draft))
     end(ResumableUpload.objects.filter(draft=draft).first())
+    Draft.objects.filter(pk=draft.pk).update(source=None)
     return ResumableUpload.objects.create(
         draft=draft,
         name=uploads.shown_name(name),

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -56,11 +57,13 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     found = _find(request, key)
     form = SubmissionForm(request.POST, phase=found.phase, has_file=False)
     now = instant_of(request)
-    if not hasattr(found, "upload"):
+    if not hasattr(found, "upload") and not found.source:
         form.add_error(None, "Choose the archive of your image.")
     if form.is_valid():
         drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
         accepted = pipeline.submit_draft(found.pk)
+        if accepted and "X-Requested-With" not in request.headers:
+            return redirect("submission", pk=accepted.pk)  # a form without a script, whose image is here
         if accepted:
             return JsonResponse({"submission": reverse("submission", args=[accepted.pk])})
         found.refresh_from_db()
@@ -68,15 +71,38 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
             return JsonResponse(_state(found), status=HTTPStatus.ACCEPTED)
         form.add_error(None, found.refusal)
     context = {"phase": found.phase, "form": form, "quota": quota_of(found.team, found.phase, now), "now": now}
+    context |= {"draft": found}
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@login_required
+@require_POST
+def begin_from(request: HttpRequest, pk: int) -> HttpResponse:
+    """A draft with the image and the words of an earlier submission, for the phase that was chosen."""
+    source = get_object_or_404(Submission.objects.select_related("team", "image", "phase"), pk=pk)
+    if source.team != frame_of(request).team:
+        raise Http404
+    phase = get_object_or_404(Phase, slug=request.POST.get("phase", ""))
+    try:
+        admission.check_open_for(person_of(request), phase, instant_of(request))
+        draft = drafts.begin_from(person_of(request), phase, source)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("submission", pk=pk)
+    return _to_form(draft)
+
+
+def _to_form(draft: Draft) -> HttpResponse:
+    return redirect(f"{reverse('submit_to', args=[draft.phase.slug])}?draft={draft.pk}")
 
 
 @login_required
 @require_POST
 def take_back(request: HttpRequest, key: UUID) -> HttpResponse:
     """A draft that was sent, and waits for its file, is a draft again."""
-    drafts.take_back(_find(request, key))
-    return redirect(f"{reverse('submit_to', args=[_find(request, key).phase.slug])}?draft={key}")
+    found = _find(request, key)
+    drafts.take_back(found)
+    return _to_form(found)
 
 
 @login_required

@@ -128,7 +128,7 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     words = draft.words if draft else drafts.said_last(team)
     context = {
         "phase": phase,
-        "form": SubmissionForm(phase=phase, initial=words),
+        "form": SubmissionForm(phase=phase, initial=words, has_file=not (draft and draft.source)),
         "quota": quota_of(team, phase, now),
         "team": team,
         "now": now,

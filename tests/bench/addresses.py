@@ -303,6 +303,7 @@ _RUNS = [
     Address("/drafts/{draft}/delete/", 12, who="captain", method="POST", status=302),
     Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),
     Address("/uploads/{upload}/", 10, who="captain", method="HEAD", headers=_TUS),
+    Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS | {"summary"}),

@@ -91,6 +91,7 @@ class CheckedStack {
 
 async function start(chosen) {
   stop();
+  if (part("source")) part("source").hidden = true;  // this file takes the place of the image that is here
   say("Starting");
   panel("run", chosen.name);
   try {

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard.core import clock
+from leaderboard.core import blobs, clock
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
-from leaderboard.models import Draft, Phase, ResumableUpload, Submission
+from leaderboard.models import AlgorithmImage, Draft, Phase, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.processes import sweeper
+from leaderboard.states import RunState, SubmissionState
 from leaderboard.submissions import drafts, resumable, uploads
 from tests.leaderboard import cast
 
@@ -157,3 +158,59 @@ class TestRetention:
         Draft.objects.update(changed_at=clock.now() - drafts.FORGOTTEN_AFTER - timedelta(seconds=1))
         retention.tidy()
         assert not Draft.objects.exists()
+
+
+class TestAnImageThatIsHere:
+    @pytest.fixture
+    def source(self, team, phase):
+        submission = cast.submit_checked(team, phase)
+        stored = blobs.images.put(io.BytesIO(b"a rebuilt image"))
+        AlgorithmImage.objects.filter(pk=submission.image_id).update(archive=stored.digest)
+        return Submission.objects.get()
+
+    @pytest.fixture
+    def other(self):
+        return cast.phase(cast.case_set(name="hidden cases"), slug="test")
+
+    def test_goes_to_another_phase_without_being_sent_again(self, alice, source, other):
+        draft = drafts.begin_from(alice, other, source)
+        assert draft.words["algorithm"] == source.algorithm
+        drafts.send(draft, alice, draft.words)
+        submission = pipeline.submit_draft(draft.pk)
+        assert submission is not None
+        assert (submission.phase, submission.image, submission.upload) == (other, source.image, source.upload)
+        assert submission.state == SubmissionState.ACCEPTED
+        assert submission.runs.get().state == RunState.QUEUED
+        assert [change.to_state for change in submission.history.filter(run=None)] == ["validating", "accepted"]
+
+    def test_is_refused_where_it_is_gone_or_too_large_for_the_phase(self, alice, source, other):
+        draft = drafts.begin_from(alice, other, source)
+        AlgorithmImage.objects.update(unpacked_bytes=10**12)
+        drafts.send(draft, alice, draft.words)
+        assert pipeline.submit_draft(draft.pk) is None
+        draft.refresh_from_db()
+        assert "takes up to" in draft.refusal
+        blobs.images.path(source.image.archive).unlink()
+        with pytest.raises(Refused, match="not here any more"):
+            drafts.begin_from(alice, other, source)
+
+    def test_a_rival_cannot_use_it(self, source, other, client):
+        charlie = cast.person("Charlie")
+        cast.team_of(charlie)
+        client.force_login(charlie)
+        assert client.post(f"/runs/{source.pk}/again/", {"phase": other.slug}).status_code == 404
+
+    def test_is_handed_in_by_two_presses_without_a_script(self, alice, source, other, client):
+        client.force_login(alice)
+        form = client.post(f"/runs/{source.pk}/again/", {"phase": other.slug}, follow=True)
+        draft = Draft.objects.get()
+        assert b"Nothing has to be sent" in form.content
+        answer = client.post(f"/drafts/{draft.pk}/send/", draft.words)
+        assert answer.status_code == 302
+        assert Submission.objects.get(phase=other).image == source.image
+
+    def test_a_file_that_is_chosen_instead_takes_its_place(self, alice, source, other):
+        draft = drafts.begin_from(alice, other, source)
+        receive(begin(draft))
+        draft.refresh_from_db()
+        assert draft.source is None

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "team_remove",
     "team_captain",
     "cancel",
+    "submit_again",
     "begin_draft",
     "draft",
     "send_draft",
