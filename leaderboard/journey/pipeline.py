@@ -46,6 +46,7 @@ from leaderboard.models import (
     Draft,
     Host,
     Phase,
+    ResumableUpload,
     Run,
     RunCase,
     Submission,
@@ -102,8 +103,9 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
     """
     with transaction.atomic():
         sent = Draft.objects.select_for_update(of=("self",)).filter(submitted_at__isnull=False)
-        draft = sent.select_related("upload", "team", "phase", "submitted_by").filter(pk=draft_id).first()
-        received = getattr(draft, "upload", None)
+        draft = sent.select_related("team", "phase", "submitted_by").filter(pk=draft_id).first()
+        # Asked for when the draft is ours: a wait for it may have been one for another file in place of this.
+        received = ResumableUpload.objects.filter(draft=draft_id, completed_at__isnull=False).first()
         if draft is None or draft.submitted_at is None or received is None or received.completed_at is None:
             return None
         at = max(draft.submitted_at, received.completed_at)
@@ -113,6 +115,8 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
                 team = teams.lock_team(draft.team)
                 words = drafts.description(draft)
                 submission = _admit(draft.submitted_by, team, draft.phase, upload, str(draft.pk), words)
+        except admission.NoSpace:
+            return None  # it is here, and in time: the sweeper asks again until there is room for its check
         except Refused as refusal:
             draft.submitted_at, draft.refusal = None, str(refusal)
             draft.save(update_fields=["submitted_at", "refusal"])
