@@ -103,7 +103,7 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
     """
     with transaction.atomic():
         sent = Draft.objects.select_for_update(of=("self",)).filter(submitted_at__isnull=False)
-        rows = sent.select_related("upload", "team", "phase", "submitted_by", "source__image")
+        rows = sent.select_related("team", "phase", "submitted_by", "source__image")
         draft = rows.filter(pk=draft_id).first()
         handed_in = drafts.complete(draft) if draft else None
         if draft is None or handed_in is None:
@@ -115,6 +115,8 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
                 submission = _admit(draft.submitted_by, team, draft.phase, handed_in, str(draft.pk), words)
                 if draft.source:
                     _use_image_of(draft.source, submission)
+        except admission.NoSpace:
+            return None  # it is here, and in time: the sweeper asks again until there is room for its check
         except Refused as refusal:
             draft.submitted_at, draft.refusal = None, str(refusal)
             draft.save(update_fields=["submitted_at", "refusal"])

@@ -90,8 +90,9 @@ def _tidy_drafts() -> None:
 
 
 def _tidy_uploads() -> None:
-    waits = {name: state in WAITING for name, state in Submission.objects.values_list("upload_file", "state")}
-    waits |= dict.fromkeys(ResumableUpload.objects.values_list("file", flat=True), True)
+    # Drafts first: the file of one that is handed in between the two questions is known by one of them at least.
+    waits = dict.fromkeys(ResumableUpload.objects.values_list("file", flat=True), True)
+    waits |= {name: state in WAITING for name, state in Submission.objects.values_list("upload_file", "state")}
     for path in uploads.folder().iterdir():
         if path.name not in waits:
             _remove_if_old(path)

@@ -9,12 +9,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
-from leaderboard.models import Draft, Phase, Submission, Team, User
+from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
 from leaderboard.people import teams
 from leaderboard.submissions import admission, resumable
 from leaderboard.submissions.admission import Description
@@ -57,7 +58,8 @@ def complete(draft: Draft) -> Upload | None:
     if draft.source:
         of = draft.source
         return Upload("", of.upload, of.upload_bytes, of.upload_name, draft.submitted_at)
-    received = getattr(draft, "upload", None)
+    # Asked for when the draft is ours: a wait for it may have been one for another file in place of this.
+    received = ResumableUpload.objects.filter(draft=draft, completed_at__isnull=False).first()
     if received is None or received.completed_at is None:
         return None
     at = max(draft.submitted_at, received.completed_at)
@@ -88,10 +90,11 @@ def save(draft: Draft, words: Mapping[str, str]) -> None:
 
 
 def send(draft: Draft, person: User, words: Mapping[str, str]) -> None:
-    """Submit was pressed: now, by the database's clock."""
+    """Submit was pressed: now, by the database's clock. Pressed again, it does not count as of later."""
     at = clock.now()
+    first = Coalesce("submitted_at", Value(at, DateTimeField()))
     Draft.objects.filter(pk=draft.pk).update(
-        words=_kept(words), changed_at=at, submitted_at=at, submitted_by=person, refusal=""
+        words=_kept(words), changed_at=at, submitted_at=first, submitted_by=person, refusal=""
     )
 
 
@@ -101,9 +104,11 @@ def take_back(draft: Draft) -> None:
 
 
 def discard(draft: Draft) -> None:
-    """Delete a draft and its file."""
-    resumable.end(getattr(draft, "upload", None))
-    Draft.objects.filter(pk=draft.pk).delete()
+    """Delete a draft and its file; nothing happens when it was handed in meanwhile."""
+    with transaction.atomic():
+        if resumable.held(draft.pk):
+            resumable.end(ResumableUpload.objects.filter(draft=draft).first())
+            Draft.objects.filter(pk=draft.pk).delete()
 
 
 def description(draft: Draft) -> Description:

@@ -23,12 +23,13 @@ from datetime import timedelta
 from typing import IO, Any, Protocol
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Sum
 
 from containers.intake import BEGINNING_BYTES
 from leaderboard.core import blobs, clock, database
 from leaderboard.core.refusal import Refused
-from leaderboard.models import Draft, ResumableUpload
+from leaderboard.models import Draft, ResumableUpload, Submission
 from leaderboard.submissions import admission, uploads
 
 CHUNK = 32 << 10
@@ -109,19 +110,30 @@ _lock = threading.Lock()
 
 
 def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "") -> ResumableUpload:
-    """Expect a file of `length` bytes for a draft, instead of any that it had. Raises Refused."""
+    """Expect a file of `length` bytes for a draft, instead of any that it had. Raises Refused, Locked, Gone."""
     admission.check_upload(length, draft.phase)
     admission.check_disk_space(length + _promised_bytes(but=draft))
-    end(ResumableUpload.objects.filter(draft=draft).first())
-    Draft.objects.filter(pk=draft.pk).update(source=None)
-    return ResumableUpload.objects.create(
-        draft=draft,
-        name=uploads.shown_name(name),
-        fingerprint=fingerprint[:64],
-        file=secrets.token_hex(16),
-        length=length,
-        received_at=clock.now(),
-    )
+    _check_unwritten(ResumableUpload.objects.filter(draft=draft).first())
+    with transaction.atomic():
+        if not held(draft.pk):
+            raise Gone("This draft was handed in, or deleted.")
+        end(ResumableUpload.objects.filter(draft=draft).first())
+        Draft.objects.filter(pk=draft.pk).update(source=None)
+        return ResumableUpload.objects.create(
+            draft=draft,
+            name=uploads.shown_name(name),
+            fingerprint=fingerprint[:64],
+            file=secrets.token_hex(16),
+            length=length,
+            received_at=clock.now(),
+        )
+
+
+def _check_unwritten(upload: ResumableUpload | None) -> None:
+    """Nobody's bytes are thrown away while they come: two clients would end each other's uploads for ever."""
+    if upload:
+        with suppress(Gone), _alone(upload, patience=ENDING_SECONDS):
+            pass
 
 
 def _promised_bytes(*, but: Draft) -> int:
@@ -131,13 +143,26 @@ def _promised_bytes(*, but: Draft) -> int:
     return int(missing or 0)
 
 
-def end(upload: ResumableUpload | None) -> None:
-    """Forget an upload and its bytes; whoever writes it at this moment is told so."""
-    if upload:
-        ResumableUpload.objects.filter(pk=upload.pk).delete()
-        uploads.delete(upload.file)
-        with _lock:
-            _hashes.pop(upload.pk, None)
+def end(upload: ResumableUpload | None) -> bool:
+    """Forget an upload and its bytes, unless it is gone already; whoever writes it at this moment is told so.
+
+    Handing in takes the row and keeps the file, which from then on is the submission's.
+    """
+    if upload is None:
+        return False
+    with transaction.atomic():
+        held(upload.draft_id)
+        ended, _ = ResumableUpload.objects.filter(pk=upload.pk).delete()
+        if ended:
+            transaction.on_commit(lambda: uploads.delete(upload.file))
+    with _lock:
+        _hashes.pop(upload.pk, None)
+    return bool(ended)
+
+
+def held(draft: uuid.UUID) -> bool:
+    """Whether the draft is there; then nobody hands it in, or changes which file it has, until the transaction ends."""
+    return Draft.objects.select_for_update().filter(pk=draft).exists()
 
 
 def settled(upload: ResumableUpload) -> ResumableUpload:
@@ -161,6 +186,8 @@ def receive(upload: ResumableUpload, piece: Piece) -> ResumableUpload:
             raise WrongOffset(upload.received)
         if piece.offset + piece.length > upload.length:
             raise TooLong(f"The upload was announced with {upload.length} bytes; this piece ends behind them.")
+        if upload.completed_at:
+            return upload  # an empty piece behind the end: when the last byte came is not changed by it
         database.let_go()
         try:
             _Receiving(upload, file, piece).run()
@@ -186,9 +213,9 @@ class _Receiving:
         self.file.truncate()  # nobody knows what a killed process wrote behind it
         try:
             self._copy()
-        except Exception:
-            if not self.check:
-                with suppress(OSError):
+        except Exception as error:
+            if not self.check and (isinstance(error, admission.NoSpace) or not isinstance(error, Refused)):
+                with suppress(OSError, admission.NoSpace):
                     self._make_safe()
             raise
         if self.check and self.piece.checksum and self.check.digest() != self.piece.checksum[1]:
@@ -235,7 +262,7 @@ class _Receiving:
             changed |= {"completed_at": clock.now(), "digest": self._digest()}
         changed["received_at"] = clock.now()
         if not ResumableUpload.objects.filter(pk=self.upload.pk).update(**changed):
-            raise Gone("This upload was ended.")
+            raise Gone("This upload was handed in, or ended.")
         for name, value in changed.items():
             setattr(self.upload, name, value)
         database.let_go()
@@ -275,7 +302,7 @@ def _alone(
 ) -> Iterator[IO[bytes]]:
     """The upload's file, as its only writer, and the row as it is now. Raises Locked, Gone."""
     descriptor = os.open(uploads.path(upload.file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as file:
+    with _closing(os.fdopen(descriptor, "r+b")) as file:
         _lock_file(upload.pk, file, patience)
         with _lock:
             _writers[upload.pk] = _Writer(hang_up)
@@ -287,6 +314,16 @@ def _alone(
                 _writers.pop(upload.pk, None)
 
 
+@contextmanager
+def _closing(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """What counts is on the disk already; what a full disk still keeps in the buffer does not hide why it ended."""
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
+
+
 def _lock_file(key: uuid.UUID, file: IO[bytes], patience: float) -> None:
     began = time.monotonic()
     while True:
@@ -295,6 +332,7 @@ def _lock_file(key: uuid.UUID, file: IO[bytes], patience: float) -> None:
             return
         if time.monotonic() - began > (patience if _is_heard(key) else GIVES_WAY_WITHIN_SECONDS):
             raise Locked("Another connection is sending this upload at this moment.")
+        database.let_go()
         time.sleep(0.05)
 
 
@@ -310,8 +348,9 @@ def _refresh(upload: ResumableUpload, file: IO[bytes]) -> None:
     try:
         upload.refresh_from_db(fields=("received", "received_at", "completed_at", "digest"))
     except ResumableUpload.DoesNotExist:
-        uploads.path(upload.file).unlink(missing_ok=True)
-        raise Gone("This upload was ended.") from None
+        if not Submission.objects.filter(upload_file=upload.file).exists():
+            uploads.delete(upload.file)  # made anew, by opening it
+        raise Gone("This upload was handed in, or ended.") from None
     here = os.fstat(file.fileno()).st_size
     if here < upload.received:  # the database was restored, and this file not
         ResumableUpload.objects.filter(pk=upload.pk).update(received=here, completed_at=None, digest="")

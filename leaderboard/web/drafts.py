@@ -38,13 +38,9 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def draft(request: HttpRequest, key: UUID) -> HttpResponse:
     """How far a draft is, or the submission that it became; posted to, it keeps what was typed."""
-    team = frame_of(request).team
-    found = drafts.find(key, team)
-    if found is None:
-        accepted = Submission.objects.filter(ticket=str(key), team=team).only("pk").first() if team else None
-        if accepted is None:
-            raise Http404
-        return JsonResponse({"submission": reverse("submission", args=[accepted.pk])})
+    found = _find(request, key)
+    if isinstance(found, Submission):
+        return _accepted(found)
     if request.method == "POST":
         drafts.save(found, request.POST.dict())
     return JsonResponse(_state(found))
@@ -55,6 +51,8 @@ def draft(request: HttpRequest, key: UUID) -> HttpResponse:
 def send(request: HttpRequest, key: UUID) -> HttpResponse:
     """Submit: at once where the file is here, else at its last byte. The form with its errors where it has any."""
     found = _find(request, key)
+    if isinstance(found, Submission):
+        return _accepted(found)
     form = SubmissionForm(request.POST, phase=found.phase, has_file=False)
     now = instant_of(request)
     if not hasattr(found, "upload") and not found.source:
@@ -62,11 +60,11 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     if form.is_valid():
         drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
         accepted = pipeline.submit_draft(found.pk)
-        if accepted and "X-Requested-With" not in request.headers:
-            return redirect("submission", pk=accepted.pk)  # a form without a script, whose image is here
-        if accepted:
-            return JsonResponse({"submission": reverse("submission", args=[accepted.pk])})
-        found.refresh_from_db()
+        found = accepted or _find(request, key)  # its last byte may have come, or a colleague deleted it, meanwhile
+        if isinstance(found, Submission):
+            # A form without a script, whose image is here, wants a page.
+            by_script = "X-Requested-With" in request.headers
+            return _accepted(found) if by_script else redirect("submission", pk=found.pk)
         if not found.refusal:
             return JsonResponse(_state(found), status=HTTPStatus.ACCEPTED)
         form.add_error(None, found.refusal)
@@ -101,7 +99,11 @@ def _to_form(draft: Draft) -> HttpResponse:
 def take_back(request: HttpRequest, key: UUID) -> HttpResponse:
     """A draft that was sent, and waits for its file, is a draft again."""
     found = _find(request, key)
-    drafts.take_back(found)
+    if isinstance(found, Draft):
+        drafts.take_back(found)
+        found = _find(request, key)  # which its last byte may just have handed in
+    if isinstance(found, Submission):
+        return redirect("submission", found.pk)
     return _to_form(found)
 
 
@@ -110,15 +112,25 @@ def take_back(request: HttpRequest, key: UUID) -> HttpResponse:
 def delete(request: HttpRequest, key: UUID) -> HttpResponse:
     """Delete a draft and its file."""
     found = _find(request, key)
+    if isinstance(found, Submission):
+        return redirect("submission", found.pk)
     drafts.discard(found)
     return redirect("submit_to", slug=found.phase.slug)
 
 
-def _find(request: HttpRequest, key: UUID) -> Draft:
-    found = drafts.find(key, frame_of(request).team)
+def _find(request: HttpRequest, key: UUID) -> Draft | Submission:
+    """The team's draft, or the submission that it became."""
+    team = frame_of(request).team
+    found: Draft | Submission | None = drafts.find(key, team)
+    if found is None and team:
+        found = Submission.objects.filter(ticket=str(key), team=team).only("pk").first()
     if found is None:
         raise Http404
     return found
+
+
+def _accepted(submission: Submission) -> HttpResponse:
+    return JsonResponse({"submission": reverse("submission", args=[submission.pk])})
 
 
 def _state(draft: Draft) -> dict[str, object]:

@@ -132,6 +132,14 @@ def _upload(request: HttpRequest, person: User, key: UUID) -> ResumableUpload:
     return upload
 
 
+def _refuse_unoffered(request: HttpRequest) -> None:
+    """Refuse what is not among EXTENSIONS before anything is changed: what it asks for would not be what it gets."""
+    if "Upload-Concat" in request.headers:
+        raise TusError(400, "This server takes a file in one upload: switch off parallel uploads (concatenation).")
+    if "Upload-Defer-Length" in request.headers:
+        raise TusError(400, "This server asks for the length at once (Upload-Length), not later (Upload-Defer-Length).")
+
+
 # --- the protocol -----------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +147,7 @@ def _upload(request: HttpRequest, person: User, key: UUID) -> ResumableUpload:
 def create(request: HttpRequest, person: User, key: UUID) -> HttpResponse:
     """Begin the upload of a draft, possibly with its first bytes."""
     draft = _draft(request, person, key)
+    _refuse_unoffered(request)
     length, said = _number(request, "Upload-Length"), _metadata(request)
     with _in_words():
         admission.check_open_for(person, draft.phase, clock.now())
@@ -161,7 +170,8 @@ def upload(request: HttpRequest, person: User, key: UUID) -> HttpResponse:
             raise TusError(415, f"Bytes of an upload come as {PIECE}.")
         _receive(request, person, found, offset=_number(request, "Upload-Offset"))
     elif request.method == "DELETE":
-        resumable.end(found)
+        if not resumable.end(found):
+            raise TusError(410, "This upload was handed in, or ended, at this moment.")
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     else:
         with _in_words():

@@ -107,6 +107,67 @@ class TestTheLastHour:
         assert receive(upload) is None
         assert not Submission.objects.exists()
 
+    def test_submit_pressed_again_does_not_count_as_of_later(self, alice, draft):
+        upload = begin(draft)
+        drafts.send(draft, alice, WORDS)
+        resumable.receive(upload, resumable.Piece(0, len(FILE), io.BytesIO(FILE)))
+        drafts.send(draft, alice, WORDS)
+        pipeline.submit_draft(draft.pk)
+        assert Submission.objects.get().accepted_at == upload.completed_at
+
+    def test_an_empty_piece_behind_the_end_does_not_make_it_later(self, alice, draft):
+        upload = begin(draft)
+        receive(upload)
+        last_byte = upload.completed_at
+        resumable.receive(upload, resumable.Piece(len(FILE), 0, io.BytesIO()))
+        upload.refresh_from_db()
+        assert upload.completed_at == last_byte
+
+    def test_a_lack_of_space_at_the_last_byte_costs_nobody_the_deadline(self, alice, draft, phase, settings):
+        upload = begin(draft)
+        drafts.send(draft, alice, WORDS)
+        resumable.receive(upload, resumable.Piece(0, len(FILE), io.BytesIO(FILE)))
+        settings.FREE_BYTES, enough = 1 << 60, settings.FREE_BYTES
+        assert pipeline.submit_draft(draft.pk) is None
+        close(phase, ago=timedelta(0))
+        settings.FREE_BYTES = enough
+        sweeper.sweep()
+        assert Submission.objects.get().accepted_at == upload.completed_at
+
+
+class TestWhatWasHandedIn:
+    @pytest.fixture
+    def stale(self, alice, draft):
+        """A draft and its upload as somebody knew them a moment before they were handed in."""
+        upload = begin(draft)
+        drafts.send(draft, alice, WORDS)
+        known = ResumableUpload.objects.select_related("draft__phase").get()
+        assert receive(upload)
+        return known
+
+    def test_nobody_who_asked_about_its_upload_a_moment_before_touches_its_file(
+        self, stale, django_capture_on_commit_callbacks
+    ):
+        with django_capture_on_commit_callbacks(execute=True):
+            with pytest.raises(resumable.Gone):
+                resumable.settled(stale)
+            with pytest.raises(resumable.Gone):
+                resumable.receive(stale, resumable.Piece(0, 10, io.BytesIO(FILE)))
+            with pytest.raises(resumable.Gone):
+                begin(stale.draft)
+            assert not resumable.end(stale)
+            drafts.discard(stale.draft)
+        assert uploads.path(Submission.objects.get().upload_file).read_bytes() == FILE
+
+    def test_of_one_that_was_ended_nothing_is_left_by_who_asks_again(self, draft, django_capture_on_commit_callbacks):
+        upload = begin(draft)
+        receive(upload, 1000)
+        with django_capture_on_commit_callbacks(execute=True):
+            assert resumable.end(ResumableUpload.objects.get())
+        with pytest.raises(resumable.Gone):
+            resumable.settled(upload)
+        assert not uploads.path(upload.file).exists()
+
 
 class TestDrafts:
     def test_a_team_has_three_at_most(self, alice, team, phase, draft):
@@ -136,10 +197,11 @@ class TestDrafts:
         assert drafts.find(draft.pk, cast.team_of(cast.person("Charlie"))) is None
         assert drafts.find(draft.pk, None) is None
 
-    def test_another_file_takes_the_place_of_the_first(self, draft):
+    def test_another_file_takes_the_place_of_the_first(self, draft, django_capture_on_commit_callbacks):
         first = begin(draft)
         receive(first, 1000)
-        second = begin(Draft.objects.get())
+        with django_capture_on_commit_callbacks(execute=True):
+            second = begin(Draft.objects.get())
         assert ResumableUpload.objects.get() == second
         assert not uploads.path(first.file).exists()
 

@@ -214,6 +214,8 @@ def test_one_writes_at_a_time_and_who_fell_silent_gives_way(site, draft, headers
         wait_until(lambda: stored_bytes(site) > 0)
         status, words, _ = piece(site, path, headers, FILE[:1000], 0)
         assert status == 423, words
+        said = {**headers, "Upload-Length": str(LENGTH)}
+        assert site.ask("POST", f"/uploads/drafts/{draft.pk}/", headers=said)[0].status == 423
         time.sleep(resumable.SILENT_SECONDS)
         at = offset_of(site, path, headers)
     assert at >= resumable.CHUNK
@@ -261,6 +263,8 @@ def test_what_can_be_said_at_once_is_said_at_once(site, draft, headers):
     assert refused(draft.phase.max_archive_bytes + 1)[0] == 413
     assert refused(0)[0] == 422
     assert refused("many")[0] == 400
+    assert "parallel" in refused(LENGTH, **{"Upload-Concat": "partial"})[1]
+    assert "at once" in refused(LENGTH, **{"Upload-Defer-Length": "1"})[1]
     path = begin(site, draft, headers, 5000)
     status, words, _ = piece(site, path, headers, b"PK\x03\x04" + bytes(4996), 0)
     assert (status, ResumableUpload.objects.count()) == (422, 0), words
