@@ -15,7 +15,7 @@ Who only wants numbers needs nothing but the names listed here.
 
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_problem
-from evaluation.hints import Hint, look
+from evaluation.hints import Hint, WithinBudget, look
 from evaluation.isolation.scorer import IsolatedScorer, Job, score_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
@@ -56,6 +56,7 @@ __all__ = [
     "OfSummary",
     "SizeGroup",
     "Summary",
+    "WithinBudget",
     "inspect_mask",
     "kind_of",
     "look",

@@ -11,9 +11,10 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from evaluation.command.progress import Progress
-from evaluation.hints import Hint
-from evaluation.hints.judging import AS_IS, Suspicion, best_first, correction_of, prove, suspicions, worth_a_look
+from evaluation.hints import Hint, look
 from evaluation.isolation.scorer import IsolatedScorer, Job
+from evaluation.masks.correction import Correction
+from evaluation.metrics.fit import Fit
 from evaluation.metrics.scoring import Assessment
 from evaluation.results import CaseResult
 
@@ -35,41 +36,28 @@ def score_all(
         progress = Progress("cases scored", quiet=quiet)
         assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
         results = [assessment.result for assessment in assessments]
-        work = _Work(scorers, pool, quiet)
-        hints = best_first(work.proven(one, jobs, results) for one in work.suspicions(jobs, results))
+        hints = look(jobs, results, _SharedOut(scorers, pool, quiet))
     return assessments, hints
 
 
 @dataclass(frozen=True)
-class _Work:
-    """The look at a run for its hints, shared out like the scoring."""
+class _SharedOut:
+    """The answers to a look's questions, from as many children as score."""
 
     scorers: Sequence[IsolatedScorer]
     pool: ThreadPoolExecutor
     quiet: bool
 
-    def suspicions(self, jobs: Sequence[Job], results: Sequence[CaseResult]) -> list[Suspicion]:
-        poor = [jobs[index] for index in worth_a_look(results)]
+    def fits(self, jobs: Sequence[Job]) -> list[Fit | None]:
         progress = Progress("poorly scored cases looked at", quiet=self.quiet)
-        fits = _shared_out(poor, IsolatedScorer.fit, self.scorers, self.pool, progress)
-        found = zip(poor, fits, strict=True)
-        return suspicions(results, {job.case.name: fit for job, fit in found if fit is not None})
+        return _shared_out(jobs, IsolatedScorer.fit, self.scorers, self.pool, progress)
 
-    def proven(self, suspicion: Suspicion, jobs: Sequence[Job], results: Sequence[CaseResult]) -> Hint | None:
-        """What is said of a suspicion, when the corrected masks of all cases are scored."""
-
-        def score(scorer: IsolatedScorer, item: tuple[Job, CaseResult]) -> CaseResult | None:
-            job, as_saved = item
-            correction = correction_of(suspicion, as_saved)
-            if correction is None or correction == AS_IS:
-                return as_saved if correction else None
-            return scorer.corrected(job, correction)
+    def corrected(self, masks: Sequence[tuple[Job, Correction]]) -> list[CaseResult | None]:
+        def score(scorer: IsolatedScorer, mask: tuple[Job, Correction]) -> CaseResult | None:
+            return scorer.corrected(*mask)
 
         progress = Progress("corrected masks scored", quiet=self.quiet)
-        items = list(zip(jobs, results, strict=True)) if suspicion.correction else []
-        answers = _shared_out(items, score, self.scorers, self.pool, progress)
-        known = [(as_saved, now) for (_, as_saved), now in zip(items, answers, strict=True) if now is not None]
-        return prove(suspicion, [one for one, _ in known], [one for _, one in known], len(results))
+        return _shared_out(masks, score, self.scorers, self.pool, progress)
 
 
 def _shared_out(

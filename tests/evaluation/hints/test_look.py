@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation import Job, score_case
-from evaluation.hints import look
+from evaluation.hints import WithinBudget, look
 from evaluation.isolation.scorer import IsolatedScorer
 from tests.evaluation import builders
 
@@ -53,7 +53,7 @@ def mean(results):
 )
 def test_a_hint_gives_the_score_of_the_masks_as_they_were_meant(tmp_path, scorer, slip, kind):
     jobs, results, meant = run_of(tmp_path, slip)
-    hint = look(jobs, results, scorer, **ENOUGH)[0]
+    hint = look(jobs, results, WithinBudget(scorer, **ENOUGH))[0]
     assert hint["kind"] == kind
     assert hint["dice"] == pytest.approx(mean(results))
     assert hint["corrected_dice"] == pytest.approx(mean(meant))
@@ -62,14 +62,14 @@ def test_a_hint_gives_the_score_of_the_masks_as_they_were_meant(tmp_path, scorer
 
 def test_nothing_is_said_of_masks_that_fit(tmp_path, scorer):
     jobs, results, _ = run_of(tmp_path, lambda mask: mask)
-    assert look(jobs, results, scorer, **ENOUGH) == []
+    assert look(jobs, results, WithinBudget(scorer, **ENOUGH)) == []
 
 
 def test_cases_without_a_usable_mask_count_as_they_are(tmp_path, scorer):
     jobs, results, meant = run_of(tmp_path, lambda m: m[:, ::-1])
     jobs.append(Job(jobs[0].case, jobs[0].reference, None))
     results.append(score_case(jobs[0].case, jobs[0].reference, None))
-    hint = look(jobs, results, scorer, **ENOUGH)[0]
+    hint = look(jobs, results, WithinBudget(scorer, **ENOUGH))[0]
     assert hint["cases"] == 5
     assert hint["corrected_dice"] == pytest.approx(mean([*meant, results[-1]]))
 
@@ -87,8 +87,22 @@ def test_a_spent_budget_ends_the_look(tmp_path, scorer):
         patch.setattr(scorer, "fit", note)
         spent = scorer.spent_seconds
         scorer.spent_seconds = 1000.0
-        assert look(jobs, results, scorer, seconds_per_case=30.0, seconds_per_run=1000.0) == []
+        assert look(jobs, results, WithinBudget(scorer, seconds_per_case=30.0, seconds_per_run=1000.0)) == []
         assert asked == []
         scorer.spent_seconds = spent
-        assert look(jobs, results, scorer, seconds_per_case=7.0, seconds_per_run=1000.0)
+        assert look(jobs, results, WithinBudget(scorer, seconds_per_case=7.0, seconds_per_run=1000.0))
         assert asked == [7.0] * 4
+
+
+def test_a_look_pauses_before_each_question_and_goes_on_without_a_child_that_rested(tmp_path, scorer):
+    jobs, results, meant = run_of(tmp_path, lambda m: m[:, ::-1])
+    pauses = []
+
+    def pause():
+        scorer.rest()
+        pauses.append(scorer.pid)
+
+    [hint] = look(jobs, results, WithinBudget(scorer, **ENOUGH, before_each=pause), max_cases=3)
+    assert pauses == [None] * (4 + 3)
+    assert "on 3 of the 3 cases (of 4) that were tried" in hint["text"]
+    assert hint["corrected_dice"] == pytest.approx(mean(meant[:3]))
