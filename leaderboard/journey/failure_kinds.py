@@ -1,8 +1,8 @@
-"""In which way a run failed that has no mask which could be scored: one of eight kinds, or different ones.
+"""In which way a run failed: without a mask that could be scored in one of eight kinds, or in different ones.
 
 The host or the scorer decides each case's kind without reading what the program printed. On hidden cases a team is told
 this much of its failed run and no more, so the list is closed, and short: what a program can choose here, it can send
-(docs/architecture.md counts the bits).
+(docs/architecture.md counts the bits). It is decided once, in the transaction in which the run fails.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from evaluation import CaseStatus, MaskProblem, mask_problem
 from leaderboard.models import Run
+from leaderboard.states import RunState
 
 AT_ONCE_SECONDS = 1.0
 
@@ -26,6 +27,11 @@ class FailureKind(StrEnum):
     WRONG_NAME = "wrong_name"
     WRONG_SHAPE = "wrong_shape"
     WRONG_VALUES = "wrong_values"
+
+
+# In which way a run failed whose cases were not all lost in one.
+DIFFERENT = "different"
+AFTER_A_MASK = "after_a_mask"
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,23 @@ _KINDS = {
     "missing": FailureKind.WRONG_NAME,
     "not_a_regular_file": FailureKind.WRONG_NAME,
 }
+
+
+def of_failed(run: Run) -> str:
+    """In which way the run failed, as it was decided then; a server of before left it open."""
+    return run.failure_kind or decide(run)
+
+
+def decide(run: Run) -> str:
+    """In which way the run failed, or is about to: a kind of failure, `DIFFERENT` or `AFTER_A_MASK`."""
+    if has_usable_mask(run):
+        return AFTER_A_MASK
+    return common_kind(lost_cases(run)) or DIFFERENT
+
+
+def note(run: Run) -> None:
+    """Write down in which way a run failed for which a server of before did not."""
+    Run.objects.filter(pk=run.pk, state=RunState.FAILED, failure_kind="").update(failure_kind=decide(run))
 
 
 def has_usable_mask(run: Run) -> bool:

@@ -16,8 +16,11 @@ submission is in leaderboard/journey/decisions.py.
 import logging
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Unpack
 
 from django.conf import settings
@@ -35,7 +38,7 @@ from leaderboard.core.text import storable
 from leaderboard.hosts import gpus, orders
 from leaderboard.journey import failure_kinds, faults, lifecycle, outcomes, planning, reasons, scheduling
 from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
-from leaderboard.journey.selectors import with_phase
+from leaderboard.journey.selectors import awaiting_a_look, with_phase
 from leaderboard.models import (
     AlgorithmImage,
     Attempt,
@@ -50,7 +53,7 @@ from leaderboard.models import (
 )
 from leaderboard.people import teams
 from leaderboard.scores import aggregates, hints, scoring
-from leaderboard.states import ACTIVE_RUN_STATES, RUNNABLE, UNCHECKED, BatchState, RunState, SubmissionState
+from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.intake import check_image
@@ -363,16 +366,18 @@ def lose_lease(batch_id: uuid.UUID) -> None:
 # --- masks become numbers --------------------------------------------------------------------------------------------
 
 
-def score_next(*, processes: int) -> None:
+def score_next(*, processes: int) -> bool:
     """Score some masks of the batch whose turn it is, whichever a message named; `processes` of us do so.
 
     Then it waits for its next turn, if masks are left: however long they take, they hold up nobody for longer than one.
+    False when there was none to score.
     """
     with scheduling.next_scoring(processes=processes) as batch_id:
         if batch_id is not None:
             score_batch(batch_id)
     if batch_id is not None and (waiting := scheduling.to_score().first()):
         task_queue.enqueue_scoring(waiting.pk)
+    return batch_id is not None
 
 
 def score_batch(batch_id: uuid.UUID) -> None:
@@ -399,15 +404,26 @@ def score_batch(batch_id: uuid.UUID) -> None:
 
 
 def _score_masks(batch: Batch) -> None:
-    """Score the masks that have no score, until the turn is over; what has begun is brought to its end."""
+    """Score the masks that have no score, until the turn or the run is over; what has begun is brought to its end."""
     ends_at = time.monotonic() + TURN_SECONDS
-    for case, result in scoring.score(scoring.unscored(batch), until=lambda: time.monotonic() > ends_at):
-        RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
-            result=result,
-            evaluation_version=evaluation.VERSION,
-            scored_at=clock.now(),
-            reason_code="invalid" if result["status"] == evaluation.CaseStatus.INVALID else "",
-        )
+    with closing(scoring.score(scoring.unscored(batch), until=lambda: time.monotonic() > ends_at)) as scores:
+        for case, result in scores:
+            if not _take_score(batch.run_id, case, result):
+                return
+
+
+@transaction.atomic
+def _take_score(run_id: int, case: RunCase, result: evaluation.CaseResult) -> bool:
+    """Write down a score; False when the run ended meanwhile, and with it what is told of its cases."""
+    if lock_run(run_id).state in ENDED:
+        return False
+    RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
+        result=result,
+        evaluation_version=evaluation.VERSION,
+        scored_at=clock.now(),
+        reason_code="invalid" if result["status"] == evaluation.CaseStatus.INVALID else "",
+    )
+    return True
 
 
 def advance(run: Run) -> None:
@@ -452,37 +468,58 @@ def ask_for_hints(run: Run) -> None:
         task_queue.enqueue_look(run.pk)
 
 
-def look_at_run(run_id: int) -> None:
-    """Say what the masks of a run on public cases look like. Scores go first: while masks wait for one, this waits."""
-    if scheduling.to_score().exists():
-        return
+def look_next(*, processes: int) -> None:
+    """Look at the masks of the run whose turn it is, whichever a message named; one of all `processes` does so.
+
+    Scores go first: before each case, this process scores whatever waits for it.
+    """
+    _scores_first(processes)
+    with scheduling.next_look() as run_id:
+        if run_id is not None:
+            look_at_run(run_id, partial(_scores_first, processes))
+    # What was looked at in vain waits longer: the sweeper asks again.
+    if run_id is not None and (waiting := awaiting_a_look().filter(hints_tries=0).first()):
+        task_queue.enqueue_look(waiting.pk)
+
+
+def _scores_first(processes: int, rest: Callable[[], None] = lambda: None) -> None:
+    """Score what nobody is at work on; `rest` gives back the memory of what this interrupts."""
+    if scheduling.scores_wait():
+        rest()
+        while score_next(processes=processes):
+            pass
+
+
+def look_at_run(run_id: int, pause: hints.Pause = lambda _rest: None) -> None:
+    """Say what the masks of a run on public cases look like, unless that was given up.
+
+    A look is counted before it begins: it may kill its worker.
+    """
     with locks.working_on("hints", run_id) as mine:
-        run = Run.objects.select_related("submission__phase").get(pk=run_id)
-        if mine and run.hints is None and run.state == RunState.SCORED and run.submission.phase.cases_are_public:
-            Run.objects.filter(pk=run.pk).update(hints=_hints(run))
-            events.announce(run.submission_id)
-
-
-def _hints(run: Run) -> list[evaluation.Hint]:
-    """None where the look fails: it is a service that must not be tried, at its cost, again and again."""
-    try:
-        return hints.look(run)
-    except (evaluation.EvaluationError, OSError):
-        logger.exception("the masks of run %s could not be looked at", run.pk)
-        return []
+        run = awaiting_a_look().select_related("submission__phase").filter(pk=run_id).first()
+        if not mine or run is None:
+            return
+        this = Run.objects.filter(pk=run_id)
+        this.update(hints_tries=F("hints_tries") + 1, hints_asked_at=clock.now())
+        try:
+            this.update(hints=hints.look(run, pause))
+        except Exception:
+            # Bad masks give no answer; what arrives here is a reference, a disk, a process or a mistake of ours.
+            logger.exception("the masks of run %s could not be looked at (try %s)", run_id, run.hints_tries + 1)
+        events.announce(run.submission_id)
 
 
 def _fail(run: Run, code: str, which: str) -> None:
     """End the run by the algorithm's fault: it failed on these cases."""
     drop_batches(run)
-    usable = failure_kinds.has_usable_mask(run)
-    why = reasons.of_failed_run(failure_kinds.lost_cases(run), has_usable_mask=usable)
+    kind = failure_kinds.decide(run)
     lifecycle.move(
         run,
         RunState.FAILED,
         why=which,
         reason_code=code,
-        reason=f"{why.said}.",
+        reason=f"{reasons.of_failed_run(kind).said}.",
+        failure_kind=kind,
         ended_at=clock.now(),
     )
 

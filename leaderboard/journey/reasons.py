@@ -3,11 +3,10 @@
 The lists are closed: whatever a container printed, a team reads one of these. The guidelines page renders them.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from containers.protocol.verdicts import FAULTS as HOST_FAULTS
-from leaderboard.journey.failure_kinds import FailureKind, LostCase, common_kind
+from leaderboard.journey.failure_kinds import AFTER_A_MASK, DIFFERENT, FailureKind
 
 
 class Explanation(NamedTuple):
@@ -153,12 +152,15 @@ FAILED_LATER = KindOfFailure(
 )
 
 
-def of_failed_run(lost: Iterable[LostCase], *, has_usable_mask: bool) -> KindOfFailure:
-    """Why a run failed, as its team may read it also on hidden cases: no count, no time, and one kind or none."""
-    if has_usable_mask:
-        return FAILED_LATER
-    kind = common_kind(lost)
-    return KINDS[kind] if kind else DIFFERENT_ERRORS
+_OF_RUNS = {**{str(kind): why for kind, why in KINDS.items()}, DIFFERENT: DIFFERENT_ERRORS, AFTER_A_MASK: FAILED_LATER}
+
+
+def of_failed_run(kind: str) -> KindOfFailure:
+    """Why a run failed in this way, as its team may read it also on hidden cases: no count, no time, one kind or none.
+
+    A kind of another version is told as different errors.
+    """
+    return _OF_RUNS.get(kind, DIFFERENT_ERRORS)
 
 
 # Why something happened, as history tells it: what is ours.

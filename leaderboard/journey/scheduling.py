@@ -1,12 +1,13 @@
-"""Who is next: which image is checked, which waiting batch gets a free slot, which masks are scored.
+"""Who is next: which image is checked, which waiting batch gets a free slot, which masks are scored or looked at.
 
-All three are dealt out in turns between teams (leaderboard/journey/turns.py): the team with the least at work comes
+All of these are dealt out in turns between teams (leaderboard/journey/turns.py): the team with the least at work comes
 first, then the one that was served longest ago. On top of that,
 
 * a slot goes to a run that began before a new one starts (its team waits for an answer, and its image is warm), unless
   its team is at work already and another is not; slots that are left over help runs that have more batches waiting.
   Within a team runs start in the order of acceptance.
 * a canary's mask is scored before all others: its run can do nothing without it.
+* one process at most looks at masks, and those of runs first at which nobody looked in vain.
 
 A run's priority never depends on the broker: a message is sent only for a batch that has a slot, and one to those who
 check or score only says that there is something to do.
@@ -15,8 +16,8 @@ check or score only says that there is something to do.
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
@@ -26,7 +27,7 @@ from django.db.models import Q, QuerySet
 
 from leaderboard.core import clock, disk_space, locks, task_queue
 from leaderboard.hosts.slots import free_slots, just_told
-from leaderboard.journey.selectors import with_phase
+from leaderboard.journey.selectors import awaiting_a_look, with_phase
 from leaderboard.journey.turns import Place, Turns, next_in_turn
 from leaderboard.models import Batch, Run, Submission, Turn
 from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState
@@ -201,6 +202,12 @@ def next_scoring(*, processes: int) -> AbstractContextManager[uuid.UUID | None]:
     return next_in_turn(Turn.Kind.SCORE, "scores", _reported, processes=processes)
 
 
+def scores_wait() -> bool:
+    """Whether there are masks to score at which nobody is at work."""
+    waiting = list(to_score().order_by().values_list("pk", flat=True))
+    return bool(waiting) and not locks.at_work("scores", waiting).issuperset(waiting)
+
+
 def to_score() -> QuerySet[Batch]:
     """Reported batches; those of a halted run, which we may have been unable to score, wait until it goes on."""
     return Batch.objects.filter(state=BatchState.REPORTED).exclude(run__state__in={*ENDED, RunState.HALTED})
@@ -212,3 +219,22 @@ def _reported() -> list[Place[uuid.UUID]]:
         Place(team, pk, tuple(order), class_=int(not is_canary))
         for team, pk, is_canary, *order in to_score().order_by().values_list(*columns)
     ]
+
+
+# --- looks -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def next_look() -> Iterator[int | None]:
+    """The run at whose masks this worker should look; None while another looks, at whichever run."""
+    with locks.working_on("looks", "") as mine:
+        if not mine:
+            yield None
+            return
+        with next_in_turn(Turn.Kind.LOOK, "hints", _not_looked_at, processes=1) as run_id:
+            yield run_id
+
+
+def _not_looked_at() -> list[Place[int]]:
+    rows = awaiting_a_look().order_by().values_list("submission__team", "pk", "hints_tries")
+    return [Place(team, pk, pk, class_=tries) for team, pk, tries in rows]

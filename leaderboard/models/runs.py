@@ -37,12 +37,23 @@ class Run(models.Model):
         null=True, blank=True, help_text="what its masks look like, on public cases; nothing until they were looked at"
     )
     hints_asked_at = models.DateTimeField(
-        null=True, blank=True, help_text="when a worker was last told to look at its masks"
+        null=True, blank=True, help_text="when a worker was last told to look at its masks, or began to"
+    )
+    hints_tries = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="looks at its masks that were begun; after a few it is given up"
+    )
+    failure_kind = models.CharField(
+        max_length=20, blank=True, db_default="", help_text="in which way it failed, decided once, when it does"
     )
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["submission", "number"], name="runs_are_numbered")]
+        constraints = [
+            models.UniqueConstraint(fields=["submission", "number"], name="runs_are_numbered"),
+            models.CheckConstraint(
+                condition=Q(failure_kind="") | Q(state=RunState.FAILED), name="only_failed_runs_have_a_kind_of_failure"
+            ),
+        ]
         indexes = [models.Index(fields=["state"])]
 
     def __str__(self) -> str:

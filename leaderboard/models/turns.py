@@ -15,6 +15,7 @@ class Turn(models.Model):
         CHECK = "check", "the check of an image"
         SLOT = "slot", "a slot of a GPU host"
         SCORE = "score", "a process that scores"
+        LOOK = "look", "a look at the masks of a run"
 
     kind = models.CharField(max_length=5, choices=Kind)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="turns")

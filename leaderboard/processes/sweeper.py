@@ -13,17 +13,18 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from leaderboard.core import clock, outbox, process_heartbeat, task_queue
-from leaderboard.journey import faults, pipeline, scheduling
+from leaderboard.journey import failure_kinds, faults, pipeline, scheduling
+from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
 RECENT = timedelta(days=1)
-LOOKS_AT_ONCE = 4
+LOOK_AGAIN = timedelta(minutes=10)  # after the beginning of a look that came to nothing
 KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 _last_sweep: tuple[datetime, float] | None = None  # by the database's clock, and by the monotonic one
@@ -42,6 +43,7 @@ def sweep() -> None:
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _knock(_unanswered_scorings(at), at, task_queue.enqueue_scoring)
     _each(_unanswered_looks(at), pipeline.ask_for_hints)
+    _each(Run.objects.filter(state=RunState.FAILED, failure_kind=""), failure_kinds.note)
     _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), faults.retry_image)
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), faults.resume)
     _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.recheck)
@@ -124,11 +126,12 @@ def _unanswered_scorings(at: datetime) -> QuerySet[Batch]:
 
 
 def _unanswered_looks(at: datetime) -> QuerySet[Run]:
-    """Runs on public cases whose masks nobody looked at; of one day, lest an upgrade look at all there ever were."""
-    recent = Run.objects.filter(state=RunState.SCORED, ended_at__gt=at - RECENT, hints__isnull=True)
-    public = recent.filter(submission__phase__cases_are_public=True, submission__phase__archived_at=None)
-    lost = Q(hints_asked_at=None) | Q(hints_asked_at__lt=task_queue.unanswered_since(at))
-    return public.filter(lost).order_by("ended_at")[:LOOKS_AT_ONCE]
+    """Runs that wait for a look; for the first time those of one day, lest an upgrade look at all there ever were."""
+    unasked = Q(hints_asked_at=None, ended_at__gt=at - RECENT)
+    lost = Q(hints_tries=0, hints_asked_at__lt=task_queue.unanswered_since(at))
+    failed = Q(hints_asked_at__lt=at - LOOK_AGAIN)
+    waiting = not_looked_at().filter(unasked | lost | failed)
+    return waiting.order_by(F("hints_asked_at").asc(nulls_first=True))[:KNOCKS]
 
 
 def _knock(unanswered: QuerySet[Any], at: datetime, enqueue: Callable[[Any], None]) -> None:

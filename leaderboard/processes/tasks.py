@@ -46,9 +46,9 @@ def score_batch(_batch_id: str) -> None:
 
 
 @shared_task(name="leaderboard.look_at_run")
-def look_at_run(run_id: str) -> None:
-    """Look at the masks of a scored run."""
-    pipeline.look_at_run(int(run_id))
+def look_at_run(_run_id: str) -> None:
+    """Look at the masks of the scored run whose turn it is."""
+    pipeline.look_next(processes=_processes)
 
 
 @shared_task(name="leaderboard.send_mail")

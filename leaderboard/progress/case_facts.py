@@ -10,7 +10,6 @@ from django.db.models.functions import Coalesce
 
 from evaluation import CaseStatus
 from leaderboard.board.disclosure import Viewer
-from leaderboard.journey.failure_kinds import LostCase
 from leaderboard.models import Batch, Run, RunCase
 from leaderboard.states import BatchState
 
@@ -39,11 +38,6 @@ class CaseFacts:
     def is_usable(self) -> bool:
         """Whether its mask could be scored."""
         return self.status == CaseStatus.SCORED
-
-    @property
-    def as_lost(self) -> LostCase:
-        """What decides in which way it was lost."""
-        return LostCase(self.reason_code, self.seconds, self.said or "")
 
     @property
     def is_lost(self) -> bool:

@@ -9,6 +9,7 @@ from containers.protocol.verdicts import describe_exit
 from leaderboard.board.board import group_lines
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.rows import GroupTable, group_tables
+from leaderboard.journey.selectors import awaiting_a_look
 from leaderboard.models import Attempt, Batch, Run, RunCase
 from leaderboard.progress.case_facts import CaseFacts
 from leaderboard.progress.cases import CaseLine, cases_of, lines_of
@@ -71,7 +72,7 @@ class RunDetails:
     """A run case by case: a cell for each, its batches, what hosts noticed, the log that explains it best.
 
     When it has ended: its worst cases and findings, how many findings there are, its groups of findings, and what its
-    masks look like; `awaits_hints` while nobody has looked.
+    masks look like; `awaits_hints` while somebody will look.
     """
 
     cells: Sequence[str] = ()
@@ -109,8 +110,13 @@ def _with_results(details: RunDetails, run: Run, disclosure: Disclosure) -> RunD
         findings_total=len(findings),
         tables=group_tables(group_lines(standing, disclosure)) if standing else (),
         hints=[hint["text"] for hint in run.hints or ()],
-        awaits_hints=run.state == RunState.SCORED and run.hints is None and run.hints_asked_at is not None,
+        awaits_hints=_awaits_hints(run),
     )
+
+
+def _awaits_hints(run: Run) -> bool:
+    may_wait = run.state == RunState.SCORED and run.hints is None
+    return may_wait and awaiting_a_look().filter(pk=run.pk).exists()
 
 
 def _cells(facts: Sequence[CaseFacts]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from containers.protocol.verdicts import describe_exit
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.journey import reasons
+from leaderboard.journey import failure_kinds, reasons
 from leaderboard.models import Attempt, Run, Standing, Submission
 from leaderboard.progress.case_facts import CaseFacts
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState
@@ -68,8 +68,9 @@ _CANCELLED = Notice(
 
 def _failed(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Notice:
     lost = [case for case in facts if case.is_lost]
-    usable = any(case.is_usable for case in facts)
-    why = reasons.of_failed_run([case.as_lost for case in lost], has_usable_mask=usable)
+    kind = failure_kinds.of_failed(run)
+    usable = kind == failure_kinds.AFTER_A_MASK
+    why = reasons.of_failed_run(kind)
     stopped = _why_it_stopped(run, facts, disclosure)
     if not disclosure.shows_cases:
         where = "" if usable or why is reasons.DIFFERENT_ERRORS else ", on every case that was tried"

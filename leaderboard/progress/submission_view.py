@@ -17,7 +17,7 @@ from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
 from leaderboard.board.rows import Figures
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
-from leaderboard.journey import lifecycle, reasons, scheduling
+from leaderboard.journey import failure_kinds, lifecycle, reasons, scheduling
 from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange, Submission
 from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
@@ -144,7 +144,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         percent=percent,
         failed=sum(case.is_lost for case in facts) if disclosure.shows_cases else None,
         now=_now(submission, run, stage, done, total, disclosure.at),
-        steps=_steps(submission, _reached(run, stage, facts, changes, disclosure), stage, facts, disclosure),
+        steps=_steps(submission, _reached(run, stage, changes, disclosure), stage, facts, disclosure),
         queue_position=_queue_position(run, stage, disclosure) if run else None,
         history=_history(submission, changes, disclosure),
         figures=_figures(run, stage, disclosure),
@@ -246,16 +246,14 @@ def _details_of_cases(stage: Stage, facts: Sequence[CaseFacts]) -> dict[int, str
     return details
 
 
-def _reached(
-    run: Run | None, stage: Stage, facts: Sequence[CaseFacts], changes: Sequence[StateChange], disclosure: Disclosure
-) -> int:
+def _reached(run: Run | None, stage: Stage, changes: Sequence[StateChange], disclosure: Disclosure) -> int:
     """The number of the step at which it stands, or stopped. The first case is behind once a mask of it has passed."""
     if stage in _REACHED:
         return _REACHED[stage]
     if run is None:
         return _IMAGE_CHECKED
     if stage == RunState.FAILED:
-        return _ALL_CASES if any(case.is_usable for case in facts) else _FIRST_CASE
+        return _ALL_CASES if failure_kinds.of_failed(run) == failure_kinds.AFTER_A_MASK else _FIRST_CASE
     if not disclosure.is_visible(run.started_at):
         return STEPS.index("Queue")
     passed = {change.to_state for change in changes if change.run_id == run.pk}

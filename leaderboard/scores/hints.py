@@ -4,6 +4,9 @@ Only on public cases: on hidden ones a hint would tell where the reference lies.
 process, in the same kind of child with limits, and changes no score.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from django.conf import settings
 
 import evaluation
@@ -11,9 +14,16 @@ from leaderboard.core import blobs
 from leaderboard.models import Run
 from leaderboard.scores.scoring import evaluation_case
 
+MAX_CASES = 24  # whose corrected masks are scored
 
-def look(run: Run) -> list[evaluation.Hint]:
-    """The hints of a scored run, from its masks as far as they are in the store. ValueError for hidden cases."""
+Pause = Callable[[Callable[[], None]], None]
+
+
+def look(run: Run, pause: Pause = lambda _rest: None) -> list[evaluation.Hint]:
+    """The hints of a scored run, from its masks as far as they are in the store. ValueError for hidden cases.
+
+    `pause` is called before each case with a function that gives back the memory which the look takes meanwhile.
+    """
     if not run.submission.phase.cases_are_public:
         raise ValueError(f"the cases of {run} are hidden")
     jobs, results = [], []
@@ -27,10 +37,10 @@ def look(run: Run) -> list[evaluation.Hint]:
         results.append(case.result)
     prepared = blobs.references.root / "prepared"
     with evaluation.IsolatedScorer(memory_bytes=settings.SCORING_MEMORY_BYTES, prepared=prepared) as scorer:
-        return evaluation.look(
-            jobs,
-            results,
+        answers = evaluation.WithinBudget(
             scorer,
             seconds_per_case=settings.HINTS_CASE_SECONDS,
             seconds_per_run=settings.HINTS_RUN_SECONDS,
+            before_each=partial(pause, scorer.rest),
         )
+        return evaluation.look(jobs, results, answers, max_cases=MAX_CASES)

@@ -5,7 +5,7 @@ machine that runs containers.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -40,7 +40,7 @@ def unscored(batch: Batch) -> QuerySet[RunCase]:
 
 def score(
     cases: Iterable[RunCase], *, until: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[RunCase, evaluation.CaseResult]]:
+) -> Generator[tuple[RunCase, evaluation.CaseResult], None, None]:
     """Score masks one after the other, at least one, `until` the caller has no more time.
 
     Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable, or when the process

@@ -21,6 +21,7 @@ from django.db.models import Model
 
 from leaderboard.admin.bases import ReadOnly
 from leaderboard.core import blobs, clock
+from leaderboard.journey.failure_kinds import DIFFERENT
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, StateChange, Submission, Team, User
 from leaderboard.people.addresses import confirm
 from leaderboard.states import BatchState, RunState
@@ -173,7 +174,9 @@ def _host_at_work(held: int, waiting: int) -> dict[str, Any]:
 def put_into(submission: int, state: str) -> None:
     """Put a submission, or its latest run if it is a run's state, into this state."""
     if state in RunState.values:
-        Run.objects.filter(pk=Run.objects.filter(submission=submission).latest("number").pk).update(state=state)
+        kind = DIFFERENT if state == RunState.FAILED else ""
+        latest = Run.objects.filter(submission=submission).latest("number")
+        Run.objects.filter(pk=latest.pk).update(state=state, failure_kind=kind)
     else:
         Run.objects.filter(submission=submission).delete()
         Submission.objects.filter(pk=submission).update(state=state, reason="There is no ENTRYPOINT.")
@@ -270,9 +273,9 @@ _RUNS = [
     Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
-    Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 23, who="organiser", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 18, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 17, who="waiter", reads=_PAGE),
@@ -286,7 +289,7 @@ _RUNS = [
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS, state="failed"),
-    Address("/runs/{scored_public}/panel/", 22, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_PAGE),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_PAGE),
     Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_PAGE),

@@ -43,6 +43,8 @@ def test_what_had_ended_stays_as_it_was(ended: World) -> None:
         before = sorted_attempts(ended.upgraded.now(ended.upgraded.recording.submissions[role]))
         now = sorted_attempts(ended.ends[role])
         assert without_news(now, before) == before, role
+    undecided = "SELECT count(*) FROM leaderboard_run WHERE state = 'failed' AND failure_kind = ''"
+    assert ended.upgraded.database.value(undecided) == 0, "the sweeper decides in which way runs of before failed"
 
 
 def test_each_run_that_ended_is_charged_once_and_nothing_else_is(ended: World) -> None:

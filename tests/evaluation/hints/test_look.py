@@ -9,7 +9,10 @@ from evaluation.isolation.scorer import IsolatedScorer
 from tests.evaluation import builders
 
 SHAPE = (3, 16, 12, 10)
-ENOUGH = {"seconds_per_case": 30.0, "seconds_per_run": 120.0}
+
+
+def enough(scorer, **more):
+    return WithinBudget(scorer, seconds_per_case=30.0, seconds_per_run=120.0, **more)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def mean(results):
 )
 def test_a_hint_gives_the_score_of_the_masks_as_they_were_meant(tmp_path, scorer, slip, kind):
     jobs, results, meant = run_of(tmp_path, slip)
-    hint = look(jobs, results, WithinBudget(scorer, **ENOUGH))[0]
+    hint = look(jobs, results, enough(scorer))[0]
     assert hint["kind"] == kind
     assert hint["dice"] == pytest.approx(mean(results))
     assert hint["corrected_dice"] == pytest.approx(mean(meant))
@@ -62,14 +65,14 @@ def test_a_hint_gives_the_score_of_the_masks_as_they_were_meant(tmp_path, scorer
 
 def test_nothing_is_said_of_masks_that_fit(tmp_path, scorer):
     jobs, results, _ = run_of(tmp_path, lambda mask: mask)
-    assert look(jobs, results, WithinBudget(scorer, **ENOUGH)) == []
+    assert look(jobs, results, enough(scorer)) == []
 
 
 def test_cases_without_a_usable_mask_count_as_they_are(tmp_path, scorer):
     jobs, results, meant = run_of(tmp_path, lambda m: m[:, ::-1])
     jobs.append(Job(jobs[0].case, jobs[0].reference, None))
     results.append(score_case(jobs[0].case, jobs[0].reference, None))
-    hint = look(jobs, results, WithinBudget(scorer, **ENOUGH))[0]
+    hint = look(jobs, results, enough(scorer))[0]
     assert hint["cases"] == 5
     assert hint["corrected_dice"] == pytest.approx(mean([*meant, results[-1]]))
 
@@ -102,7 +105,7 @@ def test_a_look_pauses_before_each_question_and_goes_on_without_a_child_that_res
         scorer.rest()
         pauses.append(scorer.pid)
 
-    [hint] = look(jobs, results, WithinBudget(scorer, **ENOUGH, before_each=pause), max_cases=3)
+    [hint] = look(jobs, results, enough(scorer, before_each=pause), max_cases=3)
     assert pauses == [None] * (4 + 3)
     assert "on 3 of the 3 cases (of 4) that were tried" in hint["text"]
     assert hint["corrected_dice"] == pytest.approx(mean(meant[:3]))

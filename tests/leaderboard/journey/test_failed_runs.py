@@ -9,10 +9,12 @@ from containers.protocol.reports import SLOW_TO_EXIT
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.core import clock
 from leaderboard.journey import pipeline
-from leaderboard.journey.failure_kinds import FailureKind, LostCase, common_kind
+from leaderboard.journey.failure_kinds import AFTER_A_MASK, DIFFERENT, FailureKind, LostCase, common_kind
 from leaderboard.journey.reasons import KINDS
 from leaderboard.models import Run, Standing, Submission
+from leaderboard.processes import sweeper
 from leaderboard.progress.organiser_view import everything
+from leaderboard.scores import scoring
 from leaderboard.submissions.quota import quota_of
 from tests.leaderboard import cast, gpu_host, masks, seen
 from tests.leaderboard.failing import run_to_the_end
@@ -39,11 +41,50 @@ def test_a_run_that_loses_every_case_fails_whatever_its_number_of_cases(team, ho
     assert quota_of(team, run.submission.phase, clock.now()).total_used == 1
 
 
+def test_a_score_that_comes_late_changes_neither_the_run_that_failed_nor_what_is_told_of_it(team, host, monkeypatch):
+    run = start(team, 4, batch_size=1, max_failures_in_row=2)
+    orders = [gpu_host.claim(host, gpu_host.waiting(run))]
+    gpu_host.report(host, orders[0], [gpu_host.finished(orders[0], 0, b"no mask")])
+    late = run.batches.get(is_canary=True)
+    score = scoring.score
+
+    def meanwhile_it_fails(cases, until):
+        for scored in score(cases, until=until):
+            run.cases.filter(position__in=(1, 2)).update(
+                outcome="failed", reason_code="timed_out", decided_at=clock.now(), result={"status": "failed"}
+            )
+            pipeline.recheck(run)
+            yield scored
+
+    monkeypatch.setattr(scoring, "score", meanwhile_it_fails)
+    pipeline.score_batch(late.pk)
+    run.refresh_from_db()
+    assert (run.state, run.failure_kind) == ("failed", FailureKind.TIME)
+    assert run.cases.get(position=0).result is None
+    late.refresh_from_db()
+    assert late.state == "dropped"
+
+
+def test_the_kind_is_decided_once_and_for_runs_of_a_server_of_before_by_the_sweeper(team, host):
+    run = start(team, 2)
+    run_to_the_end(host, run, lambda _: "crash at once")
+    assert run.failure_kind == FailureKind.ENDED_AT_ONCE
+    run.cases.update(reason_code="timed_out")
+    assert seen.by_organiser(run.submission).headline.startswith(KINDS[FailureKind.ENDED_AT_ONCE].said)
+    Run.objects.update(failure_kind="")
+    before = seen.by_organiser(run.submission)
+    assert before.headline.startswith(KINDS[FailureKind.TIME].said)
+    sweeper.sweep()
+    run.refresh_from_db()
+    assert run.failure_kind == FailureKind.TIME
+    assert seen.by_organiser(run.submission) == before
+
+
 def test_different_ways_in_one_run_are_different_errors(team, host):
     run = start(team, 4, max_failures_in_row=9)
     ways = ["crash at once", "no mask", "wrong shape", "slow"]
     run_to_the_end(host, run, lambda position: ways[position])
-    assert (run.state, run.reason_code) == ("failed", "no_usable_mask")
+    assert (run.state, run.reason_code, run.failure_kind) == ("failed", "no_usable_mask", DIFFERENT)
     assert run.reason == "No case has a mask that could be scored; different errors."
 
 
@@ -57,7 +98,7 @@ def test_one_mask_is_enough_to_be_scored(team, host):
 def test_failures_in_a_row_after_a_mask_end_the_run_as_before(team, host):
     run = start(team, 8, batch_size=1)
     run_to_the_end(host, run, lambda position: "mask" if position == 0 else "crash at once")
-    assert (run.state, run.reason_code) == ("failed", "failures_in_row")
+    assert (run.state, run.reason_code, run.failure_kind) == ("failed", "failures_in_row", AFTER_A_MASK)
     assert run.reason == "Too many cases in a row failed."
 
 

@@ -239,6 +239,7 @@ NEWER_TABLES = ("auditentry", "imageprovenance", "outgoingmail", "throttle", "tu
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
+    *(("run", "hints_tries"), ("run", "failure_kind")),
 )
 
 

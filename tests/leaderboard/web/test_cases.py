@@ -11,6 +11,7 @@ from django.db import connection
 
 from leaderboard.core import blobs, clock
 from leaderboard.journey import pipeline
+from leaderboard.journey.selectors import MAX_LOOKS
 from leaderboard.models import Attempt, Case, Finding, Phase, Run, RunCase
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.web.scene import HOSTILE, page
@@ -69,6 +70,11 @@ def test_the_run_s_page_shows_what_stands_out_its_categories_and_the_worst_findi
     waiting = page(people.browser["Alice"].get(address(run)))
     assert "We are looking at how the masks were saved" in waiting.text
     assert waiting.all("div", id="live")[0]["hx-get"]
+    Run.objects.update(hints_tries=MAX_LOOKS)
+    given_up = page(people.browser["Alice"].get(address(run)))
+    assert "We are looking" not in given_up.text
+    assert "hx-get" not in given_up.all("div", id="live")[0]
+    Run.objects.update(hints_tries=0)
     pipeline.look_at_run(run.pk)
     found = page(people.browser["Alice"].get(address(run)))
     assert "flipped along H: 0.750 instead of 0.000" in found.text
