@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0012_fairness'),
+        ('leaderboard', '0013_looks_and_failure_kinds'),
     ]
 
     operations = [
