@@ -45,9 +45,15 @@ class MailServer:
         return [message for message in found if not to or message["To"] == to]
 
     def link(self, to: str) -> str:
-        """The first link of the latest message to an address, without scheme and host."""
-        found = urlsplit(re.findall(r"https?://\S+", text_of(self.messages(to)[-1]))[0])
-        return found.path + (f"?{found.query}" if found.query else "")
+        """The latest link about an account (and not of an alarm) that an address got, without scheme and host."""
+        return self.links(to)[-1]
+
+    def links(self, to: str) -> list[str]:
+        """All of them, in the order in which they came."""
+        texts = map(text_of, self.messages(to))
+        found = [urlsplit(link) for text in texts for link in re.findall(r"https?://\S+", text)]
+        whole = [link.path + (f"?{link.query}" if link.query else "") for link in found]
+        return [link for link in whole if link.startswith("/account/")]
 
 
 def text_of(message: EmailMessage) -> str:

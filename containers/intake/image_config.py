@@ -39,6 +39,7 @@ _OVERRIDDEN_ENV: Final = frozenset({*ENVIRONMENT, "LD_PRELOAD"}) - {"HOME"}
 _NVIDIA: Final = "NVIDIA_"
 
 _ARGUMENT_BYTES: Final = 100_000  # Linux starts no program with a text of 128 KiB
+_VARIABLES: Final = 1000  # engines compare each with all others: 10,000 cost one a quarter of a minute at every start
 _SUMMARY_ITEMS: Final = 100
 _SUMMARY_CHARACTERS: Final = 500
 
@@ -153,6 +154,12 @@ def _run_settings(settings: dict[str, Any]) -> dict[str, Any]:
         )
     if not all(entry.partition("=")[0] and "=" in entry for entry in run["Env"]):
         raise ImageRejected("bad_config", "An ENV of the image is not NAME=value. Correct it in the Dockerfile.")
+    if len(run["Env"]) > _VARIABLES:
+        raise ImageRejected(
+            "bad_config",
+            f"The image sets {len(run['Env'])} variables; at most {_VARIABLES} are allowed. Remove the ENV lines that "
+            "nothing reads from the Dockerfile, or put the values into a file of the image.",
+        )
     for instruction, texts in (("ENV", run["Env"]), ("ENTRYPOINT or CMD", command)):
         if any(len(text.encode()) > _ARGUMENT_BYTES for text in texts):
             raise ImageRejected(

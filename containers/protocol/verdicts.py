@@ -155,7 +155,8 @@ _START_ERRORS: Final = tuple(
         (r"^no command specified", _COULD_NOT_START),
         (r"^unable to find (user|group) ", _COULD_NOT_START),  # where an account file should be is something else
         (r"^evalSymlinksInScope: too many links", _COULD_NOT_START),  # a working directory below hundreds of folders
-        (r"^lstat [^\n]*: not a directory$", _COULD_NOT_START),  # a working directory below a file
+        # a working directory below a file, or of names or a length that no file system takes; it may hold line breaks
+        (r"^(lstat|mkdir) .*: (not a directory|file name too long)$", _COULD_NOT_START),
         (r"^could not select device driver", Verdict(fault="no_gpu_runtime")),
         # what NVIDIA's container toolkit says before the image's program: of the driver's tools (libnvidia-container),
         # and of its runtime in CDI mode, whose check of requirements ends with the same words

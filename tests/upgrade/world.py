@@ -89,6 +89,7 @@ class World(Site):
         browser = super().browser(who)
         if is_new and browser.is_told("/team/", "is not confirmed yet"):
             browser.send("/team/", {}, at="/account/confirm-email/again/")
+            wait_for(lambda: bool(self.mails.links(email_of(who))), "a message", PATIENCE_SECONDS)
             browser.send(self.mails.link(email_of(who)), {})
         return browser
 

@@ -196,6 +196,8 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "a command that is a text": (layers(Cmd="--fast"), "bad_config", "not a list of texts"),
     "variables as an object": (layers(Env={"A": "b"}), "bad_config", "not a list of texts"),
     "a variable twice": (layers(Env=["A=1", "A=2"]), None, ""),
+    "1,000 variables": (layers(Env=[f"V{i}=" for i in range(1000)]), None, ""),
+    "more variables than engines can take": (layers(Env=[f"V{i}=" for i in range(1001)]), "bad_config", "at most 1000"),
     "a variable without a value": (layers(Env=["PATH"]), "bad_config", "not NAME=value. Correct it in the Dockerfile"),
     "a user that passwd does not know": (layers(User="ghost:staff"), None, ""),
     "a user that is a number": (layers(User=1000), "bad_config", "User in the image configuration is not a text"),

@@ -99,6 +99,8 @@ CRUN = "failed to create shim task: OCI runtime create failed: "
         (RUNC + "error during container init: mkdir /sys/x: read-only file system: unknown", theirs("could_not_start")),
         ("evalSymlinksInScope: too many links in /var/lib/docker/overlay2/1/merged/a/a", theirs("could_not_start")),
         ("lstat /var/lib/docker/overlay2/1/merged/program/x: not a directory", theirs("could_not_start")),
+        ("lstat /var/lib/docker/overlay2/1/merged/a\nb/x: not a directory", theirs("could_not_start")),
+        (f"lstat /var/lib/docker/overlay2/1/merged/{'a' * 256}: file name too long", theirs("could_not_start")),
         ("lstat /var/lib/docker/overlay2/1/merged: no such file or directory", ours("internal")),
         ("No command specified", theirs("could_not_start")),
         (RUNC + 'error during container init: error mounting "/state/input" to rootfs at "/input": mount /state/input:'

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.test import Client
 
+from leaderboard.core import outbox
 from leaderboard.models import Membership, RulesAcceptance, Team
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
@@ -27,6 +28,7 @@ def test_a_stranger_registers_and_is_known_by_name_and_affiliation(client, mailo
         "password2": "a long enough secret",
     }
     assert client.post("/account/signup/", words).status_code == 302
+    outbox.send_due()
     client.post(re.findall(r"http://\S+", mailoutbox[0].body)[0])
     text = page(client.get("/team/")).text
     assert "Dora Diaz" in text
