@@ -300,7 +300,7 @@ _RUNS = [
     Address("/drafts/{draft}/", 6, who="captain"),
     Address("/drafts/{draft}/send/", 12, who="captain", method="POST", status=422),
     Address("/drafts/{draft}/take-back/", 8, who="captain", method="POST", status=302),
-    Address("/drafts/{draft}/delete/", 12, who="captain", method="POST", status=302),
+    Address("/drafts/{draft}/delete/", 13, who="captain", method="POST", status=302),
     Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),
     Address("/uploads/{upload}/", 10, who="captain", method="HEAD", headers=_TUS),
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),

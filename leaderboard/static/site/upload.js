@@ -60,6 +60,7 @@ addEventListener("beforeunload", (event) => { if (upload && !upload.done) event.
 // --- the file -----------------------------------------------------------------------------------------------------
 
 let upload = null;  // what is under way: {client, done, samples}
+let starting = Promise.resolve();  // until the server expects the chosen file, or has refused it
 
 async function sha256(blob) {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
@@ -101,14 +102,16 @@ async function start(chosen) {
     const same = here && here.length === chosen.size && here.fingerprint === fingerprint;
     remember(chosen);
     if (same && here.digest) { complete(); return; }
-    begin(chosen, fingerprint, same ? here.address : null);
+    await begin(chosen, fingerprint, same ? here.address : null);
   } catch (error) {
     failed(error.message);
   }
 }
 
+// Resolved when the server expects the file, or will not.
 function begin(chosen, fingerprint, address) {
   const mine = upload = { done: false, samples: [], began: 0, client: null };
+  const expected = new Promise((resolve) => { mine.expected = resolve; });
   const options = {
     endpoint: known.begin_upload, uploadUrl: address, chunkSize: FIRST_PIECE, httpStack: new CheckedStack(), storeFingerprintForResuming: false,
     headers: { "X-CSRFToken": token() }, metadata: { filename: chosen.name, fingerprint }, retryDelays: null,
@@ -120,11 +123,13 @@ function begin(chosen, fingerprint, address) {
       const seconds = Math.max(.05, (performance.now() - mine.began) / 1000);
       mine.client.options.chunkSize = Math.max(LEAST_PIECE, Math.min(LARGEST_PIECE, Math.round(size / seconds * SECONDS_A_PIECE)));
     },
+    onUploadUrlAvailable: () => mine.expected(),
     onSuccess: () => { if (mine === upload) complete(); },
-    onError: (error) => { if (mine === upload) again(mine, error); },
+    onError: (error) => { mine.expected(); if (mine === upload) again(mine, error); },
   };
   mine.client = new tus.Upload(chosen, options);
   mine.client.start();
+  return expected;
 }
 
 // What passes by itself is tried again for as long as the page is open; what does not is said.
@@ -271,12 +276,13 @@ setInterval(() => { if (known && known.sent && !(upload && !upload.done)) refres
 
 // --- Submit ---------------------------------------------------------------------------------------------------------
 
-file.addEventListener("change", () => { if (file.files[0]) start(file.files[0]); });
+file.addEventListener("change", () => { if (file.files[0]) starting = start(file.files[0]); });
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   part("submit-button").disabled = true;
   try {
+    await starting;
     if (!draft || unsaved) await keep();
     const answer = await post(`${draft}send/`);
     if (answer.status === 422 && showErrors(await answer.text())) return;

@@ -227,7 +227,7 @@ class TestAnImageThatIsHere:
     def source(self, team, phase):
         submission = cast.submit_checked(team, phase)
         stored = blobs.images.put(io.BytesIO(b"a rebuilt image"))
-        AlgorithmImage.objects.filter(pk=submission.image_id).update(archive=stored.digest)
+        AlgorithmImage.objects.filter(submissions=submission).update(archive=stored.digest)
         return Submission.objects.get()
 
     @pytest.fixture
