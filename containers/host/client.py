@@ -103,7 +103,7 @@ class ServerClient:
         version: str,
         slots: list[dict[str, Any]],
         engine: str,
-        free_bytes: int,
+        free_bytes: int | None,
         trouble: str,
         gpus: dict[str, Any] | None = None,
     ) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class HelloLoop:
                 version=__version__,
                 slots=[{"name": slot.name, "gpus": list(slot.gpus)} for slot in slots],
                 engine=self._engine_version,
-                free_bytes=self._host.free_bytes(),
+                free_bytes=self._free_bytes(),
                 trouble=(problem or "; ".join(held.values()))[:MAX_TROUBLE_CHARACTERS],
                 gpus=gpus,
             )
@@ -87,6 +87,14 @@ class HelloLoop:
             self._server_reads = frozenset()  # or back at a version of before
             log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
         return problem is not None
+
+    def _free_bytes(self) -> int | None:
+        """What the worker's disk has free; None while it cannot be asked, which must not silence the host."""
+        try:
+            return self._host.free_bytes()
+        except OSError as error:
+            log.warning("The worker's disk cannot be asked: %s", error)
+            return None
 
 
 def _interval_seconds(answer: object) -> float:

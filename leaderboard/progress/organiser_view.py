@@ -57,7 +57,8 @@ def _runs(submission: Submission) -> list[dict[str, Any]]:
     standings = Prefetch("standings", Standing.objects.defer("groups"))
     cases = Prefetch("cases", RunCase.objects.select_related("case", "batch"))
     attempts: dict[int, list[Attempt]] = {}
-    for one in Attempt.objects.filter(batch__run__submission=submission).select_related("host", "batch"):
+    of_all = Attempt.objects.filter(batch__run__submission=submission).select_related("host", "batch")
+    for one in of_all.order_by("pk"):
         attempts.setdefault(one.batch.run_id, []).append(one)
     return [_run(run, attempts.get(run.pk, [])) for run in submission.runs.prefetch_related(standings, cases)]
 
