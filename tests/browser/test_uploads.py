@@ -13,6 +13,7 @@ from tests.leaderboard import cast
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 FILE = tarfile.TarInfo("layer.tar").tobuf() + random.Random(4).randbytes(6 << 20)
+SLOW = 1 << 19  # bytes a second
 DIGEST = hashlib.sha256(FILE).hexdigest()
 
 
@@ -56,51 +57,61 @@ def wait_for(page: Page, least: int) -> None:
     raise AssertionError(f"{received(page)} bytes came")
 
 
-def test_an_upload_outlives_a_lost_line_a_reload_and_a_killed_browser(visit, charlie, archive):
+def test_an_upload_outlives_a_lost_line_and_a_reload(visit, charlie, archive):
     visitor = visit(charlie)
     page = visitor.go("/submit/dev/")
     page.get_by_label("Name on the board").fill("LungText")
-    line = slow_down(page, 1 << 20)
+    line = slow_down(page, SLOW)
     page.get_by_label("Image archive").set_input_files(archive)
     wait_for(page, 64 << 10)
-
-    line.send("Network.emulateNetworkConditions", conditions(1 << 20, offline=True))
+    line.send("Network.emulateNetworkConditions", conditions(SLOW, offline=True))
     expect(page.get_by_text("The connection was lost")).to_be_visible(timeout=15000)
-    line.send("Network.emulateNetworkConditions", conditions(1 << 20))
-    wait_for(page, 1 << 20)
+    line.send("Network.emulateNetworkConditions", conditions(SLOW))
+    before = received(page)
+    wait_for(page, before + 1)
 
     page.on("dialog", lambda dialog: dialog.accept())  # it asks before it is left
+    assert received(page) < len(FILE)
     page.reload()
-    slow_down(page, 1 << 20)
     expect(page.get_by_label("Name on the board")).to_have_value("LungText")
-    before = received(page)
-    wait_for(page, before + 1)  # it goes on by itself
+    line.send("Network.emulateNetworkConditions", conditions(-1))
+    expect(page.get_by_text(DIGEST)).to_be_visible(timeout=20000)  # it went on by itself
+    assert uploads.path(ResumableUpload.objects.get().file).read_bytes() == FILE
+    visitor.complaints.clear()  # Chromium reports broken lines
 
+
+def test_an_upload_outlives_a_killed_browser_once_the_same_file_is_chosen_again(visit, charlie, archive):
+    visitor = visit(charlie)
+    page = visitor.go("/submit/dev/")
+    slow_down(page, SLOW)
+    page.get_by_label("Image archive").set_input_files(archive)
+    wait_for(page, 64 << 10)
     address = page.url
     page.context.close()
+
     again = visit(charlie).go(address[address.index("/submit/") :])
     expect(again.get_by_text("Choose the same file again")).to_be_visible()
     before = received(again)
     assert 0 < before < len(FILE)
     sent: list[int] = []
     again.on("request", lambda request: sent.append(int(request.headers.get("upload-offset", -1))))
+    again.get_by_label("Name on the board").fill("LungText")
     again.get_by_label("Description").fill(cast.METHOD)
     again.get_by_label("None").check()
     again.get_by_label("Image archive").set_input_files(archive)
     expect(again.get_by_text(DIGEST)).to_be_visible(timeout=20000)
     assert min(offset for offset in sent if offset >= 0) == before
-    row = ResumableUpload.objects.get()
-    assert uploads.path(row.file).read_bytes() == FILE
+    assert uploads.path(ResumableUpload.objects.get().file).read_bytes() == FILE
     again.get_by_role("button", name="Submit the run").click()
     expect(again.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
     assert Submission.objects.get().upload == f"sha256:{DIGEST}"
-    visitor.complaints.clear()  # Chromium reports broken lines
+    visitor.complaints.clear()
 
 
 def test_a_form_that_is_sent_while_its_upload_runs_is_submitted_at_the_last_byte(visit, charlie, archive):
     visitor = visit(charlie)
     page = visitor.go("/submit/dev/")
-    slow_down(page, 1 << 20)
+    line = slow_down(page, SLOW)
     page.get_by_label("Image archive").set_input_files(archive)
     page.get_by_label("Name on the board").fill("LungText")
     page.get_by_label("Description").fill(cast.METHOD)
@@ -109,6 +120,7 @@ def test_a_form_that_is_sent_while_its_upload_runs_is_submitted_at_the_last_byte
     page.get_by_role("button", name="Submit the run").click()
     expect(page.get_by_text("it counts from the moment at which the last byte")).to_be_visible()
     assert not Submission.objects.exists()
+    line.send("Network.emulateNetworkConditions", conditions(-1))
     expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible(timeout=20000)
     assert not ResumableUpload.objects.exists()
 

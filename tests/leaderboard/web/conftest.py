@@ -1,12 +1,21 @@
 """The cast of the pages' tests: Alice captains a team, Bob is in it, Charlie is a rival, Olga organises."""
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from leaderboard.models import User
 from tests.leaderboard import cast
+from tests.realsite import RealSite, running_site
 
 
 class Browsers(dict[str, Client]):
@@ -31,3 +40,16 @@ def people(db) -> SimpleNamespace:
     found.team, found.rivals = cast.team_of(alice, bob, name="Alice and Bob"), cast.team_of(charlie, name="Rivals")
     found.browser = Browsers(alice, bob, charlie, olga)
     return found
+
+
+@contextmanager
+def real_site(**environment: str) -> Iterator[RealSite]:
+    """The site as real processes on the database of these tests, with a store of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="rexg-t-"))  # short: the path of a socket has 107 characters at most
+    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{settings.DATABASES['default']['NAME']}").geturl()
+    own = {"DATABASE_URL": database, "STORE_DIR": str(folder / "store")}
+    try:
+        with running_site(folder, {**os.environ, **environment, **own}) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder)

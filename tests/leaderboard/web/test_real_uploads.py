@@ -1,25 +1,20 @@
 """Uploads that are slow, silent, cut off or too many, at the real site: nginx and gunicorn with the shipped rules."""
 
-import os
-import shutil
 import socket
 import tarfile
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
 from django.test import Client
 
 from leaderboard.models import Submission
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast
+from tests.leaderboard.web.conftest import real_site
 from tests.leaderboard.web.scene import Page
-from tests.realsite import RealSite, browser_headers, form_body, request_head, running_site
+from tests.realsite import RealSite, browser_headers, form_body, request_head
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT_ONCE = 4
@@ -30,14 +25,8 @@ IMAGE = tarfile.TarInfo("layer.tar").tobuf() + bytes(10_000)
 
 @pytest.fixture(scope="module")
 def site(django_db_setup) -> Iterator[RealSite]:
-    folder = Path(tempfile.mkdtemp(prefix="rexg-t-"))  # short: the path of a socket has 107 characters at most
-    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{settings.DATABASES['default']['NAME']}").geturl()
-    environment = {**os.environ, **LIMITS, "DATABASE_URL": database, "STORE_DIR": str(folder / "store")}
-    try:
-        with running_site(folder, environment) as running:
-            yield running
-    finally:
-        shutil.rmtree(folder)
+    with real_site(**LIMITS) as running:
+        yield running
 
 
 @pytest.fixture

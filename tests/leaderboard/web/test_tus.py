@@ -4,10 +4,8 @@ import base64
 import hashlib
 import os
 import random
-import shutil
 import signal
 import tarfile
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +13,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from tusclient.client import TusClient
 
@@ -25,7 +22,8 @@ from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import drafts, resumable, uploads
 from leaderboard.web import tus
 from tests.leaderboard import cast
-from tests.realsite import RealSite, request_head, running_site
+from tests.leaderboard.web.conftest import real_site
+from tests.realsite import RealSite, request_head
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MEBIBYTE = 1 << 20
@@ -37,14 +35,8 @@ WORDS = {"track": "main", "algorithm": "Grounder", "method": cast.METHOD, "exter
 
 @pytest.fixture(scope="module")
 def site(django_db_setup) -> Iterator[RealSite]:
-    folder = Path(tempfile.mkdtemp(prefix="rexg-t-"))  # short: the path of a socket has 107 characters at most
-    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{settings.DATABASES['default']['NAME']}").geturl()
-    environment = {**os.environ, "DATABASE_URL": database, "STORE_DIR": str(folder / "store")}
-    try:
-        with running_site(folder, environment) as running:
-            yield running
-    finally:
-        shutil.rmtree(folder)
+    with real_site() as running:
+        yield running
 
 
 @pytest.fixture
