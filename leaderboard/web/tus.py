@@ -149,6 +149,7 @@ def create(request: HttpRequest, person: User, key: UUID) -> HttpResponse:
     draft = _draft(request, person, key)
     _refuse_unoffered(request)
     length, said = _number(request, "Upload-Length"), _metadata(request)
+    _checksum(request)  # what is wrong with it is said before another upload gives way to this one
     with _in_words():
         admission.check_open_for(person, draft.phase, clock.now())
         upload = resumable.begin(

@@ -255,6 +255,8 @@ def test_what_can_be_said_at_once_is_said_at_once(site, draft, headers):
     assert refused(draft.phase.max_archive_bytes + 1)[0] == 413
     assert refused(0)[0] == 422
     assert refused("many")[0] == 400
+    assert refused(5000, **{"Upload-Checksum": "md5 AAAA"})[0] == 400
+    assert not ResumableUpload.objects.exists()
     assert "parallel" in refused(LENGTH, **{"Upload-Concat": "partial"})[1]
     assert "at once" in refused(LENGTH, **{"Upload-Defer-Length": "1"})[1]
     path = begin(site, draft, headers, 5000)
