@@ -35,9 +35,9 @@ from containers.protocol.verdicts import REJECTIONS
 from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
-from leaderboard.hosts import gpus, orders
+from leaderboard.hosts import gpus, orders, slots
 from leaderboard.journey import failure_kinds, faults, lifecycle, outcomes, planning, reasons, scheduling
-from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
+from leaderboard.journey.locking import LeaseLost, NotForThisHost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.journey.selectors import awaiting_a_look, with_phase
 from leaderboard.models import (
     AlgorithmImage,
@@ -247,7 +247,18 @@ def _start(run: Run) -> Batch | None:
 
 
 def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict[str, Any]:
-    """Lease a batch to a host and return the order. The same key gets the same order again: an answer may get lost."""
+    """Lease a batch to a host and return the order. The same key gets the same order again: an answer may get lost.
+
+    Every host hears of every batch. One that this host can't have is told again at once, for another that waits.
+    """
+    try:
+        return _claim(host, batch_id, key, slot)
+    except NotForThisHost:
+        scheduling.tell_another(batch_id, host)
+        raise
+
+
+def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[str, Any]:
     with transaction.atomic():
         batch = lock_batch(batch_id)
         current = batch.attempts.filter(fence=batch.fence).only("batch", "key", "host").first()
@@ -255,9 +266,10 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in RUNNABLE:
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
-        # A draining host gets messages like any other; what it turns down, or the disk, is told again.
-        if host.draining or not disk_space.allows_mask() or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
+        if not disk_space.allows_mask():
             raise LeaseLost(cancelled=False)
+        if host.draining or not _slot_of(host, slot).takes(batch.run.submission.phase):
+            raise NotForThisHost(cancelled=False)
         at = clock.now()
         lifecycle.move(
             batch,
@@ -274,11 +286,13 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
         return orders.order(batch)
 
 
-def _gpus_of(host: Host, name: str) -> int:
-    slot = next((slot for slot in host.slots if slot.get("name") == name), None)
+def _slot_of(host: Host, name: str) -> slots.Slot:
+    """What the host said of the slot of this name. Raises NotForThisHost when it said nothing of it."""
+    said = zip(host.slots, slots.slots_of(host), strict=True)
+    slot = next((slot for words, slot in said if words.get("name") == name), None)
     if slot is None:
-        raise LeaseLost(cancelled=False)
-    return len(slot.get("gpus", []))
+        raise NotForThisHost(cancelled=False)
+    return slot
 
 
 def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None:

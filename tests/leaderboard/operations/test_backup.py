@@ -237,7 +237,7 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
 NEWER_TABLES = ("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn")
 NEWER_COLUMNS = (
-    *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at")),
+    *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind")),
 )
