@@ -343,9 +343,9 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
-    Address("/organisers/health/", 31, who="organiser"),
-    Address("/organisers/health/panel/", 29, who="organiser"),
-    Address("/metrics", 29, who="organiser"),
+    Address("/organisers/health/", 32, who="organiser"),
+    Address("/organisers/health/panel/", 30, who="organiser"),
+    Address("/metrics", 30, who="organiser"),
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),
