@@ -240,6 +240,9 @@ NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind")),
+    *(("phase", "commitment"), ("phase", "commitment_text"), ("phase", "pdf")),
+    *(("submission", "commitment"), ("submission", "committed_at")),
+    *(("submission", "pdf"), ("submission", "pdf_name"), ("submission", "pdf_bytes")),
 )
 
 
