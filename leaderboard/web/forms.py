@@ -182,6 +182,7 @@ class SubmissionForm(forms.Form):
         self.fields["image"].required = has_file
         self.phase = phase
         self._ask_what_the_phase_asks(has_pdf=has_pdf)
+        self.refusal = refusal
         if refusal and refused in self.fields:
             self.fields[refused].required = True
             self.fields[refused].error_messages["required"] = refusal
@@ -231,6 +232,8 @@ class SubmissionForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """“None” is an answer, silence is not."""
         cleaned = super().clean() or self.cleaned_data
+        if self.refusal and not self.errors:  # of a file that this form has no field for
+            self.add_error(None, self.refusal)
         if cleaned.get("external") == NONE:
             cleaned["external_data"] = NOTHING_EXTERNAL
         elif cleaned.get("external") == SOME and not cleaned.get("external_data", "").strip():
