@@ -1,6 +1,7 @@
 """What a team says of its method: the preview, the commitment, the PDF."""
 
 import io
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -130,8 +131,9 @@ class TestDraft:
         assert b"".join(kept.streaming_content) == PDF
         source = cast.submit_checked(people.team, Phase.objects.get(), commitment=TEXT, pdf="sha256:" + "4" * 64)
         Draft.objects.filter(pk=draft.pk).update(source=source)
-        blobs.images.path(source.image.archive).parent.mkdir(parents=True, exist_ok=True)
-        blobs.images.path(source.image.archive).write_bytes(b"x")
+        archive = blobs.images.path(cast.image().archive)
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.write_bytes(b"x")
         said = {name: value for name, value in words(commitment=TEXT).items() if name != "image"}
         answer = alice.post(f"/drafts/{draft.pk}/send/", said, headers=FETCH)
         submission = Submission.objects.get(pk=int(answer.json()["submission"].split("/")[2]))
@@ -191,7 +193,12 @@ class TestDraft:
 @pytest.fixture
 def entry(people, phase):
     blob = blobs.pdfs.put(io.BytesIO(PDF))
-    about = {"pdf": blob.digest, "pdf_name": "<b>.pdf", "pdf_bytes": blob.size, "commitment": one_line(TEXT)}
+    about: dict[str, Any] = {
+        "pdf": blob.digest,
+        "pdf_name": "<b>.pdf",
+        "pdf_bytes": blob.size,
+        "commitment": one_line(TEXT),
+    }
     method = cast.METHOD + " $x^2$"
     return scored(people.team, phase, user=people.alice, method=method, **about).submission
 
