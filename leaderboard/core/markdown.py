@@ -24,7 +24,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from leaderboard.core.text import sanitised
 
 MAX_CHARACTERS = 30_000
-MAX_HTML_CHARACTERS = 400_000
+MAX_HTML_CHARACTERS = 200_000
 MAX_FORMULA_CHARACTERS = 2_000
 MAX_FORMULA_DEPTH = 30
 MAX_MATHML_CHARACTERS = 60_000
@@ -70,7 +70,7 @@ _WITHOUT_ATTRIBUTES = {
 _LENGTHS = frozenset({"width", "lspace", "rspace", "minsize", "maxsize", "linethickness"})
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def as_html(text: str) -> str:
     """A team's Markdown as HTML that a page may hold as it is."""
     source = sanitised(text)

@@ -114,6 +114,8 @@ def check_asked(described: Description, phase: Phase, at: datetime) -> Descripti
         raise Refused(f"The {phase.name} is open to teams that commit to this: {phase.commitment_text}")
     if phase.pdf == Phase.Asked.REQUIRED and not pdf:
         raise Refused(f"The {phase.name} asks for a PDF of the method.")
+    if pdf and not blobs.pdfs.exists(pdf):
+        raise Refused("The PDF is not here any more. Choose it again.")
     asked = described.copy()
     if committed and phase.commitment != Phase.Asked.NO:
         asked.setdefault("committed_at", at)

@@ -17,7 +17,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
 from leaderboard.people import teams
-from leaderboard.submissions import admission, resumable
+from leaderboard.submissions import admission, pdfs, resumable
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.pdfs import Pdf
 from leaderboard.submissions.uploads import Upload
@@ -94,8 +94,11 @@ def save(draft: Draft, words: Mapping[str, str]) -> None:
 def keep_pdf(draft: Draft, pdf: Pdf | None) -> None:
     """Keep this PDF with the draft, in place of any that it had. Raises Refused once it was sent."""
     digest, name, size = pdf or ("", "", 0)
+    before = Draft.objects.filter(pk=draft.pk).values_list("pdf", flat=True).first()
     fields = {"pdf": digest, "pdf_name": name, "pdf_bytes": size, "changed_at": clock.now()}
-    if not Draft.objects.filter(pk=draft.pk, submitted_at=None).update(**fields):
+    kept = Draft.objects.filter(pk=draft.pk, submitted_at=None).update(**fields)
+    pdfs.forget((before or "") if kept else digest)
+    if not kept:
         raise Refused("This draft was submitted already. Take it back to change its PDF.")
 
 
@@ -119,6 +122,7 @@ def discard(draft: Draft) -> None:
         if resumable.held(draft.pk):
             resumable.end(ResumableUpload.objects.filter(draft=draft).first())
             Draft.objects.filter(pk=draft.pk).delete()
+            transaction.on_commit(lambda: pdfs.forget(draft.pdf))
 
 
 def description(draft: Draft) -> Description:

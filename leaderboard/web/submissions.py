@@ -182,20 +182,19 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     """The accepted submission; None when the form says what is wrong. Raises Refused."""
     if not form.is_valid():
         return None
-    said = form.cleaned_data
+    said, upload, pdf = form.cleaned_data, uploads.received(form.cleaned_data["image"]), None
     words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
     described = {name: said[name] for name in words} | {"commitment": said.get("commitment", "")}
-    if pdf := said.get("pdf"):
-        kept = pdfs.keep(pdf, size=pdf.size, name=pdf.name, phase=form.phase)
-        described |= {"pdf": kept.digest, "pdf_name": kept.name, "pdf_bytes": kept.size}
-    return pipeline.submit(
-        user=person,
-        team=team,
-        phase=form.phase,
-        upload=uploads.received(said["image"]),
-        ticket=ticket,
-        **described,
-    )
+    try:
+        if file := said.get("pdf"):
+            pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)
+            described |= pdf.described()
+        return pipeline.submit(user=person, team=team, phase=form.phase, upload=upload, ticket=ticket, **described)
+    except Refused:
+        uploads.delete(upload.file)
+        raise
+    finally:
+        pdfs.forget(pdf.digest if pdf else "")  # unless it was taken
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------

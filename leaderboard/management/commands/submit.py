@@ -92,7 +92,7 @@ class Command(BaseCommand):
         if options["pdf"]:
             with options["pdf"].open("rb") as file:
                 kept = pdfs.keep(file, size=options["pdf"].stat().st_size, name=options["pdf"].name, phase=phase)
-            asked |= {"pdf": kept.digest, "pdf_name": kept.name, "pdf_bytes": kept.size}
+            asked |= kept.described()
         return asked
 
     def _user(self, team: Team, email: str) -> User | None:

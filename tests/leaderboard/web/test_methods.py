@@ -1,6 +1,7 @@
 """What a team says of its method: the preview, the commitment, the PDF."""
 
 import io
+import tarfile
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from leaderboard.core import blobs
 from leaderboard.core.text import one_line
+from leaderboard.journey import pipeline
 from leaderboard.models import AuditEntry, Draft, Phase, Submission
 from leaderboard.operations import backup, retention
-from leaderboard.submissions import admission, drafts, uploads
+from leaderboard.submissions import admission, drafts, pdfs, resumable, uploads
 from tests.leaderboard import cast
 from tests.leaderboard.operations.test_retention import age
 from tests.leaderboard.web.scene import page, scored
@@ -119,6 +121,7 @@ class TestPlainForm:
         assert 'name="commitment"' not in html
         answer = alice.post("/submit/dev/", words(commitment=TEXT, pdf=file()))
         assert (answer.status_code, Submission.objects.count()) == (422, 0)
+        assert not list(blobs.pdfs.digests())
         alice.post("/submit/dev/", words(commitment=TEXT))
         assert (Submission.objects.get().commitment, Submission.objects.get().committed_at) == ("", None)
 
@@ -129,7 +132,7 @@ class TestDraft:
         assert alice.get(f"/drafts/{draft.pk}/").json()["pdf"] == {"name": "our method.pdf", "bytes": len(PDF)}
         kept = alice.get(f"/uploads/drafts/{draft.pk}/pdf/")
         assert b"".join(kept.streaming_content) == PDF
-        source = cast.submit_checked(people.team, Phase.objects.get(), commitment=TEXT, pdf="sha256:" + "4" * 64)
+        source = cast.submit_checked(people.team, Phase.objects.get(), commitment=TEXT, pdf=Draft.objects.get().pdf)
         Draft.objects.filter(pk=draft.pk).update(source=source)
         archive = blobs.images.path(cast.image().archive)
         archive.parent.mkdir(parents=True, exist_ok=True)
@@ -175,6 +178,25 @@ class TestDraft:
         assert alice.post(address, {"remove": "1"}, headers=FETCH).status_code == 204
         assert Draft.objects.get().pdf == ""
         assert alice.get(address).status_code == 404
+
+    def test_who_sends_one_after_the_other_fills_no_disk(self, alice, draft):
+        for number in range(3):
+            keep(alice, draft, PDF + bytes([number]))
+        assert list(blobs.pdfs.digests()) == [Draft.objects.get().pdf]
+
+    def test_who_ticked_an_older_text_before_the_last_byte_committed_to_that(self, people, phase, draft):
+        kept = pdfs.keep(io.BytesIO(PDF), size=len(PDF), name="a.pdf", phase=phase)
+        drafts.keep_pdf(draft, kept)
+        upload = resumable.begin(draft, name="image.tar", length=600)
+        drafts.send(draft, people.alice, {**words(), "commitment": one_line(TEXT)})
+        Phase.objects.update(commitment_text="Something else.")
+        content = tarfile.TarInfo("layer.tar").tobuf() + bytes(88)
+        resumable.receive(upload, resumable.Piece(0, 600, io.BytesIO(content)))
+        pipeline.submit_draft(draft.pk)
+        submission = Submission.objects.get()
+        assert submission.committed_at
+        assert (submission.commitment, submission.pdf) == (one_line(TEXT), kept.digest)
+        assert submission.committed_at < submission.accepted_at
 
     def test_a_rival_finds_none_and_sends_none(self, people, alice, draft, client):
         keep(alice, draft)
