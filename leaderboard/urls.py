@@ -5,7 +5,19 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.demo.mails import mails
-from leaderboard.web import cases, downloads, drafts, errors, guidelines, organisers, people, public, submissions, tus
+from leaderboard.web import (
+    cases,
+    downloads,
+    drafts,
+    errors,
+    guidelines,
+    methods,
+    organisers,
+    people,
+    public,
+    submissions,
+    tus,
+)
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -31,6 +43,8 @@ urlpatterns = [
     path("drafts/<uuid:key>/send/", drafts.send, name="send_draft"),
     path("drafts/<uuid:key>/take-back/", drafts.take_back, name="take_back_draft"),
     path("drafts/<uuid:key>/delete/", drafts.delete, name="delete_draft"),
+    path("preview/", methods.preview, name="preview"),
+    path("uploads/drafts/<uuid:key>/pdf/", methods.draft_pdf, name="draft_pdf"),
     path("uploads/drafts/<uuid:key>/", tus.create, name="begin_upload"),
     path("uploads/<uuid:key>/", tus.upload, name="upload"),
     path("runs/", submissions.runs, name="runs"),
@@ -38,6 +52,7 @@ urlpatterns = [
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
     path("runs/<int:pk>/again/", drafts.begin_from, name="submit_again"),
+    path("runs/<int:pk>/method.pdf", methods.pdf, name="pdf"),
     path("runs/<int:pk>/findings/", cases.findings, name="findings"),
     path("runs/<int:pk>/cases/", cases.cases, name="cases"),
     path("runs/<int:pk>/logs/", cases.logs, name="logs"),

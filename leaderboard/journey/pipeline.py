@@ -32,7 +32,8 @@ from containers.intake import ImageRejected
 from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
-from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
+from leaderboard.core import audit, blobs, clock, disk_space, events, locks, task_queue
+from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.hosts import gpus, orders, slots
@@ -152,6 +153,7 @@ def _admit(
     teams.check_member(user, team)
     admission.check_upload(upload.size, phase)
     admission.check_phase(team, phase, upload.completed_at)
+    described = admission.check_asked(described, phase, upload.completed_at)
     submission = Submission.objects.create(
         team=team,
         phase=phase,
@@ -166,6 +168,9 @@ def _admit(
         notified_at=clock.now(),
         **described,
     )
+    if submission.commitment:
+        by = Actor.person(user) if user else Actor.command_line()
+        audit.record(by, "commit to open source", submission, after={"commitment": submission.commitment})
     if upload.file:
         task_queue.enqueue_image_check(submission.pk)
     return submission

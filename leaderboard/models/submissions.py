@@ -30,7 +30,18 @@ class AlgorithmImage(models.Model):
         return self.image_id[:19]
 
 
-class Submission(models.Model):
+class WithPdf(models.Model):
+    """Has a PDF about the method, where its phase asks for one: in the store of PDFs, under its digest."""
+
+    pdf = models.CharField("PDF", max_length=80, blank=True, db_default="", help_text="digest of the file")
+    pdf_name = models.CharField("name of the PDF", max_length=200, blank=True, db_default="")
+    pdf_bytes = models.PositiveIntegerField("bytes of the PDF", default=0, db_default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Submission(WithPdf):
     """A team's entry into a phase: an image, a track, a method, and the external data it declares."""
 
     class Track(models.TextChoices):
@@ -48,6 +59,10 @@ class Submission(models.Model):
     external_data = models.TextField(help_text="every external source, or “none”")
     paper_url = models.URLField(blank=True)
     code_url = models.URLField(blank=True)
+    commitment = models.TextField(
+        blank=True, db_default="", help_text="the text that who submitted committed the team to; empty: none"
+    )
+    committed_at = models.DateTimeField(null=True, blank=True)
 
     state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.RECEIVED)
     reason_code = models.CharField(max_length=40, blank=True)

@@ -24,7 +24,7 @@ from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.progress import listing
 from leaderboard.progress.submission_view import submission_view
-from leaderboard.submissions import admission, drafts, uploads
+from leaderboard.submissions import admission, drafts, pdfs, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of, quotas_of
 from leaderboard.web import errors, tus
@@ -115,7 +115,7 @@ def _receive(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     except Exception:
         receiver.abandon()
         raise
-    return _taken(request, phase, team, receiver.refusal)
+    return _taken(request, phase, team, receiver)
 
 
 @csrf_protect
@@ -128,7 +128,9 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     words = draft.words if draft else drafts.said_last(team)
     context = {
         "phase": phase,
-        "form": SubmissionForm(phase=phase, initial=words, has_file=not (draft and draft.source)),
+        "form": SubmissionForm(
+            phase=phase, initial=words, has_file=not (draft and draft.source), has_pdf=bool(draft and draft.pdf)
+        ),
         "quota": quota_of(team, phase, now),
         "team": team,
         "now": now,
@@ -141,8 +143,11 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
 
 
 @csrf_protect
-def _taken(request: HttpRequest, phase: Phase, team: Team, refusal: Refused | None) -> HttpResponse:
-    form = SubmissionForm(request.POST, request.FILES, phase=phase, refusal=str(refusal or ""))
+def _taken(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.BoundedUploadHandler) -> HttpResponse:
+    refusal = receiver.refusal
+    form = SubmissionForm(
+        request.POST, request.FILES, phase=phase, refusal=str(refusal or ""), refused=receiver.refused
+    )
     try:
         accepted = _hand_in(person_of(request), team, form, _ticket(request))
     except Refused as late:
@@ -177,26 +182,29 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     """The accepted submission; None when the form says what is wrong. Raises Refused."""
     if not form.is_valid():
         return None
+    said, upload, pdf = form.cleaned_data, uploads.received(form.cleaned_data["image"]), None
     words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
-    return pipeline.submit(
-        user=person,
-        team=team,
-        phase=form.phase,
-        upload=uploads.received(form.cleaned_data["image"]),
-        ticket=ticket,
-        **{name: form.cleaned_data[name] for name in words},
-    )
+    described = {name: said[name] for name in words} | {"commitment": said.get("commitment", "")}
+    try:
+        if file := said.get("pdf"):
+            pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)
+            described |= pdf.described()
+        return pipeline.submit(user=person, team=team, phase=form.phase, upload=upload, ticket=ticket, **described)
+    except Refused:
+        uploads.delete(upload.file)
+        raise
+    finally:
+        pdfs.forget(pdf.digest if pdf else "")  # unless it was taken
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------
 
 
-def find_submission(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
+def find_submission(request: HttpRequest, pk: int, *, with_method: bool = False) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
     rows = Submission.objects.select_related("team", "phase__case_set", "image", "provenance", "submitted_by")
-    found = get_object_or_404(
-        rows.defer("method", "image__config", "provenance__diff_ids").prefetch_related("runs"), pk=pk
-    )
+    unread = ("image__config", "provenance__diff_ids", *(() if with_method else ("method",)))
+    found = get_object_or_404(rows.defer(*unread).prefetch_related("runs"), pk=pk)
     reader = reader_of(person_of(request), found)
     if reader is None:
         raise Http404
@@ -208,7 +216,8 @@ def find_submission(request: HttpRequest, pk: int) -> tuple[Submission, Disclosu
 @never_cache
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything a team may know about its run, live."""
-    return render(request, "submissions/submission.html", _panel_context(*find_submission(request, pk)))
+    context = _panel_context(*find_submission(request, pk, with_method=True))
+    return render(request, "submissions/submission.html", context)
 
 
 @login_required

@@ -287,7 +287,8 @@ _PEOPLE = [
     Address("/account/password/reset/key/done/", 2),
     Address("/account/login/code/confirm/", 0, status=302),
 ]
-_PAGE = frozenset({"external_data"})
+_FACTS = frozenset({"external_data"})
+_PAGE = _FACTS | {"method"}
 _PARTS = _PAGE | {"container", "log"}
 _RESULTS = _PARTS | {"groups"}  # once it has ended
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -302,6 +303,9 @@ _RUNS = [
     Address("/drafts/{draft}/take-back/", 8, who="captain", method="POST", status=302),
     Address("/drafts/{draft}/delete/", 13, who="captain", method="POST", status=302),
     Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),
+    Address("/uploads/drafts/{draft}/pdf/", 10, who="captain", status=404),
+    Address("/preview/", 5, who="captain", method="POST", body=_text("method=%24x%5E2%24")),
+    Address("/runs/{scored_public}/method.pdf", 9, who="captain", status=404, reads=_FACTS),
     Address("/uploads/{upload}/", 10, who="captain", method="HEAD", headers=_TUS),
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
@@ -322,20 +326,20 @@ _RUNS = [
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS, state="failed"),
-    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/logs/", 12, who="captain", reads=_PAGE | {"log"}),
-    Address("/runs/{scored_public}/logs/1/1/", 8, who="captain", reads=_PAGE | {"log"}),
-    Address("/runs/{scored_public}/masks/{some_case}", 10, who="captain", status=410, reads=_PAGE),
-    Address("/runs/{scored_public}/results.json", 9, who="captain", reads=_PAGE | {"summary", "groups", "result"}),
+    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
+    Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
+    Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
+    Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_FACTS),
+    Address("/runs/{scored_public}/logs/", 12, who="captain", reads=_FACTS | {"log"}),
+    Address("/runs/{scored_public}/logs/1/1/", 8, who="captain", reads=_FACTS | {"log"}),
+    Address("/runs/{scored_public}/masks/{some_case}", 10, who="captain", status=410, reads=_FACTS),
+    Address("/runs/{scored_public}/results.json", 9, who="captain", reads=_FACTS | {"summary", "groups", "result"}),
     *(
-        Address(f"/runs/{{scored_hidden}}/{part}", 8, who="captain", status=404, reads=_PAGE)
+        Address(f"/runs/{{scored_hidden}}/{part}", 8, who="captain", status=404, reads=_FACTS)
         for part in ("findings/", "cases/", "logs/", "logs/1/1/", "masks/{some_case}", "results.json")
     ),
-    Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_PAGE),
-    Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_PAGE),
+    Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_FACTS),
+    Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_FACTS),
     Address(
         "/runs/{running_hidden}/cancel/",
         *(45, "runner", 302, HEAVY, "POST"),
