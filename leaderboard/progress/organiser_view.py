@@ -25,6 +25,7 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "accepted_at": _instant(submission.accepted_at),
         "charged": submission.charged,
         "disqualified": submission.disqualified_at is not None,
+        "withdrawn": submission.withdrawn_at is not None,
         "image": _image(submission),
         "original": _original(submission),
         "history": [_change(change) for change in submission.history.select_related("batch")],

@@ -27,6 +27,7 @@ from leaderboard.models import (
     Batch,
     Case,
     Draft,
+    Equality,
     Host,
     Phase,
     ResumableUpload,
@@ -115,6 +116,7 @@ def watched() -> dict[str, Any]:
     found |= _host_at_work(found["running_public"], found["waiting_public"])
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= _draft(teams[0], public)
+    found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
@@ -304,6 +306,8 @@ _RUNS = [
     Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),
     Address("/uploads/{upload}/", 10, who="captain", method="HEAD", headers=_TUS),
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
+    Address("/runs/{scored_public}/withdraw/", 15, who="captain", method="POST", status=302, reads=HEAVY),
+    Address("/runs/{scored_public}/bring-back/", 15, who="captain", method="POST", status=302, reads=HEAVY),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS | {"summary"}),
@@ -343,6 +347,8 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
+    Address("/organisers/equal-entries/", 11, who="organiser"),
+    Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
     Address("/organisers/health/", 31, who="organiser"),
     Address("/organisers/health/panel/", 29, who="organiser"),
     Address("/metrics", 29, who="organiser"),
