@@ -16,10 +16,10 @@ Who only wants numbers needs nothing but the names listed here.
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_problem
 from evaluation.hints import Hint, WithinBudget, look
-from evaluation.isolation.scorer import IsolatedScorer, Job, score_isolated
+from evaluation.isolation.scorer import IsolatedScorer, Job, assess_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
-from evaluation.metrics.scoring import VERSION, Case, lost_case, score_case
+from evaluation.metrics.scoring import VERSION, Assessment, Case, lost_case, score_case
 from evaluation.results import (
     Aggregates,
     CaseResult,
@@ -37,6 +37,7 @@ __all__ = [
     "CATEGORIES",
     "VERSION",
     "Aggregates",
+    "Assessment",
     "Case",
     "CaseResult",
     "CaseStatus",
@@ -57,13 +58,13 @@ __all__ = [
     "SizeGroup",
     "Summary",
     "WithinBudget",
+    "assess_isolated",
     "inspect_mask",
     "kind_of",
     "look",
     "lost_case",
     "mask_problem",
     "score_case",
-    "score_isolated",
     "seed_from",
     "size_limits",
     "summarise",

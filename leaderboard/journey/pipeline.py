@@ -131,7 +131,13 @@ def _use_image_of(source: Submission, submission: Submission) -> None:
     image = admission.check_image_is_here(source, submission)
     ImageProvenance.objects.bulk_create(
         [
-            ImageProvenance(submission=submission, image_id=one.image_id, diff_ids=one.diff_ids, warnings=one.warnings)
+            ImageProvenance(
+                submission=submission,
+                image_id=one.image_id,
+                diff_ids=one.diff_ids,
+                file_bytes=one.file_bytes,
+                warnings=one.warnings,
+            )
             for one in ImageProvenance.objects.filter(submission=source)
         ]
     )
@@ -481,21 +487,22 @@ def _score_masks(batch: Batch) -> None:
     """Score the masks that have no score, until the turn or the run is over; what has begun is brought to its end."""
     ends_at = time.monotonic() + TURN_SECONDS
     with closing(scoring.score(scoring.unscored(batch), until=lambda: time.monotonic() > ends_at)) as scores:
-        for case, result in scores:
-            if not _take_score(batch.run_id, case, result):
+        for case, score in scores:
+            if not _take_score(batch.run_id, case, score):
                 return
 
 
 @transaction.atomic
-def _take_score(run_id: int, case: RunCase, result: evaluation.CaseResult) -> bool:
+def _take_score(run_id: int, case: RunCase, score: evaluation.Assessment) -> bool:
     """Write down a score; False when the run ended meanwhile, and with it what is told of its cases."""
     if lock_run(run_id).state in ENDED:
         return False
     RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
-        result=result,
+        result=score.result,
+        mask_digest=score.mask_digest,
         evaluation_version=evaluation.VERSION,
         scored_at=clock.now(),
-        reason_code="invalid" if result["status"] == evaluation.CaseStatus.INVALID else "",
+        reason_code="invalid" if score.result["status"] == evaluation.CaseStatus.INVALID else "",
     )
     return True
 

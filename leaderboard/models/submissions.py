@@ -89,13 +89,29 @@ class Submission(WithPdf):
 
     disqualified_at = models.DateTimeField(null=True, blank=True)
     disqualified_reason = models.TextField(blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="from then on it does not count")
+    brought_back_at = models.DateTimeField(null=True, blank=True, help_text="when a withdrawn one was to count again")
+    compared_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="when it was compared with other teams' (operations.equal_entries)",
+    )
 
     class Meta:
         ordering = ["-pk"]  # and not by the clock, which may be set back
         constraints = [
-            models.UniqueConstraint(fields=["team", "ticket"], condition=~Q(ticket=""), name="a_ticket_is_used_once")
+            models.UniqueConstraint(fields=["team", "ticket"], condition=~Q(ticket=""), name="a_ticket_is_used_once"),
+            models.CheckConstraint(
+                condition=Q(withdrawn_at=None) | Q(brought_back_at=None), name="withdrawn_or_brought_back"
+            ),
         ]
-        indexes = [models.Index(fields=["team", "phase"]), models.Index(fields=["state"])]
+        indexes = [
+            models.Index(fields=["team", "phase"]),
+            models.Index(fields=["state"]),
+            models.Index(fields=["upload"]),
+            models.Index(fields=["id"], condition=Q(compared_at=None), name="submissions_to_compare"),
+        ]
 
     def __str__(self) -> str:
         return f"submission {self.pk}: {self.algorithm} of {self.team}"
@@ -124,6 +140,9 @@ class ImageProvenance(models.Model):
         max_length=80, db_index=True, help_text="sha256 of the configuration as uploaded: the image's id at the team's"
     )
     diff_ids = models.JSONField(default=list, help_text="sha256 of each layer's content as uploaded, in order")
+    file_bytes: "models.JSONField[list[int] | None, list[int] | None]" = models.JSONField(
+        null=True, blank=True, help_text="bytes of each layer's files; nothing of what was checked before 0020"
+    )
     warnings = models.JSONField(default=list, blank=True, help_text="what the check noticed, and what it opened")
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from leaderboard.board.rows import Figures
 from leaderboard.models import Standing, Submission, Team
 from leaderboard.progress.case_facts import counts_of
 from leaderboard.progress.stages import Staged, progress_of, shown_stages
+from leaderboard.progress.withdrawal import Withdrawal, withdrawal_of
 from leaderboard.states import ENDED, Stage
 
 
@@ -27,6 +28,7 @@ class Line(Staged):
     percent: int | None
     figures: Figures | None
     counts: str
+    withdrawal: Withdrawal
 
 
 def submissions_of(team: Team) -> QuerySet[Submission]:
@@ -48,7 +50,8 @@ def lines_of(submissions: Sequence[Submission], viewer: Viewer) -> list[Line]:
         percent = progress_of(stage, counts.get(run.pk) if run else None, disclosure)[1]
         shown = figures(run.standings.all(), disclosure) if run and stage in ENDED else None
         counts_in = counting.get(run.pk, []) if run and stage in ENDED else []
-        lines.append(Line(one, stage, percent, shown, _in_words(counts_in)))
+        withdrawal = withdrawal_of(one, stage, disclosure)
+        lines.append(Line(one, stage, percent, shown, _in_words(counts_in), withdrawal))
     return lines
 
 

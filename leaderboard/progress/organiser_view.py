@@ -28,6 +28,7 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "commitment": submission.commitment,
         "committed_at": _instant(submission.committed_at),
         "pdf": submission.pdf,
+        "withdrawn": submission.withdrawn_at is not None,
         "image": _image(submission),
         "original": _original(submission),
         "history": [_change(change) for change in submission.history.select_related("batch")],

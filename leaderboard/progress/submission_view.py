@@ -23,6 +23,7 @@ from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage
+from leaderboard.progress.withdrawal import Withdrawal, decided, withdrawal_of
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
 
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
@@ -106,6 +107,7 @@ class SubmissionView(Staged, RunDetails):
     history: list[Event]
     figures: Figures | None
     image: ImageFacts | None
+    withdrawal: Withdrawal
 
     @property
     def finished(self) -> bool:
@@ -149,6 +151,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         history=_history(submission, changes, disclosure),
         figures=_figures(run, stage, disclosure),
         image=_image(submission),
+        withdrawal=withdrawal_of(submission, stage, disclosure),
         **vars(details_of(run, stage, facts, disclosure)),
     )
 
@@ -280,6 +283,8 @@ def _history(submission: Submission, changes: Sequence[StateChange], disclosure:
     events += [_event(change, disclosure) for change in told]
     if submission.disqualified_at:
         events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
+    if decisions := [Event(one.at, one.text, one.by) for one in decided(submission)]:
+        events = sorted([*events, *decisions], key=lambda event: event.at)
     return events[::-1]
 
 

@@ -1,4 +1,4 @@
-"""The only place that refuses a submission, or its cancellation.
+"""The only place that refuses a submission, its cancellation, or its withdrawal.
 
 Every refusal is a `Refused` whose text is the sentence that the user reads. A submission is checked twice by the same
 rules: before the form is shown (so that nobody uploads 9 GB in vain), and again in the transaction that accepts it,
@@ -199,6 +199,20 @@ def check_cancel(state: str) -> None:
     """Refuse to cancel what has ended."""
     if state in ENDED:
         raise Refused("This run has ended; there is nothing to cancel.")
+
+
+def check_withdrawal(submission: Submission, phase: Phase, at: datetime) -> None:
+    """Refuse a team to withdraw a submission, or to bring it back, when that can change nothing or is too late.
+
+    It goes by nothing that happens in a run: on hidden cases that is told as of the last full minute.
+    """
+    if submission.state in ENDED:
+        raise Refused("This submission has no run: there is nothing that could count.")
+    if at >= phase.closes_at or phase.archived_at:
+        raise Refused(
+            f"The {phase.name} closed on {_instant(phase.closes_at)}: which runs count cannot be changed any more. "
+            "Write to the organisers if it has to be."
+        )
 
 
 def _instant(at: datetime) -> str:

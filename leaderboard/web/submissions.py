@@ -1,6 +1,7 @@
-"""A team's runs: the list, handing in, watching, cancelling."""
+"""A team's runs: the list, handing in, watching, cancelling, withdrawing."""
 
 import hashlib
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -272,3 +273,36 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "The run is cancelled.")
     return redirect(reverse("submission", args=[found.pk]))
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a run not count."""
+    return _decide_what_counts(request, pk, decisions.withdraw, decisions.withdraw_for_team, "it does not count.")
+
+
+@login_required
+@require_POST
+def bring_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a withdrawn run count again."""
+    done = "it may count again."
+    return _decide_what_counts(request, pk, decisions.bring_back, decisions.bring_back_for_team, done)
+
+
+def _decide_what_counts(
+    request: HttpRequest, pk: int, as_team: Callable[..., None], as_organiser: Callable[..., None], done: str
+) -> HttpResponse:
+    """Decide it as whom the person is, and go back to the page where it was decided."""
+    found, disclosure = find_submission(request, pk)
+    by = Actor.person(person_of(request))
+    try:
+        if disclosure.reader is Reader.ORGANISER:
+            as_organiser(found, by=by, why=request.POST.get("why", ""))
+        else:
+            as_team(found, by=by)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, f"Submission {found.pk}: {done}")
+    return redirect("runs") if request.POST.get("back") == "runs" else redirect("submission", pk=found.pk)

@@ -27,6 +27,7 @@ from leaderboard.models import (
     Batch,
     Case,
     Draft,
+    Equality,
     Host,
     Phase,
     ResumableUpload,
@@ -115,6 +116,7 @@ def watched() -> dict[str, Any]:
     found |= _host_at_work(found["running_public"], found["waiting_public"])
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= _draft(teams[0], public)
+    found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
@@ -308,6 +310,8 @@ _RUNS = [
     Address("/runs/{scored_public}/method.pdf", 9, who="captain", status=404, reads=_FACTS),
     Address("/uploads/{upload}/", 10, who="captain", method="HEAD", headers=_TUS),
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
+    Address("/runs/{scored_public}/withdraw/", 15, who="captain", method="POST", status=302, reads=HEAVY),
+    Address("/runs/{scored_public}/bring-back/", 15, who="captain", method="POST", status=302, reads=HEAVY),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS | {"summary"}),
@@ -350,6 +354,8 @@ _ORGANISERS = [
     Address("/organisers/health/", 32, who="organiser"),
     Address("/organisers/health/panel/", 30, who="organiser"),
     Address("/metrics", 30, who="organiser"),
+    Address("/organisers/equal-entries/", 11, who="organiser"),
+    Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),

@@ -237,7 +237,10 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 
 # What came after 0004: migrations, tables, columns of older tables.
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
-NEWER_TABLES = ("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn")
+NEWER_TABLES = (
+    *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn"),
+    *("equalentry", "equality", "imagelayer", "layeruse"),
+)
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
@@ -245,6 +248,13 @@ NEWER_COLUMNS = (
     *(("phase", "commitment"), ("phase", "commitment_text"), ("phase", "pdf")),
     *(("submission", "commitment"), ("submission", "committed_at")),
     *(("submission", "pdf"), ("submission", "pdf_name"), ("submission", "pdf_bytes")),
+    *(
+        ("submission", "withdrawn_at"),
+        ("submission", "brought_back_at"),
+        ("submission", "compared_at"),
+        ("run", "compared_at"),
+        ("runcase", "mask_digest"),
+    ),
 )
 
 

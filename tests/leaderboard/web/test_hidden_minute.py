@@ -34,6 +34,8 @@ ELSEWHERE = {
     "team_remove",
     "team_captain",
     "cancel",
+    "withdraw",
+    "bring_back",
     "submit_again",
     "begin_draft",
     "draft",
@@ -46,9 +48,21 @@ ELSEWHERE = {
     "upload",
     "metrics",
     "health_panel",
+    "look_at_equal_entries",
 }
 
-SAME_FOR_ALL = {"guidelines", "download", "rules", "healthz", "health", "team", "submit", "submit_to", "leaderboard"}
+SAME_FOR_ALL = {
+    "guidelines",
+    "download",
+    "rules",
+    "healthz",
+    "health",
+    "equal_entries",
+    "team",
+    "submit",
+    "submit_to",
+    "leaderboard",
+}
 
 
 def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
@@ -68,6 +82,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "pdf": [f"/runs/{one.pk}/method.pdf" for one in submissions],
         "download": ["/downloads/template.zip"],
         "health": ["/organisers/health/"],
+        "equal_entries": ["/organisers/equal-entries/"],
         "healthz": ["/healthz"],
     }
 
@@ -155,6 +170,10 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at):
     assert (run.state, submissions[1].runs.get().state) == ("scored", "canary")
     olga = people.browser["Olga"].get(f"/runs/{submissions[0].pk}/").content.decode()
     assert "Scored" in olga
+    ways = [people.browser["Alice"].post(f"/runs/{one.pk}/withdraw/", follow=True) for one in submissions]
+    assert all("it does not count." in way.content.decode() for way in ways), "whether it has ended is not told"
+    for one in submissions:
+        people.browser["Alice"].post(f"/runs/{one.pk}/bring-back/")
 
     at(minute + timedelta(seconds=61))
     after = everything(people, submissions)
