@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='imageprovenance',
             name='file_bytes',
-            field=models.JSONField(blank=True, help_text="bytes of each layer's files; nothing of what was checked before 0020", null=True),
+            field=models.JSONField(blank=True, help_text="bytes of each layer's files; nothing of what was checked before 0018", null=True),
         ),
         migrations.AddField(
             model_name='run',

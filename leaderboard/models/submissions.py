@@ -141,7 +141,7 @@ class ImageProvenance(models.Model):
     )
     diff_ids = models.JSONField(default=list, help_text="sha256 of each layer's content as uploaded, in order")
     file_bytes: "models.JSONField[list[int] | None, list[int] | None]" = models.JSONField(
-        null=True, blank=True, help_text="bytes of each layer's files; nothing of what was checked before 0020"
+        null=True, blank=True, help_text="bytes of each layer's files; nothing of what was checked before 0018"
     )
     warnings = models.JSONField(default=list, blank=True, help_text="what the check noticed, and what it opened")
 

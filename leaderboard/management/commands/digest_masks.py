@@ -12,7 +12,7 @@ from leaderboard.scores import scoring
 class Command(BaseCommand):
     """`manage.py digest_masks`, where the references are; ended at any moment, it goes on where it stopped."""
 
-    help = "Read the masks that were scored before 0020 once more, so that equal ones of different teams are found."
+    help = "Read the masks that were scored before 0018 once more, so that equal ones of different teams are found."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One run after the other; the sweeper then compares it."""
