@@ -18,7 +18,15 @@ from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_pr
 from evaluation.hints import Hint, WithinBudget, look
 from evaluation.isolation.scorer import IsolatedScorer, Job, score_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
-from evaluation.metrics.aggregate import seed_from, size_limits, summarise
+from evaluation.metrics.aggregate import (
+    COMPARED,
+    OVERALL,
+    Difference,
+    paired_differences,
+    seed_from,
+    size_limits,
+    summarise,
+)
 from evaluation.metrics.scoring import VERSION, Case, lost_case, score_case
 from evaluation.results import (
     Aggregates,
@@ -35,12 +43,15 @@ from evaluation.results import (
 
 __all__ = [
     "CATEGORIES",
+    "COMPARED",
+    "OVERALL",
     "VERSION",
     "Aggregates",
     "Case",
     "CaseResult",
     "CaseStatus",
     "Category",
+    "Difference",
     "EvaluationError",
     "FindingResult",
     "Group",
@@ -62,6 +73,7 @@ __all__ = [
     "look",
     "lost_case",
     "mask_problem",
+    "paired_differences",
     "score_case",
     "score_isolated",
     "seed_from",

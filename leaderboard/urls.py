@@ -5,7 +5,19 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.demo.mails import mails
-from leaderboard.web import cases, downloads, drafts, errors, guidelines, organisers, people, public, submissions, tus
+from leaderboard.web import (
+    cases,
+    downloads,
+    drafts,
+    errors,
+    guidelines,
+    my_runs,
+    organisers,
+    people,
+    public,
+    submissions,
+    tus,
+)
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -33,7 +45,10 @@ urlpatterns = [
     path("drafts/<uuid:key>/delete/", drafts.delete, name="delete_draft"),
     path("uploads/drafts/<uuid:key>/", tus.create, name="begin_upload"),
     path("uploads/<uuid:key>/", tus.upload, name="upload"),
-    path("runs/", submissions.runs, name="runs"),
+    path("runs/", my_runs.runs, name="runs"),
+    path("runs/my-runs.csv", my_runs.table, name="runs_csv"),
+    path("runs/compare/", my_runs.compare, name="compare"),
+    path("runs/<int:pk>/note/", my_runs.note, name="note"),
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),

@@ -48,6 +48,9 @@ class Submission(models.Model):
     external_data = models.TextField(help_text="every external source, or “none”")
     paper_url = models.URLField(blank=True)
     code_url = models.URLField(blank=True)
+    note = models.CharField(
+        max_length=500, blank=True, db_default="", help_text="the team's own words, which nobody else reads"
+    )
 
     state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.RECEIVED)
     reason_code = models.CharField(max_length=40, blank=True)
