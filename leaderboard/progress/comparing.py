@@ -22,18 +22,24 @@ from leaderboard.states import RunState
 MOST = 5
 METRICS = {"dice": "Dice", "hit_rate": "Hit rate", "instance_f1": "Instance F1", "distance_f1": "Distance F1"}
 
+Score = tuple[float | None, Interval | None]
+
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much a number is higher than the base's, with its paired 95 % interval where there is one."""
+    """By how much a number is higher than the base's, with its paired 95 % interval where there is one.
+
+    `is_near`: where there is none, each of the two numbers lies in the interval of the other.
+    """
 
     value: float
     ends: Interval | None = None
+    is_near: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether these cases cannot tell the two apart."""
-        return self.ends is not None and self.ends[0] <= 0 <= self.ends[1] and self.ends != (0, 0)
+        return self.is_near if self.ends is None else self.ends[0] <= 0 <= self.ends[1] and self.ends != (0, 0)
 
     @property
     def verdict(self) -> str:
@@ -53,7 +59,7 @@ class GroupRow:
     code: str
     label: str
     n: int
-    scores: Sequence[tuple[float | None, Interval | None]]
+    scores: Sequence[Score]
     against: Sequence[tuple[int, Difference | None]]
 
 
@@ -118,17 +124,31 @@ class Comparison:
         return list(zip(self.lines[1:], self.overall, strict=True))
 
     @property
+    def sentences(self) -> list[tuple[str, Interval | None]]:
+        """What came of each pair, in words, with the interval of its difference."""
+        base, metric = f"submission {self.lines[0].submission.pk}", self.metric_label
+        said: list[tuple[str, Interval | None]] = []
+        for line, found in self.pairs:
+            run = f"Submission {line.submission.pk}"
+            if found is None:
+                said.append((f"{run} has no {metric} to compare", None))
+            elif found.is_open:
+                said.append((f"{run} can’t be told apart from {base}", found.ends))
+            elif found.value == 0:
+                said.append((f"{run} has the same {metric} as {base}", found.ends))
+            else:
+                said.append((f"{run} is {found.verdict} than {base} by {abs(found.value):.3f}", found.ends))
+        return said
+
+    @property
     def tallied(self) -> list[tuple[Line, Tally]]:
         """Each other run with how its findings compare."""
         return list(zip(self.lines[1:], self.tallies, strict=True))
 
     @property
-    def table(self) -> list[tuple[str, list[tuple[Line, float | None, Interval | None]]]]:
+    def table(self) -> list[tuple[str, list[tuple[Line, Score]]]]:
         """Every number that compares runs, by its name, of each run with its interval."""
-        return [
-            (words, [(line, getattr(line.figures, name), getattr(line.figures, f"{name}_ci")) for line in self.lines])
-            for name, words in METRICS.items()
-        ]
+        return [(words, [(line, _shown(line.figures, name)) for line in self.lines]) for name, words in METRICS.items()]
 
     @property
     def looked_at(self) -> int:
@@ -191,8 +211,23 @@ def compare(lines: Sequence[Line], metric: str, viewer: Viewer) -> Comparison:
 
 def _of_shown(scores: Sequence[Scores | None], metric: str) -> list[Difference | None]:
     """Each later one's number minus the first one's."""
-    base, *others = [getattr(one, metric) if one else None for one in scores]
-    return [Difference(other - base) if base is not None and other is not None else None for other in others]
+    base, *others = [_shown(one, metric) for one in scores]
+    return [_apart(base, other) for other in others]
+
+
+def _shown(scores: Scores | None, metric: str) -> Score:
+    return (getattr(scores, metric), getattr(scores, f"{metric}_ci")) if scores else (None, None)
+
+
+def _apart(base: Score, other: Score) -> Difference | None:
+    if base[0] is None or other[0] is None:
+        return None
+    value = other[0] - base[0]
+    return Difference(value, is_near=value != 0 and _holds(base[1], other[0]) and _holds(other[1], base[0]))
+
+
+def _holds(ends: Interval | None, value: float) -> bool:
+    return ends is not None and ends[0] <= value <= ends[1]
 
 
 def _groups(
@@ -215,7 +250,7 @@ def _group_row(
     base = group[0]
     shown = _of_shown(group, metric)
     differences = [_of_pair(one.get(base.code)) for one in paired] if paired else shown
-    scores = [(getattr(one, metric), getattr(one, f"{metric}_ci")) for one in group]
+    scores = [_shown(one, metric) for one in group]
     return GroupRow(base.code, base.label, base.n, scores, list(zip(keys[1:], differences, strict=True)))
 
 

@@ -16,7 +16,7 @@ register = template.Library()
 
 _TOP, _BASE = 20.0, 194.0  # pixels, of the largest value on the axis and of 0
 _STEPS = tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, *(24 * days for days in (1, 2, 4, 7, 14, 28, 56))))
-_LABELS = 4
+_LABELS, _LONG_LABELS = 5, 2.5  # as many as a phone has room for: days, days with hours
 _LAST_LABEL = 0.86  # of the width: a label further right would leave the picture
 _DAY = timedelta(days=1)
 
@@ -111,13 +111,17 @@ def _rises(picture: Picture, axis: Axis, share: _Time) -> list[tuple[str, float,
 def _dates(picture: Picture, share: _Time) -> Iterator[tuple[str, str]]:
     """Labels of the axis of time, in UTC: at midnights, or at full hours of a short time."""
     length = picture.ends - picture.begins
-    step = next((one for one in _STEPS if length / one <= _LABELS), length / _LABELS)
+    step = next((one for one in _STEPS if length / one <= _room(one)), length / _LABELS)
     words = "%b %-d" if step >= _DAY else "%b %-d %H:%M"
     at = picture.begins.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     while at < picture.ends:
         if at >= picture.begins and share.of(at) <= (_LAST_LABEL if step >= _DAY else _LAST_LABEL - 0.14):
             yield share.percent(at), f"{at:{words}}"
         at += step
+
+
+def _room(step: timedelta) -> float:
+    return _LABELS if step >= _DAY else _LONG_LABELS
 
 
 def _said(picture: Picture) -> str:

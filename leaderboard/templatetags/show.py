@@ -112,12 +112,6 @@ def signed_interval(ends: Sequence[float] | None) -> str:
 
 
 @register.filter
-def without_sign(value: float) -> str:
-    """How large a difference is, whichever way it goes: `0.040`."""
-    return f"{abs(value):.3f}"
-
-
-@register.filter
 def thousands(value: int) -> str:
     """`2,992`."""
     return f"{value:,}"
