@@ -272,9 +272,11 @@ def _results(lines: Sequence[Line]) -> list[list[CaseResult]]:
 def _paired(results: Sequence[list[CaseResult]], metric: str, phase: Phase) -> list[dict[str, evaluation.Difference]]:
     if not results or not results[0]:
         return []
-    sizes = finding_sizes(phase.case_set)
-    seed, limits = evaluation.seed_from(phase.case_set.digest), evaluation.size_limits(list(sizes.values()))
+    sizes, seed = finding_sizes(phase.case_set), evaluation.seed_from(phase.case_set.digest)
     base, *others = results
+    if any((case["name"], one["finding"]) not in sizes for case in base for one in case["findings"]):
+        return evaluation.paired_differences(base, others, metric, seed=seed)  # the phase got other cases since
+    limits = evaluation.size_limits(list(sizes.values()))
     return evaluation.paired_differences(base, others, metric, seed=seed, sizes=sizes, limits=limits)
 
 

@@ -138,7 +138,7 @@ def test_the_picture_shows_what_counted_and_marks_what_counts(people):
     assert len(shown.all("circle", class_="pt on")) == 1
     steps = shown.all("line", class_="step")
     assert len({one["y1"] for one in steps if one["y1"] == one["y2"]}) == 2, "0.2, then 0.5; never 0.4"
-    assert f"3 scored runs, from 0.200 on" in shown.text
+    assert "3 scored runs, from 0.200 on" in shown.text
     assert f"Submission {best.pk} counts, with 0.500" in shown.text
     assert re.search(rf'<tr role="row" id="run-{best.pk}"\s+class="mine"', html)
 
@@ -158,7 +158,9 @@ def test_a_rounded_score_is_rounded_in_the_table_for_spreadsheets(people):
     assert (row["dice"], row["dice_low"], row["counts"]) == ("0.332", "0.302", "counts")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r\n=1", " =1", "\u200b=1", "＝1", "\x1b[31m=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r\n=1", " =1", "\u200b=1", "＝1", "\x1b[31m=1"]
+)
 def test_no_word_of_a_team_is_a_formula_of_a_spreadsheet(text):
     cell = csv_cell(text)
     assert cell.startswith("'")
