@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0015_drafts")]
+    dependencies = [("leaderboard", "0016_host_serves")]
     operations = [
         migrations.AddField(
             "submission",

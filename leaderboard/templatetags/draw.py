@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from leaderboard.board.rows import GroupTable
-from leaderboard.progress.comparing import Comparison, Difference
+from leaderboard.progress.comparison import Comparison, Difference
 from leaderboard.progress.listing import Line
 
 register = template.Library()

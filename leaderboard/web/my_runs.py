@@ -24,6 +24,7 @@ from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Phase, Submission, Team
 from leaderboard.progress import comparing, exports
+from leaderboard.progress.comparison import METRICS, MOST
 from leaderboard.progress.listing import STATES, Filter, Line, Runs, runs_of
 from leaderboard.progress.over_time import Picture, pictures_of
 from leaderboard.submissions import notes
@@ -88,7 +89,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "quotas": quotas_of(frame.team, frame.open_phases, frame.now),
         "csv": f"{reverse('runs_csv')}?{urlencode(kept)}" if kept else reverse("runs_csv"),
         "link_before_page": f"?{urlencode({**kept, 'page': ''})}",
-        "most": comparing.MOST,
+        "most": MOST,
         "longest_note": notes.LONGEST,
     }
     return render(request, "submissions/runs.html", context)
@@ -166,12 +167,12 @@ def compare(request: HttpRequest) -> HttpResponse:
         "phase": phase,
         "disclosure": found.viewer.of(phase) if phase else None,
         "named": lines,
-        "too_many": len(lines) > comparing.MOST,
+        "too_many": len(lines) > MOST,
         "apart": [(phase, _address(of_phases[phase])) for phase in phases] if len(phases) > 1 else [],
         "metric": _metric(request),
-        "metrics": comparing.METRICS,
+        "metrics": METRICS,
         "choices": [line for line in found.lines if line.submission.phase == phase and line.figures],
-        "most": comparing.MOST,
+        "most": MOST,
         "places": _places([line.submission.pk for line in lines]),
     }
     if len(phases) == 1 and not context["too_many"]:
@@ -201,7 +202,7 @@ def _side_by_side(request: HttpRequest, lines: Sequence[Line], viewer: Viewer) -
 
 def _places(chosen: Sequence[int]) -> list[tuple[int, int | None]]:
     """What the picker's fields hold: the base, then the others."""
-    return list(enumerate([*chosen, *[None] * comparing.MOST][: comparing.MOST]))
+    return list(enumerate([*chosen, *[None] * MOST][:MOST]))
 
 
 def _named(request: HttpRequest, found: Runs) -> list[Line]:
@@ -220,7 +221,7 @@ def _key(text: str) -> int | None:
 
 def _metric(request: HttpRequest) -> str:
     asked = request.GET.get("metric", "")
-    return asked if asked in comparing.METRICS else next(iter(comparing.METRICS))
+    return asked if asked in METRICS else next(iter(METRICS))
 
 
 def _with_most_scores(found: Runs) -> Phase | None:
