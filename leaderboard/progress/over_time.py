@@ -95,6 +95,8 @@ def _picture(runs: Runs, phase: Phase, track: str, scored: Sequence[Line], compe
 
 
 def _steps(runs: Runs, phase: Phase, track: str) -> list[Step]:
+    """What counted; of runs with one score as it is shown only the first, which of them is better is not told."""
     lines = {line.run: line for line in runs.lines}
     counted = [lines[run] for run in runs.counted.get((phase.pk, track), ()) if run in lines]
-    return [Step(line.submission.accepted_at, line.figures.dice) for line in counted if line.figures]
+    steps = [Step(line.submission.accepted_at, line.figures.dice) for line in counted if line.figures]
+    return [step for before, step in zip([None, *steps], steps, strict=False) if not before or before.dice != step.dice]

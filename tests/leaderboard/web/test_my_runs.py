@@ -143,6 +143,18 @@ def test_the_picture_shows_what_counted_and_marks_what_counts(people):
     assert re.search(rf'<tr role="row" id="run-{best.pk}"\s+class="mine"', html)
 
 
+def test_the_picture_does_not_tell_which_of_two_equal_scores_is_higher(people):
+    phase = cast.phase(slug="test", publication="half", counting="best", runs_per_day=9)
+    scored(people.team, phase, dice=0.40001, at=clock.now() - timedelta(days=9))
+    one = scored(people.team, phase, dice=0.40002, at=clock.now() - timedelta(days=6))
+    seen = []
+    for dice in (0.30000, 0.30004):
+        one.standings.filter(scope="half").update(dice=dice)
+        shown = page(people.browser["Alice"].get("/runs/"))
+        seen.append([step["y1"] for step in shown.all("line", class_="step")])
+    assert seen[0] == seen[1] != []
+
+
 def test_scores_that_are_not_shown_are_in_no_picture_no_table_and_no_comparison(many):
     bob, hidden = many.browser["Bob"], many.runs["hidden"].submission_id
     for address in ("/runs/?phase=late", "/runs/my-runs.csv", f"/runs/compare/?run={hidden}"):
