@@ -18,7 +18,15 @@ from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_pr
 from evaluation.hints import Hint, WithinBudget, look
 from evaluation.isolation.scorer import IsolatedScorer, Job, assess_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
-from evaluation.metrics.aggregate import seed_from, size_limits, summarise
+from evaluation.metrics.aggregate import (
+    COMPARED,
+    OVERALL,
+    Difference,
+    paired_differences,
+    seed_from,
+    size_limits,
+    summarise,
+)
 from evaluation.metrics.scoring import VERSION, Assessment, Case, lost_case, score_case
 from evaluation.results import (
     Aggregates,
@@ -35,6 +43,8 @@ from evaluation.results import (
 
 __all__ = [
     "CATEGORIES",
+    "COMPARED",
+    "OVERALL",
     "VERSION",
     "Aggregates",
     "Assessment",
@@ -42,6 +52,7 @@ __all__ = [
     "CaseResult",
     "CaseStatus",
     "Category",
+    "Difference",
     "EvaluationError",
     "FindingResult",
     "Group",
@@ -64,6 +75,7 @@ __all__ = [
     "look",
     "lost_case",
     "mask_problem",
+    "paired_differences",
     "score_case",
     "seed_from",
     "size_limits",

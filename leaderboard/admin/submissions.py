@@ -58,6 +58,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
     list_filter = ("phase", "state", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
+    exclude = ("note",)  # the team's own
     # By a digest, whichever of them is at hand: equal images are found so.
     search_fields = ("team__name", "algorithm", "=upload", "=provenance__image_id", "=image__image_id")
     inlines = (RunInline,)
@@ -70,8 +71,9 @@ class SubmissionAdmin(ReadOnly, Decisions):
     form: type[forms.ModelForm] = RecordedForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Everything but the reason of a disqualification."""
-        return [field.name for field in models.Submission._meta.fields if field.name != "disqualified_reason"]
+        """Everything that is shown but the reason of a disqualification."""
+        hidden = {"disqualified_reason", *self.exclude}
+        return [field.name for field in models.Submission._meta.fields if field.name not in hidden]
 
     @admin.action(description="Cancel", permissions=["change"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:

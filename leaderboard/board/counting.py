@@ -49,21 +49,24 @@ def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
     return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
 
 
-def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, list[str]]:
-    """The runs of a team that count, each by its key with the tracks in which it does: those that the boards show.
+def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[int, str], list[int]]:
+    """The runs of a team that counted one after the other, by their keys, by phase (its key) and track; the last does.
 
-    Where a board shows no numbers, which run is the best one would tell something of them: then nothing is said.
-    One question to the database, however many phases.
+    They are those that the boards show, in the order in which they were accepted. Where a board shows no numbers, which
+    run is the best one would tell something of them: then nothing is said. One question, however many phases.
     """
     shown = [disclosure for disclosure in disclosures if disclosure.scope is not None]
     if not shown:
         return {}
-    rows = _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
-    found: dict[int, list[str]] = {}
+    latest = {
+        one.submission: one for one in _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
+    }
+    found = {}
     for disclosure, track in product(shown, Submission.Track.values):
-        of_board = [one for one in rows if one.phase == disclosure.phase.pk and one.track in _competing(track)]
-        for one in _chosen(disclosure, of_board):
-            found.setdefault(one.run, []).append(track)
+        phase, competing = disclosure.phase, _competing(track)
+        rows = [one for one in latest.values() if one.phase == phase.pk and one.track in competing]
+        winners = [_chosen(disclosure, rows[: number + 1])[0].run for number in range(len(rows))]
+        found[phase.pk, track] = list(dict.fromkeys(winners))
     return found
 
 

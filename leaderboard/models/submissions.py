@@ -63,6 +63,9 @@ class Submission(WithPdf):
         blank=True, db_default="", help_text="the text that who submitted committed the team to; empty: none"
     )
     committed_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(
+        max_length=500, blank=True, db_default="", help_text="the team's own words, which nobody else reads"
+    )
 
     state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.RECEIVED)
     reason_code = models.CharField(max_length=40, blank=True)

@@ -97,6 +97,19 @@ def interval(ends: Sequence[float] | None) -> str:
 
 
 @register.filter
+def signed(value: float) -> str:
+    """A difference of two scores: `+0.040`, `−0.008`, `0.000`."""
+    text = f"{value:+.3f}".replace("-", "−")
+    return text[1:] if text.strip("+−0.") == "" else text
+
+
+@register.filter
+def signed_interval(ends: Sequence[float] | None) -> str:
+    """The interval of a difference: `+0.015 to +0.063`; nothing where there is none."""
+    return f"{signed(ends[0])} to {signed(ends[1])}" if ends else ""
+
+
+@register.filter
 def thousands(value: int) -> str:
     """`2,992`."""
     return f"{value:,}"

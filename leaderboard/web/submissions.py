@@ -1,4 +1,4 @@
-"""A team's runs: the list, handing in, watching, cancelling, withdrawing."""
+"""A team's runs one by one: handing in, watching, cancelling, withdrawing. All of them: `my_runs`."""
 
 import hashlib
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of
+from leaderboard.board.disclosure import Disclosure, reader_of
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -23,38 +22,15 @@ from leaderboard.journey import decisions, pipeline
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
-from leaderboard.progress import listing
 from leaderboard.progress.submission_view import submission_view
-from leaderboard.submissions import admission, drafts, pdfs, uploads
+from leaderboard.submissions import admission, drafts, notes, pdfs, uploads
 from leaderboard.submissions.places import Busy, upload_place
-from leaderboard.submissions.quota import quota_of, quotas_of
+from leaderboard.submissions.quota import quota_of
 from leaderboard.web import errors, tus
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
-RUNS_PER_PAGE = 25
 POLL_SECONDS = 2
-
-
-# --- the list ---------------------------------------------------------------------------------------------------------
-
-
-@login_required
-@require_safe
-def runs(request: HttpRequest) -> HttpResponse:
-    """All runs of the person's team, newest first."""
-    frame = frame_of(request)
-    team = frame.team
-    if team is None:
-        return redirect("team")
-    page = Paginator(listing.submissions_of(team), RUNS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {
-        "team": team,
-        "page": page,
-        "lines": listing.lines_of(list(page), Viewer(Reader.TEAM, frame.now)),
-        "quotas": quotas_of(team, frame.open_phases, frame.now),
-    }
-    return render(request, "submissions/runs.html", context)
 
 
 # --- handing in -------------------------------------------------------------------------------------------------------
@@ -217,7 +193,7 @@ def find_submission(request: HttpRequest, pk: int, *, with_method: bool = False)
 @never_cache
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything a team may know about its run, live."""
-    context = _panel_context(*find_submission(request, pk, with_method=True))
+    context = _panel_context(*find_submission(request, pk, with_method=True)) | {"longest_note": notes.LONGEST}
     return render(request, "submissions/submission.html", context)
 
 

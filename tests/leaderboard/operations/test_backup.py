@@ -244,7 +244,7 @@ NEWER_TABLES = (
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
-    *(("run", "hints_tries"), ("run", "failure_kind")),
+    *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "note")),
     *(("phase", "commitment"), ("phase", "commitment_text"), ("phase", "pdf")),
     *(("submission", "commitment"), ("submission", "committed_at")),
     *(("submission", "pdf"), ("submission", "pdf_name"), ("submission", "pdf_bytes")),

@@ -20,6 +20,7 @@ from leaderboard import urls
 from leaderboard.core import clock
 from leaderboard.journey import faults, pipeline
 from leaderboard.models import Run, Submission
+from leaderboard.progress.listing import STATES
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +37,7 @@ ELSEWHERE = {
     "cancel",
     "withdraw",
     "bring_back",
+    "note",
     "submit_again",
     "begin_draft",
     "draft",
@@ -68,6 +70,8 @@ SAME_FOR_ALL = {
 def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     """Every address of the site by its name."""
     paths = {name: [f"/{name}/"] for name in ("leaderboard", "guidelines", "rules", "team", "submit", "runs")}
+    paths["runs"] += [f"/runs/?state={state}" for state in STATES]
+    side_by_side = "&".join(f"run={one.pk}" for one in submissions)
     paths |= {name: [f"/runs/{one.pk}/{name}/" for one in submissions] for name in ("findings", "cases", "logs")}
     orders = ("?sort=date", "?group=small&track=overall", "?open=alice-and-bob")
     return paths | {
@@ -78,6 +82,8 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "submission_panel": [f"/runs/{one.pk}/panel/" for one in submissions],
         "log": [f"/runs/{one.pk}/logs/1/1/" for one in submissions],
         "mask": [f"/runs/{one.pk}/masks/case_000.nii.gz" for one in submissions],
+        "runs_csv": ["/runs/my-runs.csv", *(f"/runs/my-runs.csv?state={state}" for state in STATES)],
+        "compare": ["/runs/compare/", f"/runs/compare/?{side_by_side}"],
         "results": [f"/runs/{one.pk}/results.json" for one in submissions],
         "pdf": [f"/runs/{one.pk}/method.pdf" for one in submissions],
         "download": ["/downloads/template.zip"],
@@ -179,4 +185,6 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at):
     after = everything(people, submissions)
     assert ("Alice", f"/runs/{submissions[0].pk}/") in differing(before, after)
     assert ("nobody", "/leaderboard/test/") in differing(before, after)
+    for address in ("/runs/", "/runs/?state=scored", "/runs/my-runs.csv?state=at-work", "/runs/compare/"):
+        assert ("Alice", address) in differing(before, after), address
     assert before["the table", ""] != after["the table", ""]
