@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard.board.disclosure import Disclosure, reader_of
+from leaderboard.board.disclosure import Disclosure, Reader, reader_of
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
