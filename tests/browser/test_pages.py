@@ -280,7 +280,7 @@ def test_runs_are_noted_picked_and_compared_without_a_script(visit, finished, an
     page = visit(alice, java_script_enabled=False).go("/runs/?words=grounder")
     compare = page.get_by_role("button", name="Compare the selected runs")
     expect(compare).to_be_hidden()
-    page.locator(f"#run-{another.submission_id} summary").click()
+    page.locator(f"#run-{another.submission_id} summary").filter(has_text="note").click()
     page.get_by_label(f"Note on submission {another.submission_id}").fill("Wider context")
     page.locator(f"#run-{another.submission_id}").get_by_role("button", name="Save the note").click()
     expect(page.locator(f"#run-{another.submission_id}")).to_contain_text("Wider context")
