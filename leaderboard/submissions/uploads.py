@@ -20,13 +20,14 @@ from django.http import HttpRequest
 from containers.intake import BEGINNING_BYTES
 from leaderboard.core import blobs, clock, database, locks, unfinished
 from leaderboard.core.refusal import Refused
-from leaderboard.models import Phase
+from leaderboard.models import Phase, Submission
 from leaderboard.submissions import admission
 
 FORM_OVERHEAD_BYTES = 1 << 20
 CHUNK = 256 << 10  # hundreds of uploads hold some of them in memory at once
 CHECK_SPACE_EVERY_BYTES = 64 << 20
 PREFIX = "upload-"
+WEIGHTS_FIELD = "weights_file"
 PATIENCE_SECONDS = 120.0  # with a database that has no connection for an upload that is complete
 
 
@@ -77,7 +78,8 @@ class BoundedUploadHandler(FileUploadHandler):
         What takes hours holds no connection to the database meanwhile: others need it.
         """
         database.let_go()
-        announced = max(1, content_length - FORM_OVERHEAD_BYTES)
+        # Of an image and of weights, which together have twice the room of one: whose is too large shows as it comes.
+        announced = max(1, (content_length - FORM_OVERHEAD_BYTES) // 2)
         self._unless_refused(lambda: admission.check_upload(announced, self.phase))
         self._unless_refused(lambda: admission.check_disk_space(content_length))
         self.files: list[HashedFile] = []
@@ -94,7 +96,7 @@ class BoundedUploadHandler(FileUploadHandler):
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Look at a chunk, write it and hash it."""
-        self._unless_refused(lambda: admission.check_upload(start + len(raw_data), self.phase))
+        self._unless_refused(lambda: admission.check_upload(start + len(raw_data), self.phase, self._part))
         self._look_at_beginning(raw_data)
         # Others upload too: together they may take what each of them found free when it began.
         if start >= self.check_at:
@@ -132,12 +134,17 @@ class BoundedUploadHandler(FileUploadHandler):
         for file in self.files:
             file.completed_at = at
 
+    @property
+    def _part(self) -> str:
+        """Whether an image or weights come in."""
+        return admission.Part.WEIGHTS if self.field_name == WEIGHTS_FIELD else admission.Part.IMAGE
+
     def _look_at_beginning(self, chunk: bytes) -> None:
         missing = BEGINNING_BYTES - len(self.beginning)
         if missing > 0:
             self.beginning += chunk[:missing]
             if len(chunk) >= missing:
-                self._unless_refused(lambda: admission.check_beginning(self.beginning))
+                self._unless_refused(lambda: admission.check_beginning(self.beginning, self._part))
 
     def _unless_refused(self, check: Callable[[], None]) -> None:
         try:
@@ -201,6 +208,12 @@ def delete(file: str) -> None:
     with locks.working_on("stores", "") as mine:
         if mine:
             path(file).unlink(missing_ok=True)
+
+
+def delete_all_of(submission: Submission) -> None:
+    """Delete what a submission was handed in with."""
+    for file in filter(None, (submission.upload_file, submission.weights_file)):
+        delete(file)
 
 
 def _new_name() -> str:

@@ -128,7 +128,7 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     words = draft.words if draft else drafts.said_last(team)
     context = {
         "phase": phase,
-        "form": SubmissionForm(phase=phase, initial=words, has_file=not (draft and draft.source)),
+        "form": SubmissionForm(phase=phase, team=team, initial=words, has_file=not (draft and draft.source)),
         "quota": quota_of(team, phase, now),
         "team": team,
         "now": now,
@@ -142,7 +142,7 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
 
 @csrf_protect
 def _taken(request: HttpRequest, phase: Phase, team: Team, refusal: Refused | None) -> HttpResponse:
-    form = SubmissionForm(request.POST, request.FILES, phase=phase, refusal=str(refusal or ""))
+    form = SubmissionForm(request.POST, request.FILES, phase=phase, team=team, refusal=str(refusal or ""))
     try:
         accepted = _hand_in(person_of(request), team, form, _ticket(request))
     except Refused as late:
@@ -178,13 +178,18 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     if not form.is_valid():
         return None
     words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
+    data = form.cleaned_data
+    weights: uploads.Upload | Submission | None = drafts.chosen_weights(team, data["weights"])
+    if data["weights"] == drafts.UPLOAD:
+        weights = uploads.received(data["weights_file"])
     return pipeline.submit(
         user=person,
         team=team,
         phase=form.phase,
-        upload=uploads.received(form.cleaned_data["image"]),
+        upload=uploads.received(data["image"]),
+        weights=weights,
         ticket=ticket,
-        **{name: form.cleaned_data[name] for name in words},
+        **{name: data[name] for name in words},
     )
 
 

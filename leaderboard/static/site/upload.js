@@ -18,7 +18,7 @@ let draft = form.dataset.draft || "";  // its address; none until there is somet
 let known = null;  // what the server last said of it
 let saving = Promise.resolve(), timer = 0, unsaved = false;
 
-const words = () => { const data = new FormData(form); data.delete("image"); return data; };
+const words = () => { const data = new FormData(form); data.delete("image"); data.delete("weights_file"); return data; };
 
 async function post(address, body = words()) {
   return fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), "X-Requested-With": "fetch" } });
@@ -47,7 +47,7 @@ async function keep() {
 function saved(text) { part("draft-saved").textContent = text; }
 
 form.addEventListener("input", (event) => {
-  if (event.target === file) return;
+  if (event.target.type === "file") return;
   unsaved = true;
   clearTimeout(timer);
   timer = setTimeout(() => keep().catch((error) => { unsaved = true; saved(`Not saved: ${error.message}`); }), SAVE_AFTER);
@@ -233,6 +233,7 @@ async function refresh() {
   const said = await answer.json();
   if (said.submission) { forget(); unsaved = false; upload = null; location.assign(said.submission); return true; }
   known = said;
+  document.dispatchEvent(new Event("draft-known"));
   const here = said.upload;
   if (said.refusal) fail(said.refusal);
   part("sent").hidden = !said.sent;
@@ -285,7 +286,7 @@ form.addEventListener("submit", async (event) => {
     await starting;
     if (!draft || unsaved) await keep();
     const answer = await post(`${draft}send/`);
-    if (answer.status === 422 && showErrors(await answer.text())) return;
+    if (answer.status === 422 && showErrors(await answer.text())) { refresh(); return; }
     if (answer.redirected) { location.assign(answer.url); return; }
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     part("summary").replaceChildren();
