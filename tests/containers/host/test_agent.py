@@ -40,9 +40,12 @@ def test_a_batch_is_claimed_run_uploaded_and_reported(
 
 
 def test_it_introduces_itself_with_its_slots(new_agent: Callable[[], Agent], server: FakeServer) -> None:
+    server.reads = ["can"]
     new_agent()
-    wait_until(lambda: server.hellos)
+    wait_until(lambda: len(server.hellos) > 1)
     assert server.hellos[0]["slots"] == [{"name": "cpu0", "gpus": []}]
+    said = [hello.get("can") for hello in server.hellos[:2]]
+    assert said == [None, ["weights"]], "what it can do it says to a server that reads it"
 
 
 def weights(server: FakeServer, tmp_path: Path) -> dict[str, Any]:
