@@ -20,7 +20,7 @@ from containers.host.client import (
 )
 from containers.host.heartbeat import Heartbeat
 from containers.host.journal import JournalEntry
-from containers.host.provision import provide_image, provide_volume
+from containers.host.provision import provide_image, provide_volume, provide_weights
 from containers.host.resources import HostResources
 from containers.intake.errors import ImageRejected
 from containers.protocol.faults import HostFault, fault_of
@@ -163,6 +163,8 @@ class Attempt:
         download = self._server.download
         provide_image(host, order.image, run.folder.path / "image.tar", download)
         staged = run.folder.stage(order, lambda case, target: provide_volume(host, case, target, download))
+        if order.weights:
+            provide_weights(host, order.weights, run.folder.model, download)
         return run.carry_out(staged)
 
     # --- Deliver --------------------------------------------------------------------------------------------
@@ -221,6 +223,8 @@ class Attempt:
         except EngineError as error:
             log.warning("Batch %s: could not clean up, will be done later: %s", run.order.batch, error)
             return False
+        if weights := run.order.weights:
+            self._host.weights_cache.give_back(weights.blob, weights.size, run.folder.model)
         run.folder.remove_input()
         return True
 

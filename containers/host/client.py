@@ -9,7 +9,7 @@ cancelled batch does not wait for a server that is away.
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -106,10 +106,11 @@ class ServerClient:
         free_bytes: int | None,
         trouble: str,
         gpus: dict[str, Any] | None = None,
+        can: Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """Introduce this host; `trouble` is why it offers less than it has. Raises TokenRevoked, Interrupted.
 
-        `gpus` is left out for a server that does not read it.
+        `gpus` and `can` are left out for a server that does not read them.
         """
         body: dict[str, Any] = {
             "version": version,
@@ -120,6 +121,8 @@ class ServerClient:
         }
         if gpus is not None:
             body["gpus"] = gpus
+        if can is not None:
+            body["can"] = list(can)
         return self._json("hello", body)
 
     def claim(self, batch: str, *, key: str, slot: str) -> dict[str, Any]:

@@ -14,14 +14,16 @@ REX_NVIDIA_SMI       the driver's tool by which the worker sees whether a GPU is
 REX_GPU_BASELINE     most memory of a GPU that may be in use before a run, for the driver's own needs (default: 1G)
 REX_INSTANCE         label on everything this worker creates in the engine, and the prefix of its queue; must differ
                      between two workers that share an engine (default: rexg)
-REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G)
+REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G); unpacked weights that no batch
+                     uses may take as many again
 REX_SANDBOX_UID      first of the user ids of the sandboxes: the holder's, then one per slot (default: 60600, a range
                      that no common allocation of user ids touches)
 REX_FREE_BYTES       free space, on the disks of REX_STATE_DIR and of the engine, below which images make room and no
                      new batch is begun (default: 5G)
 REX_DOCKER_ROOT      a folder on the engine's disk, to measure its free space (default: what the engine names)
-REX_IMAGES_KEPT      most algorithm images that stay in the engine when no batch uses them (default: 50)
-REX_IMAGE_DAYS       days without use after which an algorithm image goes (default: 30)
+REX_IMAGES_KEPT      most algorithm images that stay in the engine, and unpacked weights, when no batch uses them
+                     (default: 50)
+REX_IMAGE_DAYS       days without use after which an algorithm image goes, and weights (default: 30)
 REX_SANDBOX_RUNTIME  another OCI runtime of the engine, e.g. runsc or kata
 REX_SANDBOX_APPARMOR an AppArmor profile that is loaded on the engine's host
 REX_SANDBOX_USERNS   1: the engine has to map user ids (its userns-remap), or the worker does not start (default: 0)

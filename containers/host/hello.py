@@ -24,9 +24,11 @@ log = logging.getLogger(__name__)
 
 #: Until the server has said how long a lease is.
 FIRST_INTERVAL_SECONDS: Final = 20.0
-#: While something is wrong: the host is of no use until it has said that it is over.
-TROUBLE_INTERVAL_SECONDS: Final = 5.0
+#: While something is wrong, or not said yet: the host is of little use until it has said that it is over.
+SHORT_INTERVAL_SECONDS: Final = 5.0
 MAX_TROUBLE_CHARACTERS: Final = 1000
+#: What orders may ask for that a worker of before would refuse.
+ABILITIES: Final = ("weights",)
 
 
 class HelloLoop:
@@ -55,9 +57,9 @@ class HelloLoop:
         server = self._host.server(self._closing.is_set)
         with suppress(Interrupted):
             while not self._closing.is_set():
-                in_trouble = self._say_hello(server)
+                has_more = self._say_hello(server)
                 interval = self._interval_seconds
-                self._closing.wait(min(interval, TROUBLE_INTERVAL_SECONDS) if in_trouble else interval)
+                self._closing.wait(min(interval, SHORT_INTERVAL_SECONDS) if has_more else interval)
 
     def _look(self) -> str | None:
         """Everything that asks the engine, as long as it may take."""
@@ -67,10 +69,12 @@ class HelloLoop:
         return problem
 
     def _say_hello(self, server: ServerClient) -> bool:
-        """Say hello; whether something is wrong, so that the host should soon be able to say that it is over."""
+        """Say hello; whether there is soon more to say: that something is over, or what the server reads beside it."""
         problem, held = self._watch.problem(), self._backoff.held
         slots = [] if problem else [slot for slot in self._host.settings.slots if slot.name not in held]
-        gpus = self._readiness.gpu_stock.offer() if "gpus" in self._server_reads else None
+        reads = self._server_reads
+        gpus = self._readiness.gpu_stock.offer() if "gpus" in reads else None
+        can = ABILITIES if "can" in reads else None
         try:
             answer = server.hello(
                 version=__version__,
@@ -79,6 +83,7 @@ class HelloLoop:
                 free_bytes=self._free_bytes(),
                 trouble=(problem or "; ".join(held.values()))[:MAX_TROUBLE_CHARACTERS],
                 gpus=gpus,
+                can=can,
             )
             self._interval_seconds = _interval_seconds(answer)
             self._server_reads = _reads(answer)
@@ -86,7 +91,7 @@ class HelloLoop:
         except ServerRefused as error:  # it may be half-way through an upgrade
             self._server_reads = frozenset()  # or back at a version of before
             log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
-        return problem is not None
+        return problem is not None or self._server_reads != reads
 
     def _free_bytes(self) -> int | None:
         """What the worker's disk has free; None while it cannot be asked, which must not silence the host."""

@@ -1,16 +1,18 @@
-"""Bringing what an order names onto the host: its image into the engine, its volumes into the batch's folder.
+"""Bringing what an order names onto the host: its image into the engine, weights and volumes into the batch's folder.
 
 What the server does not have, or what arrives damaged again and again, is a fault of ours by a name of its own.
 """
 
+import tarfile
 from pathlib import Path
 
 from containers.host.blob_cache import DigestMismatch, Download
 from containers.host.client import NotOnServer
 from containers.host.resources import HostResources
+from containers.host.weights_cache import unpack
 from containers.intake.errors import ImageRejected
 from containers.protocol.faults import HostFault
-from containers.protocol.orders import Image, OrderCase
+from containers.protocol.orders import Image, OrderCase, Weights
 from containers.sandbox.images import ImageUnavailable, load_image
 
 
@@ -54,6 +56,31 @@ def _load(host: HostResources, archive: Path, image: Image) -> None:
             raise
         host.image_cache.clear()
         load_image(host.engine, archive, expected_id=image.id, tag=tag)
+
+
+class WeightsUnavailable(HostFault):
+    """The weights could not be fetched, or what came are none."""
+
+    default_code = "weights_unavailable"
+
+
+def provide_weights(host: HostResources, weights: Weights, target: Path, download: Download) -> None:
+    """Put the unpacked weights at `target`, for one container: a copy that was used before, or a new one.
+
+    Raises WeightsUnavailable, CacheFull, and what else `download` raises.
+    """
+    if host.weights_cache.take(weights.blob, target):
+        return
+    archive = target.with_name("weights.tar")
+    try:
+        # The archive lies on the disk as well while its content is unpacked, which is as large.
+        host.weights_cache.evict(room_bytes=2 * weights.size)
+        host.blob_cache.link(weights.blob, weights.size, archive, download)
+        unpack(archive, target)
+    except (NotOnServer, DigestMismatch, ValueError, tarfile.TarError) as error:
+        raise WeightsUnavailable(f"The weights: {error}") from error
+    finally:
+        archive.unlink(missing_ok=True)
 
 
 def provide_volume(host: HostResources, case: OrderCase, target: Path, download: Download) -> None:

@@ -29,6 +29,7 @@ class Readiness:
             return missing
         wanted = self._host.settings.images.free_bytes
         self._host.blob_cache.evict(wanted)
+        self._host.weights_cache.evict()
         try:
             self._host.image_cache.evict()
             free = min(engine_free_bytes(self._host.settings, self._host.engine), self._host.free_bytes())

@@ -11,6 +11,7 @@ from containers.host.client import ServerClient
 from containers.host.config import Settings
 from containers.host.image_cache import ImageCache
 from containers.host.journal import Journal
+from containers.host.weights_cache import WeightsCache
 from containers.sandbox.engine import Engine
 from containers.sandbox.gpus import Gpus
 from containers.sandbox.nvidia_smi import NvidiaSmi
@@ -27,6 +28,7 @@ class HostResources:
     engine: Engine
     blob_cache: BlobCache
     image_cache: ImageCache
+    weights_cache: WeightsCache
     journal: Journal
     batches_folder: Path
     gpus: Gpus | None
@@ -48,6 +50,9 @@ class HostResources:
                 settings.instance,
                 settings.images,
                 lambda: engine_free_bytes(settings, engine),
+            ),
+            weights_cache=WeightsCache(
+                state / "weights", settings.images, settings.cache_bytes, lambda: shutil.disk_usage(state).free
             ),
             journal=Journal(state / "journal"),
             batches_folder=batches_folder,

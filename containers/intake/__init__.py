@@ -27,6 +27,9 @@ In reading order, from the journey to what it stands on:
     executables       what Linux on amd64 does not start, by a file's first bytes
     streams, tar      bounded bytes and tar headers, read as the engine's own library reads them
     strict_json       JSON without duplicate keys, surprises or depth
+    weights           check_weights: an archive of model weights that comes beside an image
+    weights_tree      what it unpacks to: folders, files, and links that stay inside
+    weights_place     is their place free in the image?
     errors, limits    what is refused, and the bounds
 
 May import `protocol`. Knows no engine, no server and no broker.
@@ -36,5 +39,18 @@ from containers.intake.archive import CheckedImage, check_archive
 from containers.intake.errors import ImageRejected
 from containers.intake.limits import ArchiveLimits
 from containers.intake.upload_archive import BEGINNING_BYTES, check_beginning
+from containers.intake.weights import CheckedWeights, check_beginning_of_weights, check_weights
+from containers.intake.weights_place import check_place_of_weights
 
-__all__ = ["BEGINNING_BYTES", "ArchiveLimits", "CheckedImage", "ImageRejected", "check_archive", "check_beginning"]
+__all__ = [
+    "BEGINNING_BYTES",
+    "ArchiveLimits",
+    "CheckedImage",
+    "CheckedWeights",
+    "ImageRejected",
+    "check_archive",
+    "check_beginning",
+    "check_beginning_of_weights",
+    "check_place_of_weights",
+    "check_weights",
+]

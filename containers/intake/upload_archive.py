@@ -137,7 +137,16 @@ def _inside(name: str, folder: str) -> str:
 def open_upload(
     source: Path, scratch: Path, limits: ArchiveLimits, progress: Callable[[float], None]
 ) -> Iterator[UploadArchive]:
-    """The archive at `source`, inflated into the folder `scratch` first where it is compressed.
+    """The image archive at `source`, as `open_tar` opens it."""
+    with open_tar(source, scratch, limits, progress) as (descriptor, size):
+        yield UploadArchive(descriptor, size, limits)
+
+
+@contextmanager
+def open_tar(
+    source: Path, scratch: Path, limits: ArchiveLimits, progress: Callable[[float], None]
+) -> Iterator[tuple[int, int]]:
+    """The tar file at `source`, inflated into the folder `scratch` first where it is compressed: descriptor and size.
 
     progress: is called with the fraction of the file that is inflated, 0 to 1.
     """
@@ -155,9 +164,9 @@ def open_upload(
         if compression:
             with tempfile.TemporaryFile(dir=scratch) as inflated:
                 _inflate(compression, file, size, inflated, limits, progress)
-                yield UploadArchive(inflated.fileno(), inflated.tell(), limits)
+                yield inflated.fileno(), inflated.tell()
         else:
-            yield UploadArchive(file.fileno(), size, limits)
+            yield file.fileno(), size
 
 
 def check_beginning(beginning: bytes) -> str | None:

@@ -13,6 +13,8 @@ INPUT_DIR: Final = "/input"
 CASES_FILE: Final = "cases.json"
 #: Folder of INPUT_DIR with the volumes, named as the cases are.
 IMAGES_DIR: Final = "images"
+#: Where the weights lie, read-only, of a submission that came with some apart from its image, as on Grand Challenge.
+MODEL_DIR: Final = "/opt/ml/model"
 #: Where one mask per case is expected, under the case's name.
 OUTPUT_DIR: Final = "/output"
 #: How every case's name ends.

@@ -36,6 +36,14 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """Weights apart from the image: digest and size in bytes of the archive that they are unpacked from."""
+
+    blob: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Limits:
     """What one container may use.
 
@@ -75,6 +83,7 @@ class Order:
     limits: Limits
     gpus: int
     cases: tuple[OrderCase, ...]
+    weights: Weights | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,7 +158,7 @@ def parse_batch_id(value: object) -> str:
 
 def parse_order(value: object) -> Order:
     """Check the JSON object that answers a claim. Raises OrderRejected."""
-    known = frozenset({"batch", "fence", "run", "lease_seconds", "image", "limits", "gpus", "cases"})
+    known = frozenset({"batch", "fence", "run", "lease_seconds", "image", "limits", "gpus", "cases", "weights"})
     fields = Fields(value, "order", known)
     cases = tuple(_case(item, f"cases[{i}]") for i, item in enumerate(fields.items("cases", 1, MAX_CASES)))
     if len({case.name.lower() for case in cases}) != len(cases):
@@ -163,7 +172,13 @@ def parse_order(value: object) -> Order:
         limits=_limits(fields.get("limits")),
         gpus=fields.integer("gpus", 0, 64),
         cases=cases,
+        weights=_weights(fields.get("weights")) if "weights" in fields.value else None,
     )
+
+
+def _weights(value: object) -> Weights:
+    fields = Fields(value, "weights", frozenset({"blob", "size"}))
+    return Weights(blob=fields.digest("blob"), size=fields.integer("size", 1, 2**45))
 
 
 def _image(value: object) -> Image:

@@ -113,7 +113,9 @@ def rejection_report(fence: int, names: Sequence[str], code: str, why: str = "")
 
 
 #: What a server of before calls a fault that it does not know.
-_OLDER_FAULTS: Final[Mapping[FaultCode, FaultCode]] = MappingProxyType({"gpu_occupied": "gpu_lost"})
+_OLDER_FAULTS: Final[Mapping[FaultCode, FaultCode]] = MappingProxyType(
+    {"gpu_occupied": "gpu_lost", "weights_unavailable": "input_unavailable"}
+)
 
 
 #: What a server of before calls the loss of a case that it does not know.

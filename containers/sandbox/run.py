@@ -144,7 +144,8 @@ class ContainerRun:
         try:
             image = self._engine.image_settings(self.order.image.id)
             support = self.folder.add_support(spec.support_files(self.slot, image))
-            config = spec.algorithm(self.order, self.slot, self.settings, staged, support, image)
+            folders = spec.Folders(staged, support, self.folder.model if self.order.weights else None)
+            config = spec.algorithm(self.order, self.slot, self.settings, folders, image)
             self._engine.create_container(self.names.algorithm, config)
         except EngineRefused as error:
             raise ContainerNotStarted(error.explanation) from error

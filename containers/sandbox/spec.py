@@ -162,13 +162,20 @@ def dump_command(order: Order) -> list[str]:
     return [HOLDER_PROGRAM, "dump", contract.OUTPUT_DIR, str(order.limits.output_bytes), *order.names]
 
 
-def algorithm(
-    order: Order, slot: Slot, settings: SandboxSettings, staged: Path, support: Path, image: ImageSettings
-) -> Config:
+@dataclass(frozen=True)
+class Folders:
+    """Of the host, what an algorithm's container sees: the batch's input, our `support_files`, and its weights."""
+
+    staged: Path
+    support: Path
+    model: Path | None = None
+
+
+def algorithm(order: Order, slot: Slot, settings: SandboxSettings, folders: Folders, image: ImageSettings) -> Config:
     """The container that runs a team's image.
 
-    `staged` is the folder with the batch's input, `support` the one with the `support_files`. `image` are the image's
-    own settings; its VOLUME paths get a small tmpfs each instead of a folder on the host's disk.
+    `image` are the image's own settings; its VOLUME paths get a small tmpfs each instead of a folder on the host's
+    disk.
     """
     limits = order.limits
     tmpfs = _tmpfs(order, image.volumes)
@@ -191,9 +198,10 @@ def algorithm(
         "OomScoreAdj": 1000,  # if the host itself is short of memory, this goes first (a program can lower it to 0)
         "Tmpfs": {path: options for path, (_, options) in tmpfs.items()},
         "Mounts": [
-            _read_only(staged, contract.INPUT_DIR),
+            _read_only(folders.staged, contract.INPUT_DIR),
+            *([_read_only(folders.model, contract.MODEL_DIR)] if folders.model else []),
             _output_mount(order, settings, read_only=False),
-            *(_read_only(support / name, path) for name, path in _SUPPORT_PATHS.items()),
+            *(_read_only(folders.support / name, path) for name, path in _SUPPORT_PATHS.items()),
         ],
         "LogConfig": _log_config(4 * limits.log_bytes),
         "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=largest_file),
@@ -324,10 +332,16 @@ def _as_list(environment: Mapping[str, str]) -> list[str]:
 def _tmpfs(order: Order, image_volumes: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Size in bytes and mount options of each writable memory-backed folder but /output and /dev/shm."""
     scratch = order.limits.tmp_bytes
+    ours = [
+        contract.INPUT_DIR,
+        contract.OUTPUT_DIR,
+        contract.SCRATCH_DIR,
+        *([contract.MODEL_DIR] * bool(order.weights)),
+    ]
     folders = {
         path: (VOLUME_BYTES, f"rw,noexec,nosuid,nodev,size={VOLUME_BYTES},nr_inodes=4096,mode=1777")
         for path in image_volumes
-        if not re.match(rf"({contract.INPUT_DIR}|{contract.OUTPUT_DIR}|{contract.SCRATCH_DIR})(/|$)", path)
+        if not re.match(rf"({'|'.join(ours)})(/|$)", path)
     }
     folders[contract.SCRATCH_DIR] = (
         scratch,

@@ -1,6 +1,7 @@
 """A batch's folder on the host: the input as the container sees it, and the harvested output.
 
     <batch>-<fence>/input/cases.json, input/images/<name>      mounted read-only at /input
+    <batch>-<fence>/model/...                                  weights, mounted read-only at /opt/ml/model
     <batch>-<fence>/support/<name>                             files of ours, each mounted read-only at its own path
     <batch>-<fence>/output/<name>                              results on their way to the server
 
@@ -27,6 +28,7 @@ class BatchFolder:
     def __init__(self, parent: Path, batch: str, fence: int) -> None:
         self.path = parent / f"{batch}-{fence}"
         self.input = self.path / "input"
+        self.model = self.path / "model"
         self.support = self.path / "support"
         self.output = self.path / "output"
 
@@ -69,6 +71,7 @@ class BatchFolder:
     def remove_input(self) -> None:
         """Remove what the container had of us; the results stay."""
         shutil.rmtree(self.input, ignore_errors=True)
+        shutil.rmtree(self.model, ignore_errors=True)
         shutil.rmtree(self.support, ignore_errors=True)
 
     def remove(self) -> None:

@@ -147,6 +147,7 @@ def _make_private(folder: Path, root: Path) -> None:
 
 
 images = Store("images")  # rebuilt archives, as GPU hosts fetch them
+weights = Store("weights")  # rebuilt archives of model weights, as GPU hosts fetch them
 volumes = Store("volumes")  # CT volumes, re-written once
 references = Store("references")  # reference masks: never sent anywhere
 outputs = Store("outputs")  # predicted masks

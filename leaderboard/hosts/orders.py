@@ -16,12 +16,15 @@ def order(batch: Batch) -> dict[str, Any]:
     # A run exists only for an accepted image.
     image = AlgorithmImage.objects.defer("config").get(submissions=batch.run.submission_id)
     cases = batch.cases.filter(outcome="").defer("result").select_related("case").prefetch_related("case__findings")
+    weights = batch.run.submission.weights
     return {
         "batch": str(batch.pk),
         "fence": batch.fence,
         "run": batch.run.token,
         "lease_seconds": settings.LEASE_SECONDS,
         "image": {"blob": image.archive, "size": image.archive_bytes, "id": image.image_id},
+        # Left out where there are none: a host of before refuses what it does not know, and is given no such batch.
+        **({"weights": {"blob": weights.archive, "size": weights.archive_bytes}} if weights else {}),
         "limits": limits(phase),
         "gpus": phase.gpus,
         "cases": [

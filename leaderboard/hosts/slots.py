@@ -12,14 +12,15 @@ from leaderboard.states import RUNNABLE, BatchState
 
 
 class Slot(NamedTuple):
-    """What a slot is good for: its number of GPUs, and whose programs its host runs."""
+    """What a slot is good for: its number of GPUs, whose programs its host runs, and whether with weights."""
 
     gpus: int
     serves: str
+    takes_weights: bool = False
 
-    def takes(self, phase: Phase) -> bool:
-        """Whether it takes a batch of this phase."""
-        return self.gpus >= phase.gpus and serves(self.serves, phase)
+    def takes(self, phase: Phase, *, weights: bool) -> bool:
+        """Whether it takes a batch of this phase, which comes with weights or not."""
+        return self.gpus >= phase.gpus and serves(self.serves, phase) and (self.takes_weights or not weights)
 
 
 def serves(which: str, phase: Phase) -> bool:
@@ -49,10 +50,11 @@ def free_slots(at: datetime) -> list[Slot]:
     A slot for which a host was told of a waiting batch a moment ago is not free any more.
     """
     free = unused_slots(at)
-    told = list(Batch.objects.filter(just_told(at)).order_by().values_list("run__submission__phase", flat=True))
-    phases = Phase.objects.in_bulk(set(told)) if told else {}
-    for phase in told:
-        if slot := fitting(free, phases[phase]):
+    columns = ("run__submission__phase", "run__submission__weights")
+    told = list(Batch.objects.filter(just_told(at)).order_by().values_list(*columns))
+    phases = Phase.objects.in_bulk({phase for phase, _ in told}) if told else {}
+    for phase, weights in told:
+        if slot := fitting(free, phases[phase], weights=weights is not None):
             free.remove(slot)
     return free
 
@@ -67,18 +69,18 @@ def unused_slots(at: datetime, *, but: Host | None = None) -> list[Slot]:
         for slot, said in zip(slots_of(host), host.slots, strict=True)
         if (host.pk, said.get("name")) not in taken
     ]
-    free.sort(key=lambda slot: (slot.gpus, slot.serves == Host.Serves.EVERY))
+    free.sort(key=lambda slot: (slot.gpus, slot.serves == Host.Serves.EVERY, slot.takes_weights))
     return free
 
 
 def slots_of(host: Host) -> list[Slot]:
     """The slots that a host said it has, in its order."""
-    return [Slot(len(slot.get("gpus", [])), host.serves) for slot in host.slots]
+    return [Slot(len(slot.get("gpus", [])), host.serves, host.takes_weights) for slot in host.slots]
 
 
-def fitting(free: list[Slot], phase: Phase) -> Slot | None:
-    """The first of the free slots that takes batches of the phase."""
-    return next((slot for slot in free if slot.takes(phase)), None)
+def fitting(free: list[Slot], phase: Phase, *, weights: bool) -> Slot | None:
+    """The first of the free slots that takes batches of the phase, with weights or without."""
+    return next((slot for slot in free if slot.takes(phase, weights=weights)), None)
 
 
 def just_told(at: datetime) -> Q:
@@ -86,6 +88,6 @@ def just_told(at: datetime) -> Q:
     return Q(state=BatchState.WAITING, run__state__in=RUNNABLE, notified_at__gt=unanswered_since(at))
 
 
-def fits_some_host(phase: Phase, at: datetime) -> bool:
-    """Whether a host that takes work offers a slot for batches of the phase, free or not."""
-    return any(slot.takes(phase) for host in hosts_that_take_work(at) for slot in slots_of(host))
+def fits_some_host(phase: Phase, at: datetime, *, weights: bool) -> bool:
+    """Whether a host that takes work offers a slot for such batches of the phase, free or not."""
+    return any(slot.takes(phase, weights=weights) for host in hosts_that_take_work(at) for slot in slots_of(host))

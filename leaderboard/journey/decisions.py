@@ -39,7 +39,7 @@ def _cancel_before_its_run(submission: Submission, by: Actor, why: str) -> bool:
     before = submission.state
     lifecycle.move(submission, SubmissionState.CANCELLED, by=lifecycle.display_name(by.user), charged=False)
     _record(by, "cancel", submission, before, why)
-    transaction.on_commit(lambda: uploads.delete(submission.upload_file))
+    transaction.on_commit(lambda: uploads.delete_all_of(submission))
     return True
 
 

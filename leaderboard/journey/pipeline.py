@@ -48,18 +48,19 @@ from leaderboard.models import (
     Host,
     ImageProvenance,
     Phase,
+    ResumableUpload,
     Run,
     RunCase,
     Submission,
     Team,
     User,
+    Weights,
 )
 from leaderboard.people import teams
 from leaderboard.scores import aggregates, hints, scoring
 from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState, SubmissionState
-from leaderboard.submissions import admission, drafts, uploads
+from leaderboard.submissions import admission, drafts, intake, uploads
 from leaderboard.submissions.admission import Description
-from leaderboard.submissions.intake import check_image
 from leaderboard.submissions.uploads import Upload
 
 logger = logging.getLogger(__name__)
@@ -77,10 +78,13 @@ def submit(
     team: Team,
     phase: Phase,
     upload: Upload,
+    weights: Upload | Submission | None = None,
     ticket: str = "",
     **described: Unpack[Description],
 ) -> Submission:
-    """Accept a submission, or raise Refused. The upload's file is ours from here, whatever the answer.
+    """Accept a submission, or raise Refused. The files of both uploads are ours from here, whatever the answer.
+
+    weights: come as a second file, or are those of an earlier submission.
 
     Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
     been accepted, this is the answer.
@@ -89,12 +93,20 @@ def submit(
         with transaction.atomic():
             team = teams.lock_team(team)
             if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
-                uploads.delete(upload.file)
+                _let_go(upload, weights)
                 return earlier
-            return _admit(user, team, phase, upload, ticket, described)
+            submission = _admit(user, team, phase, upload, ticket, described)
+            _add_weights(submission, weights)
+            return submission
     except Refused:
-        uploads.delete(upload.file)
+        _let_go(upload, weights)
         raise
+
+
+def _let_go(*handed_in: Upload | Submission | None) -> None:
+    for one in handed_in:
+        if isinstance(one, Upload) and one.file:
+            uploads.delete(one.file)
 
 
 def submit_draft(draft_id: uuid.UUID) -> Submission | None:
@@ -114,20 +126,39 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
                 team = teams.lock_team(draft.team)
                 words = drafts.description(draft)
                 submission = _admit(draft.submitted_by, team, draft.phase, handed_in, str(draft.pk), words)
+                has_weights = _add_weights(submission, drafts.weights_of(draft))
                 if draft.source:
-                    _use_image_of(draft.source, submission)
+                    _use_image_of(draft.source, submission, checked=not has_weights)
         except admission.NoSpace:
             return None  # it is here, and in time: the sweeper asks again until there is room for its check
         except Refused as refusal:
             draft.submitted_at, draft.refusal = None, str(refusal)
             draft.save(update_fields=["submitted_at", "refusal"])
             return None
+        drafts.remove_what_was_not_handed_in(draft, submission)
         draft.delete()
     return submission
 
 
-def _use_image_of(source: Submission, submission: Submission) -> None:
-    """Let a submission go on with the image of an earlier one of its team, which was checked then."""
+def _add_weights(submission: Submission, weights: Upload | Submission | None) -> bool:
+    """Note with which weights a submission came, if with any. Raises Refused."""
+    if isinstance(weights, Upload):
+        admission.check_upload(weights.size, submission.phase, ResumableUpload.Part.WEIGHTS)
+        submission.weights_upload, submission.weights_file = weights.digest, weights.file
+        submission.weights_name, submission.weights_bytes = weights.name, weights.size
+    elif weights:
+        submission.weights = admission.check_weights_are_here(weights, submission)
+        submission.weights_upload = weights.weights_upload
+        submission.weights_name, submission.weights_bytes = weights.weights_name, weights.weights_bytes
+    submission.save(update_fields=["weights", "weights_upload", "weights_file", "weights_name", "weights_bytes"])
+    return weights is not None
+
+
+def _use_image_of(source: Submission, submission: Submission, *, checked: bool) -> None:
+    """Let a submission go on with the image of an earlier one of its team, which was checked then.
+
+    Not `checked` is whether weights have their place in it: that is asked as if the image had been sent.
+    """
     image = admission.check_image_is_here(source, submission)
     ImageProvenance.objects.bulk_create(
         [
@@ -141,6 +172,11 @@ def _use_image_of(source: Submission, submission: Submission) -> None:
             for one in ImageProvenance.objects.filter(submission=source)
         ]
     )
+    if not checked:
+        submission.image = image
+        submission.save(update_fields=["image"])
+        task_queue.enqueue_image_check(submission.pk)
+        return
     why = f"the image of submission {source.pk}"
     lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED}, why=why)
     _accept(submission, image)
@@ -201,25 +237,26 @@ def validate_image(submission_id: int) -> None:
         if submission.state != SubmissionState.VALIDATING or not faults.begin_check(submission):
             return
         try:
-            image = check_image(submission)
+            image, weights = intake.check(submission)
         except ImageRejected as rejection:
             _reject(submission, rejection)
         except Exception:
             logger.exception("submission %s: the check of its image broke down", submission_id)
             faults.halt_submission(submission)
         else:
-            _accept(submission, image)
+            _accept(submission, image, weights)
         if submission.state != SubmissionState.HALTED:
-            uploads.delete(submission.upload_file)
+            uploads.delete_all_of(submission)
 
 
 @transaction.atomic
-def _accept(submission: Submission, image: AlgorithmImage) -> None:
+def _accept(submission: Submission, image: AlgorithmImage, weights: Weights | None = None) -> None:
     if lifecycle.move(
         submission,
         SubmissionState.ACCEPTED,
         allowed_from={SubmissionState.VALIDATING},
         image=image,
+        weights=weights,
         failures=0,
     ):
         planning.new_run(submission, by=lifecycle.SERVER)
@@ -279,7 +316,9 @@ def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[s
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
         if not disk_space.allows_mask():
             raise LeaseLost(cancelled=False)
-        if host.draining or not _slot_of(host, slot).takes(batch.run.submission.phase):
+        submission = batch.run.submission
+        weights = submission.weights_id is not None
+        if host.draining or not _slot_of(host, slot).takes(submission.phase, weights=weights):
             raise NotForThisHost(cancelled=False)
         at = clock.now()
         lifecycle.move(

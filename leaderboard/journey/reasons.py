@@ -43,7 +43,8 @@ FAILURES: dict[str, Explanation] = {
     "startup_timed_out": Explanation(
         "The first case was not finished within the start-up allowance",
         "This case counts with Dice 0. The next case is tried in a new container.",
-        "Load the model once and faster: put the weights into the image, and leave out downloads and compilation.",
+        "Load the model once and faster, from the image or from weights apart from it, and leave out downloads and "
+        "compilation.",
     ),
     "exit_timed_out": Explanation(
         "Your program did not exit after its last mask",
@@ -170,7 +171,7 @@ FAULTS: dict[str, str] = {
     # "The host's disk is full." within a line: "the host's disk is full"
     **{code: says[0].lower() + says[1:].rstrip(".") for code, says in HOST_FAULTS.items()},
 }
-# The same for images that cannot be used, by the codes of the check.
+# The same for images and weights that cannot be used, by the codes of the check.
 REJECTIONS: dict[str, str] = {
     "ambiguous": "the archive can be read in two ways",
     "bad_config": "the image's configuration cannot be used",
@@ -197,6 +198,20 @@ REJECTIONS: dict[str, str] = {
     "unsafe_file": "it holds a file that is not safe",
     "unsafe_member": "the archive holds something that is not safe",
     "unusable_entrypoint": "its ENTRYPOINT cannot be used",
+    "weights_ambiguous": "the archive of weights names something twice",
+    "weights_are_an_image": "an image was sent as the weights",
+    "weights_compression": "the weights have a compression that cannot be read",
+    "weights_damaged": "the archive of weights is damaged or cut off",
+    "weights_empty": "the archive of weights holds no file",
+    "weights_inflate_too_far": "the weights unpack to far more than they should",
+    "weights_not_an_archive": "the weights are not a tar archive",
+    "weights_not_unpackable": "the weights cannot be unpacked",
+    "weights_path_reserved": "the image occupies the path of the weights",
+    "weights_sparse_file": "the weights hold a sparse file",
+    "weights_too_large": "the weights are too large",
+    "weights_too_many_entries": "the weights have too many files",
+    "weights_unsafe_link": "the weights hold a link that leads nowhere or out of them",
+    "weights_unsafe_member": "the archive of weights holds something that is not safe",
     "wrong_digest": "a digest is wrong",
     "wrong_platform": "it is made for another platform",
 }

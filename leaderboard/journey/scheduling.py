@@ -78,7 +78,7 @@ def _fill(free: list[Slot], start: Callable[[Run], Batch | None], at: datetime) 
     turns, load = Turns(Turn.Kind.SLOT), _Load(at)
     for place in turns.in_order(waiting, load.of):
         run, batch = place.thing
-        slot = fitting(free, run.submission.phase)
+        slot = fitting(free, run.submission.phase, weights=run.submission.weights_id is not None)
         if slot is not None and (batch := batch or _started(start, run)):
             free.remove(slot)
             _notify(batch, at)
@@ -127,7 +127,10 @@ def _notify(batch: Batch, at: datetime) -> None:
 def tell_another(batch_id: uuid.UUID, host: Host) -> None:
     """Tell of a batch again that this host can't have, if another that could has a slot free."""
     batch = with_phase(Batch.objects.filter(pk=batch_id, state=BatchState.WAITING), "run__submission").first()
-    if batch is not None and fitting(unused_slots(clock.now(), but=host), batch.run.submission.phase):
+    if batch is None:
+        return
+    submission, elsewhere = batch.run.submission, unused_slots(clock.now(), but=host)
+    if fitting(elsewhere, submission.phase, weights=submission.weights_id is not None):
         task_queue.enqueue_batch(batch_id)
 
 
@@ -152,7 +155,8 @@ def position(run: Run, at: datetime | None = None) -> int | None:
 def _queued() -> list[_Slots]:
     """The queued runs; what we interrupted goes on, the others start."""
     waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase")
-    needed = ("started_at", "submission__team", "submission__phase__gpus", "submission__phase__cases_are_public")
+    of_phase = ("submission__phase__gpus", "submission__phase__cases_are_public")
+    needed = ("started_at", "submission__team", "submission__weights", *of_phase)
     return [
         Place(
             team=run.submission.team_id,

@@ -10,7 +10,7 @@ from leaderboard.models.mail import OutgoingMail
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
-from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission
+from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
 from leaderboard.models.turns import Turn
 
 __all__ = [
@@ -44,4 +44,5 @@ __all__ = [
     "Throttle",
     "Turn",
     "User",
+    "Weights",
 ]

@@ -46,6 +46,19 @@ class Draft(WithPdf):
     def __str__(self) -> str:
         return f"draft of {self.team} for {self.phase}"
 
+    @property
+    def upload(self) -> "ResumableUpload | None":
+        """The file that every draft has: the archive of its image."""
+        return self._part(ResumableUpload.Part.IMAGE)
+
+    @property
+    def weights_upload(self) -> "ResumableUpload | None":
+        """The archive of weights apart from the image, if one was begun."""
+        return self._part(ResumableUpload.Part.WEIGHTS)
+
+    def _part(self, part: str) -> "ResumableUpload | None":
+        return next((upload for upload in self.uploads.all() if upload.part == part), None)
+
 
 class ResumableUpload(models.Model):
     """A file that comes in pieces over any number of connections. Its bytes lie in the store's uploads, under `file`.
@@ -54,8 +67,13 @@ class ResumableUpload(models.Model):
     right, and is written again.
     """
 
+    class Part(models.TextChoices):
+        IMAGE = "image", "Image"
+        WEIGHTS = "weights", "Weights"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    draft = models.OneToOneField(Draft, on_delete=models.CASCADE, related_name="upload")
+    draft = models.ForeignKey(Draft, on_delete=models.CASCADE, related_name="uploads")
+    part = models.CharField(max_length=7, choices=Part, default=Part.IMAGE, db_default=Part.IMAGE)
     name = models.CharField(max_length=200, help_text="the team's name of the file")
     fingerprint = models.CharField(
         max_length=64, blank=True, help_text="by which a browser knows the file when it is chosen again"
@@ -70,7 +88,8 @@ class ResumableUpload(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(received__lte=models.F("length")), name="no_more_than_announced")
+            models.CheckConstraint(condition=models.Q(received__lte=models.F("length")), name="no_more_than_announced"),
+            models.UniqueConstraint(fields=["draft", "part"], name="each_part_of_a_draft_once"),
         ]
 
     def __str__(self) -> str:

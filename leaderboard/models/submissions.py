@@ -30,6 +30,22 @@ class AlgorithmImage(models.Model):
         return self.image_id[:19]
 
 
+class Weights(models.Model):
+    """Checked weights, content-addressed. Two teams that send the same files share the row, and nothing else."""
+
+    archive = models.CharField(max_length=80, unique=True, help_text="digest of the rebuilt archive, as hosts fetch it")
+    archive_bytes = models.BigIntegerField()
+    unpacked_bytes = models.BigIntegerField()
+    files = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "weights"
+
+    def __str__(self) -> str:
+        return self.archive[:19]
+
+
 class WithPdf(models.Model):
     """Has a PDF about the method, where its phase asks for one: in the store of PDFs, under its digest."""
 
@@ -80,6 +96,16 @@ class Submission(WithPdf):
     image = models.ForeignKey(
         AlgorithmImage, on_delete=models.PROTECT, null=True, blank=True, related_name="submissions"
     )
+
+    weights = models.ForeignKey(Weights, on_delete=models.PROTECT, null=True, blank=True, related_name="submissions")
+    weights_upload = models.CharField(
+        max_length=80, blank=True, db_default="", help_text="digest of the archive of weights as uploaded, if one came"
+    )
+    weights_file = models.CharField(
+        max_length=40, blank=True, db_default="", help_text="its file's name here, until it is checked"
+    )
+    weights_name = models.CharField(max_length=200, blank=True, db_default="")
+    weights_bytes = models.BigIntegerField(default=0, db_default=0)
 
     accepted_at = models.DateTimeField(help_text="when the upload was complete: decides the deadline")
     quota_day = models.DateField(help_text="UTC day of acceptance, by the database's clock")

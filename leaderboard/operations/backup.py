@@ -60,7 +60,7 @@ BLOBS = "blobs"
 # message has long been sent.)
 WITHOUT_ROWS = frozenset({"django_session", "leaderboard_outgoingmail"})
 FENCE_LEAP = 1000
-STORES = (blobs.images, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs)
+STORES = (blobs.images, blobs.weights, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs)
 
 
 class BackupError(Exception):
@@ -136,6 +136,7 @@ def _needed_blobs() -> dict[blobs.Store, set[str]]:
     """Every file that a row of the present transaction needs, by store."""
     return {
         blobs.images: retention.needed_images(),
+        blobs.weights: retention.needed_weights(),
         blobs.outputs: retention.needed_outputs(),
         blobs.pdfs: retention.needed_pdfs(),
         blobs.volumes: set(Case.objects.values_list("volume", flat=True)),
@@ -145,7 +146,8 @@ def _needed_blobs() -> dict[blobs.Store, set[str]]:
 
 def _waiting_uploads() -> Iterator[tuple[str, str]]:
     waiting = Submission.objects.filter(state__in=retention.WAITING)
-    yield from waiting.values_list("upload_file", "upload")
+    for row in waiting.values_list("upload_file", "upload", "weights_file", "weights_upload"):
+        yield from ((file, digest) for file, digest in (row[:2], row[2:]) if file)
     # What has not come in whole is sent again: after a restore its upload goes on with what is here (resumable.py).
     yield from ResumableUpload.objects.exclude(digest="").values_list("file", "digest")
 
@@ -155,7 +157,7 @@ def _copy_files(manifest: dict[str, Any], folder: Path) -> Made:
     wanted = [
         (blobs.Store(store.kind, folder / BLOBS), digest, store.path(digest))
         for store in STORES
-        for digest in manifest["blobs"][store.kind]
+        for digest in manifest["blobs"].get(store.kind, ())
     ]
     kept_uploads = blobs.Store("uploads", folder / BLOBS)
     wanted += [(kept_uploads, digest, uploads.path(file)) for file, digest in manifest["uploads"].items()]

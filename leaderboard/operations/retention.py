@@ -5,8 +5,8 @@
     pieces of     bytes of them come, or a form of    UPLOAD_KEEP_SECONDS after the last byte
     uploads       theirs was sent
     drafts        somebody changes them               a month later; with their file
-    images        a phase in which they were          when no such phase is left that is not archived, and nobody
-                  submitted is not archived           stored the same bytes within a day
+    images,       a phase in which they were          when no such phase is left that is not archived, and nobody
+    weights       submitted is not archived           stored the same bytes within a day
     outputs       the phase of a run that has the     the same
     (masks)       mask is not archived
     PDFs          a submission or a draft has them    a day after nobody has
@@ -39,7 +39,7 @@ from pathlib import Path
 from django.conf import settings
 
 from leaderboard.core import blobs, clock, locks, outbox, scratch, unfinished
-from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission
+from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
 from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import drafts, uploads
@@ -61,6 +61,7 @@ def tidy() -> None:
             _tidy_drafts()
             _tidy_uploads()
             _tidy_blobs(blobs.images, needed_images)
+            _tidy_blobs(blobs.weights, needed_weights)
             _tidy_blobs(blobs.outputs, needed_outputs)
             _tidy_blobs(blobs.pdfs, needed_pdfs)
 
@@ -68,6 +69,12 @@ def tidy() -> None:
 def needed_images() -> set[str]:
     """The digests of the images that a run of an unarchived phase may need, now or again."""
     needed = AlgorithmImage.objects.filter(submissions__phase__archived_at=None)
+    return set(needed.values_list("archive", flat=True))
+
+
+def needed_weights() -> set[str]:
+    """The same for weights."""
+    needed = Weights.objects.filter(submissions__phase__archived_at=None)
     return set(needed.values_list("archive", flat=True))
 
 
@@ -86,7 +93,7 @@ def needed_pdfs() -> set[str]:
 
 def _tidy_incoming() -> None:
     unfinished.remove_abandoned(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
-    for store in (blobs.images, blobs.volumes, blobs.outputs, blobs.pdfs):
+    for store in (blobs.images, blobs.weights, blobs.volumes, blobs.outputs, blobs.pdfs):
         unfinished.remove_abandoned(store.root.glob(f"{blobs.INCOMING}*"))
 
 
@@ -95,13 +102,14 @@ def _tidy_drafts() -> None:
     at = clock.now()
     late = ResumableUpload.objects.filter(received_at__lt=at - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS))
     late.exclude(draft__submitted_at__isnull=False, completed_at__isnull=False).delete()
-    Draft.objects.filter(changed_at__lt=at - drafts.FORGOTTEN_AFTER, upload=None).delete()
+    Draft.objects.filter(changed_at__lt=at - drafts.FORGOTTEN_AFTER, uploads=None).delete()
 
 
 def _tidy_uploads() -> None:
     # Drafts first: the file of one that is handed in between the two questions is known by one of them at least.
     waits = dict.fromkeys(ResumableUpload.objects.values_list("file", flat=True), True)
-    waits |= {name: state in WAITING for name, state in Submission.objects.values_list("upload_file", "state")}
+    for name, weights, state in Submission.objects.values_list("upload_file", "weights_file", "state"):
+        waits |= {file: state in WAITING for file in (name, weights) if file}
     for path in uploads.folder().iterdir():
         if path.name not in waits:
             _remove_if_old(path)

@@ -1,7 +1,7 @@
 """The addresses that GPU hosts call. A host knows its own token and nothing else; what it sends is checked.
 
-A host may read the image and the volumes of the batches that it holds, and nothing more: never a reference mask, never
-another team's image, never a prediction.
+A host may read the image, the weights and the volumes of the batches that it holds, and nothing more: never a
+reference mask, never another team's image or weights, never a prediction.
 """
 
 import json
@@ -39,8 +39,9 @@ from leaderboard.states import BatchState
 
 MAX_BODY_BYTES = 32 << 20
 MAX_SLOTS = 64
+MAX_ABILITIES = 64
 #: Fields of a hello that came later: a host says them when it was told that they are read.
-READS = ("gpus",)
+READS = ("gpus", "can")
 HostView = Callable[..., HttpResponseBase]
 
 
@@ -113,6 +114,7 @@ def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
         trouble=said.text("trouble", 1000) if "trouble" in said.value else "",
         free_bytes=said.integer("free_bytes", 0, 2**62) if said.value.get("free_bytes") is not None else None,
         gpus=gpus.read(said.value["gpus"]) if said.value.get("gpus") is not None else None,
+        takes_weights="weights" in (said.items("can", 0, MAX_ABILITIES) if said.value.get("can") is not None else ()),
     )
     pipeline.fill_slots()
     answer = {"lease_seconds": settings.LEASE_SECONDS, "instance": settings.INSTANCE, "reads": list(READS)}
@@ -145,11 +147,12 @@ def heartbeat(request: HttpRequest, host: Host, batch_id: uuid.UUID) -> HttpResp
 
 @for_hosts("GET")
 def blob(_request: HttpRequest, host: Host, digest: str) -> HttpResponseBase:
-    """An image or a volume of a batch that this host holds."""
+    """An image, weights or a volume of a batch that this host holds."""
     mine = Batch.objects.filter(host=host, state=BatchState.LEASED)
     for store, wanted in (
         (blobs.images, Q(run__submission__image__archive=digest)),
         (blobs.volumes, Q(cases__case__volume=digest)),
+        (blobs.weights, Q(run__submission__weights__archive=digest)),
     ):
         if mine.filter(wanted).exists() and store.exists(digest):
             database.let_go()  # a download takes its time, and others need the connection

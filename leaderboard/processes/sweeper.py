@@ -121,8 +121,9 @@ def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
 
 
 def _complete_drafts() -> QuerySet[Draft]:
-    """Sent, with a whole file, and not taken: the process that received the last byte died of it."""
-    return Draft.objects.filter(submitted_at__isnull=False, upload__completed_at__isnull=False)
+    """Sent, with a file that is whole or was here, and not taken: the process that got the last byte died of it."""
+    here = Q(uploads__completed_at__isnull=False) | Q(source__isnull=False)
+    return Draft.objects.filter(here, submitted_at__isnull=False).distinct()
 
 
 def _unanswered_image_checks(at: datetime) -> QuerySet[Submission]:

@@ -18,7 +18,7 @@ from leaderboard.board.rows import Figures
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
 from leaderboard.journey import failure_kinds, lifecycle, reasons, scheduling
-from leaderboard.models import AlgorithmImage, ImageProvenance, Phase, Run, StateChange, Submission
+from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange, Submission
 from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
@@ -188,7 +188,7 @@ def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | Non
 
 def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:
     if stage == RunState.QUEUED and run:
-        return _why_it_waits(submission.phase, at)
+        return _why_it_waits(submission, at)
     if stage == RunState.RUNNING and done is not None:
         return f"Case {min(done + 1, total)} of {total} is being processed."
     return _NOW.get(stage, "")
@@ -203,10 +203,10 @@ _NOW: dict[Stage, str] = {
 }
 
 
-def _why_it_waits(phase: Phase, at: datetime) -> str:
+def _why_it_waits(submission: Submission, at: datetime) -> str:
     if not disk_space.allows_run():
         return "The server is short of disk space. Your run is safe and waits; the organisers have been told."
-    if not slots.fits_some_host(phase, at):
+    if not slots.fits_some_host(submission.phase, at, weights=submission.weights_id is not None):
         return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
     return "Waits for a free machine."
 

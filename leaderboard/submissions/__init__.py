@@ -7,7 +7,7 @@
     resumable                        the same in pieces, over any number of connections
     drafts                           what is prepared before it counts, and the file that comes in meanwhile
     notes                            a team's own words on what it handed in
-    intake                           from the archive to a checked image (containers.intake does the checking)
+    intake                           from archives to a checked image and weights (containers.intake does the checking)
 
 May import `people`, `challenge`, `core` and below.
 """

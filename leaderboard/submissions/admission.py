@@ -14,7 +14,7 @@ from containers import intake
 from leaderboard.core import blobs, disk_space, unfinished
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line, sanitised
-from leaderboard.models import AlgorithmImage, Phase, Submission, Team, User
+from leaderboard.models import AlgorithmImage, Phase, ResumableUpload, Submission, Team, User, Weights
 from leaderboard.people import addresses
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED
@@ -25,6 +25,7 @@ MAX_METHOD_CHARACTERS = 20_000
 MAX_EXTERNAL_DATA_CHARACTERS = 10_000
 MAX_PDF_BYTES = 10_000_000
 PDF_BEGINNING_BYTES = 5
+Part = ResumableUpload.Part
 NO_DISK_SPACE = "The server is short of disk space; nothing was charged, the organisers have been told."
 
 
@@ -163,15 +164,25 @@ def refusing_a_full_disk() -> Iterator[None]:
         raise NoSpace(f"{NO_DISK_SPACE} {disk_space.shortage()}") from error
 
 
-def check_upload(size: int, phase: Phase) -> None:
-    """Refuse an image archive that is empty or too large for the phase."""
+def check_upload(size: int, phase: Phase, part: str = Part.IMAGE) -> None:
+    """Refuse an archive, of an image or of weights, that is empty or too large for the phase."""
     if size == 0:
-        raise Refused("The file is empty. Write the image with: docker save IMAGE | gzip > image.tar.gz")
+        raise Refused(f"The file is empty. {_WRITE_IT[part]}")
     if size > phase.max_archive_bytes:
         raise TooLarge(
             f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_archive_bytes / 1e9:.3g} GB. "
-            "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd."
+            f"{_MAKE_IT_SMALLER[part]}"
         )
+
+
+_WRITE_IT: dict[str, str] = {
+    Part.IMAGE: "Write the image with: docker save IMAGE | gzip > image.tar.gz",
+    Part.WEIGHTS: "Write the weights with: tar -czf weights.tar.gz -C FOLDER .",
+}
+_MAKE_IT_SMALLER: dict[str, str] = {
+    Part.IMAGE: "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd.",
+    Part.WEIGHTS: "Leave out what the algorithm does not need (the optimizer's state, other epochs), and compress it.",
+}
 
 
 def check_image_is_here(source: Submission, submission: Submission) -> AlgorithmImage:
@@ -187,10 +198,26 @@ def check_image_is_here(source: Submission, submission: Submission) -> Algorithm
     return image
 
 
-def check_beginning(beginning: bytes) -> None:
-    """Refuse by its first bytes a file that can be no image archive, so that nobody uploads the rest in vain."""
+def check_weights_are_here(source: Submission, submission: Submission) -> Weights:
+    """The weights of an earlier submission, for one of the same team; Refused where they cannot be used again."""
+    weights = source.weights
+    if weights is None or source.team_id != submission.team_id or not blobs.weights.exists(weights.archive):
+        raise Refused("The weights of that submission are not here any more. Send them again.")
+    if weights.unpacked_bytes > submission.phase.max_unpacked_bytes:
+        raise Refused(
+            f"The weights have {weights.unpacked_bytes / 1e9:.1f} GB unpacked; the {submission.phase.name} takes up to "
+            f"{submission.phase.max_unpacked_bytes / 1e9:.3g} GB."
+        )
+    return weights
+
+
+def check_beginning(beginning: bytes, part: str = Part.IMAGE) -> None:
+    """Refuse by its first bytes a file that can be no such archive, so that nobody uploads the rest in vain."""
     try:
-        intake.check_beginning(beginning)
+        if part == Part.WEIGHTS:
+            intake.check_beginning_of_weights(beginning)
+        else:
+            intake.check_beginning(beginning)
     except intake.ImageRejected as rejection:
         raise Refused(str(rejection)) from rejection
 

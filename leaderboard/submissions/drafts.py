@@ -4,6 +4,7 @@ A draft belongs to its team: each member may go on with it. It becomes a submiss
 is here, whichever comes last (`leaderboard.journey.pipeline.submit_draft`).
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
@@ -24,9 +25,13 @@ from leaderboard.submissions.uploads import Upload
 
 MOST_OF_A_TEAM = 3
 NONE = "none"
+UPLOAD = "upload"
+Part = ResumableUpload.Part
+MOST_LOOKED_AT, MOST_OFFERED = 100, 5  # submissions whose weights are offered again
+_NUMBER = re.compile(r"[0-9]{1,18}")
 FORGOTTEN_AFTER = timedelta(days=30)
-WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url", "commitment")
-SAID_ANEW = {"external", "commitment"}  # the one is told from the words; nobody commits for the next submission
+WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url", "weights", "commitment")
+SAID_ANEW = {"external", "weights", "commitment"}  # two are told from what came; nobody commits for the next submission
 MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
 
 
@@ -57,29 +62,76 @@ def complete(draft: Draft) -> Upload | None:
     """
     if draft.submitted_at is None:
         return None
+    # Asked for when the draft is ours: a wait for it may have been one for another file in place of this.
+    parts = received_parts(draft)
+    weights = parts.get(Part.WEIGHTS) if wants_upload_of_weights(draft) else None
+    if wants_upload_of_weights(draft) and weights is None:
+        return None
+    at = max(draft.submitted_at, weights.completed_at if weights else draft.submitted_at)
     if draft.source:
         of = draft.source
-        return Upload("", of.upload, of.upload_bytes, of.upload_name, draft.submitted_at)
-    # Asked for when the draft is ours: a wait for it may have been one for another file in place of this.
-    received = ResumableUpload.objects.filter(draft=draft, completed_at__isnull=False).first()
-    if received is None or received.completed_at is None:
+        return Upload("", of.upload, of.upload_bytes, of.upload_name, at)
+    image = parts.get(Part.IMAGE)
+    return image._replace(completed_at=max(at, image.completed_at)) if image else None
+
+
+def received_parts(draft: Draft) -> dict[str, Upload]:
+    """The files of a draft that are here whole, by part."""
+    whole = ResumableUpload.objects.filter(draft=draft, completed_at__isnull=False)
+    return {one.part: Upload(one.file, one.digest, one.length, one.name, one.completed_at) for one in whole}  # type: ignore[arg-type]
+
+
+def wants_upload_of_weights(draft: Draft) -> bool:
+    """Whether an archive of weights belongs to the draft; where its form does not say, whether one was begun."""
+    said = draft.words.get("weights", "")
+    return said == UPLOAD or (not said and draft.uploads.filter(part=Part.WEIGHTS).exists())
+
+
+def weights_of(draft: Draft) -> Upload | Submission | None:
+    """What a complete draft hands in as its weights: a file, or an earlier submission that has them. Raises Refused."""
+    if wants_upload_of_weights(draft):
+        return received_parts(draft)[Part.WEIGHTS]
+    return chosen_weights(draft.team, draft.words.get("weights", ""))
+
+
+def chosen_weights(team: Team, said: str) -> Submission | None:
+    """The earlier submission of the team whose weights its form asks for. Raises Refused when it has none such."""
+    if said in ("", NONE, UPLOAD):
         return None
-    at = max(draft.submitted_at, received.completed_at)
-    return Upload(received.file, received.digest, received.length, received.name, at)
+    found = with_weights(team).filter(pk=int(said)).first() if _NUMBER.fullmatch(said) else None
+    if found is None:
+        raise Refused("Your team has no submission with such weights. Choose again which weights to use.")
+    return found
+
+
+def reusable_weights(team: Team, said: str = "") -> list[Submission]:
+    """The team's submissions whose weights its form offers: the one that was chosen, and the newest with each."""
+    rows = with_weights(team).only("weights", "weights_name", "weights_bytes", "team")
+    looked_at = sorted(rows[:MOST_LOOKED_AT], key=lambda one: str(one.pk) != said)
+    each: dict[int | None, Submission] = {}
+    for one in looked_at:
+        each.setdefault(one.weights_id, one)
+    return list(each.values())[:MOST_OFFERED]
+
+
+def with_weights(team: Team) -> QuerySet[Submission]:
+    """The team's submissions that came with weights, newest first."""
+    return team.submissions.filter(weights__isnull=False)
 
 
 def drafts_of(team: Team, phase: Phase) -> QuerySet[Draft]:
     """The team's drafts for a phase, newest first, with their uploads."""
     return (
         Draft.objects.filter(team=team, phase=phase)
-        .select_related("upload", "created_by", "source")
+        .select_related("created_by", "source")
+        .prefetch_related("uploads")
         .defer("source__method", "source__external_data")
     )
 
 
 def find(key: UUID, team: Team | None) -> Draft | None:
     """The team's draft; for everybody else there is none."""
-    rows = Draft.objects.select_related("upload", "phase", "team", "source")
+    rows = Draft.objects.select_related("phase", "team", "source").prefetch_related("uploads")
     known = rows.defer("source__method", "source__external_data")
     return known.filter(pk=key, team=team).first() if team else None
 
@@ -120,9 +172,17 @@ def discard(draft: Draft) -> None:
     """Delete a draft and its file; nothing happens when it was handed in meanwhile."""
     with transaction.atomic():
         if resumable.held(draft.pk):
-            resumable.end(ResumableUpload.objects.filter(draft=draft).first())
+            for upload in ResumableUpload.objects.filter(draft=draft):
+                resumable.end(upload)
             Draft.objects.filter(pk=draft.pk).delete()
             transaction.on_commit(lambda: pdfs.forget(draft.pdf))
+
+
+def remove_what_was_not_handed_in(draft: Draft, submission: Submission) -> None:
+    """What came in for a draft, and was not chosen in the end, goes at once."""
+    handed_in = {submission.upload_file, submission.weights_file}
+    for upload in ResumableUpload.objects.filter(draft=draft).exclude(file__in=handed_in):
+        resumable.end(upload)
 
 
 def description(draft: Draft) -> Description:
@@ -152,7 +212,11 @@ def said_last(team: Team) -> dict[str, str]:
 def _words_of(submission: Submission) -> dict[str, str]:
     external = NONE if submission.external_data.strip().lower() == NONE else "some"
     words = {name: str(getattr(submission, name)) for name in WORDS if name not in SAID_ANEW}
-    return words | {"external": external, "external_data": "" if external == NONE else submission.external_data}
+    return words | {
+        "external": external,
+        "external_data": "" if external == NONE else submission.external_data,
+        "weights": str(submission.pk) if submission.weights_id else NONE,
+    }
 
 
 def _kept(words: Mapping[str, str]) -> dict[str, str]:

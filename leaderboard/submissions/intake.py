@@ -1,22 +1,34 @@
-"""From an uploaded archive to a checked image: verified and rebuilt by `containers.intake`, kept by its digest."""
+"""From archives to a checked image and checked weights: rebuilt by `containers.intake`, kept by their digests."""
 
 from pathlib import Path
 
 from django.conf import settings
 
-from containers.intake import ArchiveLimits, CheckedImage, check_archive
+from containers.intake import ArchiveLimits, CheckedImage, check_archive, check_place_of_weights, check_weights
 from leaderboard.core import blobs, unfinished
-from leaderboard.models import AlgorithmImage, ImageProvenance, Submission
+from leaderboard.models import AlgorithmImage, ImageProvenance, Phase, Submission, Weights
 from leaderboard.submissions import uploads
 
 
-def check_image(submission: Submission) -> AlgorithmImage:
-    """Check the archive that a team uploaded; keep the rebuilt one, and what it was before.
+def check(submission: Submission) -> tuple[AlgorithmImage, Weights | None]:
+    """Check what a team handed in: each archive that it sent, and whether weights have their place in the image.
 
     Raises containers.intake.ImageRejected.
     """
-    phase = submission.phase
-    limits = ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
+    reused = None if submission.upload_file else submission.image
+    image = reused or check_image(submission)
+    weights = _check_weights(submission) if submission.weights_file else submission.weights
+    if weights:
+        check_place_of_weights(blobs.images.path(image.archive))
+    return image, weights
+
+
+def check_image(submission: Submission) -> AlgorithmImage:
+    """Check the image archive that a team uploaded; keep the rebuilt one, and what it was before.
+
+    Raises containers.intake.ImageRejected.
+    """
+    limits = _limits(submission.phase)
     with unfinished.folder(Path(settings.FILE_UPLOAD_TEMP_DIR)) as folder:
         rebuilt = folder / "image.tar"
         checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=limits)
@@ -31,6 +43,27 @@ def check_image(submission: Submission) -> AlgorithmImage:
         },
     )
     return _row(checked)
+
+
+def _check_weights(submission: Submission) -> Weights:
+    with unfinished.folder(Path(settings.FILE_UPLOAD_TEMP_DIR)) as folder:
+        rebuilt = folder / "weights.tar"
+        source = uploads.path(submission.weights_file)
+        checked = check_weights(source, rebuilt, limits=_limits(submission.phase))
+        blobs.weights.adopt(rebuilt, blobs.Blob(checked.blob, checked.size))
+    weights, _ = Weights.objects.get_or_create(
+        archive=checked.blob,
+        defaults={
+            "archive_bytes": checked.size,
+            "unpacked_bytes": checked.unpacked_bytes,
+            "files": checked.files,
+        },
+    )
+    return weights
+
+
+def _limits(phase: Phase) -> ArchiveLimits:
+    return ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
 
 
 def _row(checked: CheckedImage) -> AlgorithmImage:

@@ -24,7 +24,7 @@ from typing import IO, Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
 from containers.intake import BEGINNING_BYTES
 from leaderboard.core import blobs, clock, database
@@ -32,6 +32,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.models import Draft, ResumableUpload, Submission
 from leaderboard.submissions import admission, uploads
 
+Part = ResumableUpload.Part
 CHUNK = 32 << 10
 SAFE_EVERY_BYTES = 32 << 20
 SAFE_EVERY_SECONDS = 5.0
@@ -109,18 +110,27 @@ _MOST_HASHES = 1024
 _lock = threading.Lock()
 
 
-def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "") -> ResumableUpload:
-    """Expect a file of `length` bytes for a draft, instead of any that it had. Raises Refused, Locked, Gone."""
-    admission.check_upload(length, draft.phase)
-    admission.check_disk_space(length + _promised_bytes(but=draft))
-    _check_unwritten(ResumableUpload.objects.filter(draft=draft).first())
+def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "", part: str = Part.IMAGE) -> ResumableUpload:
+    """Expect a file of `length` bytes as this part of a draft, instead of any that it had.
+
+    Weights are wanted from then on, whatever the form said before. Raises Refused, Locked, Gone.
+    """
+    admission.check_upload(length, draft.phase, part)
+    replaced = ResumableUpload.objects.filter(draft=draft, part=part)
+    admission.check_disk_space(length + _promised_bytes(but=replaced))
+    _check_unwritten(replaced.first())
     with transaction.atomic():
         if not held(draft.pk):
             raise Gone("This draft was handed in, or deleted.")
-        end(ResumableUpload.objects.filter(draft=draft).first())
-        Draft.objects.filter(pk=draft.pk).update(source=None)
+        end(replaced.first())
+        if part == Part.IMAGE:
+            Draft.objects.filter(pk=draft.pk).update(source=None)
+        else:
+            words = Draft.objects.values_list("words", flat=True).get(pk=draft.pk)
+            Draft.objects.filter(pk=draft.pk).update(words=words | {"weights": "upload"})
         return ResumableUpload.objects.create(
             draft=draft,
+            part=part,
             name=uploads.shown_name(name),
             fingerprint=fingerprint[:64],
             file=secrets.token_hex(16),
@@ -136,10 +146,10 @@ def _check_unwritten(upload: ResumableUpload | None) -> None:
             pass
 
 
-def _promised_bytes(*, but: Draft) -> int:
+def _promised_bytes(*, but: QuerySet[ResumableUpload]) -> int:
     """What the uploads under way have yet to send."""
     active = ResumableUpload.objects.filter(completed_at=None, received_at__gt=clock.now() - ACTIVE)
-    missing = active.exclude(draft=but).aggregate(bytes=Sum(F("length") - F("received")))["bytes"]
+    missing = active.exclude(pk__in=but).aggregate(bytes=Sum(F("length") - F("received")))["bytes"]
     return int(missing or 0)
 
 
@@ -245,7 +255,7 @@ class _Receiving:
         looked, self.at = self.at >= BEGINNING_BYTES, self.at + len(chunk)
         if not looked and (self.at >= BEGINNING_BYTES or self.at == self.upload.length):
             self.file.flush()
-            admission.check_beginning(os.pread(self.file.fileno(), BEGINNING_BYTES, 0))
+            admission.check_beginning(os.pread(self.file.fileno(), BEGINNING_BYTES, 0), self.upload.part)
         if self.hasher:
             self.hasher.update(chunk)
         if self.check:
@@ -348,7 +358,7 @@ def _refresh(upload: ResumableUpload, file: IO[bytes]) -> None:
     try:
         upload.refresh_from_db(fields=("received", "received_at", "completed_at", "digest"))
     except ResumableUpload.DoesNotExist:
-        if not Submission.objects.filter(upload_file=upload.file).exists():
+        if not Submission.objects.filter(Q(upload_file=upload.file) | Q(weights_file=upload.file)).exists():
             uploads.delete(upload.file)  # made anew, by opening it
         raise Gone("This upload was handed in, or ended.") from None
     here = os.fstat(file.fileno()).st_size

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -20,14 +21,14 @@ from django.http import HttpRequest
 from containers.intake import BEGINNING_BYTES
 from leaderboard.core import blobs, clock, database, locks, unfinished
 from leaderboard.core.refusal import Refused
-from leaderboard.models import Phase
+from leaderboard.models import Phase, Submission
 from leaderboard.submissions import admission
 
 FORM_OVERHEAD_BYTES = 1 << 20
 CHUNK = 256 << 10  # hundreds of uploads hold some of them in memory at once
 CHECK_SPACE_EVERY_BYTES = 64 << 20
 PREFIX = "upload-"
-IMAGE, PDF = "image", "pdf"  # the form's fields for files
+IMAGE, WEIGHTS, PDF = "image", "weights_file", "pdf"  # the form's fields for files
 PATIENCE_SECONDS = 120.0  # with a database that has no connection for an upload that is complete
 
 
@@ -47,14 +48,19 @@ class Upload(NamedTuple):
     completed_at: datetime
 
 
-_BEGINNINGS = {
+_BEGINNINGS: dict[str, tuple[int, Callable[[bytes], None]]] = {
     IMAGE: (BEGINNING_BYTES, admission.check_beginning),
+    WEIGHTS: (BEGINNING_BYTES, partial(admission.check_beginning, part=admission.Part.WEIGHTS)),
     PDF: (admission.PDF_BEGINNING_BYTES, admission.check_pdf_beginning),
 }
 
 
 def _check_size(kind: str, size: int, phase: Phase) -> None:
-    (admission.check_pdf if kind == PDF else admission.check_upload)(size, phase)
+    if kind == PDF:
+        admission.check_pdf(size, phase)
+    else:
+        part = admission.Part.WEIGHTS if kind == WEIGHTS else admission.Part.IMAGE
+        admission.check_upload(size, phase, part)
 
 
 class HashedFile(UploadedFile):  # type: ignore[type-arg]
@@ -72,8 +78,8 @@ class HashedFile(UploadedFile):  # type: ignore[type-arg]
 class BoundedUploadHandler(FileUploadHandler):
     """Streams a form's files to the incoming folder, hashing them on the way, until there is a reason to refuse one.
 
-    Then it stops reading, and `refusal` has the sentence that the user reads about the field `refused`. The field PDF
-    holds a PDF, any other one an image archive; of a form that `takes` a PDF alone each does.
+    Then it stops reading, and `refusal` has the sentence that the user reads about the field `refused`. Of a form that
+    `takes` a PDF alone each field holds one.
     """
 
     chunk_size = CHUNK
@@ -90,16 +96,19 @@ class BoundedUploadHandler(FileUploadHandler):
         What takes hours holds no connection to the database meanwhile: others need it.
         """
         database.let_go()
-        beside = admission.MAX_PDF_BYTES if self.takes == IMAGE and self.phase.pdf != Phase.Asked.NO else 0
-        announced = max(1, content_length - FORM_OVERHEAD_BYTES - beside)
-        self._unless_refused(lambda: _check_size(self.takes, announced, self.phase))
+        # Each may have its room: whose is too large shows as it comes.
+        beside = FORM_OVERHEAD_BYTES
+        if self.takes == IMAGE:
+            beside += self.phase.max_archive_bytes  # of weights
+            beside += admission.MAX_PDF_BYTES if self.phase.pdf != Phase.Asked.NO else 0
+        self._unless_refused(lambda: _check_size(self.takes, max(1, content_length - beside), self.phase))
         self._unless_refused(lambda: admission.check_disk_space(content_length))
         self.files: list[HashedFile] = []
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin a file."""
         super().new_file(*args, **kwargs)
-        self.refused = PDF if PDF in (self.takes, self.field_name) else IMAGE
+        self.refused = self.field_name if self.takes == IMAGE and self.field_name in _BEGINNINGS else self.takes
         # By no name of theirs: an extension may be longer than a file system takes.
         stored = unfinished.create(Path(settings.FILE_UPLOAD_TEMP_DIR), PREFIX)
         self.file = HashedFile(stored, self.file_name, self.content_type, 0, self.charset, self.content_type_extra)
@@ -217,6 +226,12 @@ def delete(file: str) -> None:
     with locks.working_on("stores", "") as mine:
         if mine:
             path(file).unlink(missing_ok=True)
+
+
+def delete_all_of(submission: Submission) -> None:
+    """Delete what a submission was handed in with."""
+    for file in filter(None, (submission.upload_file, submission.weights_file)):
+        delete(file)
 
 
 def _new_name() -> str:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
-from leaderboard.models import Draft, Phase, Submission
+from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.submissions.quota import quota_of
 from leaderboard.web.context import frame_of, instant_of, person_of
@@ -53,10 +53,14 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     found = _find(request, key)
     if isinstance(found, Submission):
         return _accepted(found)
-    form = SubmissionForm(request.POST, phase=found.phase, has_file=False, has_pdf=bool(found.pdf))
+    form = SubmissionForm(request.POST, phase=found.phase, team=found.team, has_file=False, has_pdf=bool(found.pdf))
     now = instant_of(request)
-    if not hasattr(found, "upload") and not found.source:
+    if found.upload is None and not found.source:
         form.add_error(None, "Choose the archive of your image.")
+    if form.wants_upload_of_weights and found.weights_upload is None:
+        form.add_error("weights", "Choose the archive of your weights.")
+    if _weights_came_unseen(request, found, form):
+        form.add_error("weights", "An archive of weights came for this draft meanwhile. Choose again which to use.")
     if form.is_valid():
         drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
         accepted = pipeline.submit_draft(found.pk)
@@ -71,6 +75,14 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     context = {"phase": found.phase, "form": form, "quota": quota_of(found.team, found.phase, now), "now": now}
     context |= {"draft": found}
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _weights_came_unseen(request: HttpRequest, draft: Draft, form: SubmissionForm) -> bool:
+    """Whether the page did not know of what it would throw away: another program, or a colleague, sent it."""
+    upload = draft.weights_upload
+    if upload is None or form.wants_upload_of_weights:
+        return False
+    return request.POST.get("weights_seen") != str(upload.pk)
 
 
 @login_required
@@ -135,7 +147,6 @@ def _accepted(submission: Submission) -> HttpResponse:
 
 def _state(draft: Draft) -> dict[str, object]:
     """What the page's script shows of a draft."""
-    upload = getattr(draft, "upload", None)
     return {
         "draft": str(draft.pk),
         "begin_upload": reverse("begin_upload", args=[draft.pk]),
@@ -143,14 +154,21 @@ def _state(draft: Draft) -> dict[str, object]:
         "refusal": draft.refusal,
         "saved_at": draft.changed_at.isoformat(),
         "pdf": {"name": draft.pdf_name, "bytes": draft.pdf_bytes} if draft.pdf else None,
-        "upload": upload
-        and {
-            "address": reverse("upload", args=[upload.pk]),
-            "name": upload.name,
-            "length": upload.length,
-            "received": upload.received,
-            "fingerprint": upload.fingerprint,
-            "digest": upload.digest,
-            "expires_at": resumable.expires_at(upload).isoformat(),
-        },
+        "upload": _upload(draft.upload),
+        "weights": _upload(draft.weights_upload),
+    }
+
+
+def _upload(upload: ResumableUpload | None) -> dict[str, object] | None:
+    if upload is None:
+        return None
+    return {
+        "key": str(upload.pk),
+        "address": reverse("upload", args=[upload.pk]),
+        "name": upload.name,
+        "length": upload.length,
+        "received": upload.received,
+        "fingerprint": upload.fingerprint,
+        "digest": upload.digest,
+        "expires_at": resumable.expires_at(upload).isoformat(),
     }

@@ -5,10 +5,12 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
+from containers.protocol import contract
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import admission, drafts, uploads
+from leaderboard.templatetags.show import gigabytes
 
 NONE, SOME = "none", "some"
 NOTHING_EXTERNAL = "none"
@@ -154,6 +156,25 @@ class SubmissionForm(forms.Form):
         },
     )
 
+    weights = forms.ChoiceField(
+        required=False,
+        widget=forms.RadioSelect,
+        label="Weights",
+        initial=drafts.NONE,
+        help_text=(
+            f"Your program finds them in {contract.MODEL_DIR}, read-only. Later runs can use them again, so that a "
+            "changed line of code does not send them once more."
+        ),
+        error_messages={"invalid_choice": "Choose one of the answers."},
+    )
+    weights_file = forms.FileField(
+        required=False,
+        label="Archive of weights",
+        widget=forms.FileInput(attrs={"accept": ".tar,.gz,.tgz,.xz,.txz,.zst,.tzst"}),
+        allow_empty_file=True,
+        error_messages={"max_length": "The file’s name is too long."},
+    )
+
     commitment = forms.CharField(required=False, label="Open source")
     pdf = forms.FileField(
         label="PDF of the method",
@@ -167,6 +188,7 @@ class SubmissionForm(forms.Form):
         self,
         *args: Any,
         phase: Phase,
+        team: Team,
         refusal: str = "",
         refused: str = uploads.IMAGE,
         has_file: bool = True,
@@ -175,12 +197,15 @@ class SubmissionForm(forms.Form):
     ) -> None:
         """What comes with the form or was here before.
 
-        `refusal`: why the server stopped reading the file of the field `refused`, if it did; `has_file`: whether an
-        archive comes with it; `has_pdf`: whether the draft has a PDF already.
+        `refusal`: why the server stopped reading the file of the field `refused`, if it did; `has_file`: whether the
+        archives come with it; `has_pdf`: whether the draft has a PDF already.
         """
         super().__init__(*args, **kwargs)
         self.fields["image"].required = has_file
+        said = self.data.get("weights", "") if self.is_bound else (self.initial or {}).get("weights", "")
+        self.fields["weights"].choices = _weights_choices(team, str(said))  # type: ignore[attr-defined]
         self.phase = phase
+        self._has_file = has_file
         self._ask_what_the_phase_asks(has_pdf=has_pdf)
         self.refusal = refusal
         if refusal and refused in self.fields:
@@ -218,24 +243,59 @@ class SubmissionForm(forms.Form):
             raise forms.ValidationError(str(refusal)) from None
         return pdf
 
+    @property
+    def wants_upload_of_weights(self) -> bool:
+        """Whether an archive of weights was chosen to come with the image."""
+        return self.is_bound and self.data.get("weights") == drafts.UPLOAD
+
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""
-        image = self.cleaned_data["image"]
-        if image is None:
+        return self._of_a_size("image")
+
+    def clean_weights_file(self) -> Any:
+        """Refuse weights that the phase does not take, or that are missing."""
+        if self.wants_upload_of_weights and self._has_file and not self.cleaned_data["weights_file"]:
+            raise forms.ValidationError("Choose the archive of your weights.")
+        return self._of_a_size("weights_file", admission.Part.WEIGHTS)
+
+    def _of_a_size(self, field: str, part: str = admission.Part.IMAGE) -> Any:
+        file = self.cleaned_data[field]
+        if file is None:
             return None
         try:
-            admission.check_upload(image.size, self.phase)
+            admission.check_upload(file.size, self.phase, part)
         except Refused as refusal:
             raise forms.ValidationError(str(refusal)) from None
-        return image
+        return file
 
     def clean(self) -> dict[str, Any]:
         """“None” is an answer, silence is not."""
         cleaned = super().clean() or self.cleaned_data
         if self.refusal and not self.errors:  # of a file that this form has no field for
             self.add_error(None, self.refusal)
+        if cleaned.get("weights_file"):
+            self._clean_weights(cleaned)
         if cleaned.get("external") == NONE:
             cleaned["external_data"] = NOTHING_EXTERNAL
         elif cleaned.get("external") == SOME and not cleaned.get("external_data", "").strip():
             self.add_error("external_data", "Name every external data set and pre-trained model, with its source.")
         return cleaned
+
+    def _clean_weights(self, cleaned: dict[str, Any]) -> None:
+        """A file is an answer, too."""
+        if cleaned.get("weights") in ("", drafts.NONE):
+            cleaned["weights"] = drafts.UPLOAD
+        elif cleaned.get("weights") != drafts.UPLOAD:
+            self.add_error("weights", "Choose one of both: an archive, or the weights of an earlier run.")
+
+
+def _weights_choices(team: Team, said: str) -> list[tuple[str, str]]:
+    earlier = drafts.reusable_weights(team, said)
+    return [
+        (drafts.NONE, "In the image, if there are any"),
+        (drafts.UPLOAD, "In an archive of their own"),
+        *(
+            (str(one.pk), f"The same as of run {one.pk}: {one.weights_name}, {gigabytes(one.weights_bytes)}")
+            for one in earlier
+        ),
+    ]

@@ -47,7 +47,9 @@ SAMPLE = f"""[
 STATES: dict[Stage, str] = {
     SubmissionState.RECEIVED: "The archive has arrived whole. The check of the image comes next.",
     SubmissionState.VALIDATING: "The archive is read and verified, and the image is rebuilt. Nothing of it runs yet.",
-    SubmissionState.REJECTED: "The image cannot be used. The run’s page says why; the run is given back to the team.",
+    SubmissionState.REJECTED: (
+        "The image, or its weights, cannot be used. The run’s page says why; the run is given back to the team."
+    ),
     RunState.QUEUED: "The run waits for a free machine. Teams take turns; within a team the earlier one goes first.",
     RunState.CANARY: "One case runs alone, to show that the image starts, ends and writes a readable mask.",
     RunState.RUNNING: "The other cases run, batch by batch. Finished batches are scored meanwhile.",
@@ -82,8 +84,8 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     ("Processes and threads", lambda phase: thousands(phase.pids)),
     ("Open-source commitment", lambda phase: phase.get_commitment_display()),
     ("PDF of the method", lambda phase: phase.get_pdf_display()),
-    ("Image archive", lambda phase: gigabytes(phase.max_archive_bytes)),
-    ("Image, unpacked", lambda phase: gigabytes(phase.max_unpacked_bytes)),
+    ("Image archive, archive of weights: each", lambda phase: gigabytes(phase.max_archive_bytes)),
+    ("Image, weights, unpacked: each", lambda phase: gigabytes(phase.max_unpacked_bytes)),
 )
 """A limit in words, and what it is in a phase."""
 
@@ -120,6 +122,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
             "output": contract.OUTPUT_DIR,
             "cases": f"{contract.INPUT_DIR}/{contract.CASES_FILE}",
             "images": f"{contract.INPUT_DIR}/{contract.IMAGES_DIR}",
+            "model": contract.MODEL_DIR,
         },
         "sample": SAMPLE,
         "failures": reasons.FAILURES,

@@ -106,7 +106,11 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     context = {
         "phase": phase,
         "form": SubmissionForm(
-            phase=phase, initial=words, has_file=not (draft and draft.source), has_pdf=bool(draft and draft.pdf)
+            phase=phase,
+            team=team,
+            initial=words,
+            has_file=not (draft and draft.source),
+            has_pdf=bool(draft and draft.pdf),
         ),
         "quota": quota_of(team, phase, now),
         "team": team,
@@ -123,7 +127,12 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
 def _taken(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.BoundedUploadHandler) -> HttpResponse:
     refusal = receiver.refusal
     form = SubmissionForm(
-        request.POST, request.FILES, phase=phase, refusal=str(refusal or ""), refused=receiver.refused
+        request.POST,
+        request.FILES,
+        phase=phase,
+        team=team,
+        refusal=str(refusal or ""),
+        refused=receiver.refused,
     )
     try:
         accepted = _hand_in(person_of(request), team, form, _ticket(request))
@@ -162,13 +171,21 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     said, upload, pdf = form.cleaned_data, uploads.received(form.cleaned_data["image"]), None
     words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
     described = {name: said[name] for name in words} | {"commitment": said.get("commitment", "")}
+    weights: uploads.Upload | Submission | None = None
     try:
+        weights = drafts.chosen_weights(team, said["weights"])
+        if said["weights"] == drafts.UPLOAD:
+            weights = uploads.received(said["weights_file"])
         if file := said.get("pdf"):
             pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)
             described |= pdf.described()
-        return pipeline.submit(user=person, team=team, phase=form.phase, upload=upload, ticket=ticket, **described)
+        return pipeline.submit(
+            user=person, team=team, phase=form.phase, upload=upload, weights=weights, ticket=ticket, **described
+        )
     except Refused:
         uploads.delete(upload.file)
+        if isinstance(weights, uploads.Upload):
+            uploads.delete(weights.file)
         raise
     finally:
         pdfs.forget(pdf.digest if pdf else "")  # unless it was taken

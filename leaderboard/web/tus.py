@@ -149,11 +149,18 @@ def create(request: HttpRequest, person: User, key: UUID) -> HttpResponse:
     draft = _draft(request, person, key)
     _refuse_unoffered(request)
     length, said = _number(request, "Upload-Length"), _metadata(request)
+    part = said.get("part", ResumableUpload.Part.IMAGE)
+    if part not in ResumableUpload.Part.values:
+        raise TusError(400, f"The part of a draft is {' or '.join(ResumableUpload.Part.values)}, not {part[:40]!r}.")
     _checksum(request)  # what is wrong with it is said before another upload gives way to this one
     with _in_words():
         admission.check_open_for(person, draft.phase, clock.now())
         upload = resumable.begin(
-            draft, name=said.get("filename", ""), length=length, fingerprint=said.get("fingerprint", "")
+            draft,
+            name=said.get("filename", ""),
+            length=length,
+            fingerprint=said.get("fingerprint", ""),
+            part=part,
         )
     if request.content_type == PIECE and request.headers.get("Content-Length", "0") != "0":
         _receive(request, person, upload, offset=0)

@@ -329,14 +329,14 @@ _RESULTS = _PARTS | {"groups"}  # once it has ended
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
     Address("/submit/", 5, who="captain"),
-    Address("/submit/{public_phase}/", 14, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
+    Address("/submit/{public_phase}/", 16, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
-    Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
+    Address("/submit/{hidden_phase}/?ticket=none", 16, who="captain", method="POST", status=422),
     Address("/drafts/of/{public_phase}/", 17, who="captain", method="POST", status=201),
     Address("/drafts/{draft}/", 6, who="captain"),
     Address("/drafts/{draft}/send/", 12, who="captain", method="POST", status=422),
     Address("/drafts/{draft}/take-back/", 8, who="captain", method="POST", status=302),
-    Address("/drafts/{draft}/delete/", 13, who="captain", method="POST", status=302),
+    Address("/drafts/{draft}/delete/", 14, who="captain", method="POST", status=302),
     Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),
     Address("/uploads/drafts/{draft}/pdf/", 10, who="captain", status=404),
     Address("/preview/", 5, who="captain", method="POST", body=_text("method=%24x%5E2%24")),

@@ -276,7 +276,7 @@ def _judge(evening: Evening) -> bool:
     taken: dict[int, list[datetime]] = {}
     for name, at in Submission.objects.values_list("team__name", "accepted_at"):
         taken.setdefault(evening.scene.teams.index(name), []).append(at)
-    drafts = {str(draft.pk): draft for draft in Draft.objects.select_related("upload")}
+    drafts = {str(draft.pk): draft for draft in Draft.objects.prefetch_related("uploads")}
     counts: dict[str, int] = {}
     wrong = []
     for team in evening.teams:

@@ -25,6 +25,13 @@ def archive(tmp_path):
 
 
 @pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "weights.tar"
+    path.write_bytes(tarfile.TarInfo("model.pt").tobuf() + bytes(1024))
+    return path
+
+
+@pytest.fixture
 def charlie():
     person = cast.person("Charlie")
     cast.team_of(person)
@@ -46,7 +53,7 @@ def conditions(bytes_per_second: int, *, offline: bool = False) -> dict[str, obj
 
 def received(page: Page) -> int:
     page.wait_for_timeout(100)
-    row = ResumableUpload.objects.first()
+    row = ResumableUpload.objects.filter(part="image").first()
     return row.received if row else 0
 
 
@@ -116,9 +123,13 @@ def test_an_upload_outlives_a_killed_browser_once_the_same_file_is_chosen_again(
     visitor.complaints.clear()
 
 
-def test_a_form_that_is_sent_while_its_upload_runs_is_submitted_at_the_last_byte(visit, charlie, archive):
+def test_a_form_that_is_sent_while_its_uploads_run_is_submitted_at_the_last_byte(visit, charlie, archive, weights):
     visitor = visit(charlie)
     page = visitor.go("/submit/dev/")
+    expect(page.get_by_label("Archive of weights")).to_be_hidden()
+    page.get_by_label("In an archive of their own").check()
+    page.get_by_label("Archive of weights").set_input_files(weights)
+    expect(page.get_by_text(hashlib.sha256(weights.read_bytes()).hexdigest())).to_be_visible()
     line = slow_down(page, SLOW)
     page.get_by_label("Image archive").set_input_files(archive)
     page.get_by_label("Name on the board").fill("LungText")
@@ -131,6 +142,7 @@ def test_a_form_that_is_sent_while_its_upload_runs_is_submitted_at_the_last_byte
     line.send("Network.emulateNetworkConditions", conditions(-1))
     expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible(timeout=20000)
     assert not ResumableUpload.objects.exists()
+    assert uploads.path(Submission.objects.get().weights_file).read_bytes() == weights.read_bytes()
 
 
 def test_what_is_no_archive_is_said_after_its_first_bytes(visit, charlie, tmp_path):

@@ -97,4 +97,5 @@ def test_an_upgraded_host_reads_its_journal_of_before(old: Path, journals: list[
     reports = [entry["report"] for entry in journals]
     assert len(orders) == 2
     before, now = read(old, orders, reports), read(REPOSITORY, orders, reports)
+    assert {order.pop("weights") for order in now["orders"]} == {None}  # which it did not know
     assert (now["orders"], now["reports"]) == (before["orders"], before["reports"])

@@ -34,6 +34,9 @@ class Command(BaseCommand):
         parser.add_argument("--team", required=True, help="the team's slug")
         parser.add_argument("--phase", required=True, help="the phase's slug")
         parser.add_argument("--image", required=True, type=Path, help="docker save IMAGE | gzip > FILE (also xz, zstd)")
+        parser.add_argument(
+            "--weights", type=Path, help="model weights apart from the image: a tar file (gzip, xz, zstd)"
+        )
         parser.add_argument("--track", default="main", help="main or overall")
         parser.add_argument("--method", required=True, type=Path, help="the method description, Markdown")
         parser.add_argument("--pdf", type=Path, help="a PDF of the method, where the phase asks for one")
@@ -70,6 +73,7 @@ class Command(BaseCommand):
                 team=team,
                 phase=phase,
                 upload=uploads.from_disk(options["image"]),
+                weights=uploads.from_disk(options["weights"]) if options["weights"] else None,
                 track=options["track"],
                 algorithm=options["name"] or team.name[:40],
                 method=method,

@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, F, Max, Min, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from leaderboard.challenge.phases import open_phases
@@ -181,7 +181,7 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
-        run_waits_beside_free_slot=bool(idle) and any(slots.fitting(idle, phase) for phase in _waited_for(queued)),
+        run_waits_beside_free_slot=bool(idle) and _one_fits(idle, queued),
         halted=halted,
         stuck=stuck,
         oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
@@ -199,9 +199,11 @@ def _facts(at: datetime) -> Facts:
     )
 
 
-def _waited_for(queued: QuerySet[Run]) -> QuerySet[Phase]:
-    """The phases of the runs that wait for a slot."""
-    return Phase.objects.filter(pk__in=queued.values("submission__phase"))
+def _one_fits(idle: list[slots.Slot], queued: QuerySet[Run]) -> bool:
+    """Whether one of the runs that wait could be done in one of these slots."""
+    plain = Exists(queued.filter(submission__phase=OuterRef("pk"), submission__weights=None))
+    phases = Phase.objects.filter(pk__in=queued.values("submission__phase")).annotate(has_plain=plain)
+    return any(slots.fitting(idle, phase, weights=not phase.has_plain) for phase in phases)
 
 
 def _unscored() -> QuerySet[RunCase]:

@@ -18,7 +18,8 @@ let draft = form.dataset.draft || "";  // its address; none until there is somet
 let known = null;  // what the server last said of it
 let saving = Promise.resolve(), timer = 0, unsaved = false;
 
-const words = () => { const data = new FormData(form); data.delete("image"); data.delete("pdf"); return data; };
+const files = ["image", "weights_file", "pdf"];
+const words = () => { const data = new FormData(form); files.forEach((name) => data.delete(name)); return data; };
 
 async function post(address, body = words()) {
   return fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), "X-Requested-With": "fetch" } });
@@ -233,6 +234,7 @@ async function refresh() {
   const said = await answer.json();
   if (said.submission) { forget(); unsaved = false; upload = null; location.assign(said.submission); return true; }
   known = said;
+  document.dispatchEvent(new Event("draft-known"));
   const here = said.upload;
   if (said.refusal) fail(said.refusal);
   part("sent").hidden = !said.sent;
@@ -285,7 +287,7 @@ form.addEventListener("submit", async (event) => {
     await starting;
     if (!draft || unsaved) await keep();
     const answer = await post(`${draft}send/`);
-    if (answer.status === 422 && showErrors(await answer.text())) return;
+    if (answer.status === 422 && showErrors(await answer.text())) { refresh(); return; }
     if (answer.redirected) { location.assign(answer.url); return; }
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     part("summary").replaceChildren();

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -15,13 +16,13 @@ import pytest
 from containers.host.agent import Agent
 from containers.host.config import Settings
 from containers.host.image_cache import ImageCacheLimits
-from containers.intake import ArchiveLimits, check_archive
+from containers.intake import ArchiveLimits, check_archive, check_weights
 from containers.sandbox import holder
 from containers.sandbox.engine import Engine
 from tests.containers import baseimage
-from tests.containers.conftest import order_json, outcomes, wait_until
+from tests.containers.conftest import leftovers, order_json, outcomes, wait_until
 from tests.containers.fakeserver import FakeServer
-from tests.containers.intake.build import Image, entry, layer_of
+from tests.containers.intake.build import Image, entry, layer_of, link
 from tests.containers.sandbox.test_images import checked, unique_layer
 
 pytestmark = pytest.mark.engine
@@ -39,9 +40,65 @@ def test_a_batch_is_claimed_run_uploaded_and_reported(
 
 
 def test_it_introduces_itself_with_its_slots(new_agent: Callable[[], Agent], server: FakeServer) -> None:
+    server.reads = ["can"]
     new_agent()
-    wait_until(lambda: server.hellos)
+    wait_until(lambda: len(server.hellos) > 1)
     assert server.hellos[0]["slots"] == [{"name": "cpu0", "gpus": []}]
+    said = [hello.get("can") for hello in server.hellos[:2]]
+    assert said == [None, ["weights"]], "what it can do it says to a server that reads it"
+
+
+def weights(server: FakeServer, tmp_path: Path) -> dict[str, Any]:
+    """What an order says of weights that the server has."""
+    uploaded = tmp_path / "uploaded.tar"
+    uploaded.write_bytes(layer_of(entry("fold_0/model.pt", data=b"the weights", mode=0o600), link("best", "fold_0")))
+    check_weights(uploaded, tmp_path / "weights.tar")
+    content = (tmp_path / "weights.tar").read_bytes()
+    return {"blob": server.put_blob(content), "size": len(content)}
+
+
+READ_WEIGHTS = """
+import fcntl, os
+model = pathlib.Path("/opt/ml/model")
+seen = [(model / "best" / "model.pt").read_text(), *sorted(str(path) for path in model.rglob("*"))]
+def refused(act):
+    try:
+        act()
+    except OSError as error:
+        return os.strerror(error.errno)
+    return "done"
+seen.append(refused(lambda: (model / "new").write_text("x")))
+seen.append(refused(lambda: (model / "fold_0/model.pt").write_text("x")))
+seen.append(refused(lambda: os.chmod(model / "fold_0/model.pt", 0o777)))
+seen.append(refused(lambda: os.unlink(model / "best")))
+finish(name, "|".join(seen).encode())
+"""
+
+
+def test_weights_are_read_and_not_written_in_a_copy_that_the_next_batch_gets(
+    new_agent: Callable[[], Agent],
+    server: FakeServer,
+    offer: Callable[..., str],
+    host_settings: Settings,
+    tmp_path: Path,
+) -> None:
+    agent, named = new_agent(), weights(server, tmp_path)
+    for _ in range(2):
+        batch = offer(READ_WEIGHTS)
+        server.orders[batch]["weights"] = named
+        agent.run_batch(batch)
+        assert outcomes(server.reports[-1]) == ["finished"], server.reports[-1]["log"]
+        content, *paths, new, file, mode, removed = server.outputs.pop("case0.nii.gz").decode().split("|")
+        assert content == "the weights"
+        assert paths == [f"/opt/ml/model/{name}" for name in ("best", "fold_0", "fold_0/model.pt")]
+        assert {new, file, mode, removed} <= {"Read-only file system", "Permission denied"}
+    assert len([path for path in server.requests if named["blob"] in path]) == 1
+    assert len(list((host_settings.state_dir / "weights" / "copies").iterdir())) == 1
+    assert leftovers(host_settings) == []
+    odd, batch = layer_of(entry("../x")), offer(None)
+    server.orders[batch]["weights"] = {"blob": server.put_blob(odd), "size": len(odd)}
+    agent.run_batch(batch)
+    assert server.reports[-1]["fault"]["code"] == "weights_unavailable", "what is none of ours is nobody else's fault"
 
 
 def test_inputs_are_downloaded_once(

@@ -142,8 +142,8 @@ def test_every_code_is_described() -> None:
         "file_too_large", "not_a_regular_file", "could_not_start", "missing",
     }  # fmt: skip
     assert set(FAULTS) == {
-        "engine_unavailable", "engine_restarted", "image_unavailable", "input_unavailable", "no_gpu_runtime",
-        "gpu_lost", "gpu_occupied", "disk_full", "order_unreadable", "internal",
+        "engine_unavailable", "engine_restarted", "image_unavailable", "input_unavailable", "weights_unavailable",
+        "no_gpu_runtime", "gpu_lost", "gpu_occupied", "disk_full", "order_unreadable", "internal",
     }  # fmt: skip
 
 

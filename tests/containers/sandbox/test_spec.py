@@ -7,7 +7,7 @@ from typing import Any
 import docker
 import pytest
 
-from containers.protocol.orders import MEBIBYTE, parse_order
+from containers.protocol.orders import MEBIBYTE, Weights, parse_order
 from containers.sandbox import spec
 from containers.sandbox.image_settings import ImageSettings
 from containers.sandbox.spec import SandboxSettings, Slot
@@ -20,13 +20,18 @@ pytestmark = pytest.mark.engine
 def created(sandbox: Sandbox, docker_client: docker.APIClient) -> Any:
     """Creates, without starting it, an algorithm's container and returns what the engine says about it."""
 
-    def create(slot: Slot | None = None, *, gpus: int = 0, volumes: tuple[str, ...] = ()) -> dict[str, Any]:
-        run = sandbox.prepare(sandbox.order(None, None, gpus=gpus), slot)
+    def create(
+        slot: Slot | None = None, *, gpus: int = 0, volumes: tuple[str, ...] = (), weights: Weights | None = None
+    ) -> dict[str, Any]:
+        run = sandbox.prepare(replace(sandbox.order(None, None, gpus=gpus), weights=weights), slot)
         sandbox.engine.create_volume(spec.output_volume(run.order, run.settings))
         image = replace(sandbox.engine.image_settings(sandbox.image), volumes=volumes)
         staged = sandbox.stage(run)
+        if weights:
+            run.folder.model.mkdir()
         support = run.folder.add_support(spec.support_files(run.slot, image))
-        config = spec.algorithm(run.order, run.slot, run.settings, staged, support, image)
+        model = run.folder.model if run.order.weights else None
+        config = spec.algorithm(run.order, run.slot, run.settings, spec.Folders(staged, support, model), image)
         sandbox.engine.create_container(run.names.algorithm, config)
         value: dict[str, Any] = docker_client.inspect_container(run.names.algorithm)
         return value
@@ -191,7 +196,7 @@ def test_libraries_start_as_many_threads_as_there_are_processors(cpus: float, th
     order = parse_order(order_json(None, cpus=cpus))
     image = ImageSettings(("/run",), environment={"MKL_NUM_THREADS": "7", "OMP_NUM_THREADS": ""})
     settings, staged = SandboxSettings("x", UID), Path("/staged")
-    entries = spec.algorithm(order, Slot("cpu0", UID + 1), settings, staged, staged, image)["Env"]
+    entries = spec.algorithm(order, Slot("cpu0", UID + 1), settings, spec.Folders(staged, staged), image)["Env"]
     environment = dict(entry.split("=", 1) for entry in entries)
     assert environment["OPENBLAS_NUM_THREADS"] == environment["PYTHON_CPU_COUNT"] == threads
     assert not {"MKL_NUM_THREADS", "OMP_NUM_THREADS"} & set(environment)  # the image's own stay
@@ -202,7 +207,22 @@ def test_the_launcher_comes_first_and_an_image_without_a_program_gets_none(creat
     assert config["Entrypoint"] == [spec.LAUNCHER_PROGRAM, "/root", "/tmp/home", "/", "python3", "/algorithm.py"]
     assert not config["Cmd"]
     order, slot, staged = parse_order(order_json(None)), Slot("cpu0", UID + 1), Path("/staged")
-    assert spec.algorithm(order, slot, SandboxSettings("x", UID), staged, staged, ImageSettings())["Entrypoint"] == []
+    assert (
+        spec.algorithm(order, slot, SandboxSettings("x", UID), spec.Folders(staged, staged), ImageSettings())[
+            "Entrypoint"
+        ]
+        == []
+    )
+
+
+def test_weights_are_mounted_read_only_also_over_a_volume_of_the_image(created: Any) -> None:
+    weights = Weights("sha256:" + "1" * 64, 1)
+    config = created(weights=weights, volumes=("/opt/ml/model", "/opt/ml/model/cache", "/opt/ml/data"))["HostConfig"]
+    [mount] = [mount for mount in config["Mounts"] if mount["Target"] == "/opt/ml/model"]
+    assert mount["ReadOnly"]
+    assert mount["BindOptions"]["Propagation"] == "rprivate"
+    assert set(config["Tmpfs"]) == {"/opt/ml/data", "/tmp"}
+    assert "/opt/ml/model" in created(volumes=("/opt/ml/model",))["HostConfig"]["Tmpfs"]
 
 
 def test_files_of_ours_are_mounted_read_only_one_by_one(inspected: dict[str, Any]) -> None:
@@ -297,7 +317,9 @@ def test_the_settings_of_the_worker_are_those_of_every_container_that_they_conce
     order, slot = parse_order(order_json(None)), Slot("cpu0", UID + 1)
     settings = SandboxSettings("x", UID, runtime="runsc", apparmor="rexgrounding")
     config = {
-        "algorithm": spec.algorithm(order, slot, settings, Path("/staged"), Path("/support"), ImageSettings()),
+        "algorithm": spec.algorithm(
+            order, slot, settings, spec.Folders(Path("/staged"), Path("/support")), ImageSettings()
+        ),
         "holder": spec.holder(order, settings, "holder"),
         "probe": spec.probe(slot, settings, "holder", ()),
     }[role]

@@ -15,6 +15,7 @@ from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Attempt, Batch, Case, Host, Phase, Run, Submission
 from leaderboard.processes import sweeper
 from leaderboard.states import OPEN_BATCH_STATES, BatchState, RunState, SubmissionState
+from leaderboard.submissions import intake
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -244,7 +245,7 @@ def test_a_check_that_kills_its_worker_each_time_is_left_to_organisers(settings,
         raise SystemExit
 
     settings.MAX_FAULTS = 2
-    monkeypatch.setattr(pipeline, "check_image", die)
+    monkeypatch.setattr(intake, "check", die)
     submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase())
     for _ in range(2):
         with pytest.raises(SystemExit):

@@ -145,7 +145,7 @@ def test_a_host_that_serves_one_kind_of_cases_gets_no_run_of_the_other(both_kind
     assert set(begun) == starts
     for run in runs:
         phase = run.submission.phase
-        assert slots.fits_some_host(phase, clock.now()) == (phase.cases_are_public in starts)
+        assert slots.fits_some_host(phase, clock.now(), weights=False) == (phase.cases_are_public in starts)
 
 
 def test_what_a_host_that_serves_one_kind_was_told_of_takes_no_slot_of_the_other(both_kinds, teams):
@@ -196,7 +196,7 @@ def test_a_draining_host_gets_no_new_run(phase, teams):
     Host.objects.update(draining=True)
     submission = cast.submit_checked(teams[0], phase)
     assert submission.runs.get().state == RunState.QUEUED
-    assert not slots.fits_some_host(phase, clock.now())
+    assert not slots.fits_some_host(phase, clock.now(), weights=False)
 
 
 def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):

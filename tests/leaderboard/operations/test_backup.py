@@ -14,7 +14,7 @@ from django.db import connection
 from leaderboard import migrations
 from leaderboard.core import blobs
 from leaderboard.journey import pipeline, planning
-from leaderboard.models import AlgorithmImage, Batch, Case, Submission
+from leaderboard.models import AlgorithmImage, Batch, Case, Host, Submission, Weights
 from leaderboard.operations import backup, retention
 from leaderboard.states import SubmissionState
 from leaderboard.submissions import uploads
@@ -51,15 +51,26 @@ def phase():
     return cast.phase(cases)
 
 
+@pytest.fixture
+def host() -> Host:
+    made = cast.host()
+    made.takes_weights = True
+    made.save()
+    return made
+
+
 def accepted(team, phase) -> Submission:
-    """A submission whose image was checked and stored."""
+    """A submission whose image and weights were checked and stored."""
     submission = cast.submit(team, phase)
     archive = blobs.images.put(io.BytesIO(b"an image"))
     image, _ = AlgorithmImage.objects.get_or_create(
         image_id="sha256:" + "2" * 64,
         defaults={"archive": archive.digest, "archive_bytes": archive.size, "unpacked_bytes": 1, "layers": 1},
     )
-    Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.ACCEPTED, image=image)
+    packed = blobs.weights.put(io.BytesIO(b"weights"))
+    sizes = {"archive_bytes": packed.size, "unpacked_bytes": 1, "files": 1}
+    weights, _ = Weights.objects.get_or_create(archive=packed.digest, defaults=sizes)
+    Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.ACCEPTED, image=image, weights=weights)
     uploads.delete(submission.upload_file)
     submission.refresh_from_db()
     planning.new_run(submission, by="test")
@@ -238,7 +249,7 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 # What came after 0004: migrations, tables, columns of older tables.
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
 NEWER_TABLES = (
-    *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn"),
+    *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
     *("equalentry", "equality", "imagelayer", "layeruse"),
 )
 NEWER_COLUMNS = (
@@ -255,6 +266,8 @@ NEWER_COLUMNS = (
         ("run", "compared_at"),
         ("runcase", "mask_digest"),
     ),
+    *(("host", "takes_weights"), ("submission", "weights_id")),
+    *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )
 
 

@@ -72,6 +72,22 @@ def address(site, draft):
     return f"http://127.0.0.1:{site.port}/uploads/drafts/{draft.pk}/"
 
 
+def test_weights_come_as_a_second_part_of_a_draft(address, headers, draft, source, client):
+    """In any order, and beside the image; a part that does not exist is refused."""
+    for part, name in (("weights", "weights.tar"), ("image", "image.tar")):
+        metadata = {"filename": name, "part": part}
+        TusClient(address, headers=headers).uploader(source, chunk_size=MEBIBYTE, metadata=metadata).upload()
+    assert {one.part: (one.name, one.digest) for one in draft.uploads.all()} == {
+        "weights": ("weights.tar", DIGEST),
+        "image": ("image.tar", DIGEST),
+    }
+    odd = {"Upload-Metadata": f"part {base64.b64encode(b'masks of others').decode()}", "Upload-Length": "9"}
+    bearer = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers | odd).items()}
+    answer = client.post(urlsplit(address).path, content_type="text/plain", **bearer)
+    assert (answer.status_code, draft.uploads.count()) == (400, 2)
+    assert "image or weights" in answer.content.decode()
+
+
 def row() -> ResumableUpload:
     return ResumableUpload.objects.get()
 
