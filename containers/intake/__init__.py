@@ -29,12 +29,33 @@ In reading order, from the journey to what it stands on:
     strict_json       JSON without duplicate keys, surprises or depth
     errors, limits    what is refused, and the bounds
 
+Beside it, where a phase takes masks instead of an image:
+
+    mask_child        an archive of masks, taken apart in a child process with limits
+    mask_archive      the file of each case, and all that is wrong with the archive
+    mask_members      the members of a zip or a tar
+
 May import `protocol`. Knows no engine, no server and no broker.
 """
 
 from containers.intake.archive import CheckedImage, check_archive
 from containers.intake.errors import ImageRejected
 from containers.intake.limits import ArchiveLimits
+from containers.intake.mask_archive import Problem, Unpacked
+from containers.intake.mask_child import unpack_isolated
+from containers.intake.mask_members import MasksRejected, check_masks_beginning
 from containers.intake.upload_archive import BEGINNING_BYTES, check_beginning
 
-__all__ = ["BEGINNING_BYTES", "ArchiveLimits", "CheckedImage", "ImageRejected", "check_archive", "check_beginning"]
+__all__ = [
+    "BEGINNING_BYTES",
+    "ArchiveLimits",
+    "CheckedImage",
+    "ImageRejected",
+    "MasksRejected",
+    "Problem",
+    "Unpacked",
+    "check_archive",
+    "check_beginning",
+    "check_masks_beginning",
+    "unpack_isolated",
+]

@@ -245,9 +245,7 @@ class IsolatedScorer:
         logger.error("scoring %s failed unexpectedly:\n%s", job.case.name, answer.detail)
         raise _BrokeDown("scoring it failed unexpectedly; please report this file to the organisers")
 
-    def _answer(
-        self, task: Task, job: Job, decode: Callable[[bytes, Request], Answer | Failure]
-    ) -> Answer | Failure:
+    def _answer(self, task: Task, job: Job, decode: Callable[[bytes, Request], Answer | Failure]) -> Answer | Failure:
         """With the prepared reference if there is a sound one, or else with the mask."""
         prepared = self._prepare(job.reference)
         if prepared is not None:
