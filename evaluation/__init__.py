@@ -16,7 +16,7 @@ Who only wants numbers needs nothing but the names listed here.
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_problem
 from evaluation.hints import Hint, WithinBudget, look
-from evaluation.isolation.scorer import IsolatedScorer, Job, score_isolated
+from evaluation.isolation.scorer import TAKES_TOO_LONG, IsolatedScorer, Job, score_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
 from evaluation.metrics.scoring import VERSION, Case, lost_case, score_case
@@ -35,6 +35,7 @@ from evaluation.results import (
 
 __all__ = [
     "CATEGORIES",
+    "TAKES_TOO_LONG",
     "VERSION",
     "Aggregates",
     "Case",

@@ -56,6 +56,8 @@ SECONDS_PER_CASE = 120.0  # of processor time
 FIT_SECONDS = 60.0  # of processor time
 TRIES = 2  # the second in a fresh child
 
+TAKES_TOO_LONG = "scoring it takes too long"  # so begins the reason
+
 Answer = TypeVar("Answer", Assessment, Checked)
 
 # A safety net, seconds by the clock: an overloaded machine or a slow disk must not tear it.
@@ -294,7 +296,7 @@ class IsolatedScorer:
 
 def _meaning(end: Ended) -> _Lost | _BrokeDown | _Stopped:
     if end.code == -signal.SIGXCPU:
-        return _Lost("scoring it takes too long; is it noise? Remove small fragments before saving")
+        return _Lost(f"{TAKES_TOO_LONG}; is it noise? Remove small fragments before saving")
     if end.code == -signal.SIGKILL:
         return _Stopped("the scoring process was killed")
     if end.code is None:

@@ -49,12 +49,13 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "team",
         "phase",
         "algorithm",
+        "entry",
         "track",
         "accepted_at",
         "charged",
         "disqualified_at",
     )
-    list_filter = ("phase", "state", "track")
+    list_filter = ("phase", "state", "entry", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
     # By a digest, whichever of them is at hand: equal images are found so.

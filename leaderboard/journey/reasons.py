@@ -196,6 +196,7 @@ REJECTIONS: dict[str, str] = {
     "unmet_requirement": "it needs a newer GPU driver",
     "unsafe_file": "it holds a file that is not safe",
     "unsafe_member": "the archive holds something that is not safe",
+    "unusable_masks": "masks that cannot be used",
     "unusable_entrypoint": "its ENTRYPOINT cannot be used",
     "wrong_digest": "a digest is wrong",
     "wrong_platform": "it is made for another platform",

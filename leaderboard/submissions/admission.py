@@ -5,7 +5,7 @@ rules: before the form is shown (so that nobody uploads 9 GB in vain), and again
 with the team's row locked: two uploads that end in the same instant cannot both take the last run of the day.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NotRequired, TypedDict
@@ -37,6 +37,7 @@ class TooLarge(Refused):
 class Description(TypedDict):
     """What a team says of its submission; the texts in Markdown where they are long."""
 
+    entry: NotRequired[str]
     track: str
     algorithm: str
     method: str
@@ -118,14 +119,61 @@ def refusing_a_full_disk() -> Iterator[None]:
         raise NoSpace(f"{NO_DISK_SPACE} {disk_space.shortage()}") from error
 
 
-def check_upload(size: int, phase: Phase) -> None:
-    """Refuse an image archive that is empty or too large for the phase."""
+def check_entry(said: str, phase: Phase) -> Submission.Entry:
+    """What is handed in, as the team says. Raises Refused.
+
+    What needs no saying: the only thing that the phase takes; and an image, as of drafts that were begun, and sent,
+    when it took nothing else.
+    """
+    taken = entries_of(phase)
+    if not said:
+        return taken[0]
+    if said in taken:
+        return Submission.Entry(said)
+    if said not in Submission.Entry.values:
+        raise Refused("Say what you hand in: an image, or masks.")
+    raise Refused(f"The {phase.name} takes {phase.get_takes_display()}, not {_PLURAL[Submission.Entry(said)]}.")
+
+
+_PLURAL = {Submission.Entry.IMAGE: "images", Submission.Entry.MASKS: "masks"}
+
+
+def entries_of(phase: Phase) -> list[Submission.Entry]:
+    """What the phase takes."""
+    taken = {Submission.Entry.IMAGE: phase.takes_images, Submission.Entry.MASKS: phase.takes_masks}
+    return [entry for entry, is_taken in taken.items() if is_taken]
+
+
+def entry_said(words: Mapping[str, object], phase: Phase) -> Submission.Entry | None:
+    """What a draft says so far of its file; None where nothing is known yet."""
+    try:
+        return check_entry(str(words.get("entry", "")), phase)
+    except Refused:
+        return None
+
+
+def check_upload(size: int, phase: Phase, entry: Submission.Entry | None = None) -> None:
+    """Refuse an archive that is empty, or too large for the phase; of which entry, may not be known yet."""
+    if entry == Submission.Entry.MASKS or (entry is None and not phase.takes_images):
+        _check_masks_upload(size, phase)
+        return
+    most = phase.max_archive_bytes if entry else phase.max_upload_bytes
     if size == 0:
         raise Refused("The file is empty. Write the image with: docker save IMAGE | gzip > image.tar.gz")
-    if size > phase.max_archive_bytes:
+    if size > most:
         raise TooLarge(
-            f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_archive_bytes / 1e9:.3g} GB. "
+            f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {most / 1e9:.3g} GB. "
             "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd."
+        )
+
+
+def _check_masks_upload(size: int, phase: Phase) -> None:
+    if size == 0:
+        raise Refused("The file is empty. Put one .nii.gz for each case into a zip.")
+    if size > phase.max_masks_bytes:
+        raise TooLarge(
+            f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_masks_bytes / 1e9:.3g} GB of "
+            "masks. Save them as gzipped uint8."
         )
 
 
@@ -142,12 +190,32 @@ def check_image_is_here(source: Submission, submission: Submission) -> Algorithm
     return image
 
 
-def check_beginning(beginning: bytes) -> None:
-    """Refuse by its first bytes a file that can be no image archive, so that nobody uploads the rest in vain."""
+def check_beginning(beginning: bytes, phase: Phase, entry: Submission.Entry | None = None) -> None:
+    """Refuse by its first bytes a file that cannot be what the phase takes, so that nobody uploads the rest in vain.
+
+    `entry`: what the team says that it is, where that is known.
+    """
+    taken = entries_of(phase)
+    refusals = {kind: why for kind in taken if (why := _why_not(kind, beginning))}
+    tried = [entry] if entry in taken else taken
+    if not all(kind in refusals for kind in tried):
+        return
+    other = next((kind for kind in taken if kind not in refusals), None)
+    if other is not None:
+        raise Refused(f"By its first bytes this is an archive of {_PLURAL[other]}. Say so above, and choose it again.")
+    raise Refused(refusals[tried[0]])
+
+
+def _why_not(entry: Submission.Entry, beginning: bytes) -> str:
+    """Why a file that begins so is no such entry; empty if it may be one."""
     try:
-        intake.check_beginning(beginning)
-    except intake.ImageRejected as rejection:
-        raise Refused(str(rejection)) from rejection
+        if entry == Submission.Entry.MASKS:
+            intake.check_masks_beginning(beginning)
+        else:
+            intake.check_beginning(beginning)
+    except (intake.ImageRejected, intake.MasksRejected) as rejection:
+        return str(rejection)
+    return ""
 
 
 def check_cancel(state: str) -> None:

@@ -24,7 +24,7 @@ from leaderboard.submissions.uploads import Upload
 MOST_OF_A_TEAM = 3
 NONE = "none"
 FORGOTTEN_AFTER = timedelta(days=30)
-WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url")
+WORDS = ("entry", "track", "algorithm", "method", "external", "external_data", "paper_url", "code_url")
 MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
 
 
@@ -42,6 +42,7 @@ def begin(person: User, team: Team, phase: Phase, words: Mapping[str, str]) -> D
 def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
     """A new draft for `phase` with the image and the words of an earlier submission. Raises Refused."""
     admission.check_image_is_here(source, source)
+    admission.check_entry(Submission.Entry.IMAGE, phase)
     draft = begin(person, source.team, phase, _words_of(source))
     draft.source = source
     draft.save(update_fields=["source"])
@@ -115,6 +116,7 @@ def description(draft: Draft) -> Description:
     """What the draft says, for admission, which decides what it is worth."""
     said = {name: str(draft.words.get(name, "")) for name in WORDS}
     return {
+        "entry": Submission.Entry.IMAGE if draft.source else said["entry"],
         "track": said["track"],
         "algorithm": said["algorithm"],
         "method": said["method"],

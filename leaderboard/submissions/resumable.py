@@ -111,7 +111,7 @@ _lock = threading.Lock()
 
 def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "") -> ResumableUpload:
     """Expect a file of `length` bytes for a draft, instead of any that it had. Raises Refused, Locked, Gone."""
-    admission.check_upload(length, draft.phase)
+    admission.check_upload(length, draft.phase, admission.entry_said(draft.words, draft.phase))
     admission.check_disk_space(length + _promised_bytes(but=draft))
     _check_unwritten(ResumableUpload.objects.filter(draft=draft).first())
     with transaction.atomic():
@@ -245,11 +245,16 @@ class _Receiving:
         looked, self.at = self.at >= BEGINNING_BYTES, self.at + len(chunk)
         if not looked and (self.at >= BEGINNING_BYTES or self.at == self.upload.length):
             self.file.flush()
-            admission.check_beginning(os.pread(self.file.fileno(), BEGINNING_BYTES, 0))
+            self._look_at_beginning()
         if self.hasher:
             self.hasher.update(chunk)
         if self.check:
             self.check.update(chunk)
+
+    def _look_at_beginning(self) -> None:
+        draft = self.upload.draft
+        beginning = os.pread(self.file.fileno(), BEGINNING_BYTES, 0)
+        admission.check_beginning(beginning, draft.phase, admission.entry_said(draft.words, draft.phase))
 
     def _make_safe(self) -> None:
         """Put what came onto the disk, and then say so."""

@@ -137,7 +137,7 @@ class BoundedUploadHandler(FileUploadHandler):
         if missing > 0:
             self.beginning += chunk[:missing]
             if len(chunk) >= missing:
-                self._unless_refused(lambda: admission.check_beginning(self.beginning))
+                self._unless_refused(lambda: admission.check_beginning(self.beginning, self.phase))
 
     def _unless_refused(self, check: Callable[[], None]) -> None:
         try:

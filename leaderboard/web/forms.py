@@ -74,6 +74,13 @@ class CodeForm(forms.Form):
 class SubmissionForm(forms.Form):
     """A team's entry into a phase."""
 
+    entry = forms.ChoiceField(
+        choices=Submission.Entry.choices,
+        initial=Submission.Entry.IMAGE,
+        widget=forms.RadioSelect,
+        label="What you hand in",
+        error_messages={"required": "Say what you hand in.", "invalid_choice": "Choose one of the two."},
+    )
     track = forms.ChoiceField(
         choices=Submission.Track.choices,
         initial=Submission.Track.MAIN,
@@ -143,6 +150,13 @@ class SubmissionForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["image"].required = has_file
         self.phase = phase
+        if len(admission.entries_of(phase)) == 1:
+            del self.fields["entry"]
+        if not phase.takes_images:
+            self.fields["image"].label = "Archive of masks"
+            self.fields["image"].error_messages["required"] = "Choose the archive of your masks."
+        if phase.takes_masks:
+            self.fields["image"].widget.attrs["accept"] += ",.zip"
         if refusal:
             self.fields["image"].error_messages["required"] = refusal
 
@@ -152,7 +166,7 @@ class SubmissionForm(forms.Form):
         if image is None:
             return None
         try:
-            admission.check_upload(image.size, self.phase)
+            admission.check_upload(image.size, self.phase, admission.entry_said(self.data, self.phase))
         except Refused as refusal:
             raise forms.ValidationError(str(refusal)) from None
         return image

@@ -177,14 +177,14 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     """The accepted submission; None when the form says what is wrong. Raises Refused."""
     if not form.is_valid():
         return None
-    words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
+    words = ("entry", "track", "algorithm", "method", "external_data", "paper_url", "code_url")
     return pipeline.submit(
         user=person,
         team=team,
         phase=form.phase,
         upload=uploads.received(form.cleaned_data["image"]),
         ticket=ticket,
-        **{name: form.cleaned_data[name] for name in words},
+        **{name: form.cleaned_data.get(name, "") for name in words},
     )
 
 

@@ -239,7 +239,8 @@ NEWER_TABLES = ("auditentry", "draft", "imageprovenance", "outgoingmail", "resum
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
-    *(("run", "hints_tries"), ("run", "failure_kind")),
+    *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "entry")),
+    *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
 )
 
 
