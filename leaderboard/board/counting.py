@@ -3,6 +3,8 @@
 `last`: the latest-accepted scored run; a later failed run never displaces it. `best`: the highest ranking score, with a
 public half always the one on that half, before and after the reveal. Main entries compete in Overall too.
 
+Masks that were handed in compete as images do, or stand apart where the phase does not rank them.
+
 A run without a single usable mask has failed, and does not count. (Where few cases were asked for, such runs used to be
 "scored"; they kept that state, and do not count either.)
 """
@@ -39,8 +41,20 @@ _COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_i
 
 def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
     """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
+    return _one_of_each_team(disclosure, track, _may_rank(disclosure))
+
+
+def unranked_masks(disclosure: Disclosure, track: str) -> list[Standing]:
+    """Where the phase does not rank masks: one standing per team that handed some in, chosen as its counting run is."""
+    if disclosure.phase.masks_are_ranked:
+        return []
+    of_masks = Q(run__submission__entry=Submission.Entry.MASKS)
+    return _one_of_each_team(disclosure, track, _may_count(disclosure) & of_masks)
+
+
+def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[Standing]:
     competing = Q(run__submission__track__in=_competing(track))
-    chosen = _chosen(disclosure.phase, _candidates(_may_count(disclosure) & competing))
+    chosen = _chosen(disclosure.phase, _candidates(among & competing))
     related = ("run__submission__team", "run__submission__phase")
     return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
 
@@ -54,7 +68,7 @@ def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, lis
     shown = [disclosure for disclosure in disclosures if disclosure.scope is not None]
     if not shown:
         return {}
-    rows = _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
+    rows = _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_rank, shown)))
     found: dict[int, list[str]] = {}
     for disclosure, track in product(shown, Submission.Track.values):
         of_board = [one for one in rows if one.phase == disclosure.phase.pk and one.track in _competing(track)]
@@ -78,6 +92,12 @@ def _chosen(phase: Phase, candidates: Iterable[_Candidate]) -> list[_Candidate]:
 def _competing(track: str) -> list[str]:
     """The tracks whose runs compete in this one."""
     return [track] if track == Submission.Track.MAIN else [Submission.Track.MAIN, Submission.Track.OVERALL]
+
+
+def _may_rank(disclosure: Disclosure) -> Q:
+    """The same without masks, where the phase does not rank them."""
+    ranked = Q() if disclosure.phase.masks_are_ranked else Q(run__submission__entry=Submission.Entry.IMAGE)
+    return _may_count(disclosure) & ranked
 
 
 def _may_count(disclosure: Disclosure) -> Q:

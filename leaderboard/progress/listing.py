@@ -28,6 +28,11 @@ class Line(Staged):
     figures: Figures | None
     counts: str
 
+    @property
+    def is_of_masks(self) -> bool:
+        """Whether masks were handed in, and no image."""
+        return self.submission.is_of_masks
+
 
 def submissions_of(team: Team) -> QuerySet[Submission]:
     """The team's submissions, newest first, with what a list of them shows."""
@@ -48,6 +53,7 @@ def lines_of(submissions: Sequence[Submission], viewer: Viewer) -> list[Line]:
         percent = progress_of(stage, counts.get(run.pk) if run else None, disclosure)[1]
         shown = figures(run.standings.all(), disclosure) if run and stage in ENDED else None
         counts_in = counting.get(run.pk, []) if run and stage in ENDED else []
+        percent = None if one.is_of_masks else percent  # all of its cases are there, and soon scored
         lines.append(Line(one, stage, percent, shown, _in_words(counts_in)))
     return lines
 

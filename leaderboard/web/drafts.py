@@ -54,9 +54,10 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     if isinstance(found, Submission):
         return _accepted(found)
     form = SubmissionForm(request.POST, phase=found.phase, has_file=False)
-    now = instant_of(request)
+    now, phase = instant_of(request), found.phase
     if not hasattr(found, "upload") and not found.source:
-        form.add_error(None, "Choose the archive of your image.")
+        what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
+        form.add_error(None, f"Choose the archive of your {what}.")
     if form.is_valid():
         drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
         accepted = pipeline.submit_draft(found.pk)

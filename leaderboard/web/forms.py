@@ -152,6 +152,9 @@ class SubmissionForm(forms.Form):
         self.phase = phase
         if len(admission.entries_of(phase)) == 1:
             del self.fields["entry"]
+        else:
+            self.fields["entry"].required = has_file  # without one, the image is here
+            self.fields["image"].label = "Archive of the image or of the masks"
         if not phase.takes_images:
             self.fields["image"].label = "Archive of masks"
             self.fields["image"].error_messages["required"] = "Choose the archive of your masks."

@@ -63,6 +63,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
         "Uploads that come to nothing",
         lambda phase: f"{phase.refused_per_day} a day (UTC): rejected, or cancelled before their first container",
     ),
+    ("What is handed in", lambda phase: phase.get_takes_display()),
     ("Which run counts", lambda phase: phase.get_counting_display()),
     ("What the public sees", lambda phase: _seen_by_public(phase)),
     ("What the team sees", lambda phase: _seen_by_team(phase)),
@@ -77,6 +78,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     (f"Space in {contract.OUTPUT_DIR}", lambda phase: f"{gibibytes(phase.output_bytes)} for the masks of a container"),
     ("Processes and threads", lambda phase: thousands(phase.pids)),
     ("Image archive", lambda phase: gigabytes(phase.max_archive_bytes)),
+    ("Masks, packed and unpacked", lambda phase: gigabytes(phase.max_masks_bytes) if phase.takes_masks else "–"),
     ("Image, unpacked", lambda phase: gigabytes(phase.max_unpacked_bytes)),
 )
 """A limit in words, and what it is in a phase."""
@@ -116,6 +118,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
             "images": f"{contract.INPUT_DIR}/{contract.IMAGES_DIR}",
         },
         "sample": SAMPLE,
+        "mask_phases": [phase for phase in phases if phase.takes_masks],
         "failures": reasons.FAILURES,
         "hand_in": HAND_IN,
         "kinds": reasons.KINDS,

@@ -14,7 +14,7 @@ from django.db import connection
 
 from leaderboard.core.text import printable
 from leaderboard.hosts.registry import hash_token
-from leaderboard.models import Case, Host, Submission
+from leaderboard.models import Case, Host, Phase, Submission
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,6 +63,13 @@ def test_submit_hands_in_for_a_team_and_its_captain(phase, files):
     assert (said["id"], said["state"], said["charged"]) == (submission.pk, "received", True)
     assert submission.submitted_by == team.memberships.get().user
     assert files["image"].exists(), "the file on the disk is the caller's"
+
+
+def test_submit_hands_in_masks_where_the_phase_takes_them(phase, files, tmp_path):
+    team = cast.team_of(cast.person("Alice"))
+    Phase.objects.update(takes="both", cases_are_public=True)
+    files["masks"] = files.pop("image").rename(tmp_path / "masks.zip")
+    assert json.loads(run("submit", team=team.slug, phase=phase.slug, json=True, **files))["entry"] == "masks"
 
 
 def test_submit_says_what_a_team_would_read_when_it_is_refused(phase, files):
