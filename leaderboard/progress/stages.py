@@ -28,6 +28,7 @@ KINDS: Mapping[Stage, str] = {
 _OF_MASKS: Mapping[Stage, str] = {
     SubmissionState.VALIDATING: "Checking the masks",
     SubmissionState.ACCEPTED: "Masks accepted",
+    RunState.QUEUED: "Waiting for scores",
 }
 
 

@@ -202,7 +202,7 @@ def check_beginning(beginning: bytes, phase: Phase, entry: Submission.Entry | No
         return
     other = next((kind for kind in taken if kind not in refusals), None)
     if other is not None:
-        raise Refused(f"By its first bytes this is an archive of {_PLURAL[other]}. Say so above, and choose it again.")
+        raise Refused(f"By its first bytes this is an archive of {_PLURAL[other]}. Say so above.")
     raise Refused(refusals[tried[0]])
 
 

@@ -48,7 +48,7 @@ def hand_in(alice, content=ZIP) -> Submission:
 class TestTheForm:
     def test_it_asks_where_a_phase_takes_both(self, alice, phase):
         asked = page(alice.get("/submit/dev/")).text
-        assert "Image or masks" in asked
+        assert "What you hand in" in asked
         assert "One .nii.gz for each case" in asked
         Phase.objects.update(takes="masks")
         asked = page(alice.get("/submit/dev/")).text
