@@ -16,7 +16,7 @@ Who only wants numbers needs nothing but the names listed here.
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_problem
 from evaluation.hints import Hint, WithinBudget, look
-from evaluation.isolation.scorer import IsolatedScorer, Job, assess_isolated
+from evaluation.isolation.scorer import TAKES_TOO_LONG, IsolatedScorer, Job, assess_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
 from evaluation.metrics.aggregate import (
     COMPARED,
@@ -45,6 +45,7 @@ __all__ = [
     "CATEGORIES",
     "COMPARED",
     "OVERALL",
+    "TAKES_TOO_LONG",
     "VERSION",
     "Aggregates",
     "Assessment",

@@ -3,7 +3,7 @@
 A submission's states end with its image accepted or not; from then on its run has the say:
 
     submission   received -> validating -> accepted | rejected        (accepted -> rejected: no engine can unpack it)
-    run          queued -> canary -> running -> scoring -> scored | failed
+    run          queued -> canary -> running -> scoring -> scored | failed        (queued -> scoring: of masks)
     batch        waiting -> leased -> reported -> scored
 
 `halted` is always our fault and always leads back; `cancelled` is somebody's decision. Only
@@ -78,7 +78,10 @@ SUBMISSION_TRANSITIONS: Transitions = {
 }
 
 RUN_TRANSITIONS: Transitions = {
-    RunState.QUEUED: frozenset({RunState.CANARY, RunState.RUNNING, RunState.HALTED, RunState.CANCELLED}),
+    # masks that were handed in need no container, so their run has no canary and takes no slot
+    RunState.QUEUED: frozenset(
+        {RunState.CANARY, RunState.RUNNING, RunState.SCORING, RunState.HALTED, RunState.CANCELLED}
+    ),
     RunState.CANARY: frozenset(
         {RunState.RUNNING, RunState.SCORING, RunState.FAILED, RunState.HALTED, RunState.CANCELLED}
     ),

@@ -15,6 +15,11 @@ from tests import databases
 OUTBOX = "leaderboard.core.outbox.EmailBackend"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """No content in a test's name: what was compressed a second later is another, and all processes name tests alike."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays to the end: Python need not look through it again and again for what may go."""
     gc.collect()

@@ -32,12 +32,21 @@ In reading order, from the journey to what it stands on:
     weights_place     is their place free in the image?
     errors, limits    what is refused, and the bounds
 
+Beside it, where a phase takes masks instead of an image:
+
+    mask_child        an archive of masks, taken apart in a child process with limits
+    mask_archive      the file of each case, and all that is wrong with the archive
+    mask_members      the members of a zip or a tar
+
 May import `protocol`. Knows no engine, no server and no broker.
 """
 
 from containers.intake.archive import CheckedImage, check_archive
 from containers.intake.errors import ImageRejected
 from containers.intake.limits import ArchiveLimits
+from containers.intake.mask_archive import Problem, Unpacked
+from containers.intake.mask_child import unpack_isolated
+from containers.intake.mask_members import MasksRejected, check_masks_beginning
 from containers.intake.upload_archive import BEGINNING_BYTES, check_beginning
 from containers.intake.weights import CheckedWeights, check_beginning_of_weights, check_weights
 from containers.intake.weights_place import check_place_of_weights
@@ -48,9 +57,14 @@ __all__ = [
     "CheckedImage",
     "CheckedWeights",
     "ImageRejected",
+    "MasksRejected",
+    "Problem",
+    "Unpacked",
     "check_archive",
     "check_beginning",
     "check_beginning_of_weights",
+    "check_masks_beginning",
     "check_place_of_weights",
     "check_weights",
+    "unpack_isolated",
 ]

@@ -36,9 +36,14 @@ class MalformedMessage(Exception):
 
 
 class Task(StrEnum):
-    """What the child is to do: score a case, or tell how its prediction would fit (see evaluation.metrics.fit)."""
+    """What the child is to do.
+
+    Score a case; say whether its prediction can be read as its mask, to the last byte; or tell how the prediction would
+    fit (see evaluation.metrics.fit).
+    """
 
     SCORE = "score"
+    CHECK = "check"
     FIT = "fit"
 
 
@@ -66,6 +71,13 @@ class Cause(StrEnum):
     DAMAGED_PREPARED = "damaged prepared reference"
     OUT_OF_MEMORY = "out of memory"
     EXCEPTION = "exception"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The child's answer to "check": what is wrong with the prediction, if anything is."""
+
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -104,10 +116,12 @@ def _correction(fields: dict[str, Any] | None) -> Correction | None:
     return Correction(**{**fields, "channels": Order(channels) if isinstance(channels, str) else tuple(channels)})
 
 
-def encode_answer(answer: Assessment | Fit | Failure | None) -> bytes:
+def encode_answer(answer: Assessment | Checked | Fit | Failure | None) -> bytes:
     """The answer as a line; None is the answer to "fit" where there is nothing to fit."""
     if isinstance(answer, Failure):
         return _line({"failure": answer.cause, "detail": answer.detail})
+    if isinstance(answer, Checked):
+        return _line({"reason": answer.reason})
     if isinstance(answer, Assessment):
         return _line(vars(answer))
     return _line({"fit": asdict(answer) if answer is not None else None})
@@ -125,6 +139,17 @@ def decode_assessment(line: bytes, request: Request) -> Assessment | Failure:
         _require_count(count, volume)
     result = _case_result(answer["result"], request, voxels)
     return Assessment(result, tuple(voxels), _mask_digest(answer["mask_digest"], result))
+
+
+def decode_checked(line: bytes, request: Request) -> Checked | Failure:
+    """The answer to "check". Raises `MalformedMessage`."""
+    answer = _object(line)
+    if "failure" in answer:
+        return _failure(answer, request)
+    _require_fields(answer, {"reason"})
+    if answer["reason"] is not None:
+        _require_reason(answer["reason"])
+    return Checked(answer["reason"])
 
 
 def decode_fit(line: bytes, request: Request) -> Fit | Failure | None:
@@ -202,7 +227,7 @@ def _case_result(value: Any, request: Request, reference_voxels: list[int]) -> C
         return CaseResult(name=case.name, status=CaseStatus.SCORED, reason=None, dice=dice, findings=findings)
     status = CaseStatus.MISSING if request.prediction is None else CaseStatus.INVALID
     _require(value["status"] == status, "an impossible status")
-    _require(isinstance(reason, str) and 0 < len(reason) <= MAX_REASON and reason.isprintable(), "no proper reason")
+    _require_reason(reason)
     lost = lost_case(case, [finding["n_reference"] for finding in findings], status, reason)
     _require(value == lost, "something found without a usable prediction")
     return lost
@@ -237,6 +262,10 @@ def _require_sums(finding: dict[str, Any], counts: list[int]) -> None:
 
 def _require_fields(value: Any, names: AbstractSet[str]) -> None:
     _require(_dict(value).keys() == names, "other fields than expected")
+
+
+def _require_reason(value: Any) -> None:
+    _require(isinstance(value, str) and 0 < len(value) <= MAX_REASON and value.isprintable(), "no proper reason")
 
 
 def _require_count(value: Any, highest: int) -> None:

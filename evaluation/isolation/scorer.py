@@ -21,11 +21,11 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.isolation import fork_server as fork_servers
@@ -33,11 +33,13 @@ from evaluation.isolation.child import Child, Ended
 from evaluation.isolation.fork_server import ForkServer
 from evaluation.isolation.messages import (
     Cause,
+    Checked,
     Failure,
     MalformedMessage,
     Request,
     Task,
     decode_assessment,
+    decode_checked,
     decode_fit,
     encode_request,
 )
@@ -53,6 +55,10 @@ MEMORY_BYTES = 2 << 30
 SECONDS_PER_CASE = 120.0  # of processor time
 FIT_SECONDS = 60.0  # of processor time
 TRIES = 2  # the second in a fresh child
+
+TAKES_TOO_LONG = "scoring it takes too long"  # so begins the reason
+
+Answer = TypeVar("Answer", Assessment, Checked)
 
 # A safety net, seconds by the clock: an overloaded machine or a slow disk must not tear it.
 WALL_FACTOR, WALL_ALLOWANCE = 4.0, 60.0
@@ -139,17 +145,28 @@ class IsolatedScorer:
     def assess(self, job: Job) -> Assessment:
         """The result of one case, whatever its prediction does to the child."""
         try:
-            return self._try(job)
+            return self._try(job, self._ask_assessment)
         except _Lost as error:
             reason = str(error)
         if job.prediction is None:
             raise EvaluationError(f"the reference of {job.case.name} cannot be read: {reason}")
         try:
-            known = self._try(replace(job, prediction=None))
+            known = self._try(replace(job, prediction=None), self._ask_assessment)
         except _Lost as error:
             raise EvaluationError(f"the reference of {job.case.name} cannot be read: {error}") from error
         counts = [finding["n_reference"] for finding in known.result["findings"]]
         return Assessment(lost_case(job.case, counts, CaseStatus.INVALID, reason), known.reference_voxels)
+
+    def check(self, job: Job) -> str | None:
+        """What keeps the prediction of a case from being scored; None if it can be read to its last byte.
+
+        By the rules, and in the words, of `assess`, but for what only scoring takes too long or too much memory for.
+        Raises `EvaluationError` as that does.
+        """
+        try:
+            return self._try(job, self._ask_checked).reason
+        except _Lost as error:
+            return str(error)
 
     def fit(self, job: Job, seconds: float = FIT_SECONDS) -> Fit | None:
         """How the case would have scored had its mask been saved in other ways; None if that cannot be found out."""
@@ -189,12 +206,12 @@ class IsolatedScorer:
         self.spent_seconds += request.seconds if after is None else max(0.0, after - (before or 0.0))
         return answer
 
-    def _try(self, job: Job) -> Assessment:
+    def _try(self, job: Job, ask: Callable[[Job], Answer]) -> Answer:
         """Ask until there is an answer, or `_Lost`, or every child has come to grief."""
         failures: list[_BrokeDown | _Stopped] = []
         for _ in range(TRIES):
             try:
-                return self._ask(job)
+                return ask(job)
             except (_BrokeDown, _Stopped) as failure:
                 self._refuse_if_closed()  # which is what ended the child
                 logger.warning("scoring %s: %s", job.case.name, failure)
@@ -204,17 +221,23 @@ class IsolatedScorer:
             raise EvaluationError(f"scoring {job.case.name}: {stopped[0]}") from stopped[0]
         raise _Lost(str(failures[-1]))
 
-    def _ask(self, job: Job) -> Assessment:
+    def _ask_assessment(self, job: Job) -> Assessment:
+        return self._ask(Task.SCORE, job, decode_assessment)
+
+    def _ask_checked(self, job: Job) -> Checked:
+        return self._ask(Task.CHECK, job, decode_checked)
+
+    def _ask(self, task: Task, job: Job, decode: Callable[[bytes, Request], Answer | Failure]) -> Answer:
         """The child's answer, or what its lack means; a child that came to grief over a case is not used again."""
         try:
-            answer = self._answer(job)
+            answer = self._answer(task, job, decode)
         except Ended as end:
             self._end_child()
             raise _meaning(end) from end
         except MalformedMessage as error:
             self._end_child()
             raise _BrokeDown(f"scoring it gave an impossible answer ({error}); is the file damaged?") from error
-        if isinstance(answer, Assessment):
+        if not isinstance(answer, Failure):
             return answer
         if answer.cause is Cause.UNUSABLE_REFERENCE:
             raise EvaluationError(answer.detail)
@@ -224,19 +247,19 @@ class IsolatedScorer:
         logger.error("scoring %s failed unexpectedly:\n%s", job.case.name, answer.detail)
         raise _BrokeDown("scoring it failed unexpectedly; please report this file to the organisers")
 
-    def _answer(self, job: Job) -> Assessment | Failure:
+    def _answer(self, task: Task, job: Job, decode: Callable[[bytes, Request], Answer | Failure]) -> Answer | Failure:
         """With the prepared reference if there is a sound one, or else with the mask."""
         prepared = self._prepare(job.reference)
         if prepared is not None:
-            request = Request(Task.SCORE, job.case, prepared, job.prediction, self._seconds, prepared=True)
-            answer = decode_assessment(self._exchange(request), request)
+            request = Request(task, job.case, prepared, job.prediction, self._seconds, prepared=True)
+            answer = decode(self._exchange(request), request)
             if not isinstance(answer, Failure) or answer.cause is not Cause.DAMAGED_PREPARED:
                 return answer
             logger.warning("the prepared form of %s is damaged and will be made again", job.reference.name)
             with suppress(OSError):
                 prepared.unlink()
-        request = Request(Task.SCORE, job.case, job.reference, job.prediction, self._seconds)
-        return decode_assessment(self._exchange(request), request)
+        request = Request(task, job.case, job.reference, job.prediction, self._seconds)
+        return decode(self._exchange(request), request)
 
     def _prepare(self, reference: Path) -> Path | None:
         """The prepared form, made here because the child may not write; None if there is none."""
@@ -273,7 +296,7 @@ class IsolatedScorer:
 
 def _meaning(end: Ended) -> _Lost | _BrokeDown | _Stopped:
     if end.code == -signal.SIGXCPU:
-        return _Lost("scoring it takes too long; is it noise? Remove small fragments before saving")
+        return _Lost(f"{TAKES_TOO_LONG}; is it noise? Remove small fragments before saving")
     if end.code == -signal.SIGKILL:
         return _Stopped("the scoring process was killed")
     if end.code is None:

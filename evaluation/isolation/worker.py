@@ -9,11 +9,21 @@ from __future__ import annotations
 import math
 import resource
 import traceback
+from collections.abc import Callable
 from typing import BinaryIO
 
-from evaluation.errors import EvaluationError
-from evaluation.isolation.messages import READY, Cause, Failure, Request, Task, decode_request, encode_answer
-from evaluation.masks.prepared import Damaged, open_prepared, open_reference
+from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.isolation.messages import (
+    READY,
+    Cause,
+    Checked,
+    Failure,
+    Request,
+    Task,
+    decode_request,
+    encode_answer,
+)
+from evaluation.masks.prepared import Damaged, Reference, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.metrics.fit import Fit, fit
 from evaluation.metrics.scoring import Assessment, assess
@@ -29,9 +39,9 @@ def main(requests: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:
         answers.write(encode_answer(_answer(request)))
 
 
-def _answer(request: Request) -> Assessment | Fit | Failure | None:
+def _answer(request: Request) -> Assessment | Checked | Fit | Failure | None:
     try:
-        return _fit(request) if request.task == Task.FIT else _assess(request)
+        return _WORK[request.task](request)
     except EvaluationError as error:
         return Failure(Cause.UNUSABLE_REFERENCE, str(error))
     except Damaged:
@@ -49,13 +59,36 @@ def _assess(request: Request) -> Assessment:
     return assess(request.case, lambda: open_reference(request.reference), request.prediction, request.correction)
 
 
+def _check(request: Request) -> Checked:
+    shape = _opened(request).shape
+    if request.prediction is None:
+        return Checked("no file of this name was found")
+    try:
+        for _ in read_prediction(request.prediction, shape):
+            pass
+    except InvalidMask as error:
+        return Checked(str(error))
+    return Checked(None)
+
+
+def _opened(request: Request) -> Reference:
+    return open_prepared(request.reference) if request.prepared else open_reference(request.reference)
+
+
 def _fit(request: Request) -> Fit | None:
     if request.prediction is None:
         return None
-    opened = open_prepared(request.reference) if request.prepared else open_reference(request.reference)
+    opened = _opened(request)
     wanted = [finding.runs for finding in opened.findings]
     pairs = list(zip(read_prediction(request.prediction, opened.shape), wanted, strict=True))
     return fit({key: pairs[int(key)] for key in request.case.findings}, channels=opened.shape[0])
+
+
+_WORK: dict[Task, Callable[[Request], Assessment | Checked | Fit | None]] = {
+    Task.SCORE: _assess,
+    Task.CHECK: _check,
+    Task.FIT: _fit,
+}
 
 
 def _limit(memory_bytes: int) -> None:

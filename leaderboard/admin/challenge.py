@@ -38,6 +38,7 @@ class PhaseAdmin(Recorded, Decisions):
     actions = ("archive",)
     fieldsets = (
         (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
+        ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
         ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at")}),
         ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
         ("What a team says of its entry", {"fields": ("commitment", "commitment_text", "pdf")}),
@@ -58,7 +59,7 @@ class PhaseAdmin(Recorded, Decisions):
                 )
             },
         ),
-        ("Limits of an image", {"fields": ("max_archive_bytes", "max_unpacked_bytes")}),
+        ("Limits of an upload", {"fields": ("max_archive_bytes", "max_unpacked_bytes", "max_masks_bytes")}),
         ("This change", {"fields": ("why",)}),
     )
 

@@ -49,13 +49,14 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "team",
         "phase",
         "algorithm",
+        "entry",
         "track",
         "accepted_at",
         "charged",
         "disqualified_at",
         "withdrawn_at",
     )
-    list_filter = ("phase", "state", "track")
+    list_filter = ("phase", "state", "entry", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
     exclude = ("note",)  # the team's own

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import evaluation
 from evaluation import Group, Summary
-from leaderboard.board.counting import counting_standings
+from leaderboard.board.counting import counting_standings, unranked_masks
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
 from leaderboard.board.rows import Board, Figures, GroupLine, Row
@@ -21,13 +21,15 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
     standings = counting_standings(disclosure, track) if disclosure.scope else []
+    masks = unranked_masks(disclosure, track) if disclosure.scope else []
     last = max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None)
     return Board(
         disclosure=disclosure,
         track=track,
         group=group,
         rows=sorted(_ranked(disclosure, standings, group), key=sort_key(sort)),
-        cases=standings[0].cases if standings else 0,
+        masks=_apart(disclosure, masks, group),
+        cases=next((one.cases for one in (*standings, *masks)), 0),
         cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
         updated_at=disclosure.shown_instant(last) if last else None,
@@ -49,6 +51,16 @@ def _ranked(disclosure: Disclosure, standings: Sequence[Standing], group: str) -
     ]
 
 
+def _apart(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> list[Row]:
+    """Rows without a rank, the best first."""
+    rows = [
+        _row(disclosure, standing, numbers, rank=None, runs=0)
+        for standing in standings
+        if (numbers := _numbers(disclosure, standing, group))
+    ]
+    return sorted(rows, key=lambda row: (-row.dice, row.date))
+
+
 def _numbers(disclosure: Disclosure, standing: Standing, group: str) -> Summary | Group | None:
     """The numbers by which the standing is ranked; None where it has none, or they are not shown."""
     if group == ALL:
@@ -62,7 +74,7 @@ def _is_shown(disclosure: Disclosure, standings: Sequence[Standing], code: str) 
     return bool(sizes) and disclosure.shows_group(min(sizes))
 
 
-def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int, runs: int) -> Row:
+def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int | None, runs: int) -> Row:
     submission = standing.run.submission
     lines = group_lines(standing, disclosure)
     return Row(

@@ -7,6 +7,8 @@ would learn more than the scores that it is shown. Main entries compete in Overa
 
 A withdrawn run does not count, wherever it stands: its team may withdraw any run until the deadline, and bring it back.
 
+Masks that were handed in compete as images do, or stand apart where the phase does not rank them.
+
 A run without a single usable mask has failed, and does not count. (Where few cases were asked for, such runs used to be
 "scored"; they kept that state, and do not count either.)
 """
@@ -43,8 +45,20 @@ _COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_i
 
 def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
     """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
+    return _one_of_each_team(disclosure, track, _may_rank(disclosure))
+
+
+def unranked_masks(disclosure: Disclosure, track: str) -> list[Standing]:
+    """Where the phase does not rank masks: one standing per team that handed some in, chosen as its counting run is."""
+    if disclosure.phase.masks_are_ranked:
+        return []
+    of_masks = Q(run__submission__entry=Submission.Entry.MASKS)
+    return _one_of_each_team(disclosure, track, _may_count(disclosure) & of_masks)
+
+
+def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[Standing]:
     competing = Q(run__submission__track__in=_competing(track))
-    chosen = _chosen(disclosure, _candidates(_may_count(disclosure) & competing))
+    chosen = _chosen(disclosure, _candidates(among & competing))
     related = ("run__submission__team", "run__submission__phase")
     return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
 
@@ -59,7 +73,7 @@ def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[in
     if not shown:
         return {}
     latest = {
-        one.submission: one for one in _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
+        one.submission: one for one in _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_rank, shown)))
     }
     found = {}
     for disclosure, track in product(shown, Submission.Track.values):
@@ -91,6 +105,12 @@ def _ranking_score(disclosure: Disclosure, one: _Candidate) -> float:
 def _competing(track: str) -> list[str]:
     """The tracks whose runs compete in this one."""
     return [track] if track == Submission.Track.MAIN else [Submission.Track.MAIN, Submission.Track.OVERALL]
+
+
+def _may_rank(disclosure: Disclosure) -> Q:
+    """The same without masks, where the phase does not rank them."""
+    ranked = Q() if disclosure.phase.masks_are_ranked else Q(run__submission__entry=Submission.Entry.IMAGE)
+    return _may_count(disclosure) & ranked
 
 
 def _may_count(disclosure: Disclosure) -> Q:

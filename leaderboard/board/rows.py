@@ -43,9 +43,12 @@ def _of_kind(lines: Sequence[GroupLine], kind: Kind) -> list[GroupLine]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Scores):
-    """A team's counting run on the board. Numbers are as the phase's policy shows them; None is "not shown"."""
+    """A team's run on the board. Numbers are as the phase's policy shows them; None is "not shown".
 
-    rank: int
+    `rank` is that of the team's counting run; masks that stand apart have none.
+    """
+
+    rank: int | None
     team: Team
     submission: Submission
     run: Run
@@ -72,13 +75,14 @@ class Figures(Scores):
 class Board:
     """The ranked board of a phase and track, as `disclosure` lets it be read.
 
-    `scope` is None while nothing is published.
+    `scope` is None while nothing is published; `masks` are what was handed in as masks, where these are not ranked.
     """
 
     disclosure: Disclosure
     track: str
     group: str
     rows: list[Row]
+    masks: list[Row]
     cases: int
     cases_total: int
     evaluation_version: str

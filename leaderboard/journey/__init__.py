@@ -3,6 +3,7 @@
     pipeline                         the journey, top to bottom
     lifecycle, locking               the only code that changes a state; the order in which rows are locked
     selectors                        rows with what a step asks about them
+    handed_in                        masks that were handed in: checked, every problem told, and kept
     planning                         how a run is cut into batches
     turns, scheduling                how what is shared is dealt out between teams; who is checked, run and scored next
     outcomes                         what a host's report says of each case

@@ -13,8 +13,8 @@ from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import faults, lifecycle, planning
 from leaderboard.journey.locking import drop_batches, lock_run
-from leaderboard.journey.pipeline import fill_slots
-from leaderboard.models import Attempt, Phase, Run, Submission
+from leaderboard.journey.pipeline import fill_slots, score_masks
+from leaderboard.models import Attempt, Phase, Run, RunCase, Submission
 from leaderboard.states import ENDED, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
 
@@ -51,10 +51,17 @@ def _cancel_run(submission: Submission, by: Actor, why: str) -> None:
     before = run.state
     drop_batches(run)
     lifecycle.move(run, RunState.CANCELLED, by=lifecycle.display_name(by.user), ended_at=clock.now())
-    if not Attempt.objects.filter(batch__run__submission=submission).exists():
+    if not _took_something(submission):
         Submission.objects.filter(pk=submission.pk).update(charged=False)
     _record(by, "cancel", run.submission, before, why)
     transaction.on_commit(fill_slots)
+
+
+def _took_something(submission: Submission) -> bool:
+    """Whether a container of it had started, or a mask that was handed in was scored."""
+    containers = Attempt.objects.filter(batch__run__submission=submission)
+    scores = RunCase.objects.filter(run__submission=submission, result__isnull=False)
+    return containers.exists() or scores.exists()
 
 
 def run_again(submission: Submission, *, by: Actor, why: str = "") -> Run:
@@ -67,7 +74,11 @@ def run_again(submission: Submission, *, by: Actor, why: str = "") -> Run:
         if submission.state != SubmissionState.ACCEPTED or submission.runs.filter(ended_at=None).exists():
             raise Refused("Only a submission whose last run has ended can be run again.")
         before = submission.stage
-        run = planning.new_run(submission, by=lifecycle.display_name(by.user))
+        name = lifecycle.display_name(by.user)
+        if submission.is_of_masks:
+            run = score_masks(submission, planning.masks_of(submission), by=name)
+        else:
+            run = planning.new_run(submission, by=name)
         _record(by, "run again", submission, before, why)
         transaction.on_commit(fill_slots)
         return run

@@ -38,6 +38,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.hosts import gpus, orders, slots
 from leaderboard.journey import failure_kinds, faults, lifecycle, outcomes, planning, reasons, scheduling
+from leaderboard.journey.handed_in import Masks, MasksUnusable, check_masks
 from leaderboard.journey.locking import LeaseLost, NotForThisHost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.journey.selectors import awaiting_a_look, with_phase
 from leaderboard.models import (
@@ -143,10 +144,11 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
 def _add_weights(submission: Submission, weights: Upload | Submission | None) -> bool:
     """Note with which weights a submission came, if with any. Raises Refused."""
     if isinstance(weights, Upload):
-        admission.check_upload(weights.size, submission.phase, ResumableUpload.Part.WEIGHTS)
+        admission.check_upload(weights.size, submission.phase, submission.entry, ResumableUpload.Part.WEIGHTS)
         submission.weights_upload, submission.weights_file = weights.digest, weights.file
         submission.weights_name, submission.weights_bytes = weights.name, weights.size
     elif weights:
+        admission.check_weights_fit(submission.entry)
         submission.weights = admission.check_weights_are_here(weights, submission)
         submission.weights_upload = weights.weights_upload
         submission.weights_name, submission.weights_bytes = weights.weights_name, weights.weights_bytes
@@ -193,7 +195,8 @@ def _admit(
     admission.check_disk_space()
     phase = Phase.objects.get(pk=phase.pk)
     teams.check_member(user, team)
-    admission.check_upload(upload.size, phase)
+    described["entry"] = entry = admission.check_entry(described.get("entry", ""), phase)
+    admission.check_upload(upload.size, phase, entry)
     admission.check_phase(team, phase, upload.completed_at)
     described = admission.check_asked(described, phase, upload.completed_at)
     submission = Submission.objects.create(
@@ -228,7 +231,7 @@ def check_next(*, processes: int) -> None:
 
 
 def validate_image(submission_id: int) -> None:
-    """Check the image archive, rebuild it, and put the submission into the queue; or reject it with the reason."""
+    """Check what was handed in, and put the submission into the queue, or its masks to be scored; or reject it."""
     with locks.working_on("image", submission_id) as mine:
         if not mine:
             return
@@ -237,16 +240,23 @@ def validate_image(submission_id: int) -> None:
         if submission.state != SubmissionState.VALIDATING or not faults.begin_check(submission):
             return
         try:
-            image, weights = intake.check(submission)
-        except ImageRejected as rejection:
+            accept = _checked(submission)
+        except (ImageRejected, MasksUnusable) as rejection:
             _reject(submission, rejection)
         except Exception:
-            logger.exception("submission %s: the check of its image broke down", submission_id)
+            logger.exception("submission %s: the check of its %s broke down", submission_id, submission.entry)
             faults.halt_submission(submission)
         else:
-            _accept(submission, image, weights)
+            accept()
         if submission.state != SubmissionState.HALTED:
             uploads.delete_all_of(submission)
+
+
+def _checked(submission: Submission) -> Callable[[], None]:
+    """Check it, and return what accepts it. Raises ImageRejected, MasksUnusable."""
+    if submission.is_of_masks:
+        return partial(_accept_masks, submission, check_masks(submission))
+    return partial(_accept, submission, *intake.check(submission))
 
 
 @transaction.atomic
@@ -263,7 +273,23 @@ def _accept(submission: Submission, image: AlgorithmImage, weights: Weights | No
         transaction.on_commit(fill_slots)
 
 
-def _reject(submission: Submission, rejection: ImageRejected) -> None:
+@transaction.atomic
+def _accept_masks(submission: Submission, masks: Masks) -> None:
+    moved = lifecycle.move(submission, SubmissionState.ACCEPTED, allowed_from={SubmissionState.VALIDATING}, failures=0)
+    if moved:
+        score_masks(submission, masks, by=lifecycle.SERVER)
+
+
+def score_masks(submission: Submission, masks: Masks, *, by: str) -> Run:
+    """A run of masks that were handed in: it goes straight to the scores, in turn with all others."""
+    run = planning.new_run(submission, by=by)
+    batch = planning.hand_in(run, masks)
+    lifecycle.move(run, RunState.SCORING, started_at=run.created_at)
+    task_queue.enqueue_scoring(batch.pk)
+    return run
+
+
+def _reject(submission: Submission, rejection: ImageRejected | MasksUnusable) -> None:
     lifecycle.move(
         submission,
         SubmissionState.REJECTED,

@@ -197,6 +197,7 @@ REJECTIONS: dict[str, str] = {
     "unmet_requirement": "it needs a newer GPU driver",
     "unsafe_file": "it holds a file that is not safe",
     "unsafe_member": "the archive holds something that is not safe",
+    "unusable_masks": "masks that cannot be used",
     "unusable_entrypoint": "its ENTRYPOINT cannot be used",
     "weights_ambiguous": "the archive of weights names something twice",
     "weights_are_an_image": "an image was sent as the weights",

@@ -85,6 +85,11 @@ class Phase(models.Model):
         OPTIONAL = "optional", "asked for, may be left out"
         REQUIRED = "required", "required"
 
+    class Takes(models.TextChoices):
+        IMAGES = "images", "images"
+        MASKS = "masks", "archives of masks"
+        BOTH = "both", "images, and archives of masks"
+
     name = models.CharField(max_length=60)
     slug = models.SlugField(max_length=60, unique=True)
     description = models.TextField(blank=True, help_text="One or two sentences for the leaderboard and the home page.")
@@ -128,6 +133,19 @@ class Phase(models.Model):
         help_text="Only the team and organisers can download it.",
     )
 
+    takes = models.CharField(
+        max_length=6,
+        choices=Takes,
+        default=Takes.IMAGES,
+        db_default="images",
+        help_text="What teams hand in. Archives of masks only where the cases are public: no container writes them.",
+    )
+    masks_are_ranked = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Rank entries of masks with the images. Else they stand apart, unranked. Marked in any case.",
+    )
+
     runs_per_day = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
     runs_total = models.PositiveSmallIntegerField(default=10, validators=[MinValueValidator(1)])
 
@@ -148,12 +166,22 @@ class Phase(models.Model):
     max_archive_bytes = models.BigIntegerField("largest image archive, bytes", default=15 * 10**9)
     max_unpacked_bytes = models.BigIntegerField("largest image unpacked, bytes", default=40 * 10**9)
 
+    max_masks_bytes = models.BigIntegerField(
+        "largest archive of masks, packed and unpacked, bytes",
+        default=10 * 10**9,
+        db_default=10 * 10**9,
+        validators=[MinValueValidator(MIB)],
+    )
+
     class Meta:
         ordering = ["closes_at", "pk"]  # wherever several phases are named, the one that closes first stands first
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(opens_at__lt=models.F("closes_at")), name="opens_before_it_closes"
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(takes="images") | models.Q(cases_are_public=True), name="hidden_cases_take_images"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -164,14 +192,43 @@ class Phase(models.Model):
         """How many uploads of a team may come to nothing on a day: they are not charged, but each costs a check."""
         return REFUSED_PER_RUN * self.runs_per_day
 
+    @property
+    def takes_images(self) -> bool:
+        """Whether teams may hand in images."""
+        return self.takes != self.Takes.MASKS
+
+    @property
+    def takes_masks(self) -> bool:
+        """Whether teams may hand in archives of masks."""
+        return self.takes != self.Takes.IMAGES
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """The most that a file may have that is handed in, whatever it is."""
+        most_masks = self.max_masks_bytes if self.takes_masks else 0
+        return max(self.max_archive_bytes if self.takes_images else 0, most_masks)
+
     def clean(self) -> None:
         """Say what an organiser should change before the database has to refuse it."""
         if self.opens_at and self.closes_at and self.opens_at >= self.closes_at:
             raise ValidationError({"closes_at": "The phase must close after it opens."})
         if self.cases_are_public and self.publication != self.Publication.EVERYTHING:
             raise ValidationError({"publication": "Public cases have nothing to withhold: choose “everything”."})
+        self._refuse_masks_of_hidden_cases()
         if self.case_set_id:
             self._refuse_showing_hidden_cases()
+
+    def _refuse_masks_of_hidden_cases(self) -> None:
+        if self.cases_are_public:
+            return
+        if self.takes_masks:
+            raise ValidationError(
+                {"takes": "Masks can be handed in only where the cases are public: make them so, or take images alone."}
+            )
+        if self.pk and self.submissions.filter(entry="masks").exists():
+            raise ValidationError(
+                {"cases_are_public": "Masks were handed in to this phase: its cases cannot be hidden any more."}
+            )
 
     def _refuse_showing_hidden_cases(self) -> None:
         others = Phase.objects.filter(case_set=self.case_set_id).exclude(pk=self.pk)

@@ -58,16 +58,27 @@ class WithPdf(models.Model):
 
 
 class Submission(WithPdf):
-    """A team's entry into a phase: an image, a track, a method, and the external data it declares."""
+    """A team's entry into a phase: an image or masks, a track, a method, and the external data it declares."""
 
     class Track(models.TextChoices):
         MAIN = "main", "Main"
         OVERALL = "overall", "Overall"
 
+    class Entry(models.TextChoices):
+        IMAGE = "image", "Image"
+        MASKS = "masks", "Masks"
+
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="submissions")
     phase = models.ForeignKey(Phase, on_delete=models.PROTECT, related_name="submissions")
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="submissions"
+    )
+    entry = models.CharField(
+        max_length=5,
+        choices=Entry,
+        default=Entry.IMAGE,
+        db_default="image",
+        help_text="what was handed in: an image that we run, or the masks themselves",
     )
     track = models.CharField(max_length=7, choices=Track, default=Track.MAIN)
     algorithm = models.CharField("name on the board", max_length=40)
@@ -144,6 +155,11 @@ class Submission(WithPdf):
 
     def __str__(self) -> str:
         return f"submission {self.pk}: {self.algorithm} of {self.team}"
+
+    @property
+    def is_of_masks(self) -> bool:
+        """Whether masks were handed in, which no container of ours wrote."""
+        return self.entry == self.Entry.MASKS
 
     @property
     def latest_run(self) -> "Run | None":

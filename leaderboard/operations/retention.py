@@ -1,7 +1,7 @@
 """What is kept, and what is removed: the rules, all of them.
 
     kept while ...                                    removed
-    uploads       their image waits for its check     when it was checked; never handed in: after a day
+    uploads       their check is to come              when it was checked; never handed in: after a day
     pieces of     bytes of them come, or a form of    UPLOAD_KEEP_SECONDS after the last byte
     uploads       theirs was sent
     drafts        somebody changes them               a month later; with their file

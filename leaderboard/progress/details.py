@@ -91,6 +91,9 @@ def details_of(run: Run | None, stage: Stage, facts: Sequence[CaseFacts], disclo
     """The details of a run; empty for readers to whom single cases are not shown."""
     if run is None or not disclosure.shows_cases:
         return RunDetails()
+    if run.submission.is_of_masks:
+        details = RunDetails(cells=[_cell_of_mask(case) for case in facts])
+        return _with_results(details, run, disclosure) if stage in ENDED else details
     details = RunDetails(
         cells=_cells(facts),
         batches=_batches(run, facts),
@@ -134,6 +137,13 @@ def _cells(facts: Sequence[CaseFacts]) -> list[str]:
         else:
             cells.append("")
     return cells
+
+
+def _cell_of_mask(case: CaseFacts) -> str:
+    """The same of a mask that was handed in: it is finished with its score."""
+    if case.status is None:
+        return ""
+    return "f" if case.is_lost else "d"
 
 
 def _batches(run: Run, facts: Sequence[CaseFacts]) -> list[BatchLine]:

@@ -19,7 +19,8 @@ from leaderboard.states import ENDED, RunState, Stage, SubmissionState
 class Notice(NamedTuple):
     """What happened in one sentence without its full stop, and more of it; what to do; all empty when all is well.
 
-    `fault`: whose it was. `section`: the id of the part of the guidelines that says more.
+    `fault`: whose it was. `section`: the id of the part of the guidelines that says more. `problems`: all that is wrong
+    with masks that were handed in, a line each.
     """
 
     headline: str = ""
@@ -27,9 +28,11 @@ class Notice(NamedTuple):
     advice: str = ""
     fault: str = ""
     section: str = ""
+    problems: Sequence[str] = ()
 
 
 THEIRS = "The image’s. What goes wrong on our side is tried again by itself, and never counts."
+THEIRS_OF_MASKS = "The masks’. What goes wrong on our side is tried again by itself, and never counts."
 _ALL_LOST = "No case has a mask that could be scored"
 
 
@@ -37,6 +40,8 @@ def explain(
     submission: Submission, run: Run | None, stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure
 ) -> Notice:
     """What the reader is told of a submission that is not simply under way or scored."""
+    if submission.state == SubmissionState.REJECTED and submission.is_of_masks:
+        return _rejected_masks(submission)
     if submission.state == SubmissionState.REJECTED:
         advice = "Change the image as it says, and submit again."
         return Notice("The image cannot be used", submission.reason, advice, THEIRS, "h-image")
@@ -52,6 +57,12 @@ def explain(
     if run and stage == RunState.FAILED:
         return _failed(run, facts, disclosure)
     return _lost_cases(stage, explained_cases(stage, facts, disclosure), disclosure)
+
+
+def _rejected_masks(submission: Submission) -> Notice:
+    summary, *problems = submission.reason.splitlines() or [""]
+    advice = "Put right what is listed, and submit again."
+    return Notice("The masks cannot be used", summary, advice, THEIRS_OF_MASKS, "h-masks", problems)
 
 
 _CANCELLED = Notice(
@@ -82,6 +93,9 @@ def _failed(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure) -> Not
         [code] = codes
         why = reasons.KindOfFailure(reasons.FAILURES[code].title, reasons.FAILURES[code].advice, _section(code))
     parts = [_beside(why, lost), _how_it_ended(run, lost), stopped]
+    if run.submission.is_of_masks:
+        advice = "Remove small fragments from the masks; the evaluation says of each case what is wrong with it."
+        return Notice("The masks cannot be scored", " ".join(filter(None, parts)), advice, THEIRS_OF_MASKS, "h-masks")
     return Notice(f"{why.said}{where}", " ".join(filter(None, parts)), why.advice, THEIRS, why.section)
 
 

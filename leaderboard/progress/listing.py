@@ -52,6 +52,11 @@ class Line(Staged):
         everywhere = len(self.counts_in) == len(Submission.Track)
         return "counts" if everywhere else f"counts in {Submission.Track(self.counts_in[0]).label}"
 
+    @property
+    def is_of_masks(self) -> bool:
+        """Whether masks were handed in, and no image."""
+        return self.submission.is_of_masks
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -141,6 +146,7 @@ def _lines_of(
     for one in submissions:
         run, stage, disclosure = latest[one.pk], stages[one.pk], viewer.of(one.phase)
         percent = progress_of(stage, cases.get(run.pk) if run else None, disclosure)[1]
+        percent = None if one.is_of_masks else percent  # all of its cases are there, and soon scored
         shown = figures(run.standings.all(), disclosure) if run and stage == RunState.SCORED else None
         counts_in = tracks.get(run.pk, []) if run and stage in ENDED else []
         withdrawal = withdrawal_of(one, stage, disclosure)

@@ -24,15 +24,33 @@ KINDS: Mapping[Stage, str] = {
 }
 
 
+# What is said otherwise of masks that were handed in.
+_OF_MASKS: Mapping[Stage, str] = {
+    SubmissionState.VALIDATING: "Checking the masks",
+    SubmissionState.ACCEPTED: "Masks accepted",
+    RunState.QUEUED: "Waiting for scores",
+}
+
+
+def word_of(stage: Stage, *, is_of_masks: bool) -> str:
+    """The state as people read it."""
+    return (_OF_MASKS if is_of_masks else {}).get(stage, str(stage.label))
+
+
 class Staged:
     """What is shown with its state in words and in its look."""
 
     state: Stage
 
     @property
+    def is_of_masks(self) -> bool:
+        """Whether masks were handed in, and no image."""
+        return False
+
+    @property
     def word(self) -> str:
         """The state as people read it."""
-        return str(self.state.label)
+        return word_of(self.state, is_of_masks=self.is_of_masks)
 
     @property
     def kind(self) -> str:

@@ -22,7 +22,7 @@ from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange
 from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
-from leaderboard.progress.stages import Staged, progress_of, shown_stage
+from leaderboard.progress.stages import Staged, progress_of, shown_stage, word_of
 from leaderboard.progress.withdrawal import Withdrawal, decided, withdrawal_of
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
 
@@ -36,6 +36,7 @@ _REACHED: dict[Stage, int] = {
     RunState.RUNNING: 4,
     RunState.SCORED: 6,
 }
+_STEPS_OF_MASKS = ("Received", "Masks checked", "Scored")
 _IMAGE_CHECKED = STEPS.index("Image checked")
 _FIRST_CASE, _ALL_CASES, _SCORED = (STEPS.index(name) for name in ("First case", "All cases", "Scored"))
 _EXPLAINED: frozenset[Stage] = frozenset({RunState.FAILED, RunState.SCORED})  # of which lost cases are explained
@@ -92,11 +93,13 @@ class SubmissionView(Staged, RunDetails):
     """Everything a page shows about a submission. What is empty or None is not shown to this reader."""
 
     state: Stage
+    entry: str
     headline: str
     reason: str
     advice: str
     fault: str
     section: str
+    problems: Sequence[str]
     done: int | None
     total: int
     percent: int | None
@@ -108,6 +111,11 @@ class SubmissionView(Staged, RunDetails):
     figures: Figures | None
     image: ImageFacts | None
     withdrawal: Withdrawal
+
+    @property
+    def is_of_masks(self) -> bool:
+        """Whether masks were handed in, and no image."""
+        return self.entry == Submission.Entry.MASKS
 
     @property
     def finished(self) -> bool:
@@ -131,22 +139,29 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
     facts = facts_of(run) if disclosure.shows_cases or stage in _EXPLAINED else []
     counts = counts_of([run], disclosure.viewer).get(run.pk) if run else None
     done, percent = progress_of(stage, counts, disclosure)
+    if submission.is_of_masks and stage == RunState.SCORING:
+        done = sum(case.status is not None for case in facts)
+        percent = disclosure.percent(done, len(facts))
     total = counts.total if counts else submission.phase.case_set.cases.count()
     explanation = explain(submission, run, stage, facts, disclosure)
     changes = _changes(submission, disclosure)
     return SubmissionView(
         state=stage,
+        entry=submission.entry,
         headline=explanation.headline,
         reason=explanation.means,
         advice=explanation.advice,
         fault=explanation.fault,
         section=explanation.section,
+        problems=explanation.problems,
         done=done,
         total=total,
         percent=percent,
         failed=sum(case.is_lost for case in facts) if disclosure.shows_cases else None,
         now=_now(submission, run, stage, done, total, disclosure.at),
-        steps=_steps(submission, _reached(run, stage, changes, disclosure), stage, facts, disclosure),
+        steps=_steps_of_masks(run, stage)
+        if submission.is_of_masks
+        else _steps(submission, _reached(run, stage, changes, disclosure), stage, facts, disclosure),
         queue_position=_queue_position(run, stage, disclosure) if run else None,
         history=_history(submission, changes, disclosure),
         figures=_figures(run, stage, disclosure),
@@ -191,7 +206,7 @@ def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None
         return _why_it_waits(submission, at)
     if stage == RunState.RUNNING and done is not None:
         return f"Case {min(done + 1, total)} of {total} is being processed."
-    return _NOW.get(stage, "")
+    return (_NOW_OF_MASKS if submission.is_of_masks else _NOW).get(stage, "")
 
 
 _NOW: dict[Stage, str] = {
@@ -200,6 +215,13 @@ _NOW: dict[Stage, str] = {
     RunState.CANARY: "The first case runs alone: it shows that the image starts, ends and writes a readable mask.",
     RunState.RUNNING: "The cases are being processed.",
     RunState.SCORING: "The last masks are being scored.",
+}
+
+
+_NOW_OF_MASKS: dict[Stage, str] = {
+    SubmissionState.RECEIVED: "Waits for the check of its masks.",
+    SubmissionState.VALIDATING: "The archive is unpacked and each mask read. Nothing counts before all of them can be.",
+    RunState.SCORING: "The masks are being scored, in turn with those of other teams.",
 }
 
 
@@ -221,6 +243,12 @@ def _steps(
     if disclosure.shows_cases:
         details |= _details_of_cases(stage, facts)
     return [Step(name, _step_state(number, at, stage), details.get(number, "")) for number, name in enumerate(STEPS)]
+
+
+def _steps_of_masks(run: Run | None, stage: Stage) -> list[Step]:
+    """Masks that were handed in wait for no machine, and have no first case."""
+    at = 1 if run is None else len(_STEPS_OF_MASKS) - (stage != RunState.SCORED)
+    return [Step(name, _step_state(number, at, stage)) for number, name in enumerate(_STEPS_OF_MASKS)]
 
 
 def _layers(image: AlgorithmImage) -> str:
@@ -278,9 +306,10 @@ def _changes(submission: Submission, disclosure: Disclosure) -> list[StateChange
 
 def _history(submission: Submission, changes: Sequence[StateChange], disclosure: Disclosure) -> list[Event]:
     by = lifecycle.display_name(submission.submitted_by) if submission.submitted_by else "a member of the team"
-    events = [Event(submission.accepted_at, f"Submitted for the {submission.get_track_display()} track", by)]
+    what = "as masks " if submission.is_of_masks else ""
+    events = [Event(submission.accepted_at, f"Submitted {what}for the {submission.get_track_display()} track", by)]
     told = changes if disclosure.shows_cases else _without_last_scores(changes)
-    events += [_event(change, disclosure) for change in told]
+    events += [_event(change, disclosure, is_of_masks=submission.is_of_masks) for change in told]
     if submission.disqualified_at:
         events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
     if decisions := [Event(one.at, one.text, one.by) for one in decided(submission)]:
@@ -295,9 +324,9 @@ def _without_last_scores(changes: Sequence[StateChange]) -> list[StateChange]:
     return [change for change in changes if change.to_state != RunState.SCORING or change.run_id in passed]
 
 
-def _event(change: StateChange, disclosure: Disclosure) -> Event:
+def _event(change: StateChange, disclosure: Disclosure, *, is_of_masks: bool) -> Event:
     """A change in words; on hidden cases with no more of a reason than what was found before anything ran."""
-    text = str(as_stage(change.to_state).label)
+    text = word_of(as_stage(change.to_state), is_of_masks=is_of_masks)
     tells_why = disclosure.shows_cases or change.to_state == SubmissionState.REJECTED
     if change.why and tells_why:
         text = f"{text}: {reasons.in_words(change.why)}"

@@ -5,10 +5,10 @@ rules: before the form is shown (so that nobody uploads 9 GB in vain), and again
 with the team's row locked: two uploads that end in the same instant cannot both take the last run of the day.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 from containers import intake
 from leaderboard.core import blobs, disk_space, unfinished
@@ -40,6 +40,7 @@ class TooLarge(Refused):
 class Description(TypedDict):
     """What a team says of its submission; the texts in Markdown where they are long."""
 
+    entry: NotRequired[str]
     track: str
     algorithm: str
     method: str
@@ -164,25 +165,84 @@ def refusing_a_full_disk() -> Iterator[None]:
         raise NoSpace(f"{NO_DISK_SPACE} {disk_space.shortage()}") from error
 
 
-def check_upload(size: int, phase: Phase, part: str = Part.IMAGE) -> None:
-    """Refuse an archive, of an image or of weights, that is empty or too large for the phase."""
+def check_entry(said: str, phase: Phase) -> Submission.Entry:
+    """What is handed in, as the team says. Raises Refused.
+
+    What needs no saying: the only thing that the phase takes; and an image, as of drafts that were begun, and sent,
+    when it took nothing else.
+    """
+    taken = entries_of(phase)
+    if not said:
+        return taken[0]
+    if said in taken:
+        return Submission.Entry(said)
+    if said not in Submission.Entry.values:
+        raise Refused("Say what you hand in: an image, or masks.")
+    raise Refused(f"The {phase.name} takes {phase.get_takes_display()}, not {_PLURAL[Submission.Entry(said)]}.")
+
+
+_PLURAL = {Submission.Entry.IMAGE: "images", Submission.Entry.MASKS: "masks"}
+
+
+def entries_of(phase: Phase) -> list[Submission.Entry]:
+    """What the phase takes."""
+    taken = {Submission.Entry.IMAGE: phase.takes_images, Submission.Entry.MASKS: phase.takes_masks}
+    return [entry for entry, is_taken in taken.items() if is_taken]
+
+
+def entry_said(words: Mapping[str, object], phase: Phase) -> Submission.Entry | None:
+    """What a draft says so far of its file; None where nothing is known yet."""
+    try:
+        return check_entry(str(words.get("entry", "")), phase)
+    except Refused:
+        return None
+
+
+def check_upload(size: int, phase: Phase, entry: str | None = None, part: str = Part.IMAGE) -> None:
+    """Refuse an archive that is empty, or too large for the phase; of which entry, may not be known yet."""
+    if part == Part.WEIGHTS:
+        check_weights_fit(entry)
+        _check_size(size, phase.max_archive_bytes, phase, _WEIGHTS)
+    elif entry == Submission.Entry.MASKS or (entry is None and not phase.takes_images):
+        _check_size(size, phase.max_masks_bytes, phase, _MASKS)
+    else:
+        most = phase.max_archive_bytes if entry else phase.max_upload_bytes
+        _check_size(size, most, phase, _IMAGE)
+
+
+def check_weights_fit(entry: str | None) -> None:
+    """Refuse weights beside masks; of which entry, may not be known yet."""
+    if entry == Submission.Entry.MASKS:
+        raise Refused("Weights belong to an image: masks come without any.")
+
+
+class _Archive(NamedTuple):
+    what: str
+    write_it: str
+    make_it_smaller: str
+
+
+_IMAGE = _Archive(
+    "an image",
+    "Write the image with: docker save IMAGE | gzip > image.tar.gz",
+    "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd.",
+)
+_WEIGHTS = _Archive(
+    "weights",
+    "Write the weights with: tar -czf weights.tar.gz -C FOLDER .",
+    "Leave out what the algorithm does not need (the optimizer's state, other epochs), and compress it.",
+)
+_MASKS = _Archive("masks", "Put one .nii.gz for each case into a zip.", "Save them as gzipped uint8.")
+
+
+def _check_size(size: int, most: int, phase: Phase, archive: _Archive) -> None:
     if size == 0:
-        raise Refused(f"The file is empty. {_WRITE_IT[part]}")
-    if size > phase.max_archive_bytes:
+        raise Refused(f"The file is empty. {archive.write_it}")
+    if size > most:
         raise TooLarge(
-            f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {phase.max_archive_bytes / 1e9:.3g} GB. "
-            f"{_MAKE_IT_SMALLER[part]}"
+            f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {most / 1e9:.3g} GB of {archive.what}. "
+            f"{archive.make_it_smaller}"
         )
-
-
-_WRITE_IT: dict[str, str] = {
-    Part.IMAGE: "Write the image with: docker save IMAGE | gzip > image.tar.gz",
-    Part.WEIGHTS: "Write the weights with: tar -czf weights.tar.gz -C FOLDER .",
-}
-_MAKE_IT_SMALLER: dict[str, str] = {
-    Part.IMAGE: "Leave build tools and caches out of the image, and compress the archive with gzip, xz or zstd.",
-    Part.WEIGHTS: "Leave out what the algorithm does not need (the optimizer's state, other epochs), and compress it.",
-}
 
 
 def check_image_is_here(source: Submission, submission: Submission) -> AlgorithmImage:
@@ -211,15 +271,44 @@ def check_weights_are_here(source: Submission, submission: Submission) -> Weight
     return weights
 
 
-def check_beginning(beginning: bytes, part: str = Part.IMAGE) -> None:
-    """Refuse by its first bytes a file that can be no such archive, so that nobody uploads the rest in vain."""
+def check_beginning(
+    beginning: bytes, phase: Phase, entry: Submission.Entry | None = None, part: str = Part.IMAGE
+) -> None:
+    """Refuse by its first bytes a file that cannot be what the phase takes, so that nobody uploads the rest in vain.
+
+    `entry`: what the team says that it is, where that is known.
+    """
+    if part == Part.WEIGHTS:
+        _check_beginning_of_weights(beginning)
+        return
+    taken = entries_of(phase)
+    refusals = {kind: why for kind in taken if (why := _why_not(kind, beginning))}
+    tried = [entry] if entry in taken else taken
+    if not all(kind in refusals for kind in tried):
+        return
+    other = next((kind for kind in taken if kind not in refusals), None)
+    if other is not None:
+        raise Refused(f"By its first bytes this is an archive of {_PLURAL[other]}. Say so above.")
+    raise Refused(refusals[tried[0]])
+
+
+def _check_beginning_of_weights(beginning: bytes) -> None:
     try:
-        if part == Part.WEIGHTS:
-            intake.check_beginning_of_weights(beginning)
-        else:
-            intake.check_beginning(beginning)
+        intake.check_beginning_of_weights(beginning)
     except intake.ImageRejected as rejection:
         raise Refused(str(rejection)) from rejection
+
+
+def _why_not(entry: Submission.Entry, beginning: bytes) -> str:
+    """Why a file that begins so is no such entry; empty if it may be one."""
+    try:
+        if entry == Submission.Entry.MASKS:
+            intake.check_masks_beginning(beginning)
+        else:
+            intake.check_beginning(beginning)
+    except (intake.ImageRejected, intake.MasksRejected) as rejection:
+        return str(rejection)
+    return ""
 
 
 def check_cancel(state: str) -> None:

@@ -30,7 +30,10 @@ Part = ResumableUpload.Part
 MOST_LOOKED_AT, MOST_OFFERED = 100, 5  # submissions whose weights are offered again
 _NUMBER = re.compile(r"[0-9]{1,18}")
 FORGOTTEN_AFTER = timedelta(days=30)
-WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url", "weights", "commitment")
+WORDS = (
+    *("entry", "track", "algorithm", "method", "external", "external_data", "paper_url", "code_url", "weights"),
+    "commitment",
+)
 SAID_ANEW = {"external", "weights", "commitment"}  # two are told from what came; nobody commits for the next submission
 MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
 
@@ -49,6 +52,7 @@ def begin(person: User, team: Team, phase: Phase, words: Mapping[str, str]) -> D
 def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
     """A new draft for `phase` with the image and the words of an earlier submission. Raises Refused."""
     admission.check_image_is_here(source, source)
+    admission.check_entry(Submission.Entry.IMAGE, phase)
     draft = begin(person, source.team, phase, _words_of(source))
     draft.source = source
     draft.save(update_fields=["source"])
@@ -83,15 +87,23 @@ def received_parts(draft: Draft) -> dict[str, Upload]:
 
 def wants_upload_of_weights(draft: Draft) -> bool:
     """Whether an archive of weights belongs to the draft; where its form does not say, whether one was begun."""
+    if _is_of_masks(draft):
+        return False
     said = draft.words.get("weights", "")
     return said == UPLOAD or (not said and draft.uploads.filter(part=Part.WEIGHTS).exists())
 
 
 def weights_of(draft: Draft) -> Upload | Submission | None:
     """What a complete draft hands in as its weights: a file, or an earlier submission that has them. Raises Refused."""
+    if _is_of_masks(draft):
+        return None
     if wants_upload_of_weights(draft):
         return received_parts(draft)[Part.WEIGHTS]
     return chosen_weights(draft.team, draft.words.get("weights", ""))
+
+
+def _is_of_masks(draft: Draft) -> bool:
+    return not draft.source and admission.entry_said(draft.words, draft.phase) == Submission.Entry.MASKS
 
 
 def chosen_weights(team: Team, said: str) -> Submission | None:
@@ -189,6 +201,7 @@ def description(draft: Draft) -> Description:
     """What the draft says, for admission, which decides what it is worth."""
     said = {name: str(draft.words.get(name, "")) for name in WORDS}
     sent: Description = {
+        "entry": Submission.Entry.IMAGE if draft.source else said["entry"],
         "track": said["track"],
         "algorithm": said["algorithm"],
         "method": said["method"],

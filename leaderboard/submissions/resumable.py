@@ -115,7 +115,7 @@ def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "", part: 
 
     Weights are wanted from then on, whatever the form said before. Raises Refused, Locked, Gone.
     """
-    admission.check_upload(length, draft.phase, part)
+    admission.check_upload(length, draft.phase, admission.entry_said(draft.words, draft.phase), part)
     replaced = ResumableUpload.objects.filter(draft=draft, part=part)
     admission.check_disk_space(length + _promised_bytes(but=replaced))
     _check_unwritten(replaced.first())
@@ -255,11 +255,17 @@ class _Receiving:
         looked, self.at = self.at >= BEGINNING_BYTES, self.at + len(chunk)
         if not looked and (self.at >= BEGINNING_BYTES or self.at == self.upload.length):
             self.file.flush()
-            admission.check_beginning(os.pread(self.file.fileno(), BEGINNING_BYTES, 0), self.upload.part)
+            self._look_at_beginning()
         if self.hasher:
             self.hasher.update(chunk)
         if self.check:
             self.check.update(chunk)
+
+    def _look_at_beginning(self) -> None:
+        draft = self.upload.draft
+        beginning = os.pread(self.file.fileno(), BEGINNING_BYTES, 0)
+        entry = admission.entry_said(draft.words, draft.phase)
+        admission.check_beginning(beginning, draft.phase, entry, self.upload.part)
 
     def _make_safe(self) -> None:
         """Put what came onto the disk, and then say so."""

@@ -48,10 +48,10 @@ class Upload(NamedTuple):
     completed_at: datetime
 
 
-_BEGINNINGS: dict[str, tuple[int, Callable[[bytes], None]]] = {
+_BEGINNINGS: dict[str, tuple[int, Callable[[bytes, Phase], None]]] = {
     IMAGE: (BEGINNING_BYTES, admission.check_beginning),
     WEIGHTS: (BEGINNING_BYTES, partial(admission.check_beginning, part=admission.Part.WEIGHTS)),
-    PDF: (admission.PDF_BEGINNING_BYTES, admission.check_pdf_beginning),
+    PDF: (admission.PDF_BEGINNING_BYTES, lambda beginning, _: admission.check_pdf_beginning(beginning)),
 }
 
 
@@ -60,7 +60,7 @@ def _check_size(kind: str, size: int, phase: Phase) -> None:
         admission.check_pdf(size, phase)
     else:
         part = admission.Part.WEIGHTS if kind == WEIGHTS else admission.Part.IMAGE
-        admission.check_upload(size, phase, part)
+        admission.check_upload(size, phase, part=part)
 
 
 class HashedFile(UploadedFile):  # type: ignore[type-arg]
@@ -162,7 +162,7 @@ class BoundedUploadHandler(FileUploadHandler):
         if missing > 0:
             self.beginning += chunk[:missing]
             if len(chunk) >= missing:
-                self._unless_refused(lambda: check(self.beginning))
+                self._unless_refused(lambda: check(self.beginning, self.phase))
 
     def _unless_refused(self, check: Callable[[], None]) -> None:
         try:

@@ -54,9 +54,10 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     if isinstance(found, Submission):
         return _accepted(found)
     form = SubmissionForm(request.POST, phase=found.phase, team=found.team, has_file=False, has_pdf=bool(found.pdf))
-    now = instant_of(request)
+    now, phase = instant_of(request), found.phase
     if found.upload is None and not found.source:
-        form.add_error(None, "Choose the archive of your image.")
+        what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
+        form.add_error(None, f"Choose the archive of your {what}.")
     if form.wants_upload_of_weights and found.weights_upload is None:
         form.add_error("weights", "Choose the archive of your weights.")
     if _weights_came_unseen(request, found, form):
@@ -80,7 +81,7 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
 def _weights_came_unseen(request: HttpRequest, draft: Draft, form: SubmissionForm) -> bool:
     """Whether the page did not know of what it would throw away: another program, or a colleague, sent it."""
     upload = draft.weights_upload
-    if upload is None or form.wants_upload_of_weights:
+    if upload is None or form.wants_upload_of_weights or not form.is_of_an_image:
         return False
     return request.POST.get("weights_seen") != str(upload.pk)
 

@@ -92,6 +92,13 @@ class StatementInput(forms.CheckboxInput):
 class SubmissionForm(forms.Form):
     """A team's entry into a phase."""
 
+    entry = forms.ChoiceField(
+        choices=Submission.Entry.choices,
+        initial=Submission.Entry.IMAGE,
+        widget=forms.RadioSelect,
+        label="What you hand in",
+        error_messages={"required": "Say what you hand in.", "invalid_choice": "Choose one of the two."},
+    )
     track = forms.ChoiceField(
         choices=Submission.Track.choices,
         initial=Submission.Track.MAIN,
@@ -206,11 +213,26 @@ class SubmissionForm(forms.Form):
         self.fields["weights"].choices = _weights_choices(team, str(said))  # type: ignore[attr-defined]
         self.phase = phase
         self._has_file = has_file
+        self._ask_what_the_phase_takes()
         self._ask_what_the_phase_asks(has_pdf=has_pdf)
         self.refusal = refusal
         if refusal and refused in self.fields:
             self.fields[refused].required = True
             self.fields[refused].error_messages["required"] = refusal
+
+    def _ask_what_the_phase_takes(self) -> None:
+        image = self.fields["image"]
+        if len(admission.entries_of(self.phase)) == 1:
+            del self.fields["entry"]
+        else:
+            self.fields["entry"].required = self._has_file  # without one, the image is here
+            image.label = "Archive of the image or of the masks"
+        if not self.phase.takes_images:
+            image.label = "Archive of masks"
+            image.error_messages["required"] = "Choose the archive of your masks."
+            del self.fields["weights"], self.fields["weights_file"]
+        if self.phase.takes_masks:
+            image.widget.attrs["accept"] += ",.zip"
 
     def _ask_what_the_phase_asks(self, *, has_pdf: bool) -> None:
         if self.phase.pdf == Phase.Asked.NO:
@@ -246,7 +268,12 @@ class SubmissionForm(forms.Form):
     @property
     def wants_upload_of_weights(self) -> bool:
         """Whether an archive of weights was chosen to come with the image."""
-        return self.is_bound and self.data.get("weights") == drafts.UPLOAD
+        return self.is_of_an_image and self.is_bound and self.data.get("weights") == drafts.UPLOAD
+
+    @property
+    def is_of_an_image(self) -> bool:
+        """Whether an image is handed in, or is to be, and not masks."""
+        return admission.entry_said(self.data, self.phase) != Submission.Entry.MASKS
 
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""
@@ -254,6 +281,8 @@ class SubmissionForm(forms.Form):
 
     def clean_weights_file(self) -> Any:
         """Refuse weights that the phase does not take, or that are missing."""
+        if not self.is_of_an_image:
+            return None
         if self.wants_upload_of_weights and self._has_file and not self.cleaned_data["weights_file"]:
             raise forms.ValidationError("Choose the archive of your weights.")
         return self._of_a_size("weights_file", admission.Part.WEIGHTS)
@@ -263,7 +292,7 @@ class SubmissionForm(forms.Form):
         if file is None:
             return None
         try:
-            admission.check_upload(file.size, self.phase, part)
+            admission.check_upload(file.size, self.phase, admission.entry_said(self.data, self.phase), part)
         except Refused as refusal:
             raise forms.ValidationError(str(refusal)) from None
         return file
@@ -273,7 +302,9 @@ class SubmissionForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         if self.refusal and not self.errors:  # of a file that this form has no field for
             self.add_error(None, self.refusal)
-        if cleaned.get("weights_file"):
+        if not self.is_of_an_image:
+            cleaned["weights"] = drafts.NONE  # were chosen before masks were
+        elif cleaned.get("weights_file"):
             self._clean_weights(cleaned)
         if cleaned.get("external") == NONE:
             cleaned["external_data"] = NOTHING_EXTERNAL

@@ -69,6 +69,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
         "Uploads that come to nothing",
         lambda phase: f"{phase.refused_per_day} a day (UTC): rejected, or cancelled before their first container",
     ),
+    ("What is handed in", lambda phase: phase.get_takes_display()),
     ("Which run counts", lambda phase: phase.get_counting_display()),
     ("What the public sees", lambda phase: _seen_by_public(phase)),
     ("What the team sees", lambda phase: _seen_by_team(phase)),
@@ -86,6 +87,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     ("PDF of the method", lambda phase: phase.get_pdf_display()),
     ("Image archive, archive of weights: each", lambda phase: gigabytes(phase.max_archive_bytes)),
     ("Image, weights, unpacked: each", lambda phase: gigabytes(phase.max_unpacked_bytes)),
+    ("Masks, packed and unpacked", lambda phase: gigabytes(phase.max_masks_bytes) if phase.takes_masks else "–"),
 )
 """A limit in words, and what it is in a phase."""
 
@@ -125,6 +127,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
             "model": contract.MODEL_DIR,
         },
         "sample": SAMPLE,
+        "mask_phases": [phase for phase in phases if phase.takes_masks],
         "failures": reasons.FAILURES,
         "hand_in": HAND_IN,
         "kinds": reasons.KINDS,

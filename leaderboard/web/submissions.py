@@ -169,12 +169,12 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     if not form.is_valid():
         return None
     said, upload, pdf = form.cleaned_data, uploads.received(form.cleaned_data["image"]), None
-    words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
-    described = {name: said[name] for name in words} | {"commitment": said.get("commitment", "")}
+    words = ("entry", "track", "algorithm", "method", "external_data", "paper_url", "code_url", "commitment")
+    described = {name: said.get(name, "") for name in words}
     weights: uploads.Upload | Submission | None = None
     try:
-        weights = drafts.chosen_weights(team, said["weights"])
-        if said["weights"] == drafts.UPLOAD:
+        weights = drafts.chosen_weights(team, said.get("weights", ""))
+        if said.get("weights") == drafts.UPLOAD:
             weights = uploads.received(said["weights_file"])
         if file := said.get("pdf"):
             pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)

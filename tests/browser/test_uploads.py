@@ -7,9 +7,9 @@ import tarfile
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from leaderboard.models import ResumableUpload, Submission
+from leaderboard.models import Phase, ResumableUpload, Submission
 from leaderboard.submissions import uploads
-from tests.leaderboard import cast
+from tests.leaderboard import cast, masks
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 FILE = tarfile.TarInfo("layer.tar").tobuf() + random.Random(4).randbytes(6 << 20)
@@ -154,3 +154,16 @@ def test_what_is_no_archive_is_said_after_its_first_bytes(visit, charlie, tmp_pa
     expect(page.locator("#upload-words")).to_contain_text("zip")
     assert not ResumableUpload.objects.exists()
     visitor.complaints.clear()  # Chromium reports the status
+
+
+def test_a_file_that_is_not_what_was_said_goes_on_once_the_right_thing_is_said(visit, charlie, tmp_path):
+    Phase.objects.update(cases_are_public=True, takes="both")
+    visitor = visit(charlie)
+    page = visitor.go("/submit/dev/")
+    (tmp_path / "masks.zip").write_bytes(masks.zipped({"case_000.nii.gz": bytes(9000)}))
+    page.get_by_label("Archive of the image").set_input_files(tmp_path / "masks.zip")
+    expect(page.locator("#upload-words")).to_contain_text("By its first bytes this is an archive of masks")
+    page.get_by_label("Masks", exact=True).check()
+    expect(page.get_by_text("Compare with sha256sum")).to_be_visible()
+    assert ResumableUpload.objects.get().draft.words["entry"] == "masks"
+    visitor.complaints.clear()

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import nibabel
@@ -25,6 +27,15 @@ def cube(start: int = 4, size: int = 4) -> np.ndarray:
 def nifti(mask: np.ndarray) -> bytes:
     """The mask as gzipped NIfTI."""
     return gzip.compress(nibabel.Nifti1Image(mask, np.eye(4)).to_bytes())
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """An archive of masks as a team sends it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def volume(value: int) -> bytes:

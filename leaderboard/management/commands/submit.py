@@ -1,4 +1,4 @@
-"""manage.py submit: hand in an image for a team, as the page does."""
+"""manage.py submit: hand in an image, or masks, for a team, as the page does."""
 
 import json
 from argparse import ArgumentParser
@@ -27,13 +27,17 @@ WAIT_SECONDS = 5
 class Command(BaseCommand):
     """Submit, and wait for the end if asked."""
 
-    help = "Submit a Docker image archive for a team."
+    help = "Submit a Docker image archive, or an archive of masks, for a team."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The same facts that the page asks for."""
         parser.add_argument("--team", required=True, help="the team's slug")
         parser.add_argument("--phase", required=True, help="the phase's slug")
-        parser.add_argument("--image", required=True, type=Path, help="docker save IMAGE | gzip > FILE (also xz, zstd)")
+        entry = parser.add_mutually_exclusive_group(required=True)
+        entry.add_argument("--image", type=Path, help="docker save IMAGE | gzip > FILE (also xz, zstd)")
+        entry.add_argument(
+            "--masks", type=Path, help="zip or tar of one .nii.gz for each case, where a phase takes masks"
+        )
         parser.add_argument(
             "--weights", type=Path, help="model weights apart from the image: a tar file (gzip, xz, zstd)"
         )
@@ -72,8 +76,9 @@ class Command(BaseCommand):
                 user=user,
                 team=team,
                 phase=phase,
-                upload=uploads.from_disk(options["image"]),
+                upload=uploads.from_disk(options["masks"] or options["image"]),
                 weights=uploads.from_disk(options["weights"]) if options["weights"] else None,
+                entry=Submission.Entry.MASKS if options["masks"] else Submission.Entry.IMAGE,
                 track=options["track"],
                 algorithm=options["name"] or team.name[:40],
                 method=method,
@@ -110,7 +115,7 @@ class Command(BaseCommand):
 def _unreadable(error: OSError | UnicodeDecodeError, options: dict[str, Any]) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"{options['method']} is not written in UTF-8."
-    return f"{error.filename or options['image']}: {error.strerror or error}"
+    return f"{error.filename or options['masks'] or options['image']}: {error.strerror or error}"
 
 
 def _to_organiser(submission: Submission) -> Disclosure:

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 from leaderboard.core import process_heartbeat
 from leaderboard.models import Host
-from leaderboard.operations.health.reading import Facts, HostFacts
+from leaderboard.operations.health.reading import Facts, HostFacts, PhaseFacts
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 SILENT_SECONDS = 60.0  # four beats
@@ -139,10 +139,14 @@ def _host_disks(facts: Facts) -> Check:
     return Check("host_disks", "Disks of hosts", level, says)
 
 
+def _runs_programs(phase: PhaseFacts) -> bool:
+    return phase.takes_images and (phase.is_open or bool(phase.queued or phase.at_work))
+
+
 def _separation(facts: Facts) -> Check:
     """Programs of public phases write logs that their teams read, and see counters of their host's kernel."""
     name, title = "separation", "Hosts of hidden cases"
-    kinds = {phase.cases_are_public for phase in facts.phases if phase.is_open or phase.queued or phase.at_work}
+    kinds = {phase.cases_are_public for phase in facts.phases if _runs_programs(phase)}
     shared = [host.name for host in facts.hosts if host.takes_work and host.serves == Host.Serves.EVERY]
     if len(kinds) < 2 or not shared:
         return Check(name, title, Level.OK, "No host runs programs of phases of public and of hidden cases.")

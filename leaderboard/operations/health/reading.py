@@ -75,6 +75,7 @@ class PhaseFacts:
     is_open: bool
     closes_at: datetime
     cases_are_public: bool = False
+    takes_images: bool = True
     checking: int = 0
     queued: int = 0
     at_work: int = 0
@@ -270,7 +271,8 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     open_cases = _counts(cases.filter(outcome="", run__state__in=moving), "run__submission__phase")
     # A case is decided before its run ends: so the cases of runs that ended before need not be looked at.
     recent = Q(run__ended_at=None) | Q(run__ended_at__gt=day)
-    decided = _counts(cases.filter(recent, decided_at__gt=day), "run__submission__phase")
+    of_images = Q(run__submission__entry=Submission.Entry.IMAGE)  # masks that were handed in held no slot
+    decided = _counts(cases.filter(recent, of_images, decided_at__gt=day), "run__submission__phase")
     took = Attempt.objects.filter(ended_at__gt=day).values_list("batch__run__submission__phase").order_by()
     held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
     seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
@@ -286,6 +288,7 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
                     name=phase.name,
                     is_open=is_open,
                     cases_are_public=phase.cases_are_public,
+                    takes_images=phase.takes_images,
                     closes_at=phase.closes_at,
                     checking=checking.get(phase.pk, 0),
                     queued=of_phase[RunState.QUEUED],

@@ -278,6 +278,10 @@ setInterval(() => { if (known && known.sent && !(upload && !upload.done)) refres
 
 // --- Submit ---------------------------------------------------------------------------------------------------------
 
+// What was refused for being another thing than was said is sent once the right thing is said.
+form.addEventListener("change", (event) => {
+  if (event.target.name === "entry" && file.files[0] && !upload) starting = start(file.files[0]);
+});
 file.addEventListener("change", () => { if (file.files[0]) starting = start(file.files[0]); });
 
 form.addEventListener("submit", async (event) => {

@@ -284,6 +284,43 @@ class TestBlame:
         assert shared.assess(job(1)).result["status"] == "scored"
 
 
+class TestCheck:
+    """Whether a mask can be scored at all, in the words of scoring."""
+
+    def test_a_good_mask_has_nothing_wrong_with_it(self, shared, job):
+        assert shared.check(job()) is None
+
+    @pytest.mark.parametrize("kind", ["shape", "values", "cut off", "no NIfTI", "missing"])
+    def test_what_is_wrong_is_said_as_scoring_says_it(self, shared, job, tmp_path, kind):
+        path = tmp_path / "bad.nii.gz"
+        if kind == "shape":
+            builders.mask_file(path, np.zeros((2, 8, 8, 9), np.uint8))
+        elif kind == "values":
+            builders.mask_file(path, np.full(SHAPE, np.nan, np.float32))
+        elif kind == "cut off":
+            path.write_bytes(job().prediction.read_bytes()[:-20])
+        elif kind == "no NIfTI":
+            path.write_bytes(b"PK" * 400)
+        bad = Job(job().case, job().reference, None if kind == "missing" else path)
+        assert shared.check(bad) == shared.assess(bad).result["reason"]
+
+    def test_what_costs_too_much_is_said(self, scorer_of, job):
+        scorer, _ = scorer_of(TOO_LONG)
+        with scorer:
+            assert "takes too long" in scorer.check(job())
+
+    def test_an_unusable_reference_is_our_fault(self, shared, job, tmp_path):
+        (tmp_path / "broken.nii.gz").write_bytes(b"nothing")
+        with pytest.raises(EvaluationError):
+            shared.check(Job(job().case, tmp_path / "broken.nii.gz", job().prediction))
+
+    @pytest.mark.parametrize("lie", ['{"reason": ""}', '{"reason": 3}', '{"reason": "a\\u0007b"}', '{"fine": null}'])
+    def test_an_answer_that_cannot_be_is_no_answer(self, scorer_of, job, lie):
+        scorer, _ = scorer_of(*[f"say({lie!r})"] * isolation.TRIES)
+        with scorer:
+            assert "impossible answer" in scorer.check(job())
+
+
 class TestFit:
     """The look at a poor case, for the command line's hints."""
 

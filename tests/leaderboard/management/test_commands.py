@@ -65,6 +65,13 @@ def test_submit_hands_in_for_a_team_and_its_captain(phase, files):
     assert files["image"].exists(), "the file on the disk is the caller's"
 
 
+def test_submit_hands_in_masks_where_the_phase_takes_them(phase, files, tmp_path):
+    team = cast.team_of(cast.person("Alice"))
+    Phase.objects.update(takes="both", cases_are_public=True)
+    files["masks"] = files.pop("image").rename(tmp_path / "masks.zip")
+    assert json.loads(run("submit", team=team.slug, phase=phase.slug, json=True, **files))["entry"] == "masks"
+
+
 def test_submit_says_what_a_team_would_read_when_it_is_refused(phase, files):
     team = cast.team_of(cast.person("Alice"))
     files["method"].write_text("short")

@@ -266,7 +266,8 @@ NEWER_COLUMNS = (
         ("run", "compared_at"),
         ("runcase", "mask_digest"),
     ),
-    *(("host", "takes_weights"), ("submission", "weights_id")),
+    *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
+    *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )
 

@@ -10,6 +10,7 @@ from containers.intake.errors import ImageRejectionCode
 from containers.protocol import verdicts
 from leaderboard.journey import decisions, pipeline
 from leaderboard.journey.failure_kinds import FailureKind
+from leaderboard.journey.handed_in import MasksUnusable
 from leaderboard.journey.reasons import DIFFERENT_ERRORS, FAILED_LATER, FAILURES, FAULTS, KINDS, REJECTIONS, in_words
 from leaderboard.models import Host, Phase, Run, RunCase, StateChange, Submission
 from tests.leaderboard import cast, gpu_host, masks
@@ -314,7 +315,8 @@ def test_history_is_told_in_words(people):
 
 
 def test_every_code_of_a_rejected_image_has_its_words():
-    assert set(REJECTIONS) == set(get_args(ImageRejectionCode)) | set(verdicts.REJECTIONS)
+    of_images = set(get_args(ImageRejectionCode)) | set(verdicts.REJECTIONS)
+    assert set(REJECTIONS) == of_images | {MasksUnusable.code}
     assert set(FAULTS) > set(verdicts.FAULTS)
     assert all(" " in in_words(code) for code in {*REJECTIONS, *FAULTS})
 
