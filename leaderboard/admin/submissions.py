@@ -48,13 +48,14 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "state",
         "team",
         "phase",
+        "kind",
         "algorithm",
         "track",
         "accepted_at",
         "charged",
         "disqualified_at",
     )
-    list_filter = ("phase", "state", "track")
+    list_filter = ("phase", "kind", "state", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
     # By a digest, whichever of them is at hand: equal images are found so.

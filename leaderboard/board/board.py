@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 
 import evaluation
 from evaluation import Group, Summary
-from leaderboard.board.counting import counting_standings
+from leaderboard.board.counting import board_standings
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
 from leaderboard.board.rows import Board, Figures, GroupLine, Row
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.models import Standing
+from leaderboard.models import Phase, Standing
+from leaderboard.states import SubmissionKind
 
 
 def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "rank") -> Board:
@@ -20,14 +21,16 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     """
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
-    standings = counting_standings(disclosure, track) if disclosure.scope else []
+    standings, came_after = board_standings(disclosure, track) if disclosure.scope else ([], [])
+    runs = _runs_of(disclosure.phase)
     last = max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None)
     return Board(
         disclosure=disclosure,
         track=track,
         group=group,
-        rows=sorted(_ranked(disclosure, standings, group), key=sort_key(sort)),
-        cases=standings[0].cases if standings else 0,
+        rows=sorted(_ranked(disclosure, standings, group, runs), key=sort_key(sort)),
+        after=sorted(_unranked(disclosure, came_after, group, runs), key=sort_key(sort)),
+        cases=next((one.cases for one in (*standings, *came_after)), 0),
         cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
         updated_at=disclosure.shown_instant(last) if last else None,
@@ -37,14 +40,38 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     )
 
 
-def _ranked(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> list[Row]:
+def _runs_of(phase: Phase) -> Counter[tuple[int, str]]:
+    """How many runs the teams have had of each kind, by team and kind."""
+    return Counter(phase.submissions.filter(charged=True).values_list("team_id", "kind"))
+
+
+def _ranked(
+    disclosure: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
+) -> list[Row]:
     shown = [(one, numbers) for one in standings if (numbers := _numbers(disclosure, one, group))]
     places = ranks([disclosure.rounded(numbers["dice"]) for _, numbers in shown])
-    runs = Counter(disclosure.phase.submissions.filter(charged=True).values_list("team_id", flat=True))
     return [
-        _row(disclosure, standing, numbers, rank=rank, runs=runs[standing.run.submission.team_id])
+        _row(disclosure, standing, numbers, rank=rank, runs=_runs_beside(standing, runs))
         for (standing, numbers), rank in zip(shown, places, strict=True)
     ]
+
+
+def _unranked(
+    ranked: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
+) -> list[Row]:
+    """The rows of post-challenge runs, of which less may be shown."""
+    disclosure = ranked.of_kind(SubmissionKind.POST_CHALLENGE)
+    return [
+        _row(disclosure, standing, numbers, rank=None, runs=_runs_beside(standing, runs))
+        for standing in standings
+        if (numbers := _numbers(disclosure, standing, group))
+    ]
+
+
+def _runs_beside(standing: Standing, runs: Counter[tuple[int, str]]) -> int:
+    """How many runs the standing's team has had of the same kind."""
+    submission = standing.run.submission
+    return runs[submission.team_id, submission.kind]
 
 
 def _numbers(disclosure: Disclosure, standing: Standing, group: str) -> Summary | Group | None:
@@ -60,7 +87,7 @@ def _is_shown(disclosure: Disclosure, standings: Sequence[Standing], code: str) 
     return bool(sizes) and disclosure.shows_group(min(sizes))
 
 
-def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int, runs: int) -> Row:
+def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int | None, runs: int) -> Row:
     submission = standing.run.submission
     lines = group_lines(standing, disclosure)
     return Row(

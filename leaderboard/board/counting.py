@@ -3,6 +3,9 @@
 `last`: the latest-accepted scored run; a later failed run never displaces it. `best`: the highest ranking score, with a
 public half always the one on that half, before and after the reveal. Main entries compete in Overall too.
 
+Try-outs are on no board. Post-challenge runs count for nothing: a board shows them apart, of each team the one that
+would be its counting one among them.
+
 A run without a single usable mask has failed, and does not count. (Where few cases were asked for, such runs used to be
 "scored"; they kept that state, and do not count either.)
 """
@@ -16,9 +19,9 @@ from typing import NamedTuple
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 import evaluation
-from leaderboard.board.disclosure import Disclosure, scope_for_best_run
+from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
 from leaderboard.models import Phase, Standing, Submission
-from leaderboard.states import RunState
+from leaderboard.states import RunState, SubmissionKind
 
 
 class _Candidate(NamedTuple):
@@ -30,19 +33,29 @@ class _Candidate(NamedTuple):
     team: int
     track: str
     phase: int
+    kind: str
     dice_all: float | None
     dice_half: float | None
 
 
-_COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id")))
+_COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id", "__kind")))
 
 
-def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
-    """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
+def board_standings(disclosure: Disclosure, track: str) -> tuple[list[Standing], list[Standing]]:
+    """One standing for each team with a counting run, in no particular order; and for each with a post-challenge run.
+
+    Of a submission its latest run counts.
+    """
     competing = Q(run__submission__track__in=_competing(track))
-    chosen = _chosen(disclosure.phase, _candidates(_may_count(disclosure) & competing))
+    rows = _candidates((_may_count(disclosure) | _came_after(disclosure)) & competing)
+    entries, others = (
+        [row for row in rows if row.kind == kind] for kind in (SubmissionKind.SCORED, SubmissionKind.POST_CHALLENGE)
+    )
+    counting = {one.standing for one in _chosen(disclosure.phase, entries)}
+    after = {one.standing for one in _chosen(disclosure.phase, others, is_rounded=not disclosure.cases_are_public)}
     related = ("run__submission__team", "run__submission__phase")
-    return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
+    found = list(Standing.objects.filter(pk__in=counting | after).select_related(*related))
+    return [one for one in found if one.pk in counting], [one for one in found if one.pk in after]
 
 
 def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, list[str]]:
@@ -63,8 +76,11 @@ def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, lis
     return found
 
 
-def _chosen(phase: Phase, candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    """The one that counts of each team, as the phase says: the last, or the best."""
+def _chosen(phase: Phase, candidates: Iterable[_Candidate], *, is_rounded: bool = False) -> list[_Candidate]:
+    """The one that counts of each team, as the phase says: the last, or the best.
+
+    Where scores stay rounded, which of two that look equal is shown must not tell which one is better.
+    """
     latest_run = {one.submission: one for one in candidates}
     of_team: dict[int, list[_Candidate]] = {}
     for one in latest_run.values():
@@ -72,7 +88,12 @@ def _chosen(phase: Phase, candidates: Iterable[_Candidate]) -> list[_Candidate]:
     if phase.counting == Phase.Counting.LAST:
         return [runs[-1] for runs in of_team.values()]
     by_half = scope_for_best_run(phase) == Standing.Scope.HALF
-    return [max(runs, key=lambda one: (one.dice_half if by_half else one.dice_all) or 0.0) for runs in of_team.values()]
+
+    def score(one: _Candidate) -> float:
+        dice = (one.dice_half if by_half else one.dice_all) or 0.0
+        return round(dice, DECIMALS) if is_rounded else dice
+
+    return [max(runs, key=score) for runs in of_team.values()]
 
 
 def _competing(track: str) -> list[str]:
@@ -81,11 +102,20 @@ def _competing(track: str) -> list[str]:
 
 
 def _may_count(disclosure: Disclosure) -> Q:
-    """Restricts standings to those of a phase's runs that its board may show."""
+    """Restricts standings to those of a phase's entries that its board may show and rank."""
+    return _may_be_shown(disclosure, SubmissionKind.SCORED) & Q(
+        run__submission__accepted_at__lt=disclosure.phase.closes_at
+    )
+
+
+def _came_after(disclosure: Disclosure) -> Q:
+    """Restricts standings to those of a phase's post-challenge runs that its board may show."""
+    return _may_be_shown(disclosure, SubmissionKind.POST_CHALLENGE)
+
+
+def _may_be_shown(disclosure: Disclosure, kind: str) -> Q:
     return disclosure.visible("run__ended_at") & Q(
-        scope=disclosure.scope,
-        run__submission__phase=disclosure.phase,
-        run__submission__accepted_at__lt=disclosure.phase.closes_at,
+        scope=disclosure.scope, run__submission__phase=disclosure.phase, run__submission__kind=kind
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from leaderboard.board.rows import Board
+from leaderboard.board.rows import Board, Row
 from leaderboard.core.text import printable
 
 NUMBERS = (
@@ -30,32 +30,42 @@ def as_json(board: Board) -> dict[str, Any]:
         "scope": board.scope,
         "cases": board.cases,
         "evaluation_version": board.evaluation_version,
-        "rows": [
-            {
-                "rank": row.rank,
-                "team": row.team.slug,
-                "algorithm": row.algorithm,
-                "submission": row.submission.pk,
-                **{name: getattr(row, name) for name in NUMBERS},
-            }
-            for row in board.rows
-        ],
+        "rows": [_row_as_json(row) for row in board.rows],
+        "post_challenge": [_row_as_json(row) for row in board.after],
+    }
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    """A row for scripts; the rank of a post-challenge run is none."""
+    return {
+        "rank": row.rank,
+        "team": row.team.slug,
+        "algorithm": row.algorithm,
+        "submission": row.submission.pk,
+        **{name: getattr(row, name) for name in NUMBERS},
     }
 
 
 def as_table(board: Board) -> str:
-    """The ranked table for a terminal."""
+    """The ranked table for a terminal, and below it the post-challenge runs."""
+    if not board.rows and not board.after:
+        return "Nothing is published yet."
     head = f"{'Rank':>4}  {'Team':<24} {'Algorithm':<24} {'Dice':>6}  {'95 % interval':<13} "
     lines = [head + f"{'Hit rate':>8} {'Inst. F1':>8} {'Dist. F1':>8}  Lost"]
-    for row in board.rows:
-        interval = f"{row.dice_ci[0]:.3f}–{row.dice_ci[1]:.3f}" if row.dice_ci else "–"
-        team, algorithm = printable(row.team.name), printable(row.algorithm)
-        lost = f"{row.lost_cases} of {board.cases} cases" if row.lost_cases else "–"
-        lines.append(
-            f"{row.rank:>4}  {team:<24.24} {algorithm:<24.24} {row.dice:>6.3f}  {interval:<13} "
-            f"{row.hit_rate:>8.3f} {_number(row.instance_f1)} {_number(row.distance_f1)}  {lost}"
-        )
-    return "\n".join(lines if board.rows else ["Nothing is published yet."])
+    lines += [_line(row, board.cases) for row in board.rows]
+    if board.after:
+        lines += ["Post-challenge runs, not ranked:", *(_line(row, board.cases) for row in board.after)]
+    return "\n".join(lines)
+
+
+def _line(row: Row, cases: int) -> str:
+    interval = f"{row.dice_ci[0]:.3f}–{row.dice_ci[1]:.3f}" if row.dice_ci else "–"
+    team, algorithm = printable(row.team.name), printable(row.algorithm)
+    lost = f"{row.lost_cases} of {cases} cases" if row.lost_cases else "–"
+    return (
+        f"{row.rank or '–':>4}  {team:<24.24} {algorithm:<24.24} {row.dice:>6.3f}  {interval:<13} "
+        f"{row.hit_rate:>8.3f} {_number(row.instance_f1)} {_number(row.distance_f1)}  {lost}"
+    )
 
 
 def _number(value: float | None) -> str:

@@ -43,9 +43,12 @@ def _of_kind(lines: Sequence[GroupLine], kind: Kind) -> list[GroupLine]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Scores):
-    """A team's counting run on the board. Numbers are as the phase's policy shows them; None is "not shown"."""
+    """A team's run on the board. Numbers are as the phase's policy shows them; None is "not shown".
 
-    rank: int
+    `rank` is that of the team's counting run; of a post-challenge run there is none.
+    """
+
+    rank: int | None
     team: Team
     submission: Submission
     run: Run
@@ -56,6 +59,11 @@ class Row(Scores):
     date: datetime
     categories: list[GroupLine]
     groups: list[GroupLine]
+
+    @property
+    def key(self) -> str:
+        """Names the row on its page: a team can have two, of which one is not ranked."""
+        return self.team.slug if self.rank else f"after.{self.team.slug}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +80,14 @@ class Figures(Scores):
 class Board:
     """The ranked board of a phase and track, as `disclosure` lets it be read.
 
-    `scope` is None while nothing is published.
+    `scope` is None while nothing is published; `after` are the post-challenge runs, which are never ranked.
     """
 
     disclosure: Disclosure
     track: str
     group: str
     rows: list[Row]
+    after: list[Row]
     cases: int
     cases_total: int
     evaluation_version: str

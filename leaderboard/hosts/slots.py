@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from leaderboard.core.task_queue import unanswered_since
-from leaderboard.models import Attempt, Batch, Host, Phase
+from leaderboard.models import Attempt, Batch, Host, Submission
 from leaderboard.states import RUNNABLE, BatchState
 
 
@@ -17,15 +17,10 @@ class Slot(NamedTuple):
     gpus: int
     serves: str
 
-    def takes(self, phase: Phase) -> bool:
-        """Whether it takes a batch of this phase."""
-        return self.gpus >= phase.gpus and serves(self.serves, phase)
-
-
-def serves(which: str, phase: Phase) -> bool:
-    """Whether a host that serves `which` phases runs programs of this one."""
-    kind = Host.Serves.PUBLIC if phase.cases_are_public else Host.Serves.HIDDEN
-    return which in (Host.Serves.EVERY, kind)
+    def takes(self, submission: Submission) -> bool:
+        """Whether it takes a batch of this submission: a try-out shows its log, whatever its phase hides."""
+        kind = Host.Serves.PUBLIC if submission.cases_are_public else Host.Serves.HIDDEN
+        return self.gpus >= submission.phase.gpus and self.serves in (Host.Serves.EVERY, kind)
 
 
 def living_hosts(at: datetime) -> QuerySet[Host]:
@@ -49,10 +44,10 @@ def free_slots(at: datetime) -> list[Slot]:
     A slot for which a host was told of a waiting batch a moment ago is not free any more.
     """
     free = unused_slots(at)
-    told = list(Batch.objects.filter(just_told(at)).order_by().values_list("run__submission__phase", flat=True))
-    phases = Phase.objects.in_bulk(set(told)) if told else {}
-    for phase in told:
-        if slot := fitting(free, phases[phase]):
+    told = list(Batch.objects.filter(just_told(at)).order_by().values_list("run__submission", flat=True))
+    submissions = what_they_need().in_bulk(set(told)) if told else {}
+    for submission in told:
+        if slot := fitting(free, submissions[submission]):
             free.remove(slot)
     return free
 
@@ -76,9 +71,15 @@ def slots_of(host: Host) -> list[Slot]:
     return [Slot(len(slot.get("gpus", [])), host.serves) for slot in host.slots]
 
 
-def fitting(free: list[Slot], phase: Phase) -> Slot | None:
-    """The first of the free slots that takes batches of the phase."""
-    return next((slot for slot in free if slot.takes(phase)), None)
+def what_they_need() -> QuerySet[Submission]:
+    """Submissions with what a slot has to have for them."""
+    rows = Submission.objects.select_related("phase", "cases_of")
+    return rows.only("phase__gpus", "phase__cases_are_public", "cases_of__cases_are_public")
+
+
+def fitting(free: list[Slot], submission: Submission) -> Slot | None:
+    """The first of the free slots that takes batches of the submission."""
+    return next((slot for slot in free if slot.takes(submission)), None)
 
 
 def just_told(at: datetime) -> Q:
@@ -86,6 +87,6 @@ def just_told(at: datetime) -> Q:
     return Q(state=BatchState.WAITING, run__state__in=RUNNABLE, notified_at__gt=unanswered_since(at))
 
 
-def fits_some_host(phase: Phase, at: datetime) -> bool:
-    """Whether a host that takes work offers a slot for batches of the phase, free or not."""
-    return any(slot.takes(phase) for host in hosts_that_take_work(at) for slot in slots_of(host))
+def fits_some_host(submission: Submission, at: datetime) -> bool:
+    """Whether a host that takes work offers a slot for batches of the submission, free or not."""
+    return any(slot.takes(submission) for host in hosts_that_take_work(at) for slot in slots_of(host))

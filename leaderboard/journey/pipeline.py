@@ -55,7 +55,16 @@ from leaderboard.models import (
 )
 from leaderboard.people import teams
 from leaderboard.scores import aggregates, hints, scoring
-from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState, SubmissionState
+from leaderboard.states import (
+    ACTIVE_RUN_STATES,
+    ENDED,
+    RUNNABLE,
+    UNCHECKED,
+    BatchState,
+    RunState,
+    SubmissionKind,
+    SubmissionState,
+)
 from leaderboard.submissions import admission, drafts, uploads
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.intake import check_image
@@ -77,6 +86,7 @@ def submit(
     phase: Phase,
     upload: Upload,
     ticket: str = "",
+    kind: str = SubmissionKind.SCORED,
     **described: Unpack[Description],
 ) -> Submission:
     """Accept a submission, or raise Refused. The upload's file is ours from here, whatever the answer.
@@ -90,7 +100,7 @@ def submit(
             if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
                 uploads.delete(upload.file)
                 return earlier
-            return _admit(user, team, phase, upload, ticket, described)
+            return _admit(user, team, phase, upload, ticket, described, kind)
     except Refused:
         uploads.delete(upload.file)
         raise
@@ -111,8 +121,8 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
         try:
             with transaction.atomic():
                 team = teams.lock_team(draft.team)
-                words = drafts.description(draft)
-                submission = _admit(draft.submitted_by, team, draft.phase, handed_in, str(draft.pk), words)
+                words, kind = drafts.description(draft), drafts.kind_of(draft)
+                submission = _admit(draft.submitted_by, team, draft.phase, handed_in, str(draft.pk), words, kind)
                 if draft.source:
                     _use_image_of(draft.source, submission)
         except admission.NoSpace:
@@ -140,7 +150,7 @@ def _use_image_of(source: Submission, submission: Submission) -> None:
 
 
 def _admit(
-    user: User | None, team: Team, phase: Phase, upload: Upload, ticket: str, described: Description
+    user: User | None, team: Team, phase: Phase, upload: Upload, ticket: str, described: Description, kind: str
 ) -> Submission:
     """Take a submission of a locked team, or raise Refused.
 
@@ -151,10 +161,14 @@ def _admit(
     phase = Phase.objects.get(pk=phase.pk)
     teams.check_member(user, team)
     admission.check_upload(upload.size, phase)
-    admission.check_phase(team, phase, upload.completed_at)
+    admission.check_phase(team, phase, upload.completed_at, kind)
+    if kind == SubmissionKind.SCORED:
+        admission.check_tried_out(team, phase, upload.digest, upload.completed_at)
     submission = Submission.objects.create(
         team=team,
         phase=phase,
+        kind=kind,
+        cases_of=phase.try_outs_on if kind == SubmissionKind.TRY_OUT else None,
         submitted_by=user,
         ticket=ticket,
         upload=upload.digest,
@@ -268,7 +282,7 @@ def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[s
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
         if not disk_space.allows_mask():
             raise LeaseLost(cancelled=False)
-        if host.draining or not _slot_of(host, slot).takes(batch.run.submission.phase):
+        if host.draining or not _slot_of(host, slot).takes(batch.run.submission):
             raise NotForThisHost(cancelled=False)
         at = clock.now()
         lifecycle.move(
@@ -526,7 +540,7 @@ def finish(run: Run) -> None:
     """Every case has a score: aggregate, and the run stands on the leaderboard."""
     aggregates.aggregate(run)
     lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
-    if run.submission.phase.cases_are_public:
+    if run.submission.cases_are_public:
         ask_for_hints(run)
 
 

@@ -32,7 +32,7 @@ class Line(Staged):
 def submissions_of(team: Team) -> QuerySet[Submission]:
     """The team's submissions, newest first, with what a list of them shows."""
     standings = Prefetch("runs__standings", Standing.objects.defer("groups"))
-    rows = team.submissions.select_related("phase").defer("method", "external_data")
+    rows = team.submissions.select_related("phase", "cases_of").defer("method", "external_data")
     return rows.prefetch_related(standings).order_by("-pk")
 
 
@@ -44,7 +44,7 @@ def lines_of(submissions: Sequence[Submission], viewer: Viewer) -> list[Line]:
     counting = _counting(submissions, viewer)
     lines = []
     for one in submissions:
-        run, stage, disclosure = latest[one.pk], stages[one.pk], viewer.of(one.phase)
+        run, stage, disclosure = latest[one.pk], stages[one.pk], viewer.of_submission(one)
         percent = progress_of(stage, counts.get(run.pk) if run else None, disclosure)[1]
         shown = figures(run.standings.all(), disclosure) if run and stage in ENDED else None
         counts_in = counting.get(run.pk, []) if run and stage in ENDED else []

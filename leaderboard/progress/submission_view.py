@@ -15,10 +15,11 @@ from django.db.models import Q
 from leaderboard.board.board import figures
 from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
 from leaderboard.board.rows import Figures
+from leaderboard.challenge import phases
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
 from leaderboard.journey import failure_kinds, lifecycle, reasons, scheduling
-from leaderboard.models import AlgorithmImage, ImageProvenance, Phase, Run, StateChange, Submission
+from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange, Submission
 from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.explanations import explain
@@ -129,7 +130,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
     facts = facts_of(run) if disclosure.shows_cases or stage in _EXPLAINED else []
     counts = counts_of([run], disclosure.viewer).get(run.pk) if run else None
     done, percent = progress_of(stage, counts, disclosure)
-    total = counts.total if counts else submission.phase.case_set.cases.count()
+    total = counts.total if counts else phases.cases_for(submission).count()
     explanation = explain(submission, run, stage, facts, disclosure)
     changes = _changes(submission, disclosure)
     return SubmissionView(
@@ -179,13 +180,13 @@ def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | Non
         return scheduling.position(run, disclosure.at) if run.state == RunState.QUEUED else None
     if stage != RunState.QUEUED:
         return None
-    left = Run.objects.filter(started_at__gte=disclosure.visible_until)
-    return (scheduling.position(run, disclosure.at) or 0) + left.count() or None
+    left = scheduling.started_ahead(run, disclosure.visible_until)
+    return (scheduling.position(run, disclosure.at) or 0) + left or None
 
 
 def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:
     if stage == RunState.QUEUED and run:
-        return _why_it_waits(submission.phase, at)
+        return _why_it_waits(submission, at)
     if stage == RunState.RUNNING and done is not None:
         return f"Case {min(done + 1, total)} of {total} is being processed."
     return _NOW.get(stage, "")
@@ -200,10 +201,10 @@ _NOW: dict[Stage, str] = {
 }
 
 
-def _why_it_waits(phase: Phase, at: datetime) -> str:
+def _why_it_waits(submission: Submission, at: datetime) -> str:
     if not disk_space.allows_run():
         return "The server is short of disk space. Your run is safe and waits; the organisers have been told."
-    if not slots.fits_some_host(phase, at):
+    if not slots.fits_some_host(submission, at):
         return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
     return "Waits for a free machine."
 

@@ -6,7 +6,7 @@ is here, whichever comes last (`leaderboard.journey.pipeline.submit_draft`).
 
 from collections.abc import Mapping
 from datetime import timedelta
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.db import transaction
 from django.db.models import DateTimeField, QuerySet, Value
@@ -17,6 +17,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
 from leaderboard.people import teams
+from leaderboard.states import SubmissionKind
 from leaderboard.submissions import admission, resumable
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.uploads import Upload
@@ -24,7 +25,7 @@ from leaderboard.submissions.uploads import Upload
 MOST_OF_A_TEAM = 3
 NONE = "none"
 FORGOTTEN_AFTER = timedelta(days=30)
-WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url")
+WORDS = ("kind", "track", "algorithm", "method", "external", "external_data", "paper_url", "code_url")
 MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
 
 
@@ -46,6 +47,28 @@ def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
     draft.source = source
     draft.save(update_fields=["source"])
     return draft
+
+
+def enter(person: User, try_out: Submission, kind: str) -> UUID:
+    """Send what was tried out, as it is, to be scored; the key of its draft. Raises Refused.
+
+    It takes nobody's place among the drafts, and pressed twice it is sent once.
+    """
+    key = key_of_entry(try_out, kind)
+    words = _words_of(try_out) | {"kind": kind}
+    with transaction.atomic():
+        teams.lock_team(try_out.team)
+        if not Submission.objects.filter(team=try_out.team, ticket=str(key)).exists():
+            admission.check_image_is_here(try_out, try_out)
+            fields = {"team": try_out.team, "phase": try_out.phase, "created_by": person, "source": try_out}
+            draft, _ = Draft.objects.get_or_create(pk=key, defaults={**fields, "changed_at": clock.now()})
+            send(draft, person, words)
+    return key
+
+
+def key_of_entry(try_out: Submission, kind: str) -> UUID:
+    """Which draft it is that enters a try-out: with it the submission that it became is found again."""
+    return uuid5(NAMESPACE_OID, f"{try_out.pk} {kind}")
 
 
 def complete(draft: Draft) -> Upload | None:
@@ -124,6 +147,11 @@ def description(draft: Draft) -> Description:
     }
 
 
+def kind_of(draft: Draft) -> str:
+    """What the draft is to become."""
+    return str(draft.words.get("kind") or SubmissionKind.SCORED)
+
+
 def said_last(team: Team) -> dict[str, str]:
     """What the team said of its newest submission: where the next one starts from."""
     last = Submission.objects.filter(team=team).order_by("-pk").first()
@@ -132,7 +160,7 @@ def said_last(team: Team) -> dict[str, str]:
 
 def _words_of(submission: Submission) -> dict[str, str]:
     external = NONE if submission.external_data.strip().lower() == NONE else "some"
-    words = {name: str(getattr(submission, name)) for name in WORDS if name != "external"}
+    words = {name: str(getattr(submission, name)) for name in WORDS if name not in ("kind", "external")}
     return words | {"external": external, "external_data": "" if external == NONE else submission.external_data}
 
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.states import SubmissionKind
 from leaderboard.submissions import admission
 
 NONE, SOME = "none", "some"
@@ -72,8 +73,13 @@ class CodeForm(forms.Form):
 
 
 class SubmissionForm(forms.Form):
-    """A team's entry into a phase."""
+    """A team's entry into a phase, or what it only tries out."""
 
+    kind = forms.ChoiceField(
+        choices=SubmissionKind.choices,
+        required=False,  # a form that does not ask is one of a run
+        error_messages={"invalid_choice": "Choose whether it is to be scored or tried out."},
+    )
     track = forms.ChoiceField(
         choices=Submission.Track.choices,
         initial=Submission.Track.MAIN,
@@ -145,6 +151,10 @@ class SubmissionForm(forms.Form):
         self.phase = phase
         if refusal:
             self.fields["image"].error_messages["required"] = refusal
+
+    def clean_kind(self) -> str:
+        """A run, unless told."""
+        return self.cleaned_data["kind"] or SubmissionKind.SCORED
 
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""

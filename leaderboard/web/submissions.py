@@ -27,7 +27,7 @@ from leaderboard.progress.submission_view import submission_view
 from leaderboard.submissions import admission, drafts, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of, quotas_of
-from leaderboard.web import errors, tus
+from leaderboard.web import errors, kinds, tus
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
@@ -64,7 +64,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 @require_safe
 def submit(request: HttpRequest) -> HttpResponse:
     """To the form of the open phase; a choice where several are open."""
-    phases = frame_of(request).open_phases
+    phases = frame_of(request).taking_phases
     if len(phases) == 1:
         return redirect("submit_to", slug=phases[0].slug)
     return render(request, "submissions/choose_phase.html", {"phases": phases})
@@ -91,7 +91,7 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
             "refusal": str(refusal),
             "unconfirmed": unconfirmed_of(person),
             "has_accepted": has_accepted_rules(person),
-            "quota": quota_of(own, phase, instant_of(request)) if own else None,
+            "quota": kinds.quota_for(own, phase, instant_of(request)) if own else None,
         }
         answer = render(request, "submissions/refused.html", context)
         return _refused(answer, refusal) if request.method == "POST" else answer
@@ -129,7 +129,8 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     context = {
         "phase": phase,
         "form": SubmissionForm(phase=phase, initial=words, has_file=not (draft and draft.source)),
-        "quota": quota_of(team, phase, now),
+        "quota": kinds.quota_for(team, phase, now),
+        "kinds": kinds.offered(team, phase, now, words.get("kind")),
         "team": team,
         "now": now,
         "draft": draft,
@@ -151,7 +152,8 @@ def _taken(request: HttpRequest, phase: Phase, team: Team, refusal: Refused | No
     if accepted:
         return redirect("submission", pk=accepted.pk)
     now = clock.now()  # not the request's instant, which is from before the upload
-    context = {"phase": phase, "form": form, "team": team, "quota": quota_of(team, phase, now), "now": now}
+    context = {"phase": phase, "form": form, "team": team, "quota": kinds.quota_for(team, phase, now), "now": now}
+    context |= {"kinds": kinds.offered(team, phase, now, form["kind"].value())}
     return _refused(render(request, "submissions/submit.html", context), refusal)
 
 
@@ -184,6 +186,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
         phase=form.phase,
         upload=uploads.received(form.cleaned_data["image"]),
         ticket=ticket,
+        kind=form.cleaned_data["kind"],
         **{name: form.cleaned_data[name] for name in words},
     )
 
@@ -193,14 +196,16 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
 
 def find_submission(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
-    rows = Submission.objects.select_related("team", "phase__case_set", "image", "provenance", "submitted_by")
+    rows = Submission.objects.select_related(
+        "team", "phase__case_set", "cases_of", "image", "provenance", "submitted_by"
+    )
     found = get_object_or_404(
         rows.defer("method", "image__config", "provenance__diff_ids").prefetch_related("runs"), pk=pk
     )
     reader = reader_of(person_of(request), found)
     if reader is None:
         raise Http404
-    return found, Disclosure(reader, found.phase, instant_of(request))
+    return found, Viewer(reader, instant_of(request)).of_submission(found)
 
 
 @login_required
@@ -246,8 +251,9 @@ def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, 
         "submission": submission,
         "view": view,
         "seen": f"{version or ''}-{digest}",
-        "quota": quota_of(submission.team, submission.phase, disclosure.at),
+        "quota": quota_of(submission.team, submission.phase, disclosure.at, submission.kind),
         "poll_seconds": POLL_SECONDS,
+        "entry": kinds.entry_of(submission, disclosure.at) if submission.is_try_out and view.finished else None,
     }
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core import audit, clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -17,6 +17,7 @@ from leaderboard.journey import pipeline
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.progress.organiser_view import everything
 from leaderboard.progress.stages import has_ended, shown_stage
+from leaderboard.states import SubmissionKind
 from leaderboard.submissions import uploads
 from leaderboard.submissions.admission import NoSpace
 
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--team", required=True, help="the team's slug")
         parser.add_argument("--phase", required=True, help="the phase's slug")
         parser.add_argument("--image", required=True, type=Path, help="docker save IMAGE | gzip > FILE (also xz, zstd)")
+        parser.add_argument("--kind", default="scored", choices=SubmissionKind.values, help="what it is for")
         parser.add_argument("--track", default="main", help="main or overall")
         parser.add_argument("--method", required=True, type=Path, help="the method description, Markdown")
         parser.add_argument("--name", default="", help="the algorithm's name on the board (default: the team's name)")
@@ -64,6 +66,7 @@ class Command(BaseCommand):
                 team=team,
                 phase=phase,
                 upload=uploads.from_disk(options["image"]),
+                kind=options["kind"],
                 track=options["track"],
                 algorithm=options["name"] or team.name[:40],
                 method=method,
@@ -94,7 +97,7 @@ def _unreadable(error: OSError | UnicodeDecodeError, options: dict[str, Any]) ->
 
 
 def _to_organiser(submission: Submission) -> Disclosure:
-    return Disclosure.to_organiser(submission.phase, clock.now())
+    return Viewer(Reader.ORGANISER, clock.now()).of_submission(submission)
 
 
 def _find(model: Any, word: str, **wanted: Any) -> Any:

@@ -15,7 +15,7 @@ from django.db import Error as DatabaseError
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from leaderboard.challenge.phases import open_phases
+from leaderboard.challenge.phases import offers_try_outs, open_phases
 from leaderboard.core import clock, events
 from leaderboard.hosts import gpus, slots
 from leaderboard.models import (
@@ -75,6 +75,7 @@ class PhaseFacts:
     is_open: bool
     closes_at: datetime
     cases_are_public: bool = False
+    has_try_outs: bool = False
     checking: int = 0
     queued: int = 0
     at_work: int = 0
@@ -181,7 +182,7 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
-        run_waits_beside_free_slot=bool(idle) and any(slots.fitting(idle, phase) for phase in _waited_for(queued)),
+        run_waits_beside_free_slot=bool(idle) and any(slots.fitting(idle, one) for one in _waiting(queued)),
         halted=halted,
         stuck=stuck,
         oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
@@ -199,9 +200,10 @@ def _facts(at: datetime) -> Facts:
     )
 
 
-def _waited_for(queued: QuerySet[Run]) -> QuerySet[Phase]:
-    """The phases of the runs that wait for a slot."""
-    return Phase.objects.filter(pk__in=queued.values("submission__phase"))
+def _waiting(queued: QuerySet[Run]) -> QuerySet[Submission]:
+    """One of the submissions that wait for a slot for each thing that they need."""
+    waiting = slots.what_they_need().filter(pk__in=queued.values("submission"))
+    return waiting.order_by("phase", "cases_of").distinct("phase", "cases_of")
 
 
 def _unscored() -> QuerySet[RunCase]:
@@ -273,7 +275,7 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
     seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
     found = []
-    for phase in Phase.objects.all():
+    for phase in Phase.objects.select_related("try_outs_on"):
         is_open = phase.opens_at <= at < phase.closes_at
         if is_open or phase.pk in checking or phase.pk in states:
             of_phase = states.get(phase.pk, Counter())
@@ -284,6 +286,7 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
                     name=phase.name,
                     is_open=is_open,
                     cases_are_public=phase.cases_are_public,
+                    has_try_outs=offers_try_outs(phase),
                     closes_at=phase.closes_at,
                     checking=checking.get(phase.pk, 0),
                     queued=of_phase[RunState.QUEUED],

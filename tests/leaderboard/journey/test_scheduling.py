@@ -144,8 +144,28 @@ def test_a_host_that_serves_one_kind_of_cases_gets_no_run_of_the_other(both_kind
     begun = Run.objects.filter(state=RunState.CANARY).values_list("submission__phase__cases_are_public", flat=True)
     assert set(begun) == starts
     for run in runs:
-        phase = run.submission.phase
-        assert slots.fits_some_host(phase, clock.now()) == (phase.cases_are_public in starts)
+        submission = run.submission
+        assert slots.fits_some_host(submission, clock.now()) == (submission.cases_are_public in starts)
+
+
+def test_a_try_out_goes_to_a_host_of_public_cases_whatever_its_phase_hides(both_kinds, teams):
+    """Its log is read, too."""
+    hidden, public = both_kinds
+    Phase.objects.update(try_outs_on=public)
+    host = cast.host(slots=1)
+    Host.objects.update(serves="hidden")
+    hidden.refresh_from_db()
+    run = cast.submit_checked(teams[0], hidden, kind="try_out").runs.get()
+    assert run.state == RunState.QUEUED
+    host.refresh_from_db()
+    Host.objects.update(serves="public")
+    pipeline.fill_slots()
+    assert slots.free_slots(clock.now()) == []
+    batch = run.batches.get()
+    with pytest.raises(LeaseLost):
+        gpu_host.claim(host, batch)  # as it was
+    host.refresh_from_db()
+    gpu_host.claim(host, batch)
 
 
 def test_what_a_host_that_serves_one_kind_was_told_of_takes_no_slot_of_the_other(both_kinds, teams):
@@ -196,7 +216,7 @@ def test_a_draining_host_gets_no_new_run(phase, teams):
     Host.objects.update(draining=True)
     submission = cast.submit_checked(teams[0], phase)
     assert submission.runs.get().state == RunState.QUEUED
-    assert not slots.fits_some_host(phase, clock.now())
+    assert not slots.fits_some_host(submission, clock.now())
 
 
 def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):
