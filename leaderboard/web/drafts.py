@@ -96,7 +96,10 @@ def begin_from(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _enter(request: HttpRequest, try_out: Submission, kind: str) -> HttpResponse:
-    """What was tried out becomes a run. What stands in the way is said where the button is."""
+    """What was tried out becomes a run, once. What stands in the way is said where the button is."""
+    ticket = str(drafts.key_of_entry(try_out, kind))
+    if entered := Submission.objects.filter(team=try_out.team, ticket=ticket).only("pk").first():
+        return redirect("submission", pk=entered.pk)
     try:
         admission.check_open_for(person_of(request), try_out.phase, instant_of(request))
         key = drafts.enter(person_of(request), try_out, kind)
