@@ -68,8 +68,8 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
         if not found.refusal:
             return JsonResponse(_state(found), status=HTTPStatus.ACCEPTED)
         form.add_error(None, found.refusal)
-    context = {"phase": found.phase, "form": form, "quota": kinds.quota_for(found.team, found.phase, now), "now": now}
-    context |= {"draft": found, "kinds": kinds.offered(found.team, found.phase, now, form["kind"].value())}
+    context = {"phase": found.phase, "form": form, "now": now, "draft": found}
+    context |= kinds.context_of(found.team, found.phase, now, form["kind"].value())
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from leaderboard.challenge import phases
 from leaderboard.core.refusal import Refused
@@ -24,6 +25,12 @@ class Kind:
 def quota_for(team: Team, phase: Phase, at: datetime) -> Quota:
     """What is left of what the phase scores at this instant."""
     return quota_of(team, phase, at, admission.entry_kind(phase, at))
+
+
+def context_of(team: Team, phase: Phase, at: datetime, asked: str | None = None) -> dict[str, Any]:
+    """What the form shows of it: the choices, and what is left of what is scored."""
+    choices = offered(team, phase, at, asked)
+    return {"kinds": choices, "quota": choices[0].quota}
 
 
 def offered(team: Team, phase: Phase, at: datetime, asked: str | None = None) -> list[Kind]:

@@ -129,8 +129,7 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     context = {
         "phase": phase,
         "form": SubmissionForm(phase=phase, initial=words, has_file=not (draft and draft.source)),
-        "quota": kinds.quota_for(team, phase, now),
-        "kinds": kinds.offered(team, phase, now, words.get("kind")),
+        **kinds.context_of(team, phase, now, words.get("kind")),
         "team": team,
         "now": now,
         "draft": draft,
@@ -152,8 +151,8 @@ def _taken(request: HttpRequest, phase: Phase, team: Team, refusal: Refused | No
     if accepted:
         return redirect("submission", pk=accepted.pk)
     now = clock.now()  # not the request's instant, which is from before the upload
-    context = {"phase": phase, "form": form, "team": team, "quota": kinds.quota_for(team, phase, now), "now": now}
-    context |= {"kinds": kinds.offered(team, phase, now, form["kind"].value())}
+    context = {"phase": phase, "form": form, "team": team, "now": now}
+    context |= kinds.context_of(team, phase, now, form["kind"].value())
     return _refused(render(request, "submissions/submit.html", context), refusal)
 
 

@@ -81,7 +81,7 @@ class TestTryOuts:
     @pytest.mark.parametrize("opens", [-2, 1])
     def test_before_and_after_the_phase_there_is_none(self, team, hidden, opens):
         change(hidden, opens_at=clock.now() + opens * HOURS, closes_at=clock.now() + (opens + 1) * HOURS)
-        with pytest.raises(Refused, match="opens on|closed on"):
+        with pytest.raises(Refused, match=r"opens on|closed on"):
             cast.submit(team, hidden, kind=TRY_OUT)
 
     def test_a_kind_that_there_is_not_is_refused(self, team, hidden):
@@ -148,7 +148,7 @@ class TestPostChallengeRuns:
 
     def test_what_was_meant_to_count_and_came_late_becomes_none_by_itself(self, team, hidden):
         close(hidden, post_challenge_opens_at=clock.now() - HOURS)
-        with pytest.raises(Refused, match="closed on .* scored and never ranked"):
+        with pytest.raises(Refused, match=r"closed on .* scored and never ranked"):
             cast.submit(team, hidden)
 
     def test_before_the_deadline_there_are_none(self, team, hidden):

@@ -289,8 +289,8 @@ class TestTryingItOutFirst:
 
 def test_after_the_deadline_a_phase_that_takes_runs_says_what_they_are(people):
     an_hour = timedelta(hours=1)
-    after = {"closes_at": clock.now() - an_hour, "post_challenge_opens_at": clock.now() - an_hour}
-    cast.phase(slug="old", **after)
+    ago = clock.now() - an_hour
+    cast.phase(slug="old", closes_at=ago, post_challenge_opens_at=ago)
     alice = people.browser["Alice"]
     assert alice.get("/submit/")["Location"] == "/submit/old/"
     form = page(alice.get("/submit/old/"))
