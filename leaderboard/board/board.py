@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import evaluation
 from evaluation import Group, Summary
-from leaderboard.board.counting import board_standings
+from leaderboard.board.counting import counting_standings, post_challenge_standings
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
 from leaderboard.board.rows import Board, Figures, GroupLine, Row
@@ -21,7 +21,9 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     """
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
-    standings, came_after = board_standings(disclosure, track) if disclosure.scope else ([], [])
+    standings = counting_standings(disclosure, track) if disclosure.scope else []
+    to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
+    came_after = post_challenge_standings(to_others, track) if disclosure.scope else []
     runs = _runs_of(disclosure.phase)
     last = max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None)
     return Board(
@@ -29,7 +31,7 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
         track=track,
         group=group,
         rows=sorted(_ranked(disclosure, standings, group, runs), key=sort_key(sort)),
-        after=sorted(_unranked(disclosure, came_after, group, runs), key=sort_key(sort)),
+        after=sorted(_unranked(to_others, came_after, group, runs), key=sort_key(sort)),
         cases=next((one.cases for one in (*standings, *came_after)), 0),
         cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
@@ -57,10 +59,9 @@ def _ranked(
 
 
 def _unranked(
-    ranked: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
+    disclosure: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
 ) -> list[Row]:
-    """The rows of post-challenge runs, of which less may be shown."""
-    disclosure = ranked.of_kind(SubmissionKind.POST_CHALLENGE)
+    """The rows of runs that have no rank."""
     return [
         _row(disclosure, standing, numbers, rank=None, runs=_runs_beside(standing, runs))
         for standing in standings

@@ -11,7 +11,7 @@ A run without a single usable mask has failed, and does not count. (Where few ca
 """
 
 from collections.abc import Iterable
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 from operator import or_
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 import evaluation
 from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
 from leaderboard.models import Phase, Standing, Submission
-from leaderboard.states import RunState, SubmissionKind
+from leaderboard.states import RunState
 
 
 class _Candidate(NamedTuple):
@@ -33,29 +33,30 @@ class _Candidate(NamedTuple):
     team: int
     track: str
     phase: int
-    kind: str
     dice_all: float | None
     dice_half: float | None
 
 
-_COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id", "__kind")))
+_COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id")))
 
 
-def board_standings(disclosure: Disclosure, track: str) -> tuple[list[Standing], list[Standing]]:
-    """One standing for each team with a counting run, in no particular order; and for each with a post-challenge run.
+def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
+    """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
+    return _one_of_each_team(disclosure, track, _may_count(disclosure))
 
-    Of a submission its latest run counts.
-    """
+
+def post_challenge_standings(disclosure: Disclosure, track: str) -> list[Standing]:
+    """One standing per team that has a post-challenge run, chosen as its counting run is."""
+    if disclosure.phase.post_challenge_opens_at is None and disclosure.at < disclosure.phase.closes_at:
+        return []
+    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure))
+
+
+def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[Standing]:
     competing = Q(run__submission__track__in=_competing(track))
-    rows = _candidates((_may_count(disclosure) | _came_after(disclosure)) & competing)
-    entries, others = (
-        [row for row in rows if row.kind == kind] for kind in (SubmissionKind.SCORED, SubmissionKind.POST_CHALLENGE)
-    )
-    counting = {one.standing for one in _chosen(disclosure.phase, entries)}
-    after = {one.standing for one in _chosen(disclosure.phase, others, is_rounded=not disclosure.cases_are_public)}
+    chosen = _chosen(disclosure, _candidates(among & competing))
     related = ("run__submission__team", "run__submission__phase")
-    found = list(Standing.objects.filter(pk__in=counting | after).select_related(*related))
-    return [one for one in found if one.pk in counting], [one for one in found if one.pk in after]
+    return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
 
 
 def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, list[str]]:
@@ -71,29 +72,27 @@ def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, lis
     found: dict[int, list[str]] = {}
     for disclosure, track in product(shown, Submission.Track.values):
         of_board = [one for one in rows if one.phase == disclosure.phase.pk and one.track in _competing(track)]
-        for one in _chosen(disclosure.phase, of_board):
+        for one in _chosen(disclosure, of_board):
             found.setdefault(one.run, []).append(track)
     return found
 
 
-def _chosen(phase: Phase, candidates: Iterable[_Candidate], *, is_rounded: bool = False) -> list[_Candidate]:
-    """The one that counts of each team, as the phase says: the last, or the best.
-
-    Where scores stay rounded, which of two that look equal is shown must not tell which one is better.
-    """
+def _chosen(disclosure: Disclosure, candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """The one that counts of each team, as the phase says: the last, or the best."""
     latest_run = {one.submission: one for one in candidates}
     of_team: dict[int, list[_Candidate]] = {}
     for one in latest_run.values():
         of_team.setdefault(one.team, []).append(one)
-    if phase.counting == Phase.Counting.LAST:
+    if disclosure.phase.counting == Phase.Counting.LAST:
         return [runs[-1] for runs in of_team.values()]
-    by_half = scope_for_best_run(phase) == Standing.Scope.HALF
+    return [max(runs, key=partial(_ranking_score, disclosure)) for runs in of_team.values()]
 
-    def score(one: _Candidate) -> float:
-        dice = (one.dice_half if by_half else one.dice_all) or 0.0
-        return round(dice, DECIMALS) if is_rounded else dice
 
-    return [max(runs, key=score) for runs in of_team.values()]
+def _ranking_score(disclosure: Disclosure, one: _Candidate) -> float:
+    """By what a team's best run is chosen: where scores stay rounded, it does not tell which of two equals it is."""
+    by_half = scope_for_best_run(disclosure.phase) == Standing.Scope.HALF
+    score = (one.dice_half if by_half else one.dice_all) or 0.0
+    return round(score, DECIMALS) if disclosure.stays_rounded else score
 
 
 def _competing(track: str) -> list[str]:
@@ -103,19 +102,15 @@ def _competing(track: str) -> list[str]:
 
 def _may_count(disclosure: Disclosure) -> Q:
     """Restricts standings to those of a phase's entries that its board may show and rank."""
-    return _may_be_shown(disclosure, SubmissionKind.SCORED) & Q(
-        run__submission__accepted_at__lt=disclosure.phase.closes_at
-    )
+    return _may_be_shown(disclosure) & Q(run__submission__accepted_at__lt=disclosure.phase.closes_at)
 
 
-def _came_after(disclosure: Disclosure) -> Q:
-    """Restricts standings to those of a phase's post-challenge runs that its board may show."""
-    return _may_be_shown(disclosure, SubmissionKind.POST_CHALLENGE)
-
-
-def _may_be_shown(disclosure: Disclosure, kind: str) -> Q:
+def _may_be_shown(disclosure: Disclosure) -> Q:
+    """Restricts standings to those of a phase's runs, of the kind that is asked about, that its board may show."""
     return disclosure.visible("run__ended_at") & Q(
-        scope=disclosure.scope, run__submission__phase=disclosure.phase, run__submission__kind=kind
+        scope=disclosure.scope,
+        run__submission__phase=disclosure.phase,
+        run__submission__kind=disclosure.kind,
     )
 
 

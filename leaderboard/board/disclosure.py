@@ -184,8 +184,12 @@ class Disclosure:
     @property
     def shows_exact_scores(self) -> bool:
         """Whether numbers are shown unrounded and groups of any size."""
-        is_for_ever_rounded = self.kind == SubmissionKind.POST_CHALLENGE and not self.cases_are_public
-        return self.reader is Reader.ORGANISER or (self.is_revealed and not is_for_ever_rounded)
+        return self.reader is Reader.ORGANISER or (self.is_revealed and not self.stays_rounded)
+
+    @property
+    def stays_rounded(self) -> bool:
+        """Whether scores are rounded for ever, whatever is revealed."""
+        return self.kind == SubmissionKind.POST_CHALLENGE and not self.cases_are_public
 
     def shows_group(self, findings: int) -> bool:
         """Whether the numbers of a group of so many findings are shown."""
