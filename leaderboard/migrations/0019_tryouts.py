@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0015_drafts'),
+        ('leaderboard', '0016_host_serves'),
     ]
 
     operations = [

@@ -203,7 +203,7 @@ def _facts(at: datetime) -> Facts:
 def _waiting(queued: QuerySet[Run]) -> QuerySet[Submission]:
     """One of the submissions that wait for a slot for each thing that they need."""
     waiting = slots.what_they_need().filter(pk__in=queued.values("submission"))
-    return waiting.order_by("phase", "cases_of").distinct("phase", "cases_of")
+    return waiting.order_by("phase_id", "cases_of_id").distinct("phase_id", "cases_of_id")
 
 
 def _unscored() -> QuerySet[RunCase]:
