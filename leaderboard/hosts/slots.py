@@ -10,6 +10,8 @@ from leaderboard.core.task_queue import unanswered_since
 from leaderboard.models import Attempt, Batch, Host, Submission
 from leaderboard.states import RUNNABLE, BatchState
 
+_NEEDED = ("phase__gpus", "phase__cases_are_public", "cases_of__cases_are_public")
+
 
 class Slot(NamedTuple):
     """What a slot is good for: its number of GPUs, and whose programs its host runs."""
@@ -44,10 +46,10 @@ def free_slots(at: datetime) -> list[Slot]:
     A slot for which a host was told of a waiting batch a moment ago is not free any more.
     """
     free = unused_slots(at)
-    told = list(Batch.objects.filter(just_told(at)).order_by().values_list("run__submission", flat=True))
-    submissions = what_they_need().in_bulk(set(told)) if told else {}
-    for submission in told:
-        if slot := fitting(free, submissions[submission]):
+    told = Batch.objects.filter(just_told(at)).order_by()
+    needed = [f"run__submission__{name}" for name in _NEEDED]
+    for batch in told.select_related("run__submission__phase", "run__submission__cases_of").only(*needed):
+        if slot := fitting(free, batch.run.submission):
             free.remove(slot)
     return free
 
@@ -73,8 +75,7 @@ def slots_of(host: Host) -> list[Slot]:
 
 def what_they_need() -> QuerySet[Submission]:
     """Submissions with what a slot has to have for them."""
-    rows = Submission.objects.select_related("phase", "cases_of")
-    return rows.only("phase__gpus", "phase__cases_are_public", "cases_of__cases_are_public")
+    return Submission.objects.select_related("phase", "cases_of").only(*_NEEDED)
 
 
 def fitting(free: list[Slot], submission: Submission) -> Slot | None:
