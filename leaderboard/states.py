@@ -15,6 +15,14 @@ from collections.abc import Mapping
 from django.db.models import TextChoices
 
 
+class SubmissionKind(TextChoices):
+    """What a submission is for. Only scored ones are ranked; the others run when no scored run needs the slot."""
+
+    SCORED = "scored", "Run"
+    TRY_OUT = "try_out", "Try-out"
+    POST_CHALLENGE = "post_challenge", "Post-challenge run"
+
+
 class SubmissionState(TextChoices):
     """Where the image of a submission stands."""
 

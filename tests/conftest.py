@@ -16,7 +16,7 @@ OUTBOX = "leaderboard.core.outbox.EmailBackend"
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """No content in a test's name: what was compressed a second later is another, and all processes name tests alike."""
+    """No content in a test's name: compressed a second later it is another, and all processes name tests alike."""
     return argname if isinstance(val, bytes) else None
 
 

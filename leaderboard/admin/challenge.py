@@ -4,7 +4,7 @@ from typing import cast
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from leaderboard import models
@@ -12,16 +12,35 @@ from leaderboard.admin.bases import (
     Decisions,
     ReadOnly,
     Recorded,
+    RecordedForm,
     organiser_of,
     reason_of,
 )
-from leaderboard.challenge.phases import save_phase
+from leaderboard.challenge.phases import check_change, save_phase
+from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions
+
+
+class PhaseForm(RecordedForm):
+    """A phase's policies. What may not be changed at this moment is said in the form."""
+
+    def _post_clean(self) -> None:
+        """Once the instance is what it would be: ask what saving asks again, under the row's lock."""
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        try:
+            check_change(models.Phase.objects.filter(pk=self.instance.pk).first(), self.instance, clock.now())
+        except Refused as refusal:
+            self.add_error("try_out_required_from", str(refusal))
 
 
 @admin.register(models.Phase)
 class PhaseAdmin(Recorded, Decisions):
     """A phase and its policies."""
+
+    form = PhaseForm
 
     list_display = (
         "name",
@@ -42,6 +61,21 @@ class PhaseAdmin(Recorded, Decisions):
         ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at")}),
         ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
         ("What a team says of its entry", {"fields": ("commitment", "commitment_text", "pdf")}),
+        (
+            "Try-outs",
+            {"fields": ("try_outs_on", "try_out_cases", "try_outs_per_day", "try_out_required_from")},
+        ),
+        (
+            "After the deadline",
+            {
+                "fields": (
+                    "post_challenge_opens_at",
+                    "post_challenge_closes_at",
+                    "post_challenge_per_day",
+                    "post_challenge_total",
+                )
+            },
+        ),
         ("A run", {"fields": ("batch_size", "max_failures_in_row", "show_categories", "gpus")}),
         (
             "Limits of a container",
@@ -64,8 +98,10 @@ class PhaseAdmin(Recorded, Decisions):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Phase | None = None) -> tuple[str, ...]:
-        """The case set stays what it is once somebody submitted: standings on different cases do not compare."""
-        return ("case_set",) if obj and obj.submissions.exists() else ()
+        """The case set stays what it is once something ran on it: standings on different cases do not compare."""
+        return (
+            ("case_set",) if obj and models.Submission.objects.filter(Q(phase=obj) | Q(cases_of=obj)).exists() else ()
+        )
 
     @admin.action(description="Archive: remove masks and images, keep scores and pages", permissions=["change"])
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:

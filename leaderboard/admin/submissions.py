@@ -48,6 +48,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "state",
         "team",
         "phase",
+        "kind",
         "algorithm",
         "entry",
         "track",
@@ -56,7 +57,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "disqualified_at",
         "withdrawn_at",
     )
-    list_filter = ("phase", "state", "entry", "track")
+    list_filter = ("phase", "kind", "state", "entry", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
     exclude = ("note",)  # the team's own

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 
 import evaluation
 from evaluation import Group, Summary
-from leaderboard.board.counting import counting_standings, unranked_masks
+from leaderboard.board.counting import counting_standings, post_challenge_standings, unranked_masks
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
 from leaderboard.board.rows import Board, Figures, GroupLine, Row
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.models import Standing
+from leaderboard.models import Phase, Standing
+from leaderboard.states import SubmissionKind
 
 
 def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "rank") -> Board:
@@ -22,14 +23,18 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
         raise KeyError(group if group not in GROUPS else sort)
     standings = counting_standings(disclosure, track) if disclosure.scope else []
     masks = unranked_masks(disclosure, track) if disclosure.scope else []
+    to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
+    came_after = post_challenge_standings(to_others, track) if disclosure.scope else []
+    runs = _runs_of(disclosure.phase)
     last = max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None)
     return Board(
         disclosure=disclosure,
         track=track,
         group=group,
-        rows=sorted(_ranked(disclosure, standings, group), key=sort_key(sort)),
-        masks=_apart(disclosure, masks, group),
-        cases=next((one.cases for one in (*standings, *masks)), 0),
+        rows=sorted(_ranked(disclosure, standings, group, runs), key=sort_key(sort)),
+        masks=sorted(_unranked(disclosure, masks, group, runs), key=sort_key(sort)),
+        after=sorted(_unranked(to_others, came_after, group, runs), key=sort_key(sort)),
+        cases=next((one.cases for one in (*standings, *masks, *came_after)), 0),
         cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
         updated_at=disclosure.shown_instant(last) if last else None,
@@ -39,26 +44,37 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     )
 
 
-def _ranked(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> list[Row]:
+def _runs_of(phase: Phase) -> Counter[tuple[int, str]]:
+    """How many runs the teams have had of each kind, by team and kind."""
+    return Counter(phase.submissions.filter(charged=True, withdrawn_at=None).values_list("team_id", "kind"))
+
+
+def _ranked(
+    disclosure: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
+) -> list[Row]:
     shown = [(one, numbers) for one in standings if (numbers := _numbers(disclosure, one, group))]
     places = ranks([disclosure.rounded(numbers["dice"]) for _, numbers in shown])
-    runs = Counter(
-        disclosure.phase.submissions.filter(charged=True, withdrawn_at=None).values_list("team_id", flat=True)
-    )
     return [
-        _row(disclosure, standing, numbers, rank=rank, runs=runs[standing.run.submission.team_id])
+        _row(disclosure, standing, numbers, rank=rank, runs=_runs_beside(standing, runs))
         for (standing, numbers), rank in zip(shown, places, strict=True)
     ]
 
 
-def _apart(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> list[Row]:
-    """Rows without a rank, the best first."""
-    rows = [
-        _row(disclosure, standing, numbers, rank=None, runs=0)
+def _unranked(
+    disclosure: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
+) -> list[Row]:
+    """The rows of runs that have no rank."""
+    return [
+        _row(disclosure, standing, numbers, rank=None, runs=_runs_beside(standing, runs))
         for standing in standings
         if (numbers := _numbers(disclosure, standing, group))
     ]
-    return sorted(rows, key=lambda row: (-row.dice, row.date))
+
+
+def _runs_beside(standing: Standing, runs: Counter[tuple[int, str]]) -> int:
+    """How many runs the standing's team has had of the same kind."""
+    submission = standing.run.submission
+    return runs[submission.team_id, submission.kind]
 
 
 def _numbers(disclosure: Disclosure, standing: Standing, group: str) -> Summary | Group | None:

@@ -9,6 +9,9 @@ A withdrawn run does not count, wherever it stands: its team may withdraw any ru
 
 Masks that were handed in compete as images do, or stand apart where the phase does not rank them.
 
+Try-outs are on no board. Post-challenge runs count for nothing: a board shows them apart, of each team the one that
+would be its counting one among them.
+
 A run without a single usable mask has failed, and does not count. (Where few cases were asked for, such runs used to be
 "scored"; they kept that state, and do not count either.)
 """
@@ -56,6 +59,13 @@ def unranked_masks(disclosure: Disclosure, track: str) -> list[Standing]:
     return _one_of_each_team(disclosure, track, _may_count(disclosure) & of_masks)
 
 
+def post_challenge_standings(disclosure: Disclosure, track: str) -> list[Standing]:
+    """One standing per team that has a post-challenge run, chosen as its counting run is."""
+    if disclosure.phase.post_challenge_opens_at is None and disclosure.at < disclosure.phase.closes_at:
+        return []
+    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure))
+
+
 def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[Standing]:
     competing = Q(run__submission__track__in=_competing(track))
     chosen = _chosen(disclosure, _candidates(among & competing))
@@ -99,7 +109,7 @@ def _ranking_score(disclosure: Disclosure, one: _Candidate) -> float:
     """By what a team's best run is chosen: the same for every reader, or boards would differ in more than decimals."""
     by_half = scope_for_best_run(disclosure.phase) == Standing.Scope.HALF
     score = (one.dice_half if by_half else one.dice_all) or 0.0
-    return score if disclosure.is_revealed else round(score, DECIMALS)
+    return score if disclosure.is_revealed and not disclosure.stays_rounded else round(score, DECIMALS)
 
 
 def _competing(track: str) -> list[str]:
@@ -114,11 +124,16 @@ def _may_rank(disclosure: Disclosure) -> Q:
 
 
 def _may_count(disclosure: Disclosure) -> Q:
-    """Restricts standings to those of a phase's runs that its board may show."""
+    """Restricts standings to those of a phase's entries that its board may show and rank."""
+    return _may_be_shown(disclosure) & Q(run__submission__accepted_at__lt=disclosure.phase.closes_at)
+
+
+def _may_be_shown(disclosure: Disclosure) -> Q:
+    """Restricts standings to those of a phase's runs, of the kind that is asked about, that its board may show."""
     return disclosure.visible("run__ended_at") & Q(
         scope=disclosure.scope,
         run__submission__phase=disclosure.phase,
-        run__submission__accepted_at__lt=disclosure.phase.closes_at,
+        run__submission__kind=disclosure.kind,
     )
 
 

@@ -5,11 +5,14 @@ counts are left out, and so is every group of fewer than 10 findings. On hidden 
 was at the beginning of the present minute, and progress is told in steps of 5 %: exact instants and counts depend on
 what is in the cases, and would be a channel out of the hidden set. Organisers, and readers of public cases, see it all.
 
+A post-challenge run on hidden cases stays rounded, without small groups, after the reveal too: else the cases could be
+asked about for ever. A try-out is shown as its own cases are, which are public, whatever its phase hides.
+
 Whoever hands out numbers, states, instants or reasons takes a `Disclosure` and asks it; nobody else knows these rules.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self, overload
@@ -18,7 +21,7 @@ from django.db.models import Q
 
 from evaluation import Group, Summary
 from leaderboard.models import Phase, Standing, Submission, User
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.states import RunState, SubmissionKind, SubmissionState
 
 DECIMALS = 3
 FEWEST_FINDINGS = 10
@@ -57,6 +60,10 @@ class Viewer:
         """What this reader may see of the phase."""
         return Disclosure(self.reader, phase, self.at)
 
+    def of_submission(self, submission: Submission) -> "Disclosure":
+        """What this reader may see of a submission, by its kind and its phase."""
+        return Disclosure(self.reader, submission.phase, self.at, submission.kind, submission.cases_of)
+
     @property
     def minute(self) -> datetime:
         """The beginning of the present minute: what happened before it may be seen by every reader."""
@@ -83,11 +90,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class Disclosure:
-    """What `reader` may see of `phase` at the instant `at` (UTC, by the database's clock, read once a request)."""
+    """What `reader` may see of `phase` at the instant `at` (UTC, by the database's clock, read once a request).
+
+    That is of its entries, unless `kind` is another one; a try-out runs on the public cases of the phase `cases_of`.
+    """
 
     reader: Reader
     phase: Phase
     at: datetime
+    kind: str = SubmissionKind.SCORED
+    cases_of: Phase | None = None
 
     @classmethod
     def to_public(cls, phase: Phase, at: datetime) -> Self:
@@ -109,12 +121,21 @@ class Disclosure:
         """Who reads, and when."""
         return Viewer(self.reader, self.at)
 
+    def of_kind(self, kind: str) -> "Disclosure":
+        """What the same reader may see of submissions of another kind on the phase's own cases."""
+        return replace(self, kind=kind)
+
     # --- cases and instants ------------------------------------------------------------------------------------------
 
     @property
     def shows_cases(self) -> bool:
         """Whether single cases, exact counts and exact instants are shown, and a run as it is at this moment."""
-        return self.reader is Reader.ORGANISER or self.phase.cases_are_public
+        return self.reader is Reader.ORGANISER or self.cases_are_public
+
+    @property
+    def cases_are_public(self) -> bool:
+        """Whether everybody may see the cases."""
+        return (self.cases_of or self.phase).cases_are_public
 
     @property
     def follows_events(self) -> bool:
@@ -148,7 +169,7 @@ class Disclosure:
     @property
     def is_revealed(self) -> bool:
         """Whether the phase's full result is out. Public cases have nothing to withhold."""
-        if self.phase.cases_are_public:
+        if self.cases_are_public:
             return True
         return self.phase.revealed_at is not None and self.phase.revealed_at <= self.at
 
@@ -163,7 +184,12 @@ class Disclosure:
     @property
     def shows_exact_scores(self) -> bool:
         """Whether numbers are shown unrounded and groups of any size."""
-        return self.reader is Reader.ORGANISER or self.is_revealed
+        return self.reader is Reader.ORGANISER or (self.is_revealed and not self.stays_rounded)
+
+    @property
+    def stays_rounded(self) -> bool:
+        """Whether scores are rounded for ever, whatever is revealed."""
+        return self.kind == SubmissionKind.POST_CHALLENGE and not self.cases_are_public
 
     def shows_group(self, findings: int) -> bool:
         """Whether the numbers of a group of so many findings are shown."""

@@ -32,6 +32,7 @@ def as_json(board: Board) -> dict[str, Any]:
         "evaluation_version": board.evaluation_version,
         "rows": [_row_as_json(row) for row in board.rows],
         "masks": [_row_as_json(row) for row in board.masks],
+        "post_challenge": [_row_as_json(row) for row in board.after],
     }
 
 
@@ -48,14 +49,15 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 
 
 def as_table(board: Board) -> str:
-    """The ranked table for a terminal, and below it the masks that are not ranked."""
-    if not board.rows and not board.masks:
+    """The ranked table for a terminal, and below it what is not ranked: masks that stand apart, post-challenge runs."""
+    apart = {"Masks that were handed in, not ranked:": board.masks, "Post-challenge runs, not ranked:": board.after}
+    if not board.rows and not any(apart.values()):
         return "Nothing is published yet."
     head = f"{'Rank':>4}  {'Team':<24} {'Algorithm':<24} {'Dice':>6}  {'95 % interval':<13} "
     lines = [head + f"{'Hit rate':>8} {'Inst. F1':>8} {'Dist. F1':>8}  Lost"]
     lines += [_line(row, board.cases) for row in board.rows]
-    if board.masks:
-        lines += ["Masks that were handed in, not ranked:", *(_line(row, board.cases) for row in board.masks)]
+    for title, rows in apart.items():
+        lines += [title, *(_line(row, board.cases) for row in rows)] if rows else []
     return "\n".join(lines)
 
 

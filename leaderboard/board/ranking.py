@@ -17,9 +17,9 @@ def ranks(scores: Sequence[float]) -> list[int]:
 def sort_key(sort: str) -> Callable[[Row], Any]:
     """By what rows are sorted for one of SORT_KEYS."""
     if sort == "rank":
-        return lambda row: (row.rank, row.date, row.team.name.lower())
+        return lambda row: (row.rank or 0, -row.dice, row.date, row.team.name.lower())
     if sort == "team":
         return lambda row: row.team.name.lower()
     if sort == "date":
         return lambda row: (-row.date.timestamp(), row.team.name.lower())
-    return lambda row: (-(getattr(row, sort) or 0.0), row.rank, row.team.name.lower())
+    return lambda row: (-(getattr(row, sort) or 0.0), row.rank or 0, row.team.name.lower())

@@ -45,7 +45,7 @@ def _of_kind(lines: Sequence[GroupLine], kind: Kind) -> list[GroupLine]:
 class Row(Scores):
     """A team's run on the board. Numbers are as the phase's policy shows them; None is "not shown".
 
-    `rank` is that of the team's counting run; masks that stand apart have none.
+    `rank` is that of the team's counting run; masks that stand apart, and post-challenge runs, have none.
     """
 
     rank: int | None
@@ -59,6 +59,11 @@ class Row(Scores):
     date: datetime
     categories: list[GroupLine]
     groups: list[GroupLine]
+
+    @property
+    def key(self) -> str:
+        """Names the row on its page: a team can have two, of which one is not ranked."""
+        return self.team.slug if self.rank else f"after.{self.team.slug}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,8 @@ class Figures(Scores):
 class Board:
     """The ranked board of a phase and track, as `disclosure` lets it be read.
 
-    `scope` is None while nothing is published; `masks` are what was handed in as masks, where these are not ranked.
+    `scope` is None while nothing is published; `masks` are what was handed in as masks, where these are not ranked;
+    `after` are the post-challenge runs, which are never ranked.
     """
 
     disclosure: Disclosure
@@ -83,6 +89,7 @@ class Board:
     group: str
     rows: list[Row]
     masks: list[Row]
+    after: list[Row]
     cases: int
     cases_total: int
     evaluation_version: str

@@ -1,19 +1,59 @@
-"""Phases: which are open at an instant, and what organisers decide about them."""
+"""Phases: which are open at an instant and for what, and what organisers decide about them.
+
+A phase may ask for a passed try-out before a run. That is announced at least `NOTICE` ahead, and in the last hours
+before the deadline nobody is asked for it: `check_change` holds organisers to it.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from leaderboard.core import audit
+from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
-from leaderboard.models import Phase
+from leaderboard.core.refusal import Refused
+from leaderboard.models import Case, Phase, Submission
+
+NOTICE = timedelta(days=14)
 
 
 def open_phases(at: datetime) -> QuerySet[Phase]:
     """The phases that take submissions at this instant; the one that closes first stands first."""
     return Phase.objects.filter(opens_at__lte=at, closes_at__gt=at)
+
+
+def taking_phases(at: datetime) -> QuerySet[Phase]:
+    """The phases that take runs of whichever kind at this instant: the open ones, and those for post-challenge runs."""
+    after = Q(closes_at__lte=at, post_challenge_opens_at__lte=at, archived_at=None)
+    until = Q(post_challenge_closes_at=None) | Q(post_challenge_closes_at__gt=at)
+    return Phase.objects.filter(Q(opens_at__lte=at, closes_at__gt=at) | after & until)
+
+
+def takes_post_challenge(phase: Phase, at: datetime) -> bool:
+    """Whether the organisers have opened the phase for runs after its deadline."""
+    opens, closes = phase.post_challenge_opens_at, phase.post_challenge_closes_at
+    if opens is None or phase.archived_at:
+        return False
+    return max(opens, phase.closes_at) <= at and (closes is None or at < closes)
+
+
+def offers_try_outs(phase: Phase) -> bool:
+    """Whether an image can be tried out for the phase, on public cases."""
+    return phase.takes_images and phase.try_outs_on is not None and phase.try_outs_on.cases_are_public
+
+
+def requires_try_out(phase: Phase, at: datetime) -> bool:
+    """Whether a run that is handed in at this instant needs a passed try-out of its image."""
+    since = phase.try_out_required_from
+    return since is not None and since <= at < phase.try_out_required_until and offers_try_outs(phase)
+
+
+def cases_for(submission: Submission) -> QuerySet[Case]:
+    """The cases on which a submission runs: all of its phase, or the same few public ones for every try-out."""
+    if submission.cases_of is None:
+        return submission.phase.case_set.cases.all()
+    return submission.cases_of.case_set.cases.order_by("name")[: submission.phase.try_out_cases]
 
 
 def next_phase(at: datetime) -> Phase | None:
@@ -36,8 +76,31 @@ def lock_phase(phase_id: int) -> Phase:
 
 @transaction.atomic
 def save_phase(phase: Phase, *, by: Actor, why: str = "") -> None:
-    """Make a phase, or change its policies: a decision, with what it was before."""
+    """Make a phase, or change its policies: a decision, with what it was before. Raises Refused."""
     old = Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk).first()
+    check_change(old, phase, clock.now())
     policies = [field.attname for field in Phase._meta.concrete_fields if field.editable and not field.primary_key]
     phase.save(update_fields=policies if old else None)  # that it was archived meanwhile is no policy
     audit.record_change(by, "change phase" if old else "add phase", old, phase, fields=policies, why=why)
+
+
+def check_change(old: Phase | None, new: Phase, at: datetime) -> None:
+    """Refuse to ask for a try-out without notice, or anew in the last hours before the deadline."""
+    asks, asked = new.try_out_required_from, old.try_out_required_from if old else None
+    if asks is None:
+        return
+    if new.try_outs_on_id is None:
+        raise Refused("A try-out can only be required where the phase offers them: choose on the cases of which phase.")
+    if asks >= new.try_out_required_until:
+        raise Refused(
+            "In the last 48 hours before the deadline no try-out is required: from then on it would never be."
+        )
+    is_later = asked is not None and asks >= asked
+    if asks < at + NOTICE and not is_later:
+        raise Refused("Teams are told two weeks ahead: a try-out can be required in 14 days from now, or later.")
+    if old and asked and asked <= old.try_out_required_until <= at < new.try_out_required_until and asks < at + NOTICE:
+        # Whoever was promised that nothing stands in the way any more would find the door shut again.
+        raise Refused(
+            "Its last 48 hours have begun, in which no try-out is required. If you move the deadline, clear the "
+            "instant from which one is required, or set it two weeks ahead."
+        )

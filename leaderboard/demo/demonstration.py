@@ -80,6 +80,7 @@ def make_challenge(say: Say) -> list[Phase]:
             "Hidden cases. The last run that a team hands in before the deadline counts.",
             _import_cases("demo-test", "test", demo_cases.SEED, say),
         )
+        Phase.objects.update(try_outs_on=Phase.objects.get(slug="development"))
     return list(Phase.objects.filter(slug__in=["development", "test"]).order_by("slug"))
 
 

@@ -7,8 +7,10 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from leaderboard.core.task_queue import unanswered_since
-from leaderboard.models import Attempt, Batch, Host, Phase
+from leaderboard.models import Attempt, Batch, Host, Submission
 from leaderboard.states import RUNNABLE, BatchState
+
+_NEEDED = ("weights", "phase__gpus", "phase__cases_are_public", "cases_of__cases_are_public")
 
 
 class Slot(NamedTuple):
@@ -18,15 +20,14 @@ class Slot(NamedTuple):
     serves: str
     takes_weights: bool = False
 
-    def takes(self, phase: Phase, *, weights: bool) -> bool:
-        """Whether it takes a batch of this phase, which comes with weights or not."""
-        return self.gpus >= phase.gpus and serves(self.serves, phase) and (self.takes_weights or not weights)
-
-
-def serves(which: str, phase: Phase) -> bool:
-    """Whether a host that serves `which` phases runs programs of this one."""
-    kind = Host.Serves.PUBLIC if phase.cases_are_public else Host.Serves.HIDDEN
-    return which in (Host.Serves.EVERY, kind)
+    def takes(self, submission: Submission) -> bool:
+        """Whether it takes a batch of this submission: a try-out shows its log, whatever its phase hides."""
+        kind = Host.Serves.PUBLIC if submission.cases_are_public else Host.Serves.HIDDEN
+        return (
+            self.gpus >= submission.phase.gpus
+            and self.serves in (Host.Serves.EVERY, kind)
+            and (self.takes_weights or submission.weights_id is None)
+        )
 
 
 def living_hosts(at: datetime) -> QuerySet[Host]:
@@ -50,11 +51,10 @@ def free_slots(at: datetime) -> list[Slot]:
     A slot for which a host was told of a waiting batch a moment ago is not free any more.
     """
     free = unused_slots(at)
-    columns = ("run__submission__phase", "run__submission__weights")
-    told = list(Batch.objects.filter(just_told(at)).order_by().values_list(*columns))
-    phases = Phase.objects.in_bulk({phase for phase, _ in told}) if told else {}
-    for phase, weights in told:
-        if slot := fitting(free, phases[phase], weights=weights is not None):
+    told = Batch.objects.filter(just_told(at)).order_by()
+    needed = [f"run__submission__{name}" for name in _NEEDED]
+    for batch in told.select_related("run__submission__phase", "run__submission__cases_of").only(*needed):
+        if slot := fitting(free, batch.run.submission):
             free.remove(slot)
     return free
 
@@ -78,9 +78,14 @@ def slots_of(host: Host) -> list[Slot]:
     return [Slot(len(slot.get("gpus", [])), host.serves, host.takes_weights) for slot in host.slots]
 
 
-def fitting(free: list[Slot], phase: Phase, *, weights: bool) -> Slot | None:
-    """The first of the free slots that takes batches of the phase, with weights or without."""
-    return next((slot for slot in free if slot.takes(phase, weights=weights)), None)
+def what_they_need() -> QuerySet[Submission]:
+    """Submissions with what a slot has to have for them."""
+    return Submission.objects.select_related("phase", "cases_of").only(*_NEEDED)
+
+
+def fitting(free: list[Slot], submission: Submission) -> Slot | None:
+    """The first of the free slots that takes batches of the submission."""
+    return next((slot for slot in free if slot.takes(submission)), None)
 
 
 def just_told(at: datetime) -> Q:
@@ -88,6 +93,6 @@ def just_told(at: datetime) -> Q:
     return Q(state=BatchState.WAITING, run__state__in=RUNNABLE, notified_at__gt=unanswered_since(at))
 
 
-def fits_some_host(phase: Phase, at: datetime, *, weights: bool) -> bool:
-    """Whether a host that takes work offers a slot for such batches of the phase, free or not."""
-    return any(slot.takes(phase, weights=weights) for host in hosts_that_take_work(at) for slot in slots_of(host))
+def fits_some_host(submission: Submission, at: datetime) -> bool:
+    """Whether a host that takes work offers a slot for batches of the submission, free or not."""
+    return any(slot.takes(submission) for host in hosts_that_take_work(at) for slot in slots_of(host))

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Unpack
 
@@ -32,8 +32,7 @@ from containers.intake import ImageRejected
 from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
-from leaderboard.core import audit, blobs, clock, disk_space, events, locks, task_queue
-from leaderboard.core.audit import Actor
+from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.hosts import gpus, orders, slots
@@ -47,9 +46,7 @@ from leaderboard.models import (
     Batch,
     Draft,
     Host,
-    ImageProvenance,
     Phase,
-    ResumableUpload,
     Run,
     RunCase,
     Submission,
@@ -59,9 +56,19 @@ from leaderboard.models import (
 )
 from leaderboard.people import teams
 from leaderboard.scores import aggregates, hints, scoring
-from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState, SubmissionState
-from leaderboard.submissions import admission, drafts, intake, uploads
+from leaderboard.states import (
+    ACTIVE_RUN_STATES,
+    ENDED,
+    RUNNABLE,
+    UNCHECKED,
+    BatchState,
+    RunState,
+    SubmissionKind,
+    SubmissionState,
+)
+from leaderboard.submissions import admission, drafts, intake, receiving, uploads
 from leaderboard.submissions.admission import Description
+from leaderboard.submissions.receiving import HandedIn
 from leaderboard.submissions.uploads import Upload
 
 logger = logging.getLogger(__name__)
@@ -81,6 +88,7 @@ def submit(
     upload: Upload,
     weights: Upload | Submission | None = None,
     ticket: str = "",
+    kind: str = SubmissionKind.SCORED,
     **described: Unpack[Description],
 ) -> Submission:
     """Accept a submission, or raise Refused. The files of both uploads are ours from here, whatever the answer.
@@ -90,46 +98,33 @@ def submit(
     Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
     been accepted, this is the answer.
     """
+    handed_in = HandedIn(upload, weights, ticket, kind)
     try:
         with transaction.atomic():
             team = teams.lock_team(team)
             if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
-                _let_go(upload, weights)
+                receiving.let_go(upload, weights)
                 return earlier
-            submission = _admit(user, team, phase, upload, ticket, described)
-            _add_weights(submission, weights)
-            return submission
+            return receiving.receive(user, team, phase, handed_in, described)
     except Refused:
-        _let_go(upload, weights)
+        receiving.let_go(upload, weights)
         raise
 
 
-def _let_go(*handed_in: Upload | Submission | None) -> None:
-    for one in handed_in:
-        if isinstance(one, Upload) and one.file:
-            uploads.delete(one.file)
-
-
 def submit_draft(draft_id: uuid.UUID) -> Submission | None:
-    """Accept a draft whose form was sent and whose image is here; nothing happens while one of them is missing.
+    """Accept a draft whose form was sent and whose files are here; nothing happens while one of them is missing.
 
-    It counts as of the later of the two instants. One that is refused stays a draft, with the reason and its file.
+    It counts as of the last of these instants. One that is refused stays a draft, with the reason and its files.
     """
     with transaction.atomic():
         sent = Draft.objects.select_for_update(of=("self",)).filter(submitted_at__isnull=False)
         rows = sent.select_related("team", "phase", "submitted_by", "source__image")
         draft = rows.filter(pk=draft_id).first()
-        handed_in = drafts.complete(draft) if draft else None
-        if draft is None or handed_in is None:
+        upload = drafts.complete(draft) if draft else None
+        if draft is None or upload is None:
             return None
         try:
-            with transaction.atomic():
-                team = teams.lock_team(draft.team)
-                words = drafts.description(draft)
-                submission = _admit(draft.submitted_by, team, draft.phase, handed_in, str(draft.pk), words)
-                has_weights = _add_weights(submission, drafts.weights_of(draft))
-                if draft.source:
-                    _use_image_of(draft.source, submission, checked=not has_weights)
+            submission = _submit_whole(draft, upload)
         except admission.NoSpace:
             return None  # it is here, and in time: the sweeper asks again until there is room for its check
         except Refused as refusal:
@@ -141,40 +136,20 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
     return submission
 
 
-def _add_weights(submission: Submission, weights: Upload | Submission | None) -> bool:
-    """Note with which weights a submission came, if with any. Raises Refused."""
-    if isinstance(weights, Upload):
-        admission.check_upload(weights.size, submission.phase, submission.entry, ResumableUpload.Part.WEIGHTS)
-        submission.weights_upload, submission.weights_file = weights.digest, weights.file
-        submission.weights_name, submission.weights_bytes = weights.name, weights.size
-    elif weights:
-        admission.check_weights_fit(submission.entry)
-        submission.weights = admission.check_weights_are_here(weights, submission)
-        submission.weights_upload = weights.weights_upload
-        submission.weights_name, submission.weights_bytes = weights.weights_name, weights.weights_bytes
-    submission.save(update_fields=["weights", "weights_upload", "weights_file", "weights_name", "weights_bytes"])
-    return weights is not None
+@transaction.atomic
+def _submit_whole(draft: Draft, upload: Upload) -> Submission:
+    team, weights = teams.lock_team(draft.team), drafts.weights_of(draft)
+    handed_in = HandedIn(upload, weights, str(draft.pk), drafts.kind_of(draft))
+    submission = receiving.receive(draft.submitted_by, team, draft.phase, handed_in, drafts.description(draft))
+    if draft.source:
+        _go_on_with_image_of(draft.source, submission, comes_with_weights=weights is not None)
+    return submission
 
 
-def _use_image_of(source: Submission, submission: Submission, *, checked: bool) -> None:
-    """Let a submission go on with the image of an earlier one of its team, which was checked then.
-
-    Not `checked` is whether weights have their place in it: that is asked as if the image had been sent.
-    """
-    image = admission.check_image_is_here(source, submission)
-    ImageProvenance.objects.bulk_create(
-        [
-            ImageProvenance(
-                submission=submission,
-                image_id=one.image_id,
-                diff_ids=one.diff_ids,
-                file_bytes=one.file_bytes,
-                warnings=one.warnings,
-            )
-            for one in ImageProvenance.objects.filter(submission=source)
-        ]
-    )
-    if not checked:
+def _go_on_with_image_of(source: Submission, submission: Submission, *, comes_with_weights: bool) -> None:
+    """An image that was checked is accepted; whether weights have their place in it is asked as if it had been sent."""
+    image = receiving.image_of(source, submission)
+    if comes_with_weights:
         submission.image = image
         submission.save(update_fields=["image"])
         task_queue.enqueue_image_check(submission.pk)
@@ -182,43 +157,6 @@ def _use_image_of(source: Submission, submission: Submission, *, checked: bool) 
     why = f"the image of submission {source.pk}"
     lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED}, why=why)
     _accept(submission, image)
-
-
-def _admit(
-    user: User | None, team: Team, phase: Phase, upload: Upload, ticket: str, described: Description
-) -> Submission:
-    """Take a submission of a locked team, or raise Refused.
-
-    Everything is looked at again: an upload takes hours, and people, phases and quotas change meanwhile.
-    """
-    described = admission.check_description(described)
-    admission.check_disk_space()
-    phase = Phase.objects.get(pk=phase.pk)
-    teams.check_member(user, team)
-    described["entry"] = entry = admission.check_entry(described.get("entry", ""), phase)
-    admission.check_upload(upload.size, phase, entry)
-    admission.check_phase(team, phase, upload.completed_at)
-    described = admission.check_asked(described, phase, upload.completed_at)
-    submission = Submission.objects.create(
-        team=team,
-        phase=phase,
-        submitted_by=user,
-        ticket=ticket,
-        upload=upload.digest,
-        upload_file=upload.file,
-        upload_name=upload.name,
-        upload_bytes=upload.size,
-        accepted_at=upload.completed_at,
-        quota_day=upload.completed_at.astimezone(UTC).date(),
-        notified_at=clock.now(),
-        **described,
-    )
-    if submission.commitment:
-        by = Actor.person(user) if user else Actor.command_line()
-        audit.record(by, "commit to open source", submission, after={"commitment": submission.commitment})
-    if upload.file:
-        task_queue.enqueue_image_check(submission.pk)
-    return submission
 
 
 def check_next(*, processes: int) -> None:
@@ -342,9 +280,7 @@ def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[s
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
         if not disk_space.allows_mask():
             raise LeaseLost(cancelled=False)
-        submission = batch.run.submission
-        weights = submission.weights_id is not None
-        if host.draining or not _slot_of(host, slot).takes(submission.phase, weights=weights):
+        if host.draining or not _slot_of(host, slot).takes(batch.run.submission):
             raise NotForThisHost(cancelled=False)
         at = clock.now()
         lifecycle.move(
@@ -603,7 +539,7 @@ def finish(run: Run) -> None:
     """Every case has a score: aggregate, and the run stands on the leaderboard."""
     aggregates.aggregate(run)
     lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
-    if run.submission.phase.cases_are_public:
+    if run.submission.cases_are_public:
         ask_for_hints(run)
 
 

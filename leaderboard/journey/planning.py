@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from django.db.models import Max
 
 from evaluation import CaseStatus
+from leaderboard.challenge import phases
 from leaderboard.core import clock
 from leaderboard.core.blobs import Blob
 from leaderboard.journey import lifecycle
@@ -20,10 +21,10 @@ _random = secrets.SystemRandom()
 
 
 def new_run(submission: Submission, *, by: str) -> Run:
-    """A run over all cases of the phase: new opaque names, in an order that nobody can foresee."""
+    """A run over all cases of the submission: new opaque names, in an order that nobody can foresee."""
     number = (submission.runs.aggregate(last=Max("number"))["last"] or 0) + 1
     run = Run.objects.create(submission=submission, number=number, created_at=clock.now())
-    cases = list(submission.phase.case_set.cases.all())
+    cases = list(phases.cases_for(submission))
     _random.shuffle(cases)
     RunCase.objects.bulk_create(RunCase(run=run, case=case, position=position) for position, case in enumerate(cases))
     lifecycle.record_new_run(run, by=by)

@@ -6,6 +6,10 @@ first, then the one that was served longest ago. On top of that,
 * a slot goes to a run that began before a new one starts (its team waits for an answer, and its image is warm), unless
   its team is at work already and another is not; slots that are left over help runs that have more batches waiting.
   Within a team runs start in the order of acceptance.
+* a try-out gets a slot when no scored run has a use for it but to go faster; a post-challenge run when none has any.
+  They take turns of their own: no team's scored run waits longer because it tried something out. A try-out that has
+  waited long is not forgotten: one at a time, with pauses, goes before runs that go on, never before one that starts.
+  They are checked and scored after the others, too.
 * a canary's mask is scored before all others: its run can do nothing without it.
 * one process at most looks at masks, and those of runs first at which nobody looked in vain.
 
@@ -18,8 +22,11 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import IntEnum
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from django.db import transaction
@@ -29,15 +36,27 @@ from leaderboard.core import clock, disk_space, locks, task_queue
 from leaderboard.hosts.slots import Slot, fitting, free_slots, just_told, unused_slots
 from leaderboard.journey.selectors import awaiting_a_look, with_phase
 from leaderboard.journey.turns import Place, Turns, next_in_turn
-from leaderboard.models import Batch, Host, Run, Submission, Turn
-from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState
+from leaderboard.models import Attempt, Batch, Host, Run, Submission, Turn
+from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState, SubmissionKind
 
 logger = logging.getLogger(__name__)
 
+TRY_OUT_PAUSE = timedelta(minutes=15)  # for so long a try-out waits behind runs that go on, and so long after another
 SCORING_FAULT = "scoring"  # why a run is halted whose masks could not be scored
 
 
 # --- slots -----------------------------------------------------------------------------------------------------------
+
+
+class _Class(IntEnum):
+    """What comes before what: all of one before any of the next."""
+
+    HELD_UP = 0
+    SCORED = 1
+    TRY_OUT = 2
+    SCORED_HELPS = 3
+    POST_CHALLENGE = 4
+    SPARE_HELPS = 5
 
 
 class _Rank(IntEnum):
@@ -53,8 +72,22 @@ class _Waiting(NamedTuple):
     run: Run
     batch: Batch | None = None
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether it is an entry, and not to be held up by others."""
+        return self.run.submission.is_scored
+
 
 _Slots = Place[_Waiting]
+
+
+def _class_of(run: Run, *, helps: bool = False) -> _Class:
+    """Where a run stands, with a batch that `helps` or with what it needs to go on."""
+    if run.submission.is_scored:
+        return _Class.SCORED_HELPS if helps else _Class.SCORED
+    if helps:
+        return _Class.SPARE_HELPS
+    return _Class.TRY_OUT if run.submission.is_try_out else _Class.POST_CHALLENGE
 
 
 def fill_slots(start: Callable[[Run], Batch | None]) -> None:
@@ -75,38 +108,92 @@ def _fill(free: list[Slot], start: Callable[[Run], Batch | None], at: datetime) 
     waiting = _waiting_batches(at) + (_queued() if disk_space.allows_run() else [])
     if not waiting:
         return
-    turns, load = Turns(Turn.Kind.SLOT), _Load(at)
-    for place in turns.in_order(waiting, load.of):
+    turns, load = _Turns(), _Load(at)
+    for place in turns.in_order(_with_one_held_up(waiting, free, at), load.of):
         run, batch = place.thing
-        slot = fitting(free, run.submission.phase, weights=run.submission.weights_id is not None)
+        slot = fitting(free, run.submission)
         if slot is not None and (batch := batch or _started(start, run)):
             free.remove(slot)
             _notify(batch, at)
             load.add(place)
-            turns.take(place.team)
+            turns.take(place)
     turns.save()
 
 
+def _with_one_held_up(waiting: list[_Slots], free: list[Slot], at: datetime) -> list[_Slots]:
+    """The same; but a try-out that has waited long comes first, if nothing of theirs ran lately and no run starts."""
+    starts = any(place.thing.is_scored and place.rank == _Rank.STARTS for place in _fitting_places(waiting, free))
+    tries = [place for place in _fitting_places(waiting, free) if place.class_ == _Class.TRY_OUT]
+    first = min(tries, key=attrgetter("order"), default=None)
+    if starts or first is None or first.thing.run.created_at > at - TRY_OUT_PAUSE or _tried_lately(at):
+        return waiting
+    return [replace(place, class_=_Class.HELD_UP) if place is first else place for place in waiting]
+
+
+def _fitting_places(waiting: list[_Slots], free: list[Slot]) -> list[_Slots]:
+    return [place for place in waiting if fitting(free, place.thing.run.submission)]
+
+
+def _tried_lately(at: datetime) -> bool:
+    """Whether a container of a try-out runs, or did a moment ago."""
+    of_try_out = Q(run__submission__kind=SubmissionKind.TRY_OUT)
+    ended = Attempt.objects.filter(batch__run__submission__kind=SubmissionKind.TRY_OUT, ended_at__gt=at - TRY_OUT_PAUSE)
+    return _at_hosts(at).filter(of_try_out).exists() or ended.exists()
+
+
+class _Turns:
+    """The turns at slots, of scored runs and apart from them of the others, which cost a team no turn of the first."""
+
+    def __init__(self) -> None:
+        self._read: dict[bool, Turns] = {}
+
+    def in_order(self, waiting: list[_Slots], at_work: Callable[[_Slots], int]) -> Iterator[_Slots]:
+        """Who is next, and next, as `at_work` and the turns stand each time."""
+        by_class = attrgetter("class_")
+        for _, group in groupby(sorted(waiting, key=by_class), by_class):
+            places = list(group)
+            yield from self._of(places[0]).in_order(places, at_work)
+
+    def take(self, place: _Slots) -> None:
+        """The place's team is served now."""
+        self._of(place).take(place.team)
+
+    def save(self) -> None:
+        """Write down the turns that were taken."""
+        for turns in self._read.values():
+            turns.save()
+
+    def _of(self, place: _Slots) -> Turns:
+        is_scored = place.thing.is_scored
+        if is_scored not in self._read:
+            self._read[is_scored] = Turns(Turn.Kind.SLOT if is_scored else Turn.Kind.SPARE)
+        return self._read[is_scored]
+
+
 class _Load:
-    """What each team has at work: the slots that it holds, and, for a run that is to start, its runs under way."""
+    """What each team has at work: the slots that it holds, and, for a run that is to start, its runs under way.
+
+    Of scored runs and of the others apart: neither counts for the other.
+    """
 
     def __init__(self, at: datetime) -> None:
-        self._slots = Counter(_at_hosts(at).values_list("run__submission__team", flat=True))
-        under_way = Run.objects.filter(state__in=ACTIVE_RUN_STATES).values_list("submission__team", "pk")
-        self._runs: dict[int, set[int]] = {}
-        for team, run in under_way.order_by():
-            self._runs.setdefault(team, set()).add(run)
+        held = _at_hosts(at).values_list("run__submission__team", "run__submission__kind")
+        self._slots = Counter((team, kind == SubmissionKind.SCORED) for team, kind in held)
+        under_way = Run.objects.filter(state__in=ACTIVE_RUN_STATES)
+        self._runs: dict[tuple[int, bool], set[int]] = {}
+        for team, kind, run in under_way.order_by().values_list("submission__team", "submission__kind", "pk"):
+            self._runs.setdefault((team, kind == SubmissionKind.SCORED), set()).add(run)
 
     def of(self, place: _Slots) -> int:
         """What the team has at work, as it counts for this place."""
-        if place.rank == _Rank.STARTS:
-            return len(self._runs.get(place.team, ()))
-        return self._slots[place.team]
+        side = place.team, place.thing.is_scored
+        return len(self._runs.get(side, ())) if place.rank == _Rank.STARTS else self._slots[side]
 
     def add(self, place: _Slots) -> None:
         """The place gets a slot."""
-        self._slots[place.team] += 1
-        self._runs.setdefault(place.team, set()).add(place.thing.run.pk)
+        side = place.team, place.thing.is_scored
+        self._slots[side] += 1
+        self._runs.setdefault(side, set()).add(place.thing.run.pk)
 
 
 def _started(start: Callable[[Run], Batch | None], run: Run) -> Batch | None:
@@ -127,10 +214,7 @@ def _notify(batch: Batch, at: datetime) -> None:
 def tell_another(batch_id: uuid.UUID, host: Host) -> None:
     """Tell of a batch again that this host can't have, if another that could has a slot free."""
     batch = with_phase(Batch.objects.filter(pk=batch_id, state=BatchState.WAITING), "run__submission").first()
-    if batch is None:
-        return
-    submission, elsewhere = batch.run.submission, unused_slots(clock.now(), but=host)
-    if fitting(elsewhere, submission.phase, weights=submission.weights_id is not None):
+    if batch is not None and fitting(unused_slots(clock.now(), but=host), batch.run.submission):
         task_queue.enqueue_batch(batch_id)
 
 
@@ -139,12 +223,18 @@ def queue(at: datetime | None = None) -> list[Run]:
 
     `at` is now, if the caller has read the database's clock already.
     """
-    turns, load, ordered = Turns(Turn.Kind.SLOT), _Load(at or clock.now()), []
+    turns, load, ordered = _Turns(), _Load(at or clock.now()), []
     for place in turns.in_order(_queued(), load.of):
         load.add(place)
-        turns.take(place.team)
+        turns.take(place)
         ordered.append(place.thing.run)
     return ordered
+
+
+def started_ahead(run: Run, since: datetime) -> int:
+    """How many runs that can stand before a run in the queue left it since then."""
+    left = Run.objects.filter(started_at__gte=since)
+    return (left.filter(submission__kind=SubmissionKind.SCORED) if run.submission.is_scored else left).count()
 
 
 def position(run: Run, at: datetime | None = None) -> int | None:
@@ -154,14 +244,17 @@ def position(run: Run, at: datetime | None = None) -> int | None:
 
 def _queued() -> list[_Slots]:
     """The queued runs; what we interrupted goes on, the others start."""
-    waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase")
-    of_phase = ("submission__phase__gpus", "submission__phase__cases_are_public")
-    needed = ("started_at", "submission__team", "submission__weights", *of_phase)
+    waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase", "submission__cases_of")
+    needed = (
+        *("started_at", "created_at", *(f"submission__{name}" for name in ("team", "kind", "weights", "phase__gpus"))),
+        *(f"submission__{source}__cases_are_public" for source in ("phase", "cases_of")),
+    )
     return [
         Place(
             team=run.submission.team_id,
             thing=_Waiting(run),
             order=(run.submission_id, run.number, 0),
+            class_=_class_of(run),
             rank=_Rank.GOES_ON if run.started_at else _Rank.STARTS,
         )
         for run in waiting.only(*needed, "number")
@@ -169,15 +262,16 @@ def _queued() -> list[_Slots]:
 
 
 def _waiting_batches(at: datetime) -> list[_Slots]:
-    """Batches to tell hosts of: the next of each run that has none at work, and, a class behind, the others."""
+    """Batches to tell hosts of: the next of each run that has none at work, and, some classes behind, the others."""
     waiting = Batch.objects.filter(state=BatchState.WAITING, run__state__in=RUNNABLE).exclude(just_told(at))
     at_work = set(_at_hosts(at).values_list("run_id", flat=True))
     places = []
-    for batch in with_phase(waiting.order_by("run_id", "number"), "run__submission"):
+    rows = with_phase(waiting.order_by("run_id", "number"), "run__submission")
+    for batch in rows.select_related("run__submission__cases_of"):
         run = batch.run
         order = (run.submission_id, run.number, batch.number)
-        helps = int(run.pk in at_work)
-        places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=helps, rank=_Rank.GOES_ON))
+        class_ = _class_of(run, helps=run.pk in at_work)
+        places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=class_, rank=_Rank.GOES_ON))
         at_work.add(run.pk)
     return places
 
@@ -196,8 +290,12 @@ def next_check(*, processes: int) -> AbstractContextManager[int | None]:
 
 
 def _unchecked() -> list[Place[int]]:
-    rows = Submission.objects.filter(state__in=UNCHECKED).order_by().values_list("team", "pk")
-    return [Place(team, pk, pk) for team, pk in rows]
+    rows = Submission.objects.filter(state__in=UNCHECKED).order_by().values_list("team", "pk", "kind")
+    return [Place(team, pk, pk, class_=_after_scored(kind)) for team, pk, kind in rows]
+
+
+def _after_scored(kind: str) -> int:
+    return int(kind != SubmissionKind.SCORED)
 
 
 # --- masks -----------------------------------------------------------------------------------------------------------
@@ -220,10 +318,13 @@ def to_score() -> QuerySet[Batch]:
 
 
 def _reported() -> list[Place[uuid.UUID]]:
-    columns = ("run__submission__team", "pk", "is_canary", "run__submission_id", "run__number", "number")
+    columns = (
+        *("run__submission__team", "pk", "run__submission__kind", "is_canary"),
+        *("run__submission_id", "run__number", "number"),
+    )
     return [
-        Place(team, pk, tuple(order), class_=int(not is_canary))
-        for team, pk, is_canary, *order in to_score().order_by().values_list(*columns)
+        Place(team, pk, tuple(order), class_=2 * _after_scored(kind) + int(not is_canary))
+        for team, pk, kind, is_canary, *order in to_score().order_by().values_list(*columns)
     ]
 
 

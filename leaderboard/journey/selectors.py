@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from leaderboard.models import Run
 from leaderboard.states import RunState
@@ -19,7 +19,10 @@ def with_phase(rows: QuerySet[Row], submission: str) -> QuerySet[Row]:
 
 def not_looked_at() -> QuerySet[Run]:
     """Scored runs on public cases whose masks nobody looked at, though somebody may."""
-    public = Run.objects.filter(submission__phase__cases_are_public=True, submission__phase__archived_at=None)
+    own = Q(submission__cases_of=None, submission__phase__cases_are_public=True)
+    public = Run.objects.filter(
+        own | Q(submission__cases_of__cases_are_public=True), submission__phase__archived_at=None
+    )
     return public.filter(state=RunState.SCORED, hints__isnull=True, hints_tries__lt=MAX_LOOKS)
 
 

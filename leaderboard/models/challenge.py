@@ -1,5 +1,6 @@
 """What is asked of teams: case sets, their cases and findings, and the phases with their policies."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
@@ -9,6 +10,8 @@ from django.db import models
 GIB = 1 << 30
 MIB = 1 << 20
 REFUSED_PER_RUN = 20
+MOST_TRY_OUT_CASES = 20
+WITHOUT_TRY_OUT = timedelta(hours=48)
 
 
 class CaseSet(models.Model):
@@ -149,6 +152,48 @@ class Phase(models.Model):
     runs_per_day = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
     runs_total = models.PositiveSmallIntegerField(default=10, validators=[MinValueValidator(1)])
 
+    try_outs_on = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name="try-outs on the cases of",
+        help_text="A phase whose cases are public: this one, or another. Empty: there are no try-outs.",
+    )
+    try_out_cases = models.PositiveSmallIntegerField(
+        "cases of a try-out",
+        default=3,
+        db_default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_TRY_OUT_CASES)],
+    )
+    try_outs_per_day = models.PositiveSmallIntegerField(
+        "try-outs per day", default=3, db_default=3, validators=[MinValueValidator(1)]
+    )
+    try_out_required_from = models.DateTimeField(
+        "a passed try-out is required from (UTC)",
+        null=True,
+        blank=True,
+        help_text="From then on a run needs a passed try-out of the same image, but for the last 48 hours. Give two "
+        "weeks' notice. Empty: not required.",
+    )
+
+    post_challenge_opens_at = models.DateTimeField(
+        "post-challenge runs from (UTC)",
+        null=True,
+        blank=True,
+        help_text="Not before the deadline. Empty: nothing is taken after the deadline.",
+    )
+    post_challenge_closes_at = models.DateTimeField(
+        "post-challenge runs until (UTC)", null=True, blank=True, help_text="Empty: until further notice."
+    )
+    post_challenge_per_day = models.PositiveSmallIntegerField(
+        "post-challenge runs per day", default=1, db_default=1, validators=[MinValueValidator(1)]
+    )
+    post_challenge_total = models.PositiveSmallIntegerField(
+        "post-challenge runs in all", default=3, db_default=3, validators=[MinValueValidator(1)]
+    )
+
     batch_size = models.PositiveSmallIntegerField(default=25, validators=[MinValueValidator(1)])
     max_failures_in_row = models.PositiveSmallIntegerField(default=5, validators=[MinValueValidator(1)])
     case_seconds = models.PositiveIntegerField(default=120, validators=[MinValueValidator(1)])
@@ -208,6 +253,11 @@ class Phase(models.Model):
         most_masks = self.max_masks_bytes if self.takes_masks else 0
         return max(self.max_archive_bytes if self.takes_images else 0, most_masks)
 
+    @property
+    def try_out_required_until(self) -> datetime:
+        """In the last hours before the deadline nobody is asked for a try-out."""
+        return self.closes_at - WITHOUT_TRY_OUT
+
     def clean(self) -> None:
         """Say what an organiser should change before the database has to refuse it."""
         if self.opens_at and self.closes_at and self.opens_at >= self.closes_at:
@@ -217,6 +267,8 @@ class Phase(models.Model):
         self._refuse_masks_of_hidden_cases()
         if self.case_set_id:
             self._refuse_showing_hidden_cases()
+        self._refuse_try_outs_on_hidden_cases()
+        self._refuse_post_challenge_runs_before_the_deadline()
 
     def _refuse_masks_of_hidden_cases(self) -> None:
         if self.cases_are_public:
@@ -236,3 +288,19 @@ class Phase(models.Model):
         if other is not None:
             kept = "public" if other.cases_are_public else "hidden"
             raise ValidationError({"cases_are_public": f"The {other.name} uses the same cases and keeps them {kept}."})
+
+    def _refuse_try_outs_on_hidden_cases(self) -> None:
+        # The row that is being changed is what is asked about itself, not what the database has of it.
+        source = self if self.pk and self.try_outs_on_id == self.pk else self.try_outs_on
+        if source is not None and not source.cases_are_public:
+            raise ValidationError({"try_outs_on": "A try-out shows its cases: choose a phase whose cases are public."})
+        other = Phase.objects.filter(try_outs_on=self.pk).exclude(pk=self.pk).first() if self.pk else None
+        if other is not None and not self.cases_are_public:
+            raise ValidationError({"cases_are_public": f"The {other.name} has its try-outs on these cases."})
+
+    def _refuse_post_challenge_runs_before_the_deadline(self) -> None:
+        opens, closes = self.post_challenge_opens_at, self.post_challenge_closes_at
+        if opens and self.closes_at and opens < self.closes_at:
+            raise ValidationError({"post_challenge_opens_at": "Post-challenge runs cannot begin before the deadline."})
+        if closes and (opens is None or closes <= opens):
+            raise ValidationError({"post_challenge_closes_at": "Post-challenge runs must end after they begin."})

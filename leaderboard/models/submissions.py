@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from leaderboard.models.challenge import Phase
 from leaderboard.models.people import Team
-from leaderboard.states import RunState, Stage, SubmissionState
+from leaderboard.states import RunState, Stage, SubmissionKind, SubmissionState
 
 if TYPE_CHECKING:
     from leaderboard.models.runs import Run
@@ -70,6 +70,17 @@ class Submission(WithPdf):
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="submissions")
     phase = models.ForeignKey(Phase, on_delete=models.PROTECT, related_name="submissions")
+    kind = models.CharField(
+        max_length=14, choices=SubmissionKind, default=SubmissionKind.SCORED, db_default=SubmissionKind.SCORED
+    )
+    cases_of = models.ForeignKey(
+        Phase,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="tried_out_on",
+        help_text="the phase on whose public cases a try-out runs; none of others, which run on their own phase's",
+    )
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="submissions"
     )
@@ -143,6 +154,11 @@ class Submission(WithPdf):
         constraints = [
             models.UniqueConstraint(fields=["team", "ticket"], condition=~Q(ticket=""), name="a_ticket_is_used_once"),
             models.CheckConstraint(
+                condition=Q(kind=SubmissionKind.TRY_OUT, cases_of__isnull=False)
+                | (~Q(kind=SubmissionKind.TRY_OUT) & Q(cases_of__isnull=True)),
+                name="only_a_try_out_runs_on_the_cases_of_a_phase_by_name",
+            ),
+            models.CheckConstraint(
                 condition=Q(withdrawn_at=None) | Q(brought_back_at=None), name="withdrawn_or_brought_back"
             ),
         ]
@@ -160,6 +176,26 @@ class Submission(WithPdf):
     def is_of_masks(self) -> bool:
         """Whether masks were handed in, which no container of ours wrote."""
         return self.entry == self.Entry.MASKS
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it is an entry: no try-out, no post-challenge run."""
+        return self.kind == SubmissionKind.SCORED
+
+    @property
+    def is_try_out(self) -> bool:
+        """Whether it is only a try-out."""
+        return self.kind == SubmissionKind.TRY_OUT
+
+    @property
+    def is_post_challenge(self) -> bool:
+        """Whether it came after the deadline, and is never ranked."""
+        return self.kind == SubmissionKind.POST_CHALLENGE
+
+    @property
+    def cases_are_public(self) -> bool:
+        """Whether the cases that it runs on are public: those of its phase, or of a try-out those that it names."""
+        return (self.cases_of or self.phase).cases_are_public
 
     @property
     def latest_run(self) -> "Run | None":

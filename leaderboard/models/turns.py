@@ -15,6 +15,7 @@ class Turn(models.Model):
         CHECK = "check", "the check of an image"
         SLOT = "slot", "a slot of a GPU host"
         SCORE = "score", "a process that scores"
+        SPARE = "spare", "a slot that no scored run needs"
         LOOK = "look", "a look at the masks of a run"
 
     kind = models.CharField(max_length=5, choices=Kind)

@@ -69,7 +69,7 @@ def counts_of(runs: Sequence[Run], viewer: Viewer) -> dict[int, CaseCounts]:
     """The counts of these runs (with their phases at hand), each as the viewer may know them; two questions for all."""
     if not runs:
         return {}
-    disclosures = {run.pk: viewer.of(run.submission.phase) for run in runs}
+    disclosures = {run.pk: viewer.of_submission(run.submission) for run in runs}
     running = _running_cases([run for run, disclosure in disclosures.items() if disclosure.shows_cases])
     settled = Count("pk", filter=Q(decided_at__lt=viewer.minute))
     rows = RunCase.objects.filter(run__in=disclosures).order_by().values_list("run")

@@ -38,13 +38,15 @@ def select(lines: Sequence[Line], base: int | None = None) -> Selection:
     return Selection(chosen, [(line, _why_not(line)) for line in ordered if line not in chosen])
 
 
-def _scored_as(line: Line) -> tuple[str, str, int] | None:
+def _scored_as(line: Line) -> tuple[int | None, str, str, int] | None:
     """What has to be the same of two runs."""
     shown = line.figures
-    return (shown.evaluation_version, shown.scope, shown.cases) if shown else None
+    return (line.submission.cases_of_id, shown.evaluation_version, shown.scope, shown.cases) if shown else None
 
 
 def _why_not(line: Line) -> str:
+    if line.figures and line.submission.cases_of:
+        return f"a try-out, scored on {line.figures.cases} cases of the {line.submission.cases_of.name}"
     if line.figures:
         return f"scored on {line.figures.cases} cases by evaluation version {line.figures.evaluation_version}"
     return "its score is not shown yet" if line.state == RunState.SCORED else f"no score: {line.word.lower()}"
@@ -52,14 +54,15 @@ def _why_not(line: Line) -> str:
 
 def compare(lines: Sequence[Line], metric: str, viewer: Viewer) -> Comparison:
     """Two or more runs of a Selection, as its `lines` are."""
-    phase = lines[0].submission.phase
-    disclosure = viewer.of(phase)
+    first = lines[0].submission
+    disclosure = _strictest([viewer.of_submission(line.submission) for line in lines])
     results = _results(lines) if disclosure.shows_cases else []
-    paired = _paired(results, metric, phase)
+    paired = _paired(results, metric, first.cases_of or first.phase)
     overall = [_of_pair(one.get(OVERALL)) for one in paired]
     findings = _findings(results, [line.submission.pk for line in lines])
     return Comparison(
-        phase=phase,
+        disclosure=disclosure,
+        cases_of=first.cases_of or first.phase,
         metric=metric,
         lines=lines,
         overall=overall or _of_shown([line.figures for line in lines], metric),
@@ -68,6 +71,11 @@ def compare(lines: Sequence[Line], metric: str, viewer: Viewer) -> Comparison:
         findings=findings,
         tallies=[_tally(findings, place) for place in range(1, len(lines))] if findings else (),
     )
+
+
+def _strictest(disclosures: Sequence[Disclosure]) -> Disclosure:
+    """Of a post-challenge run, if there is one: its scores stay rounded after the reveal."""
+    return max(disclosures, key=lambda one: one.stays_rounded)
 
 
 # --- numbers as they are shown ----------------------------------------------------------------------------------------

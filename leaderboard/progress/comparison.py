@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboard.board.disclosure import Interval, Scores
+from leaderboard.board.disclosure import Disclosure, Interval, Scores
 from leaderboard.challenge.categories import GROUPS
 from leaderboard.models import Phase
 from leaderboard.progress.listing import Line
@@ -90,10 +90,12 @@ class Tally:
 class Comparison:
     """Runs of one phase by one of METRICS: the base first, then those that are held against it, everywhere so.
 
+    `disclosure` is the strictest of theirs; `cases_of`: the phase whose cases they ran on, of try-outs another one.
     `is_paired`: single cases were compared. `findings` are the most different first, `tallies` one for each other run.
     """
 
-    phase: Phase
+    disclosure: Disclosure
+    cases_of: Phase
     metric: str
     lines: Sequence[Line]
     overall: Sequence[Difference | None]

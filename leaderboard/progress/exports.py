@@ -9,8 +9,18 @@ from leaderboard.journey import lifecycle
 from leaderboard.progress.listing import Line
 
 COLUMNS = (
-    *("submission", "name", "note", "submitted_by", "phase", "track", "state", "percent", "counts", "charged"),
-    *("disqualified", "dice", "dice_low", "dice_high", "hit_rate", "hit_rate_low", "hit_rate_high", "lost_cases"),
+    *("submission", "name", "note", "submitted_by", "phase", "track", "kind", "entry", "state", "percent", "counts"),
+    *(
+        "charged",
+        "disqualified",
+        "dice",
+        "dice_low",
+        "dice_high",
+        "hit_rate",
+        "hit_rate_low",
+        "hit_rate_high",
+        "lost_cases",
+    ),
     *("cases", "submitted_at"),
 )
 Cell = str | int | float | None
@@ -35,6 +45,8 @@ def _row(line: Line) -> dict[str, Cell]:
         "submitted_by": lifecycle.display_name(one.submitted_by) if one.submitted_by else "",
         "phase": one.phase.name,
         "track": one.get_track_display(),
+        "kind": one.get_kind_display(),
+        "entry": one.get_entry_display(),
         "state": line.word,
         "percent": line.percent,
         "counts": line.counts,

@@ -123,7 +123,7 @@ def _submissions_of(team: Team) -> QuerySet[Submission]:
     runs = Prefetch("runs", Run.objects.defer("hints", "reason"))
     standings = Prefetch("runs__standings", Standing.objects.defer("groups"))
     # A team may have many submissions, and phases are few: each is read once.
-    return team.submissions.defer(*unread).prefetch_related("phase", "submitted_by", runs, standings)
+    return team.submissions.defer(*unread).prefetch_related("phase", "cases_of", "submitted_by", runs, standings)
 
 
 def _place(phase: Phase, viewer: Viewer) -> tuple[bool, float, int]:
@@ -144,7 +144,7 @@ def _lines_of(
             tracks.setdefault(run_key, []).append(track)
     lines = []
     for one in submissions:
-        run, stage, disclosure = latest[one.pk], stages[one.pk], viewer.of(one.phase)
+        run, stage, disclosure = latest[one.pk], stages[one.pk], viewer.of_submission(one)
         percent = progress_of(stage, cases.get(run.pk) if run else None, disclosure)[1]
         percent = None if one.is_of_masks else percent  # all of its cases are there, and soon scored
         shown = figures(run.standings.all(), disclosure) if run and stage == RunState.SCORED else None

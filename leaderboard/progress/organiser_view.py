@@ -18,6 +18,7 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "id": submission.pk,
         "team": submission.team.slug,
         "phase": submission.phase.slug,
+        "kind": submission.kind,
         "entry": submission.entry,
         "track": submission.track,
         "algorithm": submission.algorithm,

@@ -59,7 +59,8 @@ def pictures_of(runs: Runs, lines: Sequence[Line], phase: Phase) -> list[Picture
 
     Main runs compete in both tracks: a picture of Overall is drawn only where it shows more than that of Main.
     """
-    of_phase = sorted((line for line in lines if line.submission.phase == phase), key=lambda line: line.submission.pk)
+    of_phase = [line for line in lines if line.submission.phase == phase and line.submission.is_scored]
+    of_phase.sort(key=lambda line: line.submission.pk)
     pictures = []
     for track in Submission.Track:
         main_only = [line for line in of_phase if line.submission.track == Submission.Track.MAIN]

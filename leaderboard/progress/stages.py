@@ -73,7 +73,7 @@ def shown_stages(submissions: Sequence[Submission], viewer: Viewer) -> dict[int,
     for submission in submissions:
         run = submission.latest_run
         shown[submission.pk] = submission.stage
-        if run and not _is_settled(run, submission.stage, viewer.of(submission.phase)):
+        if run and not _is_settled(run, submission.stage, viewer.of_submission(submission)):
             unsettled[run.pk] = submission.pk
             shown[submission.pk] = RunState.QUEUED
     if unsettled:

@@ -15,6 +15,7 @@ from django.db.models import Q
 from leaderboard.board.board import figures
 from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
 from leaderboard.board.rows import Figures
+from leaderboard.challenge import phases
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
 from leaderboard.journey import failure_kinds, lifecycle, reasons, scheduling
@@ -142,7 +143,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
     if submission.is_of_masks and stage == RunState.SCORING:
         done = sum(case.status is not None for case in facts)
         percent = disclosure.percent(done, len(facts))
-    total = counts.total if counts else submission.phase.case_set.cases.count()
+    total = counts.total if counts else phases.cases_for(submission).count()
     explanation = explain(submission, run, stage, facts, disclosure)
     changes = _changes(submission, disclosure)
     return SubmissionView(
@@ -197,8 +198,8 @@ def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | Non
         return scheduling.position(run, disclosure.at) if run.state == RunState.QUEUED else None
     if stage != RunState.QUEUED:
         return None
-    left = Run.objects.filter(started_at__gte=disclosure.visible_until)
-    return (scheduling.position(run, disclosure.at) or 0) + left.count() or None
+    left = scheduling.started_ahead(run, disclosure.visible_until)
+    return (scheduling.position(run, disclosure.at) or 0) + left or None
 
 
 def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:
@@ -228,7 +229,7 @@ _NOW_OF_MASKS: dict[Stage, str] = {
 def _why_it_waits(submission: Submission, at: datetime) -> str:
     if not disk_space.allows_run():
         return "The server is short of disk space. Your run is safe and waits; the organisers have been told."
-    if not slots.fits_some_host(submission.phase, at, weights=submission.weights_id is not None):
+    if not slots.fits_some_host(submission, at):
         return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
     return "Waits for a free machine."
 

@@ -40,7 +40,7 @@ def withdrawal_of(submission: Submission, stage: Stage, disclosure: Disclosure) 
     phase, withdrawn = submission.phase, submission.withdrawn_at is not None
     is_open = disclosure.at < phase.closes_at and phase.archived_at is None
     organises = disclosure.reader is Reader.ORGANISER
-    may_change = is_open or organises
+    may_change = submission.is_scored and (is_open or organises)
     return Withdrawal(
         withdrawn,
         can_withdraw=may_change and not withdrawn and stage not in _COUNTS_FOR_NOTHING,

@@ -6,10 +6,10 @@ from leaderboard.models import CaseSet, Run, Standing
 
 def aggregate(run: Run) -> None:
     """Aggregate a run whose cases all have a result. Doing it again replaces the numbers."""
-    case_set = run.submission.phase.case_set
+    cases = list(run.cases.select_related("case"))
+    case_set = cases[0].case.case_set  # of a try-out another one than its phase's
     sizes = finding_sizes(case_set)
     limits = evaluation.size_limits(list(sizes.values()))
-    cases = list(run.cases.select_related("case"))
     scopes = {
         Standing.Scope.ALL: cases,
         Standing.Scope.HALF: [case for case in cases if case.case.in_public_half],

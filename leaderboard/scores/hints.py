@@ -24,7 +24,7 @@ def look(run: Run, pause: Pause = lambda _rest: None) -> list[evaluation.Hint]:
 
     `pause` is called before each case with a function that gives back the memory which the look takes meanwhile.
     """
-    if not run.submission.phase.cases_are_public:
+    if not run.submission.cases_are_public:
         raise ValueError(f"the cases of {run} are hidden")
     jobs, results = [], []
     for case in run.cases.select_related("case").prefetch_related("case__findings"):

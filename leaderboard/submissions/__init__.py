@@ -1,7 +1,8 @@
 """What a team hands in.
 
     admission                        the only module that refuses a submission
-    quota                            what a team has used of its runs
+    quota                            what a team has used of its runs, of each kind
+    tried_out                        which images have passed a try-out
     places                           how many uploads a person, a team and the server receive at once
     uploads                          receiving an archive, bounded, while its digest is computed
     resumable                        the same in pieces, over any number of connections

@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from typing import NamedTuple, NotRequired, TypedDict
 
 from containers import intake
+from leaderboard.challenge import phases
 from leaderboard.core import blobs, disk_space, unfinished
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line, sanitised
 from leaderboard.models import AlgorithmImage, Phase, ResumableUpload, Submission, Team, User, Weights
+from leaderboard.models.challenge import REFUSED_PER_RUN
 from leaderboard.people import addresses
 from leaderboard.people.rules import has_accepted_rules
-from leaderboard.states import ENDED
-from leaderboard.submissions.quota import quota_of, refused_today
+from leaderboard.states import ENDED, SubmissionKind
+from leaderboard.submissions import tried_out
+from leaderboard.submissions.quota import Quota, quota_of, refused_today
 
 MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
@@ -62,29 +65,85 @@ def check_open_for(user: User, phase: Phase, at: datetime) -> Team:
     addresses.check_confirmed(user, "submit")
     if not has_accepted_rules(user):
         raise Refused("Read and accept the rules before you submit.")
-    check_phase(team, phase, at)
+    check_takes(team, phase, at)
     check_disk_space()
     return team
 
 
-def check_phase(team: Team, phase: Phase, at: datetime) -> None:
-    """Refuse when the phase is not open at this instant or the team has no run left in it."""
-    if at < phase.opens_at:
-        raise Refused(f"The {phase.name} opens on {_instant(phase.opens_at)}.")
-    if at >= phase.closes_at or phase.archived_at:
-        raise Refused(f"The {phase.name} closed on {_instant(phase.closes_at)}.")
-    used = quota_of(team, phase, at)
+def check_takes(team: Team, phase: Phase, at: datetime) -> None:
+    """Refuse when the team can hand in nothing of any kind in the phase at this instant."""
+    try:
+        check_phase(team, phase, at, entry_kind(phase, at))
+    except Refused:
+        if not phases.offers_try_outs(phase):
+            raise
+        try:
+            check_phase(team, phase, at, SubmissionKind.TRY_OUT)
+        except Refused:
+            pass
+        else:
+            return
+        raise
+
+
+def entry_kind(phase: Phase, at: datetime) -> SubmissionKind:
+    """What is handed in at this instant to be scored: a run, or after the deadline, where that is open, another one."""
+    return SubmissionKind.POST_CHALLENGE if phases.takes_post_challenge(phase, at) else SubmissionKind.SCORED
+
+
+def check_phase(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKind.SCORED) -> None:
+    """Refuse when the phase takes none of this kind at this instant, or the team has none left in it."""
+    _check_is_taken(phase, at, kind)
+    used = quota_of(team, phase, at, kind)
     if used.total_used >= used.total_limit:
-        raise Refused(f"Your team has used all of its {used.total_limit} runs in the {phase.name}.")
+        raise Refused(f"Your team has used all of its {_runs(kind, used.total_limit)} in the {phase.name}.")
     if used.today_used >= used.today_limit:
         raise Refused(
-            f"Your team has used its {used.today_limit} {'run' if used.today_limit == 1 else 'runs'} of today. "
+            f"Your team has used its {_runs(kind, used.today_limit)} of today. "
             f"The next day begins on {_instant(used.next_day)}."
         )
-    if refused_today(team, phase, at) >= phase.refused_per_day:
+    _check_refused_today(team, phase, at, used)
+
+
+def _check_is_taken(phase: Phase, at: datetime, kind: str) -> None:
+    if kind not in SubmissionKind.values:
+        raise Refused("Choose whether it is to be scored or tried out.")
+    if kind == SubmissionKind.TRY_OUT and not phases.offers_try_outs(phase):
+        raise Refused(f"The {phase.name} has no try-outs.")
+    if at < phase.opens_at:
+        raise Refused(f"The {phase.name} opens on {_instant(phase.opens_at)}.")
+    if phases.takes_post_challenge(phase, at):
+        if kind == SubmissionKind.SCORED:
+            raise Refused(
+                f"The {phase.name} closed on {_instant(phase.closes_at)}. Post-challenge runs are taken, which are "
+                "scored and never ranked: choose that, if you like."
+            )
+    elif at >= phase.closes_at or phase.archived_at:
+        more = " It takes no post-challenge runs now." if kind == SubmissionKind.POST_CHALLENGE else ""
+        raise Refused(f"The {phase.name} closed on {_instant(phase.closes_at)}.{more}")
+    elif kind == SubmissionKind.POST_CHALLENGE:
+        raise Refused(f"The {phase.name} is open until {_instant(phase.closes_at)}: submit a run that counts.")
+
+
+def _check_refused_today(team: Team, phase: Phase, at: datetime, used: Quota) -> None:
+    most = REFUSED_PER_RUN * used.today_limit
+    if refused_today(team, phase, at, used.kind) >= most:
         raise Refused(
-            f"{phase.refused_per_day} uploads of your team came to nothing today: rejected, or cancelled before their "
-            f"first container. The next one is taken on {_instant(used.next_day)}."
+            f"{most} uploads of your team came to nothing today: rejected, or cancelled before their first container. "
+            f"The next one is taken on {_instant(used.next_day)}."
+        )
+
+
+def check_tried_out(submission: Submission) -> None:
+    """Refuse a run whose image, with its weights, has not passed a try-out where the phase asks for one."""
+    if not submission.is_scored or submission.is_of_masks:
+        return
+    phase, at = submission.phase, submission.accepted_at
+    if phases.requires_try_out(phase, at) and not tried_out.has_passed(submission):
+        raise Refused(
+            f"Since {_instant(phase.try_out_required_from or at)} a run in the {phase.name} needs a passed try-out of "
+            "the same image and weights. Try it out first: it has passed when no case failed, and becomes a run at a "
+            "press."
         )
 
 
@@ -165,7 +224,7 @@ def refusing_a_full_disk() -> Iterator[None]:
         raise NoSpace(f"{NO_DISK_SPACE} {disk_space.shortage()}") from error
 
 
-def check_entry(said: str, phase: Phase) -> Submission.Entry:
+def check_entry(said: str, phase: Phase, kind: str = SubmissionKind.SCORED) -> Submission.Entry:
     """What is handed in, as the team says. Raises Refused.
 
     What needs no saying: the only thing that the phase takes; and an image, as of drafts that were begun, and sent,
@@ -174,6 +233,8 @@ def check_entry(said: str, phase: Phase) -> Submission.Entry:
     taken = entries_of(phase)
     if not said:
         return taken[0]
+    if said == Submission.Entry.MASKS and kind == SubmissionKind.TRY_OUT:
+        raise Refused("Only an image can be tried out: of masks every problem is told before they count.")
     if said in taken:
         return Submission.Entry(said)
     if said not in Submission.Entry.values:
@@ -324,11 +385,17 @@ def check_withdrawal(submission: Submission, phase: Phase, at: datetime) -> None
     """
     if submission.state in ENDED:
         raise Refused("This submission has no run: there is nothing that could count.")
+    if not submission.is_scored:
+        raise Refused(f"A {submission.get_kind_display().lower()} counts for nothing: there is nothing to withdraw.")
     if at >= phase.closes_at or phase.archived_at:
         raise Refused(
             f"The {phase.name} closed on {_instant(phase.closes_at)}: which runs count cannot be changed any more. "
             "Write to the organisers if it has to be."
         )
+
+
+def _runs(kind: str, number: int) -> str:
+    return f"{number} {SubmissionKind(kind).label.lower()}{'' if number == 1 else 's'}"
 
 
 def _instant(at: datetime) -> str:

@@ -7,7 +7,7 @@ is here, whichever comes last (`leaderboard.journey.pipeline.submit_draft`).
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.db import transaction
 from django.db.models import DateTimeField, QuerySet, Value
@@ -18,6 +18,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
 from leaderboard.people import teams
+from leaderboard.states import SubmissionKind
 from leaderboard.submissions import admission, pdfs, resumable
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.pdfs import Pdf
@@ -31,10 +32,10 @@ MOST_LOOKED_AT, MOST_OFFERED = 100, 5  # submissions whose weights are offered a
 _NUMBER = re.compile(r"[0-9]{1,18}")
 FORGOTTEN_AFTER = timedelta(days=30)
 WORDS = (
-    *("entry", "track", "algorithm", "method", "external", "external_data", "paper_url", "code_url", "weights"),
-    "commitment",
+    *("kind", "entry", "track", "algorithm", "method", "external", "external_data", "paper_url", "code_url"),
+    *("weights", "commitment"),
 )
-SAID_ANEW = {"external", "weights", "commitment"}  # two are told from what came; nobody commits for the next submission
+SAID_ANEW = {"kind", "external", "weights", "commitment"}  # some are told from what came; nobody commits for the next
 MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
 
 
@@ -57,6 +58,29 @@ def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
     draft.source = source
     draft.save(update_fields=["source"])
     return draft
+
+
+def enter(person: User, try_out: Submission, kind: str) -> UUID:
+    """Send what was tried out, as it is, to be scored; the key of its draft. Raises Refused.
+
+    It takes nobody's place among the drafts, and pressed twice it is sent once.
+    """
+    key = key_of_entry(try_out, kind)
+    words = _words_of(try_out) | {"kind": kind, "commitment": try_out.commitment}
+    with transaction.atomic():
+        teams.lock_team(try_out.team)
+        if not Submission.objects.filter(team=try_out.team, ticket=str(key)).exists():
+            admission.check_image_is_here(try_out, try_out)
+            pdf = {"pdf": try_out.pdf, "pdf_name": try_out.pdf_name, "pdf_bytes": try_out.pdf_bytes}
+            fields = {"team": try_out.team, "phase": try_out.phase, "created_by": person, "source": try_out} | pdf
+            draft, _ = Draft.objects.get_or_create(pk=key, defaults={**fields, "changed_at": clock.now()})
+            send(draft, person, words)
+    return key
+
+
+def key_of_entry(try_out: Submission, kind: str) -> UUID:
+    """Which draft it is that enters a try-out: with it the submission that it became is found again."""
+    return uuid5(NAMESPACE_OID, f"{try_out.pk} {kind}")
 
 
 def complete(draft: Draft) -> Upload | None:
@@ -214,6 +238,11 @@ def description(draft: Draft) -> Description:
         "pdf_bytes": draft.pdf_bytes,
     }
     return sent | {"committed_at": draft.submitted_at} if draft.submitted_at else sent
+
+
+def kind_of(draft: Draft) -> str:
+    """What the draft is to become."""
+    return str(draft.words.get("kind") or SubmissionKind.SCORED)
 
 
 def said_last(team: Team) -> dict[str, str]:

@@ -7,42 +7,71 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Count, Q
 
 from leaderboard.models import Phase, Submission, Team
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.states import RunState, SubmissionKind, SubmissionState
+
+UNLIMITED = 32_767  # more than a phase can allow
 
 
 @dataclass(frozen=True)
 class Quota:
-    """A team's runs in a phase: used and allowed, today (UTC) and in total; `next_day` is when a new day begins."""
+    """A team's runs of a kind in a phase: used and allowed, today (UTC) and in total; a new day begins at `next_day`.
+
+    Each kind has limits of its own, and takes nothing from another one's.
+    """
 
     today_used: int
     today_limit: int
     total_used: int
     total_limit: int
     next_day: datetime
+    kind: str = SubmissionKind.SCORED
+
+    @property
+    def has_total(self) -> bool:
+        """Whether there is a limit beside that of the day."""
+        return self.total_limit < UNLIMITED
 
 
-def quota_of(team: Team, phase: Phase, at: datetime) -> Quota:
+def quota_of(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKind.SCORED) -> Quota:
     """What the team has used of its runs, by the UTC day of the database's clock."""
-    [(_, quota)] = quotas_of(team, [phase], at)
+    [(_, quota)] = quotas_of(team, [phase], at, kind)
     return quota
 
 
-def quotas_of(team: Team, phases: Sequence[Phase], at: datetime) -> list[tuple[Phase, Quota]]:
+def quotas_of(
+    team: Team, phases: Sequence[Phase], at: datetime, kind: str = SubmissionKind.SCORED
+) -> list[tuple[Phase, Quota]]:
     """The same for several phases, in their order: one question for all."""
     at = at.astimezone(UTC)
     tomorrow = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    charged = Submission.objects.filter(team=team, phase__in=phases, charged=True).order_by().values_list("phase")
-    counts = charged.annotate(today=Count("pk", filter=Q(quota_day=at.date())), total=Count("pk"))
+    charged = Submission.objects.filter(team=team, phase__in=phases, kind=kind, charged=True)
+    counts = (
+        charged.order_by()
+        .values_list("phase")
+        .annotate(today=Count("pk", filter=Q(quota_day=at.date())), total=Count("pk"))
+    )
     used = {phase: (today, total) for phase, today, total in counts}
     found = []
     for phase in phases:
         today, total = used.get(phase.pk, (0, 0))
-        found.append((phase, Quota(today, phase.runs_per_day, total, phase.runs_total, tomorrow)))
+        per_day, in_all = limits_of(phase, kind)
+        found.append((phase, Quota(today, per_day, total, in_all, tomorrow, kind)))
     return found
 
 
-def refused_today(team: Team, phase: Phase, at: datetime) -> int:
+def limits_of(phase: Phase, kind: str) -> tuple[int, int]:
+    """How many runs of a kind a team has in a phase, a day and in all."""
+    if kind == SubmissionKind.TRY_OUT:
+        return phase.try_outs_per_day, UNLIMITED
+    if kind == SubmissionKind.POST_CHALLENGE:
+        return phase.post_challenge_per_day, phase.post_challenge_total
+    return phase.runs_per_day, phase.runs_total
+
+
+def refused_today(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKind.SCORED) -> int:
     """How many of the team's uploads came to nothing on this UTC day without being charged, by the team's doing."""
-    of_today = Submission.objects.filter(team=team, phase=phase, charged=False, quota_day=at.astimezone(UTC).date())
+    of_today = Submission.objects.filter(
+        team=team, phase=phase, kind=kind, charged=False, quota_day=at.astimezone(UTC).date()
+    )
     ended = (SubmissionState.REJECTED, SubmissionState.CANCELLED)
     return of_today.filter(Q(state__in=ended) | Q(runs__state=RunState.CANCELLED)).values("pk").distinct().count()

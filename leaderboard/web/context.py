@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 import evaluation
-from leaderboard.challenge.phases import next_phase, open_phases
+from leaderboard.challenge.phases import next_phase, taking_phases
 from leaderboard.core import clock
 from leaderboard.models import Phase, Team, User
 
@@ -53,9 +53,14 @@ class Frame:
         return clock.now()
 
     @cached_property
+    def taking_phases(self) -> list[Phase]:
+        """The phases that take runs: the open ones, then those that take post-challenge runs."""
+        return sorted(taking_phases(self.now), key=lambda phase: (phase.closes_at <= self.now, phase.closes_at))
+
+    @property
     def open_phases(self) -> list[Phase]:
         """The open phases; the one that closes first stands first."""
-        return list(open_phases(self.now))
+        return [phase for phase in self.taking_phases if phase.closes_at > self.now]
 
     @cached_property
     def next_phase(self) -> Phase | None:

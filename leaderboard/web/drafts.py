@@ -15,7 +15,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, resumable
-from leaderboard.submissions.quota import quota_of
+from leaderboard.web import kinds
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
@@ -73,8 +73,8 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
         if not found.refusal:
             return JsonResponse(_state(found), status=HTTPStatus.ACCEPTED)
         form.add_error(None, found.refusal)
-    context = {"phase": found.phase, "form": form, "quota": quota_of(found.team, found.phase, now), "now": now}
-    context |= {"draft": found}
+    context = {"phase": found.phase, "form": form, "now": now, "draft": found}
+    context |= kinds.context_of(found.team, found.phase, now, form["kind"].value())
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -89,10 +89,15 @@ def _weights_came_unseen(request: HttpRequest, draft: Draft, form: SubmissionFor
 @login_required
 @require_POST
 def begin_from(request: HttpRequest, pk: int) -> HttpResponse:
-    """A draft with the image and the words of an earlier submission, for the phase that was chosen."""
+    """A draft with the image and the words of an earlier submission, for the phase that was chosen.
+
+    From the page of a try-out it is sent at once, as the kind that the button says.
+    """
     source = get_object_or_404(Submission.objects.select_related("team", "image", "phase"), pk=pk)
     if source.team != frame_of(request).team:
         raise Http404
+    if source.is_try_out and "enter" in request.POST:
+        return _enter(request, source, request.POST["enter"])
     phase = get_object_or_404(Phase, slug=request.POST.get("phase", ""))
     try:
         admission.check_open_for(person_of(request), phase, instant_of(request))
@@ -101,6 +106,26 @@ def begin_from(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("submission", pk=pk)
     return _to_form(draft)
+
+
+def _enter(request: HttpRequest, try_out: Submission, kind: str) -> HttpResponse:
+    """What was tried out becomes a run, once. What stands in the way is said where the button is."""
+    ticket = str(drafts.key_of_entry(try_out, kind))
+    if entered := Submission.objects.filter(team=try_out.team, ticket=ticket).only("pk").first():
+        return redirect("submission", pk=entered.pk)
+    try:
+        admission.check_open_for(person_of(request), try_out.phase, instant_of(request))
+        key = drafts.enter(person_of(request), try_out, kind)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("submission", pk=try_out.pk)
+    pipeline.submit_draft(key)
+    found = _find(request, key)
+    if isinstance(found, Draft) and found.refusal:
+        messages.error(request, found.refusal)
+        drafts.discard(found)
+        return redirect("submission", pk=try_out.pk)
+    return _to_form(found) if isinstance(found, Draft) else redirect("submission", pk=found.pk)
 
 
 def _to_form(draft: Draft) -> HttpResponse:

@@ -9,6 +9,7 @@ from containers.protocol import contract
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import Phase, Submission, Team, User
+from leaderboard.states import SubmissionKind
 from leaderboard.submissions import admission, drafts, uploads
 from leaderboard.templatetags.show import gigabytes
 
@@ -90,8 +91,13 @@ class StatementInput(forms.CheckboxInput):
 
 
 class SubmissionForm(forms.Form):
-    """A team's entry into a phase."""
+    """A team's entry into a phase, or what it only tries out."""
 
+    kind = forms.ChoiceField(
+        choices=SubmissionKind.choices,
+        required=False,  # a form that does not ask is one of a run
+        error_messages={"invalid_choice": "Choose whether it is to be scored or tried out."},
+    )
     entry = forms.ChoiceField(
         choices=Submission.Entry.choices,
         initial=Submission.Entry.IMAGE,
@@ -274,6 +280,10 @@ class SubmissionForm(forms.Form):
     def is_of_an_image(self) -> bool:
         """Whether an image is handed in, or is to be, and not masks."""
         return admission.entry_said(self.data, self.phase) != Submission.Entry.MASKS
+
+    def clean_kind(self) -> str:
+        """A run, unless told."""
+        return self.cleaned_data["kind"] or SubmissionKind.SCORED
 
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""

@@ -1,6 +1,7 @@
 """The submission guidelines: the container contract, rendered from the very values that the server enforces."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -8,9 +9,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from containers.protocol import contract
+from leaderboard.challenge import phases
 from leaderboard.core import markdown
 from leaderboard.journey import reasons
 from leaderboard.models import Phase
+from leaderboard.models.challenge import WITHOUT_TRY_OUT
 from leaderboard.progress.stages import KINDS
 from leaderboard.states import RunState, Stage, SubmissionState
 from leaderboard.submissions import admission, drafts
@@ -70,6 +73,9 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
         lambda phase: f"{phase.refused_per_day} a day (UTC): rejected, or cancelled before their first container",
     ),
     ("What is handed in", lambda phase: phase.get_takes_display()),
+    ("Try-outs", lambda phase: _try_outs(phase)),
+    ("A passed try-out before a run", lambda phase: _required(phase)),
+    ("After the deadline", lambda phase: _after(phase)),
     ("Which run counts", lambda phase: phase.get_counting_display()),
     ("What the public sees", lambda phase: _seen_by_public(phase)),
     ("What the team sees", lambda phase: _seen_by_team(phase)),
@@ -90,6 +96,33 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     ("Masks, packed and unpacked", lambda phase: gigabytes(phase.max_masks_bytes) if phase.takes_masks else "–"),
 )
 """A limit in words, and what it is in a phase."""
+
+
+def _try_outs(phase: Phase) -> str:
+    if not phases.offers_try_outs(phase) or phase.try_outs_on is None:
+        return "none"
+    a_day = f"{count(phase.try_outs_per_day, 'try-out')} a day (UTC)"
+    return f"{a_day}, each on {count(phase.try_out_cases, 'public case')} of the {phase.try_outs_on.name}"
+
+
+def _required(phase: Phase) -> str:
+    since = phase.try_out_required_from
+    if since is None or not phases.offers_try_outs(phase):
+        return "not required"
+    return f"required from {_instant(since)} to {_instant(phase.try_out_required_until)}, then not any more"
+
+
+def _after(phase: Phase) -> str:
+    opens, closes = phase.post_challenge_opens_at, phase.post_challenge_closes_at
+    if opens is None or phase.archived_at:
+        return "nothing is taken"
+    most = f"{phase.post_challenge_per_day} a day (UTC), {phase.post_challenge_total} in all"
+    until = f" to {_instant(closes)}" if closes else ""
+    return f"post-challenge runs from {_instant(max(opens, phase.closes_at))}{until}: {most}"
+
+
+def _instant(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%b %-d, %Y %H:%M} UTC"
 
 
 def _processor(phase: Phase) -> str:
@@ -113,11 +146,13 @@ def _seen_by_team(phase: Phase) -> str:
 def guidelines(request: HttpRequest) -> HttpResponse:
     """The container contract, rendered from the values that the server enforces."""
     now = instant_of(request)
-    known = list(Phase.objects.all())
-    phases = [phase for phase in known if phase.closes_at > now] or known[-1:]
+    known = list(Phase.objects.select_related("try_outs_on"))
+    shown = [phase for phase in known if phase.closes_at > now or phases.takes_post_challenge(phase, now)] or known[-1:]
     context = {
-        "phases": phases,
-        "limits": [(words, [(phase.name, of(phase)) for phase in phases]) for words, of in LIMITS],
+        "phases": shown,
+        "limits": [(words, [(phase.name, of(phase)) for phase in shown]) for words, of in LIMITS],
+        "notice_days": phases.NOTICE.days,
+        "free_hours": int(WITHOUT_TRY_OUT.total_seconds()) // 3600,
         "contract": CONTRACT,
         "environment": ENVIRONMENT,
         "paths": {
@@ -127,7 +162,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
             "model": contract.MODEL_DIR,
         },
         "sample": SAMPLE,
-        "mask_phases": [phase for phase in phases if phase.takes_masks],
+        "mask_phases": [phase for phase in shown if phase.takes_masks],
         "failures": reasons.FAILURES,
         "hand_in": HAND_IN,
         "kinds": reasons.KINDS,

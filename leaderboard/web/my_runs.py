@@ -194,8 +194,9 @@ def _side_by_side(request: HttpRequest, lines: Sequence[Line], viewer: Viewer) -
     kept = {"base": context["chosen"][0], "run": context["chosen"][1:], "metric": comparison.metric, "page": ""}
     return context | {
         "comparison": comparison,
+        "disclosure": comparison.disclosure,
         "page": page,
-        "findings": comparing.with_sentences(list(page), comparison.phase),
+        "findings": comparing.with_sentences(list(page), comparison.cases_of),
         "link_before_page": f"?{urlencode(kept, doseq=True)}",
     }
 

@@ -127,16 +127,18 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     disclosure = Disclosure.to_public(phase, instant_of(request))
     shown = make_board(disclosure, asked["track"], group=asked["group"], sort=asked["sort"])
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
-    opened = next((row for row in page if row.team.slug == request.GET.get("open")), None)
+    after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
+    opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
     lines = [*opened.groups, *opened.categories] if opened else []
     context = {
         "board": shown,
         "page": page,
+        "after": after,
         "asked": asked,
-        "open": opened.team.slug if opened else "",
+        "open": opened.key if opened else "",
         "open_tables": group_tables(lines),
-        "address": Address(request.path, {**asked, "page": page.number}),
-        "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown.rows),
+        "address": Address(request.path, {**asked, "page": page.number, "after": after.number}),
+        "axis": axis_for(reach(row.dice, row.dice_ci) for row in (*shown.rows, *shown.after)),
         "group_label": GROUPS[asked["group"]],
         "phases": Phase.objects.all(),
         "tracks": Submission.Track.choices,
@@ -149,7 +151,14 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
 class Address:
     """Links to the same board with one thing changed. What is as it would be anyway stays out of the address."""
 
-    _USUAL: ClassVar[dict[str, str | int]] = {"track": MAIN, "group": "all", "sort": "rank", "page": 1, "open": ""}
+    _USUAL: ClassVar[dict[str, str | int]] = {
+        "track": MAIN,
+        "group": "all",
+        "sort": "rank",
+        "page": 1,
+        "after": 1,
+        "open": "",
+    }
 
     def __init__(self, path: str, now: dict[str, str | int]) -> None:
         self._path = path

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard.board.disclosure import Disclosure, Reader, reader_of
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -26,7 +26,7 @@ from leaderboard.progress.submission_view import submission_view
 from leaderboard.submissions import admission, drafts, notes, pdfs, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of
-from leaderboard.web import errors, tus
+from leaderboard.web import errors, kinds, tus
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
@@ -41,7 +41,7 @@ POLL_SECONDS = 2
 @require_safe
 def submit(request: HttpRequest) -> HttpResponse:
     """To the form of the open phase; a choice where several are open."""
-    phases = frame_of(request).open_phases
+    phases = frame_of(request).taking_phases
     if len(phases) == 1:
         return redirect("submit_to", slug=phases[0].slug)
     return render(request, "submissions/choose_phase.html", {"phases": phases})
@@ -68,7 +68,7 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
             "refusal": str(refusal),
             "unconfirmed": unconfirmed_of(person),
             "has_accepted": has_accepted_rules(person),
-            "quota": quota_of(own, phase, instant_of(request)) if own else None,
+            "quota": kinds.quota_for(own, phase, instant_of(request)) if own else None,
         }
         answer = render(request, "submissions/refused.html", context)
         return _refused(answer, refusal) if request.method == "POST" else answer
@@ -112,7 +112,7 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
             has_file=not (draft and draft.source),
             has_pdf=bool(draft and draft.pdf),
         ),
-        "quota": quota_of(team, phase, now),
+        **kinds.context_of(team, phase, now, words.get("kind")),
         "team": team,
         "now": now,
         "draft": draft,
@@ -142,7 +142,8 @@ def _taken(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.Bou
     if accepted:
         return redirect("submission", pk=accepted.pk)
     now = clock.now()  # not the request's instant, which is from before the upload
-    context = {"phase": phase, "form": form, "team": team, "quota": quota_of(team, phase, now), "now": now}
+    context = {"phase": phase, "form": form, "team": team, "now": now}
+    context |= kinds.context_of(team, phase, now, form["kind"].value())
     return _refused(render(request, "submissions/submit.html", context), refusal)
 
 
@@ -180,7 +181,14 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
             pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)
             described |= pdf.described()
         return pipeline.submit(
-            user=person, team=team, phase=form.phase, upload=upload, weights=weights, ticket=ticket, **described
+            user=person,
+            team=team,
+            phase=form.phase,
+            upload=upload,
+            weights=weights,
+            ticket=ticket,
+            kind=said["kind"],
+            **described,
         )
     except Refused:
         uploads.delete(upload.file)
@@ -196,13 +204,15 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
 
 def find_submission(request: HttpRequest, pk: int, *, with_method: bool = False) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
-    rows = Submission.objects.select_related("team", "phase__case_set", "image", "provenance", "submitted_by")
+    rows = Submission.objects.select_related(
+        "team", "phase__case_set", "cases_of", "image", "provenance", "submitted_by"
+    )
     unread = ("image__config", "provenance__diff_ids", *(() if with_method else ("method",)))
     found = get_object_or_404(rows.defer(*unread).prefetch_related("runs"), pk=pk)
     reader = reader_of(person_of(request), found)
     if reader is None:
         raise Http404
-    return found, Disclosure(reader, found.phase, instant_of(request))
+    return found, Viewer(reader, instant_of(request)).of_submission(found)
 
 
 @login_required
@@ -249,8 +259,9 @@ def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, 
         "submission": submission,
         "view": view,
         "seen": f"{version or ''}-{digest}",
-        "quota": quota_of(submission.team, submission.phase, disclosure.at),
+        "quota": quota_of(submission.team, submission.phase, disclosure.at, submission.kind),
         "poll_seconds": POLL_SECONDS,
+        "entry": kinds.entry_of(submission, disclosure.at) if submission.is_try_out and view.finished else None,
     }
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from leaderboard.board.board import make_board
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.board.rows import Board
 from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
@@ -12,12 +12,12 @@ from leaderboard.progress.submission_view import SubmissionView, submission_view
 
 def by_team(submission: Submission) -> SubmissionView:
     """The submission as a member of its team sees it."""
-    return submission_view(submission, Disclosure.to_team(submission.phase, clock.now()))
+    return submission_view(submission, Viewer(Reader.TEAM, clock.now()).of_submission(submission))
 
 
 def by_organiser(submission: Submission) -> SubmissionView:
     """The submission as an organiser sees it."""
-    return submission_view(submission, Disclosure.to_organiser(submission.phase, clock.now()))
+    return submission_view(submission, Viewer(Reader.ORGANISER, clock.now()).of_submission(submission))
 
 
 def board_by_public(phase: Phase, track: str = "main", **choices: Any) -> Board:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from leaderboard.board import exports
 from leaderboard.board.board import make_board
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core import clock, events
 from leaderboard.demo import demonstration
 from leaderboard.models import Phase, Submission
@@ -73,8 +73,8 @@ class Command(BaseCommand):
             lines, finished, at = [], True, clock.now()
             for submission in submissions:
                 submission.refresh_from_db()
-                view = submission_view(submission, Disclosure.to_organiser(submission.phase, at))
-                stage = shown_stage(submission, Disclosure.to_team(submission.phase, at))
+                view = submission_view(submission, Viewer(Reader.ORGANISER, at).of_submission(submission))
+                stage = shown_stage(submission, Viewer(Reader.TEAM, at).of_submission(submission))
                 finished = finished and stage in ENDED  # on hidden cases up to a minute later
                 lines.append(_line(submission, view))
             self._show(lines, shown)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Reader, Viewer
 from leaderboard.core import clock
 from leaderboard.core.text import printable
 from leaderboard.models import Submission
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         submission = rows.filter(pk=options["id"]).first()
         if submission is None:
             raise CommandError(f"There is no submission {options['id']}.")
-        found = everything(submission, Disclosure.to_organiser(submission.phase, clock.now()))
+        found = everything(submission, Viewer(Reader.ORGANISER, clock.now()).of_submission(submission))
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
             return

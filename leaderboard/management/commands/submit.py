@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core import audit, clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -18,6 +18,7 @@ from leaderboard.journey import pipeline
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.progress.organiser_view import everything
 from leaderboard.progress.stages import has_ended, shown_stage
+from leaderboard.states import SubmissionKind
 from leaderboard.submissions import pdfs, uploads
 from leaderboard.submissions.admission import NoSpace
 
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--weights", type=Path, help="model weights apart from the image: a tar file (gzip, xz, zstd)"
         )
+        parser.add_argument("--kind", default="scored", choices=SubmissionKind.values, help="what it is for")
         parser.add_argument("--track", default="main", help="main or overall")
         parser.add_argument("--method", required=True, type=Path, help="the method description, Markdown")
         parser.add_argument("--pdf", type=Path, help="a PDF of the method, where the phase asks for one")
@@ -78,6 +80,7 @@ class Command(BaseCommand):
                 phase=phase,
                 upload=uploads.from_disk(options["masks"] or options["image"]),
                 weights=uploads.from_disk(options["weights"]) if options["weights"] else None,
+                kind=options["kind"],
                 entry=Submission.Entry.MASKS if options["masks"] else Submission.Entry.IMAGE,
                 track=options["track"],
                 algorithm=options["name"] or team.name[:40],
@@ -119,7 +122,7 @@ def _unreadable(error: OSError | UnicodeDecodeError, options: dict[str, Any]) ->
 
 
 def _to_organiser(submission: Submission) -> Disclosure:
-    return Disclosure.to_organiser(submission.phase, clock.now())
+    return Viewer(Reader.ORGANISER, clock.now()).of_submission(submission)
 
 
 def _find(model: Any, word: str, **wanted: Any) -> Any:

@@ -144,15 +144,17 @@ def _runs_programs(phase: PhaseFacts) -> bool:
 
 
 def _separation(facts: Facts) -> Check:
-    """Programs of public phases write logs that their teams read, and see counters of their host's kernel."""
+    """Programs on public cases write logs that their teams read, and see counters of their host's kernel."""
     name, title = "separation", "Hosts of hidden cases"
-    kinds = {phase.cases_are_public for phase in facts.phases if _runs_programs(phase)}
+    served = [phase for phase in facts.phases if _runs_programs(phase)]
+    kinds = {phase.cases_are_public for phase in served} | {True for phase in served if phase.has_try_outs}
     shared = [host.name for host in facts.hosts if host.takes_work and host.serves == Host.Serves.EVERY]
     if len(kinds) < 2 or not shared:
         return Check(name, title, Level.OK, "No host runs programs of phases of public and of hidden cases.")
-    says = f"{_names(shared)} for phases of public and of hidden cases alike. A program of the former, whose log its "
-    says += "team reads, sees counters of the host that tell of the latter. In the administration, under “Hosts”, let "
-    return Check(name, title, Level.WARNING, says + "each serve one kind, or close the public phases.")
+    says = f"{_names(shared)} for phases of public (or with try-outs) and of hidden cases alike. A program of the "
+    says += "former, whose log its team reads, sees counters of the host that tell of the latter. In the "
+    says += "administration, under “Hosts”, let "
+    return Check(name, title, Level.WARNING, says + "each serve one kind, or close the public phases and try-outs.")
 
 
 def _images(facts: Facts) -> Check:

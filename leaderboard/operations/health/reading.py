@@ -12,10 +12,10 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, F, Max, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from leaderboard.challenge.phases import open_phases
+from leaderboard.challenge.phases import offers_try_outs, open_phases
 from leaderboard.core import clock, events
 from leaderboard.hosts import gpus, slots
 from leaderboard.models import (
@@ -76,6 +76,7 @@ class PhaseFacts:
     closes_at: datetime
     cases_are_public: bool = False
     takes_images: bool = True
+    has_try_outs: bool = False
     checking: int = 0
     queued: int = 0
     at_work: int = 0
@@ -182,7 +183,7 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
-        run_waits_beside_free_slot=bool(idle) and _one_fits(idle, queued),
+        run_waits_beside_free_slot=bool(idle) and any(slots.fitting(idle, one) for one in _waiting(queued)),
         halted=halted,
         stuck=stuck,
         oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
@@ -200,11 +201,11 @@ def _facts(at: datetime) -> Facts:
     )
 
 
-def _one_fits(idle: list[slots.Slot], queued: QuerySet[Run]) -> bool:
-    """Whether one of the runs that wait could be done in one of these slots."""
-    plain = Exists(queued.filter(submission__phase=OuterRef("pk"), submission__weights=None))
-    phases = Phase.objects.filter(pk__in=queued.values("submission__phase")).annotate(has_plain=plain)
-    return any(slots.fitting(idle, phase, weights=not phase.has_plain) for phase in phases)
+def _waiting(queued: QuerySet[Run]) -> list[Submission]:
+    """One of the submissions that wait for a slot for each thing that they need."""
+    waiting = slots.what_they_need().filter(pk__in=queued.values("submission"))
+    of_each = waiting.order_by("phase_id", "cases_of_id").distinct("phase_id", "cases_of_id")
+    return [*of_each.filter(weights=None), *of_each.exclude(weights=None)]
 
 
 def _unscored() -> QuerySet[RunCase]:
@@ -277,7 +278,7 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
     seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
     found = []
-    for phase in Phase.objects.all():
+    for phase in Phase.objects.select_related("try_outs_on"):
         is_open = phase.opens_at <= at < phase.closes_at
         if is_open or phase.pk in checking or phase.pk in states:
             of_phase = states.get(phase.pk, Counter())
@@ -289,6 +290,7 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
                     is_open=is_open,
                     cases_are_public=phase.cases_are_public,
                     takes_images=phase.takes_images,
+                    has_try_outs=offers_try_outs(phase),
                     closes_at=phase.closes_at,
                     checking=checking.get(phase.pk, 0),
                     queued=of_phase[RunState.QUEUED],

@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 
 import evaluation
+from leaderboard.board import exports
 from leaderboard.board.counting import counting_runs
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.board.ranking import ranks as ranks_of
 from leaderboard.core import clock
 from leaderboard.journey import decisions
 from leaderboard.models import Phase, Run, Standing, Submission
+from leaderboard.progress import listing
 from leaderboard.states import RunState
 from tests.leaderboard import cast, seen
 
@@ -38,9 +40,9 @@ def teams():
     return [cast.team_of(cast.person(name)) for name in ("Alice", "Charlie")]
 
 
-def scored(team, phase, dice, *, half=None, track="main", minutes=0, findings=20) -> Submission:
+def scored(team, phase, dice, *, half=None, track="main", minutes=0, findings=20, **fields) -> Submission:
     """A submission with a scored run and these numbers."""
-    submission = cast.submit_checked(team, phase, track=track)
+    submission = cast.submit_checked(team, phase, track=track, **fields)
     Submission.objects.filter(pk=submission.pk).update(accepted_at=clock.now() + timedelta(minutes=minutes))
     run = submission.runs.get()
     Run.objects.filter(pk=run.pk).update(state=RunState.SCORED, ended_at=clock.now() - timedelta(minutes=1))
@@ -206,3 +208,53 @@ def test_a_board_can_be_ranked_by_a_group_and_sorted_by_a_column(teams):
 def test_an_unknown_group_is_an_error(teams):
     with pytest.raises(KeyError):
         seen.board_by_public(cast.phase(), "main", group="9z")
+
+
+class TestAfterTheChallenge:
+    @pytest.fixture
+    def phase(self, teams):
+        """A hidden phase that was revealed, with a counting run of each team and post-challenge runs of one."""
+        phase = cast.phase(counting="best", publication="half", post_challenge_per_day=9, post_challenge_total=9)
+        for team, dice in zip(teams, (0.61234, 0.51234), strict=True):
+            scored(team, phase, dice, minutes=-60)
+        before = {"closes_at": clock.now() - timedelta(minutes=1), "revealed_at": clock.now() - timedelta(minutes=1)}
+        Phase.objects.update(post_challenge_opens_at=before["closes_at"], **before)
+        phase.refresh_from_db()
+        return phase
+
+    def after(self, team, phase, dice, **fields):
+        return scored(team, phase, dice, kind="post_challenge", **fields)
+
+    def test_they_stand_apart_and_move_nobody(self, teams, phase):
+        before = exports.as_json(seen.board_by_public(phase))
+        best = self.after(teams[1], phase, 0.91234)
+        self.after(teams[1], phase, 0.7)
+        board = seen.board_by_public(phase)
+        assert [(row.rank, row.submission, row.runs) for row in board.after] == [(None, best, 2)]
+        now = exports.as_json(board)
+        assert [row["dice"] for row in now.pop("post_challenge")] == [0.912]
+        assert now == {key: value for key, value in before.items() if key != "post_challenge"}
+        assert [row.runs for row in board.rows] == [1, 1]
+        assert "not ranked" in exports.as_table(board)
+
+    def test_after_the_reveal_they_stay_rounded_without_small_groups_and_the_others_do_not(self, teams, phase):
+        mine = self.after(teams[0], phase, 0.71234, findings=9)
+        board = seen.board_by_public(phase)
+        assert [(row.dice, row.hit_rate, row.groups, row.categories) for row in board.after] == [(0.712, 0.512, [], [])]
+        assert [row.dice for row in board.rows] == [0.61234, 0.51234]
+        own = seen.by_team(mine)
+        assert own.figures is not None
+        assert (own.figures.dice, own.figures.dice_ci, own.tables) == (0.712, (0.711, 0.714), ())
+        exact = seen.by_organiser(mine).figures
+        assert exact is not None
+        assert exact.dice == 0.71234
+
+    def test_which_of_two_that_look_equal_is_shown_does_not_tell_which_is_better(self, teams, phase):
+        first = self.after(teams[0], phase, 0.71231)
+        self.after(teams[0], phase, 0.71239)
+        assert [row.submission for row in seen.board_by_public(phase).after] == [first]
+
+    def test_a_post_challenge_run_counts_nowhere_in_its_teams_list(self, teams, phase):
+        self.after(teams[0], phase, 0.9)
+        lines = listing.runs_of(teams[0], Viewer(Reader.TEAM, clock.now())).lines
+        assert [line.counts for line in lines] == ["", "counts"]

@@ -1,9 +1,14 @@
 """What an organiser cannot save by mistake."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from django.core.exceptions import ValidationError
 
-from leaderboard.models import Phase
+from leaderboard.challenge.phases import save_phase
+from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
+from leaderboard.models import AuditEntry, Phase
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
@@ -41,3 +46,82 @@ def test_a_phase_closes_after_it_opens():
     phase = cast.phase()
     with pytest.raises(ValidationError, match="close after it opens"):
         changed(phase, closes_at=phase.opens_at).full_clean()
+
+
+class TestARequiredTryOut:
+    @pytest.fixture
+    def phase(self):
+        phase = cast.phase(cases_are_public=True, closes_at=clock.now() + timedelta(days=60))
+        return saved(phase, try_outs_on=phase)
+
+    def test_it_is_told_two_weeks_ahead_and_recorded(self, phase):
+        with pytest.raises(Refused, match="two weeks ahead"):
+            saved(phase, try_out_required_from=in_days(13.9))
+        saved(phase, try_out_required_from=in_days(14.1))
+        assert "try_out_required_from" in AuditEntry.objects.latest("pk").after
+
+    def test_it_can_be_put_off_and_ended_at_any_time_but_not_brought_forward(self, phase):
+        Phase.objects.update(try_out_required_from=in_days(3))
+        phase.refresh_from_db()
+        saved(phase, try_out_required_from=in_days(4))
+        with pytest.raises(Refused, match="two weeks ahead"):
+            saved(phase, try_out_required_from=in_days(3.5))
+        saved(Phase.objects.get(), try_out_required_from=None)
+
+    def test_it_never_begins_in_the_last_48_hours(self, phase):
+        with pytest.raises(Refused, match="last 48 hours"):
+            saved(phase, try_out_required_from=in_days(58.1))
+
+    def test_moving_the_deadline_in_its_last_48_hours_does_not_bring_it_back(self, phase):
+        Phase.objects.update(try_out_required_from=in_days(-3), closes_at=in_days(1))
+        phase.refresh_from_db()
+        with pytest.raises(Refused, match="If you move the deadline"):
+            saved(phase, closes_at=in_days(9))
+        saved(Phase.objects.get(), closes_at=in_days(9), try_out_required_from=None)
+
+    def test_it_needs_try_outs(self, phase):
+        with pytest.raises(Refused, match="offers them"):
+            saved(phase, try_outs_on=None, try_out_required_from=in_days(20))
+
+    def test_the_administrations_form_says_so_too(self, phase, client):
+        client.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
+        address = f"/admin/leaderboard/phase/{phase.pk}/change/"
+        shown = client.get(address).context["adminform"].form.initial
+        sent = {name: value for name, value in shown.items() if value is not None}
+        for name in ("opens_at", "closes_at", "try_out_required_from", "revealed_at"):
+            sent[f"{name}_0"] = sent[f"{name}_1"] = ""
+        for name, at in (
+            ("opens_at", shown["opens_at"]),
+            ("closes_at", in_days(60)),
+            ("try_out_required_from", in_days(1)),
+        ):
+            sent |= {f"{name}_0": f"{at:%Y-%m-%d}", f"{name}_1": f"{at:%H:%M:%S}"}
+        assert "two weeks ahead" in client.post(address, sent).content.decode()
+        assert Phase.objects.get().try_out_required_from is None
+
+
+def test_try_outs_are_made_on_public_cases_alone():
+    hidden = cast.phase(slug="hidden")
+    with pytest.raises(ValidationError, match="choose a phase whose cases are public"):
+        changed(cast.phase(cast.case_set(name="more")), try_outs_on=hidden).full_clean()
+    public = cast.phase(cast.case_set(name="public"), slug="public", cases_are_public=True)
+    changed(hidden, try_outs_on=public).full_clean()
+    hidden.save()
+    with pytest.raises(ValidationError, match="has its try-outs on these cases"):
+        changed(public, cases_are_public=False).full_clean()
+
+
+def test_post_challenge_runs_begin_after_the_deadline():
+    phase = cast.phase()
+    with pytest.raises(ValidationError, match="cannot begin before the deadline"):
+        changed(phase, post_challenge_opens_at=clock.now()).full_clean()
+    changed(phase, post_challenge_opens_at=phase.closes_at).full_clean()
+
+
+def saved(phase: Phase, **fields: object) -> Phase:
+    save_phase(changed(phase, **fields), by=cast.OPERATOR)
+    return phase
+
+
+def in_days(days: float) -> datetime:
+    return clock.now() + timedelta(days=days)

@@ -9,7 +9,7 @@ from leaderboard.core import clock
 from leaderboard.hosts import slots
 from leaderboard.journey import pipeline, scheduling
 from leaderboard.journey.locking import LeaseLost
-from leaderboard.models import Batch, Host, Run
+from leaderboard.models import Attempt, Batch, Host, Phase, Run
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host
 
@@ -144,8 +144,28 @@ def test_a_host_that_serves_one_kind_of_cases_gets_no_run_of_the_other(both_kind
     begun = Run.objects.filter(state=RunState.CANARY).values_list("submission__phase__cases_are_public", flat=True)
     assert set(begun) == starts
     for run in runs:
-        phase = run.submission.phase
-        assert slots.fits_some_host(phase, clock.now(), weights=False) == (phase.cases_are_public in starts)
+        submission = run.submission
+        assert slots.fits_some_host(submission, clock.now()) == (submission.cases_are_public in starts)
+
+
+def test_a_try_out_goes_to_a_host_of_public_cases_whatever_its_phase_hides(both_kinds, teams):
+    """Its log is read, too."""
+    hidden, public = both_kinds
+    Phase.objects.update(try_outs_on=public)
+    host = cast.host(slots=1)
+    Host.objects.update(serves="hidden")
+    hidden.refresh_from_db()
+    run = cast.submit_checked(teams[0], hidden, kind="try_out").runs.get()
+    assert run.state == RunState.QUEUED
+    host.refresh_from_db()
+    Host.objects.update(serves="public")
+    pipeline.fill_slots()
+    assert slots.free_slots(clock.now()) == []
+    batch = run.batches.get()
+    with pytest.raises(LeaseLost):
+        gpu_host.claim(host, batch)  # as it was
+    host.refresh_from_db()
+    gpu_host.claim(host, batch)
 
 
 def test_what_a_host_that_serves_one_kind_was_told_of_takes_no_slot_of_the_other(both_kinds, teams):
@@ -196,7 +216,7 @@ def test_a_draining_host_gets_no_new_run(phase, teams):
     Host.objects.update(draining=True)
     submission = cast.submit_checked(teams[0], phase)
     assert submission.runs.get().state == RunState.QUEUED
-    assert not slots.fits_some_host(phase, clock.now(), weights=False)
+    assert not slots.fits_some_host(submission, clock.now())
 
 
 def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):
@@ -223,3 +243,86 @@ def test_the_runs_of_a_draining_host_go_on_elsewhere(phase, teams):
     with pytest.raises(LeaseLost):  # it was told of it first
         gpu_host.claim(drained, gpu_host.waiting(run))
     assert gpu_host.claim(other, gpu_host.waiting(run))["fence"] == 1
+
+
+class TestWhatIsNotScored:
+    """Try-outs and post-challenge runs, beside scored runs."""
+
+    @pytest.fixture
+    def public(self):
+        made = cast.phase(cast.case_set(2), runs_per_day=9, cases_are_public=True, try_outs_per_day=9)
+        Phase.objects.update(try_outs_on=made)
+        return Phase.objects.get()
+
+    @pytest.fixture
+    def closed(self):
+        an_hour = timedelta(hours=1)
+        ended = {"closes_at": clock.now() - an_hour, "post_challenge_opens_at": clock.now() - an_hour}
+        return cast.phase(cast.case_set(1, name="old"), slug="old", **ended)
+
+    def test_whenever_they_came_they_start_after_every_scored_run(self, public, closed, teams):
+        alices, charlies = teams
+        after = cast.submit_checked(charlies, closed, kind="post_challenge")
+        tried = cast.submit_checked(charlies, public, kind="try_out")
+        first, second = (cast.submit_checked(alices, public) for _ in range(2))
+        assert [run.submission for run in scheduling.queue()] == [first, second, tried, after]
+
+    def test_a_try_out_costs_a_team_neither_its_turn_nor_its_place(self, public, teams):
+        alices, charlies = teams
+        host = cast.host(slots=1)
+        cast.submit_checked(alices, public, kind="try_out")  # takes the slot
+        mine, late = cast.submit_checked(alices, public), cast.submit_checked(charlies, public)
+        assert Run.objects.get(submission__kind="try_out").state == RunState.CANARY
+        assert [run.submission for run in scheduling.queue()] == [mine, late]
+        assert host.slots
+
+    def test_what_is_left_over_goes_to_a_try_out_before_it_helps_a_run_and_to_a_post_challenge_run_after(
+        self, public, closed, teams
+    ):
+        run = cast.submit_checked(teams[0], public).runs.get()
+        Run.objects.update(state=RunState.RUNNING, started_at=clock.now())
+        Batch.objects.bulk_create(Batch(run=run, number=number) for number in (1, 2))
+        tried = cast.submit_checked(teams[1], public, kind="try_out").runs.get()
+        after = cast.submit_checked(teams[1], closed, kind="post_challenge").runs.get()
+        cast.host(slots=3)
+        pipeline.fill_slots()
+        told = Batch.objects.filter(notified_at__isnull=False).values_list("run", flat=True)
+        assert sorted(told) == [run.pk, run.pk, tried.pk]
+        assert Run.objects.get(pk=after.pk).state == RunState.QUEUED
+
+    @pytest.mark.parametrize(("minutes", "goes_first"), [(14, False), (16, True)])
+    def test_a_try_out_that_has_waited_long_goes_before_a_run_that_goes_on(self, public, teams, minutes, goes_first):
+        run, tried = self.under_way(public, teams, minutes)
+        cast.host(slots=1)
+        pipeline.fill_slots()
+        assert Batch.objects.get(notified_at__isnull=False).run == (tried if goes_first else run)
+
+    def test_but_never_before_one_that_starts(self, public, teams):
+        _, tried = self.under_way(public, teams, 60)
+        cast.submit_checked(teams[1], public)
+        cast.host(slots=1)
+        pipeline.fill_slots()
+        assert not Run.objects.get(pk=tried.pk).started_at
+
+    def test_nor_soon_after_another_try_out(self, public, teams):
+        _, tried = self.under_way(public, teams, 60)
+        another = cast.submit_checked(teams[1], public, kind="try_out").runs.get()
+        Run.objects.filter(pk=another.pk).update(state=RunState.SCORED)
+        ended = {"host": cast.host(slots=1), "key": uuid.uuid4(), "slot": "slot0", "fence": 1}
+        batch = Batch.objects.create(run=another, number=1, state=BatchState.SCORED)
+        Attempt.objects.create(batch=batch, claimed_at=clock.now(), ended_at=clock.now(), **ended)
+        pipeline.fill_slots()
+        assert not Run.objects.get(pk=tried.pk).started_at
+        Attempt.objects.update(ended_at=clock.now() - scheduling.TRY_OUT_PAUSE)
+        Batch.objects.update(notified_at=None)
+        pipeline.fill_slots()
+        assert Run.objects.get(pk=tried.pk).started_at
+
+    def under_way(self, public, teams, minutes):
+        """A run that goes on, and a try-out that has waited for so many minutes."""
+        run = cast.submit_checked(teams[0], public).runs.get()
+        Run.objects.update(state=RunState.RUNNING, started_at=clock.now())
+        Batch.objects.create(run=run, number=1)
+        tried = cast.submit_checked(teams[1], public, kind="try_out").runs.get()
+        Run.objects.filter(pk=tried.pk).update(created_at=clock.now() - timedelta(minutes=minutes))
+        return run, tried

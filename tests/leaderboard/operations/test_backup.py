@@ -266,6 +266,9 @@ NEWER_COLUMNS = (
         ("run", "compared_at"),
         ("runcase", "mask_digest"),
     ),
+    *(("submission", "kind"), ("submission", "cases_of_id")),
+    *(("phase", f"try_{one}") for one in ("outs_on_id", "out_cases", "outs_per_day", "out_required_from")),
+    *(("phase", f"post_challenge_{one}") for one in ("opens_at", "closes_at", "per_day", "total")),
     *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
@@ -290,7 +293,7 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, f
     applied.write_text("".join(line for line in applied.open() if not any(name in line for name in NEWER)))
     said = machine.manage("restore", str(folder))
     assert said.returncode == 0, said.stderr
-    assert machine.ask("SELECT ticket FROM leaderboard_submission") == [("",)]
+    assert machine.ask("SELECT ticket, kind FROM leaderboard_submission") == [("", "scored")]
     assert machine.ask("SELECT gpus FROM leaderboard_host") == [(None,)]
     assert machine.ask("SELECT skeleton IS NULL FROM leaderboard_team") == [(False,)]
     assert machine.ask("SELECT state, lease_until FROM leaderboard_batch") == [("waiting", None)]

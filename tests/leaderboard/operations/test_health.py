@@ -105,6 +105,7 @@ def test_a_host_of_both_kinds_of_cases_is_told_while_phases_of_both_are_open():
     assert levels(both)["separation"] == Level.WARNING
     assert "separation" not in levels(replace(both, phases=(PHASE, replace(public, is_open=False))))
     assert "separation" not in levels(replace(both, phases=(PHASE, replace(public, takes_images=False))))
+    assert levels(replace(both, phases=(replace(PHASE, has_try_outs=True),)))["separation"] == Level.WARNING
     assert "separation" not in levels(replace(both, hosts=(replace(HOST, serves="hidden"),)))
 
 

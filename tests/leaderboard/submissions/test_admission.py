@@ -59,7 +59,7 @@ def test_it_refuses_more_runs_than_the_day_has(team):
 def test_it_refuses_more_runs_than_the_phase_has(team):
     phase = cast.phase(runs_per_day=5, runs_total=1)
     cast.submit(team, phase)
-    with pytest.raises(Refused, match="all of its 1 runs"):
+    with pytest.raises(Refused, match="all of its 1 run "):
         cast.submit(team, phase)
 
 

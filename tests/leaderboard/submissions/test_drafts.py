@@ -125,7 +125,7 @@ class TestTheLastHour:
         for decide in (decisions.withdraw, decisions.withdraw, decisions.bring_back, decisions.withdraw):
             decide(submission, by=by)
         assert quota_of(submission.team, phase, clock.now()).total_used == 1
-        recorded = AuditEntry.objects.filter(user_id=alice.pk, target_id=str(submission.pk)).order_by("pk")
+        recorded = AuditEntry.objects.filter(target_type="submission", target_id=str(submission.pk)).order_by("pk")
         assert list(recorded.values_list("action", flat=True)) == ["withdraw", "bring back", "withdraw"]
         close(phase, ago=timedelta(0))
         with pytest.raises(Refused, match="which runs count cannot be changed any more"):

@@ -337,7 +337,7 @@ class TestHosts:
     def test_a_host_of_before_gets_no_such_run_and_others_do_not_wait_for_it(self, rival, phase, alices, able):
         run = alices.runs.get()
         Host.objects.update(takes_weights=False, slots=able.slots[:1])
-        assert not slots.fits_some_host(phase, clock.now(), weights=True)
+        assert not slots.fits_some_host(alices, clock.now())
         others = cast.submit_checked(rival, phase)
         pipeline.fill_slots()
         run.refresh_from_db()

@@ -9,7 +9,7 @@ import pytest
 
 from leaderboard.core import clock
 from leaderboard.core.text import csv_cell
-from leaderboard.models import Run, RunCase, Submission
+from leaderboard.models import Phase, Run, RunCase, Submission
 from leaderboard.scores.aggregates import aggregate
 from tests.evaluation import builders
 from tests.leaderboard import cast
@@ -239,6 +239,34 @@ def test_on_hidden_cases_a_comparison_says_what_the_pages_of_the_runs_say(people
     assert "Pneumothorax" not in text, "a group of 4 findings"
     assert GROUP_SIZES["2g"] < 10
     assert " to +" not in text, "no interval but those of the scores"
+
+
+def test_a_try_out_is_in_no_picture_and_compared_with_its_like_alone(people):
+    public = cast.phase(cast.case_set(2, name="public"), slug="dev", cases_are_public=True)
+    phase = cast.phase(slug="test", publication="everything", try_outs_on=public, runs_per_day=9)
+    run, tried = scored(people.team, phase), scored(people.team, phase, kind="try_out", dice=0.91)
+    text = page(compared(people, "Alice", run, tried)).text
+    assert f"submission {tried.submission_id}: a try-out, scored on" in text
+    scored(people.team, phase, dice=0.4)
+    listed = page(people.browser["Alice"].get("/runs/"))
+    assert "2 scored runs" in listed.text
+    assert "try-out" in listed.text
+    assert [row["kind"] for row in table(people.browser["Alice"].get("/runs/my-runs.csv"))] == ["Run", "Try-out", "Run"]
+
+
+def test_a_post_challenge_run_stays_rounded_beside_a_run_that_was_revealed(people):
+    phase = cast.phase(slug="test", publication="half", runs_per_day=9, post_challenge_per_day=9)
+    run = scored(people.team, phase, dice=0.50051)
+    before = clock.now() - timedelta(minutes=2)
+    Phase.objects.filter(pk=phase.pk).update(closes_at=before, revealed_at=before, post_challenge_opens_at=before)
+    phase.refresh_from_db()
+    after = scored(people.team, phase, dice=0.60071, kind="post_challenge")
+    answer = compared(people, "Alice", run, after)
+    text = page(answer).text
+    assert "2 runs in the" in text
+    assert "Pneumothorax" not in text, "a group of 4 findings"
+    for exact in ("0.6007", "0.1002"):
+        assert exact not in answer.content.decode()
 
 
 def test_a_run_of_another_team_is_as_unknown_as_one_that_nobody_has(people, monkeypatch):

@@ -1,6 +1,7 @@
 """The submission form."""
 
 import gzip
+import io
 import os
 import tarfile
 import threading
@@ -13,11 +14,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 
-from leaderboard.core import clock, database
-from leaderboard.models import Phase, Submission
+from leaderboard.core import blobs, clock, database
+from leaderboard.models import AlgorithmImage, Draft, Phase, Submission
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast
-from tests.leaderboard.web.scene import page
+from tests.leaderboard.web.scene import page, scored
 
 pytestmark = pytest.mark.django_db
 
@@ -233,3 +234,69 @@ def test_an_upload_without_the_forms_token_is_refused(people):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(people.alice)
     assert browser.post(f"/submit/{cast.phase().slug}/", {"algorithm": "x"}).status_code == 403
+
+
+class TestTryingItOutFirst:
+    """The journey on pages, without a script."""
+
+    @pytest.fixture
+    def phase(self):
+        public = cast.phase(cast.case_set(3, name="open"), slug="open", cases_are_public=True)
+        return cast.phase(slug="dev", try_outs_on=public, try_outs_per_day=1, runs_per_day=1)
+
+    def test_the_form_offers_it_and_it_is_no_run(self, people, phase):
+        alice = people.browser["Alice"]
+        form = page(alice.get("/submit/dev/"))
+        assert [one["value"] for one in form.all("input", name="kind") if "checked" in one] == ["scored"]
+        assert "3 public cases of the Phase open" in form.text
+        tried = alice.post("/submit/dev/", words(kind="try_out"))["Location"]
+        assert "it is on no board and uses no run" in page(alice.get(tried)).text
+        full = page(alice.get("/submit/dev/"))
+        assert "used its 1 try-out of today" in full.text
+        assert "1 of 1 run left today" in full.text
+
+    def test_a_passed_one_becomes_a_run_at_a_press(self, people, phase):
+        alice = people.browser["Alice"]
+        tried = scored(people.team, phase, kind="try_out").submission
+        image = blobs.images.put(io.BytesIO(b"an image"))
+        AlgorithmImage.objects.update(archive=image.digest)
+        shown = page(alice.get(f"/runs/{tried.pk}/"))
+        assert "The try-out has passed" in shown.text
+        assert [one["value"] for one in shown.all("button", name="enter")] == ["scored"]
+        press = f"/runs/{tried.pk}/again/"
+        assert people.browser["Charlie"].post(press, {"enter": "scored"}).status_code == 404
+        entered = {alice.post(press, {"enter": "scored"})["Location"] for _ in range(2)}
+        run = Submission.objects.get(kind="scored")
+        assert entered == {f"/runs/{run.pk}/"}
+        assert (run.image, run.state, run.submitted_by) == (tried.image, "accepted", people.alice)
+        assert page(alice.get(f"/runs/{tried.pk}/")).all("a", href=f"/runs/{run.pk}/")
+        Submission.objects.filter(pk=run.pk).update(ticket="")  # as if today's run had been another one
+        assert "used its 1 run of today" in page(alice.post(press, {"enter": "scored"}, follow=True)).text
+        assert not Draft.objects.exists()
+
+    def test_a_required_one_is_told_and_chosen(self, people, phase):
+        Phase.objects.filter(pk=phase.pk).update(
+            try_out_required_from=clock.now() - timedelta(days=1), closes_at=clock.now() + timedelta(days=9)
+        )
+        form = page(people.browser["Alice"].get("/submit/dev/"))
+        assert [one["value"] for one in form.all("input", name="kind") if "checked" in one] == ["try_out"]
+        for address in ("/submit/dev/", "/guidelines/", "/leaderboard/dev/"):
+            told = page(people.browser["Alice"].get(address)).text
+            assert f"{Phase.objects.get(slug='dev').try_out_required_until:%b %-d, %Y %H:%M}" in told
+        refused = people.browser["Alice"].post("/submit/dev/", words())
+        assert "needs a passed try-out of the same image" in page(refused).text
+
+
+def test_after_the_deadline_a_phase_that_takes_runs_says_what_they_are(people):
+    an_hour = timedelta(hours=1)
+    ago = clock.now() - an_hour
+    cast.phase(slug="old", closes_at=ago, post_challenge_opens_at=ago)
+    alice = people.browser["Alice"]
+    assert alice.get("/submit/")["Location"] == "/submit/old/"
+    form = page(alice.get("/submit/old/"))
+    assert [one["value"] for one in form.all("input", name="kind")] == ["post_challenge"]
+    assert "never ranked" in form.text
+    assert "closed on" in page(alice.post("/submit/old/", words())).text
+    run = alice.post("/submit/old/", words(kind="post_challenge"))["Location"]
+    assert "and not ranked" in page(alice.get(run)).text
+    assert [one.kind for one in Submission.objects.all()] == ["post_challenge"]

@@ -1,0 +1,75 @@
+"""What may be handed in by the form of a phase: a run, a post-challenge run, a try-out; and what stands in the way."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from leaderboard.challenge import phases
+from leaderboard.core.refusal import Refused
+from leaderboard.models import Phase, Submission, Team
+from leaderboard.states import SubmissionKind
+from leaderboard.submissions import admission, drafts, tried_out
+from leaderboard.submissions.quota import Quota, quota_of
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the choices: what is left of it, why it cannot be chosen now, and whether it is."""
+
+    value: str
+    quota: Quota
+    refusal: str
+    chosen: bool
+
+
+def quota_for(team: Team, phase: Phase, at: datetime) -> Quota:
+    """What is left of what the phase scores at this instant."""
+    return quota_of(team, phase, at, admission.entry_kind(phase, at))
+
+
+def context_of(team: Team, phase: Phase, at: datetime, asked: str | None = None) -> dict[str, Any]:
+    """What the form shows of it: the choices, and what is left of what is scored."""
+    choices = offered(team, phase, at, asked)
+    return {"kinds": choices, "quota": choices[0].quota}
+
+
+def offered(team: Team, phase: Phase, at: datetime, asked: str | None = None) -> list[Kind]:
+    """The choices of the form: what is scored first, then a try-out, where there are any.
+
+    What was asked for is chosen, if it can be; else what is possible, first what is scored.
+    """
+    entry: str = admission.entry_kind(phase, at)
+    if not phases.offers_try_outs(phase):
+        return [Kind(entry, quota_of(team, phase, at, entry), "", True)]
+    values: list[str] = [entry, SubmissionKind.TRY_OUT]
+    why_not = {value: _why_not(team, phase, at, value) for value in values}
+    possible = [value for value in values if not why_not[value]] or values
+    if not asked and phases.requires_try_out(phase, at) and not tried_out.passed().filter(team=team, phase=phase):
+        asked = SubmissionKind.TRY_OUT
+    chosen = asked if asked in possible else possible[0]
+    return [Kind(value, quota_of(team, phase, at, value), why_not[value], value == chosen) for value in values]
+
+
+def _why_not(team: Team, phase: Phase, at: datetime, kind: str) -> str:
+    try:
+        admission.check_phase(team, phase, at, kind)
+    except Refused as refusal:
+        return str(refusal)
+    return ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How what was tried out becomes a run: as which kind, whether the try-out has passed, what it became already."""
+
+    kind: str
+    has_passed: bool
+    submission: Submission | None
+
+
+def entry_of(try_out: Submission, at: datetime) -> Entry:
+    """What can be made of a try-out at this instant."""
+    kind = admission.entry_kind(try_out.phase, at)
+    ticket = str(drafts.key_of_entry(try_out, kind))
+    found = Submission.objects.filter(team=try_out.team, ticket=ticket).only("pk").first()
+    return Entry(kind, tried_out.passed().filter(pk=try_out.pk).exists(), found)
