@@ -96,6 +96,15 @@ def save_image(client: Any, tag: str, path: Path) -> None:
             file.write(chunk)
 
 
+def save_weights(variant: str, path: Path) -> bool:
+    """Whether a variant has weights apart from its image; then what `tar -czf PATH -C model .` writes."""
+    model = TEMPLATE / "variants" / variant / "model"
+    if model.is_dir():
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(model, arcname=".")
+    return model.is_dir()
+
+
 def method_of(variant: str) -> str:
     """The method description that goes with a variant."""
     return (TEMPLATE / "variants" / variant / "method.md").read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ import SimpleITK as sitk  # noqa: N813 - its usual name
 from numpy.typing import NDArray
 
 INPUT, OUTPUT = Path("/input"), Path("/output")
+MODEL = Path("/opt/ml/model")  # weights that come apart from the image; this algorithm has none
 Mask = NDArray[np.bool_]
 Place = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 

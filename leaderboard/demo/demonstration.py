@@ -122,15 +122,13 @@ def submit_for_teams(phases: list[Phase], say: Say) -> list[Submission]:
     known = set(Submission.objects.filter(phase__in=phases).values_list("phase_id", "team__name"))
     missing = [(phase, one) for phase in phases for one in entrants_of(phase) if (phase.pk, one.team) not in known]
     with tempfile.TemporaryDirectory(prefix="rexg-demo-") as folder:
-        archives: dict[str, Path] = {}
-        for variant, archive in _build_images({one.variant for _, one in missing}, Path(folder), say):
-            archives[variant] = archive
+        for variant in _build_images({one.variant for _, one in missing}, Path(folder), say):
             for phase, entrant in missing:
                 if entrant.variant == variant and not phase.cases_are_public:
-                    _submit(entrant, phase, archive, say)
+                    _submit(entrant, phase, Path(folder), say)
         for phase, entrant in missing:
             if phase.cases_are_public:
-                _submit(entrant, phase, archives[entrant.variant], say)
+                _submit(entrant, phase, Path(folder), say)
     return list(
         Submission.objects.filter(phase__in=phases, team__name__in=[one.team for one in ENTRANTS]).order_by("pk")
     )
@@ -177,30 +175,33 @@ def _import_cases(name: str, split: str, seed: int, say: Say) -> CaseSet:
     return case_set
 
 
-def _build_images(variants: set[str], folder: Path, say: Say) -> Iterator[tuple[str, Path]]:
-    """Some variants of the example with their archives, as `docker save` writes them, one after the other."""
+def _build_images(variants: set[str], folder: Path, say: Say) -> Iterator[str]:
+    """Some variants of the example, one after the other, once its archives lie in the folder."""
     if not variants:
         return
     say("Building the example images")
     with closing(docker.from_env(timeout=600)) as client:
         base = example.build_base(client)
         for variant in sorted(variants, key=HANDED_IN.index):
-            tag, archive = f"{settings.INSTANCE}-demo:{variant}", folder / f"{variant}.tar"
+            tag = f"{settings.INSTANCE}-demo:{variant}"
             example.build_image(client, variant, base=base, tag=tag)
-            example.save_image(client, tag, archive)
-            yield variant, archive
+            example.save_image(client, tag, folder / f"{variant}.tar")
+            example.save_weights(variant, folder / f"{variant}-weights.tar.gz")
+            yield variant
 
 
-def _submit(entrant: Entrant, phase: Phase, archive: Path, say: Say) -> None:
+def _submit(entrant: Entrant, phase: Phase, folder: Path, say: Say) -> None:
     captain = _make_person(entrant.captain)
     team = Team.objects.filter(name=entrant.team).first()
     if team is None:
         team = teams.create_team(captain, name=entrant.team, affiliation=entrant.affiliation)
+    weights = folder / f"{entrant.variant}-weights.tar.gz"
     pipeline.submit(
         user=captain,
         team=team,
         phase=phase,
-        upload=uploads.from_disk(archive),
+        upload=uploads.from_disk(folder / f"{entrant.variant}.tar"),
+        weights=uploads.from_disk(weights) if weights.exists() else None,
         track=Submission.Track.MAIN,
         algorithm=entrant.algorithm,
         method=example.method_of(entrant.variant),

@@ -62,6 +62,7 @@ def start(variant: str, folder: Path) -> "subprocess.Popen[str]":
         f"sys.path[:0] = [{str(TEMPLATE)!r}, {str(TEMPLATE / 'variants' / variant)!r}]\n"
         "import segment\n"
         f"segment.INPUT, segment.OUTPUT = (pathlib.Path({str(folder)!r}) / name for name in ('input', 'output'))\n"
+        f"segment.MODEL = pathlib.Path({str(TEMPLATE / 'variants' / variant / 'model')!r})\n"
         + ("segment.main()" if script == "segment" else f"import {script}")
     )
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
