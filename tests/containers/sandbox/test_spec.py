@@ -10,6 +10,7 @@ import pytest
 from containers.protocol.orders import MEBIBYTE, parse_order
 from containers.sandbox import spec
 from containers.sandbox.image_settings import ImageSettings
+from containers.sandbox.kernel_view import KernelView, kernel_view
 from containers.sandbox.spec import SandboxSettings, Slot
 from tests.containers.conftest import LIMITS, UID, Sandbox, order_json
 
@@ -25,8 +26,9 @@ def created(sandbox: Sandbox, docker_client: docker.APIClient) -> Any:
         sandbox.engine.create_volume(spec.output_volume(run.order, run.settings))
         image = replace(sandbox.engine.image_settings(sandbox.image), volumes=volumes)
         staged = sandbox.stage(run)
-        support = run.folder.add_support(spec.support_files(run.slot, image))
-        config = spec.algorithm(run.order, run.slot, run.settings, staged, support, image)
+        kernel = kernel_view(run.order.limits, gpus=gpus > 0)
+        support = run.folder.add_support(spec.support_files(run.slot, image, kernel))
+        config = spec.algorithm(run.order, run.slot, run.settings, staged, support, image, kernel)
         sandbox.engine.create_container(run.names.algorithm, config)
         value: dict[str, Any] = docker_client.inspect_container(run.names.algorithm)
         return value
@@ -191,7 +193,7 @@ def test_libraries_start_as_many_threads_as_there_are_processors(cpus: float, th
     order = parse_order(order_json(None, cpus=cpus))
     image = ImageSettings(("/run",), environment={"MKL_NUM_THREADS": "7", "OMP_NUM_THREADS": ""})
     settings, staged = SandboxSettings("x", UID), Path("/staged")
-    entries = spec.algorithm(order, Slot("cpu0", UID + 1), settings, staged, staged, image)["Env"]
+    entries = spec.algorithm(order, Slot("cpu0", UID + 1), settings, staged, staged, image, KernelView())["Env"]
     environment = dict(entry.split("=", 1) for entry in entries)
     assert environment["OPENBLAS_NUM_THREADS"] == environment["PYTHON_CPU_COUNT"] == threads
     assert not {"MKL_NUM_THREADS", "OMP_NUM_THREADS"} & set(environment)  # the image's own stay
@@ -202,13 +204,15 @@ def test_the_launcher_comes_first_and_an_image_without_a_program_gets_none(creat
     assert config["Entrypoint"] == [spec.LAUNCHER_PROGRAM, "/root", "/tmp/home", "/", "python3", "/algorithm.py"]
     assert not config["Cmd"]
     order, slot, staged = parse_order(order_json(None)), Slot("cpu0", UID + 1), Path("/staged")
-    assert spec.algorithm(order, slot, SandboxSettings("x", UID), staged, staged, ImageSettings())["Entrypoint"] == []
+    assert spec.algorithm(order, slot, SandboxSettings("x", UID), staged, staged, ImageSettings(), KernelView())["Entrypoint"] == []
 
 
 def test_files_of_ours_are_mounted_read_only_one_by_one(inspected: dict[str, Any]) -> None:
     mounts = {mount["Target"]: mount for mount in inspected["HostConfig"]["Mounts"]}
-    assert set(mounts) == {"/input", "/output", spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group"}
-    for target in (spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group"):
+    kernel = {f"/proc/{name}" for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")}
+    ours = {spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group", "/sys/devices", *kernel}
+    assert set(mounts) == {"/input", "/output", *ours}
+    for target in ours:
         assert (mounts[target]["ReadOnly"], mounts[target]["Type"]) == (True, "bind")
 
 
@@ -297,7 +301,7 @@ def test_the_settings_of_the_worker_are_those_of_every_container_that_they_conce
     order, slot = parse_order(order_json(None)), Slot("cpu0", UID + 1)
     settings = SandboxSettings("x", UID, runtime="runsc", apparmor="rexgrounding")
     config = {
-        "algorithm": spec.algorithm(order, slot, settings, Path("/staged"), Path("/support"), ImageSettings()),
+        "algorithm": spec.algorithm(order, slot, settings, Path("/staged"), Path("/support"), ImageSettings(), KernelView()),
         "holder": spec.holder(order, settings, "holder"),
         "probe": spec.probe(slot, settings, "holder", ()),
     }[role]
