@@ -7,8 +7,10 @@ a file of ours, which says what holds for the container (its memory) or never ch
 masked, by a list of what may be seen: whatever a newer kernel or a driver adds is covered as well. What is listed
 has been looked at, by test_kernel_view, for counters that a neighbour moves.
 
-What is bound below /proc are the files over which OCI runtimes allow it (runc: checkProcMount). Not a file of ours, but
-the launcher answers sysinfo(2), which tells the same.
+What is bound below /proc are the files over which OCI runtimes allow it (runc: checkProcMount). What cannot be covered
+from outside is said in docs/architecture.md ("Trust boundaries"): sysinfo(2), and what each process has of its own below
+/proc. Refusing sysinfo would be worse than no answer: the C library does not look whether it failed, and would tell a
+program a random amount of memory.
 """
 
 import os
@@ -18,8 +20,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-from containers.protocol.orders import Limits
 
 #: What may be seen of a folder, by its whole path; a folder that is named here itself is seen as far as said there.
 _VISIBLE: Final[Mapping[str, str]] = {
@@ -63,6 +63,8 @@ _TOPOLOGY_FILES: Final = (
 )
 _NODES_FILES: Final = "has_cpu has_memory has_normal_memory online possible"
 _NODE_FILES: Final = "cpulist cpumap distance"
+#: It stands still, and ps reckons ages by it: no process of the container may seem to begin after it.
+_AHEAD_SECONDS: Final = 24 * 3600
 #: Instead of the present clock of each processor, which tells how busy it and its neighbours are.
 _CLOCK_MHZ: Final = "2000.000"
 
@@ -83,9 +85,10 @@ class KernelView:
         return (*(path for path in self.files if not path.startswith(SYS_DEVICES)), *_if_any(self.files))
 
 
-def kernel_view(limits: Limits, *, gpus: bool, root: Path = Path("/")) -> KernelView:
-    """The view of a container with these limits, on the kernel whose files lie below `root`."""
-    return KernelView(tuple(sorted({*_MASKED_BY_DOCKER, *_to_mask(root, gpus=gpus)})), _files(limits, root))
+def kernel_view(memory_bytes: int, *, gpus: bool, root: Path = Path("/")) -> KernelView:
+    """The view of a container whose program may use `memory_bytes`, on the kernel whose files lie below `root`."""
+    masked = {*_MASKED_BY_DOCKER, *_to_mask(root, gpus=gpus)}
+    return KernelView(tuple(sorted(masked)), _files(memory_bytes >> 10, root))
 
 
 def _if_any(files: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -111,8 +114,7 @@ def _entries(root: Path, folder: str) -> list[str]:
 # --- Files of ours ----------------------------------------------------------------------------------------------------
 
 
-def _files(limits: Limits, root: Path) -> dict[str, bytes]:
-    kib = limits.memory_bytes >> 10
+def _files(kib: int, root: Path) -> dict[str, bytes]:
     files = {
         "/proc/cpuinfo": re.sub(r"(?m)^(cpu MHz\s*: ).*", rf"\g<1>{_CLOCK_MHZ}", _read(root, "/proc/cpuinfo")),
         "/proc/diskstats": "",
@@ -120,7 +122,7 @@ def _files(limits: Limits, root: Path) -> dict[str, bytes]:
         "/proc/meminfo": _meminfo(kib),
         "/proc/stat": _stat(_read(root, "/proc/stat")),
         "/proc/swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
-        "/proc/uptime": f"{time.clock_gettime(time.CLOCK_BOOTTIME):.2f} 0.00\n",
+        "/proc/uptime": f"{time.clock_gettime(time.CLOCK_BOOTTIME) + _AHEAD_SECONDS:.2f} 0.00\n",
         **_processors(root),
         **_nodes(root, kib),
     }

@@ -154,7 +154,7 @@ class ContainerRun:
     def _kernel_view(self) -> KernelView:
         if not self.settings.hides_kernel:
             return KernelView()
-        return kernel_view(self.order.limits, gpus=bool(self._gpu_ids))
+        return kernel_view(self.order.limits.memory_bytes, gpus=bool(self._gpu_ids))
 
     def _expect_usable_gpus(self) -> None:
         """Let nothing start on a GPU that is not well and empty, or whose driver the image cannot use.

@@ -26,7 +26,7 @@ def created(sandbox: Sandbox, docker_client: docker.APIClient) -> Any:
         sandbox.engine.create_volume(spec.output_volume(run.order, run.settings))
         image = replace(sandbox.engine.image_settings(sandbox.image), volumes=volumes)
         staged = sandbox.stage(run)
-        kernel = kernel_view(run.order.limits, gpus=gpus > 0)
+        kernel = kernel_view(run.order.limits.memory_bytes, gpus=gpus > 0)
         support = run.folder.add_support(spec.support_files(run.slot, image, kernel))
         config = spec.algorithm(run.order, run.slot, run.settings, staged, support, image, kernel)
         sandbox.engine.create_container(run.names.algorithm, config)
