@@ -85,7 +85,7 @@ def probe_slot(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequ
 def shows_kernel(engine: Engine, settings: SandboxSettings, slot: Slot, folder: BatchFolder) -> str | None:
     """Why the kernel's files cannot be covered in a container of this slot, in one sentence; None if they can.
 
-    The OCI runtimes of Docker's own are known to do it. Another one is tried, with files in `folder`. Raises EngineError.
+    The usual OCI runtimes are known to do it. Another one is tried, with files in `folder`. Raises EngineError.
     """
     runtime = settings.runtime or engine.info().get("DefaultRuntime", "")
     if runtime in _COVERING_RUNTIMES:

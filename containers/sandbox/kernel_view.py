@@ -1,19 +1,18 @@
 """What an algorithm's container sees of the kernel that all programs of its host share.
 
-Files below /proc and /sys count for the whole host: processor time, memory in use, interrupts. A program that computes,
-allocates or writes can be read in them by every other one, so a program that sees hidden cases could tell one that runs
-beside it on public cases, whose log its team reads. Here each of these files is covered. What programs need is bound over by
-a file of ours, which says what holds for the container (its memory) or never changes (processor time: none). All else is
-masked, by a list of what may be seen: whatever a newer kernel or a driver adds is covered as well. What is listed
-has been looked at, by test_kernel_view, for counters that a neighbour moves.
+Files below /proc and /sys count for the whole host: processor time, memory in use, interrupts. What a program that sees
+hidden cases computes, allocates or writes could be read there by one that runs beside it on public cases, and whose log
+its team reads. Here each of these files is covered. Over what programs need lies a file of ours, which says what
+holds for the container (its memory) or stands still (processor time). All else is masked, by a list of what may be
+seen, so that what a newer kernel or a driver adds is covered as well; test_kernel_view looks at what is left, beside
+a busy neighbour.
 
-What is bound below /proc are the files over which OCI runtimes allow it (runc: checkProcMount). What cannot be covered
-from outside is said in docs/architecture.md ("Trust boundaries"): sysinfo(2), and what each process has of its own below
-/proc. Refusing sysinfo would be worse than no answer: the C library does not look whether it failed, and would tell a
-program a random amount of memory.
+Below /proc, files of ours lie where OCI runtimes let them (runc: checkProcMount). What cannot be covered from outside
+is said in docs/architecture.md ("Trust boundaries"): sysinfo(2), and what each process has of its own below /proc. To
+refuse sysinfo would be worse than to answer: the C library does not look whether it failed, and would tell a program of
+a random amount of memory.
 """
 
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -43,6 +42,21 @@ _VISIBLE: Final[Mapping[str, str]] = {
     "/sys/kernel": "mm",
     "/sys/kernel/mm": "transparent_hugepage",
     "/sys/kernel/mm/transparent_hugepage": "defrag enabled hpage_pmd_size shmem_enabled use_zero_page",
+}
+#: What may not be seen and most kernels have: a worker may see less of /proc than the engine.
+_KNOWN: Final[Mapping[str, str]] = {
+    "/proc": "buddyinfo bus crypto driver execdomains fs interrupts irq key-users kpagecgroup kpagecount kpageflags "
+    "locks mdstat misc modules pagetypeinfo partitions pressure schedstat slabinfo softirqs spl tty vmallocinfo vmstat "
+    "zoneinfo",
+    "/proc/sys": "abi debug dev sunrpc",
+    "/proc/sys/fs": "aio-nr dentry-state file-nr inode-nr inode-state quota",
+    "/proc/sys/kernel": "ns_last_pid perf_event_max_sample_rate pty spl",
+    "/proc/sys/kernel/random": "entropy_avail",
+    "/sys": "block bus class dev hypervisor module power",
+    "/sys/fs": "btrfs ext4 xfs",
+    "/sys/kernel": "debug irq slab tracing",
+    "/sys/kernel/mm": "hugepages ksm",
+    "/sys/kernel/mm/transparent_hugepage": "khugepaged",
 }
 #: What else a container with GPUs sees: NVIDIA's libraries read below it.
 _DRIVERS: Final = "/proc/driver"
@@ -82,31 +96,33 @@ class KernelView:
     @property
     def mounted(self) -> tuple[str, ...]:
         """The paths at which files or folders of ours are mounted."""
-        return (*(path for path in self.files if not path.startswith(SYS_DEVICES)), *_if_any(self.files))
+        return (*(path for path in self.files if not path.startswith(SYS_DEVICES)), *_mounted_devices(self.files))
 
 
 def kernel_view(memory_bytes: int, *, gpus: bool, root: Path = Path("/")) -> KernelView:
     """The view of a container whose program may use `memory_bytes`, on the kernel whose files lie below `root`."""
-    masked = {*_MASKED_BY_DOCKER, *_to_mask(root, gpus=gpus)}
-    return KernelView(tuple(sorted(masked)), _files(memory_bytes >> 10, root))
+    files = _files(memory_bytes >> 10, root)
+    uncopied = () if _mounted_devices(files) else (SYS_DEVICES,)
+    return KernelView(tuple(sorted({*_MASKED_BY_DOCKER, *_to_mask(root, gpus=gpus), *uncopied})), files)
 
 
-def _if_any(files: Mapping[str, bytes]) -> tuple[str, ...]:
+def _mounted_devices(files: Mapping[str, bytes]) -> tuple[str, ...]:
     return (SYS_DEVICES,) if any(path.startswith(SYS_DEVICES) for path in files) else ()
 
 
 def _to_mask(root: Path, *, gpus: bool) -> Iterator[str]:
-    """What the kernel has now, but for what may be seen; a process of its own has a number for a name."""
+    """What the kernel has now, but for what may be seen; a process has a number for a name."""
     for folder, names in _VISIBLE.items():
         visible = {*names.split(), *((_DRIVERS.rpartition("/")[2],) if gpus and folder == "/proc" else ())}
-        yield from (f"{folder}/{name}" for name in _entries(root, folder) if name not in visible and not name.isdigit())
+        there = {*_entries(root, folder), *_KNOWN.get(folder, "").split()}
+        yield from (f"{folder}/{name}" for name in there - visible if not name.isdigit())
     if gpus:
         yield from (f"{_DRIVERS}/{name}" for name in _entries(root, _DRIVERS) if not _OF_NVIDIA.fullmatch(name))
 
 
 def _entries(root: Path, folder: str) -> list[str]:
     try:
-        return os.listdir(root / folder[1:])
+        return [entry.name for entry in (root / folder[1:]).iterdir()]
     except OSError:  # this kernel has none of it
         return []
 
@@ -140,9 +156,35 @@ def _meminfo(kib: int) -> str:
     """The memory of the phase, all of it free: a program that wants to know what it uses asks its own cgroup."""
     amounts = dict.fromkeys(("MemTotal", "MemFree", "MemAvailable"), kib)
     amounts |= dict.fromkeys(
-        "Buffers Cached SwapCached Active Inactive Active(anon) Inactive(anon) Active(file) Inactive(file) Unevictable "
-        "Mlocked SwapTotal SwapFree Dirty Writeback AnonPages Mapped Shmem KReclaimable Slab SReclaimable SUnreclaim "
-        "KernelStack PageTables CommitLimit Committed_AS AnonHugePages".split(),
+        [
+            "Buffers",
+            "Cached",
+            "SwapCached",
+            "Active",
+            "Inactive",
+            "Active(anon)",
+            "Inactive(anon)",
+            "Active(file)",
+            "Inactive(file)",
+            "Unevictable",
+            "Mlocked",
+            "SwapTotal",
+            "SwapFree",
+            "Dirty",
+            "Writeback",
+            "AnonPages",
+            "Mapped",
+            "Shmem",
+            "KReclaimable",
+            "Slab",
+            "SReclaimable",
+            "SUnreclaim",
+            "KernelStack",
+            "PageTables",
+            "CommitLimit",
+            "Committed_AS",
+            "AnonHugePages",
+        ],
         0,
     )
     amounts["CommitLimit"] = kib

@@ -27,8 +27,8 @@ from containers.sandbox.engine import (
 )
 from containers.sandbox.gpus import Gpu, Gpus, Watch
 from containers.sandbox.harvest import DumpTruncated, Harvest, harvest
-from containers.sandbox.kernel_view import KernelView, kernel_view
 from containers.sandbox.judge import ContainerOutcome, judge, judge_start_error
+from containers.sandbox.kernel_view import KernelView, kernel_view
 from containers.sandbox.spec import SandboxSettings, Slot
 from containers.sandbox.staging import BatchFolder
 from containers.sandbox.watch import StopMode, Watcher

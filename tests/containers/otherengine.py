@@ -24,7 +24,7 @@ COUNT = 70_000  # the ids of the sandboxes lie beyond 60,000
 #: runc behind a script that reads a container's configuration first, as what a runtime of another kind would do.
 RUNTIMES = {
     "strict": "grep -q '\"/proc/loadavg\"' $config && echo nothing is mounted below /proc >&2 && exit 1",
-    "careless": "sed -i 's/\"maskedPaths\":\\[[^]]*\\]/\"maskedPaths\":[]/' $config",
+    "careless": 'sed -i \'s/"maskedPaths":\\[[^]]*\\]/"maskedPaths":[]/\' $config',
 }
 _RUNTIME = """#!/bin/sh
 for word; do [ "$before" = --bundle ] && config=$word/config.json; before=$word; done
@@ -70,7 +70,10 @@ def other_engine(
 ) -> Iterator[docker.DockerClient]:
     """The engine, until the block ends. `folder` has a short path, for the socket in it."""
     (folder / "ids").write_text(f"daemon:{FIRST_ID}:{COUNT}\n")
-    runtimes = {"crun": {"path": shutil.which("crun")}, **{name: {"path": str(_runtime(folder, name))} for name in RUNTIMES}}
+    runtimes = {
+        "crun": {"path": shutil.which("crun")},
+        **{name: {"path": str(_runtime(folder, name))} for name in RUNTIMES},
+    }
     usual = {"runtimes": runtimes, "userns-remap": "daemon"}
     (folder / "daemon.json").write_text(json.dumps(usual if config is None else config))
     address = f"unix://{folder / 'docker.sock'}"

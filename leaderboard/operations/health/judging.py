@@ -140,14 +140,17 @@ def _host_disks(facts: Facts) -> Check:
 
 
 def _separation(facts: Facts) -> Check:
-    """Programs of public phases write logs that their teams read, and see counters of their host's kernel."""
+    """Programs of public phases write logs that their teams read, and share a kernel with what runs beside them.
+
+    Most of what it counts is covered in the sandbox, not all (docs/architecture.md, "Trust boundaries").
+    """
     name, title = "separation", "Hosts of hidden cases"
     kinds = {phase.cases_are_public for phase in facts.phases if phase.is_open or phase.queued or phase.at_work}
     shared = [host.name for host in facts.hosts if host.takes_work and host.serves == Host.Serves.EVERY]
     if len(kinds) < 2 or not shared:
         return Check(name, title, Level.OK, "No host runs programs of phases of public and of hidden cases.")
     says = f"{_names(shared)} for phases of public and of hidden cases alike. A program of the former, whose log its "
-    says += "team reads, sees counters of the host that tell of the latter. In the administration, under “Hosts”, let "
+    says += "team reads, can measure what the latter do on the same machine. In the administration, under “Hosts”, let "
     return Check(name, title, Level.WARNING, says + "each serve one kind, or close the public phases.")
 
 

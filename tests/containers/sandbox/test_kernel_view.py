@@ -30,11 +30,21 @@ CPUINFO = "processor\t: 0\ncpu MHz\t\t: 3812.417\nbogomips\t: 5192.24\n"
 def kernel(tmp_path: Path) -> Path:
     """The root of a small kernel's files."""
     files = {
-        **{"proc/stat": STAT, "proc/cpuinfo": CPUINFO, "proc/1/stat": "", "proc/vmstat": "", "proc/newer": ""},
-        **{"proc/driver/rtc": "", "proc/driver/nvidia/version": "", "proc/sys/fs/file-nr": "", "proc/sys/fs/nr_open": ""},
-        **{"sys/devices/system/cpu/online": "0,3\n", "sys/devices/system/cpu/cpu3/topology/core_id": "3\n"},
-        **{"sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq": "3812417\n", "sys/block/vda/stat": "7"},
-        **{"sys/devices/system/node/node1/cpulist": "0,3\n", "sys/devices/system/node/node1/numastat": "numa_hit 7"},
+        "proc/stat": STAT,
+        "proc/cpuinfo": CPUINFO,
+        "proc/1/stat": "",
+        "proc/vmstat": "",
+        "proc/newer": "",
+        "proc/driver/rtc": "",
+        "proc/driver/nvidia/version": "",
+        "proc/sys/fs/file-nr": "",
+        "proc/sys/fs/nr_open": "",
+        "sys/devices/system/cpu/online": "0,3\n",
+        "sys/devices/system/cpu/cpu3/topology/core_id": "3\n",
+        "sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq": "3812417\n",
+        "sys/block/vda/stat": "7",
+        "sys/devices/system/node/node1/cpulist": "0,3\n",
+        "sys/devices/system/node/node1/numastat": "numa_hit 7",
         "sys/fs/cgroup/memory.max": "max\n",
     }
     for name, content in files.items():
@@ -49,6 +59,12 @@ def test_what_is_not_known_is_masked_and_what_the_engine_masks_stays_so(kernel: 
     assert {"/proc/vmstat", "/proc/newer", "/proc/sys/fs/file-nr", "/sys/block", "/proc/driver"} <= masked
     assert {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"} <= masked
     assert not masked & {"/proc/stat", "/proc/sys", "/proc/1", "/proc/sys/fs/nr_open", "/sys/fs/cgroup", "/sys/devices"}
+
+
+def test_a_worker_that_sees_nothing_of_the_kernel_masks_what_is_known(tmp_path: Path) -> None:
+    view = kernel_view(1 << 30, gpus=False, root=tmp_path)
+    assert {"/proc/vmstat", "/proc/pressure", "/proc/sys/fs/file-nr", "/sys/block", SYS_DEVICES} <= set(view.masked)
+    assert all(path.startswith("/proc/") for path in view.mounted)
 
 
 def test_beside_a_gpu_its_drivers_files_are_seen_and_no_other_drivers(kernel: Path) -> None:
@@ -87,8 +103,8 @@ EXCEPTIONS = {
     r"/sys/fs/cgroup/.*": "the container's own cgroup",
     r"/proc/1/(task/1/)?(arch_status|io|oom_score|sched|schedstat|stat|statm|status|syscall|wchan)": "its own process",
     r"/proc/1/(task/1/)?(numa_maps|pagemap|smaps|smaps_rollup)": "its own memory; STAYS OPEN: who else maps its pages",
-    r"/proc/1/(task/1/)?net/(protocols|sockstat6?|softnet_stat|stat/\w+)": "STAYS OPEN: no mount covers what each process "
-    "has of its own, and the kernel counts these for all network namespaces together",
+    r"/proc/1/(task/1/)?net/(protocols|sockstat6?|softnet_stat|stat/\w+)": "STAYS OPEN: counted for all network namespaces "
+    "together, and no mount covers what each process has of its own",
     r"/proc/cgroups": "STAYS OPEN: how many containers there are, no more; programs find their limits by it",
     r"/proc/sys/kernel/random/uuid": "random",
 }

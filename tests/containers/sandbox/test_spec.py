@@ -204,7 +204,12 @@ def test_the_launcher_comes_first_and_an_image_without_a_program_gets_none(creat
     assert config["Entrypoint"] == [spec.LAUNCHER_PROGRAM, "/root", "/tmp/home", "/", "python3", "/algorithm.py"]
     assert not config["Cmd"]
     order, slot, staged = parse_order(order_json(None)), Slot("cpu0", UID + 1), Path("/staged")
-    assert spec.algorithm(order, slot, SandboxSettings("x", UID), staged, staged, ImageSettings(), KernelView())["Entrypoint"] == []
+    assert (
+        spec.algorithm(order, slot, SandboxSettings("x", UID), staged, staged, ImageSettings(), KernelView())[
+            "Entrypoint"
+        ]
+        == []
+    )
 
 
 def test_files_of_ours_are_mounted_read_only_one_by_one(inspected: dict[str, Any]) -> None:
@@ -301,7 +306,9 @@ def test_the_settings_of_the_worker_are_those_of_every_container_that_they_conce
     order, slot = parse_order(order_json(None)), Slot("cpu0", UID + 1)
     settings = SandboxSettings("x", UID, runtime="runsc", apparmor="rexgrounding")
     config = {
-        "algorithm": spec.algorithm(order, slot, settings, Path("/staged"), Path("/support"), ImageSettings(), KernelView()),
+        "algorithm": spec.algorithm(
+            order, slot, settings, Path("/staged"), Path("/support"), ImageSettings(), KernelView()
+        ),
         "holder": spec.holder(order, settings, "holder"),
         "probe": spec.probe(slot, settings, "holder", ()),
     }[role]
