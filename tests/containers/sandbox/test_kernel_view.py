@@ -103,7 +103,7 @@ EXCEPTIONS = {
     r"/sys/fs/cgroup/.*": "the container's own cgroup",
     r"/proc/1/(task/1/)?(arch_status|io|oom_score|sched|schedstat|stat|statm|status|syscall|wchan)": "its own process",
     r"/proc/1/(task/1/)?(numa_maps|pagemap|smaps|smaps_rollup)": "its own memory; STAYS OPEN: who else maps its pages",
-    r"/proc/1/(task/1/)?net/(protocols|sockstat6?|softnet_stat|stat/\w+)": "STAYS OPEN: counted for all networks "
+    r"/proc/1/(task/1/)?net/(netlink|protocols|sockstat6?|softnet_stat|stat/\w+)": "STAYS OPEN: for all networks "
     "together, and no mount covers what each process has of its own",
     r"/proc/cgroups": "STAYS OPEN: how many containers there are, no more; programs find their limits by it",
     r"/proc/sys/kernel/random/uuid": "random",
