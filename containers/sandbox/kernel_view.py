@@ -22,7 +22,7 @@ from typing import Final
 
 #: What may be seen of a folder, by its whole path; a folder that is named here itself is seen as far as said there.
 _VISIBLE: Final[Mapping[str, str]] = {
-    # cgroups: programs learn from it which kind there is. Its one number changes as containers come and go
+    # cgroups: a JVM learns from it whether it has limits. Its one number changes as containers come and go
     "/proc": "self thread-self mounts net sys sysvipc cgroups cmdline devices filesystems version "
     "cpuinfo diskstats loadavg meminfo stat swaps uptime",
     "/proc/sys": "fs kernel net user vm",
