@@ -71,7 +71,7 @@ class Attempt:
             order = self._claim()
             with Heartbeat(lambda done: self._send_heartbeat(order, done), order.lease_seconds) as heartbeat:
                 folder = BatchFolder(self._host.batches_folder, order.batch, order.fence)
-                sandbox = self._host.settings.sandbox
+                sandbox = self._host.kernel_cover.settings(self._slot)
                 self._run = ContainerRun(
                     self._host.engine, order, self._slot, sandbox, folder, heartbeat.progressed, self._host.gpus
                 )

@@ -11,6 +11,7 @@ from containers.host.client import ServerClient
 from containers.host.config import Settings
 from containers.host.image_cache import ImageCache
 from containers.host.journal import Journal
+from containers.host.kernel_cover import KernelCover
 from containers.host.weights_cache import WeightsCache
 from containers.sandbox.engine import Engine
 from containers.sandbox.gpus import Gpus
@@ -32,6 +33,7 @@ class HostResources:
     journal: Journal
     batches_folder: Path
     gpus: Gpus | None
+    kernel_cover: KernelCover
     image_lock: threading.Lock  # one image at a time is loaded: two slots often need the same one
 
     @classmethod
@@ -57,6 +59,7 @@ class HostResources:
             journal=Journal(state / "journal"),
             batches_folder=batches_folder,
             gpus=_gpus(settings),
+            kernel_cover=KernelCover(engine, settings.sandbox, batches_folder),
             image_lock=threading.Lock(),
         )
 

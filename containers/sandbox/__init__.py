@@ -3,6 +3,7 @@
     run             an order's way from staged input to a report
     spec            the exact configuration of every container and volume, pure
     image_settings  what an image says about how to run it
+    kernel_view     what its container sees of the kernel that it shares
     launcher        the first program of its container: makes the home, becomes the image's program
     staging         the batch's folder on the host
     watch           following a container until it ends, with its `case_clock`

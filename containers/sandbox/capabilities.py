@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from containers.protocol.orders import MEBIBYTE
 from containers.sandbox import holder, spec
 from containers.sandbox.engine import Engine, EngineRefused
+from containers.sandbox.kernel_view import KernelView, kernel_view
 from containers.sandbox.spec import SandboxSettings, Slot
+from containers.sandbox.staging import BatchFolder
 
 #: Until the container of a probe, which does nothing, has ended.
 PROBE_SECONDS: Final = 30.0
+#: By their usual names: runc, and what is built on it or after it. The tests run the first two.
+_COVERING_RUNTIMES: Final = frozenset({"runc", "crun", "io.containerd.runc.v2", "nvidia"})
 _LIMITS: Final = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processor time"}
 
 
@@ -77,12 +82,45 @@ def probe_slot(engine: Engine, settings: SandboxSettings, slot: Slot, gpus: Sequ
         engine.remove_container(name)
 
 
-def _wrong_end(engine: Engine, name: str) -> str | None:
+def shows_kernel(engine: Engine, settings: SandboxSettings, slot: Slot, folder: BatchFolder) -> str | None:
+    """Why the kernel's files cannot be covered in a container of this slot, in one sentence; None if they can.
+
+    The usual OCI runtimes are known to do it. Another one is tried, with files in `folder`. Raises EngineError.
+    """
+    runtime = settings.runtime or engine.info().get("DefaultRuntime", "")
+    if runtime in _COVERING_RUNTIMES:
+        return None
+    name = f"rexgrounding-{settings.instance}-{slot.uid}-kernel-probe"
+    kernel = kernel_view(spec.PROBE_MEMORY_BYTES, gpus=False)
+    engine.remove_container(name)
+    try:
+        image = holder.ensure_image(engine, settings.instance)
+        support = folder.add_support(spec.kernel_files(kernel))
+        engine.create_container(name, spec.kernel_probe(slot, settings, image, support, kernel))
+        engine.start_container(name)
+        return _wrong_end(engine, name, 0) or _uncovered(engine.log_tail(name, MEBIBYTE), kernel)
+    except EngineRefused as error:
+        return error.explanation
+    finally:
+        engine.remove_container(name)
+        folder.remove()
+
+
+def _uncovered(dump: bytes, kernel: KernelView) -> str | None:
+    """What a container of ours saw of the two files that it looked at."""
+    ours, masked = spec.KERNEL_PROBE_FILES
+    content = kernel.files[f"/proc/{ours}"]
+    if b"F" + ours.encode() + b"\0" + len(content).to_bytes(8, "little") + content not in dump:
+        return f"It shows the kernel's own /proc/{ours}."
+    return f"It does not mask /proc/{masked}." if b"F" + masked.encode() + b"\0" in dump else None
+
+
+def _wrong_end(engine: Engine, name: str, expected: int = spec.PROBE_EXIT) -> str | None:
     give_up = time.monotonic() + PROBE_SECONDS
     while (state := engine.inspect_container(name)) is not None and state.running:
         if time.monotonic() > give_up:
             return "A container of ours does not end."
         time.sleep(0.02)
-    if state is None or state.exit_code != spec.PROBE_EXIT:
+    if state is None or state.exit_code != expected:
         return f"A container of ours did not do what it should: {state}."
     return None

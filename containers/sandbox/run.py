@@ -28,6 +28,7 @@ from containers.sandbox.engine import (
 from containers.sandbox.gpus import Gpu, Gpus, Watch
 from containers.sandbox.harvest import DumpTruncated, Harvest, harvest
 from containers.sandbox.judge import ContainerOutcome, judge, judge_start_error
+from containers.sandbox.kernel_view import KernelView, kernel_view
 from containers.sandbox.spec import SandboxSettings, Slot
 from containers.sandbox.staging import BatchFolder
 from containers.sandbox.watch import StopMode, Watcher
@@ -143,12 +144,18 @@ class ContainerRun:
     def _create_algorithm(self, staged: Path) -> None:
         try:
             image = self._engine.image_settings(self.order.image.id)
-            support = self.folder.add_support(spec.support_files(self.slot, image))
+            kernel = self._kernel_view()
+            support = self.folder.add_support(spec.support_files(self.slot, image, kernel))
             folders = spec.Folders(staged, support, self.folder.model if self.order.weights else None)
-            config = spec.algorithm(self.order, self.slot, self.settings, folders, image)
+            config = spec.algorithm(self.order, self.slot, self.settings, folders, image, kernel)
             self._engine.create_container(self.names.algorithm, config)
         except EngineRefused as error:
             raise ContainerNotStarted(error.explanation) from error
+
+    def _kernel_view(self) -> KernelView:
+        if not self.settings.hides_kernel:
+            return KernelView()
+        return kernel_view(self.order.limits.memory_bytes, gpus=bool(self._gpu_ids))
 
     def _expect_usable_gpus(self) -> None:
         """Let nothing start on a GPU that is not well and empty, or whose driver the image cannot use.

@@ -24,6 +24,7 @@ from containers.protocol import contract
 from containers.protocol.orders import MEBIBYTE, Order
 from containers.sandbox import launcher
 from containers.sandbox.image_settings import ImageSettings
+from containers.sandbox.kernel_view import KernelView
 
 LABEL_INSTANCE: Final = "rexgrounding.instance"
 LABEL_BATCH: Final = "rexgrounding.batch"
@@ -43,6 +44,8 @@ HOLDER_MEMORY_BYTES: Final = 32 * MEBIBYTE
 PROBE_MEMORY_BYTES: Final = 256 * MEBIBYTE
 PROBE_PIDS: Final = 512
 PROBE_EXIT: Final = 2  # the holder's program says that it got no command
+#: Two files below /proc of which one is ours and one is masked, if the engine does as it is told.
+KERNEL_PROBE_FILES: Final = ("loadavg", "vmstat")
 #: Files beyond one per case: temporary names, folders of a careless program.
 SPARE_INODES: Final = 1024
 SCRATCH_INODES: Final = 1 << 20
@@ -88,7 +91,8 @@ class SandboxSettings:
     """A worker's own choices: instance id, the holder's user id, another OCI runtime, AppArmor profile.
 
     `userns`: the engine must map user ids, so that root of a container is nobody on the host. `gpu_handover`: how a
-    container gets its GPUs, by the container toolkit's runtime or by CDI device names.
+    container gets its GPUs, by the container toolkit's runtime or by CDI device names. `hides_kernel`: the engine can
+    cover the kernel's own files, and does (see kernel_view).
     """
 
     instance: str
@@ -97,6 +101,7 @@ class SandboxSettings:
     apparmor: str | None = None
     userns: bool = False
     gpu_handover: Handover = "runtime"
+    hides_kernel: bool = True
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,14 @@ class Folders:
     model: Path | None = None
 
 
-def algorithm(order: Order, slot: Slot, settings: SandboxSettings, folders: Folders, image: ImageSettings) -> Config:
+def algorithm(
+    order: Order,
+    slot: Slot,
+    settings: SandboxSettings,
+    folders: Folders,
+    image: ImageSettings,
+    kernel: KernelView,
+) -> Config:
     """The container that runs a team's image.
 
     `image` are the image's own settings; its VOLUME paths get a small tmpfs each instead of a folder on the host's
@@ -202,7 +214,9 @@ def algorithm(order: Order, slot: Slot, settings: SandboxSettings, folders: Fold
             *([_read_only(folders.model, contract.MODEL_DIR)] if folders.model else []),
             _output_mount(order, settings, read_only=False),
             *(_read_only(folders.support / name, path) for name, path in _SUPPORT_PATHS.items()),
+            *_kernel_mounts(folders.support, kernel),
         ],
+        **_masked(kernel),
         "LogConfig": _log_config(4 * limits.log_bytes),
         "Ulimits": _ulimits(open_files=MAX_OPEN_FILES, file_bytes=largest_file),
     }
@@ -211,8 +225,8 @@ def algorithm(order: Order, slot: Slot, settings: SandboxSettings, folders: Fold
     return config
 
 
-def support_files(slot: Slot, image: ImageSettings) -> dict[str, bytes]:
-    """The files of ours in an algorithm's container, by name: the launcher, and who its user is."""
+def support_files(slot: Slot, image: ImageSettings, kernel: KernelView) -> dict[str, bytes]:
+    """The files of ours in an algorithm's container, by name: the launcher, who its user is, the kernel's files."""
     name = image.user_name
     passwd = {"root": (0, "/root"), "nobody": (65534, "/"), name: (slot.uid, contract.HOME_DIR)}
     users = [f"{who}:x:{uid}:{uid}:{who}:{home}:/bin/sh\n" for who, (uid, home) in passwd.items()]
@@ -221,7 +235,22 @@ def support_files(slot: Slot, image: ImageSettings) -> dict[str, bytes]:
         "launcher": launcher.PROGRAM.read_bytes(),
         "passwd": "".join(users).encode(),
         "group": "".join(groups).encode(),
+        **kernel_files(kernel),
     }
+
+
+def kernel_files(kernel: KernelView) -> dict[str, bytes]:
+    """The files of ours that stand for the kernel's, by their names among the support files."""
+    return {path[1:]: content for path, content in kernel.files.items()}
+
+
+def _kernel_mounts(support: Path, kernel: KernelView) -> list[dict[str, Any]]:
+    return [_read_only(support / path[1:], path) for path in kernel.mounted]
+
+
+def _masked(kernel: KernelView) -> dict[str, list[str]]:
+    """A list of ours instead of the engine's; without one the engine's own."""
+    return {"MaskedPaths": list(kernel.masked)} if kernel.masked else {}
 
 
 _SUPPORT_PATHS: Final[Mapping[str, str]] = {
@@ -229,6 +258,17 @@ _SUPPORT_PATHS: Final[Mapping[str, str]] = {
     "passwd": "/etc/passwd",
     "group": "/etc/group",
 }
+
+
+def kernel_probe(slot: Slot, settings: SandboxSettings, image: str, support: Path, kernel: KernelView) -> Config:
+    """A container of ours under this view, which prints the kernel's files as the holder dumps a folder.
+
+    `support` holds the `kernel_files`.
+    """
+    config = probe(slot, settings, image, ())
+    config["Cmd"] = [HOLDER_PROGRAM, "dump", "/proc", str(MEBIBYTE), *KERNEL_PROBE_FILES]
+    config["HostConfig"] |= {"Mounts": _kernel_mounts(support, kernel), **_masked(kernel)}
+    return config
 
 
 def probe(slot: Slot, settings: SandboxSettings, image: str, gpus: Sequence[str]) -> Config:

@@ -2,7 +2,7 @@
 
     <batch>-<fence>/input/cases.json, input/images/<name>      mounted read-only at /input
     <batch>-<fence>/model/...                                  weights, mounted read-only at /opt/ml/model
-    <batch>-<fence>/support/<name>                             files of ours, each mounted read-only at its own path
+    <batch>-<fence>/support/<name>                             files of ours, mounted read-only at their own paths
     <batch>-<fence>/output/<name>                              results on their way to the server
 
 Volumes are hard links into the cache. They are readable by everyone, because the sandbox's user is no owner
@@ -56,10 +56,12 @@ class BatchFolder:
         self.support.mkdir(parents=True)
         for name, content in files.items():
             path = self.support / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             path.chmod(0o555)
             os.utime(path, (FIXED_MTIME, FIXED_MTIME))
-        self.support.chmod(0o755)
+        for folder in {self.support, *(self.support / name for file in files for name in Path(file).parents)}:
+            folder.chmod(0o755)
         return self.support
 
     def new_output(self) -> Path:

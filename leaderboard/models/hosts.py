@@ -7,7 +7,7 @@ class Host(models.Model):
     """A GPU host. It knows its token, the server knows only the token's hash; revoking is one field."""
 
     class Serves(models.TextChoices):
-        """Whose programs it runs. The kernel of a host tells each program something of those before and beside it."""
+        """Whose programs it runs. Those of one host share a kernel, by which each can measure the others."""
 
         EVERY = "every", "every phase"
         PUBLIC = "public", "phases of public cases"

@@ -144,7 +144,10 @@ def _runs_programs(phase: PhaseFacts) -> bool:
 
 
 def _separation(facts: Facts) -> Check:
-    """Programs on public cases write logs that their teams read, and see counters of their host's kernel."""
+    """Programs on public cases write logs that their teams read, and share a kernel with what runs beside them.
+
+    Most of what it counts is covered in the sandbox, not all (docs/architecture.md, "Trust boundaries").
+    """
     name, title = "separation", "Hosts of hidden cases"
     served = [phase for phase in facts.phases if _runs_programs(phase)]
     kinds = {phase.cases_are_public for phase in served} | {True for phase in served if phase.has_try_outs}
@@ -152,7 +155,7 @@ def _separation(facts: Facts) -> Check:
     if len(kinds) < 2 or not shared:
         return Check(name, title, Level.OK, "No host runs programs of phases of public and of hidden cases.")
     says = f"{_names(shared)} for phases of public (or with try-outs) and of hidden cases alike. A program of the "
-    says += "former, whose log its team reads, sees counters of the host that tell of the latter. In the "
+    says += "former, whose log its team reads, can measure what the latter do on the same machine. In the "
     says += "administration, under “Hosts”, let "
     return Check(name, title, Level.WARNING, says + "each serve one kind, or close the public phases and try-outs.")
 

@@ -14,9 +14,11 @@ import pytest
 
 from containers.host.agent import Agent
 from containers.host.config import ConfigurationError, Settings
+from containers.host.kernel_cover import KernelCover
 from containers.sandbox import capabilities
 from containers.sandbox.engine import Engine
 from containers.sandbox.spec import LABEL_INSTANCE, SandboxSettings, Slot
+from containers.sandbox.staging import BatchFolder
 from tests.containers import baseimage, otherengine
 from tests.containers.conftest import UID, Sandbox, order_json, outcomes, shut, statuses
 from tests.containers.fakeserver import FakeServer
@@ -165,6 +167,29 @@ def test_a_whole_run_passes_where_user_ids_are_mapped_under_each_runtime(
     assert inspect(run.names.algorithm)["HostConfig"]["Runtime"] == runtime
     assert inspect(run.names.algorithm)["HostConfig"]["UsernsMode"] == ""
     assert inspect(run.names.holder)["HostConfig"]["Runtime"] == "runc"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "covers"), [("io.containerd.runc.v2", True), ("crun", True), ("strict", False), ("careless", False)]
+)
+def test_a_runtime_that_cannot_cover_the_kernels_files_runs_without_and_says_so(
+    on_other: Callable[[str], Sandbox], tmp_path: Path, caplog: pytest.LogCaptureFixture, runtime: str, covers: bool
+) -> None:
+    sandbox = on_other(runtime)
+    sandbox.settings = KernelCover(sandbox.engine, sandbox.settings, tmp_path).settings(SLOT)
+    assert sandbox.settings.hides_kernel is covers
+    assert ("Let it serve phases of public or of hidden cases, not both." in caplog.text) is not covers
+    assert list(tmp_path.iterdir()) == []
+    seen = json.loads(sandbox.ask("answer = json.dumps([open(f'/proc/{n}').read() for n in ('loadavg', 'vmstat')])"))
+    assert (seen == ["0.00 0.00 0.00 1/1 1\n", ""]) is covers
+
+
+def test_a_runtime_of_another_name_is_tried_and_may_cover_them(
+    on_other: Callable[[str], Sandbox], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capabilities, "_COVERING_RUNTIMES", frozenset())
+    sandbox = on_other("crun")
+    assert capabilities.shows_kernel(sandbox.engine, sandbox.settings, SLOT, BatchFolder(tmp_path, "x", 0)) is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from containers.protocol.orders import MEBIBYTE, Weights, parse_order
 from containers.sandbox import spec
 from containers.sandbox.image_settings import ImageSettings
+from containers.sandbox.kernel_view import KernelView, kernel_view
 from containers.sandbox.spec import SandboxSettings, Slot
 from tests.containers.conftest import LIMITS, UID, Sandbox, order_json
 
@@ -29,9 +30,10 @@ def created(sandbox: Sandbox, docker_client: docker.APIClient) -> Any:
         staged = sandbox.stage(run)
         if weights:
             run.folder.model.mkdir()
-        support = run.folder.add_support(spec.support_files(run.slot, image))
-        model = run.folder.model if run.order.weights else None
-        config = spec.algorithm(run.order, run.slot, run.settings, spec.Folders(staged, support, model), image)
+        kernel = kernel_view(run.order.limits.memory_bytes, gpus=gpus > 0)
+        support = run.folder.add_support(spec.support_files(run.slot, image, kernel))
+        folders = spec.Folders(staged, support, run.folder.model if run.order.weights else None)
+        config = spec.algorithm(run.order, run.slot, run.settings, folders, image, kernel)
         sandbox.engine.create_container(run.names.algorithm, config)
         value: dict[str, Any] = docker_client.inspect_container(run.names.algorithm)
         return value
@@ -196,7 +198,8 @@ def test_libraries_start_as_many_threads_as_there_are_processors(cpus: float, th
     order = parse_order(order_json(None, cpus=cpus))
     image = ImageSettings(("/run",), environment={"MKL_NUM_THREADS": "7", "OMP_NUM_THREADS": ""})
     settings, staged = SandboxSettings("x", UID), Path("/staged")
-    entries = spec.algorithm(order, Slot("cpu0", UID + 1), settings, spec.Folders(staged, staged), image)["Env"]
+    folders = spec.Folders(staged, staged)
+    entries = spec.algorithm(order, Slot("cpu0", UID + 1), settings, folders, image, KernelView())["Env"]
     environment = dict(entry.split("=", 1) for entry in entries)
     assert environment["OPENBLAS_NUM_THREADS"] == environment["PYTHON_CPU_COUNT"] == threads
     assert not {"MKL_NUM_THREADS", "OMP_NUM_THREADS"} & set(environment)  # the image's own stay
@@ -207,12 +210,8 @@ def test_the_launcher_comes_first_and_an_image_without_a_program_gets_none(creat
     assert config["Entrypoint"] == [spec.LAUNCHER_PROGRAM, "/root", "/tmp/home", "/", "python3", "/algorithm.py"]
     assert not config["Cmd"]
     order, slot, staged = parse_order(order_json(None)), Slot("cpu0", UID + 1), Path("/staged")
-    assert (
-        spec.algorithm(order, slot, SandboxSettings("x", UID), spec.Folders(staged, staged), ImageSettings())[
-            "Entrypoint"
-        ]
-        == []
-    )
+    folders, settings = spec.Folders(staged, staged), SandboxSettings("x", UID)
+    assert spec.algorithm(order, slot, settings, folders, ImageSettings(), KernelView())["Entrypoint"] == []
 
 
 def test_weights_are_mounted_read_only_also_over_a_volume_of_the_image(created: Any) -> None:
@@ -227,8 +226,10 @@ def test_weights_are_mounted_read_only_also_over_a_volume_of_the_image(created: 
 
 def test_files_of_ours_are_mounted_read_only_one_by_one(inspected: dict[str, Any]) -> None:
     mounts = {mount["Target"]: mount for mount in inspected["HostConfig"]["Mounts"]}
-    assert set(mounts) == {"/input", "/output", spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group"}
-    for target in (spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group"):
+    kernel = {f"/proc/{name}" for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")}
+    ours = {spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group", "/sys/devices", *kernel}
+    assert set(mounts) == {"/input", "/output", *ours}
+    for target in ours:
         assert (mounts[target]["ReadOnly"], mounts[target]["Type"]) == (True, "bind")
 
 
@@ -318,7 +319,7 @@ def test_the_settings_of_the_worker_are_those_of_every_container_that_they_conce
     settings = SandboxSettings("x", UID, runtime="runsc", apparmor="rexgrounding")
     config = {
         "algorithm": spec.algorithm(
-            order, slot, settings, spec.Folders(Path("/staged"), Path("/support")), ImageSettings()
+            order, slot, settings, spec.Folders(Path("/staged"), Path("/support")), ImageSettings(), KernelView()
         ),
         "holder": spec.holder(order, settings, "holder"),
         "probe": spec.probe(slot, settings, "holder", ()),
