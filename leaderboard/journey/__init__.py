@@ -5,6 +5,7 @@
     selectors                        rows with what a step asks about them
     planning                         how a run is cut into batches
     turns, scheduling                how what is shared is dealt out between teams; who is checked, run and scored next
+    forecast                         the same played ahead: when each run will start and finish
     outcomes                         what a host's report says of each case
     faults, reasons                  what becomes of our own faults; why a case or a run was lost, in words
     failure_kinds                    in which way a run failed that has no usable mask

@@ -40,7 +40,7 @@ SCORING_FAULT = "scoring"  # why a run is halted whose masks could not be scored
 # --- slots -----------------------------------------------------------------------------------------------------------
 
 
-class _Rank(IntEnum):
+class Rank(IntEnum):
     """What a run waits for a slot for."""
 
     GOES_ON = 0
@@ -99,7 +99,7 @@ class _Load:
 
     def of(self, place: _Slots) -> int:
         """What the team has at work, as it counts for this place."""
-        if place.rank == _Rank.STARTS:
+        if place.rank == Rank.STARTS:
             return len(self._runs.get(place.team, ()))
         return self._slots[place.team]
 
@@ -142,11 +142,6 @@ def queue(at: datetime | None = None) -> list[Run]:
     return ordered
 
 
-def position(run: Run, at: datetime | None = None) -> int | None:
-    """A queued run's place in the queue, from 1; None for any other run."""
-    return next((place for place, other in enumerate(queue(at), start=1) if other.pk == run.pk), None)
-
-
 def _queued() -> list[_Slots]:
     """The queued runs; what we interrupted goes on, the others start."""
     waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase")
@@ -156,7 +151,7 @@ def _queued() -> list[_Slots]:
             team=run.submission.team_id,
             thing=_Waiting(run),
             order=(run.submission_id, run.number, 0),
-            rank=_Rank.GOES_ON if run.started_at else _Rank.STARTS,
+            rank=Rank.GOES_ON if run.started_at else Rank.STARTS,
         )
         for run in waiting.only(*needed, "number")
     ]
@@ -171,7 +166,7 @@ def _waiting_batches(at: datetime) -> list[_Slots]:
         run = batch.run
         order = (run.submission_id, run.number, batch.number)
         helps = int(run.pk in at_work)
-        places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=helps, rank=_Rank.GOES_ON))
+        places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=helps, rank=Rank.GOES_ON))
         at_work.add(run.pk)
     return places
 

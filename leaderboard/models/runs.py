@@ -54,7 +54,7 @@ class Run(models.Model):
                 condition=Q(failure_kind="") | Q(state=RunState.FAILED), name="only_failed_runs_have_a_kind_of_failure"
             ),
         ]
-        indexes = [models.Index(fields=["state"])]
+        indexes = [models.Index(fields=["state"]), models.Index(fields=["ended_at"])]
 
     def __str__(self) -> str:
         return f"run {self.number} of {self.submission}"

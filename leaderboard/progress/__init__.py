@@ -3,6 +3,7 @@
     submission_view                  everything that the page of a submission shows
     listing                          a team's runs as a list
     stages, explanations             the state as it is shown; why a run or a case was lost
+    estimates, line, paces           when a run will start and finish, by what waits and how fast runs are
     case_facts, details              the little that progress needs of each case; the run case by case
     containers, cases, findings      its containers with their logs, its cases, their findings, worst first: by the page
     results                          all its numbers as JSON

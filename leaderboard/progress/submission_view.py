@@ -17,10 +17,11 @@ from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
 from leaderboard.board.rows import Figures
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
-from leaderboard.journey import failure_kinds, lifecycle, reasons, scheduling
+from leaderboard.journey import failure_kinds, lifecycle, reasons
 from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange, Submission
 from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
+from leaderboard.progress.estimates import Estimate, estimate_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
@@ -102,7 +103,7 @@ class SubmissionView(Staged, RunDetails):
     failed: int | None
     now: str
     steps: list[Step]
-    queue_position: int | None
+    estimate: Estimate | None
     history: list[Event]
     figures: Figures | None
     image: ImageFacts | None
@@ -145,7 +146,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         failed=sum(case.is_lost for case in facts) if disclosure.shows_cases else None,
         now=_now(submission, run, stage, done, total, disclosure.at),
         steps=_steps(submission, _reached(run, stage, changes, disclosure), stage, facts, disclosure),
-        queue_position=_queue_position(run, stage, disclosure) if run else None,
+        estimate=estimate_of(submission, run, stage, disclosure),
         history=_history(submission, changes, disclosure),
         figures=_figures(run, stage, disclosure),
         image=_image(submission),
@@ -171,16 +172,6 @@ def _image(submission: Submission) -> ImageFacts | None:
         layers=image.layers,
         warnings=original.warnings if original else image.warnings,
     )
-
-
-def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | None:
-    """The run's place in the queue; on hidden cases as if no run had left it in this minute."""
-    if disclosure.shows_cases:
-        return scheduling.position(run, disclosure.at) if run.state == RunState.QUEUED else None
-    if stage != RunState.QUEUED:
-        return None
-    left = Run.objects.filter(started_at__gte=disclosure.visible_until)
-    return (scheduling.position(run, disclosure.at) or 0) + left.count() or None
 
 
 def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:

@@ -46,6 +46,25 @@ def local(at: datetime) -> SafeString:
 
 
 @register.simple_tag
+def between(first: datetime, last: datetime, now: datetime) -> SafeString:
+    """From when to when something is expected, by two clocks; the first instant is left out once it has passed."""
+    first, last = first.astimezone(UTC), last.astimezone(UTC)
+    if last <= now:
+        return mark_safe("any minute now")
+    style = "minute" if last.date() != now.astimezone(UTC).date() or last.date() != first.date() else "hour"
+    began = first if first > now else None
+    words = (
+        format_html("between {} and {}", when(first, style), when(last, style))
+        if began
+        else format_html("by {}", when(last, style))
+    )
+    datetimes = f"{began or last:%Y-%m-%dT%H:%M:%SZ}", f"{last:%Y-%m-%dT%H:%M:%SZ}"
+    return format_html(
+        '{} <span class="sub"><local-time datetime="{}" until="{}"></local-time></span>', words, *datetimes
+    )
+
+
+@register.simple_tag
 def left(until: datetime, now: datetime) -> SafeString:
     """The time left, which a small script keeps counting down by the server's clock."""
     return format_html(

@@ -1,0 +1,108 @@
+"""When a run starts and finishes, as its page may say it: ranges of instants, or plainly that there is no estimate."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from leaderboard.board.disclosure import Disclosure
+from leaderboard.core import disk_space
+from leaderboard.journey.forecast import Times, forecast, line_up
+from leaderboard.models import Run, Submission
+from leaderboard.progress.line import Line, line_at
+from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, RunState, Stage, SubmissionState
+
+# Measured by `./dev bench estimates`: nine of ten runs start, or finish, within these parts of the time estimated.
+EARLIEST, LATEST = 0.6, 1.7
+SLACK = timedelta(minutes=1)  # everything is as of the last full minute
+# By how far away the end of a range is: its step, of which an end is a multiple; on hidden cases at least COARSE_STEP.
+STEPS = (
+    (timedelta(minutes=15), timedelta(minutes=1)),
+    (timedelta(hours=2), timedelta(minutes=5)),
+    (timedelta(hours=6), timedelta(minutes=15)),
+    (timedelta.max, timedelta(hours=1)),
+)
+COARSE_STEP = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Two instants (UTC), in between which something is expected; the first may have passed."""
+
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A run's place in the queue, from 1, when it starts and finishes, and what that rests on, in words.
+
+    `start` is only there of a run that did not start; `none` says why what is missing cannot be said.
+    """
+
+    place: int | None = None
+    start: Range | None = None
+    finish: Range | None = None
+    basis: str = ""
+    none: str = ""
+
+
+def estimate_of(submission: Submission, run: Run | None, stage: Stage, disclosure: Disclosure) -> Estimate | None:
+    """What may be said of a submission that its reader sees in this stage; None once it is over."""
+    queued = stage in UNCHECKED or stage == RunState.QUEUED
+    if stage in (RunState.HALTED, SubmissionState.HALTED):
+        return Estimate(none="No estimate while it is interrupted. It goes on by itself.")
+    if not queued and stage not in ACTIVE_RUN_STATES:
+        return None
+    line = line_at(disclosure.at)
+    key = run.pk if run else -submission.pk
+    work = line.work(key)
+    if work is None:
+        return None
+    waits = queued and not work.began
+    place = _place(line, key) if stage == RunState.QUEUED and waits else 1 if stage == RunState.QUEUED else None
+    if waits and (why := _nothing_starts(submission.phase.gpus, line)):
+        return Estimate(place=place, none=why)
+    times = forecast(line.works, line.slots, line.turns)[key]
+    return _in_words(line, key, place, times, waits, disclosure)
+
+
+def _place(line: Line, key: int) -> int:
+    """Its place among those whose images are checked."""
+    return line_up([work for work in line.works if work.key > 0], line.turns).index(key) + 1
+
+
+def _nothing_starts(gpus: int, line: Line) -> str:
+    if not disk_space.allows_run():
+        return "No estimate: nothing starts while the server is short of disk space."
+    if not any(slot.gpus >= gpus and not slot.closing for slot in line.slots):
+        return "No estimate: no machine that fits takes runs at present."
+    return ""
+
+
+def _in_words(line: Line, key: int, place: int | None, times: Times, waits: bool, disclosure: Disclosure) -> Estimate:
+    start = _range(line.minute, times.start, disclosure) if waits else None
+    finish = _range(line.minute, times.finish, disclosure)
+    basis = line.basis[key]
+    none = ""
+    if waits and start is None:
+        none = "No estimate: nobody knows yet how long the runs before it take."
+    elif finish is None:
+        none = "No estimate of its end: no run like it was seen yet."
+    return Estimate(place, start, finish, basis.value if finish else "", none)
+
+
+def _range(minute: datetime, seconds: float, disclosure: Disclosure) -> Range | None:
+    """From when to when something is expected that is estimated for so many seconds after the minute."""
+    if seconds == math.inf:
+        return None
+    first, last = (minute + timedelta(seconds=seconds * part) for part in (EARLIEST, LATEST))
+    step = next(step for far, step in STEPS if last - minute <= far)
+    if not disclosure.shows_cases:
+        step = max(step, COARSE_STEP)
+    return Range(_multiple(first, step), _multiple(last + SLACK, step) + step)
+
+
+def _multiple(at: datetime, step: timedelta) -> datetime:
+    """The last multiple of a step, in the day by UTC, that is not after `at`."""
+    day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + (at - day) // step * step
