@@ -1,7 +1,7 @@
 """When a run starts and finishes, as its page may say it: ranges of instants, or plainly that there is no estimate."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from leaderboard.board.disclosure import Disclosure
@@ -26,10 +26,14 @@ COARSE_STEP = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Range:
-    """Two instants (UTC), in between which something is expected; the first may have passed."""
+    """Two instants (UTC), in between which something is expected; the first may have passed.
+
+    likely: what they were made of; it is measured by, and never shown.
+    """
 
     first: datetime
     last: datetime
+    likely: datetime = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def _range(minute: datetime, seconds: float, disclosure: Disclosure) -> Range | 
     step = next(step for far, step in STEPS if last - minute <= far)
     if not disclosure.shows_cases:
         step = max(step, COARSE_STEP)
-    return Range(_multiple(first, step), _multiple(last + SLACK, step) + step)
+    likely = minute + timedelta(seconds=seconds)
+    return Range(_multiple(first, step), _multiple(last + SLACK, step) + step, likely)
 
 
 def _multiple(at: datetime, step: timedelta) -> datetime:

@@ -17,7 +17,7 @@ from leaderboard.board.disclosure import COARSE_PERCENT
 from leaderboard.hosts.slots import hosts_that_take_work
 from leaderboard.journey.forecast import Pace, Slot, Work
 from leaderboard.models import Attempt, Case, Run, RunCase, Submission
-from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, earlier_runs, pace_of
+from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, earlier_runs, paces_of
 from leaderboard.states import ENDED, UNCHECKED, RunState
 
 
@@ -68,7 +68,7 @@ def line_at(at: datetime) -> Line:
     sizes = dict(Case.objects.order_by().values_list("case_set").annotate(Count("pk")))
     containers = _containers(began, minute, in_batch)
     known = _Known(minute, runs, sizes, decided, containers, earlier_runs(runs, sizes, minute))
-    paces = {run.key: pace_of(run, containers.get(run.key, ()), known.earlier) for run in runs}
+    paces = paces_of(runs, containers, known.earlier)
     works = tuple(_work(known, run, paces[run.key][0]) for run in runs)
     slots = _slots(known, at, {key: pace for key, (pace, _) in paces.items()})
     turns = _last_served({run.team for run in runs}, minute)
@@ -124,7 +124,9 @@ def _last_served(teams: set[int], minute: datetime) -> tuple[tuple[int, int], ..
     started = Max("started_at", filter=Q(started_at__lt=minute))
     ended = Max("ended_at", filter=Q(ended_at__lt=minute))
     rows = Run.objects.filter(submission__team__in=teams).order_by().values_list("submission__team")
-    times = [(max(filter(None, found)), team) for team, *found in rows.annotate(started, ended) if any(found)]
+    times = [
+        (max(filter(None, found)), team) for team, *found in rows.annotate(began=started, over=ended) if any(found)
+    ]
     return tuple((team, number) for number, (_, team) in enumerate(sorted(times), start=1))
 
 

@@ -34,7 +34,7 @@ class Basis(StrEnum):
     OWN = "this run’s own cases so far"
     IMAGE = "an earlier run of this image"
     TEAM = "your team’s earlier runs in this phase"
-    PHASE = "earlier runs in this phase"
+    PHASE = "other runs in this phase"
     NONE = ""
 
 
@@ -109,8 +109,30 @@ def coarse(seconds: float) -> float:
     return float(STEP ** round(math.log(seconds, STEP))) if 0 < seconds < math.inf else seconds
 
 
-def pace_of(run: OpenRun, containers: Iterable[Container], earlier: Earlier) -> tuple[Pace, Basis]:
-    """How fast a run is, and what says so: its own batches, else earlier runs of its image, else its canary."""
+def paces_of(
+    runs: Sequence[OpenRun], containers: Mapping[int, Sequence[Container]], earlier: Earlier
+) -> dict[int, tuple[Pace, Basis]]:
+    """How fast each run is, and what says so; by its key."""
+    known = {run.key: _pace_of(run, containers.get(run.key, ()), earlier) for run in runs}
+    of_phase = {run.phase: _so_far(run, runs, known) for run in runs}
+    return {run.key: known[run.key] if known[run.key][1] else of_phase[run.phase] for run in runs}
+
+
+def _so_far(run: OpenRun, runs: Sequence[OpenRun], known: Mapping[int, tuple[Pace, Basis]]) -> tuple[Pace, Basis]:
+    """What the runs that go on in the same phase tell of one of which nothing is known."""
+    by_team = {one.team: known[one.key][0] for one in runs if one.phase == run.phase and known[one.key][1]}
+    return _of_teams(by_team, run)
+
+
+def _of_teams(by_team: Mapping[int, Pace], run: OpenRun) -> tuple[Pace, Basis]:
+    """The middle of all teams in the run's phase; on hidden cases that of a few alone would tell of each."""
+    if by_team and (not run.hidden or len(by_team) >= FEWEST_TEAMS):
+        return _middle([*by_team.values()]), Basis.PHASE
+    return UNKNOWN, Basis.NONE
+
+
+def _pace_of(run: OpenRun, containers: Iterable[Container], earlier: Earlier) -> tuple[Pace, Basis]:
+    """By its own batches, else by earlier runs of its image, else by its canary, else by earlier runs of others."""
     prior, basis = _prior(run, earlier.runs)
     ended = [one for one in containers if one.ended_at is not None]
     canary = next((one.seconds(hidden=False) for one in ended if one.canary and not run.hidden), None)
@@ -140,10 +162,7 @@ def _prior(run: OpenRun, earlier: Sequence[Seen]) -> tuple[Pace, Basis]:
         return next((one for one in same if one.phase == run.phase), same[0]).pace, Basis.IMAGE
     if here := [one.pace for one in own if one.phase == run.phase]:
         return _middle(here[:3]), Basis.TEAM
-    by_team = {one.team: one.pace for one in reversed(earlier) if one.phase == run.phase}
-    if by_team and (not run.hidden or len(by_team) >= FEWEST_TEAMS):
-        return _middle([*by_team.values()]), Basis.PHASE
-    return UNKNOWN, Basis.NONE
+    return _of_teams({one.team: one.pace for one in reversed(earlier) if one.phase == run.phase}, run)
 
 
 def _middle(paces: Sequence[Pace]) -> Pace:
@@ -190,7 +209,9 @@ def _spent(runs: Sequence[int]) -> dict[tuple[int, bool], _Spent]:
     """What these runs spent in canaries, and in batches."""
     ended = Attempt.objects.filter(batch__run__in=runs, fault="", ended_at__isnull=False).order_by()
     total = Sum(F("ended_at") - F("claimed_at"))
-    rows = ended.values_list("batch__run", "batch__is_canary").annotate(total, Count("pk"), Max("ended_at"))
+    rows = ended.values_list("batch__run", "batch__is_canary").annotate(
+        spent=total, count=Count("pk"), last=Max("ended_at")
+    )
     return {(run, canary): (spent.total_seconds(), count, last) for run, canary, spent, count, last in rows}
 
 

@@ -18,7 +18,7 @@ from leaderboard.models import AlgorithmImage, Phase, Submission, Team, User
 from leaderboard.people import addresses
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED
-from leaderboard.submissions.quota import quota_of, refused_today
+from leaderboard.submissions.quota import Quota, quota_of, refused_today
 
 MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
@@ -70,13 +70,20 @@ def check_phase(team: Team, phase: Phase, at: datetime) -> None:
     if used.today_used >= used.today_limit:
         raise Refused(
             f"Your team has used its {used.today_limit} {'run' if used.today_limit == 1 else 'runs'} of today. "
-            f"The next day begins on {_instant(used.next_day)}."
+            f"{_next_day(phase, used)}"
         )
     if refused_today(team, phase, at) >= phase.refused_per_day:
         raise Refused(
             f"{phase.refused_per_day} uploads of your team came to nothing today: rejected, or cancelled before their "
-            f"first container. The next one is taken on {_instant(used.next_day)}."
+            f"first container. {_next_day(phase, used)}"
         )
+
+
+def _next_day(phase: Phase, used: Quota) -> str:
+    """When more is taken; on the last day it is not."""
+    if used.renews_at is None:
+        return f"The {phase.name} closes before the next day begins, on {_instant(phase.closes_at)}."
+    return f"The next day begins on {_instant(used.renews_at)}."
 
 
 def check_description(described: Description) -> Description:

@@ -12,13 +12,32 @@ from leaderboard.states import RunState, SubmissionState
 
 @dataclass(frozen=True)
 class Quota:
-    """A team's runs in a phase: used and allowed, today (UTC) and in total; `next_day` is when a new day begins."""
+    """A team's runs in a phase: used and allowed, today (UTC) and in total.
+
+    `next_day` is when a new day begins, `closes_at` when the phase takes no more.
+    """
 
     today_used: int
     today_limit: int
     total_used: int
     total_limit: int
     next_day: datetime
+    closes_at: datetime
+
+    @property
+    def total_left(self) -> int:
+        """How many runs are left in all; an organiser may have lowered the limit below what was used."""
+        return max(0, self.total_limit - self.total_used)
+
+    @property
+    def today_left(self) -> int:
+        """How many runs can still be handed in today: no more than are left in all."""
+        return min(max(0, self.today_limit - self.today_used), self.total_left)
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """When the runs of a new day can be handed in; None when the phase closes before."""
+        return self.next_day if self.next_day < self.closes_at else None
 
 
 def quota_of(team: Team, phase: Phase, at: datetime) -> Quota:
@@ -37,7 +56,7 @@ def quotas_of(team: Team, phases: Sequence[Phase], at: datetime) -> list[tuple[P
     found = []
     for phase in phases:
         today, total = used.get(phase.pk, (0, 0))
-        found.append((phase, Quota(today, phase.runs_per_day, total, phase.runs_total, tomorrow)))
+        found.append((phase, Quota(today, phase.runs_per_day, total, phase.runs_total, tomorrow, phase.closes_at)))
     return found
 
 

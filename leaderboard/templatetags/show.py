@@ -65,13 +65,14 @@ def between(first: datetime, last: datetime, now: datetime) -> SafeString:
 
 
 @register.simple_tag
-def left(until: datetime, now: datetime) -> SafeString:
-    """The time left, which a small script keeps counting down by the server's clock."""
+def left(until: datetime, now: datetime, over: str = "no time") -> SafeString:
+    """The time left, which a small script keeps counting down by the server's clock; then it says that it is `over`."""
     return format_html(
-        '<time-left until="{}" now="{}">{}</time-left>',
-        f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        span(until - now),
+        '<time-left until="{}" now="{}" over="{}">{}</time-left>',
+        f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        over,
+        span(until - now) if until > now else over,
     )
 
 
@@ -163,12 +164,6 @@ def number(value: float | Decimal) -> str:
 def count(value: int, one: str, many: str = "") -> str:
     """`1 case`, `2 cases`, `2,992 cases`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
-
-
-@register.filter
-def minus(value: int, taken: int) -> int:
-    """What is left of `value`; never below 0."""
-    return max(value - taken, 0)
 
 
 @register.filter

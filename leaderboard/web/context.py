@@ -12,6 +12,7 @@ import evaluation
 from leaderboard.challenge.phases import next_phase, open_phases
 from leaderboard.core import clock
 from leaderboard.models import Phase, Team, User
+from leaderboard.submissions.quota import Quota, quotas_of
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
@@ -66,6 +67,11 @@ class Frame:
         """The visitor's team."""
         user = self._request.user
         return user.team if user.is_authenticated else None
+
+    @cached_property
+    def quotas(self) -> list[tuple[Phase, Quota]]:
+        """What the visitor's team has left of its runs in the open phases."""
+        return quotas_of(self.team, self.open_phases, self.now) if self.team else []
 
     @cached_property
     def places(self) -> list[Place]:

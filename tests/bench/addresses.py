@@ -258,6 +258,7 @@ _PUBLIC = [
     Address("/rules/", 6, who="captain"),
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
     Address("/theme/", 0, method="POST", body=_text("theme=dark"), status=302),
+    Address("/clock", 1),
     Address("/healthz", 1),
     Address("/refused/429/", 0, status=429),
 ]

@@ -65,6 +65,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "results": [f"/runs/{one.pk}/results.json" for one in submissions],
         "download": ["/downloads/template.zip"],
         "health": ["/organisers/health/"],
+        "server_clock": ["/clock"],
         "healthz": ["/healthz"],
     }
 
