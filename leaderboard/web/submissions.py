@@ -33,6 +33,7 @@ from leaderboard.web.forms import SubmissionForm
 
 RUNS_PER_PAGE = 25
 POLL_SECONDS = 2
+HIDDEN_POLL_SECONDS = 10  # on hidden cases a page is as of the last full minute
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, 
         "seen": f"{version or ''}-{digest}",
         "minute": minute if view.estimate else "",
         "quota": quota_of(submission.team, submission.phase, disclosure.at),
-        "poll_seconds": POLL_SECONDS,
+        "poll_seconds": POLL_SECONDS if disclosure.follows_events else HIDDEN_POLL_SECONDS,
     }
 
 
