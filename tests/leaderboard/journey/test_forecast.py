@@ -25,7 +25,7 @@ def test_a_run_alone_takes_its_canary_its_batches_and_its_scores():
 def test_the_canary_of_another_run_fills_the_time_in_which_the_first_is_scored():
     times = played(work(1), work(2, team=1))
     assert times[2].start == 10
-    assert times[1] == Times(0, 10 + 10 + 20 + 5)
+    assert times[1] == Times(0, 20 + 10 + 10 + 10 + 5)  # from then on they take turns
 
 
 def test_a_batch_is_not_interrupted_and_the_next_slot_goes_to_the_team_that_has_none():
