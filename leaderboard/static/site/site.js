@@ -35,7 +35,8 @@ const serverClock = {
   begin(madeAt) {
     if (this.ahead !== null) return;
     const [{ responseStart, transferSize, type } = {}] = performance.getEntriesByType("navigation");
-    this.ahead = madeAt - (performance.timeOrigin + (responseStart ?? performance.now()));
+    const sinceAnswer = responseStart ? performance.now() - responseStart : 0;
+    this.ahead = madeAt - (Date.now() - sinceAnswer);
     this.drifted = this.drift();
     if (type === "back_forward" || transferSize === 0) this.ask();
     for (const event of ["pageshow", "online"]) addEventListener(event, ({ persisted }) => { if (persisted !== false) this.ask(); });
