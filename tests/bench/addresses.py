@@ -291,9 +291,10 @@ _PEOPLE = [
 _PAGE = frozenset({"external_data"})
 _PARTS = _PAGE | {"container", "log"}
 _RESULTS = _PARTS | {"groups"}  # once it has ended
+_ESTIMATE = 12  # what estimates ask of the queue, the machines and earlier runs, and what is left of the team's runs
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
-    Address("/submit/", 5, who="captain"),
+    Address("/submit/", 6, who="captain"),
     Address("/submit/{public_phase}/", 14, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
     Address("/submit/{hidden_phase}/?ticket=none", 15, who="captain", method="POST", status=422),
@@ -307,22 +308,22 @@ _RUNS = [
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
     Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
-    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
     Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
-    Address("/runs/{running_public}/", 18, who="runner", reads=_PARTS),
-    Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 17, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 22, who="organiser", reads=_PARTS),
+    Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
+    Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 24, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 29, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 23, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 31, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 23, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS, state="failed"),
+    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
     Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_PAGE),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_PAGE),
@@ -336,7 +337,7 @@ _RUNS = [
         for part in ("findings/", "cases/", "logs/", "logs/1/1/", "masks/{some_case}", "results.json")
     ),
     Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_PAGE),
-    Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_PAGE),
+    Address("/runs/{running_hidden}/panel/?seen=-x", 10 + _ESTIMATE, who="runner", reads=_PAGE),
     Address(
         "/runs/{running_hidden}/cancel/",
         *(45, "runner", 302, HEAVY, "POST"),

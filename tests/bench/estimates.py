@@ -54,12 +54,12 @@ class Asked:
 def main() -> None:
     """Simulate, and print."""
     parser = argparse.ArgumentParser(prog="./dev bench estimates", description=__doc__)
-    parser.add_argument("--teams", type=int, default=8)
+    parser.add_argument("--teams", type=int, default=6)
     parser.add_argument("--runs", type=int, default=3, help="submissions of a team")
-    parser.add_argument("--cases", type=int, default=16, help="cases of a run")
+    parser.add_argument("--cases", type=int, default=12, help="cases of a run")
     parser.add_argument("--slots", type=int, default=2, help="slots of a host")
     parser.add_argument("--challenges", type=int, default=4, help="how many are simulated")
-    parser.add_argument("--every", type=int, default=10, help="virtual minutes between questions")
+    parser.add_argument("--every", type=int, default=6, help="virtual minutes between questions")
     options = parser.parse_args()
     asked: list[Asked] = []
     with tempfile.TemporaryDirectory(prefix="rexg-bench-") as folder, scratch_database(Path(folder)):
@@ -102,7 +102,7 @@ def _played(made: "Challenge", options: argparse.Namespace, chance: random.Rando
     notes: list[tuple[float, int, str, float, float, float]] = []
     for team in made.teams:
         for _ in range(options.runs):
-            made.hand_in_later(team, chance.uniform(0, 4 * 3600))
+            made.hand_in_later(team, chance.uniform(0, 2 * 3600))
     made.host_comes(chance.uniform(3600, 7200), slots=options.slots)
     made.host_drains(chance.uniform(10800, 14400))
     made.every(60.0 * options.every, lambda: notes.extend(_ask(made)))
