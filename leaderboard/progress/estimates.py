@@ -11,8 +11,9 @@ from leaderboard.models import Run, Submission
 from leaderboard.progress.line import Line, line_at
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, RunState, Stage, SubmissionState
 
-# Measured by `./dev bench estimates`: nine of ten runs start, or finish, within these parts of the time estimated.
-EARLIEST, LATEST = 0.6, 1.7
+# The ends of the ranges, as parts of the time estimated: `./dev bench estimates` measures how many come true.
+OF_START = 0.4, 2.0
+OF_FINISH = 0.6, 1.7
 SLACK = timedelta(minutes=1)  # everything is as of the last full minute
 # By how far away the end of a range is: its step, of which an end is a multiple; on hidden cases at least COARSE_STEP.
 STEPS = (
@@ -84,8 +85,8 @@ def _nothing_starts(gpus: int, line: Line) -> str:
 
 
 def _in_words(line: Line, key: int, place: int | None, times: Times, waits: bool, disclosure: Disclosure) -> Estimate:
-    start = _range(line.minute, times.start, disclosure) if waits else None
-    finish = _range(line.minute, times.finish, disclosure)
+    start = _range(line.minute, times.start, OF_START, disclosure) if waits else None
+    finish = _range(line.minute, times.finish, OF_FINISH, disclosure)
     basis = line.basis[key]
     none = ""
     if waits and start is None:
@@ -95,11 +96,11 @@ def _in_words(line: Line, key: int, place: int | None, times: Times, waits: bool
     return Estimate(place, start, finish, basis.value if finish else "", none)
 
 
-def _range(minute: datetime, seconds: float, disclosure: Disclosure) -> Range | None:
+def _range(minute: datetime, seconds: float, parts: tuple[float, float], disclosure: Disclosure) -> Range | None:
     """From when to when something is expected that is estimated for so many seconds after the minute."""
     if seconds == math.inf:
         return None
-    first, last = (minute + timedelta(seconds=seconds * part) for part in (EARLIEST, LATEST))
+    first, last = (minute + timedelta(seconds=seconds * part) for part in parts)
     step = next(step for far, step in STEPS if last - minute <= far)
     if not disclosure.shows_cases:
         step = max(step, COARSE_STEP)

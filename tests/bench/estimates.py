@@ -97,7 +97,7 @@ def _simulated(options: argparse.Namespace, chance: random.Random, *, hidden: bo
 
 
 def _played(made: "Challenge", options: argparse.Namespace, chance: random.Random, *, hidden: bool) -> list[Asked]:
-    from leaderboard.progress import estimates
+    from leaderboard.progress.line import line_at
 
     notes: list[tuple[float, int, str, float, float, float]] = []
     for team in made.teams:
@@ -106,7 +106,8 @@ def _played(made: "Challenge", options: argparse.Namespace, chance: random.Rando
     made.host_comes(chance.uniform(3600, 7200), slots=options.slots)
     made.host_drains(chance.uniform(10800, 14400))
     made.every(60.0 * options.every, lambda: notes.extend(_ask(made)))
-    with mock.patch.object(estimates, "line_at", functools.cache(estimates.line_at)):  # one instant for all of them
+    once = functools.cache(line_at)  # an instant for all of them
+    with mock.patch("leaderboard.progress.estimates.line_at", once):
         made.run()
     return list(_compared(made, notes, hidden=hidden))
 
