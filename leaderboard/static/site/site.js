@@ -71,7 +71,9 @@ customElements.define("time-left", class extends HTMLElement {
     };
     this.timer = setInterval(this.show, 1000);
     addEventListener("server-clock", this.show);
-    this.show();
+    // While the page is parsed, what the server wrote inside is still to come, and would stand beside it.
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", this.show, { once: true });
+    else this.show();
   }
   disconnectedCallback() {
     clearInterval(this.timer);
