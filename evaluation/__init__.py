@@ -16,10 +16,18 @@ Who only wants numbers needs nothing but the names listed here.
 from evaluation.categories import CATEGORIES, Category, Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask, MaskProblem, mask_problem
 from evaluation.hints import Hint, WithinBudget, look
-from evaluation.isolation.scorer import IsolatedScorer, Job, score_isolated
+from evaluation.isolation.scorer import IsolatedScorer, Job, assess_isolated
 from evaluation.masks.reading import MaskSummary, inspect_mask
-from evaluation.metrics.aggregate import seed_from, size_limits, summarise
-from evaluation.metrics.scoring import VERSION, Case, lost_case, score_case
+from evaluation.metrics.aggregate import (
+    COMPARED,
+    OVERALL,
+    Difference,
+    paired_differences,
+    seed_from,
+    size_limits,
+    summarise,
+)
+from evaluation.metrics.scoring import VERSION, Assessment, Case, lost_case, score_case
 from evaluation.results import (
     Aggregates,
     CaseResult,
@@ -35,12 +43,16 @@ from evaluation.results import (
 
 __all__ = [
     "CATEGORIES",
+    "COMPARED",
+    "OVERALL",
     "VERSION",
     "Aggregates",
+    "Assessment",
     "Case",
     "CaseResult",
     "CaseStatus",
     "Category",
+    "Difference",
     "EvaluationError",
     "FindingResult",
     "Group",
@@ -57,13 +69,14 @@ __all__ = [
     "SizeGroup",
     "Summary",
     "WithinBudget",
+    "assess_isolated",
     "inspect_mask",
     "kind_of",
     "look",
     "lost_case",
     "mask_problem",
+    "paired_differences",
     "score_case",
-    "score_isolated",
     "seed_from",
     "size_limits",
     "summarise",

@@ -5,7 +5,20 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.demo.mails import mails
-from leaderboard.web import cases, downloads, drafts, errors, guidelines, organisers, people, public, submissions, tus
+from leaderboard.web import (
+    cases,
+    downloads,
+    drafts,
+    errors,
+    guidelines,
+    methods,
+    my_runs,
+    organisers,
+    people,
+    public,
+    submissions,
+    tus,
+)
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -31,13 +44,21 @@ urlpatterns = [
     path("drafts/<uuid:key>/send/", drafts.send, name="send_draft"),
     path("drafts/<uuid:key>/take-back/", drafts.take_back, name="take_back_draft"),
     path("drafts/<uuid:key>/delete/", drafts.delete, name="delete_draft"),
+    path("preview/", methods.preview, name="preview"),
+    path("uploads/drafts/<uuid:key>/pdf/", methods.draft_pdf, name="draft_pdf"),
     path("uploads/drafts/<uuid:key>/", tus.create, name="begin_upload"),
     path("uploads/<uuid:key>/", tus.upload, name="upload"),
-    path("runs/", submissions.runs, name="runs"),
+    path("runs/", my_runs.runs, name="runs"),
+    path("runs/my-runs.csv", my_runs.table, name="runs_csv"),
+    path("runs/compare/", my_runs.compare, name="compare"),
+    path("runs/<int:pk>/note/", my_runs.note, name="note"),
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
+    path("runs/<int:pk>/withdraw/", submissions.withdraw, name="withdraw"),
+    path("runs/<int:pk>/bring-back/", submissions.bring_back, name="bring_back"),
     path("runs/<int:pk>/again/", drafts.begin_from, name="submit_again"),
+    path("runs/<int:pk>/method.pdf", methods.pdf, name="pdf"),
     path("runs/<int:pk>/findings/", cases.findings, name="findings"),
     path("runs/<int:pk>/cases/", cases.cases, name="cases"),
     path("runs/<int:pk>/logs/", cases.logs, name="logs"),
@@ -46,6 +67,8 @@ urlpatterns = [
     path("runs/<int:pk>/results.json", cases.results, name="results"),
     path("organisers/health/", organisers.health, name="health"),
     path("organisers/health/panel/", organisers.health_panel, name="health_panel"),
+    path("organisers/equal-entries/", organisers.equal_entries, name="equal_entries"),
+    path("organisers/equal-entries/<int:pk>/", organisers.look_at_equal_entries, name="look_at_equal_entries"),
     path("metrics", organisers.prometheus, name="metrics"),
     path("account/", include("leaderboard.web.accounts.urls")),
     path("admin/", admin.site.urls),

@@ -1,6 +1,7 @@
 """What every test may rely on: the real services that `./dev test` started, and a store of its own."""
 
 import gc
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,10 +72,18 @@ def quick_passwords(settings) -> None:
 
 
 @pytest.fixture(autouse=True)
-def outbox(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def outbox(settings) -> None:
     """Messages go through the outbox, as everywhere; pytest's Django would send them past it, into its own."""
     settings.EMAIL_TRANSPORT, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, OUTBOX
+
+
+@pytest.fixture(autouse=True)
+def forgetful_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process remembers of an outage is forgotten, or it would hold for the tests that follow."""
     monkeypatch.setattr("leaderboard.core.outbox._away_until", 0.0)
+    monkeypatch.setattr("leaderboard.core.task_queue._away_until", 0.0)
+    monkeypatch.setattr("leaderboard.processes.sweeper._outage_at", -math.inf)
+    monkeypatch.setattr("leaderboard.processes.sweeper._last_sweep", None)
 
 
 @pytest.fixture(autouse=True)

@@ -51,6 +51,7 @@ class CheckedImage:
     config: dict[str, Any]  # entrypoint, cmd, env (names), env_overridden, user, home, working_dir, volumes, ...
     original_image_id: str  # "sha256:<hex>" of the uploaded configuration: the id in every store but containerd's
     original_diff_ids: list[str]
+    file_bytes: list[int]  # of each layer's files: 0 where a layer has none, or only empty ones
 
 
 def check_archive(
@@ -90,6 +91,7 @@ def check_archive(
         config=stored.config.summary | {"home": image.home},
         original_image_id=stored.config.image_id,
         original_diff_ids=stored.config.diff_ids,
+        file_bytes=image.file_bytes,
     )
 
 
@@ -141,10 +143,11 @@ class _Stored:
 
 @dataclass(frozen=True)
 class _Rebuilt:
-    """The image as it was written. layer_bytes: of its layers, each counted once."""
+    """The image as it was written. layer_bytes: of its layers, each counted once; file_bytes: of each one's files."""
 
     image_id: str
     layer_bytes: int
+    file_bytes: list[int]
     home: str
     warnings: list[str]
 
@@ -162,6 +165,7 @@ def _rebuild(stored: _Stored, target: IO[bytes], on_progress: Callable[[float], 
     return _Rebuilt(
         image_id,
         sum(image.archive.sizes.values()),
+        image.file_bytes,
         image.home,
         [*warnings, *hidden_warnings(places), *image.modes.warnings()],
     )
@@ -177,6 +181,7 @@ class _Copy:
         self.filesystem = ImageFilesystem()
         self.modes = ModeOpener(named, as_root=is_root(stored.config.user))
         self.archive = RebuiltArchive(target)
+        self.file_bytes: list[int] = []
         self._stored = stored
         self._passwd: bytes | None = None
 
@@ -205,6 +210,7 @@ class _Copy:
     def _add(self, layer: CopiedLayer) -> None:
         """Put one more layer over those before."""
         self.archive.add(layer)
+        self.file_bytes.append(layer.file_bytes)
         self.filesystem.merge(layer.root)
         if layer.sets_passwd:
             self._passwd = layer.passwd

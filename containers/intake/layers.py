@@ -32,12 +32,14 @@ _HELD_BACK_BYTES: Final = tar.BLOCK_BYTES + BEGINNING_BYTES
 class CopiedLayer:
     """What became of a layer, and what an image gets by it.
 
-    diff_id: the digest of its content as it is now; size: of that, in bytes. root: its files, in names. passwd: its
-    /etc/passwd where it is one that can be read; sets_passwd: whether it has one at all, or takes it away.
+    diff_id: the digest of its content as it is now; size: of that, in bytes; file_bytes: those of its files. root: its
+    files, in names. passwd: its /etc/passwd where it is one that can be read; sets_passwd: whether it has one at all,
+    or takes it away.
     """
 
     diff_id: str
     size: int
+    file_bytes: int
     root: Folder
     passwd: bytes | None
     sets_passwd: bool
@@ -85,14 +87,14 @@ class LayerReader:
             )
         else:
             stored_digest = content.digest
-        root, passwd = self._read_entries(WatchedStream(chunks, content.add), content, what)
+        root, passwd, file_bytes = self._read_entries(WatchedStream(chunks, content.add), content, what)
         content.finish()
         if f"sha256:{content.digest.hexdigest()}" != diff_id:
             raise _wrong_digest(what)
         if layer.digest is not None and f"sha256:{stored_digest.hexdigest()}" != layer.digest:
             raise _wrong_digest(what)
         rebuilt = f"sha256:{content.rebuilt_digest.hexdigest()}"
-        return CopiedLayer(rebuilt, content.size, root, passwd, sets_passwd=_sets_passwd(root))
+        return CopiedLayer(rebuilt, content.size, file_bytes, root, passwd, sets_passwd=_sets_passwd(root))
 
     def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -100,12 +102,13 @@ class LayerReader:
             yield chunk
             self._on_read(self._read_bytes)
 
-    def _read_entries(self, stream: WatchedStream, content: "_Content", what: str) -> tuple[Folder, bytes | None]:
-        """The layer's files and its /etc/passwd; modes are set on the way."""
+    def _read_entries(self, stream: WatchedStream, content: "_Content", what: str) -> tuple[Folder, bytes | None, int]:
+        """The layer's files, its /etc/passwd, and how many bytes its files have; modes are set on the way."""
         filesystem = LayerFilesystem(self._entry_limit, what, self._text_limit)
         reader = tar.Reader(stream, self._entry_limit, what=what)
-        passwd = None
+        passwd, file_bytes = None, 0
         for member in reader:
+            file_bytes += member.size if member.kind == "file" else 0
             beginning = reader.take(BEGINNING_BYTES) if member.kind == "file" else b""
             place = filesystem.add(member, beginning)
             if place is None:
@@ -117,7 +120,7 @@ class LayerReader:
                 passwd = beginning + reader.take(PASSWD_BYTES)
         filesystem.finish()
         stream.drain()
-        return filesystem.root, passwd
+        return filesystem.root, passwd, file_bytes
 
 
 class _Content:

@@ -256,7 +256,7 @@ def _locked_down(
     settings: SandboxSettings, uid: int, with_labels: Mapping[str, str], runtime: str | None = None
 ) -> Config:
     """What all our containers have in common."""
-    security = ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE}"]
+    security = ["no-new-privileges=true", f"seccomp={SECCOMP_PROFILE}"]
     if settings.apparmor:
         security.append(f"apparmor={settings.apparmor}")
     config: Config = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ from evaluation.results import CaseResult, CaseStatus, FindingResult
 READY = b"ready\n"  # a child's first line
 MAX_REASON = 2000  # characters
 MEAN_TOLERANCE = 1e-12
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 COUNTS = ("n_reference", "n_predicted", "tp", "fp", "fn")
 DISTANCE_COUNTS = ("distance_tp", "distance_fp", "distance_fn")
@@ -107,7 +109,7 @@ def encode_answer(answer: Assessment | Fit | Failure | None) -> bytes:
     if isinstance(answer, Failure):
         return _line({"failure": answer.cause, "detail": answer.detail})
     if isinstance(answer, Assessment):
-        return _line({"result": answer.result, "reference_voxels": answer.reference_voxels})
+        return _line(vars(answer))
     return _line({"fit": asdict(answer) if answer is not None else None})
 
 
@@ -116,12 +118,13 @@ def decode_assessment(line: bytes, request: Request) -> Assessment | Failure:
     answer = _object(line)
     if "failure" in answer:
         return _failure(answer, request)
-    _require_fields(answer, {"result", "reference_voxels"})
+    _require_fields(answer, {"result", "reference_voxels", "mask_digest"})
     volume = math.prod(request.case.shape)
     voxels = _list(answer["reference_voxels"], len(request.case.findings))
     for count in voxels:
         _require_count(count, volume)
-    return Assessment(_case_result(answer["result"], request, voxels), tuple(voxels))
+    result = _case_result(answer["result"], request, voxels)
+    return Assessment(result, tuple(voxels), _mask_digest(answer["mask_digest"], result))
 
 
 def decode_fit(line: bytes, request: Request) -> Fit | Failure | None:
@@ -172,6 +175,12 @@ def _failure(answer: dict[str, Any], request: Request) -> Failure:
     failure = Failure(Cause(answer["failure"]), answer["detail"])
     _require(failure.cause is not Cause.DAMAGED_PREPARED or request.prepared, "damage of what it was not given")
     return failure
+
+
+def _mask_digest(value: Any, result: CaseResult) -> str:
+    _require(isinstance(value, str) and (not value or DIGEST.fullmatch(value)), "no digest")
+    _require(not value or result["status"] == CaseStatus.SCORED, "a digest without a usable prediction")
+    return str(value)
 
 
 def _case_result(value: Any, request: Request, reference_voxels: list[int]) -> CaseResult:
@@ -249,6 +258,6 @@ def _dict(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _require(sound: bool, what: str) -> None:
+def _require(sound: object, what: str) -> None:
     if not sound:
         raise MalformedMessage(what)

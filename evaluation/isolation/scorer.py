@@ -79,14 +79,14 @@ class _Stopped(Exception):
     """The child was killed or stalled: most likely our machine's doing."""
 
 
-def score_isolated(
+def assess_isolated(
     jobs: Iterable[Job],
     *,
     memory_bytes: int = MEMORY_BYTES,
     seconds_per_case: float = SECONDS_PER_CASE,
     prepared: Path | None = None,
-) -> Generator[CaseResult, None, None]:
-    """`score_case` for each job, in order, in a child process with limits that nobody else's jobs were or will be in.
+) -> Generator[Assessment, None, None]:
+    """`assess` for each job, in order, in a child process with limits that nobody else's jobs were or will be in.
 
     `seconds_per_case` are of processor time. With a folder `prepared`, references are read once and kept there in
     another form (see evaluation.masks.prepared). Raises `EvaluationError` when a reference is unusable, or the child is
@@ -94,7 +94,7 @@ def score_isolated(
     """
     with IsolatedScorer(memory_bytes=memory_bytes, seconds_per_case=seconds_per_case, prepared=prepared) as scorer:
         for job in jobs:
-            yield scorer.assess(job).result
+            yield scorer.assess(job)
 
 
 class IsolatedScorer:

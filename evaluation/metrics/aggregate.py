@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -25,6 +25,15 @@ PERCENTILES = (2.5, 97.5)
 Sizes = Mapping[tuple[str, str], float]
 Limits = tuple[float, float]
 Findings = Sequence[Sequence[FindingResult]]  # per case
+
+# The numbers by which two results are compared, with the sums that each is made of.
+COMPARED: Mapping[str, Sequence[str]] = {
+    "dice": ("n", "dice"),
+    "hit_rate": ("n", "hits"),
+    "instance_f1": ("n", "tp", "fp", "fn"),
+    "distance_f1": ("distance_n", "distance_tp", "distance_fp", "distance_fn"),
+}
+OVERALL = "all"
 
 DISTANCE_SUMS = ("distance_n", "distance_tp", "distance_fp", "distance_fn")
 SUMS = ("n", "dice", "dice_raw", "hits", "hits_05", "tp", "fp", "fn", *DISTANCE_SUMS)
@@ -75,6 +84,67 @@ def summarise(
         "summary": _summary([case["findings"] for case in ordered], drawn),
         "groups": {code: _group(findings, drawn) for code, findings in groups.items()},
     }
+
+
+class Difference(NamedTuple):
+    """By how much a number is higher than another one, and the 95 % interval of that over resamples of the cases.
+
+    None where one of the two is not defined, or in no resample.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+
+
+def paired_differences(
+    base: Sequence[CaseResult],
+    others: Sequence[Sequence[CaseResult]],
+    metric: str,
+    *,
+    seed: int,
+    sizes: Sizes | None = None,
+    limits: Limits | None = None,
+    resamples: int = RESAMPLES,
+) -> list[dict[str, Difference]]:
+    """Each of `others` minus `base` in one of `COMPARED`: over all cases (`OVERALL`), and in the groups of `summarise`.
+
+    All are results of the same cases. Each resample is drawn once and counts for both, so that a case is compared with
+    itself: such an interval is narrower than those of the two numbers let expect. Dice over all cases is the one that
+    ranks, the mean over cases; in a group it is the mean over its findings. Raises `EvaluationError` without any case,
+    or if the cases are not the same.
+    """
+    ordered = [sorted(cases, key=lambda case: case["name"]) for cases in (base, *others)]
+    names = [case["name"] for case in ordered[0]]
+    if not names or any([case["name"] for case in cases] != names for cases in ordered):
+        raise EvaluationError("results can be compared on the same cases only")
+    drawn = _drawn(len(names), seed, resamples)
+    ours, *theirs = (_compared(cases, metric, drawn, _groups(cases, sizes, limits)) for cases in ordered)
+    return [{code: _difference(one[code] - ours[code]) for code in ours if code in one} for one in theirs]
+
+
+def _compared(
+    cases: Sequence[CaseResult], metric: str, drawn: Floats, groups: Mapping[str, Findings]
+) -> dict[str, Floats]:
+    """The number over all cases and in each group, for each row of `drawn`."""
+    everything = [case["findings"] for case in cases]
+    found = {code: _in_group(metric, findings, drawn) for code, findings in {OVERALL: everything, **groups}.items()}
+    if metric == "dice":
+        per_case = _sums_per_case(everything)
+        found[OVERALL] = _added(drawn, per_case["dice"] / per_case["n"]) / len(cases)
+    return found
+
+
+def _in_group(metric: str, findings: Findings, drawn: Floats) -> Floats:
+    per_case = _sums_per_case(findings)
+    counted, *sums = (_added(drawn, per_case[name]) for name in COMPARED[metric])
+    if len(sums) == 1:
+        return ratio(sums[0], counted, otherwise=np.nan)
+    return np.where(counted > 0, precision_recall_f1(*sums)[2], np.nan)
+
+
+def _difference(values: Floats) -> Difference:
+    interval = _interval(values[1:])
+    return Difference(_number(values[0]), (interval[0], interval[1]) if interval else None)
 
 
 def _groups(cases: Sequence[CaseResult], sizes: Sizes | None, limits: Limits | None) -> dict[str, Findings]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.correction import Correction
+from evaluation.masks.mask_digest import MaskDigest
 from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.masks.run_lengths import Runs, Shape, Spacing
@@ -64,10 +65,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A case's result and, for the size groups, the reference voxels of each of its findings."""
+    """A case's result and, for the size groups, the reference voxels of each of its findings.
+
+    `mask_digest` names what the prediction holds (see evaluation.masks.mask_digest); empty where it holds nothing.
+    """
 
     result: CaseResult
     reference_voxels: tuple[int, ...]
+    mask_digest: str = ""
 
 
 def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResult:
@@ -130,16 +135,17 @@ def _lost(case: Case, reference: Reference, status: CaseStatus, reason: str) -> 
 
 
 def _compare(case: Case, reference: Reference, prediction: Path, correction: Correction) -> Assessment:
-    findings, voxels = [], []
+    findings, voxels, digest = [], [], MaskDigest()
     predicted = _chosen(case, correction.apply(_predicted(prediction, reference.shape)))
     wanted = _chosen(case, reference.findings)
     for (key, runs), (_, finding) in zip(predicted, wanted, strict=True):
         known = entities(finding)
+        digest.add(key, runs)
         findings.append(_score_finding(case, key, known, predicted_instances(runs)))
         voxels.append(known.voxels)
     mean = sum(finding["dice"] for finding in findings) / len(findings)
     result = CaseResult(name=case.name, status=CaseStatus.SCORED, reason=None, dice=mean, findings=findings)
-    return Assessment(result, tuple(voxels))
+    return Assessment(result, tuple(voxels), digest.value())
 
 
 def _predicted(prediction: Path, shape: Shape) -> Iterator[Runs]:

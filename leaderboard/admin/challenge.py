@@ -40,6 +40,7 @@ class PhaseAdmin(Recorded, Decisions):
         (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
         ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at")}),
         ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
+        ("What a team says of its entry", {"fields": ("commitment", "commitment_text", "pdf")}),
         ("A run", {"fields": ("batch_size", "max_failures_in_row", "show_categories", "gpus")}),
         (
             "Limits of a container",

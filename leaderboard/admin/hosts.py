@@ -1,5 +1,7 @@
 """The GPU hosts."""
 
+from functools import partial
+
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -23,10 +25,11 @@ class HostAdmin(ReadOnly, Decisions):
         "offered_gpus",
         "trouble",
         "seen_at",
+        "serves",
         "draining",
         "revoked_at",
     )
-    actions = ("drain", "take_work", "revoke")
+    actions = ("drain", "take_work", "serve_every_phase", "serve_public_cases", "serve_hidden_cases", "revoke")
 
     @admin.display(description="GPUs")
     def offered_gpus(self, host: models.Host) -> str:
@@ -46,6 +49,25 @@ class HostAdmin(ReadOnly, Decisions):
     def take_work(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
         """The end of draining."""
         self.decide(request, chosen, registry.end_draining, "takes work again")
+        pipeline.fill_slots()
+
+    @admin.action(description="Run programs of every phase", permissions=["change"])
+    def serve_every_phase(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """As a host does from its start."""
+        self._let_serve(request, chosen, models.Host.Serves.EVERY)
+
+    @admin.action(description="Run programs of phases of public cases only", permissions=["change"])
+    def serve_public_cases(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """Teams read the logs of these: they must not share a kernel with what has hidden cases."""
+        self._let_serve(request, chosen, models.Host.Serves.PUBLIC)
+
+    @admin.action(description="Run programs of phases of hidden cases only", permissions=["change"])
+    def serve_hidden_cases(self, request: HttpRequest, chosen: QuerySet[models.Host]) -> None:
+        """So that no program whose log its team reads sees anything of them."""
+        self._let_serve(request, chosen, models.Host.Serves.HIDDEN)
+
+    def _let_serve(self, request: HttpRequest, chosen: QuerySet[models.Host], which: models.Host.Serves) -> None:
+        self.decide(request, chosen, partial(registry.let_serve, which=which), f"serves {which.label}")
         pipeline.fill_slots()
 
     @admin.action(description="Revoke the token", permissions=["change"])

@@ -53,14 +53,16 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "accepted_at",
         "charged",
         "disqualified_at",
+        "withdrawn_at",
     )
     list_filter = ("phase", "state", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
+    exclude = ("note",)  # the team's own
     # By a digest, whichever of them is at hand: equal images are found so.
     search_fields = ("team__name", "algorithm", "=upload", "=provenance__image_id", "=image__image_id")
     inlines = (RunInline,)
-    actions = ("cancel", "run_again", "go_on")
+    actions = ("cancel", "run_again", "go_on", "withdraw", "bring_back")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Only the list's actions, and the reason of a disqualification, change something."""
@@ -69,8 +71,9 @@ class SubmissionAdmin(ReadOnly, Decisions):
     form: type[forms.ModelForm] = RecordedForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Everything but the reason of a disqualification."""
-        return [field.name for field in models.Submission._meta.fields if field.name != "disqualified_reason"]
+        """Everything that is shown but the reason of a disqualification."""
+        hidden = {"disqualified_reason", *self.exclude}
+        return [field.name for field in models.Submission._meta.fields if field.name not in hidden]
 
     @admin.action(description="Cancel", permissions=["change"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
@@ -86,6 +89,16 @@ class SubmissionAdmin(ReadOnly, Decisions):
     def go_on(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """Try again what halted."""
         self.decide(request, chosen, decisions.resume, "goes on")
+
+    @admin.action(description="Withdraw (for the team, with a reason)", permissions=["change"])
+    def withdraw(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """It does not count, also after the deadline."""
+        self.decide(request, chosen, decisions.withdraw_for_team, "withdrawn")
+
+    @admin.action(description="Bring back what was withdrawn (with a reason)", permissions=["change"])
+    def bring_back(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
+        """It may count again, also after the deadline."""
+        self.decide(request, chosen, decisions.bring_back_for_team, "brought back")
 
     def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
         """A reason disqualifies, an empty one puts back."""

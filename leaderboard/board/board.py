@@ -40,7 +40,9 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
 def _ranked(disclosure: Disclosure, standings: Sequence[Standing], group: str) -> list[Row]:
     shown = [(one, numbers) for one in standings if (numbers := _numbers(disclosure, one, group))]
     places = ranks([disclosure.rounded(numbers["dice"]) for _, numbers in shown])
-    runs = Counter(disclosure.phase.submissions.filter(charged=True).values_list("team_id", flat=True))
+    runs = Counter(
+        disclosure.phase.submissions.filter(charged=True, withdrawn_at=None).values_list("team_id", flat=True)
+    )
     return [
         _row(disclosure, standing, numbers, rank=rank, runs=runs[standing.run.submission.team_id])
         for (standing, numbers), rank in zip(shown, places, strict=True)

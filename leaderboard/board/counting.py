@@ -1,14 +1,18 @@
 """Which of a team's runs counts.
 
 `last`: the latest-accepted scored run; a later failed run never displaces it. `best`: the highest ranking score, with a
-public half always the one on that half, before and after the reveal. Main entries compete in Overall too.
+public half always the one on that half, before and after the reveal. Until the reveal it is the highest as scores are
+shown, rounded, and of equal ones the earliest: else a team that withdraws its best run, and looks which counts then,
+would learn more than the scores that it is shown. Main entries compete in Overall too.
+
+A withdrawn run does not count, wherever it stands: its team may withdraw any run until the deadline, and bring it back.
 
 A run without a single usable mask has failed, and does not count. (Where few cases were asked for, such runs used to be
 "scored"; they kept that state, and do not count either.)
 """
 
 from collections.abc import Iterable
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 from operator import or_
 from typing import NamedTuple
@@ -16,7 +20,7 @@ from typing import NamedTuple
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 import evaluation
-from leaderboard.board.disclosure import Disclosure, scope_for_best_run
+from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
 from leaderboard.models import Phase, Standing, Submission
 from leaderboard.states import RunState
 
@@ -40,39 +44,48 @@ _COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_i
 def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
     """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
     competing = Q(run__submission__track__in=_competing(track))
-    chosen = _chosen(disclosure.phase, _candidates(_may_count(disclosure) & competing))
+    chosen = _chosen(disclosure, _candidates(_may_count(disclosure) & competing))
     related = ("run__submission__team", "run__submission__phase")
     return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
 
 
-def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[int, list[str]]:
-    """The runs of a team that count, each by its key with the tracks in which it does: those that the boards show.
+def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[int, str], list[int]]:
+    """The runs of a team that counted one after the other, by their keys, by phase (its key) and track; the last does.
 
-    Where a board shows no numbers, which run is the best one would tell something of them: then nothing is said.
-    One question to the database, however many phases.
+    They are those that the boards show, in the order in which they were accepted. Where a board shows no numbers, which
+    run is the best one would tell something of them: then nothing is said. One question, however many phases.
     """
     shown = [disclosure for disclosure in disclosures if disclosure.scope is not None]
     if not shown:
         return {}
-    rows = _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
-    found: dict[int, list[str]] = {}
+    latest = {
+        one.submission: one for one in _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_count, shown)))
+    }
+    found = {}
     for disclosure, track in product(shown, Submission.Track.values):
-        of_board = [one for one in rows if one.phase == disclosure.phase.pk and one.track in _competing(track)]
-        for one in _chosen(disclosure.phase, of_board):
-            found.setdefault(one.run, []).append(track)
+        phase, competing = disclosure.phase, _competing(track)
+        rows = [one for one in latest.values() if one.phase == phase.pk and one.track in competing]
+        winners = [_chosen(disclosure, rows[: number + 1])[0].run for number in range(len(rows))]
+        found[phase.pk, track] = list(dict.fromkeys(winners))
     return found
 
 
-def _chosen(phase: Phase, candidates: Iterable[_Candidate]) -> list[_Candidate]:
+def _chosen(disclosure: Disclosure, candidates: Iterable[_Candidate]) -> list[_Candidate]:
     """The one that counts of each team, as the phase says: the last, or the best."""
     latest_run = {one.submission: one for one in candidates}
     of_team: dict[int, list[_Candidate]] = {}
     for one in latest_run.values():
         of_team.setdefault(one.team, []).append(one)
-    if phase.counting == Phase.Counting.LAST:
+    if disclosure.phase.counting == Phase.Counting.LAST:
         return [runs[-1] for runs in of_team.values()]
-    by_half = scope_for_best_run(phase) == Standing.Scope.HALF
-    return [max(runs, key=lambda one: (one.dice_half if by_half else one.dice_all) or 0.0) for runs in of_team.values()]
+    return [max(runs, key=partial(_ranking_score, disclosure)) for runs in of_team.values()]
+
+
+def _ranking_score(disclosure: Disclosure, one: _Candidate) -> float:
+    """By what a team's best run is chosen: the same for every reader, or boards would differ in more than decimals."""
+    by_half = scope_for_best_run(disclosure.phase) == Standing.Scope.HALF
+    score = (one.dice_half if by_half else one.dice_all) or 0.0
+    return score if disclosure.is_revealed else round(score, DECIMALS)
 
 
 def _competing(track: str) -> list[str]:
@@ -100,6 +113,7 @@ def _candidates(among: Q) -> list[_Candidate]:
         evaluation_version=evaluation.VERSION,
         run__state=RunState.SCORED,
         run__submission__disqualified_at=None,
+        run__submission__withdrawn_at=None,
     )
     ordered = rows.order_by("run__submission_id", "run__number")
     scores = (Subquery(over_all.values("dice")), Subquery(over_half.values("dice")))

@@ -150,3 +150,4 @@ images = Store("images")  # rebuilt archives, as GPU hosts fetch them
 volumes = Store("volumes")  # CT volumes, re-written once
 references = Store("references")  # reference masks: never sent anywhere
 outputs = Store("outputs")  # predicted masks
+pdfs = Store("pdfs")  # what teams hand in about their methods: sent to the team and to organisers, as a file to keep

@@ -14,6 +14,7 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07
 # of surrogate pairs, which no database and no terminal takes.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+_FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -31,6 +32,15 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """Text from a team as a terminal may get it: no colours, control characters or changes of direction."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def csv_cell(text: str) -> str:
+    """Somebody's text as a cell of a table for spreadsheets: one line, and never taken for a formula.
+
+    What a spreadsheet would take for one, in whatever width its sign is written, gets an apostrophe in front.
+    """
+    line = one_line("".join(letter if letter.isprintable() else " " for letter in sanitised(text)))
+    return f"'{line}" if line.startswith(_FORMULA_STARTS) else line
 
 
 def check_address(address: str) -> None:

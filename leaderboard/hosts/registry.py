@@ -63,6 +63,15 @@ def _set_draining(host: Host, action: str, *, draining: bool, by: Actor, why: st
 
 
 @transaction.atomic
+def let_serve(host: Host, which: Host.Serves, *, by: Actor, why: str = "") -> None:
+    """Give the host programs of these phases alone; what it has at work goes on."""
+    host = _locked(host)
+    if host.serves != which:
+        Host.objects.filter(pk=host.pk).update(serves=which)
+        audit.record(by, "set phases", host, before={"serves": host.serves}, after={"serves": which}, why=why)
+
+
+@transaction.atomic
 def revoke(host: Host, *, by: Actor, why: str = "") -> None:
     """Refuse the host's next request; its batches go to other hosts when their leases end."""
     host = _locked(host)

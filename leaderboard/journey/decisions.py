@@ -1,4 +1,4 @@
-"""What people decide about submissions: cancel, run again, resume, disqualify, reinstate; and to archive a phase.
+"""What people decide about submissions: cancel, run again, resume, withdraw, disqualify; and to archive a phase.
 
 Each decision is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in
 hosts.registry, about teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here
@@ -8,7 +8,7 @@ because it looks at its runs.
 from django.db import transaction
 
 from leaderboard.challenge.phases import lock_phase
-from leaderboard.core import audit, clock
+from leaderboard.core import audit, clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import faults, lifecycle, planning
@@ -17,6 +17,10 @@ from leaderboard.journey.pipeline import fill_slots
 from leaderboard.models import Attempt, Phase, Run, Submission
 from leaderboard.states import ENDED, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
+
+WITHDRAW, BRING_BACK = "withdraw", "bring back"
+AS_ORGANISER = " as organiser"
+"""The actions of withdrawals in the record, and how those of organisers end."""
 
 
 def cancel(submission: Submission, *, by: Actor, why: str = "") -> None:
@@ -108,6 +112,51 @@ def _set_disqualification(submission: Submission, action: str, *, reason: str, b
     row.save(update_fields=fields)
     audit.record(by, action, row, before=before, after=audit.state_of(row, fields), why=why)
     submission.refresh_from_db(fields=fields)
+
+
+def withdraw(submission: Submission, *, by: Actor) -> None:
+    """Let a run not count, by its team's decision until the deadline; it goes on, and its place in the quota is used.
+
+    Raises Refused.
+    """
+    _set_withdrawal(submission, WITHDRAW, by=by)
+
+
+def bring_back(submission: Submission, *, by: Actor) -> None:
+    """Let a withdrawn run count again, by its team's decision until the deadline. Raises Refused."""
+    _set_withdrawal(submission, BRING_BACK, by=by)
+
+
+def withdraw_for_team(submission: Submission, *, by: Actor, why: str) -> None:
+    """Withdraw a run as an organiser, at any time, with a reason. Raises Refused without one."""
+    _set_withdrawal(submission, WITHDRAW, by=by, as_organiser=True, why=why)
+
+
+def bring_back_for_team(submission: Submission, *, by: Actor, why: str) -> None:
+    """Bring a withdrawn run back as an organiser, at any time, with a reason. Raises Refused without one."""
+    _set_withdrawal(submission, BRING_BACK, by=by, as_organiser=True, why=why)
+
+
+@transaction.atomic
+def _set_withdrawal(
+    submission: Submission, action: str, *, by: Actor, as_organiser: bool = False, why: str = ""
+) -> None:
+    """Of two who decide at once the later one is right; whoever decides what is so already changes nothing."""
+    row = Submission.objects.select_for_update(no_key=True).get(pk=submission.pk)
+    phase, at = Phase.objects.get(pk=row.phase_id), clock.now()  # both as they are now that nobody else can decide
+    if as_organiser and not why.strip():
+        raise Refused("Say why: it is kept in the record.")
+    if not as_organiser:
+        admission.check_withdrawal(row, phase, at)
+    if (row.withdrawn_at is None) == (action == WITHDRAW):
+        fields = ("withdrawn_at", "brought_back_at")
+        before = audit.state_of(row, fields)
+        row.withdrawn_at, row.brought_back_at = (at, None) if action == WITHDRAW else (None, at)
+        row.save(update_fields=fields)
+        recorded = f"{action}{AS_ORGANISER}" if as_organiser else action
+        audit.record(by, recorded, row, before=before, after=audit.state_of(row, fields), why=why)
+        events.announce(row.pk)
+    submission.refresh_from_db(fields=["withdrawn_at", "brought_back_at"])
 
 
 def archive(phase: Phase, *, by: Actor, why: str = "") -> None:

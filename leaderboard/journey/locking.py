@@ -19,6 +19,10 @@ class LeaseLost(Exception):
         self.cancelled = cancelled
 
 
+class NotForThisHost(LeaseLost):
+    """The batch waits, but this host, or this slot of it, can't have it; another may."""
+
+
 def lock_run(run_id: int) -> Run:
     """The run, locked: whatever concerns its cases and batches follows one after the other."""
     Run.objects.select_for_update().only("pk").get(pk=run_id)

@@ -32,12 +32,13 @@ from containers.intake import ImageRejected
 from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.reports import Report
 from containers.protocol.verdicts import REJECTIONS
-from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
+from leaderboard.core import audit, blobs, clock, disk_space, events, locks, task_queue
+from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
-from leaderboard.hosts import gpus, orders
+from leaderboard.hosts import gpus, orders, slots
 from leaderboard.journey import failure_kinds, faults, lifecycle, outcomes, planning, reasons, scheduling
-from leaderboard.journey.locking import LeaseLost, drop_batches, held_batch, lock_batch, lock_run
+from leaderboard.journey.locking import LeaseLost, NotForThisHost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.journey.selectors import awaiting_a_look, with_phase
 from leaderboard.models import (
     AlgorithmImage,
@@ -130,7 +131,13 @@ def _use_image_of(source: Submission, submission: Submission) -> None:
     image = admission.check_image_is_here(source, submission)
     ImageProvenance.objects.bulk_create(
         [
-            ImageProvenance(submission=submission, image_id=one.image_id, diff_ids=one.diff_ids, warnings=one.warnings)
+            ImageProvenance(
+                submission=submission,
+                image_id=one.image_id,
+                diff_ids=one.diff_ids,
+                file_bytes=one.file_bytes,
+                warnings=one.warnings,
+            )
             for one in ImageProvenance.objects.filter(submission=source)
         ]
     )
@@ -152,6 +159,7 @@ def _admit(
     teams.check_member(user, team)
     admission.check_upload(upload.size, phase)
     admission.check_phase(team, phase, upload.completed_at)
+    described = admission.check_asked(described, phase, upload.completed_at)
     submission = Submission.objects.create(
         team=team,
         phase=phase,
@@ -166,6 +174,9 @@ def _admit(
         notified_at=clock.now(),
         **described,
     )
+    if submission.commitment:
+        by = Actor.person(user) if user else Actor.command_line()
+        audit.record(by, "commit to open source", submission, after={"commitment": submission.commitment})
     if upload.file:
         task_queue.enqueue_image_check(submission.pk)
     return submission
@@ -247,7 +258,18 @@ def _start(run: Run) -> Batch | None:
 
 
 def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict[str, Any]:
-    """Lease a batch to a host and return the order. The same key gets the same order again: an answer may get lost."""
+    """Lease a batch to a host and return the order. The same key gets the same order again: an answer may get lost.
+
+    Every host hears of every batch. One that this host can't have is told again at once, for another that waits.
+    """
+    try:
+        return _claim(host, batch_id, key, slot)
+    except NotForThisHost:
+        scheduling.tell_another(batch_id, host)
+        raise
+
+
+def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[str, Any]:
     with transaction.atomic():
         batch = lock_batch(batch_id)
         current = batch.attempts.filter(fence=batch.fence).only("batch", "key", "host").first()
@@ -255,9 +277,10 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in RUNNABLE:
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
-        # A draining host gets messages like any other; what it turns down, or the disk, is told again.
-        if host.draining or not disk_space.allows_mask() or _gpus_of(host, slot) < batch.run.submission.phase.gpus:
+        if not disk_space.allows_mask():
             raise LeaseLost(cancelled=False)
+        if host.draining or not _slot_of(host, slot).takes(batch.run.submission.phase):
+            raise NotForThisHost(cancelled=False)
         at = clock.now()
         lifecycle.move(
             batch,
@@ -274,11 +297,13 @@ def claim(host: Host, batch_id: uuid.UUID, *, key: uuid.UUID, slot: str) -> dict
         return orders.order(batch)
 
 
-def _gpus_of(host: Host, name: str) -> int:
-    slot = next((slot for slot in host.slots if slot.get("name") == name), None)
+def _slot_of(host: Host, name: str) -> slots.Slot:
+    """What the host said of the slot of this name. Raises NotForThisHost when it said nothing of it."""
+    said = zip(host.slots, slots.slots_of(host), strict=True)
+    slot = next((slot for words, slot in said if words.get("name") == name), None)
     if slot is None:
-        raise LeaseLost(cancelled=False)
-    return len(slot.get("gpus", []))
+        raise NotForThisHost(cancelled=False)
+    return slot
 
 
 def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None:
@@ -462,21 +487,22 @@ def _score_masks(batch: Batch) -> None:
     """Score the masks that have no score, until the turn or the run is over; what has begun is brought to its end."""
     ends_at = time.monotonic() + TURN_SECONDS
     with closing(scoring.score(scoring.unscored(batch), until=lambda: time.monotonic() > ends_at)) as scores:
-        for case, result in scores:
-            if not _take_score(batch.run_id, case, result):
+        for case, score in scores:
+            if not _take_score(batch.run_id, case, score):
                 return
 
 
 @transaction.atomic
-def _take_score(run_id: int, case: RunCase, result: evaluation.CaseResult) -> bool:
+def _take_score(run_id: int, case: RunCase, score: evaluation.Assessment) -> bool:
     """Write down a score; False when the run ended meanwhile, and with it what is told of its cases."""
     if lock_run(run_id).state in ENDED:
         return False
     RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
-        result=result,
+        result=score.result,
+        mask_digest=score.mask_digest,
         evaluation_version=evaluation.VERSION,
         scored_at=clock.now(),
-        reason_code="invalid" if result["status"] == evaluation.CaseStatus.INVALID else "",
+        reason_code="invalid" if score.result["status"] == evaluation.CaseStatus.INVALID else "",
     )
     return True
 

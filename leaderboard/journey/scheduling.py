@@ -26,10 +26,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from leaderboard.core import clock, disk_space, locks, task_queue
-from leaderboard.hosts.slots import free_slots, just_told
+from leaderboard.hosts.slots import Slot, fitting, free_slots, just_told, unused_slots
 from leaderboard.journey.selectors import awaiting_a_look, with_phase
 from leaderboard.journey.turns import Place, Turns, next_in_turn
-from leaderboard.models import Batch, Run, Submission, Turn
+from leaderboard.models import Batch, Host, Run, Submission, Turn
 from leaderboard.states import ACTIVE_RUN_STATES, ENDED, RUNNABLE, UNCHECKED, BatchState, RunState
 
 logger = logging.getLogger(__name__)
@@ -71,14 +71,14 @@ def fill_slots(start: Callable[[Run], Batch | None]) -> None:
             _fill(free, start, at)
 
 
-def _fill(free: list[int], start: Callable[[Run], Batch | None], at: datetime) -> None:
+def _fill(free: list[Slot], start: Callable[[Run], Batch | None], at: datetime) -> None:
     waiting = _waiting_batches(at) + (_queued() if disk_space.allows_run() else [])
     if not waiting:
         return
     turns, load = Turns(Turn.Kind.SLOT), _Load(at)
     for place in turns.in_order(waiting, load.of):
         run, batch = place.thing
-        slot = _fitting(free, run)
+        slot = fitting(free, run.submission.phase)
         if slot is not None and (batch := batch or _started(start, run)):
             free.remove(slot)
             _notify(batch, at)
@@ -119,14 +119,16 @@ def _started(start: Callable[[Run], Batch | None], run: Run) -> Batch | None:
         return None
 
 
-def _fitting(free: list[int], run: Run) -> int | None:
-    """The smallest free slot that has enough GPUs for the run."""
-    return next((gpus for gpus in free if gpus >= run.submission.phase.gpus), None)
-
-
 def _notify(batch: Batch, at: datetime) -> None:
     Batch.objects.filter(pk=batch.pk).update(notified_at=at)
     task_queue.enqueue_batch(batch.pk)
+
+
+def tell_another(batch_id: uuid.UUID, host: Host) -> None:
+    """Tell of a batch again that this host can't have, if another that could has a slot free."""
+    batch = with_phase(Batch.objects.filter(pk=batch_id, state=BatchState.WAITING), "run__submission").first()
+    if batch is not None and fitting(unused_slots(clock.now(), but=host), batch.run.submission.phase):
+        task_queue.enqueue_batch(batch_id)
 
 
 def queue(at: datetime | None = None) -> list[Run]:
@@ -145,7 +147,7 @@ def queue(at: datetime | None = None) -> list[Run]:
 def _queued() -> list[_Slots]:
     """The queued runs; what we interrupted goes on, the others start."""
     waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase")
-    needed = ("started_at", "submission__team", "submission__phase__gpus")
+    needed = ("started_at", "submission__team", "submission__phase__gpus", "submission__phase__cases_are_public")
     return [
         Place(
             team=run.submission.team_id,

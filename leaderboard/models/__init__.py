@@ -3,6 +3,7 @@
 from leaderboard.models.audit import AuditEntry
 from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
 from leaderboard.models.drafts import Draft, ResumableUpload
+from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.mail import OutgoingMail
@@ -21,9 +22,13 @@ __all__ = [
     "Case",
     "CaseSet",
     "Draft",
+    "EqualEntry",
+    "Equality",
     "Finding",
     "Host",
+    "ImageLayer",
     "ImageProvenance",
+    "LayerUse",
     "Membership",
     "OutgoingMail",
     "Phase",

@@ -62,6 +62,12 @@ class Finding(models.Model):
         return f"{self.case.name} finding {self.channel}"
 
 
+OPEN_SOURCE = (
+    "We will publish the code and the weights of this algorithm under an open-source licence within four weeks of the "
+    "publication of the results."
+)
+
+
 class Phase(models.Model):
     """A period with a case set and policies. Every rule that teams argue about is a field here, not code."""
 
@@ -73,6 +79,11 @@ class Phase(models.Model):
         EVERYTHING = "everything", "everything at once"
         HALF = "half", "live standings on the public half until the reveal"
         NOTHING = "nothing", "nothing until the reveal"
+
+    class Asked(models.TextChoices):
+        NO = "no", "not asked for"
+        OPTIONAL = "optional", "asked for, may be left out"
+        REQUIRED = "required", "required"
 
     name = models.CharField(max_length=60)
     slug = models.SlugField(max_length=60, unique=True)
@@ -92,6 +103,30 @@ class Phase(models.Model):
         null=True, blank=True, editable=False, help_text="From this instant masks and images are not kept any more."
     )
     show_categories = models.BooleanField(default=False, help_text="Put the category codes into cases.json.")
+
+    commitment = models.CharField(
+        "open-source commitment",
+        max_length=8,
+        choices=Asked,
+        default=Asked.NO,
+        db_default=Asked.NO,
+        help_text="A box that a team ticks; shown with its entry on the board.",
+    )
+    commitment_text = models.TextField(
+        "text of the commitment",
+        max_length=1000,
+        default=OPEN_SOURCE,
+        db_default=OPEN_SOURCE,
+        help_text="What a team commits to. Who ticked an older text has committed to that.",
+    )
+    pdf = models.CharField(
+        "PDF of the method",
+        max_length=8,
+        choices=Asked,
+        default=Asked.NO,
+        db_default=Asked.NO,
+        help_text="Only the team and organisers can download it.",
+    )
 
     runs_per_day = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
     runs_total = models.PositiveSmallIntegerField(default=10, validators=[MinValueValidator(1)])

@@ -7,10 +7,10 @@ from django.db import models
 
 from leaderboard.models.challenge import Phase
 from leaderboard.models.people import Team
-from leaderboard.models.submissions import Submission
+from leaderboard.models.submissions import Submission, WithPdf
 
 
-class Draft(models.Model):
+class Draft(WithPdf):
     """A submission that is being prepared. It becomes one at Submit or at its file's last byte, whichever is later.
 
     `words` are the fields of the form as they were typed, whatever they are worth: nothing that somebody wrote is lost.

@@ -6,6 +6,13 @@ from django.db import models
 class Host(models.Model):
     """A GPU host. It knows its token, the server knows only the token's hash; revoking is one field."""
 
+    class Serves(models.TextChoices):
+        """Whose programs it runs. The kernel of a host tells each program something of those before and beside it."""
+
+        EVERY = "every", "every phase"
+        PUBLIC = "public", "phases of public cases"
+        HIDDEN = "hidden", "phases of hidden cases"
+
     name = models.SlugField(max_length=60, unique=True)
     token_hash = models.CharField(max_length=64, unique=True, help_text="sha256 of the token, hex")
     slots = models.JSONField(default=list, blank=True, help_text='as the host said: [{"name": "cpu0", "gpus": []}]')
@@ -22,6 +29,13 @@ class Host(models.Model):
     )
     draining = models.BooleanField(
         default=False, db_default=False, help_text="it finishes what it has and gets nothing new"
+    )
+    serves = models.CharField(
+        max_length=10,
+        choices=Serves,
+        default=Serves.EVERY,
+        db_default=Serves.EVERY,
+        help_text="which phases' programs it runs",
     )
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

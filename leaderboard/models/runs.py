@@ -45,6 +45,9 @@ class Run(models.Model):
     failure_kind = models.CharField(
         max_length=20, blank=True, db_default="", help_text="in which way it failed, decided once, when it does"
     )
+    compared_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when its masks were compared with other teams'"
+    )
 
     class Meta:
         ordering = ["number"]
@@ -54,7 +57,11 @@ class Run(models.Model):
                 condition=Q(failure_kind="") | Q(state=RunState.FAILED), name="only_failed_runs_have_a_kind_of_failure"
             ),
         ]
-        indexes = [models.Index(fields=["state"]), models.Index(fields=["ended_at"])]
+        indexes = [
+            models.Index(fields=["state"]),
+            models.Index(fields=["ended_at"]),
+            models.Index(fields=["id"], condition=Q(compared_at=None), name="runs_to_compare"),
+        ]
 
     def __str__(self) -> str:
         return f"run {self.number} of {self.submission}"
@@ -148,9 +155,16 @@ class RunCase(models.Model):
     )
     evaluation_version = models.CharField(max_length=20, blank=True, help_text="which evaluation made the result")
     scored_at = models.DateTimeField(null=True, blank=True)
+    # What its mask holds; empty: nothing. None: it was scored by code of before, or not at all.
+    mask_digest = models.CharField(max_length=80, null=True, blank=True, editable=False)  # noqa: DJ001
 
     class Meta:
         ordering = ["position"]
+        indexes = [
+            models.Index(
+                fields=["mask_digest", "case", "id"], condition=Q(mask_digest__gt=""), name="cases_by_their_mask"
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["run", "case"], name="a_case_once_per_run"),
             models.UniqueConstraint(fields=["run", "token"], name="one_case_per_token"),

@@ -30,7 +30,18 @@ class AlgorithmImage(models.Model):
         return self.image_id[:19]
 
 
-class Submission(models.Model):
+class WithPdf(models.Model):
+    """Has a PDF about the method, where its phase asks for one: in the store of PDFs, under its digest."""
+
+    pdf = models.CharField("PDF", max_length=80, blank=True, db_default="", help_text="digest of the file")
+    pdf_name = models.CharField("name of the PDF", max_length=200, blank=True, db_default="")
+    pdf_bytes = models.PositiveIntegerField("bytes of the PDF", default=0, db_default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Submission(WithPdf):
     """A team's entry into a phase: an image, a track, a method, and the external data it declares."""
 
     class Track(models.TextChoices):
@@ -48,6 +59,13 @@ class Submission(models.Model):
     external_data = models.TextField(help_text="every external source, or “none”")
     paper_url = models.URLField(blank=True)
     code_url = models.URLField(blank=True)
+    commitment = models.TextField(
+        blank=True, db_default="", help_text="the text that who submitted committed the team to; empty: none"
+    )
+    committed_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(
+        max_length=500, blank=True, db_default="", help_text="the team's own words, which nobody else reads"
+    )
 
     state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.RECEIVED)
     reason_code = models.CharField(max_length=40, blank=True)
@@ -74,13 +92,29 @@ class Submission(models.Model):
 
     disqualified_at = models.DateTimeField(null=True, blank=True)
     disqualified_reason = models.TextField(blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="from then on it does not count")
+    brought_back_at = models.DateTimeField(null=True, blank=True, help_text="when a withdrawn one was to count again")
+    compared_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="when it was compared with other teams' (operations.equal_entries)",
+    )
 
     class Meta:
         ordering = ["-pk"]  # and not by the clock, which may be set back
         constraints = [
-            models.UniqueConstraint(fields=["team", "ticket"], condition=~Q(ticket=""), name="a_ticket_is_used_once")
+            models.UniqueConstraint(fields=["team", "ticket"], condition=~Q(ticket=""), name="a_ticket_is_used_once"),
+            models.CheckConstraint(
+                condition=Q(withdrawn_at=None) | Q(brought_back_at=None), name="withdrawn_or_brought_back"
+            ),
         ]
-        indexes = [models.Index(fields=["team", "phase"]), models.Index(fields=["state"])]
+        indexes = [
+            models.Index(fields=["team", "phase"]),
+            models.Index(fields=["state"]),
+            models.Index(fields=["upload"]),
+            models.Index(fields=["id"], condition=Q(compared_at=None), name="submissions_to_compare"),
+        ]
 
     def __str__(self) -> str:
         return f"submission {self.pk}: {self.algorithm} of {self.team}"
@@ -109,6 +143,9 @@ class ImageProvenance(models.Model):
         max_length=80, db_index=True, help_text="sha256 of the configuration as uploaded: the image's id at the team's"
     )
     diff_ids = models.JSONField(default=list, help_text="sha256 of each layer's content as uploaded, in order")
+    file_bytes: "models.JSONField[list[int] | None, list[int] | None]" = models.JSONField(
+        null=True, blank=True, help_text="bytes of each layer's files; nothing of what was checked before 0018"
+    )
     warnings = models.JSONField(default=list, blank=True, help_text="what the check noticed, and what it opened")
 
     def __str__(self) -> str:

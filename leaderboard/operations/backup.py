@@ -60,7 +60,7 @@ BLOBS = "blobs"
 # message has long been sent.)
 WITHOUT_ROWS = frozenset({"django_session", "leaderboard_outgoingmail"})
 FENCE_LEAP = 1000
-STORES = (blobs.images, blobs.volumes, blobs.references, blobs.outputs)
+STORES = (blobs.images, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs)
 
 
 class BackupError(Exception):
@@ -137,6 +137,7 @@ def _needed_blobs() -> dict[blobs.Store, set[str]]:
     return {
         blobs.images: retention.needed_images(),
         blobs.outputs: retention.needed_outputs(),
+        blobs.pdfs: retention.needed_pdfs(),
         blobs.volumes: set(Case.objects.values_list("volume", flat=True)),
         blobs.references: set(Case.objects.values_list("reference", flat=True)),
     }
@@ -184,7 +185,10 @@ def _forget_old(folder: Path, keep: int) -> None:
 
 
 def _named(manifest: dict[str, Any], kind: str) -> list[str]:
-    return list(manifest["uploads"].values()) if kind == "uploads" else manifest["blobs"][kind]
+    if kind == "uploads":
+        return list(manifest["uploads"].values())
+    named: list[str] = manifest["blobs"].get(kind, [])  # a backup of an older version knows fewer kinds
+    return named
 
 
 # --- going back to one -----------------------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ def _bring_files(manifest: dict[str, Any], folder: Path) -> None:
     blobs.prepare()
     for store in STORES:
         kept = blobs.Store(store.kind, folder / BLOBS)
-        for digest in manifest["blobs"][store.kind]:
+        for digest in _named(manifest, store.kind):
             if f"{store.kind} {digest}" not in lost:
                 _bring(kept, digest, store)
     kept = blobs.Store("uploads", folder / BLOBS)

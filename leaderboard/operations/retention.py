@@ -9,6 +9,7 @@
                   submitted is not archived           stored the same bytes within a day
     outputs       the phase of a run that has the     the same
     (masks)       mask is not archived
+    PDFs          a submission or a draft has them    a day after nobody has
     volumes,      for ever: case sets are immutable   never
     references
     incoming      a request or a check writes them    when nobody writes them any more, for five minutes
@@ -61,6 +62,7 @@ def tidy() -> None:
             _tidy_uploads()
             _tidy_blobs(blobs.images, needed_images)
             _tidy_blobs(blobs.outputs, needed_outputs)
+            _tidy_blobs(blobs.pdfs, needed_pdfs)
 
 
 def needed_images() -> set[str]:
@@ -75,9 +77,16 @@ def needed_outputs() -> set[str]:
     return set(needed.values_list("output", flat=True).distinct())
 
 
+def needed_pdfs() -> set[str]:
+    """The digests of the PDFs of all submissions, as long as their rows, and of what is being prepared."""
+    # Drafts first: what is handed in between the two questions is known by one of them at least.
+    drafted = set(Draft.objects.exclude(pdf="").values_list("pdf", flat=True))
+    return drafted | set(Submission.objects.exclude(pdf="").values_list("pdf", flat=True))
+
+
 def _tidy_incoming() -> None:
     unfinished.remove_abandoned(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
-    for store in (blobs.images, blobs.volumes, blobs.outputs):
+    for store in (blobs.images, blobs.volumes, blobs.outputs, blobs.pdfs):
         unfinished.remove_abandoned(store.root.glob(f"{blobs.INCOMING}*"))
 
 

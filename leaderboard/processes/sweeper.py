@@ -19,7 +19,7 @@ from leaderboard.core import clock, outbox, process_heartbeat, task_queue
 from leaderboard.journey import failure_kinds, faults, pipeline, scheduling
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
-from leaderboard.operations import alarms
+from leaderboard.operations import alarms, equal_entries
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ def sweep() -> None:
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), faults.resume)
     _each(Run.objects.filter(state__in=ACTIVE_RUN_STATES), pipeline.recheck)
     pipeline.fill_slots()
+    _each(equal_entries.submissions(), equal_entries.compare_submission)
+    _each(equal_entries.runs(), equal_entries.compare_run)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     alarms.look()
 

@@ -1,7 +1,8 @@
 """What a team sees of its own run, as its `board.disclosure` lets it.
 
     submission_view                  everything that the page of a submission shows
-    listing                          a team's runs as a list
+    listing, over_time, exports      a team's runs: as a list, as a picture of their scores, for spreadsheets
+    comparison, comparing            some of them side by side; how that is made
     stages, explanations             the state as it is shown; why a run or a case was lost
     estimates, line, paces           when a run will start and finish, by what waits and how fast runs are
     case_facts, details              the little that progress needs of each case; the run case by case

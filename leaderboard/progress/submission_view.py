@@ -18,12 +18,13 @@ from leaderboard.board.rows import Figures
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
 from leaderboard.journey import failure_kinds, lifecycle, reasons
-from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange, Submission
+from leaderboard.models import AlgorithmImage, ImageProvenance, Phase, Run, StateChange, Submission
 from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.estimates import Estimate, estimate_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage
+from leaderboard.progress.withdrawal import Withdrawal, decided, withdrawal_of
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
 
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
@@ -107,6 +108,7 @@ class SubmissionView(Staged, RunDetails):
     history: list[Event]
     figures: Figures | None
     image: ImageFacts | None
+    withdrawal: Withdrawal
 
     @property
     def finished(self) -> bool:
@@ -150,6 +152,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         history=_history(submission, changes, disclosure),
         figures=_figures(run, stage, disclosure),
         image=_image(submission),
+        withdrawal=withdrawal_of(submission, stage, disclosure),
         **vars(details_of(run, stage, facts, disclosure)),
     )
 
@@ -176,7 +179,7 @@ def _image(submission: Submission) -> ImageFacts | None:
 
 def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:
     if stage == RunState.QUEUED and run:
-        return _why_it_waits(submission.phase.gpus, at)
+        return _why_it_waits(submission.phase, at)
     if stage == RunState.RUNNING and done is not None:
         return f"Case {min(done + 1, total)} of {total} is being processed."
     return _NOW.get(stage, "")
@@ -191,10 +194,10 @@ _NOW: dict[Stage, str] = {
 }
 
 
-def _why_it_waits(gpus: int, at: datetime) -> str:
+def _why_it_waits(phase: Phase, at: datetime) -> str:
     if not disk_space.allows_run():
         return "The server is short of disk space. Your run is safe and waits; the organisers have been told."
-    if not slots.fits_some_host(gpus, at):
+    if not slots.fits_some_host(phase, at):
         return "No machine that fits is connected at present. The organisers have to connect one; your run is safe."
     return "Waits for a free machine."
 
@@ -271,6 +274,8 @@ def _history(submission: Submission, changes: Sequence[StateChange], disclosure:
     events += [_event(change, disclosure) for change in told]
     if submission.disqualified_at:
         events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
+    if decisions := [Event(one.at, one.text, one.by) for one in decided(submission)]:
+        events = sorted([*events, *decisions], key=lambda event: event.at)
     return events[::-1]
 
 

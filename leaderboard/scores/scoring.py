@@ -1,6 +1,6 @@
 """Between our rows and `evaluation`: which files, which findings, which numbers.
 
-Masks are parsed in a child process with limits (evaluation.score_isolated), here, where the references are: never on a
+Masks are parsed in a child process with limits (evaluation.assess_isolated), here, where the references are: never on a
 machine that runs containers.
 """
 
@@ -40,7 +40,7 @@ def unscored(batch: Batch) -> QuerySet[RunCase]:
 
 def score(
     cases: Iterable[RunCase], *, until: Callable[[], bool] = lambda: False
-) -> Generator[tuple[RunCase, evaluation.CaseResult], None, None]:
+) -> Generator[tuple[RunCase, evaluation.Assessment], None, None]:
     """Score masks one after the other, at least one, `until` the caller has no more time.
 
     Raises evaluation.EvaluationError or OSError when one of *our* files is missing or unusable, or when the process
@@ -58,15 +58,15 @@ def score(
         )
         for run_case in cases
     )
-    results = evaluation.score_isolated(
+    assessments = evaluation.assess_isolated(
         jobs,
         memory_bytes=settings.SCORING_MEMORY_BYTES,
         seconds_per_case=settings.SCORING_CASE_SECONDS,
         prepared=blobs.references.root / "prepared",
     )
-    with contextlib.closing(results):
-        for case, result in zip(cases, results, strict=True):
-            yield case, result
+    with contextlib.closing(assessments):
+        for case, assessment in zip(cases, assessments, strict=True):
+            yield case, assessment
             if until():
                 return
 

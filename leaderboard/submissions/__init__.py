@@ -6,6 +6,7 @@
     uploads                          receiving an archive, bounded, while its digest is computed
     resumable                        the same in pieces, over any number of connections
     drafts                           what is prepared before it counts, and the file that comes in meanwhile
+    notes                            a team's own words on what it handed in
     intake                           from the archive to a checked image (containers.intake does the checking)
 
 May import `people`, `challenge`, `core` and below.

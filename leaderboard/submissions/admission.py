@@ -1,4 +1,4 @@
-"""The only place that refuses a submission, or its cancellation.
+"""The only place that refuses a submission, its cancellation, or its withdrawal.
 
 Every refusal is a `Refused` whose text is the sentence that the user reads. A submission is checked twice by the same
 rules: before the form is shown (so that nobody uploads 9 GB in vain), and again in the transaction that accepts it,
@@ -23,6 +23,8 @@ from leaderboard.submissions.quota import Quota, quota_of, refused_today
 MIN_METHOD_CHARACTERS = 100
 MAX_METHOD_CHARACTERS = 20_000
 MAX_EXTERNAL_DATA_CHARACTERS = 10_000
+MAX_PDF_BYTES = 10_000_000
+PDF_BEGINNING_BYTES = 5
 NO_DISK_SPACE = "The server is short of disk space; nothing was charged, the organisers have been told."
 
 
@@ -43,6 +45,11 @@ class Description(TypedDict):
     external_data: str
     paper_url: NotRequired[str]
     code_url: NotRequired[str]
+    commitment: NotRequired[str]
+    committed_at: NotRequired[datetime]
+    pdf: NotRequired[str]
+    pdf_name: NotRequired[str]
+    pdf_bytes: NotRequired[int]
 
 
 def check_open_for(user: User, phase: Phase, at: datetime) -> Team:
@@ -107,6 +114,44 @@ def check_description(described: Description) -> Description:
     return {**described, "algorithm": algorithm, "method": method, "external_data": external_data}
 
 
+def check_asked(described: Description, phase: Phase, at: datetime) -> Description:
+    """What a team says at this instant, with what its phase asks for, and without what it does not ask for."""
+    committed, pdf = described.get("commitment", ""), described.get("pdf", "")
+    if phase.commitment == Phase.Asked.REQUIRED and not committed:
+        raise Refused(f"The {phase.name} is open to teams that commit to this: {phase.commitment_text}")
+    if phase.pdf == Phase.Asked.REQUIRED and not pdf:
+        raise Refused(f"The {phase.name} asks for a PDF of the method.")
+    if pdf and not blobs.pdfs.exists(pdf):
+        raise Refused("The PDF is not here any more. Choose it again.")
+    asked = described.copy()
+    if committed and phase.commitment != Phase.Asked.NO:
+        asked.setdefault("committed_at", at)
+    else:
+        asked |= {"commitment": ""}
+        asked.pop("committed_at", None)
+    if phase.pdf == Phase.Asked.NO:
+        asked |= {"pdf": "", "pdf_name": "", "pdf_bytes": 0}
+    return asked
+
+
+def check_pdf(size: int, phase: Phase) -> None:
+    """Refuse a PDF that the phase does not ask for, or that is empty or too large."""
+    if phase.pdf == Phase.Asked.NO:
+        raise Refused(f"The {phase.name} asks for no PDF.")
+    if size == 0:
+        raise Refused("The PDF is empty.")
+    if size > MAX_PDF_BYTES:
+        raise TooLarge(
+            f"The PDF has {size / 1e6:.1f} MB; up to {MAX_PDF_BYTES / 1e6:.3g} MB are taken. Make its pictures smaller."
+        )
+
+
+def check_pdf_beginning(beginning: bytes) -> None:
+    """Refuse by its first bytes what is no PDF."""
+    if beginning[:PDF_BEGINNING_BYTES] != b"%PDF-":
+        raise Refused("The file is no PDF: a PDF begins with “%PDF-”.")
+
+
 def check_disk_space(size: int = 0) -> None:
     """Refuse an upload of `size` further bytes for which the disk has no space."""
     if not disk_space.allows_upload(size):
@@ -161,6 +206,20 @@ def check_cancel(state: str) -> None:
     """Refuse to cancel what has ended."""
     if state in ENDED:
         raise Refused("This run has ended; there is nothing to cancel.")
+
+
+def check_withdrawal(submission: Submission, phase: Phase, at: datetime) -> None:
+    """Refuse a team to withdraw a submission, or to bring it back, when that can change nothing or is too late.
+
+    It goes by nothing that happens in a run: on hidden cases that is told as of the last full minute.
+    """
+    if submission.state in ENDED:
+        raise Refused("This submission has no run: there is nothing that could count.")
+    if at >= phase.closes_at or phase.archived_at:
+        raise Refused(
+            f"The {phase.name} closed on {_instant(phase.closes_at)}: which runs count cannot be changed any more. "
+            "Write to the organisers if it has to be."
+        )
 
 
 def _instant(at: datetime) -> str:

@@ -17,14 +17,16 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
 from leaderboard.people import teams
-from leaderboard.submissions import admission, resumable
+from leaderboard.submissions import admission, pdfs, resumable
 from leaderboard.submissions.admission import Description
+from leaderboard.submissions.pdfs import Pdf
 from leaderboard.submissions.uploads import Upload
 
 MOST_OF_A_TEAM = 3
 NONE = "none"
 FORGOTTEN_AFTER = timedelta(days=30)
-WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url")
+WORDS = ("track", "algorithm", "method", "external", "external_data", "paper_url", "code_url", "commitment")
+SAID_ANEW = {"external", "commitment"}  # the one is told from the words; nobody commits for the next submission
 MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
 
 
@@ -89,6 +91,17 @@ def save(draft: Draft, words: Mapping[str, str]) -> None:
         draft.words, draft.changed_at = kept, at
 
 
+def keep_pdf(draft: Draft, pdf: Pdf | None) -> None:
+    """Keep this PDF with the draft, in place of any that it had. Raises Refused once it was sent."""
+    digest, name, size = pdf or ("", "", 0)
+    before = Draft.objects.filter(pk=draft.pk).values_list("pdf", flat=True).first()
+    fields = {"pdf": digest, "pdf_name": name, "pdf_bytes": size, "changed_at": clock.now()}
+    kept = Draft.objects.filter(pk=draft.pk, submitted_at=None).update(**fields)
+    pdfs.forget((before or "") if kept else digest)
+    if not kept:
+        raise Refused("This draft was submitted already. Take it back to change its PDF.")
+
+
 def send(draft: Draft, person: User, words: Mapping[str, str]) -> None:
     """Submit was pressed: now, by the database's clock. Pressed again, it does not count as of later."""
     at = clock.now()
@@ -109,19 +122,25 @@ def discard(draft: Draft) -> None:
         if resumable.held(draft.pk):
             resumable.end(ResumableUpload.objects.filter(draft=draft).first())
             Draft.objects.filter(pk=draft.pk).delete()
+            transaction.on_commit(lambda: pdfs.forget(draft.pdf))
 
 
 def description(draft: Draft) -> Description:
     """What the draft says, for admission, which decides what it is worth."""
     said = {name: str(draft.words.get(name, "")) for name in WORDS}
-    return {
+    sent: Description = {
         "track": said["track"],
         "algorithm": said["algorithm"],
         "method": said["method"],
         "external_data": NONE if said["external"] == NONE else said["external_data"],
         "paper_url": said["paper_url"],
         "code_url": said["code_url"],
+        "commitment": said["commitment"],
+        "pdf": draft.pdf,
+        "pdf_name": draft.pdf_name,
+        "pdf_bytes": draft.pdf_bytes,
     }
+    return sent | {"committed_at": draft.submitted_at} if draft.submitted_at else sent
 
 
 def said_last(team: Team) -> dict[str, str]:
@@ -132,7 +151,7 @@ def said_last(team: Team) -> dict[str, str]:
 
 def _words_of(submission: Submission) -> dict[str, str]:
     external = NONE if submission.external_data.strip().lower() == NONE else "some"
-    words = {name: str(getattr(submission, name)) for name in WORDS if name != "external"}
+    words = {name: str(getattr(submission, name)) for name in WORDS if name not in SAID_ANEW}
     return words | {"external": external, "external_data": "" if external == NONE else submission.external_data}
 
 

@@ -26,6 +26,7 @@ def check_image(submission: Submission) -> AlgorithmImage:
         defaults={
             "image_id": checked.original_image_id,
             "diff_ids": checked.original_diff_ids,
+            "file_bytes": checked.file_bytes,
             "warnings": checked.warnings,
         },
     )

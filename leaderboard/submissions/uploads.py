@@ -1,4 +1,4 @@
-"""Receiving an image archive: streamed to the store's disk while its digest is computed, and bounded.
+"""Receiving an image archive, or a PDF: streamed to the store's disk while its digest is computed, and bounded.
 
 Django would keep reading a body of any length. Here the request ends as soon as it is longer than its phase takes, does
 not begin as an image archive does, or finds the disk too full, and nothing of it stays on the disk.
@@ -27,6 +27,7 @@ FORM_OVERHEAD_BYTES = 1 << 20
 CHUNK = 256 << 10  # hundreds of uploads hold some of them in memory at once
 CHECK_SPACE_EVERY_BYTES = 64 << 20
 PREFIX = "upload-"
+IMAGE, PDF = "image", "pdf"  # the form's fields for files
 PATIENCE_SECONDS = 120.0  # with a database that has no connection for an upload that is complete
 
 
@@ -46,6 +47,16 @@ class Upload(NamedTuple):
     completed_at: datetime
 
 
+_BEGINNINGS = {
+    IMAGE: (BEGINNING_BYTES, admission.check_beginning),
+    PDF: (admission.PDF_BEGINNING_BYTES, admission.check_pdf_beginning),
+}
+
+
+def _check_size(kind: str, size: int, phase: Phase) -> None:
+    (admission.check_pdf if kind == PDF else admission.check_upload)(size, phase)
+
+
 class HashedFile(UploadedFile):  # type: ignore[type-arg]
     """A file in the incoming folder, as `BoundedUploadHandler` hands it to a form."""
 
@@ -59,16 +70,18 @@ class HashedFile(UploadedFile):  # type: ignore[type-arg]
 
 
 class BoundedUploadHandler(FileUploadHandler):
-    """Streams a file to the incoming folder, hashing it on the way, until there is a reason to refuse it.
+    """Streams a form's files to the incoming folder, hashing them on the way, until there is a reason to refuse one.
 
-    Then it stops reading, and `refusal` has the sentence that the user reads.
+    Then it stops reading, and `refusal` has the sentence that the user reads about the field `refused`. The field PDF
+    holds a PDF, any other one an image archive; of a form that `takes` a PDF alone each does.
     """
 
     chunk_size = CHUNK
 
-    def __init__(self, request: HttpRequest, phase: Phase) -> None:
+    def __init__(self, request: HttpRequest, phase: Phase, *, takes: str = IMAGE) -> None:
         super().__init__(request)
         self.phase = phase
+        self.takes = self.refused = takes
         self.refusal: Refused | None = None
 
     def handle_raw_input(self, input_data: Any, META: Any, content_length: int, *args: Any, **kwargs: Any) -> None:  # noqa: N803
@@ -77,14 +90,16 @@ class BoundedUploadHandler(FileUploadHandler):
         What takes hours holds no connection to the database meanwhile: others need it.
         """
         database.let_go()
-        announced = max(1, content_length - FORM_OVERHEAD_BYTES)
-        self._unless_refused(lambda: admission.check_upload(announced, self.phase))
+        beside = admission.MAX_PDF_BYTES if self.takes == IMAGE and self.phase.pdf != Phase.Asked.NO else 0
+        announced = max(1, content_length - FORM_OVERHEAD_BYTES - beside)
+        self._unless_refused(lambda: _check_size(self.takes, announced, self.phase))
         self._unless_refused(lambda: admission.check_disk_space(content_length))
         self.files: list[HashedFile] = []
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin a file."""
         super().new_file(*args, **kwargs)
+        self.refused = PDF if PDF in (self.takes, self.field_name) else IMAGE
         # By no name of theirs: an extension may be longer than a file system takes.
         stored = unfinished.create(Path(settings.FILE_UPLOAD_TEMP_DIR), PREFIX)
         self.file = HashedFile(stored, self.file_name, self.content_type, 0, self.charset, self.content_type_extra)
@@ -94,7 +109,7 @@ class BoundedUploadHandler(FileUploadHandler):
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Look at a chunk, write it and hash it."""
-        self._unless_refused(lambda: admission.check_upload(start + len(raw_data), self.phase))
+        self._unless_refused(lambda: _check_size(self.refused, start + len(raw_data), self.phase))
         self._look_at_beginning(raw_data)
         # Others upload too: together they may take what each of them found free when it began.
         if start >= self.check_at:
@@ -133,11 +148,12 @@ class BoundedUploadHandler(FileUploadHandler):
             file.completed_at = at
 
     def _look_at_beginning(self, chunk: bytes) -> None:
-        missing = BEGINNING_BYTES - len(self.beginning)
+        wanted, check = _BEGINNINGS[self.refused]
+        missing = wanted - len(self.beginning)
         if missing > 0:
             self.beginning += chunk[:missing]
             if len(chunk) >= missing:
-                self._unless_refused(lambda: admission.check_beginning(self.beginning))
+                self._unless_refused(lambda: check(self.beginning))
 
     def _unless_refused(self, check: Callable[[], None]) -> None:
         try:
@@ -207,7 +223,7 @@ def _new_name() -> str:
     return secrets.token_hex(16)
 
 
-def shown_name(name: str) -> str:
+def shown_name(name: str, unnamed: str = "image.tar") -> str:
     """A file's name as it is kept and shown."""
     printable = "".join(letter for letter in name if letter.isprintable())
-    return printable[:200] or "image.tar"
+    return printable[:200] or unnamed

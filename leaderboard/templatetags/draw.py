@@ -1,7 +1,7 @@
 """Dots and intervals as SVG that the server draws: x in per cent, y in pixels, no viewBox.
 
 Such a picture stretches to any width without distorting its dots, needs no script, and takes its colours from the
-stylesheet, so both themes and print work. Every axis begins at 0.
+stylesheet, so both themes and print work. Every axis of scores begins at 0; 0 is the middle of one of differences.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from django import template
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from leaderboard.board.rows import GroupTable
+from leaderboard.progress.comparison import Comparison, Difference
+from leaderboard.progress.listing import Line
 
 register = template.Library()
 
@@ -41,6 +43,12 @@ def axis_for(values: Iterable[float]) -> Axis:
 def shared_axis(tables: Iterable[GroupTable]) -> Axis:
     """The axis on which the groups of several tables can be compared."""
     return axis_for(reach(line.dice, line.dice_ci) for table in tables for line in table.lines)
+
+
+@register.filter
+def lines_axis(lines: Iterable[Line]) -> Axis:
+    """The axis on which runs of a list can be compared."""
+    return axis_for(reach(line.figures.dice, line.figures.dice_ci) for line in lines if line.figures)
 
 
 def reach(value: float | None, ends: Sequence[float] | None) -> float:
@@ -88,3 +96,100 @@ def dot(axis: Axis, value: float | None, ends: Sequence[float] | None, css: str 
         line,
         axis.percent(value),
     )
+
+
+# --- runs side by side ------------------------------------------------------------------------------------------------
+
+# A shape for each run that is compared, around the middle of a dot: colour alone never tells them apart.
+_SHAPES = (
+    '<circle class="a" r="4.5"/>',
+    '<path class="b" d="M-4.5 -4.5h9v9h-9z"/>',
+    '<path class="c" d="M0 -5.5l5.5 5.5-5.5 5.5-5.5-5.5z"/>',
+    '<path class="d" d="M0 -5.5l5.5 9.5h-11z"/>',
+    '<path class="e" d="M0 5.5l5.5 -9.5h-11z"/>',
+)
+_LANE = 14  # pixels
+_REACHES = (0.02, 0.04, 0.08, 0.2, 0.4, 1.0)
+
+
+@register.simple_tag
+def shape(place: int) -> SafeString:
+    """The shape of a compared run."""
+    return mark_safe(f'<svg class="shp" viewBox="-8 -8 16 16" aria-hidden="true">{_SHAPES[place]}</svg>')  # noqa: S308
+
+
+@register.filter
+def lanes_axis(comparison: Comparison) -> Axis:
+    """The axis that the groups of all compared runs share."""
+    return axis_for(reach(*score) for row in comparison.groups for score in row.scores)
+
+
+@register.simple_tag
+def lanes(axis: Axis, scores: Sequence[tuple[float | None, Sequence[float] | None]]) -> SafeString:
+    """A group's scores, one under the other, each in its run's shape; the numbers stand beside it as text."""
+    drawn = [
+        _lane(axis, place, value, ends, 9 + _LANE * place)
+        for place, (value, ends) in enumerate(scores)
+        if value is not None
+    ]
+    height = 18 + _LANE * (len(scores) - 1)
+    parts = format_html_join("", "{}", ((one,) for one in drawn))
+    return format_html('<svg class="di lanes g{}" height="{}" aria-hidden="true">{}</svg>', axis.parts, height, parts)
+
+
+def _lane(axis: Axis, place: int, value: float, ends: Sequence[float] | None, y: int) -> SafeString:
+    low, high = (axis.percent(end) for end in ends) if ends else (axis.percent(value), axis.percent(value))
+    return format_html(
+        '<line class="iv" x1="{}" x2="{}" y1="{}" y2="{}"/><svg class="at" x="{}" y="{}">{}</svg>',
+        *(low, high, y, y, axis.percent(value), y),
+        mark_safe(_SHAPES[place]),  # noqa: S308
+    )
+
+
+@register.filter
+def reach_of(comparison: Comparison) -> float:
+    """How far the axis of differences goes to both sides: nine groups of ten fit, the others end at its edge."""
+    shown = [one for row in comparison.groups for _, one in row.against if one]
+    ends = sorted(max(map(abs, (one.value, *(one.ends or ())))) for one in shown)
+    largest = ends[int(0.9 * (len(ends) - 1))] if ends else 0.0
+    return _reach(largest)
+
+
+@register.filter
+def reach_overall(comparison: Comparison) -> float:
+    """The same for the differences over all cases, which all fit."""
+    return _reach(
+        max((max(map(abs, (one.value, *(one.ends or ())))) for one in comparison.overall if one), default=0.0)
+    )
+
+
+def _reach(largest: float) -> float:
+    return next((one for one in _REACHES if largest <= one), _REACHES[-1])
+
+
+@register.simple_tag
+def difference_ticks(furthest: float) -> SafeString:
+    """The labels of an axis of differences."""
+    return format_html(
+        '<svg class="axis" aria-hidden="true"><text x="0%" y="13" class="first">−{0}</text>'
+        '<text x="50%" y="13" class="middle">0</text><text x="100%" y="13" class="last">+{0}</text></svg>',
+        f"{furthest:g}",
+    )
+
+
+@register.simple_tag
+def dif(furthest: float, difference: Difference | None) -> SafeString:
+    """A difference with its interval around 0; hollow and dashed where the interval holds 0."""
+    if difference is None:
+        return mark_safe('<svg class="dif" aria-hidden="true"></svg>')
+    ends = difference.ends or (difference.value, difference.value)
+    css = "dif none" if difference.is_open else "dif"
+    return format_html(
+        '<svg class="{}" aria-hidden="true"><line class="z" x1="50%" x2="50%" y1="0" y2="100%"/>'
+        '<line class="iv" x1="{}" x2="{}" y1="50%" y2="50%"/><circle class="pt" cx="{}" cy="50%" r="4"/></svg>',
+        *(css, *(_around_zero(furthest, one) for one in (*ends, difference.value))),
+    )
+
+
+def _around_zero(furthest: float, value: float) -> str:
+    return f"{50 + 50 * min(max(value / furthest, -1.0), 1.0):.2f}%"

@@ -6,16 +6,14 @@ Everything that a team wrote passes through `sanitised` (or `markdown`, which us
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Protocol
 
 from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
+from leaderboard.core.markdown import as_html
 from leaderboard.core.text import sanitised
 
 register = template.Library()
@@ -119,6 +117,19 @@ def interval(ends: Sequence[float] | None) -> str:
 
 
 @register.filter
+def signed(value: float) -> str:
+    """A difference of two scores: `+0.040`, `−0.008`, `0.000`."""
+    text = f"{value:+.3f}".replace("-", "−")
+    return text[1:] if text.strip("+−0.") == "" else text
+
+
+@register.filter
+def signed_interval(ends: Sequence[float] | None) -> str:
+    """The interval of a difference: `+0.015 to +0.063`; nothing where there is none."""
+    return f"{signed(ends[0])} to {signed(ends[1])}" if ends else ""
+
+
+@register.filter
 def thousands(value: int) -> str:
     """`2,992`."""
     return f"{value:,}"
@@ -197,36 +208,10 @@ def digest(value: str) -> str:
 register.filter("sanitised", sanitised)
 
 
-@cache
-def _markdown() -> MarkdownIt:
-    """CommonMark and tables, without HTML and without pictures, so that it brings in nothing from elsewhere."""
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    parser.core.ruler.push("fit_the_page", lambda state: _fit_the_page(state.tokens))
-    return parser
-
-
-def _fit_the_page(tokens: list[Token]) -> None:
-    """Put a team's headings below the page's own, and say of its links that we do not vouch for them.
-
-    How a cell is aligned is said by a class, since the policy of our pages lets no element bring a style of its own.
-    """
-    for token in tokens:
-        if token.type in {"th_open", "td_open"}:
-            style = str(token.attrs.pop("style", ""))
-            token.attrs |= {"class": "n"} if style.endswith("right") else {}
-            token.attrs |= {"scope": "col"} if token.type == "th_open" else {}
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
-        for child in token.children or ():
-            if child.type == "link_open":
-                child.attrSet("rel", "nofollow noopener ugc")
-
-
 @register.filter
 def markdown(value: str) -> SafeString:
     """A team's Markdown as HTML; HTML inside it comes out as text."""
-    html: str = _markdown().render(sanitised(value))
-    return mark_safe(html)  # noqa: S308  html=False escapes everything that it did not make
+    return mark_safe(as_html(value))  # noqa: S308  cleaned by a list of what a page may hold
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

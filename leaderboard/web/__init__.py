@@ -1,7 +1,8 @@
 """The pages: HTTP only. Each view parses the request, makes one call into a package below, renders a template.
 
     public, guidelines               the challenge, its boards, the container contract
-    people, submissions              teams and rules; a team's runs: list, hand in, watch, cancel
+    people, submissions              teams and rules; a team's runs: hand in, watch, cancel
+    my_runs                          all runs of a team: list, notes, as CSV, side by side
     drafts, tus                      what is being prepared; files that come in pieces
     accounts                         signing in, registering, addresses, passwords
     door, bodies                     what comes in is text, and whole; what goes out to somebody is nobody else's

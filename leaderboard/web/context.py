@@ -7,6 +7,7 @@ from typing import cast
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
 
 import evaluation
 from leaderboard.challenge.phases import next_phase, open_phases
@@ -32,7 +33,7 @@ _PLACES = (
     ("leaderboard", "Leaderboard", {"leaderboard", "board"}),
     ("guidelines", "Guidelines", {"guidelines", "rules"}),
     ("submit", "Submit", {"submit", "submit_to"}),
-    ("runs", "My runs", {"runs", "submission", "findings", "cases", "logs", "mask"}),
+    ("runs", "My runs", {"runs", "compare", "submission", "findings", "cases", "logs", "mask"}),
 )
 
 
@@ -108,6 +109,12 @@ def instant_of(request: HttpRequest) -> datetime:
     A request that receives an upload lasts for hours: what is decided after it reads the clock itself.
     """
     return frame_of(request).now
+
+
+def came_from(request: HttpRequest, otherwise: str) -> str:
+    """The address of this site to which a form says that it leads back, or another one."""
+    target = request.POST.get("next", "")
+    return target if url_has_allowed_host_and_scheme(target, allowed_hosts=None) else otherwise
 
 
 def site(request: HttpRequest) -> dict[str, Frame]:

@@ -53,7 +53,7 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     found = _find(request, key)
     if isinstance(found, Submission):
         return _accepted(found)
-    form = SubmissionForm(request.POST, phase=found.phase, has_file=False)
+    form = SubmissionForm(request.POST, phase=found.phase, has_file=False, has_pdf=bool(found.pdf))
     now = instant_of(request)
     if not hasattr(found, "upload") and not found.source:
         form.add_error(None, "Choose the archive of your image.")
@@ -142,6 +142,7 @@ def _state(draft: Draft) -> dict[str, object]:
         "sent": draft.submitted_at is not None,
         "refusal": draft.refusal,
         "saved_at": draft.changed_at.isoformat(),
+        "pdf": {"name": draft.pdf_name, "bytes": draft.pdf_bytes} if draft.pdf else None,
         "upload": upload
         and {
             "address": reverse("upload", args=[upload.pk]),

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.submissions import admission
+from leaderboard.submissions import admission, uploads
 
 NONE, SOME = "none", "some"
 NOTHING_EXTERNAL = "none"
@@ -69,6 +69,22 @@ class CodeForm(forms.Form):
         if not code.replace("-", "").replace("_", "").isalnum() or not code.isascii():
             raise forms.ValidationError("This is not a code. It has letters, digits, “-” and “_” only.")
         return code
+
+
+class StatementInput(forms.CheckboxInput):
+    """A box beside a statement, which is its value: what is sent is what was on the page when the box was ticked."""
+
+    def __init__(self, statement: str) -> None:
+        super().__init__(check_test=lambda value: value == statement)
+        self.statement = statement
+
+    def format_value(self, value: Any) -> str:
+        """The statement, ticked or not."""
+        return self.statement
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        """The statement that was ticked, in one line; nothing if none was."""
+        return one_line(data.get(name, ""))
 
 
 class SubmissionForm(forms.Form):
@@ -138,13 +154,69 @@ class SubmissionForm(forms.Form):
         },
     )
 
-    def __init__(self, *args: Any, phase: Phase, refusal: str = "", has_file: bool = True, **kwargs: Any) -> None:
-        """`refusal`: why the server stopped reading the archive, if it did; `has_file`: whether one comes with it."""
+    commitment = forms.CharField(required=False, label="Open source")
+    pdf = forms.FileField(
+        label="PDF of the method",
+        help_text=f"Up to {admission.MAX_PDF_BYTES / 1e6:.3g} MB. Only your team and the organisers can download it.",
+        widget=forms.FileInput(attrs={"accept": ".pdf,application/pdf", "data-max-bytes": admission.MAX_PDF_BYTES}),
+        allow_empty_file=True,
+        error_messages={"max_length": "The file’s name is too long."},
+    )
+
+    def __init__(
+        self,
+        *args: Any,
+        phase: Phase,
+        refusal: str = "",
+        refused: str = uploads.IMAGE,
+        has_file: bool = True,
+        has_pdf: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """What comes with the form or was here before.
+
+        `refusal`: why the server stopped reading the file of the field `refused`, if it did; `has_file`: whether an
+        archive comes with it; `has_pdf`: whether the draft has a PDF already.
+        """
         super().__init__(*args, **kwargs)
         self.fields["image"].required = has_file
         self.phase = phase
-        if refusal:
-            self.fields["image"].error_messages["required"] = refusal
+        self._ask_what_the_phase_asks(has_pdf=has_pdf)
+        self.refusal = refusal
+        if refusal and refused in self.fields:
+            self.fields[refused].required = True
+            self.fields[refused].error_messages["required"] = refusal
+
+    def _ask_what_the_phase_asks(self, *, has_pdf: bool) -> None:
+        if self.phase.pdf == Phase.Asked.NO:
+            del self.fields["pdf"]
+        else:
+            self.fields["pdf"].required = self.phase.pdf == Phase.Asked.REQUIRED and not has_pdf
+            self.fields["pdf"].error_messages["required"] = f"The {self.phase.name} asks for a PDF of the method."
+        if self.phase.commitment == Phase.Asked.NO:
+            del self.fields["commitment"]
+        else:
+            self.statement = one_line(self.phase.commitment_text)
+            self.fields["commitment"].widget = StatementInput(self.statement)
+
+    def clean_commitment(self) -> str:
+        """What the team committed to. What the page said has to be what the phase says now."""
+        ticked: str = self.cleaned_data["commitment"]
+        if ticked and ticked != self.statement:
+            raise forms.ValidationError("The organisers changed the text meanwhile. Load the page again, and read it.")
+        if not ticked and self.phase.commitment == Phase.Asked.REQUIRED:
+            raise forms.ValidationError(f"The {self.phase.name} is open to teams that commit to this.")
+        return ticked
+
+    def clean_pdf(self) -> Any:
+        """Refuse a PDF that is empty or too large; how it begins was looked at as it came."""
+        pdf = self.cleaned_data["pdf"]
+        try:
+            if pdf is not None:
+                admission.check_pdf(pdf.size, self.phase)
+        except Refused as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+        return pdf
 
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""
@@ -160,6 +232,8 @@ class SubmissionForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """“None” is an answer, silence is not."""
         cleaned = super().clean() or self.cleaned_data
+        if self.refusal and not self.errors:  # of a file that this form has no field for
+            self.add_error(None, self.refusal)
         if cleaned.get("external") == NONE:
             cleaned["external_data"] = NOTHING_EXTERNAL
         elif cleaned.get("external") == SOME and not cleaned.get("external_data", "").strip():

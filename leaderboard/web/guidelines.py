@@ -8,11 +8,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from containers.protocol import contract
+from leaderboard.core import markdown
 from leaderboard.journey import reasons
 from leaderboard.models import Phase
 from leaderboard.progress.stages import KINDS
 from leaderboard.states import RunState, Stage, SubmissionState
-from leaderboard.submissions import drafts
+from leaderboard.submissions import admission, drafts
 from leaderboard.templatetags.show import count, gibibytes, gigabytes, number, thousands
 from leaderboard.web.context import instant_of
 
@@ -31,6 +32,9 @@ HAND_IN = {
     "upload_hours": settings.UPLOAD_KEEP_SECONDS // 3600,
     "drafts": drafts.MOST_OF_A_TEAM,
     "draft_days": drafts.FORGOTTEN_AFTER.days,
+    "pdf_bytes": admission.MAX_PDF_BYTES,
+    "method_characters": (admission.MIN_METHOD_CHARACTERS, admission.MAX_METHOD_CHARACTERS),
+    "formula_characters": markdown.MAX_FORMULA_CHARACTERS,
 }
 SAMPLE = f"""[
   {{"name": "9f2c41d07ab36e85{contract.SUFFIX}",
@@ -76,6 +80,8 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     (f"Space in {contract.SCRATCH_DIR}", lambda phase: gibibytes(phase.tmp_bytes)),
     (f"Space in {contract.OUTPUT_DIR}", lambda phase: f"{gibibytes(phase.output_bytes)} for the masks of a container"),
     ("Processes and threads", lambda phase: thousands(phase.pids)),
+    ("Open-source commitment", lambda phase: phase.get_commitment_display()),
+    ("PDF of the method", lambda phase: phase.get_pdf_display()),
     ("Image archive", lambda phase: gigabytes(phase.max_archive_bytes)),
     ("Image, unpacked", lambda phase: gigabytes(phase.max_unpacked_bytes)),
 )

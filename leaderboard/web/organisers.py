@@ -1,21 +1,30 @@
-"""How the server is: a page for organisers, and the same numbers for Prometheus."""
+"""For organisers: how the server is, also for Prometheus, and which entries of different teams are equal."""
 
 import hmac
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from leaderboard.core.audit import Actor
+from leaderboard.models import Equality
+from leaderboard.operations import equal_entries as equality
 from leaderboard.operations import prometheus as exposition
+from leaderboard.operations.equal_entries.masks import LEAST_SHARE
 from leaderboard.operations.health import Level, snapshot
-from leaderboard.web.context import instant_of
+from leaderboard.web.context import instant_of, person_of
 
-View = Callable[[HttpRequest], HttpResponse]
+View = Callable[..., HttpResponse]
+EQUALITIES_PER_PAGE = 25
+MOST_DIGITS = 19  # of a key
 REFRESH_SECONDS = 10
 
 
@@ -23,12 +32,12 @@ def _for_organisers(view: View) -> View:
     """Strangers sign in first; for everybody else who does not organise there is no such page."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest) -> HttpResponse:
+    def wrapped(request: HttpRequest, **named: Any) -> HttpResponse:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         if not request.user.is_staff:
             raise Http404
-        return view(request)
+        return view(request, **named)
 
     return wrapped
 
@@ -65,6 +74,35 @@ def _page(request: HttpRequest, template: str) -> HttpResponse:
         "refresh_seconds": REFRESH_SECONDS,
     }
     return render(request, template, context)
+
+
+# --- equal entries ----------------------------------------------------------------------------------------------------
+
+
+@never_cache
+@require_safe
+@_for_organisers
+def equal_entries(request: HttpRequest) -> HttpResponse:
+    """What entries of different teams have in common; what nobody looked at stands first."""
+    page = Paginator(equality.equalities(), EQUALITIES_PER_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "least_percent": round(100 * LEAST_SHARE), "note_characters": equality.MAX_NOTE_CHARACTERS}
+    return render(request, "organisers/equal_entries.html", context)
+
+
+@require_POST
+@_for_organisers
+def look_at_equal_entries(request: HttpRequest, pk: int) -> HttpResponse:
+    """Note that somebody looked at it."""
+    found = get_object_or_404(Equality, pk=pk)
+    seen = request.POST.get("last_seen", "")
+    last_seen = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < MOST_DIGITS else 0
+    by = Actor.person(person_of(request))
+    equality.look_at(found, by=by, note=request.POST.get("note", ""), last_seen=last_seen)
+    messages.success(request, f"Noted: {found}.")
+    return redirect("equal_entries")
+
+
+# --- for Prometheus ---------------------------------------------------------------------------------------------------
 
 
 @never_cache

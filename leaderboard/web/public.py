@@ -11,7 +11,6 @@ from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -25,7 +24,7 @@ from leaderboard.challenge.phases import newest_phase
 from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
 from leaderboard.templatetags.draw import axis_for, reach
-from leaderboard.web.context import THEME_COOKIE, THEMES, instant_of
+from leaderboard.web.context import THEME_COOKIE, THEMES, came_from, instant_of
 
 ROWS_PER_PAGE = 25
 ON_HOME = 5
@@ -170,10 +169,8 @@ class Address:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember the theme that the visitor chose, and go back to where they were."""
-    target = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
-        target = reverse("home")
-    response = HttpResponseRedirect(target)  # not `redirect`, which takes a word for the name of a page
+    # Not `redirect`, which takes a word for the name of a page.
+    response = HttpResponseRedirect(came_from(request, reverse("home")))
     chosen = request.POST.get("theme", "")
     if chosen in THEMES:
         response.set_cookie(

@@ -1,12 +1,12 @@
-"""A team's runs: the list, handing in, watching, cancelling."""
+"""A team's runs one by one: handing in, watching, cancelling, withdrawing. All of them: `my_runs`."""
 
 import hashlib
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of
+from leaderboard.board.disclosure import Disclosure, Reader, reader_of
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -22,39 +22,16 @@ from leaderboard.journey import decisions, pipeline
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
-from leaderboard.progress import listing
 from leaderboard.progress.submission_view import submission_view
-from leaderboard.submissions import admission, drafts, uploads
+from leaderboard.submissions import admission, drafts, notes, pdfs, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of
 from leaderboard.web import errors, tus
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
-RUNS_PER_PAGE = 25
 POLL_SECONDS = 2
 HIDDEN_POLL_SECONDS = 10  # on hidden cases a page is as of the last full minute
-
-
-# --- the list ---------------------------------------------------------------------------------------------------------
-
-
-@login_required
-@require_safe
-def runs(request: HttpRequest) -> HttpResponse:
-    """All runs of the person's team, newest first."""
-    frame = frame_of(request)
-    team = frame.team
-    if team is None:
-        return redirect("team")
-    page = Paginator(listing.submissions_of(team), RUNS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {
-        "team": team,
-        "page": page,
-        "lines": listing.lines_of(list(page), Viewer(Reader.TEAM, frame.now)),
-        "quotas": frame.quotas,
-    }
-    return render(request, "submissions/runs.html", context)
 
 
 # --- handing in -------------------------------------------------------------------------------------------------------
@@ -116,7 +93,7 @@ def _receive(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     except Exception:
         receiver.abandon()
         raise
-    return _taken(request, phase, team, receiver.refusal)
+    return _taken(request, phase, team, receiver)
 
 
 @csrf_protect
@@ -129,7 +106,9 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
     words = draft.words if draft else drafts.said_last(team)
     context = {
         "phase": phase,
-        "form": SubmissionForm(phase=phase, initial=words, has_file=not (draft and draft.source)),
+        "form": SubmissionForm(
+            phase=phase, initial=words, has_file=not (draft and draft.source), has_pdf=bool(draft and draft.pdf)
+        ),
         "quota": quota_of(team, phase, now),
         "team": team,
         "now": now,
@@ -142,8 +121,11 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
 
 
 @csrf_protect
-def _taken(request: HttpRequest, phase: Phase, team: Team, refusal: Refused | None) -> HttpResponse:
-    form = SubmissionForm(request.POST, request.FILES, phase=phase, refusal=str(refusal or ""))
+def _taken(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.BoundedUploadHandler) -> HttpResponse:
+    refusal = receiver.refusal
+    form = SubmissionForm(
+        request.POST, request.FILES, phase=phase, refusal=str(refusal or ""), refused=receiver.refused
+    )
     try:
         accepted = _hand_in(person_of(request), team, form, _ticket(request))
     except Refused as late:
@@ -178,26 +160,29 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     """The accepted submission; None when the form says what is wrong. Raises Refused."""
     if not form.is_valid():
         return None
+    said, upload, pdf = form.cleaned_data, uploads.received(form.cleaned_data["image"]), None
     words = ("track", "algorithm", "method", "external_data", "paper_url", "code_url")
-    return pipeline.submit(
-        user=person,
-        team=team,
-        phase=form.phase,
-        upload=uploads.received(form.cleaned_data["image"]),
-        ticket=ticket,
-        **{name: form.cleaned_data[name] for name in words},
-    )
+    described = {name: said[name] for name in words} | {"commitment": said.get("commitment", "")}
+    try:
+        if file := said.get("pdf"):
+            pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)
+            described |= pdf.described()
+        return pipeline.submit(user=person, team=team, phase=form.phase, upload=upload, ticket=ticket, **described)
+    except Refused:
+        uploads.delete(upload.file)
+        raise
+    finally:
+        pdfs.forget(pdf.digest if pdf else "")  # unless it was taken
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------
 
 
-def find_submission(request: HttpRequest, pk: int) -> tuple[Submission, Disclosure]:
+def find_submission(request: HttpRequest, pk: int, *, with_method: bool = False) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
     rows = Submission.objects.select_related("team", "phase__case_set", "image", "provenance", "submitted_by")
-    found = get_object_or_404(
-        rows.defer("method", "image__config", "provenance__diff_ids").prefetch_related("runs"), pk=pk
-    )
+    unread = ("image__config", "provenance__diff_ids", *(() if with_method else ("method",)))
+    found = get_object_or_404(rows.defer(*unread).prefetch_related("runs"), pk=pk)
     reader = reader_of(person_of(request), found)
     if reader is None:
         raise Http404
@@ -209,7 +194,8 @@ def find_submission(request: HttpRequest, pk: int) -> tuple[Submission, Disclosu
 @never_cache
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything a team may know about its run, live."""
-    return render(request, "submissions/submission.html", _panel_context(*find_submission(request, pk)))
+    context = _panel_context(*find_submission(request, pk, with_method=True)) | {"longest_note": notes.LONGEST}
+    return render(request, "submissions/submission.html", context)
 
 
 @login_required
@@ -268,3 +254,36 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "The run is cancelled.")
     return redirect(reverse("submission", args=[found.pk]))
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a run not count."""
+    return _decide_what_counts(request, pk, decisions.withdraw, decisions.withdraw_for_team, "it does not count.")
+
+
+@login_required
+@require_POST
+def bring_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a withdrawn run count again."""
+    done = "it may count again."
+    return _decide_what_counts(request, pk, decisions.bring_back, decisions.bring_back_for_team, done)
+
+
+def _decide_what_counts(
+    request: HttpRequest, pk: int, as_team: Callable[..., None], as_organiser: Callable[..., None], done: str
+) -> HttpResponse:
+    """Decide it as whom the person is, and go back to the page where it was decided."""
+    found, disclosure = find_submission(request, pk)
+    by = Actor.person(person_of(request))
+    try:
+        if disclosure.reader is Reader.ORGANISER:
+            as_organiser(found, by=by, why=request.POST.get("why", ""))
+        else:
+            as_team(found, by=by)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, f"Submission {found.pk}: {done}")
+    return redirect("runs") if request.POST.get("back") == "runs" else redirect("submission", pk=found.pk)

@@ -195,7 +195,7 @@ def _receive(request: HttpRequest, person: User, upload: ResumableUpload, *, off
         with _in_words(), upload_place(person, upload.draft.team):
             resumable.receive(upload, piece)
     except UnreadablePostError:
-        raise TusError(408, "The connection was lost. What came before is kept: go on there.") from None
+        raise TusError(503, "The connection was lost. What came before is kept: go on there.") from None
     if upload.completed_at:
         pipeline.submit_draft(upload.draft_id)
 
@@ -207,15 +207,16 @@ def _hang_up(request: HttpRequest) -> None:
             connection.shutdown(socket.SHUT_RD)
 
 
-# The status of each refusal, the first that fits; and after how many seconds it is worth trying again.
+# The status of each refusal, the first that fits; and after how many seconds it is worth trying again. What passes by
+# itself is 503 where one thinks of 408 and 429, which published clients take for final.
 _STATUSES: tuple[tuple[type[Exception], int, int | None], ...] = (
     (resumable.WrongOffset, 409, None),
     (resumable.Locked, 423, 2),
     (resumable.Gone, 410, None),
-    (resumable.CutOff, 408, None),
+    (resumable.CutOff, 503, None),
     (resumable.TooLong, 413, None),
     (resumable.ChecksumMismatch, CHECKSUM_MISMATCH, None),
-    (Busy, 429, RETRY_SECONDS),
+    (Busy, 503, RETRY_SECONDS),
     (admission.NoSpace, 507, SPACE_SECONDS),
     (admission.TooLarge, 413, None),
     (Refused, 422, None),

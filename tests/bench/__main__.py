@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("batches", "estimates", "fairness", "pages", "run", "scoring", "uploads")
+NAMES = ("batches", "estimates", "fairness", "last-hour", "pages", "run", "scoring", "uploads")
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
         raise SystemExit(f"usage: ./dev bench {{{','.join(NAMES)}}} [options]")
     name = sys.argv.pop(1)
     sys.argv[0] = f"./dev bench {name}"
-    importlib.import_module(f"tests.bench.{name}").main()
+    importlib.import_module(f"tests.bench.{name.replace('-', '_')}").main()
 
 
 if __name__ == "__main__":

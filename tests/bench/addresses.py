@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.auth.hashers import make_password
@@ -27,21 +27,26 @@ from leaderboard.models import (
     Batch,
     Case,
     Draft,
+    Equality,
     Host,
     Phase,
     ResumableUpload,
     Run,
+    RunCase,
+    Standing,
     StateChange,
     Submission,
     Team,
     User,
 )
+from leaderboard.models.runs import new_token
 from leaderboard.people.addresses import confirm
 from leaderboard.states import BatchState, RunState
 from leaderboard.submissions import uploads
 from tests.bench.population import ORGANISER, PASSWORD
 
 Watched = Mapping[str, Any]
+Row = TypeVar("Row", bound=Model)
 # What holds most of the bytes of a row. A page that does not show them does not read them.
 HEAVY = frozenset(
     {"summary", "groups", "result", "log", "method", "external_data", "container", "config", "before", "after"}
@@ -115,6 +120,8 @@ def watched() -> dict[str, Any]:
     found |= _host_at_work(found["running_public"], found["waiting_public"])
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= _draft(teams[0], public)
+    found |= {"equality": Equality.objects.earliest("pk").pk}
+    found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
@@ -128,6 +135,34 @@ def _draft(team: Team, phase: Phase) -> dict[str, Any]:
     upload, _ = ResumableUpload.objects.get_or_create(draft=draft, defaults=half)
     uploads.path(upload.file).write_bytes(bytes(1000))
     return {"draft": draft.pk, "upload": upload.pk}
+
+
+def _like(submission: int) -> int:
+    """Another submission of the team in the same phase, with a run of the same results: to compare the two."""
+    row = Submission.objects.get(pk=submission)
+    name = f"Like {submission}"
+    known = Submission.objects.filter(team=row.team, phase=row.phase, algorithm=name).first()
+    if known:
+        return known.pk
+    run = row.latest_run
+    assert run is not None
+    standings, cases = list(run.standings.all()), list(run.cases.all())
+    row = _copy(row, algorithm=name)
+    row.save()
+    run = _copy(run, submission=row, number=1, token=new_token())
+    run.save()
+    Standing.objects.bulk_create(_copy(one, run=run) for one in standings)
+    RunCase.objects.bulk_create(_copy(one, run=run, batch=None) for one in cases)
+    return row.pk
+
+
+def _copy(row: Row, **changes: Any) -> Row:
+    """A row like this one that is still to be written."""
+    values = {one.attname: getattr(row, one.attname) for one in row._meta.concrete_fields if not one.primary_key}
+    copy = type(row)(**values)
+    for name, value in changes.items():
+        setattr(copy, name, value)
+    return copy
 
 
 def _people(teams: list[Team]) -> dict[str, Any]:
@@ -288,7 +323,8 @@ _PEOPLE = [
     Address("/account/password/reset/key/done/", 2),
     Address("/account/login/code/confirm/", 0, status=302),
 ]
-_PAGE = frozenset({"external_data"})
+_FACTS = frozenset({"external_data"})
+_PAGE = _FACTS | {"method"}
 _PARTS = _PAGE | {"container", "log"}
 _RESULTS = _PARTS | {"groups"}  # once it has ended
 _ESTIMATE = 12  # what estimates ask of the queue, the machines and earlier runs, and what is left of the team's runs
@@ -304,10 +340,27 @@ _RUNS = [
     Address("/drafts/{draft}/take-back/", 8, who="captain", method="POST", status=302),
     Address("/drafts/{draft}/delete/", 13, who="captain", method="POST", status=302),
     Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),
+    Address("/uploads/drafts/{draft}/pdf/", 10, who="captain", status=404),
+    Address("/preview/", 5, who="captain", method="POST", body=_text("method=%24x%5E2%24")),
+    Address("/runs/{scored_public}/method.pdf", 9, who="captain", status=404, reads=_FACTS),
     Address("/uploads/{upload}/", 10, who="captain", method="HEAD", headers=_TUS),
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
-    Address("/runs/", 13, who="captain", reads=frozenset({"summary"})),
-    Address("/runs/?page=2", 14, who="runner", reads=frozenset({"summary"})),
+    Address("/runs/{scored_public}/withdraw/", 15, who="captain", method="POST", status=302, reads=HEAVY),
+    Address("/runs/{scored_public}/bring-back/", 15, who="captain", method="POST", status=302, reads=HEAVY),
+    Address("/runs/", 14, who="captain", reads=frozenset({"summary"})),
+    Address("/runs/?page=2", 15, who="runner", reads=frozenset({"summary"})),
+    Address("/runs/?state=scored&words=grounder", 14, who="captain", reads=frozenset({"summary"})),
+    Address("/runs/my-runs.csv", 12, who="captain", reads=frozenset({"summary"})),
+    Address("/runs/compare/", 13, who="captain", reads=frozenset({"summary"})),
+    Address(
+        "/runs/compare/?run={scored_public}&run={other_public}&metric=instance_f1",
+        *(19, "captain", 200, frozenset({"summary", "groups", "result"})),
+    ),
+    Address(
+        "/runs/compare/?run={scored_hidden}&run={other_hidden}", 14, "captain", reads=frozenset({"summary", "groups"})
+    ),
+    Address("/runs/{scored_public}/note/", 5, who="captain", method="POST", body=_text("note=hello"), status=302),
+    Address("/runs/{scored_public}/note/", 6, who="runner", method="POST", body=_text("note=hello"), status=404),
     Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
     Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
@@ -324,20 +377,20 @@ _RUNS = [
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
-    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_PAGE),
-    Address("/runs/{scored_public}/logs/", 12, who="captain", reads=_PAGE | {"log"}),
-    Address("/runs/{scored_public}/logs/1/1/", 8, who="captain", reads=_PAGE | {"log"}),
-    Address("/runs/{scored_public}/masks/{some_case}", 10, who="captain", status=410, reads=_PAGE),
-    Address("/runs/{scored_public}/results.json", 9, who="captain", reads=_PAGE | {"summary", "groups", "result"}),
+    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
+    Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
+    Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
+    Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_FACTS),
+    Address("/runs/{scored_public}/logs/", 12, who="captain", reads=_FACTS | {"log"}),
+    Address("/runs/{scored_public}/logs/1/1/", 8, who="captain", reads=_FACTS | {"log"}),
+    Address("/runs/{scored_public}/masks/{some_case}", 10, who="captain", status=410, reads=_FACTS),
+    Address("/runs/{scored_public}/results.json", 9, who="captain", reads=_FACTS | {"summary", "groups", "result"}),
     *(
-        Address(f"/runs/{{scored_hidden}}/{part}", 8, who="captain", status=404, reads=_PAGE)
+        Address(f"/runs/{{scored_hidden}}/{part}", 8, who="captain", status=404, reads=_FACTS)
         for part in ("findings/", "cases/", "logs/", "logs/1/1/", "masks/{some_case}", "results.json")
     ),
-    Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_PAGE),
-    Address("/runs/{running_hidden}/panel/?seen=-x", 10 + _ESTIMATE, who="runner", reads=_PAGE),
+    Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_FACTS),
+    Address("/runs/{running_hidden}/panel/?seen=-x", 10 + _ESTIMATE, who="runner", reads=_FACTS),
     Address(
         "/runs/{running_hidden}/cancel/",
         *(45, "runner", 302, HEAVY, "POST"),
@@ -345,9 +398,11 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
-    Address("/organisers/health/", 31, who="organiser"),
-    Address("/organisers/health/panel/", 29, who="organiser"),
-    Address("/metrics", 29, who="organiser"),
+    Address("/organisers/health/", 32, who="organiser"),
+    Address("/organisers/health/panel/", 30, who="organiser"),
+    Address("/metrics", 30, who="organiser"),
+    Address("/organisers/equal-entries/", 11, who="organiser"),
+    Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),

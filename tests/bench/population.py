@@ -32,6 +32,8 @@ from leaderboard.models import (
     AuditEntry,
     Case,
     CaseSet,
+    EqualEntry,
+    Equality,
     Finding,
     Host,
     Membership,
@@ -86,6 +88,7 @@ class _Filling:
         self.fates: list[Fate] = []
         self.submissions = self._make_submissions()
         self.runs = self._make_runs()
+        self._find_equal_entries()
         self._record_decisions()
         made = Made(self.hosts, self.kinds, self.case_sets, self.submissions, self.fates, self.runs)
         Writer(self.size, made, self.rng, self.now).write()
@@ -309,6 +312,23 @@ class _Filling:
             faults=1 if state == RunState.HALTED else 0,
             retry_at=self.now + HOUR if state == RunState.HALTED and self.rng.random() < 0.8 else None,
         )
+
+    def _find_equal_entries(self) -> None:
+        """Every tenth team has handed in the upload of the one before, and each of its submissions shares in it."""
+        found = [
+            Equality(kind=Equality.Kind.UPLOAD, key=self._digest("shared", number), found_at=self.now)
+            for number in range(1, self.size.teams, 10)
+        ]
+        Equality.objects.bulk_create(found)
+        for equality, number in zip(found, range(1, self.size.teams, 10), strict=True):
+            pair = {self.teams[number - 1].pk, self.teams[number].pk}
+            EqualEntry.objects.bulk_create(
+                EqualEntry(equality=equality, submission=one, added_at=self.now)
+                for one in self.submissions
+                if one.team_id in pair
+            )
+        Submission.objects.update(compared_at=self.now)
+        Run.objects.update(compared_at=self.now)
 
     def _record_decisions(self) -> None:
         disqualified = [one for one in self.submissions if one.disqualified_at]

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -23,23 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench.asking import MOST_PAGE_SECONDS, PAGES, Times, ask, read_pages
 from tests.bench.database import scratch_database
 from tests.realsite import browser_headers, form_body, request_head, running_site
 
-PATIENCE_SECONDS = 5.0
 SLOW_EVERY_SECONDS = 2.0
 HONEST_PIECES = 20
-PAGES = ("/", "/leaderboard/", "/guidelines/", "/rules/", "/account/login/")
-MOST_PAGE_SECONDS = 0.2
 
 
 @dataclass
 class Found:
     """What was seen in one arrangement."""
 
-    pages: list[float] = field(default_factory=list)
-    quiet: list[float] = field(default_factory=list)
-    lost_pages: int = 0
+    pages: Times = field(default_factory=Times)
+    quiet: Times = field(default_factory=Times)
     health: Counter[str] = field(default_factory=Counter)
     host: Counter[str] = field(default_factory=Counter)
     slow: Counter[str] = field(default_factory=Counter)
@@ -86,8 +82,7 @@ class _Crowd:
     async def read_quietly(self) -> None:
         """Measure pages while nothing else happens."""
         self._until = time.monotonic() + self._options.seconds / 3
-        await asyncio.gather(*map(self._read_pages, PAGES))
-        self._found.quiet, self._found.pages = self._found.pages, []
+        await self._read_pages(self._found.quiet)
 
     async def act(self) -> Found:
         """Let all of them begin, and measure until the time is over."""
@@ -96,8 +91,8 @@ class _Crowd:
         slow = [asyncio.create_task(self._slow(number)) for number in range(self._options.slow)]
         await asyncio.sleep(1)  # they hold what they can get before anybody else comes
         honest = [self._honest(self._options.slow + number) for number in range(self._options.honest)]
-        readers = [self._read_pages(path) for path in PAGES]
-        await asyncio.gather(*honest, *readers, self._ask_health(), *(self._hold_batch(order) for order in orders))
+        readers = self._read_pages(self._found.pages)
+        await asyncio.gather(*honest, readers, self._ask_health(), *(self._hold_batch(order) for order in orders))
         for task in slow:
             task.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
@@ -105,18 +100,16 @@ class _Crowd:
 
     # --- who asks ---
 
-    async def _read_pages(self, path: str) -> None:
-        while time.monotonic() < self._until:
-            began = time.monotonic()
-            status, _ = await self._ask("GET", path)
-            self._found.pages.append(time.monotonic() - began)
-            self._found.lost_pages += status not in (200, 302)
-            await asyncio.sleep(0.25)
+    async def _read_pages(self, times: Times) -> None:
+        await asyncio.gather(*(read_pages(self._port, path, times, until=self._is_over) for path in PAGES))
+
+    def _is_over(self) -> bool:
+        return time.monotonic() > self._until
 
     async def _ask_health(self) -> None:
         while time.monotonic() < self._until:
-            status, _ = await self._ask("GET", "/healthz")
-            self._found.health["answered" if status == 200 else "not answered"] += 1
+            answer = await ask(self._port, "GET", "/healthz")
+            self._found.health["answered" if answer.status == 200 else "not answered"] += 1
             await asyncio.sleep(0.5)
 
     async def _claim(self, batch: str) -> dict[str, Any] | None:
@@ -182,40 +175,16 @@ class _Crowd:
 
     async def _as_host(self, path: str, said: object) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {self._scene.token}", "Content-Type": "application/json"}
-        return await self._ask("POST", f"/worker/v1/{path}", json.dumps(said).encode(), headers)
-
-    async def _ask(
-        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
-    ) -> tuple[int, bytes]:
-        """Status and content; 0 when there was no answer in time."""
-        head = {"Connection": "close", "Content-Length": str(len(body)), **(headers or {})}
-        with suppress(OSError, TimeoutError, IndexError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                try:
-                    writer.write(request_head(method, path, head) + body)
-                    answer = await reader.read()
-                    return int(answer.split(maxsplit=2)[1]), answer.partition(b"\r\n\r\n")[2]
-                finally:
-                    writer.close()
-        return 0, b""
+        answer = await ask(self._port, "POST", f"/worker/v1/{path}", json.dumps(said).encode(), headers)
+        return answer.status, answer.content
 
 
 def _print(found: dict[str, Found]) -> None:
     print(f"\n{'':12}{'p50 ms':>8}{'p95 ms':>8}{'max ms':>8}{'lost':>6}   what became of everything else")
-    print(f"{'no uploads':12}{_times(found['as shipped'].quiet)}{0:6}")
+    print(f"{'no uploads':12}{found['as shipped'].quiet}{0:6}")
     for name, one in found.items():
         rest = "; ".join(f"{kind}: {_counts(getattr(one, kind))}" for kind in ("health", "host", "honest", "slow"))
-        print(f"{name:12}{_times(one.pages)}{one.lost_pages:6}   {rest}")
-
-
-def _times(seconds: list[float]) -> str:
-    return "".join(f"{1000 * one:8.0f}" for one in (statistics.median(seconds), _within(seconds, 0.95), max(seconds)))
-
-
-def _within(seconds: list[float], share: float) -> float:
-    """How long this share of the pages took at most."""
-    return sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))]
+        print(f"{name:12}{one.pages}{one.pages.lost:6}   {rest}")
 
 
 def _counts(counter: Counter[str]) -> str:
@@ -224,7 +193,7 @@ def _counts(counter: Counter[str]) -> str:
 
 def _keeps_promises(found: Found, options: argparse.Namespace) -> bool:
     kept = {
-        "pages within 200 ms (p95)": _within(found.pages, 0.95) < MOST_PAGE_SECONDS and not found.lost_pages,
+        "pages within 200 ms (p95)": found.pages.within(0.95) < MOST_PAGE_SECONDS and not found.pages.lost,
         "/healthz answers": not found.health["not answered"],
         "no host's report is lost": found.host["reports"] > 0 and not found.host["reports lost"],
         "no heartbeat is lost": not found.host["heartbeats lost"],

@@ -1,13 +1,14 @@
-"""The rows of `./dev bench uploads`: people who may upload at once, and a GPU host's batches. Needs Django set up."""
+"""The rows of `./dev bench uploads` and `last-hour`: people, and a GPU host's batches. Needs Django set up."""
 
 import tarfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.test import Client, override_settings
 
 from leaderboard.core import blobs
 from leaderboard.journey import pipeline
-from leaderboard.models import Batch, Host, User
+from leaderboard.models import Batch, Host, Phase, User
 from leaderboard.states import BatchState
 from tests.leaderboard import cast
 
@@ -20,6 +21,7 @@ class Scene:
     token: str
     sessions: list[str]
     batches: list[str]
+    teams: list[str]
 
     def image(self, size: int) -> bytes:
         """What begins as an image archive does."""
@@ -49,5 +51,11 @@ def make(name: str, people: list[User], *, batches: int) -> Scene:
     for person in people[: 2 * batches : 2]:
         cast.submit_checked(person.membership.team, phase)
     pipeline.fill_slots()
+    teams = [person.membership.team.name for person in people[::2]]
     waiting = Batch.objects.filter(run__submission__phase=phase, state=BatchState.WAITING)
-    return Scene(f"/submit/{name}/", name, sessions, [str(batch.pk) for batch in waiting])
+    return Scene(f"/submit/{name}/", name, sessions, [str(batch.pk) for batch in waiting], teams)
+
+
+def close(name: str, at: float) -> None:
+    """The phase closes at this instant, in seconds since 1970."""
+    Phase.objects.filter(slug=name).update(closes_at=datetime.fromtimestamp(at, UTC))

@@ -273,14 +273,25 @@ def finished(phase, alice):
     return run
 
 
+@pytest.fixture
+def another(finished, phase, alice):
+    """A second run of hers, of the same results."""
+    run = scored(alice.team, phase, dice=0.35)
+    run.standings.update(groups=finished.standings.first().groups)
+    for case in finished.cases.all():
+        run.cases.filter(case=case.case).update(outcome="finished", result=case.result)
+    return run
+
+
 PARTS = ("", "findings/", "cases/", "logs/")
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, alice, width):
+def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, another, alice, width):
     visitor = visit(alice, {"width": width, "height": 844})
     addresses = [f"/runs/{finished.submission_id}/{part}" for part in PARTS]
     addresses += ["/leaderboard/dev/?open=alice-and-bob", "/", "/guidelines/", "/runs/", "/submit/dev/", "/team/"]
+    addresses += [f"/runs/compare/?run={finished.submission_id}&run={another.submission_id}"]
     addresses += ["/rules/", "/leaderboard/dev/", "/leaderboard/dev/?track=overall", "/account/email/"]
     for address in addresses:
         page = visitor.go(address)
@@ -289,6 +300,24 @@ def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, alice,
         assert sorted(landmarks) == sorted(set(landmarks)), address
         assert page.evaluate(SMALL) == [], address
         assert width > 600 or page.evaluate(BOXES) == [], address
+
+
+def test_runs_are_noted_picked_and_compared_without_a_script(visit, finished, another, alice):
+    page = visit(alice, java_script_enabled=False).go("/runs/?words=grounder")
+    compare = page.get_by_role("button", name="Compare the selected runs")
+    expect(compare).to_be_hidden()
+    page.locator(f"#run-{another.submission_id} summary").filter(has_text="note").click()
+    page.get_by_label(f"Note on submission {another.submission_id}").fill("Wider context")
+    page.locator(f"#run-{another.submission_id}").get_by_role("button", name="Save the note").click()
+    expect(page.locator(f"#run-{another.submission_id}")).to_contain_text("Wider context")
+    assert page.url.endswith(f"/runs/?words=grounder#run-{another.submission_id}")
+    for run in (finished, another):
+        page.get_by_label(f"Compare submission {run.submission_id}").check()
+    compare.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 runs in the Phase dev, side by side")
+    page.locator("#f-metric").select_option("Hit rate")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("heading", name="Hit rate, against the base")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [320, 390])

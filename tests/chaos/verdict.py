@@ -137,7 +137,7 @@ def _files_left(lab: Lab) -> Iterator[Path]:
     of_hosts = [machine.root / "host" / name for machine in lab.machines for name in OF_A_HOST]
     for folder in (Path(settings.FILE_UPLOAD_TEMP_DIR), uploads.folder(), lab.temporary, *of_hosts):
         yield from folder.iterdir()
-    for store in (blobs.images, blobs.volumes, blobs.outputs):
+    for store in (blobs.images, blobs.volumes, blobs.outputs, blobs.pdfs):
         yield from store.root.glob(f"{blobs.INCOMING}*")
 
 

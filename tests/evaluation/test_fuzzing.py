@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation import InvalidMask, Job, score_isolated
+from evaluation import InvalidMask, Job, assess_isolated
 from evaluation.masks.reading import read_prediction
 from tests.evaluation import builders
 from tests.evaluation.fuzzing import oracle
@@ -168,7 +168,11 @@ def isolated(tmp_path):
             case = builders.a_case(SHAPE, ["1a", "2a"], (1.0, 1.0, 2.0), name=path.name)
             yield Job(case, reference, path)
 
-    return lambda *contents: list(score_isolated(judge(contents), memory_bytes=512 << 20, seconds_per_case=10))
+    def results(*contents):
+        assessments = assess_isolated(judge(contents), memory_bytes=512 << 20, seconds_per_case=10)
+        return [one.result for one in assessments]
+
+    return results
 
 
 @pytest.mark.parametrize("name", NASTY)

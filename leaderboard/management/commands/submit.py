@@ -13,11 +13,12 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.core import audit, clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
+from leaderboard.core.text import one_line
 from leaderboard.journey import pipeline
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.progress.organiser_view import everything
 from leaderboard.progress.stages import has_ended, shown_stage
-from leaderboard.submissions import uploads
+from leaderboard.submissions import pdfs, uploads
 from leaderboard.submissions.admission import NoSpace
 
 WAIT_SECONDS = 5
@@ -35,6 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--image", required=True, type=Path, help="docker save IMAGE | gzip > FILE (also xz, zstd)")
         parser.add_argument("--track", default="main", help="main or overall")
         parser.add_argument("--method", required=True, type=Path, help="the method description, Markdown")
+        parser.add_argument("--pdf", type=Path, help="a PDF of the method, where the phase asks for one")
+        parser.add_argument(
+            "--commit", action="store_true", help="the team makes the open-source commitment of the phase"
+        )
         parser.add_argument("--name", default="", help="the algorithm's name on the board (default: the team's name)")
         parser.add_argument("--external-data", default="none", help="every external source, or: none")
         parser.add_argument("--user", default="", help="email of the member who submits (default: the captain)")
@@ -59,6 +64,7 @@ class Command(BaseCommand):
         user = self._user(team, options["user"])
         try:
             method = options["method"].read_text(encoding="utf-8")  # before the image is copied
+            described = self._asked(options, phase)
             submission = pipeline.submit(
                 user=user,
                 team=team,
@@ -68,6 +74,7 @@ class Command(BaseCommand):
                 algorithm=options["name"] or team.name[:40],
                 method=method,
                 external_data=options["external_data"],
+                **described,
             )
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(_unreadable(error, options)) from error
@@ -78,6 +85,15 @@ class Command(BaseCommand):
         with transaction.atomic():
             audit.record(Actor.command_line(), "submit for a team", submission, after={"user_id": user and user.pk})
         return submission
+
+    def _asked(self, options: dict[str, Any], phase: Phase) -> dict[str, Any]:
+        """What the phase asks for beside words."""
+        asked: dict[str, Any] = {"commitment": one_line(phase.commitment_text) if options["commit"] else ""}
+        if options["pdf"]:
+            with options["pdf"].open("rb") as file:
+                kept = pdfs.keep(file, size=options["pdf"].stat().st_size, name=options["pdf"].name, phase=phase)
+            asked |= kept.described()
+        return asked
 
     def _user(self, team: Team, email: str) -> User | None:
         if email:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from leaderboard.core import process_heartbeat
+from leaderboard.models import Host
 from leaderboard.operations.health.reading import Facts, HostFacts
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -53,6 +54,7 @@ def checks(facts: Facts) -> list[Check]:
         _hosts(facts),
         _silent_hosts(facts),
         _host_disks(facts),
+        _separation(facts),
         _images(facts),
         _queue(facts),
         _backlog(facts),
@@ -135,6 +137,18 @@ def _host_disks(facts: Facts) -> Check:
     level = Level.FAILING if any((host.free_bytes or 0) < 5 * 10**9 for host in low) else Level.WARNING
     says = f"{_names([host.name for host in low])} short of space. Remove what is not ours there, or use a larger disk."
     return Check("host_disks", "Disks of hosts", level, says)
+
+
+def _separation(facts: Facts) -> Check:
+    """Programs of public phases write logs that their teams read, and see counters of their host's kernel."""
+    name, title = "separation", "Hosts of hidden cases"
+    kinds = {phase.cases_are_public for phase in facts.phases if phase.is_open or phase.queued or phase.at_work}
+    shared = [host.name for host in facts.hosts if host.takes_work and host.serves == Host.Serves.EVERY]
+    if len(kinds) < 2 or not shared:
+        return Check(name, title, Level.OK, "No host runs programs of phases of public and of hidden cases.")
+    says = f"{_names(shared)} for phases of public and of hidden cases alike. A program of the former, whose log its "
+    says += "team reads, sees counters of the host that tell of the latter. In the administration, under “Hosts”, let "
+    return Check(name, title, Level.WARNING, says + "each serve one kind, or close the public phases.")
 
 
 def _images(facts: Facts) -> Check:

@@ -52,6 +52,7 @@ class HostFacts:
     faults_last_hour: int
     trouble: str = ""
     gpus: str = ""
+    serves: str = Host.Serves.EVERY
     mute_seconds: float | None = None  # since it said hello, though it is heard of
 
     @property
@@ -73,6 +74,7 @@ class PhaseFacts:
     name: str
     is_open: bool
     closes_at: datetime
+    cases_are_public: bool = False
     checking: int = 0
     queued: int = 0
     at_work: int = 0
@@ -179,7 +181,7 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
-        run_waits_beside_free_slot=bool(idle) and queued.filter(submission__phase__gpus__lte=max(idle)).exists(),
+        run_waits_beside_free_slot=bool(idle) and any(slots.fitting(idle, phase) for phase in _waited_for(queued)),
         halted=halted,
         stuck=stuck,
         oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
@@ -195,6 +197,11 @@ def _facts(at: datetime) -> Facts:
         store_turns_uploads_away=disk.free < settings.FREE_BYTES + (largest or 0),
         store_bytes=disk.total,
     )
+
+
+def _waited_for(queued: QuerySet[Run]) -> QuerySet[Phase]:
+    """The phases of the runs that wait for a slot."""
+    return Phase.objects.filter(pk__in=queued.values("submission__phase"))
 
 
 def _unscored() -> QuerySet[RunCase]:
@@ -241,6 +248,7 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
             faults_last_hour=faults.get(host.pk, 0),
             trouble=host.trouble,
             gpus=gpus.summary(host),
+            serves=host.serves,
             mute_seconds=_since(at, host.hello_at) if host.mute and host.pk in alive else None,
         )
         for host in hosts
@@ -275,6 +283,7 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
                     slug=phase.slug,
                     name=phase.name,
                     is_open=is_open,
+                    cases_are_public=phase.cases_are_public,
                     closes_at=phase.closes_at,
                     checking=checking.get(phase.pk, 0),
                     queued=of_phase[RunState.QUEUED],

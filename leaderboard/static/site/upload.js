@@ -18,7 +18,7 @@ let draft = form.dataset.draft || "";  // its address; none until there is somet
 let known = null;  // what the server last said of it
 let saving = Promise.resolve(), timer = 0, unsaved = false;
 
-const words = () => { const data = new FormData(form); data.delete("image"); return data; };
+const words = () => { const data = new FormData(form); data.delete("image"); data.delete("pdf"); return data; };
 
 async function post(address, body = words()) {
   return fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), "X-Requested-With": "fetch" } });
@@ -47,7 +47,7 @@ async function keep() {
 function saved(text) { part("draft-saved").textContent = text; }
 
 form.addEventListener("input", (event) => {
-  if (event.target === file) return;
+  if (event.target.type === "file") return;
   unsaved = true;
   clearTimeout(timer);
   timer = setTimeout(() => keep().catch((error) => { unsaved = true; saved(`Not saved: ${error.message}`); }), SAVE_AFTER);
@@ -318,6 +318,7 @@ function showErrors(html) {
   part("summary").replaceChildren(...answer.getElementById("summary").childNodes);
   for (const field of form.querySelectorAll("[data-field]")) {
     const twin = theirs.querySelector(`[data-field="${field.dataset.field}"]`);
+    if (!twin) continue;  // the phase asks for it no more
     field.className = twin.className;
     field.querySelectorAll(".errors").forEach((old) => old.remove());
     const errors = twin.querySelector(".errors");

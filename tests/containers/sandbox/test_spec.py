@@ -64,7 +64,7 @@ def test_the_root_is_read_only_and_without_privilege(host_config: dict[str, Any]
     assert host_config["CapDrop"] == ["ALL"]
     assert host_config["CapAdd"] is None
     assert host_config["Devices"] in (None, [])
-    assert "no-new-privileges:true" in host_config["SecurityOpt"]
+    assert "no-new-privileges=true" in host_config["SecurityOpt"]
 
 
 def test_the_system_call_filter_is_our_own(host_config: dict[str, Any]) -> None:
@@ -314,7 +314,7 @@ def test_the_holder_is_locked_down_as_well(sandbox: Sandbox, docker_client: dock
     assert host_config["NetworkMode"] == "none"
     assert host_config["ReadonlyRootfs"] is True
     assert host_config["CapDrop"] == ["ALL"]
-    assert {"no-new-privileges:true", f"seccomp={spec.SECCOMP_PROFILE}"} <= set(host_config["SecurityOpt"])
+    assert {"no-new-privileges=true", f"seccomp={spec.SECCOMP_PROFILE}"} <= set(host_config["SecurityOpt"])
     assert host_config["Memory"] == host_config["MemorySwap"] == spec.HOLDER_MEMORY_BYTES
     assert host_config["PidsLimit"] == 64
     assert {limit["Name"]: limit["Hard"] for limit in host_config["Ulimits"]} == {"nofile": 64, "core": 1, "fsize": 0}

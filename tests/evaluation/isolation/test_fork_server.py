@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation import EvaluationError, Job, score_isolated
+from evaluation import EvaluationError, Job, assess_isolated
 from evaluation.isolation import child
 from evaluation.isolation import fork_server as fork_servers
 from evaluation.isolation.fork_server import ENVIRONMENT, ForkServer
@@ -165,9 +165,9 @@ class TestTheServer:
             wait_until(lambda: len(open_files(own.pid)) == 4)
 
     def test_there_is_one_for_all_that_a_process_scores(self, job):
-        list(score_isolated([job()]))
+        list(assess_isolated([job()]))
         first = fork_servers.shared.pid
-        list(score_isolated([job()]))
+        list(assess_isolated([job()]))
         assert fork_servers.shared.pid == first is not None
 
 
@@ -367,13 +367,13 @@ POOLED = """
 import os, sys
 from pathlib import Path
 import billiard
-from evaluation import Case, Job, score_isolated
+from evaluation import Case, Job, assess_isolated
 from evaluation.isolation.fork_server import shared
 reference = Path(sys.argv[1])
 job = Job(Case("case.nii", ("0", "1"), {"0": "1a", "1": "2a"}, (8, 8, 8), (1.0, 1.0, 2.5)), reference, reference)
 def score(number):
-    (result,) = score_isolated([job])
-    return os.getpid(), shared.pid, result["dice"]
+    (assessment,) = assess_isolated([job])
+    return os.getpid(), shared.pid, assessment.result["dice"]
 own = score(0)
 with billiard.Pool(2) as pool:
     print(*[own, *pool.map(score, range(8), 1), score(0)], sep="\\n")

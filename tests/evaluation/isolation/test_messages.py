@@ -153,6 +153,9 @@ LIES = {
     "negative voxels": (("reference_voxels", 0), -1),
     "more voxels than the volume has": (("reference_voxels", 0), 8 * 9 * 9 + 1),
     "fewer voxels than entities": (("reference_voxels", 0), 3),
+    "a digest that is a number": (("mask_digest",), 7),
+    "a digest that is none": (("mask_digest",), "sha256:" + "0" * 63),
+    "a digest with more behind it": (("mask_digest",), "sha256:" + "0" * 64 + "\n"),
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation import EvaluationError, Job, score_case, score_isolated
+from evaluation import EvaluationError, Job, assess_isolated, score_case
 from evaluation.isolation import child, fork_server
 from evaluation.isolation import scorer as isolation
 from evaluation.isolation.fork_server import ForkServer
@@ -62,7 +62,8 @@ def noise_job(tmp_path, shape):
 class TestResults:
     def test_they_are_what_scoring_in_this_process_gives(self, job):
         jobs = [job(0), job(1), job(2)]
-        assert list(score_isolated(jobs)) == [score_case(j.case, j.reference, j.prediction) for j in jobs]
+        results = [one.result for one in assess_isolated(jobs)]
+        assert results == [score_case(j.case, j.reference, j.prediction) for j in jobs]
 
     def test_one_child_serves_many_cases(self, shared, job):
         shared.assess(job(0))
@@ -87,14 +88,14 @@ class TestResults:
 class TestLimits:
     def test_a_case_that_needs_too_much_memory_is_invalid_and_the_next_goes_on(self, job, tmp_path):
         hungry = noise_job(tmp_path, (1, 200, 200, 200))
-        results = list(score_isolated([job(0), hungry, job(1)], memory_bytes=300 << 20))
+        results = [one.result for one in assess_isolated([job(0), hungry, job(1)], memory_bytes=300 << 20)]
         assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
         assert "takes more than 0.3 GiB of memory" in str(results[1]["reason"])
         assert results[1]["findings"][0]["fn"] == 3
 
     def test_a_case_that_needs_too_much_processor_time_is_invalid_and_the_next_goes_on(self, job, tmp_path):
         slow = noise_job(tmp_path, (1, 320, 320, 320))  # some 3 seconds; at 0.5, a child is ended after 1.5 at most
-        results = list(score_isolated([job(0), slow, job(1)], seconds_per_case=0.5))
+        results = [one.result for one in assess_isolated([job(0), slow, job(1)], seconds_per_case=0.5)]
         assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
         assert "takes too long" in str(results[1]["reason"])
         assert results[1]["findings"][0]["fn"] == 3
@@ -376,7 +377,7 @@ class TestPreparedReferences:
 
     def test_a_folder_that_cannot_be_written_only_costs_time(self, shared, job, tmp_path, caplog):
         folder = builders.write(tmp_path / "prepared", b"a file")
-        assert list(score_isolated([job(1)], prepared=folder)) == [shared.assess(job(1)).result]
+        assert list(assess_isolated([job(1)], prepared=folder)) == [shared.assess(job(1))]
         assert "cannot prepare" in caplog.text
 
     def test_an_unusable_reference_is_an_error_as_ever(self, scorer, job, tmp_path):

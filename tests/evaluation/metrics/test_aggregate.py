@@ -1,11 +1,12 @@
 """From case results to a leaderboard row."""
 
 import time
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from evaluation import EvaluationError, seed_from, size_limits, summarise
+from evaluation import COMPARED, OVERALL, EvaluationError, paired_differences, seed_from, size_limits, summarise
 from tests.evaluation.builders import case_result, finding_result
 
 CASES = [
@@ -172,3 +173,34 @@ def test_the_seed_depends_on_the_digest_alone():
 def test_no_cases_or_the_same_case_twice_is_refused(cases):
     with pytest.raises(EvaluationError):
         summarise(cases, seed=1)
+
+
+def better(result, by):
+    """The case as another run has it, with a higher Dice and one entity more."""
+    findings = [{**one, "dice": one["dice"] + by, "tp": one["tp"] + 1} for one in result["findings"]]
+    return case_result(result["name"], *findings)
+
+
+@pytest.mark.parametrize("metric", sorted(COMPARED))
+def test_a_paired_difference_is_that_of_the_two_numbers(metric):
+    others = [better(one, 0.2) for one in reversed(CASES)]
+    [found] = paired_differences(CASES, [others], metric, seed=1)
+    ours, theirs = (cast(dict[str, Any], summarise(cases, seed=1)) for cases in (CASES, others))
+    assert found[OVERALL].value == pytest.approx(theirs["summary"][metric] - ours["summary"][metric])
+    assert set(found) == {OVERALL, *ours["groups"]}
+    for code, group in ours["groups"].items():
+        assert found[code].value == pytest.approx(theirs["groups"][code][metric] - group[metric]), code
+
+
+def test_a_case_is_compared_with_itself():
+    """Every case is better by the same: no resample says anything else, however much the cases differ."""
+    cases = [case_result(str(number), finding_result(dice=number / 10)) for number in range(9)]
+    same, found = paired_differences(cases, [cases, [better(one, 0.1) for one in cases]], "dice", seed=1)
+    assert same[OVERALL] == (0.0, (0.0, 0.0))
+    assert found[OVERALL].interval == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize("other", [[], [CASES[0]], [*CASES, case_result("c", finding_result())]])
+def test_results_of_other_cases_are_not_compared(other):
+    with pytest.raises(EvaluationError, match="same cases"):
+        paired_differences(CASES, [other], "dice", seed=1)

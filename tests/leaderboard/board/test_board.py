@@ -5,8 +5,11 @@ from datetime import timedelta
 import pytest
 
 import evaluation
+from leaderboard.board.counting import counting_runs
+from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import ranks as ranks_of
 from leaderboard.core import clock
+from leaderboard.journey import decisions
 from leaderboard.models import Phase, Run, Standing, Submission
 from leaderboard.states import RunState
 from tests.leaderboard import cast, seen
@@ -73,6 +76,33 @@ def test_a_later_failed_run_does_not_displace_the_last_scored_one(teams):
     later = cast.submit_checked(teams[0], phase)
     Run.objects.filter(submission=later).update(state=RunState.FAILED)
     assert shown(phase) == [(1, counts)]
+
+
+@pytest.mark.parametrize("counting", ["last", "best"])
+def test_a_withdrawn_run_counts_nowhere_and_another_one_does_until_it_is_brought_back(teams, counting):
+    phase = cast.phase(counting=counting, runs_per_day=9)
+    other = scored(teams[0], phase, 0.4, minutes=1)
+    withdrawn = scored(teams[0], phase, 0.9, minutes=2)
+    decisions.withdraw(withdrawn, by=cast.OPERATOR)
+    for read in (seen.board_by_public, seen.board_by_organiser):
+        assert [(row.submission, row.runs) for row in read(phase).rows] == [(other, 1)]
+    counts = counting_runs([Disclosure.to_team(phase, clock.now())], teams[0].pk)
+    assert [runs for _, runs in sorted(counts.items())] == [[other.runs.get().pk]] * 2
+    decisions.withdraw(other, by=cast.OPERATOR)
+    assert (shown(phase), shown(phase, "overall")) == ([], [])
+    decisions.bring_back(withdrawn, by=cast.OPERATOR)
+    assert shown(phase) == [(1, withdrawn)]
+
+
+@pytest.mark.parametrize("publication", ["everything", "half"])
+def test_which_of_equal_rounded_scores_counts_tells_nothing_of_the_rest_until_the_reveal(teams, publication):
+    phase = cast.phase(counting="best", publication=publication, runs_per_day=9)
+    first = scored(teams[0], phase, 0.4001, minutes=1)
+    better = scored(teams[0], phase, 0.4004, minutes=2)
+    assert shown(phase) == [(1, first)]
+    Phase.objects.filter(pk=phase.pk).update(revealed_at=clock.now())
+    phase.refresh_from_db()
+    assert shown(phase) == [(1, better)]
 
 
 def test_the_best_run_counts_where_the_phase_says_so(teams):

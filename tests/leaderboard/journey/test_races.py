@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from django.db import connections
 
 from leaderboard.core import locks
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import pipeline
-from leaderboard.models import Case, StateChange, Submission
+from leaderboard.journey import decisions, pipeline
+from leaderboard.models import AuditEntry, Case, StateChange, Submission
 from leaderboard.states import BatchState, RunState
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -44,6 +45,13 @@ def test_two_uploads_that_end_together_cannot_both_take_the_last_run():
     outcomes = at_once(*[lambda: cast.submit(team, phase)] * 8)
     assert sum(isinstance(outcome, Submission) for outcome in outcomes) == 2
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 6
+
+
+def test_of_two_members_who_withdraw_a_run_together_one_is_recorded():
+    submission = cast.submit_checked(cast.team_of(cast.person("Alice")), cast.phase())
+    withdraw = partial(decisions.withdraw, submission, by=cast.OPERATOR)
+    assert at_once(withdraw, withdraw, withdraw) == [None, None, None]
+    assert AuditEntry.objects.filter(action="withdraw").count() == 1
 
 
 def test_two_last_reports_and_a_doubled_scoring_end_the_run_once():

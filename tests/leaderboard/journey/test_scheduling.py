@@ -59,7 +59,7 @@ def test_a_cpu_run_leaves_the_gpu_to_others(teams):
     cast.submit_checked(teams[0], cast.phase(cast.case_set(1), gpus=0))
     batch = Batch.objects.get()
     gpu_host.claim(host, batch)
-    assert slots.free_slots(clock.now()) == [1]
+    assert [slot.gpus for slot in slots.free_slots(clock.now())] == [1]
 
 
 def test_a_batch_that_was_rung_for_is_not_rung_for_again_at_once(phase, teams):
@@ -128,12 +128,74 @@ def test_a_run_that_cannot_start_does_not_keep_others_waiting(phase, teams, capl
     assert "could not be started" in caplog.text
 
 
+@pytest.fixture
+def both_kinds(phase):
+    """A phase of hidden cases, and one of public cases."""
+    return phase, cast.phase(cast.case_set(1, name="open"), slug="open", cases_are_public=True)
+
+
+@pytest.mark.parametrize(("serves", "starts"), [("every", {True, False}), ("public", {True}), ("hidden", {False})])
+def test_a_host_that_serves_one_kind_of_cases_gets_no_run_of_the_other(both_kinds, teams, serves, starts):
+    """A program of a public phase, whose log is read, would see in the kernel's counters what a hidden one did."""
+    cast.host(slots=2)
+    Host.objects.update(serves=serves)
+    runs = [cast.submit_checked(team, phase).runs.get() for team, phase in zip(teams, both_kinds, strict=True)]
+    begun = Run.objects.filter(state=RunState.CANARY).values_list("submission__phase__cases_are_public", flat=True)
+    assert set(begun) == starts
+    for run in runs:
+        phase = run.submission.phase
+        assert slots.fits_some_host(phase, clock.now()) == (phase.cases_are_public in starts)
+
+
+def test_what_a_host_that_serves_one_kind_was_told_of_takes_no_slot_of_the_other(both_kinds, teams):
+    hidden, public = both_kinds
+    for name, serves in (("a", "hidden"), ("b", "public")):
+        cast.host(name, slots=1, token=name)
+        Host.objects.filter(name=name).update(serves=serves)
+    cast.submit_checked(teams[0], hidden)
+    assert [slot.serves for slot in slots.free_slots(clock.now())] == ["public"]
+    cast.submit_checked(teams[1], public)
+    assert slots.free_slots(clock.now()) == []
+
+
+@pytest.mark.parametrize("why", ["serves", "gpus", "draining"])
+def test_a_batch_that_a_host_can_not_have_is_told_again_at_once_if_another_can(phase, teams, told, why):
+    cast.host("fits", slots=1, gpus=1)
+    other = cast.host("other", slots=1, token="another")
+    if why == "gpus":
+        phase.gpus = 1
+        phase.save()
+    if why == "serves":
+        other.serves = Host.Serves.PUBLIC
+    other.draining = why == "draining"
+    other.save()
+    cast.submit_checked(teams[0], phase)
+    batch = Batch.objects.get()
+    del told[:]
+    with pytest.raises(LeaseLost):
+        gpu_host.claim(other, batch)
+    assert told == [batch.pk]
+    Host.objects.filter(name="fits").update(slots=[])
+    with pytest.raises(LeaseLost):
+        gpu_host.claim(other, batch)
+    assert told == [batch.pk]  # or the two would go on for ever
+    assert Batch.objects.get().state == BatchState.WAITING
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The batches of which hosts are told."""
+    ids: list[uuid.UUID] = []
+    monkeypatch.setattr("leaderboard.core.task_queue.enqueue_batch", ids.append)
+    return ids
+
+
 def test_a_draining_host_gets_no_new_run(phase, teams):
     cast.host(slots=1)
     Host.objects.update(draining=True)
     submission = cast.submit_checked(teams[0], phase)
     assert submission.runs.get().state == RunState.QUEUED
-    assert not slots.fits_some_host(0, clock.now())
+    assert not slots.fits_some_host(phase, clock.now())
 
 
 def test_a_draining_host_finishes_its_batch_and_claims_no_other(teams):

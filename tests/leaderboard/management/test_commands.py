@@ -14,7 +14,7 @@ from django.db import connection
 
 from leaderboard.core.text import printable
 from leaderboard.hosts.registry import hash_token
-from leaderboard.models import Case, Host, Submission
+from leaderboard.models import Case, Host, Phase, Submission
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,6 +70,21 @@ def test_submit_says_what_a_team_would_read_when_it_is_refused(phase, files):
     files["method"].write_text("short")
     with pytest.raises(CommandError, match="Describe the method"):
         run("submit", team=team.slug, phase=phase.slug, **files)
+
+
+def test_submit_hands_in_what_a_phase_asks_for(phase, files, tmp_path):
+    team = cast.team_of(cast.person("Alice"))
+    Phase.objects.update(commitment="required", pdf="required")
+    (tmp_path / "method.pdf").write_bytes(b"%PDF-1.7")
+    about = {"team": team.slug, "phase": phase.slug, **files}
+    with pytest.raises(CommandError, match="commit to this"):
+        run("submit", pdf=tmp_path / "method.pdf", **about)
+    with pytest.raises(CommandError, match="is no PDF"):
+        run("submit", pdf=files["method"], commit=True, **about)
+    said = json.loads(run("submit", pdf=tmp_path / "method.pdf", commit=True, json=True, **about))
+    submission = Submission.objects.get()
+    assert (said["commitment"], said["pdf"]) == (phase.commitment_text, submission.pdf)
+    assert submission.pdf_name == "method.pdf"
 
 
 def test_submit_names_a_team_that_does_not_exist(phase, files):

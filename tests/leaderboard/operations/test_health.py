@@ -99,6 +99,14 @@ def test_what_is_wrong_is_found_and_nothing_else(wrong, found):
     assert levels(replace(WELL, **wrong)) == found
 
 
+def test_a_host_of_both_kinds_of_cases_is_told_while_phases_of_both_are_open():
+    public = replace(PHASE, name="Validation phase", cases_are_public=True)
+    both = replace(WELL, phases=(PHASE, public))
+    assert levels(both)["separation"] == Level.WARNING
+    assert "separation" not in levels(replace(both, phases=(PHASE, replace(public, is_open=False))))
+    assert "separation" not in levels(replace(both, hosts=(replace(HOST, serves="hidden"),)))
+
+
 def test_every_trouble_says_what_to_do():
     worst = replace(
         WELL,
@@ -148,7 +156,7 @@ def test_a_busy_host_of_which_only_heartbeats_are_heard_is_in_trouble_and_gets_n
     host, order = Host.objects.get(), gpu_host.claim(Host.objects.get(), gpu_host.waiting(run))
     Host.objects.update(hello_at=clock.now(), slots=[*host.slots, {"name": "slot1", "gpus": []}])
     assert not levels(replace(health.facts(), heartbeat_ages=WELL.heartbeat_ages))
-    assert slots.free_slots(clock.now()) == [0]
+    assert [slot.gpus for slot in slots.free_slots(clock.now())] == [0]
     Host.objects.update(hello_at=clock.now() - timedelta(seconds=90))
     pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
     found = replace(health.facts(), heartbeat_ages=WELL.heartbeat_ages)

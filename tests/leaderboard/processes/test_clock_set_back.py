@@ -91,8 +91,6 @@ def test_the_history_is_told_in_the_order_of_its_events(run):
 @pytest.fixture
 def leap(monkeypatch):
     """Set the clock forward between two looks of the sweeper."""
-    monkeypatch.setattr(sweeper, "_last_sweep", None)
-    monkeypatch.setattr(sweeper, "_outage_at", -math.inf)
     sweeper.sweep()
 
     def leap():

@@ -15,9 +15,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def overdue(db, monkeypatch) -> None:
+def overdue(db) -> None:
     """A batch whose lease is over."""
-    monkeypatch.setattr(sweeper, "_outage_at", -math.inf)
     host = cast.host()
     run = cast.submit_checked(cast.team_of(cast.person("Alice")), cast.phase()).runs.get()
     gpu_host.claim(host, gpu_host.waiting(run))

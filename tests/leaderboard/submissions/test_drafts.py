@@ -7,13 +7,15 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import blobs, clock
+from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import pipeline
-from leaderboard.models import AlgorithmImage, Draft, Phase, ResumableUpload, Submission
+from leaderboard.journey import decisions, pipeline
+from leaderboard.models import AlgorithmImage, AuditEntry, Draft, Phase, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.processes import sweeper
 from leaderboard.states import RunState, SubmissionState
 from leaderboard.submissions import drafts, resumable, uploads
+from leaderboard.submissions.quota import quota_of
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +116,28 @@ class TestTheLastHour:
         drafts.send(draft, alice, WORDS)
         pipeline.submit_draft(draft.pk)
         assert Submission.objects.get().accepted_at == upload.completed_at
+
+    def test_until_the_deadline_runs_are_withdrawn_and_brought_back_and_after_it_they_stay(self, alice, draft, phase):
+        receive(begin(draft))
+        drafts.send(draft, alice, WORDS)
+        submission, by = pipeline.submit_draft(draft.pk), Actor.person(alice)
+        assert submission
+        for decide in (decisions.withdraw, decisions.withdraw, decisions.bring_back, decisions.withdraw):
+            decide(submission, by=by)
+        assert quota_of(submission.team, phase, clock.now()).total_used == 1
+        recorded = AuditEntry.objects.filter(user_id=alice.pk, target_id=str(submission.pk)).order_by("pk")
+        assert list(recorded.values_list("action", flat=True)) == ["withdraw", "bring back", "withdraw"]
+        close(phase, ago=timedelta(0))
+        with pytest.raises(Refused, match="which runs count cannot be changed any more"):
+            decisions.bring_back(submission, by=by)
+        assert submission.withdrawn_at
+        with pytest.raises(Refused, match="Say why"):
+            decisions.bring_back_for_team(submission, by=cast.OPERATOR, why=" ")
+        decisions.bring_back_for_team(submission, by=cast.OPERATOR, why="They asked for it at 23:58.")
+        assert AuditEntry.objects.latest("pk").why == "They asked for it at 23:58."
+        Phase.objects.filter(pk=phase.pk).update(closes_at=clock.now() + timedelta(hours=1))
+        decisions.withdraw(submission, by=by)
+        assert submission.withdrawn_at
 
     def test_an_empty_piece_behind_the_end_does_not_make_it_later(self, alice, draft):
         upload = begin(draft)

@@ -215,7 +215,9 @@ def of_a_kind(people: SimpleNamespace, submission: Submission) -> str:
     text = "\n".join([*parts, line])
     text = re.sub(r"<bdi>tmp\w+</bdi>", "", text)
     text = re.sub(r"csrfmiddlewaretoken[^>]*>", "", text)
-    text = re.sub(rf"(/runs/|[Ss]ubmission ){submission.pk}\b", r"\1N", text)
+    text = re.sub(
+        rf"(/runs/|[Ss]ubmission |withdrawal-|base=|value=\"|(run|pick|note|of)-){submission.pk}\b", r"\1N", text
+    )
     text = re.sub(r"T?\d\d:\d\d(:\d\dZ| UTC)|\d+ h \d+ min", "", text)
     text = re.sub(r"\b\d+ of 90\b", "", text)
     return re.sub(r"\s+", " ", re.sub(r'<i( class="u")?></i>|-[0-9a-f]{16}', "", text))
@@ -343,7 +345,7 @@ def test_an_older_failed_run_is_told_in_the_words_of_today(people):
 def marks(people: SimpleNamespace) -> dict[int, str]:
     """By submission, how the list marks it."""
     html = people.browser["Alice"].get("/runs/").content.decode()
-    rows = re.findall(r"<tr role=\"row\">.*?</tr>", html, re.DOTALL)
+    rows = re.findall(r"<tr role=\"row\"[^>]*>.*?</tr>", html, re.DOTALL)
     found = {}
     for row in rows:
         if number := re.search(r"/runs/(\d+)/", row):

@@ -20,6 +20,7 @@ from leaderboard import urls
 from leaderboard.core import clock
 from leaderboard.journey import faults, pipeline
 from leaderboard.models import Run, Submission
+from leaderboard.progress.listing import STATES
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,6 +35,9 @@ ELSEWHERE = {
     "team_remove",
     "team_captain",
     "cancel",
+    "withdraw",
+    "bring_back",
+    "note",
     "submit_again",
     "begin_draft",
     "draft",
@@ -41,17 +45,33 @@ ELSEWHERE = {
     "take_back_draft",
     "delete_draft",
     "begin_upload",
+    "draft_pdf",
+    "preview",
     "upload",
     "metrics",
     "health_panel",
+    "look_at_equal_entries",
 }
 
-SAME_FOR_ALL = {"guidelines", "download", "rules", "healthz", "health", "team", "submit", "submit_to", "leaderboard"}
+SAME_FOR_ALL = {
+    "guidelines",
+    "download",
+    "rules",
+    "healthz",
+    "health",
+    "equal_entries",
+    "team",
+    "submit",
+    "submit_to",
+    "leaderboard",
+}
 
 
 def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     """Every address of the site by its name."""
     paths = {name: [f"/{name}/"] for name in ("leaderboard", "guidelines", "rules", "team", "submit", "runs")}
+    paths["runs"] += [f"/runs/?state={state}" for state in STATES]
+    side_by_side = "&".join(f"run={one.pk}" for one in submissions)
     paths |= {name: [f"/runs/{one.pk}/{name}/" for one in submissions] for name in ("findings", "cases", "logs")}
     orders = ("?sort=date", "?group=small&track=overall", "?open=alice-and-bob")
     return paths | {
@@ -62,10 +82,14 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "submission_panel": [f"/runs/{one.pk}/panel/" for one in submissions],
         "log": [f"/runs/{one.pk}/logs/1/1/" for one in submissions],
         "mask": [f"/runs/{one.pk}/masks/case_000.nii.gz" for one in submissions],
+        "runs_csv": ["/runs/my-runs.csv", *(f"/runs/my-runs.csv?state={state}" for state in STATES)],
+        "compare": ["/runs/compare/", f"/runs/compare/?{side_by_side}"],
         "results": [f"/runs/{one.pk}/results.json" for one in submissions],
+        "pdf": [f"/runs/{one.pk}/method.pdf" for one in submissions],
         "download": ["/downloads/template.zip"],
         "health": ["/organisers/health/"],
         "server_clock": ["/clock"],
+        "equal_entries": ["/organisers/equal-entries/"],
         "healthz": ["/healthz"],
     }
 
@@ -153,9 +177,15 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at):
     assert (run.state, submissions[1].runs.get().state) == ("scored", "canary")
     olga = people.browser["Olga"].get(f"/runs/{submissions[0].pk}/").content.decode()
     assert "Scored" in olga
+    ways = [people.browser["Alice"].post(f"/runs/{one.pk}/withdraw/", follow=True) for one in submissions]
+    assert all("it does not count." in way.content.decode() for way in ways), "whether it has ended is not told"
+    for one in submissions:
+        people.browser["Alice"].post(f"/runs/{one.pk}/bring-back/")
 
     at(minute + timedelta(seconds=61))
     after = everything(people, submissions)
     assert ("Alice", f"/runs/{submissions[0].pk}/") in differing(before, after)
     assert ("nobody", "/leaderboard/test/") in differing(before, after)
+    for address in ("/runs/", "/runs/?state=scored", "/runs/my-runs.csv?state=at-work", "/runs/compare/"):
+        assert ("Alice", address) in differing(before, after), address
     assert before["the table", ""] != after["the table", ""]

@@ -4,7 +4,7 @@ import socket
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from django.test import Client
@@ -210,6 +210,17 @@ def test_more_uploads_than_the_server_takes_are_told_so_and_pages_and_hosts_do_n
             site.ask("POST", "/worker/v1/hello", said, headers),
         ):
             assert answer[0].status == 200
+
+
+@pytest.mark.parametrize("path", ["/submit/dev/", "/uploads/1"])
+def test_a_body_that_nobody_reads_and_that_never_comes_holds_no_page(site, alice, path):
+    """As many as there are connections for one address, by every method but that of an upload."""
+    with ExitStack() as slow:
+        for method in ("GET", "PUT", "DELETE", "FOO") * 30:
+            connection = slow.enter_context(closing(site.connect()))
+            connection.sendall(request_head(method, path, browser_headers(alice, 10**8)) + b"a")
+        for page in ("/", "/healthz", "/submit/dev/"):
+            assert site.ask("GET", page, headers=browser_headers(alice, None))[0].status == 200
 
 
 def test_an_encoding_that_there_is_not_is_refused_in_words(site):

@@ -35,6 +35,7 @@ def world(people):
         batch=batch, fence=1, host=cast.host(), key=uuid.uuid4(), slot="s", claimed_at=now, ended_at=now, log=log
     )
     people.running = run.submission
+    Submission.objects.filter(team=people.team).update(note=HOSTILE)
     people.rejected = cast.submit(people.team, phase, **words)
     Submission.objects.filter(pk=people.rejected.pk).update(state="rejected", reason=HOSTILE, upload_name=HOSTILE)
     cast.phase(phase.case_set, slug="later", runs_total=0)
@@ -49,6 +50,7 @@ def addresses(world):
     own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
     own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected)]
     own += ["/account/logout/", "/account/email/", "/account/password/change/", "/leaderboard/dev/?open=alice-and-bob"]
+    own += ["/runs/compare/", f"/runs/compare/?run={world.scored.pk}&run={world.running.pk}"]
     olga = [("Olga", "/team/"), ("Olga", f"/runs/{world.running.pk}/"), ("Charlie", own[5])]
     return [*strangers, *(("Alice", address) for address in own), *olga]
 

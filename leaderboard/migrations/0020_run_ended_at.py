@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0015_drafts'),
+        ('leaderboard', '0019_note'),
     ]
 
     operations = [

@@ -1,0 +1,55 @@
+"""The organisers' page of equal entries: theirs alone, and what they note stays."""
+
+import pytest
+
+from leaderboard.models import AuditEntry, Equality, Submission
+from leaderboard.operations import equal_entries
+from leaderboard.states import SubmissionState
+from tests.leaderboard import cast
+from tests.leaderboard.web.scene import HOSTILE, page
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/organisers/equal-entries/"
+
+
+@pytest.fixture
+def found(people):
+    """An upload that two teams handed in."""
+    phase = cast.phase()
+    pair = [cast.submit(team, phase, algorithm=HOSTILE) for team in (people.team, people.rivals)]
+    Submission.objects.update(state=SubmissionState.REJECTED)
+    for one in equal_entries.submissions():
+        equal_entries.compare_submission(one)
+    return Equality.objects.get(), pair
+
+
+def test_organisers_are_led_to_both_and_note_that_they_looked(people, found):
+    equality, pair = found
+    shown = page(people.browser["Olga"].get(ADDRESS))
+    assert "The same upload" in shown.text
+    assert "To be looked at" in shown.text
+    assert all(shown.all("a", href=f"/runs/{one.pk}/") for one in pair)
+    assert not shown.scripts
+    [seen] = shown.all("input", name="last_seen")
+    sent = {"note": "One laboratory, two teams.", "last_seen": seen["value"]}
+    again = page(people.browser["Olga"].post(f"{ADDRESS}{equality.pk}/", sent, follow=True)).text
+    assert "To be looked at" not in again
+    assert "One laboratory, two teams." in again
+    assert AuditEntry.objects.latest("pk").why == "One laboratory, two teams."
+
+
+@pytest.mark.parametrize("seen", ["", "x", "-1", "9" * 30, "²"])
+def test_what_is_not_said_to_be_seen_stays_open(people, found, seen):
+    equality, _ = found
+    assert people.browser["Olga"].post(f"{ADDRESS}{equality.pk}/", {"last_seen": seen}).status_code == 302
+    assert "To be looked at" in page(people.browser["Olga"].get(ADDRESS)).text
+
+
+def test_for_teams_there_is_no_such_page_and_strangers_sign_in(people, found, client):
+    equality, pair = found
+    assert people.browser["Alice"].get(ADDRESS).status_code == 404
+    assert people.browser["Alice"].post(f"{ADDRESS}{equality.pk}/", {"note": "ours"}).status_code == 404
+    assert client.get(ADDRESS)["Location"].startswith("/account/login/")
+    assert "qual" not in page(people.browser["Alice"].get(f"/runs/{pair[0].pk}/")).text
+    equality.refresh_from_db()
+    assert equality.looked_at is None
