@@ -1,7 +1,8 @@
 """The slots that living GPU hosts offer, and which of them are free."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -11,18 +12,30 @@ from leaderboard.models import Attempt, Batch, Host, Phase
 from leaderboard.states import RUNNABLE, BatchState
 
 
+class Needs(Protocol):
+    """What a batch needs of a slot: its phase says it, or what stands for one."""
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs its containers have."""
+
+    @property
+    def cases_are_public(self) -> bool:
+        """Whether its cases are public."""
+
+
 class Slot(NamedTuple):
     """What a slot is good for: its number of GPUs, and whose programs its host runs."""
 
     gpus: int
     serves: str
 
-    def takes(self, phase: Phase) -> bool:
+    def takes(self, phase: Needs) -> bool:
         """Whether it takes a batch of this phase."""
         return self.gpus >= phase.gpus and serves(self.serves, phase)
 
 
-def serves(which: str, phase: Phase) -> bool:
+def serves(which: str, phase: Needs) -> bool:
     """Whether a host that serves `which` phases runs programs of this one."""
     kind = Host.Serves.PUBLIC if phase.cases_are_public else Host.Serves.HIDDEN
     return which in (Host.Serves.EVERY, kind)
@@ -67,8 +80,12 @@ def unused_slots(at: datetime, *, but: Host | None = None) -> list[Slot]:
         for slot, said in zip(slots_of(host), host.slots, strict=True)
         if (host.pk, said.get("name")) not in taken
     ]
-    free.sort(key=lambda slot: (slot.gpus, slot.serves == Host.Serves.EVERY))
-    return free
+    return sorted(free, key=usefulness)
+
+
+def usefulness(slot: Slot) -> tuple[int, bool]:
+    """What is good for least goes first: a CPU run spares GPUs, and whoever may go elsewhere hosts for every phase."""
+    return slot.gpus, slot.serves == Host.Serves.EVERY
 
 
 def slots_of(host: Host) -> list[Slot]:
@@ -76,7 +93,7 @@ def slots_of(host: Host) -> list[Slot]:
     return [Slot(len(slot.get("gpus", [])), host.serves) for slot in host.slots]
 
 
-def fitting(free: list[Slot], phase: Phase) -> Slot | None:
+def fitting(free: Sequence[Slot], phase: Needs) -> Slot | None:
     """The first of the free slots that takes batches of the phase."""
     return next((slot for slot in free if slot.takes(phase)), None)
 

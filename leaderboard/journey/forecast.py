@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from leaderboard.hosts.slots import Slot, fitting, usefulness
 from leaderboard.journey.scheduling import Rank
 from leaderboard.journey.turns import Order, Place, urgency
 
@@ -47,6 +48,7 @@ class Work:
     team: int
     order: tuple[int, ...]
     gpus: int
+    cases_are_public: bool
     cases: int
     batch_size: int
     pace: Pace
@@ -54,15 +56,20 @@ class Work:
     needs_canary: bool = True
     ready_in: float = 0.0
 
+    @property
+    def needs(self) -> tuple[int, bool]:
+        """What a slot has to offer; runs that are alike in this can have the same ones."""
+        return self.gpus, self.cases_are_public
+
 
 @dataclass(frozen=True)
-class Slot:
-    """A slot with so many GPUs; its container (of the run `key`) ends in `free_in` seconds.
+class SlotState:
+    """What a slot does: its container (of the run `key`) ends in `free_in` seconds.
 
     `closing`: its host then takes nothing more.
     """
 
-    gpus: int
+    slot: Slot
     key: int | None = None
     free_in: float = 0.0
     closing: bool = False
@@ -94,7 +101,9 @@ def line_up(works: Iterable[Work], turns: Iterable[tuple[int, int]]) -> list[int
 
 
 @lru_cache(maxsize=8)  # the same question comes from everybody who watches, and every other second
-def forecast(works: tuple[Work, ...], slots: tuple[Slot, ...], turns: tuple[tuple[int, int], ...]) -> dict[int, Times]:
+def forecast(
+    works: tuple[Work, ...], slots: tuple[SlotState, ...], turns: tuple[tuple[int, int], ...]
+) -> dict[int, Times]:
     """When each run starts and finishes, by its key. `turns` has the number of each team's last turn."""
     return _Replay(works, slots, turns).times()
 
@@ -120,22 +129,22 @@ class _Run:
 
 @dataclass
 class _Team:
-    """A team in the replay, with the next of its places for each number of GPUs, as it stands."""
+    """A team in the replay, with the next of its places of each kind of needs, as it stands."""
 
     runs: list[_Run] = field(default_factory=list)
     slots: int = 0
     under_way: int = 0
     number: int = 0
-    best: dict[int, tuple[tuple[Any, ...], _Run]] = field(default_factory=dict)
+    best: dict[tuple[int, bool], tuple[tuple[Any, ...], _Run]] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Find the next place of each number of GPUs anew, after something changed."""
+        """Find the next place of each kind of needs anew, after something changed."""
         self.best = {}
         for run in self.runs:
             if (key := self._urgency(run)) is not None:
-                known = self.best.get(run.work.gpus)
+                known = self.best.get(run.work.needs)
                 if known is None or key < known[0]:
-                    self.best[run.work.gpus] = key, run
+                    self.best[run.work.needs] = key, run
 
     def _urgency(self, run: _Run) -> tuple[Any, ...] | None:
         if not run.began:
@@ -148,9 +157,10 @@ class _Team:
 class _Replay:
     """The state of the replay; `now` is in seconds from its beginning."""
 
-    def __init__(self, works: Sequence[Work], slots: Sequence[Slot], turns: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, works: Sequence[Work], slots: Sequence[SlotState], turns: Sequence[tuple[int, int]]) -> None:
         self.now, self._ties = 0.0, 0
         self._runs = {work.key: self._run(work) for work in works}
+        self._kinds = {work.needs: work for work in works}  # one of each, by which slots are tried
         self._teams: dict[int, _Team] = {}
         for run in sorted(self._runs.values(), key=lambda run: run.work.order):
             team = self._teams.setdefault(run.work.team, _Team())
@@ -160,8 +170,8 @@ class _Replay:
             if key in self._teams:
                 self._teams[key].number = number
         self._last_turn = len(turns)
-        self._agenda: list[tuple[float, int, _Run | None, int | None, bool]] = []
-        self._free: list[int] = []
+        self._agenda: list[tuple[float, int, _Run | None, Slot | None, bool]] = []
+        self._free: list[Slot] = []
         self._take_over(slots)
 
     @staticmethod
@@ -171,29 +181,29 @@ class _Replay:
         start = 0.0 if work.began else math.inf
         return _Run(work, work.cases, work.began, gated=False, ready=ready, size=size, start=start)
 
-    def _take_over(self, slots: Sequence[Slot]) -> None:
+    def _take_over(self, states: Sequence[SlotState]) -> None:
         """What runs at the beginning, and what becomes ready."""
-        for slot in slots:
-            run = self._runs.get(slot.key) if slot.key is not None else None
+        for state in states:
+            run = self._runs.get(state.key) if state.key is not None else None
+            slot = None if state.closing else state.slot
             if run is None:
-                if not slot.closing:
-                    self._later(slot.free_in, None, slot.gpus, ends=False)
+                self._later(state.free_in, None, slot, ends=False)
                 continue
             run.at_work += 1
             run.gated = run.gated or run.work.needs_canary
             self._teams[run.work.team].slots += 1
-            self._later(slot.free_in, run, None if slot.closing else slot.gpus, ends=True)
+            self._later(state.free_in, run, slot, ends=True)
         for run in self._runs.values():
             if not run.ready:
                 self._later(run.work.ready_in, run, None, ends=False)
             elif run.is_over:
                 self._finish(run)
 
-    def _later(self, seconds: float, run: _Run | None, gpus: int | None, *, ends: bool) -> None:
+    def _later(self, seconds: float, run: _Run | None, slot: Slot | None, *, ends: bool) -> None:
         """Note that a slot becomes free, and that a container of the run ends, or else that it may go on."""
         if seconds < math.inf:
             self._ties += 1
-            heapq.heappush(self._agenda, (self.now + seconds, self._ties, run, gpus, ends))
+            heapq.heappush(self._agenda, (self.now + seconds, self._ties, run, slot, ends))
 
     def times(self) -> dict[int, Times]:
         """Play until nothing happens any more."""
@@ -206,9 +216,9 @@ class _Replay:
             self._deal_out()
         return {key: Times(run.start, run.finish) for key, run in self._runs.items()}
 
-    def _happen(self, run: _Run | None, gpus: int | None, ends: bool) -> None:
-        if gpus is not None:
-            self._free.append(gpus)
+    def _happen(self, run: _Run | None, slot: Slot | None, ends: bool) -> None:
+        if slot is not None:
+            self._free.append(slot)
         if run is None:
             return
         team = self._teams[run.work.team]
@@ -235,11 +245,10 @@ class _Replay:
             self._later(min(run.work.pace.scoring, run.work.pace.canary), run, None, ends=False)
 
     def _deal_out(self) -> None:
-        """Free slots go to who is next, the smallest that fits first."""
-        self._free.sort()
-        while self._free and (found := self._next(self._free[-1])):
-            run, team = found
-            slot = next(gpus for gpus in self._free if gpus >= run.work.gpus)
+        """Free slots go to who is next of those whom they fit, the least useful that fits first."""
+        self._free.sort(key=usefulness)
+        while self._free and (found := self._next()):
+            run, team, slot = found
             self._free.remove(slot)
             self._later(self._begin_container(run, team), run, slot, ends=True)
             self._last_turn += 1
@@ -248,15 +257,16 @@ class _Replay:
             run.at_work += 1
             team.look()
 
-    def _next(self, gpus: int) -> tuple[_Run, _Team] | None:
+    def _next(self) -> tuple[_Run, _Team, Slot] | None:
+        slots = {needs: slot for needs, one in self._kinds.items() if (slot := fitting(self._free, one))}
         heads = (
-            (key, run, team)
+            (key, run, team, slots[needs])
             for team in self._teams.values()
-            for needed, (key, run) in team.best.items()
-            if needed <= gpus
+            for needs, (key, run) in team.best.items()
+            if needs in slots
         )
         best = min(heads, key=lambda head: head[0], default=None)
-        return (best[1], best[2]) if best else None
+        return best[1:] if best else None
 
     def _begin_container(self, run: _Run, team: _Team) -> float:
         """Give the run's next container its cases; how long it takes."""

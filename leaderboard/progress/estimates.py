@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.core import disk_space
-from leaderboard.journey.forecast import Times, forecast, line_up
+from leaderboard.journey.forecast import Times, Work, forecast, line_up
 from leaderboard.models import Run, Submission
 from leaderboard.progress.line import Line, line_at
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, RunState, Stage, SubmissionState
@@ -65,10 +65,10 @@ def estimate_of(submission: Submission, run: Run | None, stage: Stage, disclosur
         return None
     waits = queued and not work.began
     place = _place(line, key) if stage == RunState.QUEUED and waits else 1 if stage == RunState.QUEUED else None
-    if waits and (why := _nothing_starts(submission.phase.gpus, line)):
+    if why := _nothing_starts(work, line) if waits else _nothing_goes_on():
         return Estimate(place=place, none=why)
     times = forecast(line.works, line.slots, line.turns)[key]
-    return _in_words(line, key, place, times, waits, disclosure)
+    return _in_words(line, work, place, times, waits, disclosure)
 
 
 def _place(line: Line, key: int) -> int:
@@ -76,24 +76,31 @@ def _place(line: Line, key: int) -> int:
     return line_up([work for work in line.works if work.key > 0], line.turns).index(key) + 1
 
 
-def _nothing_starts(gpus: int, line: Line) -> str:
+def _nothing_starts(work: Work, line: Line) -> str:
     if not disk_space.allows_run():
         return "No estimate: nothing starts while the server is short of disk space."
-    if not any(slot.gpus >= gpus and not slot.closing for slot in line.slots):
-        return "No estimate: no machine that fits takes runs at present."
-    return ""
+    return "" if _has_machine(work, line) else "No estimate: no machine that fits takes runs at present."
 
 
-def _in_words(line: Line, key: int, place: int | None, times: Times, waits: bool, disclosure: Disclosure) -> Estimate:
+def _nothing_goes_on() -> str:
+    return "" if disk_space.allows_mask() else "No estimate: nothing goes on while the server is short of disk space."
+
+
+def _has_machine(work: Work, line: Line) -> bool:
+    return any(state.slot.takes(work) and not state.closing for state in line.slots)
+
+
+def _in_words(line: Line, work: Work, place: int | None, times: Times, waits: bool, disclosure: Disclosure) -> Estimate:
     start = _range(line.minute, times.start, OF_START, disclosure) if waits else None
     finish = _range(line.minute, times.finish, OF_FINISH, disclosure)
-    basis = line.basis[key]
     none = ""
     if waits and start is None:
         none = "No estimate: nobody knows yet how long the runs before it take."
+    elif finish is None and not _has_machine(work, line):
+        none = "No estimate of its end: no machine that fits takes runs at present."
     elif finish is None:
         none = "No estimate of its end: no run like it was seen yet."
-    return Estimate(place, start, finish, basis.value if finish else "", none)
+    return Estimate(place, start, finish, line.basis[work.key].value if finish else "", none)
 
 
 def _range(minute: datetime, seconds: float, parts: tuple[float, float], disclosure: Disclosure) -> Range | None:

@@ -1,24 +1,26 @@
 """What is known of the runs that are not over and of the machines, as estimates need it: the same for every reader.
 
 All of it is as of the last full minute, but for what people do (hand in, cancel), which hosts are there, and runs on
-public cases. What is taken from a run on hidden cases is what its progress tells, in steps of 5 %, and its speed as
-leaderboard/progress/paces.py blurs it.
+public cases. Of a run on hidden cases it is what its page shows: when it started and ended, and its progress, in steps
+of 5 %. Which slots such runs have is not asked, but guessed: what is offered and not used on public cases is theirs.
 """
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Count, Max, Q
 
-from leaderboard.board.disclosure import COARSE_PERCENT
-from leaderboard.hosts.slots import hosts_that_take_work
-from leaderboard.journey.forecast import Pace, Slot, Work
+from leaderboard.hosts.slots import Slot, fitting, hosts_that_take_work, slots_of, usefulness
+from leaderboard.journey.forecast import Pace, SlotState, Work
 from leaderboard.models import Attempt, Case, Run, RunCase, Submission
-from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, earlier_runs, paces_of
+from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, Progress, earlier_runs, paces_of
+from leaderboard.progress.shares import Shares, Span, minute_of
 from leaderboard.states import ENDED, UNCHECKED, RunState
+
+MOST_SPANS = 1000  # of the last runs that started, beside which others were under way
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Line:
 
     minute: datetime
     works: tuple[Work, ...]
-    slots: tuple[Slot, ...]
+    slots: tuple[SlotState, ...]
     turns: tuple[tuple[int, int], ...]
     basis: Mapping[int, Basis]
 
@@ -42,37 +44,48 @@ class Line:
 
 @dataclass(frozen=True)
 class _Known:
-    """What was read of the runs that are not over."""
+    """What was read of the runs that are not over: of those that began the containers, or what their pages tell."""
 
     minute: datetime
     runs: Sequence[OpenRun]
     sizes: Mapping[int, int]
     decided: Mapping[int, int]
     containers: Mapping[int, Sequence[Container]]
+    progress: Mapping[int, Progress]
     earlier: Earlier
 
-    def done(self, run: OpenRun) -> int:
-        """How many of its cases are decided, as its progress tells."""
-        total, done = self.sizes[run.case_set], self.decided.get(run.key, 0)
-        if not run.hidden:
-            return done
-        return math.ceil(total * (100 * done // total // COARSE_PERCENT * COARSE_PERCENT) / 100)
+    def left(self, run: OpenRun) -> int:
+        """How many of its cases are not decided, as far as its progress tells."""
+        total = self.sizes[run.case_set]
+        told = self.progress.get(run.key)
+        return total - (int(told.done) if told else self.decided.get(run.key, 0))
+
+    def needs_canary(self, run: OpenRun) -> bool:
+        """Whether its canary was not scored, as far as one can say."""
+        if told := self.progress.get(run.key):
+            return not told.done
+        return not any(one.ended_at or not one.canary for one in self.containers.get(run.key, ()))
 
 
 def line_at(at: datetime) -> Line:
-    """The line as it may be told at this instant; ten questions to the database, however long it is."""
-    minute = at.replace(second=0, microsecond=0)
+    """The line as it may be told at this instant; a dozen questions to the database, however long it is."""
+    minute = minute_of(at)
     runs = [*_open_runs(minute), *_unchecked()]
-    began = {run.key for run in runs if run.began(minute)}
-    decided, in_batch = _decided(began, minute)
+    began = {run.key: run for run in runs if run.began(minute)}
+    decided, in_batch = _decided(set(began), minute)
     sizes = dict(Case.objects.order_by().values_list("case_set").annotate(Count("pk")))
-    containers = _containers(began, minute, in_batch)
-    known = _Known(minute, runs, sizes, decided, containers, earlier_runs(runs, sizes, minute))
-    paces = paces_of(runs, containers, known.earlier)
-    works = tuple(_work(known, run, paces[run.key][0]) for run in runs)
-    slots = _slots(known, at, {key: pace for key, (pace, _) in paces.items()})
+    offered = _offered(at)
+    shares = Shares([*offered.values()], _spans(minute))
+    hidden = [run for run in began.values() if run.hidden]
+    progress = {run.key: _progress(run, decided.get(run.key, 0), sizes, minute, shares) for run in hidden}
+    containers = _containers(began.keys() - progress.keys(), minute, in_batch)
+    known = _Known(minute, runs, sizes, decided, containers, progress, earlier_runs(runs, sizes, minute, shares))
+    found = paces_of(runs, {**containers, **progress}, known.earlier)
+    paces = {key: pace for key, (pace, _) in found.items()}
+    at_work = _at_work(known, offered, paces)
+    works = tuple(_work(known, run, paces[run.key], at_work.cases[run.key]) for run in runs)
     turns = _last_served({run.team for run in runs}, minute)
-    return Line(minute, works, slots, turns, {key: basis for key, (_, basis) in paces.items()})
+    return Line(minute, works, tuple(at_work.slots), turns, {key: basis for key, (_, basis) in found.items()})
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -96,6 +109,17 @@ def _unchecked() -> list[OpenRun]:
     return [OpenRun.of(of, key=-of[0], upload_bytes=bytes_) for bytes_, *of in rows]
 
 
+def _spans(minute: datetime) -> list[Span]:
+    """When the last runs were under way."""
+    rows = Run.objects.filter(started_at__lt=minute).order_by("-started_at")
+    phase = ("submission__phase__gpus", "submission__phase__cases_are_public")
+    found = rows.values_list(*phase, "started_at", "ended_at")[:MOST_SPANS]
+    return [
+        Span(gpus, public, minute_of(began), minute_of(min(ended or minute, minute)))
+        for gpus, public, began, ended in found
+    ]
+
+
 def _decided(runs: set[int], minute: datetime) -> tuple[dict[int, int], dict[object, int]]:
     """How many cases of each run were decided at the minute; and how many each batch has now."""
     rows = RunCase.objects.filter(run__in=runs).order_by().values_list("run", "batch")
@@ -105,6 +129,14 @@ def _decided(runs: set[int], minute: datetime) -> tuple[dict[int, int], dict[obj
         of_run[run] += decided
         in_batch[batch] = total
     return of_run, in_batch
+
+
+def _progress(run: OpenRun, decided: int, sizes: Mapping[int, int], minute: datetime, shares: Shares) -> Progress:
+    """How far a run on hidden cases is, by its page."""
+    assert run.started_at is not None
+    total = sizes[run.case_set]
+    span = Span(run.gpus, run.cases_are_public, minute_of(run.started_at), minute)
+    return Progress.of(decided, total, span.seconds * shares.of(span, math.ceil(total / run.batch_size)))
 
 
 def _containers(runs: set[int], minute: datetime, in_batch: Mapping[object, int]) -> dict[int, list[Container]]:
@@ -124,57 +156,83 @@ def _last_served(teams: set[int], minute: datetime) -> tuple[tuple[int, int], ..
     started = Max("started_at", filter=Q(started_at__lt=minute))
     ended = Max("ended_at", filter=Q(ended_at__lt=minute))
     rows = Run.objects.filter(submission__team__in=teams).order_by().values_list("submission__team")
-    times = [
-        (max(filter(None, found)), team) for team, *found in rows.annotate(began=started, over=ended) if any(found)
-    ]
+    found = rows.annotate(began=started, over=ended)
+    times = [(minute_of(max(filter(None, instants))), team) for team, *instants in found if any(instants)]
     return tuple((team, number) for number, (_, team) in enumerate(sorted(times), start=1))
+
+
+def _offered(at: datetime) -> dict[tuple[int, str], Slot]:
+    """The slots of the hosts that take work, by host and name."""
+    return {
+        (host.pk, str(said.get("name"))): slot
+        for host in hosts_that_take_work(at)
+        for slot, said in zip(slots_of(host), host.slots, strict=True)
+    }
 
 
 # --- what the replay begins with --------------------------------------------------------------------------------------
 
 
-def _work(known: _Known, run: OpenRun, pace: Pace) -> Work:
-    containers = known.containers.get(run.key, ())
-    left = known.sizes[run.case_set] - known.done(run)
-    held = sum(_cases_of(run, one) for one in containers if one.ended_at is None)
+def _work(known: _Known, run: OpenRun, pace: Pace, at_work: int) -> Work:
     return Work(
         key=run.key,
         team=run.team,
         order=(run.submission, run.number),
         gpus=run.gpus,
-        cases=max(0, left - held),
+        cases_are_public=run.cases_are_public,
+        cases=max(0, known.left(run) - at_work),
         batch_size=run.batch_size,
         pace=pace,
         began=run.began(known.minute),
-        needs_canary=not any(one.ended_at or not one.canary for one in containers),
+        needs_canary=known.needs_canary(run),
         ready_in=known.earlier.check_seconds_per_gb * run.upload_bytes / 1e9,
     )
 
 
-def _cases_of(run: OpenRun, one: Container) -> int:
-    """How many cases a container has; on hidden cases as planned, since those that a crash leaves are fewer at once."""
-    return 1 if one.canary else run.batch_size if run.hidden else one.cases
+@dataclass
+class _AtWork:
+    """What the slots do, and how many cases of each run are in containers."""
+
+    slots: list[SlotState] = field(default_factory=list)
+    cases: Counter[int] = field(default_factory=Counter)
+
+    def add(self, slot: Slot, run: OpenRun, cases: int, seconds: float, *, closing: bool = False) -> None:
+        """A container of the run is at work in the slot, for so long."""
+        self.slots.append(SlotState(slot, run.key, seconds, closing))
+        self.cases[run.key] += cases
 
 
-def _slots(known: _Known, at: datetime, paces: Mapping[int, Pace]) -> tuple[Slot, ...]:
-    """The slots of hosts that take work, and those that are busy on others; what each does, and until when."""
-    offered = {
-        (host.pk, str(slot.get("name"))): len(slot.get("gpus", []))
-        for host in hosts_that_take_work(at)
-        for slot in host.slots
-    }
-    busy = []
+def _at_work(known: _Known, offered: Mapping[tuple[int, str], Slot], paces: Mapping[int, Pace]) -> _AtWork:
+    """What the slots of hosts that take work do, and those of other hosts that are busy on public cases."""
+    at_work, free = _AtWork(), dict(offered)
     for run in known.runs:
         for one in known.containers.get(run.key, ()):
             if one.ended_at is None:
-                gpus = offered.pop(one.place, None)
-                left = _seconds_left(run, one, paces[run.key], known.minute)
-                busy.append(Slot(gpus or 0, run.key, left, closing=gpus is None))
-    return (*busy, *(Slot(gpus) for _, gpus in sorted(offered.items())))
+                slot = free.pop(one.place, None)
+                cases = 1 if one.canary else one.cases
+                left = _seconds_left(one, cases, paces[run.key], known.minute)
+                at_work.add(slot or Slot(0, ""), run, cases, left, closing=slot is None)
+    left_over = sorted(free.values(), key=usefulness)
+    _give_to_hidden(known, left_over, paces, at_work)
+    at_work.slots += [SlotState(slot) for slot in left_over]
+    return at_work
 
 
-def _seconds_left(run: OpenRun, one: Container, pace: Pace, minute: datetime) -> float:
+def _seconds_left(one: Container, cases: int, pace: Pace, minute: datetime) -> float:
     """Until a container ends. One that takes longer than expected is expected to go on for a tenth of its time."""
-    whole = pace.canary if one.canary else pace.case * _cases_of(run, one)
-    claimed = one.claimed_at.replace(second=0, microsecond=0) if run.hidden else one.claimed_at
-    return max(whole - (minute - claimed).total_seconds(), whole / 10)
+    whole = pace.canary if one.canary else pace.case * cases
+    return max(whole - (minute - one.claimed_at).total_seconds(), whole / 10)
+
+
+def _give_to_hidden(known: _Known, free: list[Slot], paces: Mapping[int, Pace], at_work: _AtWork) -> None:
+    """Runs on hidden cases are taken to have a slot each, and more while nobody waits; half of their time is over."""
+    runs = [run for run in known.runs if run.key in known.progress]
+    somebody_waits = any(run.key > 0 and not run.began(known.minute) for run in known.runs)
+    for _ in range(1 if somebody_waits else len(free)):
+        for run in runs:
+            canary, pace = known.needs_canary(run), paces[run.key]
+            cases = min(1 if canary else run.batch_size, known.left(run) - at_work.cases[run.key])
+            is_alone = canary and at_work.cases[run.key]
+            if cases > 0 and not is_alone and (slot := fitting(free, run)):
+                free.remove(slot)
+                at_work.add(slot, run, cases, (pace.canary if canary else pace.case * cases) / 2)

@@ -1,13 +1,14 @@
 """How fast runs are, as estimates need it, and what says so.
 
-How fast others are on hidden cases nobody may learn, and a team of its own runs only as well as their progress tells.
-So of a run on hidden cases durations are in whole minutes, at least one, its canary's is not looked at while it runs,
-and its speed is rounded to steps of a half more. Only a team's own runs of an image speak for it: that others handed in
-the same is not told.
+How fast others are on hidden cases nobody may learn, and a team of its own runs only as well as their pages tell. So of
+a run on hidden cases nothing is asked but what its page shows at the minute: when it started and ended, in whole
+minutes, and its progress, in steps of 5 %; never what its containers did. The slots that it had meanwhile are guessed
+(shares.py), and the speed is rounded to steps of a half more. Only a team's own runs of an image speak for it: that
+others handed in the same is not told.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,16 +17,18 @@ from typing import Any, Self
 
 from django.db.models import Count, F, Max, Sum
 
+from leaderboard.board.disclosure import COARSE_PERCENT
 from leaderboard.journey.forecast import UNKNOWN, Pace
-from leaderboard.models import Attempt, Run
+from leaderboard.models import Attempt, Phase, Run
+from leaderboard.progress.shares import Shares, Span, minute_of
 from leaderboard.states import RunState
 
 MOST_EARLIER = 60  # of the last scored runs, by which the others are judged
 FEWEST_TEAMS = 3  # whose runs on hidden cases may be summed up for others
 STEP = 1.5  # between the speeds that runs on hidden cases are said to have
+EARLY_PERCENT = 25  # until so much of a run on hidden cases is done, earlier runs of its team say more of its speed
 CHECK_SECONDS_PER_GB = 20.0  # while no check has been seen
 SCORING_SECONDS = 30.0  # likewise, from the last container's end to the score
-MINUTE = 60.0
 
 
 class Basis(StrEnum):
@@ -47,7 +50,7 @@ class OpenRun:
     team: int
     image: int | None
     phase: int
-    hidden: bool
+    cases_are_public: bool
     gpus: int
     batch_size: int
     case_set: int
@@ -59,8 +62,13 @@ class OpenRun:
     def of(cls, columns: Sequence[Any], **more: Any) -> Self:
         """Of the columns of a submission and its phase."""
         submission, team, image, phase, public, gpus, batch_size, case_set = columns
-        policies = {"hidden": not public, "gpus": gpus, "batch_size": batch_size, "case_set": case_set}
+        policies = {"cases_are_public": public, "gpus": gpus, "batch_size": batch_size, "case_set": case_set}
         return cls(submission=submission, team=team, image=image, phase=phase, **policies, **more)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing may be told of its cases."""
+        return not self.cases_are_public
 
     def began(self, minute: datetime) -> bool:
         """Whether it had left the queue."""
@@ -77,13 +85,36 @@ class Container:
     cases: int
     place: tuple[int, str]
 
-    def seconds(self, *, hidden: bool) -> float:
-        """How long it took; of hidden cases in whole minutes."""
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
         assert self.ended_at is not None
-        if not hidden:
-            return (self.ended_at - self.claimed_at).total_seconds()
-        began, ended = (at.replace(second=0, microsecond=0) for at in (self.claimed_at, self.ended_at))
-        return max(MINUTE, (ended - began).total_seconds())
+        return (self.ended_at - self.claimed_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run on hidden cases is, as its page tells: in per cent, which is from `least` to `most` cases.
+
+    slot_seconds: what it was under way for so far, times the slots that it had.
+    """
+
+    percent: int
+    least: int
+    most: int
+    slot_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, decided: int, total: int, slot_seconds: float = 0.0) -> Self:
+        """Of so many decided cases, told in steps."""
+        percent = 100 * decided // total // COARSE_PERCENT * COARSE_PERCENT
+        most = min(total, math.ceil(total * (percent + COARSE_PERCENT) / 100) - 1)
+        return cls(percent, math.ceil(total * percent / 100), max(0, most), slot_seconds)
+
+    @property
+    def done(self) -> float:
+        """How many cases are done, as far as one can say; none while it is not told that any are."""
+        return (self.least + self.most) / 2 if self.least else 0.0
 
 
 @dataclass(frozen=True)
@@ -109,11 +140,12 @@ def coarse(seconds: float) -> float:
     return float(STEP ** round(math.log(seconds, STEP))) if 0 < seconds < math.inf else seconds
 
 
-def paces_of(
-    runs: Sequence[OpenRun], containers: Mapping[int, Sequence[Container]], earlier: Earlier
-) -> dict[int, tuple[Pace, Basis]]:
+Told = Sequence[Container] | Progress  # of a run on public cases, or on hidden ones
+
+
+def paces_of(runs: Sequence[OpenRun], told: Mapping[int, Told], earlier: Earlier) -> dict[int, tuple[Pace, Basis]]:
     """How fast each run is, and what says so; by its key."""
-    known = {run.key: _pace_of(run, containers.get(run.key, ()), earlier) for run in runs}
+    known = {run.key: _pace_of(run, told.get(run.key, ()), earlier) for run in runs}
     of_phase = {run.phase: _so_far(run, runs, known) for run in runs}
     return {run.key: known[run.key] if known[run.key][1] else of_phase[run.phase] for run in runs}
 
@@ -131,14 +163,22 @@ def _of_teams(by_team: Mapping[int, Pace], run: OpenRun) -> tuple[Pace, Basis]:
     return UNKNOWN, Basis.NONE
 
 
-def _pace_of(run: OpenRun, containers: Iterable[Container], earlier: Earlier) -> tuple[Pace, Basis]:
-    """By its own batches, else by earlier runs of its image, else by its canary, else by earlier runs of others."""
+def _pace_of(run: OpenRun, told: Told, earlier: Earlier) -> tuple[Pace, Basis]:
+    """By what is told of itself, else by earlier runs: of its image, of its team, of others."""
     prior, basis = _prior(run, earlier.runs)
+    if isinstance(told, Progress):
+        return _by_progress(told, prior, basis)
+    return _by_containers(told, prior, basis)
+
+
+def _by_containers(containers: Sequence[Container], prior: Pace, basis: Basis) -> tuple[Pace, Basis]:
+    """By its own batches, else by earlier runs of its image, else by its canary, else by earlier runs of others."""
     ended = [one for one in containers if one.ended_at is not None]
-    canary = next((one.seconds(hidden=False) for one in ended if one.canary and not run.hidden), None)
-    case = _case_seconds(run, [one for one in ended if not one.canary])
+    canary = next((one.seconds for one in ended if one.canary), None)
+    batches = [one for one in ended if not one.canary]
     scoring = prior.scoring if basis else SCORING_SECONDS
-    if case is not None:
+    if cases := sum(one.cases for one in batches):
+        case = sum(one.seconds for one in batches) / cases
         return Pace(canary or (prior.canary if basis else case), case, scoring), Basis.OWN
     if canary is not None and basis != Basis.IMAGE:
         share = prior.case / prior.canary if basis and prior.canary else 1.0  # the rest of a canary is its start
@@ -146,13 +186,16 @@ def _pace_of(run: OpenRun, containers: Iterable[Container], earlier: Earlier) ->
     return prior, basis
 
 
-def _case_seconds(run: OpenRun, batches: Sequence[Container]) -> float | None:
-    """Seconds for a case by the run's own batches."""
-    cases = sum(one.cases for one in batches)
-    if not cases:
-        return None
-    seconds = sum(one.seconds(hidden=run.hidden) for one in batches) / cases
-    return coarse(seconds) if run.hidden else seconds
+def _by_progress(progress: Progress, prior: Pace, basis: Basis) -> tuple[Pace, Basis]:
+    """By its own progress, once that tells more than earlier runs do; by these, as long as it can be as fast."""
+    is_early = progress.percent < EARLY_PERCENT and basis in (Basis.IMAGE, Basis.TEAM)
+    if progress.done and not is_early:
+        case = coarse(progress.slot_seconds / progress.done)
+        return Pace(case, case, prior.scoring if basis else SCORING_SECONDS), Basis.OWN
+    at_least = progress.slot_seconds / (progress.most + 1)
+    if basis and at_least > prior.case:
+        return Pace(prior.canary, coarse(at_least), prior.scoring), basis
+    return prior, basis
 
 
 def _prior(run: OpenRun, earlier: Sequence[Seen]) -> tuple[Pace, Basis]:
@@ -172,25 +215,30 @@ def _middle(paces: Sequence[Pace]) -> Pace:
 # --- runs that are over -----------------------------------------------------------------------------------------------
 
 
-def earlier_runs(runs: Sequence[OpenRun], sizes: Mapping[int, int], minute: datetime) -> Earlier:
+def earlier_runs(runs: Sequence[OpenRun], sizes: Mapping[int, int], minute: datetime, shares: Shares) -> Earlier:
     """What tells of these runs: the last scored ones of their images, and of their phases.
 
     `sizes` are the numbers of cases of the case sets.
     """
-    chosen = _chosen(runs, minute)
-    spent = _spent(chosen)
-    of_phase = ("submission__phase", "submission__phase__cases_are_public", "submission__phase__case_set")
-    of_check = ("number", "created_at", "submission__accepted_at", "submission__upload_bytes")
-    rows = Run.objects.filter(pk__in=chosen).order_by("-ended_at")
+    columns = ("pk", "started_at", "ended_at", "submission__team", "submission__image", "submission__phase", *_CHECKED)
+    rows = Run.objects.filter(pk__in=_chosen(runs, minute)).order_by("-ended_at").values_list(*columns)
+    phases = Phase.objects.in_bulk({phase for *_, phase, _, _, _, _ in rows})
+    spent = _spent([pk for pk, *_, phase, _, _, _, _ in rows if phases[phase].cases_are_public])
     seen, checks = [], []
-    columns = ("pk", "submission__team", "submission__image", "ended_at", *of_phase, *of_check)
-    for pk, team, image, ended_at, phase, public, case_set, *check in rows.values_list(*columns):
-        of_run, least = (spent.get((pk, True)), spent.get((pk, False))), 0.0 if public else MINUTE
-        pace = _pace_of_ended(*of_run, sizes[case_set], ended_at, least=least)
+    for pk, began, ended, team, image, phase_id, *check in rows:
+        phase = phases[phase_id]
+        cases = sizes[phase.case_set_id]
+        if not phase.cases_are_public:
+            pace = _pace_by_minutes(began, ended, cases, phase, shares)
+        else:
+            pace = _pace_of_ended(spent.get((pk, True)), spent.get((pk, False)), cases, ended)
         if pace is not None:
-            seen.append(Seen(team, phase, image, pace if public else _blurred(pace)))
+            seen.append(Seen(team, phase_id, image, pace))
         checks += _check_seconds_per_gb(*check)
     return Earlier(seen, median(checks) if checks else CHECK_SECONDS_PER_GB)
+
+
+_CHECKED = ("number", "created_at", "submission__accepted_at", "submission__upload_bytes")
 
 
 def _chosen(runs: Sequence[OpenRun], minute: datetime) -> list[int]:
@@ -215,23 +263,25 @@ def _spent(runs: Sequence[int]) -> dict[tuple[int, bool], _Spent]:
     return {(run, canary): (spent.total_seconds(), count, last) for run, canary, spent, count, last in rows}
 
 
-def _pace_of_ended(
-    canaries: _Spent | None, batches: _Spent | None, cases: int, ended_at: datetime, *, least: float
-) -> Pace | None:
-    """By what was spent; each part counts at least so many seconds."""
+def _pace_of_ended(canaries: _Spent | None, batches: _Spent | None, cases: int, ended_at: datetime) -> Pace | None:
+    """On public cases: by what was spent."""
     known = [spent for spent in (canaries, batches) if spent]
     if not known:
         return None
     rest = cases - (canaries[1] if canaries else 0)
-    alone = max(least, canaries[0] / canaries[1]) if canaries else None
-    case = max(least, batches[0]) / rest if batches and rest > 0 else None
-    scoring = max(least, (ended_at - max(last for _, _, last in known)).total_seconds())
+    alone = canaries[0] / canaries[1] if canaries else None
+    case = batches[0] / rest if batches and rest > 0 else None
+    scoring = max(0.0, (ended_at - max(last for _, _, last in known)).total_seconds())
     return Pace(alone or case or 0.0, case or alone or 0.0, scoring)
 
 
-def _blurred(pace: Pace) -> Pace:
-    """A pace on hidden cases, as it may be used."""
-    return Pace(coarse(pace.canary), coarse(pace.case), coarse(pace.scoring))
+def _pace_by_minutes(began: datetime | None, ended: datetime, cases: int, phase: Phase, shares: Shares) -> Pace | None:
+    """On hidden cases: by when it started and ended."""
+    if began is None:
+        return None
+    span = Span(phase.gpus, phase.cases_are_public, minute_of(began), minute_of(ended))
+    case = coarse(span.seconds * shares.of(span, math.ceil(cases / phase.batch_size)) / cases)
+    return Pace(case, case, SCORING_SECONDS)
 
 
 def _check_seconds_per_gb(number: int, created_at: datetime, accepted_at: datetime, upload_bytes: int) -> list[float]:

@@ -4,17 +4,23 @@ from math import inf
 
 import pytest
 
-from leaderboard.journey.forecast import UNKNOWN, Pace, Slot, Times, Work, forecast, line_up
+from leaderboard.hosts.slots import Slot
+from leaderboard.journey.forecast import UNKNOWN, Pace, SlotState, Times, Work, forecast, line_up
 
 PACE = Pace(canary=10, case=1, scoring=5)
 
 
 def work(key: int, team: int = 0, *, cases: int = 21, pace: Pace = PACE, **more) -> Work:
     """A run of twenty-one cases that waits: a canary of 10 s, scored 5 s later, and two batches of 10 s."""
-    return Work(key, team, (key,), more.pop("gpus", 0), cases, more.pop("batch_size", 10), pace, **more)
+    needs = more.pop("gpus", 0), more.pop("public", True)
+    return Work(key, team, (key,), *needs, cases, more.pop("batch_size", 10), pace, **more)
 
 
-def played(*works: Work, slots: tuple[Slot, ...] = (Slot(0),), turns=()) -> dict[int, Times]:
+def slot(gpus: int = 0, serves: str = "every", **more) -> SlotState:
+    return SlotState(Slot(gpus, serves), **more)
+
+
+def played(*works: Work, slots: tuple[SlotState, ...] = (slot(),), turns=()) -> dict[int, Times]:
     return forecast(works, slots, tuple(turns))
 
 
@@ -30,7 +36,7 @@ def test_the_canary_of_another_run_fills_the_time_in_which_the_first_is_scored()
 
 def test_a_batch_is_not_interrupted_and_the_next_slot_goes_to_the_team_that_has_none():
     busy = work(1, cases=40, began=True, needs_canary=False), work(2, cases=40, began=True, needs_canary=False)
-    slots = Slot(0, key=1, free_in=7), Slot(0, key=2, free_in=9)
+    slots = slot(key=1, free_in=7), slot(key=2, free_in=9)
     times = played(*busy, work(3, team=1), slots=slots)
     assert times[3].start == 7
 
@@ -46,7 +52,7 @@ def test_teams_start_in_turns_and_who_was_served_last_waits():
 def test_slots_that_are_left_over_help():
     run = work(1, cases=40, began=True, needs_canary=False)
     assert played(run)[1].finish == 40 + 5
-    assert played(run, slots=(Slot(0), Slot(0)))[1].finish == 20 + 5
+    assert played(run, slots=(slot(), slot()))[1].finish == 20 + 5
 
 
 def test_long_runs_are_played_in_few_containers_and_take_as_long():
@@ -60,14 +66,25 @@ def test_what_nobody_could_measure_ends_never_and_neither_starts_what_waits_for_
 
 
 def test_a_run_takes_the_smallest_slot_that_has_its_gpus():
-    times = played(work(1, gpus=1), work(2, team=1, gpus=2), slots=(Slot(2), Slot(1)))
+    times = played(work(1, gpus=1), work(2, team=1, gpus=2), slots=(slot(2), slot(1)))
     assert (times[1].start, times[2].start) == (0, 0)
-    assert played(work(1, gpus=4), slots=(Slot(2),))[1] == Times(inf, inf)
+    assert played(work(1, gpus=4), slots=(slot(2),))[1] == Times(inf, inf)
+
+
+def test_a_slot_of_a_host_for_one_kind_of_cases_counts_for_that_kind_alone():
+    public, hidden = work(1, team=1), work(2, team=2, public=False)
+    assert played(public, hidden, slots=(slot(serves="public"),)) == {1: Times(0, 40), 2: Times(inf, inf)}
+    assert played(public, hidden, slots=(slot(serves="hidden"),)) == {1: Times(inf, inf), 2: Times(0, 40)}
+    # Who may go elsewhere leaves the host for every phase to others, whoever comes first.
+    assert {one.start for one in played(public, hidden, slots=(slot(), slot(serves="public"))).values()} == {0}
+    # A team's run for which there is no slot doesn't keep its next one, or another team's, waiting.
+    mine = [work(3, team=1, public=False), work(4, team=1), work(5, team=2)]
+    assert [one.start for one in played(*mine, slots=(slot(serves="public"),)).values()] == [inf, 0, 10]
 
 
 def test_a_host_that_takes_nothing_more_ends_what_it_has():
     run = work(1, cases=0, began=True, needs_canary=False)
-    times = played(run, work(2, team=1), slots=(Slot(0, key=1, free_in=7, closing=True),))
+    times = played(run, work(2, team=1), slots=(slot(key=1, free_in=7, closing=True),))
     assert times == {1: Times(0, 7 + 5), 2: Times(inf, inf)}
 
 
