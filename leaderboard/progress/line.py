@@ -16,7 +16,8 @@ from django.db.models import Count, Max, Q
 from leaderboard.hosts.slots import Slot, fitting, hosts_that_take_work, slots_of, usefulness
 from leaderboard.journey.forecast import Pace, SlotState, Work
 from leaderboard.models import Attempt, Case, Run, RunCase, Submission
-from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, Progress, earlier_runs, paces_of
+from leaderboard.progress.earlier import earlier_runs
+from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, Progress, paces_of
 from leaderboard.progress.shares import Shares, Span, minute_of
 from leaderboard.states import ENDED, UNCHECKED, RunState
 
@@ -136,7 +137,8 @@ def _progress(run: OpenRun, decided: int, sizes: Mapping[int, int], minute: date
     assert run.started_at is not None
     total = sizes[run.case_set]
     span = Span(run.gpus, run.cases_are_public, minute_of(run.started_at), minute)
-    return Progress.of(decided, total, span.seconds * shares.of(span, math.ceil(total / run.batch_size)))
+    had = shares.of(span, math.ceil(total / run.batch_size))
+    return Progress.of(decided, total, run.batch_size, span.seconds, had)
 
 
 def _containers(runs: set[int], minute: datetime, in_batch: Mapping[object, int]) -> dict[int, list[Container]]:

@@ -15,18 +15,12 @@ from enum import StrEnum
 from statistics import median
 from typing import Any, Self
 
-from django.db.models import Count, F, Max, Sum
-
 from leaderboard.board.disclosure import COARSE_PERCENT
 from leaderboard.journey.forecast import UNKNOWN, Pace
-from leaderboard.models import Attempt, Phase, Run
-from leaderboard.progress.shares import Shares, Span, minute_of
-from leaderboard.states import RunState
 
-MOST_EARLIER = 60  # of the last scored runs, by which the others are judged
 FEWEST_TEAMS = 3  # whose runs on hidden cases may be summed up for others
 STEP = 1.5  # between the speeds that runs on hidden cases are said to have
-EARLY_PERCENT = 25  # until so much of a run on hidden cases is done, earlier runs of its team say more of its speed
+CERTAIN_PERCENT = 50  # of a run on hidden cases: from there on its progress alone says how fast it is
 CHECK_SECONDS_PER_GB = 20.0  # while no check has been seen
 SCORING_SECONDS = 30.0  # likewise, from the last container's end to the score
 
@@ -96,25 +90,39 @@ class Container:
 class Progress:
     """How far a run on hidden cases is, as its page tells: in per cent, which is from `least` to `most` cases.
 
-    slot_seconds: what it was under way for so far, times the slots that it had.
+    seconds: for how long it was under way; slots: how many it had meanwhile, on average; at_work: how many cases these
+    hold, none of which is told before all are done.
     """
 
     percent: int
     least: int
     most: int
-    slot_seconds: float = 0.0
+    seconds: float
+    slots: float
+    at_work: float
 
     @classmethod
-    def of(cls, decided: int, total: int, slot_seconds: float = 0.0) -> Self:
+    def of(cls, decided: int, total: int, batch_size: int, seconds: float, slots: float) -> Self:
         """Of so many decided cases, told in steps."""
         percent = 100 * decided // total // COARSE_PERCENT * COARSE_PERCENT
-        most = min(total, math.ceil(total * (percent + COARSE_PERCENT) / 100) - 1)
-        return cls(percent, math.ceil(total * percent / 100), max(0, most), slot_seconds)
+        most = max(0, min(total, math.ceil(total * (percent + COARSE_PERCENT) / 100) - 1))
+        least = math.ceil(total * percent / 100)
+        return cls(percent, least, most, seconds, slots, min(total - least, slots * batch_size))
 
     @property
     def done(self) -> float:
-        """How many cases are done, as far as one can say; none while it is not told that any are."""
+        """How many cases are decided, as far as one can say; none while it is not told that any are."""
         return (self.least + self.most) / 2 if self.least else 0.0
+
+    @property
+    def case_seconds(self) -> float:
+        """How long a case took: half of those at work are done, on average."""
+        return self.seconds * self.slots / (self.done + self.at_work / 2)
+
+    @property
+    def least_case_seconds(self) -> float:
+        """How long a case takes at least: at most so many can be done, and not all of those at work."""
+        return self.seconds * self.slots / (self.most + 1 + self.at_work)
 
 
 @dataclass(frozen=True)
@@ -187,15 +195,19 @@ def _by_containers(containers: Sequence[Container], prior: Pace, basis: Basis) -
 
 
 def _by_progress(progress: Progress, prior: Pace, basis: Basis) -> tuple[Pace, Basis]:
-    """By its own progress, once that tells more than earlier runs do; by these, as long as it can be as fast."""
-    is_early = progress.percent < EARLY_PERCENT and basis in (Basis.IMAGE, Basis.TEAM)
-    if progress.done and not is_early:
-        case = coarse(progress.slot_seconds / progress.done)
-        return Pace(case, case, prior.scoring if basis else SCORING_SECONDS), Basis.OWN
-    at_least = progress.slot_seconds / (progress.most + 1)
-    if basis and at_least > prior.case:
-        return Pace(prior.canary, coarse(at_least), prior.scoring), basis
-    return prior, basis
+    """By its own progress, which tells more the further it is, and by earlier runs, as long as it can be so fast."""
+    if not basis:
+        return (even(progress.case_seconds, SCORING_SECONDS), Basis.OWN) if progress.done else (prior, basis)
+    before = max(prior.case, progress.least_case_seconds)
+    if not progress.done:
+        return even(before, prior.scoring), basis
+    weight = min(1.0, progress.percent / CERTAIN_PERCENT)
+    return even(progress.case_seconds**weight * before ** (1 - weight), prior.scoring), Basis.OWN
+
+
+def even(case: float, scoring: float) -> Pace:
+    """The pace of a run on hidden cases, whose canary is a case as any other."""
+    return Pace(coarse(case), coarse(case), scoring)
 
 
 def _prior(run: OpenRun, earlier: Sequence[Seen]) -> tuple[Pace, Basis]:
@@ -210,81 +222,3 @@ def _prior(run: OpenRun, earlier: Sequence[Seen]) -> tuple[Pace, Basis]:
 
 def _middle(paces: Sequence[Pace]) -> Pace:
     return Pace(*(median(getattr(one, name) for one in paces) for name in ("canary", "case", "scoring")))
-
-
-# --- runs that are over -----------------------------------------------------------------------------------------------
-
-
-def earlier_runs(runs: Sequence[OpenRun], sizes: Mapping[int, int], minute: datetime, shares: Shares) -> Earlier:
-    """What tells of these runs: the last scored ones of their images, and of their phases.
-
-    `sizes` are the numbers of cases of the case sets.
-    """
-    columns = ("pk", "started_at", "ended_at", "submission__team", "submission__image", "submission__phase", *_CHECKED)
-    rows = Run.objects.filter(pk__in=_chosen(runs, minute)).order_by("-ended_at").values_list(*columns)
-    phases = Phase.objects.in_bulk({phase for *_, phase, _, _, _, _ in rows})
-    spent = _spent([pk for pk, *_, phase, _, _, _, _ in rows if phases[phase].cases_are_public])
-    seen, checks = [], []
-    for pk, began, ended, team, image, phase_id, *check in rows:
-        phase = phases[phase_id]
-        cases = sizes[phase.case_set_id]
-        if not phase.cases_are_public:
-            pace = _pace_by_minutes(began, ended, cases, phase, shares)
-        else:
-            pace = _pace_of_ended(spent.get((pk, True)), spent.get((pk, False)), cases, ended)
-        if pace is not None:
-            seen.append(Seen(team, phase_id, image, pace))
-        checks += _check_seconds_per_gb(*check)
-    return Earlier(seen, median(checks) if checks else CHECK_SECONDS_PER_GB)
-
-
-_CHECKED = ("number", "created_at", "submission__accepted_at", "submission__upload_bytes")
-
-
-def _chosen(runs: Sequence[OpenRun], minute: datetime) -> list[int]:
-    scored = Run.objects.filter(state=RunState.SCORED, ended_at__lt=minute)
-    images, teams = {run.image for run in runs if run.image}, {run.team for run in runs}
-    by = ("submission__team_id", "submission__image_id", "submission__phase_id")
-    same = scored.filter(submission__image__in=images, submission__team__in=teams).order_by(*by, "-ended_at")
-    here = scored.filter(submission__phase__in={run.phase for run in runs}).order_by("-ended_at")
-    return [*same.distinct(*by).values_list("pk", flat=True), *here.values_list("pk", flat=True)[:MOST_EARLIER]]
-
-
-_Spent = tuple[float, int, datetime]  # seconds in containers, how many there were, the last one's end
-
-
-def _spent(runs: Sequence[int]) -> dict[tuple[int, bool], _Spent]:
-    """What these runs spent in canaries, and in batches."""
-    ended = Attempt.objects.filter(batch__run__in=runs, fault="", ended_at__isnull=False).order_by()
-    total = Sum(F("ended_at") - F("claimed_at"))
-    rows = ended.values_list("batch__run", "batch__is_canary").annotate(
-        spent=total, count=Count("pk"), last=Max("ended_at")
-    )
-    return {(run, canary): (spent.total_seconds(), count, last) for run, canary, spent, count, last in rows}
-
-
-def _pace_of_ended(canaries: _Spent | None, batches: _Spent | None, cases: int, ended_at: datetime) -> Pace | None:
-    """On public cases: by what was spent."""
-    known = [spent for spent in (canaries, batches) if spent]
-    if not known:
-        return None
-    rest = cases - (canaries[1] if canaries else 0)
-    alone = canaries[0] / canaries[1] if canaries else None
-    case = batches[0] / rest if batches and rest > 0 else None
-    scoring = max(0.0, (ended_at - max(last for _, _, last in known)).total_seconds())
-    return Pace(alone or case or 0.0, case or alone or 0.0, scoring)
-
-
-def _pace_by_minutes(began: datetime | None, ended: datetime, cases: int, phase: Phase, shares: Shares) -> Pace | None:
-    """On hidden cases: by when it started and ended."""
-    if began is None:
-        return None
-    span = Span(phase.gpus, phase.cases_are_public, minute_of(began), minute_of(ended))
-    case = coarse(span.seconds * shares.of(span, math.ceil(cases / phase.batch_size)) / cases)
-    return Pace(case, case, SCORING_SECONDS)
-
-
-def _check_seconds_per_gb(number: int, created_at: datetime, accepted_at: datetime, upload_bytes: int) -> list[float]:
-    """How long a check took, from the upload's end to the run, if there was one."""
-    seconds = (created_at - accepted_at).total_seconds()
-    return [seconds / upload_bytes * 1e9] if number == 1 and upload_bytes else []

@@ -327,7 +327,7 @@ _FACTS = frozenset({"external_data"})
 _PAGE = _FACTS | {"method"}
 _PARTS = _PAGE | {"container", "log"}
 _RESULTS = _PARTS | {"groups"}  # once it has ended
-_ESTIMATE = 12  # what estimates ask of the queue, the machines and earlier runs, and what is left of the team's runs
+_ESTIMATE = 13  # what estimates ask of the queue, the machines and earlier runs, and what is left of the team's runs
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
     Address("/submit/", 6, who="captain"),
@@ -366,14 +366,14 @@ _RUNS = [
     Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 24, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 29, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 25, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 30, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 31, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 32, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 23, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 24, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),

@@ -73,22 +73,85 @@ def test_on_public_cases_the_canary_tells_when_its_run_ends_and_the_next_one_sta
     assert other.finish is not None
 
 
-def test_on_hidden_cases_seconds_make_no_difference(begun, at):
-    team = cast.team_of(cast.person("Alice"))
+def test_on_hidden_cases_an_estimate_is_made_of_what_the_page_shows_and_of_nothing_else(begun, at):
     at(0)
-    run = begun(team, new_phase(), 600)
+    phase = new_phase()
+    run = begun(cast.team_of(cast.person("Alice")), phase, 600)
+    waits = cast.submit_checked(cast.team_of(cast.person("Charlie")), phase)
     at(660)
     batch = gpu_host.waiting(run.runs.get())
     gpu_host.claim(Host.objects.get(), batch)
-    said = []
-    for second in (5, 20, 50):
-        at(1260)
-        minute = clock.now().replace(second=0) - timedelta(minutes=3)
-        Attempt.objects.update(ended_at=minute + timedelta(seconds=second))
-        RunCase.objects.filter(decided_at__isnull=False).update(decided_at=minute + timedelta(seconds=second))
-        Attempt.objects.filter(batch=batch).update(claimed_at=minute + timedelta(seconds=second))
-        said.append(estimate(run))
-    assert said[0] == said[1] == said[2]
+    now = at(1260)
+    minute = now.replace(second=0)
+    decided = RunCase.objects.filter(run__submission=run, decided_at__isnull=False)
+    before = estimate(run), estimate(waits)
+    assert before[0].finish is not None
+    assert before[0].basis == "this run’s own cases so far"
+    # When, how often and how well its containers and cases ended; how many are at work, and what with.
+    for secret in (
+        lambda: Attempt.objects.update(ended_at=minute - timedelta(minutes=7, seconds=20)),
+        lambda: Attempt.objects.update(claimed_at=minute - timedelta(minutes=19), fault="internal"),
+        lambda: Attempt.objects.filter(batch=batch).update(ended_at=None, claimed_at=now),
+        lambda: RunCase.objects.filter(batch=batch, position__gt=3).update(batch=None),
+        lambda: decided.update(decided_at=minute - timedelta(seconds=1), result={"status": "failed"}),
+        lambda: RunCase.objects.filter(run__submission=run, decided_at=None).update(decided_at=minute),
+        lambda: Run.objects.filter(submission=run).update(started_at=minute - timedelta(minutes=21, seconds=-59)),
+        lambda: Run.objects.filter(submission=run).update(started_at=minute - timedelta(minutes=21)),
+        lambda: Attempt.objects.all().delete(),
+    ):
+        secret()
+        assert (estimate(run), estimate(waits)) == before
+    RunCase.objects.filter(run__submission=run, decided_at=minute).update(decided_at=minute - timedelta(seconds=1))
+    assert estimate(run) != before[0]  # its progress, which the page shows
+
+
+def test_how_fast_a_run_on_hidden_cases_was_its_minutes_tell(host, at):
+    """And that on a host with two slots it had both."""
+    at(0)
+    phase, team = new_phase(batch_size=4), cast.team_of(cast.person("Alice"))
+    done = cast.submit_checked(team, phase)
+    gpu_host.finish_run(host, done.runs.get(), MASK)
+    began = clock.now()
+    Run.objects.update(started_at=began, ended_at=began + timedelta(minutes=81, seconds=30))
+    now = at(2 * 3600 - 1)
+    found = estimate(cast.submit_checked(team, phase))
+    assert (found.basis, found.place) == ("an earlier run of this image", 1)
+    assert found.finish is not None
+    assert found.finish.first < now + timedelta(minutes=81) < found.finish.last
+    one_slot = found.finish.likely - now
+    Host.objects.update(slots=[{"name": name, "gpus": []} for name in ("slot0", "slot1")])
+    again = estimate(Submission.objects.latest("pk")).finish
+    assert again is not None
+    assert 0.5 < (again.likely - now) / one_slot < 1.5  # both then, both now
+
+
+def test_a_host_for_other_phases_is_no_machine_and_one_that_drains_ends_what_it_has(begun, at):
+    at(0)
+    public, hidden = new_phase(cases_are_public=True), cast.phase(cast.case_set(name="more"), slug="hidden")
+    run = begun(cast.team_of(cast.person("Alice")), public, 600)
+    waits = cast.submit_checked(cast.team_of(cast.person("Charlie")), hidden)
+    at(660)
+    assert estimate(waits).none != "No estimate: no machine that fits takes runs at present."
+    Host.objects.update(serves="public")
+    assert estimate(waits) == Estimate(place=1, none="No estimate: no machine that fits takes runs at present.")
+    assert estimate(run).finish is not None
+    Host.objects.update(serves="hidden")
+    assert estimate(run) == Estimate(none="No estimate of its end: no machine that fits takes runs at present.")
+    Host.objects.update(serves="every", draining=True)
+    assert estimate(run) == Estimate(none="No estimate of its end: no machine that fits takes runs at present.")
+    RunCase.objects.filter(run__submission=run).update(decided_at=clock.now() - timedelta(minutes=2))
+    assert estimate(run).finish is not None  # what is left is scored here
+
+
+def test_a_withdrawn_run_keeps_its_place_and_tells_of_its_speed(begun, at):
+    at(0)
+    phase = new_phase(cases_are_public=True)
+    run = begun(cast.team_of(cast.person("Alice")), phase, 600)
+    waits = cast.submit_checked(cast.team_of(cast.person("Charlie")), phase)
+    at(660)
+    before = estimate(run), estimate(waits)
+    Submission.objects.filter(pk=run.pk).update(withdrawn_at=clock.now())
+    assert (estimate(run), estimate(waits)) == before
 
 
 def test_that_another_team_handed_in_the_same_image_is_not_told(host, at):
