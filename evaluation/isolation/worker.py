@@ -15,8 +15,9 @@ from evaluation.errors import EvaluationError
 from evaluation.isolation.messages import READY, Cause, Failure, Request, Task, decode_request, encode_answer
 from evaluation.masks.prepared import Damaged, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
+from evaluation.metrics.cases import Assessment
 from evaluation.metrics.fit import Fit, fit
-from evaluation.metrics.scoring import Assessment, assess
+from evaluation.metrics.scoring import assess
 
 
 def main(requests: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:
