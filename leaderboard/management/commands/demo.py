@@ -3,20 +3,23 @@
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count
 from django.urls import reverse
 
+from evaluation import CaseStatus
 from leaderboard.board import exports
 from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core import clock, events
 from leaderboard.demo import demonstration
-from leaderboard.models import Phase, Submission
-from leaderboard.progress.stages import shown_stage
-from leaderboard.progress.submission_view import SubmissionView, submission_view
+from leaderboard.models import Phase, RunCase, Submission
+from leaderboard.progress.case_facts import CaseCounts, counts_of
+from leaderboard.progress.stages import shown_stages
 from leaderboard.states import ENDED
 
 GIVE_UP_SECONDS = 660
@@ -70,16 +73,12 @@ class Command(BaseCommand):
         deadline = time.monotonic() + GIVE_UP_SECONDS
         shown: list[str] = []
         while True:
-            lines, finished, at = [], True, clock.now()
-            for submission in submissions:
-                submission.refresh_from_db()
-                view = submission_view(submission, Viewer(Reader.ORGANISER, at).of_submission(submission))
-                stage = shown_stage(submission, Viewer(Reader.TEAM, at).of_submission(submission))
-                finished = finished and stage in ENDED  # on hidden cases up to a minute later
-                lines.append(_line(submission, view))
+            looked_at, at = demonstration.as_it_is(submissions), clock.now()
+            lines = _lines(looked_at, Viewer(Reader.ORGANISER, at))
             self._show(lines, shown)
             shown = lines
-            if finished:
+            stages = shown_stages(looked_at, Viewer(Reader.TEAM, at))  # on hidden cases up to a minute later
+            if all(stage in ENDED for stage in stages.values()):
                 return
             if time.monotonic() > deadline:
                 raise CommandError(f"The runs did not end within {GIVE_UP_SECONDS} s. See the logs: ./dev status")
@@ -97,8 +96,18 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _line(submission: Submission, view: SubmissionView) -> str:
-    progress = f"{view.done} of {view.total} cases" if view.done is not None else ""
-    lost = f", {view.failed} lost" if view.failed else ""
+def _lines(submissions: list[Submission], viewer: Viewer) -> list[str]:
+    runs = [run for one in submissions if (run := one.latest_run)]
+    counts = counts_of(runs, viewer)
+    without_mask = RunCase.objects.filter(run__in=runs, result__isnull=False).exclude(result__status=CaseStatus.SCORED)
+    lost = dict(without_mask.order_by().values_list("run").annotate(Count("pk")))
+    return [_line(one, counts, lost) for one in submissions]
+
+
+def _line(submission: Submission, counts: Mapping[int, CaseCounts], lost: Mapping[int, int]) -> str:
+    run = submission.latest_run
+    known = counts.get(run.pk) if run else None
+    progress = f"{known.known} of {known.total} cases" if known else ""
+    progress += f", {lost[run.pk]} lost" if run and lost.get(run.pk) else ""
     who = f"{submission.phase.name:<18} {submission.team.name:<8} {submission.algorithm:<20}"
-    return f"  {who} {view.word:<22} {progress}{lost}"
+    return f"  {who} {submission.stage.label:<22} {progress}"
