@@ -128,6 +128,23 @@ class TestHandingIn:
             upload(draft, "weights", content=b"no archive" * 999)
         assert submit(draft) is None
 
+    def test_what_waits_for_weights_is_not_changed_after_the_deadline_and_counts_as_of_before(self, alice, draft):
+        upload(draft, "image")
+        upload(draft, "weights", until=50)
+        drafts.send(draft, alice, WORDS)
+        Phase.objects.update(closes_at=clock.now())
+        drafts.send(draft, alice, WORDS | {"weights": "none"})
+        assert submit(draft) is None
+        draft.refresh_from_db()
+        assert "closed" in draft.refusal
+
+    def test_a_form_that_says_nothing_of_weights_waits_for_those_that_were_begun(self, alice, draft):
+        upload(draft, "image")
+        upload(draft, "weights", until=50)
+        drafts.send(draft, alice, {name: value for name, value in WORDS.items() if name != "weights"})
+        resumable.end(ResumableUpload.objects.get(part="weights"))
+        assert submit(draft) is None, "else its team would decide at any time whether it was handed in"
+
     def test_a_form_that_was_filled_before_its_weights_came_wants_them(self, alice, team, phase):
         draft = drafts.begin(alice, team, phase, WORDS | {"weights": "none"})
         upload(draft, "weights")
