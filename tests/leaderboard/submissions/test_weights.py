@@ -119,7 +119,23 @@ class TestHandingIn:
         assert not half.exists()
         sweeper.sweep()
         assert not Submission.objects.exists()
+        ResumableUpload.objects.update(received_at=clock.now() - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS - 60))
+        retention.tidy()
+        assert ResumableUpload.objects.exists()
         assert upload(draft, "weights"), "they can still be sent"
+
+    def test_an_image_that_waits_for_weights_which_do_not_come_goes_in_its_time(self, alice, draft, settings):
+        upload(draft, "image")
+        upload(draft, "weights", until=50)
+        drafts.send(draft, alice, WORDS)
+        long_ago = clock.now() - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS + 1)
+        ResumableUpload.objects.filter(part="image").update(received_at=long_ago)
+        retention.tidy()
+        assert ResumableUpload.objects.count() == 2, "the weights may still come"
+        ResumableUpload.objects.update(received_at=long_ago)
+        retention.tidy()
+        assert not ResumableUpload.objects.exists()
+        assert Draft.objects.exists()
 
     def test_weights_that_are_refused_by_their_beginning_do_not_let_the_image_go_alone(self, alice, draft):
         upload(draft, "image")
