@@ -169,6 +169,11 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "a hard link to what comes later": (layer_of(second_name("a", "model.pt"), FILE), "unsafe_link", "no file"),
     "a hard link to a link": (layer_of(FILE, link("l", "model.pt"), second_name("a", "l")), "unsafe_link", ""),
     "a hard link to a folder": (layer_of(FILE, folder("f"), second_name("a", "f")), "unsafe_link", ""),
+    "hard links beyond what file systems take": (
+        layer_of(FILE, *(second_name(f"{number}", "model.pt") for number in range(1001))),
+        "not_unpackable",
+        "more than 1,000 hard links",
+    ),
     "a hard link to itself": (layer_of(FILE, second_name("a", "a")), "unsafe_link", ""),
     "a name with a line break": (layer_of(FILE, entry("a\nb")), "unsafe_member", "printed"),
     "a name with an escape": (layer_of(FILE, entry("a\x1b[2Jb")), "unsafe_member", "printed"),
