@@ -227,7 +227,20 @@ PLACES: dict[str, tuple[list[bytes], str]] = {
     "folders": ([layer_of(folder("opt/ml/model"), entry("opt/conda/x"), entry("opt/ml/code/x"))], ""),
     "empty folders below it": ([layer_of(folder("opt/ml/model/a/b"))], ""),
     "files that a later layer deletes": ([layer_of(entry("opt/ml/model/x")), layer_of(entry("opt/ml/.wh.model"))], ""),
+    "a folder elsewhere in a link's place": ([layer_of(link("lib", "usr/lib")), layer_of(entry("lib/x"))], ""),
     "a file in it": ([layer_of(entry("opt/ml/model/x"))], "holds files below"),
+    "a file in it, and a folder elsewhere in a link's place": (
+        [layer_of(link("lib", "usr/lib"), entry("opt/ml/model/x")), layer_of(entry("lib/x"))],
+        "holds files below",
+    ),
+    "a folder in it, in a link's place": (
+        [layer_of(link("opt/ml/model/a", "b")), layer_of(folder("opt/ml/model/a"))],
+        "holds files below",
+    ),
+    "what an opaque folder hides": (
+        [layer_of(entry("opt/ml/model/x")), layer_of(entry("opt/.wh..wh..opq"), folder("opt/ml"))],
+        "",
+    ),
     "a link in it": ([layer_of(link("opt/ml/model/x", "/etc"))], "holds files below"),
     "a file in it, by way of a link": (
         [layer_of(folder("opt/ml/model"), link("a", "opt/ml"), entry("a/model/x"))],
