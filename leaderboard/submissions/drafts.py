@@ -68,12 +68,14 @@ def enter(person: User, try_out: Submission, kind: str) -> UUID:
     words = _words_of(try_out) | {"kind": kind, "commitment": try_out.commitment}
     with transaction.atomic():
         teams.lock_team(try_out.team)
-        if not Submission.objects.filter(team=try_out.team, ticket=str(key)).exists():
-            admission.check_image_is_here(try_out, try_out)
-            pdf = {"pdf": try_out.pdf, "pdf_name": try_out.pdf_name, "pdf_bytes": try_out.pdf_bytes}
-            fields = {"team": try_out.team, "phase": try_out.phase, "created_by": person, "source": try_out} | pdf
-            draft, _ = Draft.objects.get_or_create(pk=key, defaults={**fields, "changed_at": clock.now()})
-            send(draft, person, words)
+        if Submission.objects.filter(team=try_out.team, ticket=str(key)).exists():
+            return key
+        admission.check_image_is_here(try_out, try_out)
+        pdf = {"pdf": try_out.pdf, "pdf_name": try_out.pdf_name, "pdf_bytes": try_out.pdf_bytes}
+        fields = {"team": try_out.team, "phase": try_out.phase, "created_by": person, "source": try_out} | pdf
+        kept = {"words": _kept(words), "changed_at": clock.now()}
+        draft, _ = Draft.objects.get_or_create(pk=key, defaults=fields | kept)
+    send(draft, person, words)  # when the team is let go: who hands a draft in holds it first, and then its team
     return key
 
 
