@@ -65,7 +65,8 @@ def _on_the_way(layer: Folder) -> Folder:
         below = here.get(name)
         if place == _PLACE or not isinstance(below, dict):
             break
-        copy[name] = made = {}
+        made: Folder = {}
+        copy[name] = made
         here, copy = below, made
     return kept
 
