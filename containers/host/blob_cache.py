@@ -97,7 +97,8 @@ class BlobCache:
         with self._eviction:
             blobs = sorted(self._blobs.iterdir(), key=self._last_use)
             total = sum(path.stat().st_size for path in blobs)
-            for path in blobs:
+            # What can't come in at all makes nobody else's file go: its team would empty the cache with each attempt.
+            for path in blobs if size <= self._max_bytes else ():
                 if total + size <= self._max_bytes and self._free() >= size:
                     return
                 status = path.stat()

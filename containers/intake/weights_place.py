@@ -9,11 +9,11 @@ from typing import Final
 
 from containers.intake import tar
 from containers.intake.errors import ImageRejected
-from containers.intake.image_filesystem import ImageFilesystem
+from containers.intake.image_filesystem import ImageFilesystem, Unknown
 from containers.intake.layer_filesystem import LayerFilesystem, TextLimit
 from containers.intake.layout import find_image
 from containers.intake.limits import ArchiveLimits
-from containers.intake.tree import Folder, Leaf, Node, folders_above
+from containers.intake.tree import OPAQUE, Folder, Leaf, Node, folders_above
 from containers.intake.upload_archive import UploadArchive
 from containers.protocol import contract
 
@@ -34,8 +34,12 @@ def check_place_of_weights(archive: Path) -> None:
             for member in tar.members(upload.open(layer.member), entry_limit, what=what):
                 filesystem.add(member)
             _expect_folders(filesystem.root, what)
-            image.merge(filesystem.root)
-    if _holds_something(image.find(contract.MODEL_DIR)):
+            image.merge(_on_the_way(filesystem.root))
+    try:
+        found = image.find(contract.MODEL_DIR)
+    except Unknown:  # a folder of it lies where a lower layer has a link
+        found = Leaf.SPECIAL
+    if _holds_something(found):
         raise _occupied(f"The image holds files below {contract.MODEL_DIR}, which the weights would hide.")
 
 
@@ -49,6 +53,22 @@ def _expect_folders(layer: Folder, what: str) -> None:
             kind = "a link" if isinstance(found, str) else "a file"
             raise _occupied(f"{what} of the image holds /{place} as {kind}.")
         here = found
+
+
+def _on_the_way(layer: Folder) -> Folder:
+    """What a layer holds on the way to the place, and there: what lies elsewhere may be uncertain, as it often is."""
+    kept: Folder = {}
+    here, copy = layer, kept
+    for place in _PLACES:
+        name = place.rpartition("/")[2]
+        copy |= {known: here[known] for known in (OPAQUE, name) if known in here}
+        below = here.get(name)
+        if place == _PLACE or not isinstance(below, dict):
+            break
+        made: Folder = {}
+        copy[name] = made
+        here, copy = below, made
+    return kept
 
 
 def _holds_something(found: Node | None) -> bool:

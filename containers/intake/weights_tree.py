@@ -5,6 +5,7 @@ which the kernel would follow them. Memory and time are bounded against names th
 that lead through other links.
 """
 
+from collections import Counter
 from typing import Final, NoReturn
 
 from containers.intake import tar
@@ -16,6 +17,7 @@ _NAME_BYTES: Final = 255
 _PATH_BYTES: Final = 1024
 _DEPTH: Final = 32
 _LINK_HOPS: Final = 40  # as in the kernel
+_NAMES: Final = 1_000  # of a file; ext4 takes 65,000, and what a host cannot unpack would pass for a fault of ours
 _STEPS: Final = 2_000_000
 _SET_ID: Final = 0o6000
 _WHITEOUT: Final = ".wh."
@@ -35,6 +37,7 @@ class WeightsTree:
         self.links: dict[str, str] = {}
         self._entry_limit = entry_limit
         self._seen: set[str] = set()
+        self._names_of: Counter[str] = Counter()
         self._steps = StepLimit(_STEPS)
 
     def add(self, member: tar.Member) -> None:
@@ -88,6 +91,9 @@ class WeightsTree:
         first = self.names.get(first, first)
         if first not in self.files:
             _unsafe_link(f"{quoted(path)} is a hard link to {quoted(target)}, which is no file before it")
+        self._names_of[first] += 1
+        if self._names_of[first] > _NAMES:
+            _refuse("weights_not_unpackable", f"{quoted(first)} has more than {_NAMES:,} hard links")
         return first
 
     def _follow(self, path: str) -> None:

@@ -60,6 +60,15 @@ class Store:
         """Whether the whole file is here."""
         return self.path(digest).is_file()
 
+    def freshen(self, digest: str) -> bool:
+        """Whether the whole file is here; then it is young again, for a row that is about to name it."""
+        try:
+            with self._locked(fcntl.LOCK_SH):
+                os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        return True
+
     def put(self, source: BinaryIO | Path, *, expected: str | None = None) -> Blob:
         """Store a copy of `source`. Raises DigestMismatch when it is not the `expected` content."""
         if isinstance(source, Path):

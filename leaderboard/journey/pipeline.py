@@ -138,6 +138,8 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
 
 @transaction.atomic
 def _submit_whole(draft: Draft, upload: Upload) -> Submission:
+    if draft.submitted_by is None:  # for admission that would be the command line
+        raise Refused("Who submitted this has no account any more. Submit it again.")
     team, weights = teams.lock_team(draft.team), drafts.weights_of(draft)
     handed_in = HandedIn(upload, weights, str(draft.pk), drafts.kind_of(draft))
     submission = receiving.receive(draft.submitted_by, team, draft.phase, handed_in, drafts.description(draft))

@@ -3,7 +3,7 @@
     kept while ...                                    removed
     uploads       their check is to come              when it was checked; never handed in: after a day
     pieces of     bytes of them come, or a form of    UPLOAD_KEEP_SECONDS after the last byte
-    uploads       theirs was sent
+    uploads       theirs was sent, with all of it
     drafts        somebody changes them               a month later; with their file
     images,       a phase in which they were          when no such phase is left that is not archived, and nobody
     weights       submitted is not archived           stored the same bytes within a day
@@ -37,6 +37,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Q
 
 from leaderboard.core import blobs, clock, locks, outbox, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
@@ -98,10 +99,15 @@ def _tidy_incoming() -> None:
 
 
 def _tidy_drafts() -> None:
-    """What nobody came back for. A file whose form was sent waits for its phase, however long that is."""
+    """What nobody came back for. A file whose form was sent waits for its phase, however long that is, if it is all."""
     at = clock.now()
     late = ResumableUpload.objects.filter(received_at__lt=at - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS))
-    late.exclude(draft__submitted_at__isnull=False, completed_at__isnull=False).delete()
+    wanted = Q(draft__submitted_at__isnull=False, completed_at__isnull=False)
+    late.exclude(wanted).delete()
+    for upload in late.filter(wanted).select_related("draft__phase", "draft__source"):
+        others = ResumableUpload.objects.filter(draft=upload.draft_id).exclude(pk__in=late.values("pk"))
+        if drafts.complete(upload.draft) is None and not others.exists():  # what it waits for does not come any more
+            upload.delete()
     Draft.objects.filter(changed_at__lt=at - drafts.FORGOTTEN_AFTER, uploads=None).delete()
 
 

@@ -115,6 +115,9 @@ def leave_team(user: User, team: Team) -> None:
         if not others and team.submissions.exists():
             # or one person could found team after team, each with runs of its own
             raise Refused("You are the last member of a team that has submitted. Write to the organisers to leave it.")
+        if not others and team.drafts.exists():
+            # or their files would stay behind, as many as one founds teams for
+            raise Refused("The team ends with you, and has drafts: hand them in, or delete them first.")
         membership.delete()
         audit.record(Actor.person(user), "leave team", team)
         if not others:

@@ -313,7 +313,7 @@ def _check_size(size: int, most: int, phase: Phase, archive: _Archive) -> None:
 def check_image_is_here(source: Submission, submission: Submission) -> AlgorithmImage:
     """The image of an earlier submission, for one of the same team; Refused where it cannot be used again."""
     image = source.image
-    if image is None or source.team_id != submission.team_id or not blobs.images.exists(image.archive):
+    if image is None or source.team_id != submission.team_id or not blobs.images.freshen(image.archive):
         raise Refused("The image of that submission is not here any more. Upload it again.")
     if image.unpacked_bytes > submission.phase.max_unpacked_bytes:
         raise Refused(
@@ -326,7 +326,7 @@ def check_image_is_here(source: Submission, submission: Submission) -> Algorithm
 def check_weights_are_here(source: Submission, submission: Submission) -> Weights:
     """The weights of an earlier submission, for one of the same team; Refused where they cannot be used again."""
     weights = source.weights
-    if weights is None or source.team_id != submission.team_id or not blobs.weights.exists(weights.archive):
+    if weights is None or source.team_id != submission.team_id or not blobs.weights.freshen(weights.archive):
         raise Refused("The weights of that submission are not here any more. Send them again.")
     if weights.unpacked_bytes > submission.phase.max_unpacked_bytes:
         raise Refused(

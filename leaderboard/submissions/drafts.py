@@ -10,8 +10,7 @@ from datetime import timedelta
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.db import transaction
-from django.db.models import DateTimeField, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
@@ -69,12 +68,14 @@ def enter(person: User, try_out: Submission, kind: str) -> UUID:
     words = _words_of(try_out) | {"kind": kind, "commitment": try_out.commitment}
     with transaction.atomic():
         teams.lock_team(try_out.team)
-        if not Submission.objects.filter(team=try_out.team, ticket=str(key)).exists():
-            admission.check_image_is_here(try_out, try_out)
-            pdf = {"pdf": try_out.pdf, "pdf_name": try_out.pdf_name, "pdf_bytes": try_out.pdf_bytes}
-            fields = {"team": try_out.team, "phase": try_out.phase, "created_by": person, "source": try_out} | pdf
-            draft, _ = Draft.objects.get_or_create(pk=key, defaults={**fields, "changed_at": clock.now()})
-            send(draft, person, words)
+        if Submission.objects.filter(team=try_out.team, ticket=str(key)).exists():
+            return key
+        admission.check_image_is_here(try_out, try_out)
+        pdf = {"pdf": try_out.pdf, "pdf_name": try_out.pdf_name, "pdf_bytes": try_out.pdf_bytes}
+        fields = {"team": try_out.team, "phase": try_out.phase, "created_by": person, "source": try_out} | pdf
+        kept = {"words": _kept(words), "changed_at": clock.now()}
+        draft, _ = Draft.objects.get_or_create(pk=key, defaults=fields | kept)
+    send(draft, person, words)  # when the team is let go: who hands a draft in holds it first, and then its team
     return key
 
 
@@ -109,25 +110,29 @@ def received_parts(draft: Draft) -> dict[str, Upload]:
     return {one.part: Upload(one.file, one.digest, one.length, one.name, one.completed_at) for one in whole}  # type: ignore[arg-type]
 
 
-def wants_upload_of_weights(draft: Draft) -> bool:
-    """Whether an archive of weights belongs to the draft; where its form does not say, whether one was begun."""
-    if _is_of_masks(draft):
+def wants_upload_of_weights(draft: Draft, words: Mapping[str, str] | None = None) -> bool:
+    """Whether an archive of weights belongs to the draft; where its form does not say, whether one was begun.
+
+    words: in place of those that the draft has.
+    """
+    words = draft.words if words is None else words
+    if _is_of_masks(draft, words):
         return False
-    said = draft.words.get("weights", "")
+    said = words.get("weights", "")
     return said == UPLOAD or (not said and draft.uploads.filter(part=Part.WEIGHTS).exists())
 
 
 def weights_of(draft: Draft) -> Upload | Submission | None:
     """What a complete draft hands in as its weights: a file, or an earlier submission that has them. Raises Refused."""
-    if _is_of_masks(draft):
+    if _is_of_masks(draft, draft.words):
         return None
     if wants_upload_of_weights(draft):
         return received_parts(draft)[Part.WEIGHTS]
     return chosen_weights(draft.team, draft.words.get("weights", ""))
 
 
-def _is_of_masks(draft: Draft) -> bool:
-    return not draft.source and admission.entry_said(draft.words, draft.phase) == Submission.Entry.MASKS
+def _is_of_masks(draft: Draft, words: Mapping[str, str]) -> bool:
+    return not draft.source and admission.entry_said(words, draft.phase) == Submission.Entry.MASKS
 
 
 def chosen_weights(team: Team, said: str) -> Submission | None:
@@ -191,12 +196,22 @@ def keep_pdf(draft: Draft, pdf: Pdf | None) -> None:
 
 
 def send(draft: Draft, person: User, words: Mapping[str, str]) -> None:
-    """Submit was pressed: now, by the database's clock. Pressed again, it does not count as of later."""
-    at = clock.now()
-    first = Coalesce("submitted_at", Value(at, DateTimeField()))
-    Draft.objects.filter(pk=draft.pk).update(
-        words=_kept(words), changed_at=at, submitted_at=first, submitted_by=person, refusal=""
-    )
+    """Submit was pressed: now, by the database's clock.
+
+    The same pressed again does not count as of later. Something else does: what waits for a file that never comes would
+    else be changed after the deadline, and count as of before.
+    """
+    at, kept = clock.now(), _kept(words)
+    with transaction.atomic():
+        if not resumable.held(draft.pk):
+            return
+        before = Draft.objects.only("words", "submitted_at").get(pk=draft.pk)
+        if not kept.get("weights") and wants_upload_of_weights(draft, kept):
+            kept["weights"] = UPLOAD  # from now on, whatever becomes of the archive that was begun
+        first = before.submitted_at if before.words == kept else None
+        Draft.objects.filter(pk=draft.pk).update(
+            words=kept, changed_at=at, submitted_at=first or at, submitted_by=person, refusal=""
+        )
 
 
 def take_back(draft: Draft) -> None:

@@ -169,6 +169,11 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "a hard link to what comes later": (layer_of(second_name("a", "model.pt"), FILE), "unsafe_link", "no file"),
     "a hard link to a link": (layer_of(FILE, link("l", "model.pt"), second_name("a", "l")), "unsafe_link", ""),
     "a hard link to a folder": (layer_of(FILE, folder("f"), second_name("a", "f")), "unsafe_link", ""),
+    "hard links beyond what file systems take": (
+        layer_of(FILE, *(second_name(f"{number}", "model.pt") for number in range(1001))),
+        "not_unpackable",
+        "more than 1,000 hard links",
+    ),
     "a hard link to itself": (layer_of(FILE, second_name("a", "a")), "unsafe_link", ""),
     "a name with a line break": (layer_of(FILE, entry("a\nb")), "unsafe_member", "printed"),
     "a name with an escape": (layer_of(FILE, entry("a\x1b[2Jb")), "unsafe_member", "printed"),
@@ -222,7 +227,20 @@ PLACES: dict[str, tuple[list[bytes], str]] = {
     "folders": ([layer_of(folder("opt/ml/model"), entry("opt/conda/x"), entry("opt/ml/code/x"))], ""),
     "empty folders below it": ([layer_of(folder("opt/ml/model/a/b"))], ""),
     "files that a later layer deletes": ([layer_of(entry("opt/ml/model/x")), layer_of(entry("opt/ml/.wh.model"))], ""),
+    "a folder elsewhere in a link's place": ([layer_of(link("lib", "usr/lib")), layer_of(entry("lib/x"))], ""),
     "a file in it": ([layer_of(entry("opt/ml/model/x"))], "holds files below"),
+    "a file in it, and a folder elsewhere in a link's place": (
+        [layer_of(link("lib", "usr/lib"), entry("opt/ml/model/x")), layer_of(entry("lib/x"))],
+        "holds files below",
+    ),
+    "a folder in it, in a link's place": (
+        [layer_of(link("opt/ml/model/a", "b")), layer_of(folder("opt/ml/model/a"))],
+        "holds files below",
+    ),
+    "what an opaque folder hides": (
+        [layer_of(entry("opt/ml/model/x")), layer_of(entry("opt/.wh..wh..opq"), folder("opt/ml"))],
+        "",
+    ),
     "a link in it": ([layer_of(link("opt/ml/model/x", "/etc"))], "holds files below"),
     "a file in it, by way of a link": (
         [layer_of(folder("opt/ml/model"), link("a", "opt/ml"), entry("a/model/x"))],

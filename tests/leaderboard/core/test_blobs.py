@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import stat
 
 import pytest
@@ -22,6 +23,13 @@ def test_storing_twice_keeps_one_file(store):
     for _ in range(2):
         blobs.outputs.put(io.BytesIO(CONTENT))
     assert len([path for path in (store / "outputs").rglob("*") if path.is_file()]) == 1
+
+
+def test_what_a_row_is_about_to_name_again_is_young_again():
+    assert not blobs.outputs.freshen(DIGEST)
+    os.utime(blobs.outputs.path(blobs.outputs.put(io.BytesIO(CONTENT)).digest), (0, 0))
+    assert blobs.outputs.freshen(DIGEST)
+    assert not blobs.outputs.remove_if_older(DIGEST, 3600)
 
 
 def test_what_does_not_have_the_promised_digest_leaves_nothing_behind(store):

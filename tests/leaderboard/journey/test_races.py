@@ -1,5 +1,6 @@
 """What happens at the same instant: real threads, each with its own connection."""
 
+import io
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from leaderboard.core import locks
+from leaderboard.core import blobs, locks
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, pipeline
-from leaderboard.models import AuditEntry, Case, StateChange, Submission
-from leaderboard.states import BatchState, RunState
+from leaderboard.models import AlgorithmImage, AuditEntry, Case, Draft, Phase, StateChange, Submission
+from leaderboard.states import BatchState, RunState, SubmissionKind
+from leaderboard.submissions import drafts
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +54,20 @@ def test_of_two_members_who_withdraw_a_run_together_one_is_recorded():
     withdraw = partial(decisions.withdraw, submission, by=cast.OPERATOR)
     assert at_once(withdraw, withdraw, withdraw) == [None, None, None]
     assert AuditEntry.objects.filter(action="withdraw").count() == 1
+
+
+def test_a_try_out_that_is_entered_by_many_presses_at_once_is_entered_once():
+    alice, phase = cast.person("Alice"), cast.phase(cases_are_public=True)
+    Phase.objects.update(try_outs_on=phase)
+    phase.refresh_from_db()
+    tried = cast.submit_checked(cast.team_of(alice), phase, kind=SubmissionKind.TRY_OUT)
+    image = blobs.images.put(io.BytesIO(b"an image"))
+    AlgorithmImage.objects.update(archive=image.digest)
+    press = partial(drafts.enter, alice, tried, SubmissionKind.SCORED)
+    outcomes = at_once(*[lambda: pipeline.submit_draft(press())] * 8)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert Submission.objects.filter(kind=SubmissionKind.SCORED).count() == 1
+    assert not Draft.objects.exists()
 
 
 def test_two_last_reports_and_a_doubled_scoring_end_the_run_once():

@@ -109,6 +109,16 @@ class TestTheLastHour:
         assert receive(upload) is None
         assert not Submission.objects.exists()
 
+    def test_what_somebody_sent_who_has_no_account_any_more_is_not_handed_in_by_nobody(self, team, draft):
+        bob = cast.person("Bob")
+        team.memberships.create(user=bob)
+        upload = begin(draft)
+        drafts.send(draft, bob, WORDS)
+        bob.delete()
+        assert receive(upload) is None
+        draft.refresh_from_db()
+        assert "no account any more" in draft.refusal
+
     def test_submit_pressed_again_does_not_count_as_of_later(self, alice, draft):
         upload = begin(draft)
         drafts.send(draft, alice, WORDS)

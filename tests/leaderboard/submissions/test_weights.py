@@ -119,7 +119,23 @@ class TestHandingIn:
         assert not half.exists()
         sweeper.sweep()
         assert not Submission.objects.exists()
+        ResumableUpload.objects.update(received_at=clock.now() - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS - 60))
+        retention.tidy()
+        assert ResumableUpload.objects.exists()
         assert upload(draft, "weights"), "they can still be sent"
+
+    def test_an_image_that_waits_for_weights_which_do_not_come_goes_in_its_time(self, alice, draft, settings):
+        upload(draft, "image")
+        upload(draft, "weights", until=50)
+        drafts.send(draft, alice, WORDS)
+        long_ago = clock.now() - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS + 1)
+        ResumableUpload.objects.filter(part="image").update(received_at=long_ago)
+        retention.tidy()
+        assert ResumableUpload.objects.count() == 2, "the weights may still come"
+        ResumableUpload.objects.update(received_at=long_ago)
+        retention.tidy()
+        assert not ResumableUpload.objects.exists()
+        assert Draft.objects.exists()
 
     def test_weights_that_are_refused_by_their_beginning_do_not_let_the_image_go_alone(self, alice, draft):
         upload(draft, "image")
@@ -127,6 +143,23 @@ class TestHandingIn:
         with pytest.raises(Refused, match="weights is not a tar archive"):
             upload(draft, "weights", content=b"no archive" * 999)
         assert submit(draft) is None
+
+    def test_what_waits_for_weights_is_not_changed_after_the_deadline_and_counts_as_of_before(self, alice, draft):
+        upload(draft, "image")
+        upload(draft, "weights", until=50)
+        drafts.send(draft, alice, WORDS)
+        Phase.objects.update(closes_at=clock.now())
+        drafts.send(draft, alice, WORDS | {"weights": "none"})
+        assert submit(draft) is None
+        draft.refresh_from_db()
+        assert "closed" in draft.refusal
+
+    def test_a_form_that_says_nothing_of_weights_waits_for_those_that_were_begun(self, alice, draft):
+        upload(draft, "image")
+        upload(draft, "weights", until=50)
+        drafts.send(draft, alice, {name: value for name, value in WORDS.items() if name != "weights"})
+        resumable.end(ResumableUpload.objects.get(part="weights"))
+        assert submit(draft) is None, "else its team would decide at any time whether it was handed in"
 
     def test_a_form_that_was_filled_before_its_weights_came_wants_them(self, alice, team, phase):
         draft = drafts.begin(alice, team, phase, WORDS | {"weights": "none"})

@@ -5,6 +5,7 @@ import pytest
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, Submission, Team
 from leaderboard.people import teams
+from leaderboard.submissions import drafts
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
 
@@ -30,6 +31,10 @@ def test_a_captain_hands_the_team_over_before_leaving_it(people):
 
 
 def test_a_team_that_never_submitted_ends_with_its_last_member(people):
+    draft = drafts.begin(people.charlie, people.rivals, cast.phase(), {})
+    left = people.browser["Charlie"].post("/team/leave/", follow=True)
+    assert "delete them first" in page(left).text, "else files stay of each team that somebody founds and leaves"
+    drafts.discard(draft)
     people.browser["Charlie"].post("/team/leave/")
     assert not Team.objects.filter(pk=people.rivals.pk).exists()
     assert teams.create_team(people.charlie, name="Rivals")
