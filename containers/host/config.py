@@ -14,7 +14,7 @@ REX_NVIDIA_SMI       the driver's tool by which the worker sees whether a GPU is
 REX_GPU_BASELINE     most memory of a GPU that may be in use before a run, for the driver's own needs (default: 1G)
 REX_INSTANCE         label on everything this worker creates in the engine, and the prefix of its queue; must differ
                      between two workers that share an engine (default: rexg)
-REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 50G (default: 20G): at least the largest image or
+REX_CACHE_BYTES      most bytes that downloaded files may take, e.g. 100G (default: 50G): at least the largest image or
                      weights, unpacked, that a phase takes; unpacked weights that no batch uses may take as many again
 REX_SANDBOX_UID      first of the user ids of the sandboxes: the holder's, then one per slot (default: 60600, a range
                      that no common allocation of user ids touches)
@@ -86,7 +86,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         redis_url=_broker(environment),
         state_dir=_absolute(environment, "REX_STATE_DIR"),
         slots=parse_slots(environment.get("REX_SLOTS", "cpu:1"), first_uid=uid + 1, handover=handover),
-        cache_bytes=_size(environment, "REX_CACHE_BYTES", "20G"),
+        cache_bytes=_size(environment, "REX_CACHE_BYTES", "50G"),
         sandbox=SandboxSettings(
             instance=_instance(environment.get("REX_INSTANCE", "rexg")),
             holder_uid=uid,
