@@ -40,7 +40,7 @@ async function keep() {
       history.replaceState(null, "", `?draft=${said.draft}`);
     }
     known = said;
-    saved(`Saved ${new Date(said.saved_at).toISOString().slice(11, 16)} UTC.`);
+    saved(said.sent ? "Submitted already: take it back to change it." : `Saved ${new Date(said.saved_at).toISOString().slice(11, 16)} UTC.`);
   })();
   return saving;
 }
@@ -305,6 +305,17 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
+part("take-back").addEventListener("click", async () => {
+  try {
+    const answer = await post(`${draft}take-back/`);
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    saved("");
+    await refresh();  // which its last byte may just have handed in
+  } catch (error) {
+    saved(`Not taken back: ${error.message}`);
+  }
+});
+
 function fail(text) {
   const note = document.createElement("div"), kind = document.createElement("p"), body = document.createElement("p");
   note.className = "note is-bad";
@@ -329,7 +340,7 @@ function showErrors(html) {
     field.querySelectorAll(".errors").forEach((old) => old.remove());
     const errors = twin.querySelector(".errors");
     if (errors) field.querySelector("label, legend").after(errors);
-    for (const input of field.querySelectorAll("input, textarea")) {
+    for (const input of field.querySelectorAll("input[id], textarea")) {
       const other = twin.querySelector(`#${CSS.escape(input.id)}`);
       for (const name of ["aria-invalid", "aria-describedby"]) {
         if (other && other.hasAttribute(name)) input.setAttribute(name, other.getAttribute(name));
