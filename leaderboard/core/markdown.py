@@ -133,7 +133,7 @@ def _fit_the_page(tokens: Sequence[Token]) -> None:
             token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
 
 
-_BEFORE_WIDE = '<div class="wide" tabindex="0" role="region" aria-label="{}">'  # what is wide scrolls by itself
+_BEFORE_WIDE = '<div class="wide" tabindex="0" role="group" aria-label="{}">'  # what is wide scrolls by itself
 
 
 def _rendered(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
