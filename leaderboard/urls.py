@@ -73,6 +73,7 @@ urlpatterns = [
     path("account/", include("leaderboard.web.accounts.urls")),
     path("admin/", admin.site.urls),
     path("worker/v1/", include("leaderboard.processes.host_api")),
+    path("clock", public.server_clock, name="server_clock"),
     path("healthz", public.healthz, name="healthz"),
     path("refused/<int:status>/", errors.refused, name="refused"),
 ]

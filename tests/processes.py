@@ -39,10 +39,12 @@ BEGIN_EARLY = (
     "tests/leaderboard/operations/test_backup.py",
     "tests/leaderboard/journey/test_pipeline.py",
     "tests/containers/host/",
-    "tests/containers/sandbox/",
+    "tests/containers/",
     "tests/evaluation/",
     "tests/deploy/",
+    "tests/leaderboard/demo/",
     "tests/leaderboard/journey/",
+    "tests/browser/",
 )
 # These must not meet: each start of services looks for free ports from the same number on.
 TOGETHER = ("tests/dev/",)

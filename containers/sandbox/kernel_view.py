@@ -37,7 +37,7 @@ _VISIBLE: Final[Mapping[str, str]] = {
     "/proc/sys/vm": "hugetlb_shm_group max_map_count min_free_kbytes mmap_min_addr mmap_rnd_bits nr_hugepages "
     "nr_overcommit_hugepages overcommit_kbytes overcommit_memory overcommit_ratio page-cluster swappiness "
     "unprivileged_userfaultfd",
-    "/sys": "devices fs kernel",
+    "/sys": "class devices fs kernel",
     "/sys/fs": "cgroup",
     "/sys/kernel": "mm",
     "/sys/kernel/mm": "transparent_hugepage",
@@ -52,7 +52,7 @@ _KNOWN: Final[Mapping[str, str]] = {
     "/proc/sys/fs": "aio-nr dentry-state file-nr inode-nr inode-state quota",
     "/proc/sys/kernel": "ns_last_pid perf_event_max_sample_rate pty spl",
     "/proc/sys/kernel/random": "entropy_avail",
-    "/sys": "block bus class dev hypervisor module power",
+    "/sys": "block bus dev hypervisor module power",
     "/sys/fs": "btrfs ext4 xfs",
     "/sys/kernel": "debug irq slab tracing",
     "/sys/kernel/mm": "hugepages ksm",
@@ -68,8 +68,18 @@ _MASKED_BY_DOCKER: Final = (
     "/sys/devices/virtual/powercap",
 )
 
-#: Where the copy of what never changes of the processors and their memory is mounted.
+#: Where the copy of what never changes of the processors and their memory is mounted; and the one network there is.
 SYS_DEVICES: Final = "/sys/devices"
+SYS_CLASS: Final = "/sys/class"
+_LOOPBACK: Final[Mapping[str, str]] = {
+    "address": "00:00:00:00:00:00",
+    "flags": "0x9",
+    "ifindex": "1",
+    "iflink": "1",
+    "mtu": "65536",
+    "operstate": "unknown",
+    "type": "772",
+}
 _CPU_FILES: Final = "isolated kernel_max offline online possible present"
 _TOPOLOGY_FILES: Final = (
     "cluster_id core_cpus core_cpus_list core_id core_siblings core_siblings_list die_cpus die_cpus_list die_id "
@@ -96,18 +106,19 @@ class KernelView:
     @property
     def mounted(self) -> tuple[str, ...]:
         """The paths at which files or folders of ours are mounted."""
-        return (*(path for path in self.files if not path.startswith(SYS_DEVICES)), *_mounted_devices(self.files))
+        return tuple(dict.fromkeys(_folder_of(path) or path for path in self.files))
 
 
 def kernel_view(memory_bytes: int, *, gpus: bool, root: Path = Path("/")) -> KernelView:
     """The view of a container whose program may use `memory_bytes`, on the kernel whose files lie below `root`."""
     files = _files(memory_bytes >> 10, root)
-    uncopied = () if _mounted_devices(files) else (SYS_DEVICES,)
+    uncopied = () if any(_folder_of(path) == SYS_DEVICES for path in files) else (SYS_DEVICES,)
     return KernelView(tuple(sorted({*_MASKED_BY_DOCKER, *_to_mask(root, gpus=gpus), *uncopied})), files)
 
 
-def _mounted_devices(files: Mapping[str, bytes]) -> tuple[str, ...]:
-    return (SYS_DEVICES,) if any(path.startswith(SYS_DEVICES) for path in files) else ()
+def _folder_of(path: str) -> str | None:
+    """The folder as a part of which this file is mounted, if it is not mounted by itself."""
+    return next((folder for folder in (SYS_DEVICES, SYS_CLASS) if path.startswith(f"{folder}/")), None)
 
 
 def _to_mask(root: Path, *, gpus: bool) -> Iterator[str]:
@@ -141,6 +152,7 @@ def _files(kib: int, root: Path) -> dict[str, bytes]:
         "/proc/uptime": f"{time.clock_gettime(time.CLOCK_BOOTTIME) + _AHEAD_SECONDS:.2f} 0.00\n",
         **_processors(root),
         **_nodes(root, kib),
+        **{f"{SYS_CLASS}/net/lo/{name}": f"{content}\n" for name, content in _LOOPBACK.items()},
     }
     return {path: content.encode() for path, content in files.items()}
 

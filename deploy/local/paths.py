@@ -70,8 +70,8 @@ class State:
 
     def _claim(self) -> None:
         owner = self.root / "clone"
-        if not owner.exists():
-            owner.write_text(f"{self.clone}\n")
+        if not owner.exists():  # two first starts at once write the same, and neither reads half of it
+            write_private(owner, f"{self.clone}\n")
         elif (found := owner.read_text().strip()) != str(self.clone):
             raise LocalError(f"{self.root} belongs to the clone {found}: set REX_STATE_HOME to another folder.")
 

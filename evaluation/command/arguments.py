@@ -12,8 +12,8 @@ from evaluation.command.files import is_writable
 from evaluation.command.progress import tell
 from evaluation.command.report import OutputFormat
 from evaluation.errors import EvaluationError
+from evaluation.metrics.cases import VERSION
 from evaluation.metrics.instances import MIN_VOXELS
-from evaluation.metrics.scoring import VERSION
 
 MAX_WORKERS = 16
 # Options of the organisers' script for what the challenge has settled; taken as long as they say the same.

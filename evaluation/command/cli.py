@@ -22,7 +22,7 @@ from evaluation.hints import Hint
 from evaluation.isolation import fork_server
 from evaluation.isolation.scorer import Job
 from evaluation.metrics.aggregate import seed_from, size_limits, summarise
-from evaluation.metrics.scoring import Assessment
+from evaluation.metrics.cases import Assessment
 from evaluation.results import CaseResult, CaseStatus
 
 EXIT_OK, EXIT_NO_RESULTS, EXIT_LOST_CASES, EXIT_INTERRUPTED = 0, 2, 3, 130

@@ -18,7 +18,7 @@ from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.nifti import Header, NiftiStream
 from evaluation.masks.reading import reference_shape
 from evaluation.masks.run_lengths import Shape, Spacing
-from evaluation.metrics.scoring import Case
+from evaluation.metrics.cases import Case
 
 MAX_PROBLEMS_SHOWN = 20
 SPACING_TOLERANCE = 1e-3  # relative; a header stores single precision

@@ -14,8 +14,8 @@ from evaluation.command.progress import Progress
 from evaluation.hints import Hint, look
 from evaluation.isolation.scorer import IsolatedScorer, Job
 from evaluation.masks.correction import Correction
+from evaluation.metrics.cases import Assessment
 from evaluation.metrics.fit import Fit
-from evaluation.metrics.scoring import Assessment
 from evaluation.results import CaseResult
 
 LOOK_SECONDS = 1.0  # between two looks at the progress while a case takes long

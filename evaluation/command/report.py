@@ -12,8 +12,8 @@ from evaluation.categories import CATEGORIES, Kind
 from evaluation.hints import Hint
 from evaluation.metrics import instances, matching
 from evaluation.metrics.aggregate import PERCENTILES, RESAMPLES
+from evaluation.metrics.cases import VERSION
 from evaluation.metrics.matching import precision_recall_f1
-from evaluation.metrics.scoring import VERSION
 from evaluation.results import Aggregates, CaseResult, FindingResult, Group, SizeGroup, Summary
 
 CSV_COLUMNS = (

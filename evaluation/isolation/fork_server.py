@@ -23,7 +23,7 @@ from typing import Self
 
 from evaluation.errors import EvaluationError
 from evaluation.isolation.child import END_SECONDS, Child, Descriptors, Ended
-from evaluation.isolation.forking import MESSAGE_BYTES
+from evaluation.isolation.messages import ORDER_BYTES
 
 START_SECONDS = 60.0
 FORK_SECONDS = 20.0
@@ -196,7 +196,7 @@ class _Process:
         if not poll.poll(seconds * 1000):
             raise Ended(None)
         with suppress(ConnectionError):
-            message, passed, *_ = socket.recv_fds(self._orders, MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+            message, passed, *_ = socket.recv_fds(self._orders, ORDER_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
             if message:
                 return message, passed
         raise Ended(self._exit_code())

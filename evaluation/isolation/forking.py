@@ -29,8 +29,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
 from evaluation.isolation import worker
-
-MESSAGE_BYTES = 4096
+from evaluation.isolation.messages import ORDER_BYTES
 
 Work = Callable[[BinaryIO, BinaryIO, int], None]  # requests, answers, bytes of memory
 
@@ -79,7 +78,7 @@ class _Server:
                     return
 
     def _next_order(self) -> _Order | None:
-        message, passed, *_ = socket.recv_fds(self._orders, MESSAGE_BYTES, 3, socket.MSG_CMSG_CLOEXEC)
+        message, passed, *_ = socket.recv_fds(self._orders, ORDER_BYTES, 3, socket.MSG_CMSG_CLOEXEC)
         return _Order(int(message), *passed) if message else None
 
     def _fork(self, order: _Order) -> None:

@@ -17,12 +17,13 @@ from typing import Any, NoReturn, cast
 
 from evaluation.masks.correction import Correction, Order, orientations
 from evaluation.masks.reading import MAX_FINDINGS
+from evaluation.metrics.cases import Assessment, Case, lost_case
 from evaluation.metrics.fit import Fit
 from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
-from evaluation.metrics.scoring import Assessment, Case, lost_case
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
 READY = b"ready\n"  # a child's first line
+ORDER_BYTES = 4096  # at most, of an order to the fork server or its reply
 MAX_REASON = 2000  # characters
 MEAN_TOLERANCE = 1e-12
 DIGEST = re.compile("sha256:[0-9a-f]{64}")

@@ -45,8 +45,8 @@ from evaluation.isolation.messages import (
 )
 from evaluation.masks.correction import Correction
 from evaluation.masks.prepared import prepare
+from evaluation.metrics.cases import Assessment, Case, lost_case
 from evaluation.metrics.fit import Fit
-from evaluation.metrics.scoring import Assessment, Case, lost_case
 from evaluation.results import CaseResult, CaseStatus
 
 logger = logging.getLogger(__name__)

@@ -25,8 +25,9 @@ from evaluation.isolation.messages import (
 )
 from evaluation.masks.prepared import Damaged, Reference, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
+from evaluation.metrics.cases import Assessment
 from evaluation.metrics.fit import Fit, fit
-from evaluation.metrics.scoring import Assessment, assess
+from evaluation.metrics.scoring import assess
 
 
 def main(requests: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:

@@ -1,7 +1,8 @@
 """The slots that living GPU hosts offer, and which of them are free."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -13,6 +14,22 @@ from leaderboard.states import RUNNABLE, BatchState
 _NEEDED = ("weights", "phase__gpus", "phase__cases_are_public", "cases_of__cases_are_public")
 
 
+class Needs(Protocol):
+    """What a batch needs of a slot: its submission says it, or what stands for one."""
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs its containers have."""
+
+    @property
+    def cases_are_public(self) -> bool:
+        """Whether its cases are public: its team reads its log, and may not learn what others do on hidden ones."""
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it comes with weights, which a host has to be able to mount."""
+
+
 class Slot(NamedTuple):
     """What a slot is good for: its number of GPUs, whose programs its host runs, and whether with weights."""
 
@@ -20,13 +37,13 @@ class Slot(NamedTuple):
     serves: str
     takes_weights: bool = False
 
-    def takes(self, submission: Submission) -> bool:
-        """Whether it takes a batch of this submission: a try-out shows its log, whatever its phase hides."""
-        kind = Host.Serves.PUBLIC if submission.cases_are_public else Host.Serves.HIDDEN
+    def takes(self, needs: Needs) -> bool:
+        """Whether it takes a batch that needs this."""
+        kind = Host.Serves.PUBLIC if needs.cases_are_public else Host.Serves.HIDDEN
         return (
-            self.gpus >= submission.phase.gpus
+            self.gpus >= needs.gpus
             and self.serves in (Host.Serves.EVERY, kind)
-            and (self.takes_weights or submission.weights_id is None)
+            and (self.takes_weights or not needs.has_weights)
         )
 
 
@@ -69,8 +86,12 @@ def unused_slots(at: datetime, *, but: Host | None = None) -> list[Slot]:
         for slot, said in zip(slots_of(host), host.slots, strict=True)
         if (host.pk, said.get("name")) not in taken
     ]
-    free.sort(key=lambda slot: (slot.gpus, slot.serves == Host.Serves.EVERY, slot.takes_weights))
-    return free
+    return sorted(free, key=usefulness)
+
+
+def usefulness(slot: Slot) -> tuple[int, bool, bool]:
+    """What is good for least goes first: a CPU run spares GPUs, and whoever may go elsewhere hosts for every phase."""
+    return slot.gpus, slot.serves == Host.Serves.EVERY, slot.takes_weights
 
 
 def slots_of(host: Host) -> list[Slot]:
@@ -83,9 +104,9 @@ def what_they_need() -> QuerySet[Submission]:
     return Submission.objects.select_related("phase", "cases_of").only(*_NEEDED)
 
 
-def fitting(free: list[Slot], submission: Submission) -> Slot | None:
-    """The first of the free slots that takes batches of the submission."""
-    return next((slot for slot in free if slot.takes(submission)), None)
+def fitting(free: Sequence[Slot], needs: Needs) -> Slot | None:
+    """The first of the free slots that takes batches that need this."""
+    return next((slot for slot in free if slot.takes(needs)), None)
 
 
 def just_told(at: datetime) -> Q:

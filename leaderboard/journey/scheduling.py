@@ -48,7 +48,7 @@ SCORING_FAULT = "scoring"  # why a run is halted whose masks could not be scored
 # --- slots -----------------------------------------------------------------------------------------------------------
 
 
-class _Class(IntEnum):
+class Class(IntEnum):
     """What comes before what: all of one before any of the next."""
 
     HELD_UP = 0
@@ -59,7 +59,7 @@ class _Class(IntEnum):
     SPARE_HELPS = 5
 
 
-class _Rank(IntEnum):
+class Rank(IntEnum):
     """What a run waits for a slot for."""
 
     GOES_ON = 0
@@ -81,13 +81,13 @@ class _Waiting(NamedTuple):
 _Slots = Place[_Waiting]
 
 
-def _class_of(run: Run, *, helps: bool = False) -> _Class:
-    """Where a run stands, with a batch that `helps` or with what it needs to go on."""
-    if run.submission.is_scored:
-        return _Class.SCORED_HELPS if helps else _Class.SCORED
+def class_of(kind: str, *, helps: bool = False) -> Class:
+    """Where a run of a submission of this kind stands, with a batch that `helps` or with what it needs to go on."""
+    if kind == SubmissionKind.SCORED:
+        return Class.SCORED_HELPS if helps else Class.SCORED
     if helps:
-        return _Class.SPARE_HELPS
-    return _Class.TRY_OUT if run.submission.is_try_out else _Class.POST_CHALLENGE
+        return Class.SPARE_HELPS
+    return Class.TRY_OUT if kind == SubmissionKind.TRY_OUT else Class.POST_CHALLENGE
 
 
 def fill_slots(start: Callable[[Run], Batch | None]) -> None:
@@ -122,12 +122,12 @@ def _fill(free: list[Slot], start: Callable[[Run], Batch | None], at: datetime) 
 
 def _with_one_held_up(waiting: list[_Slots], free: list[Slot], at: datetime) -> list[_Slots]:
     """The same; but a try-out that has waited long comes first, if nothing of theirs ran lately and no run starts."""
-    starts = any(place.thing.is_scored and place.rank == _Rank.STARTS for place in _fitting_places(waiting, free))
-    tries = [place for place in _fitting_places(waiting, free) if place.class_ == _Class.TRY_OUT]
+    starts = any(place.thing.is_scored and place.rank == Rank.STARTS for place in _fitting_places(waiting, free))
+    tries = [place for place in _fitting_places(waiting, free) if place.class_ == Class.TRY_OUT]
     first = min(tries, key=attrgetter("order"), default=None)
     if starts or first is None or first.thing.run.created_at > at - TRY_OUT_PAUSE or _tried_lately(at):
         return waiting
-    return [replace(place, class_=_Class.HELD_UP) if place is first else place for place in waiting]
+    return [replace(place, class_=Class.HELD_UP) if place is first else place for place in waiting]
 
 
 def _fitting_places(waiting: list[_Slots], free: list[Slot]) -> list[_Slots]:
@@ -187,7 +187,7 @@ class _Load:
     def of(self, place: _Slots) -> int:
         """What the team has at work, as it counts for this place."""
         side = place.team, place.thing.is_scored
-        return len(self._runs.get(side, ())) if place.rank == _Rank.STARTS else self._slots[side]
+        return len(self._runs.get(side, ())) if place.rank == Rank.STARTS else self._slots[side]
 
     def add(self, place: _Slots) -> None:
         """The place gets a slot."""
@@ -231,17 +231,6 @@ def queue(at: datetime | None = None) -> list[Run]:
     return ordered
 
 
-def started_ahead(run: Run, since: datetime) -> int:
-    """How many runs that can stand before a run in the queue left it since then."""
-    left = Run.objects.filter(started_at__gte=since)
-    return (left.filter(submission__kind=SubmissionKind.SCORED) if run.submission.is_scored else left).count()
-
-
-def position(run: Run, at: datetime | None = None) -> int | None:
-    """A queued run's place in the queue, from 1; None for any other run."""
-    return next((place for place, other in enumerate(queue(at), start=1) if other.pk == run.pk), None)
-
-
 def _queued() -> list[_Slots]:
     """The queued runs; what we interrupted goes on, the others start."""
     waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase", "submission__cases_of")
@@ -254,8 +243,8 @@ def _queued() -> list[_Slots]:
             team=run.submission.team_id,
             thing=_Waiting(run),
             order=(run.submission_id, run.number, 0),
-            class_=_class_of(run),
-            rank=_Rank.GOES_ON if run.started_at else _Rank.STARTS,
+            class_=class_of(run.submission.kind),
+            rank=Rank.GOES_ON if run.started_at else Rank.STARTS,
         )
         for run in waiting.only(*needed, "number")
     ]
@@ -270,8 +259,8 @@ def _waiting_batches(at: datetime) -> list[_Slots]:
     for batch in rows.select_related("run__submission__cases_of"):
         run = batch.run
         order = (run.submission_id, run.number, batch.number)
-        class_ = _class_of(run, helps=run.pk in at_work)
-        places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=class_, rank=_Rank.GOES_ON))
+        class_ = class_of(run.submission.kind, helps=run.pk in at_work)
+        places.append(Place(run.submission.team_id, _Waiting(run, batch), order, class_=class_, rank=Rank.GOES_ON))
         at_work.add(run.pk)
     return places
 

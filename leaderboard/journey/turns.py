@@ -9,7 +9,7 @@ checked or scored, PostgreSQL's advisory locks say, so a killed worker is not at
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -36,25 +36,22 @@ class Place(Generic[T]):
     rank: int = 0
 
 
-class Turns:
-    """The last turns of all teams at one thing; `take` them under `locks.one_at_a_time` of that kind, then `save`."""
+def urgency(class_: int, at_work: int, rank: int, number: int, order: Any) -> tuple[Any, ...]:
+    """By what the next to be served is chosen: the smallest. `number` is that of the team's last turn, 0 for none."""
+    return class_, at_work, rank, number, order
 
-    def __init__(self, kind: Turn.Kind) -> None:
-        self._kind = kind
-        self._numbers = dict(Turn.objects.filter(kind=kind).values_list("team", "number"))
+
+class Order:
+    """The last turns of teams, as numbers that rise, and who is next by them."""
+
+    def __init__(self, numbers: Mapping[int, int]) -> None:
+        self._numbers = dict(numbers)
         self._last = max(self._numbers.values(), default=0)
-        self._taken: set[int] = set()
 
     def take(self, team: int) -> None:
         """The team is served now."""
         self._last += 1
         self._numbers[team] = self._last
-        self._taken.add(team)
-
-    def save(self) -> None:
-        """Write down the turns that were taken."""
-        rows = [Turn(kind=self._kind, team_id=team, number=self._numbers[team]) for team in sorted(self._taken)]
-        Turn.objects.bulk_create(rows, update_conflicts=True, unique_fields=["kind", "team"], update_fields=["number"])
 
     def in_order(self, waiting: Iterable[Place[T]], at_work: Callable[[Place[T]], int]) -> Iterator[Place[T]]:
         """Who is next, and next, as `at_work` and the turns stand each time."""
@@ -62,16 +59,35 @@ class Turns:
         for place in sorted(waiting, key=lambda place: place.order):
             lines.setdefault((place.class_, place.rank, place.team), deque()).append(place)
 
-        def urgency(line: deque[Place[T]]) -> tuple[Any, ...]:
+        def of_head(line: deque[Place[T]]) -> tuple[Any, ...]:
             head = line[0]
-            return head.class_, at_work(head), head.rank, self._numbers.get(head.team, 0), head.order
+            return urgency(head.class_, at_work(head), head.rank, self._numbers.get(head.team, 0), head.order)
 
         while lines:
-            line = min(lines.values(), key=urgency)
+            line = min(lines.values(), key=of_head)
             place = line.popleft()
             if not line:
                 del lines[place.class_, place.rank, place.team]
             yield place
+
+
+class Turns(Order):
+    """The last turns of all teams at one thing; `take` them under `locks.one_at_a_time` of that kind, then `save`."""
+
+    def __init__(self, kind: Turn.Kind) -> None:
+        super().__init__(dict(Turn.objects.filter(kind=kind).values_list("team", "number")))
+        self._kind = kind
+        self._taken: set[int] = set()
+
+    def take(self, team: int) -> None:
+        """The team is served now."""
+        super().take(team)
+        self._taken.add(team)
+
+    def save(self) -> None:
+        """Write down the turns that were taken."""
+        rows = [Turn(kind=self._kind, team_id=team, number=self._numbers[team]) for team in sorted(self._taken)]
+        Turn.objects.bulk_create(rows, update_conflicts=True, unique_fields=["kind", "team"], update_fields=["number"])
 
 
 @contextmanager

@@ -59,6 +59,7 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=["state"]),
+            models.Index(fields=["ended_at"]),
             models.Index(fields=["id"], condition=Q(compared_at=None), name="runs_to_compare"),
         ]
 

@@ -193,6 +193,16 @@ class Submission(WithPdf):
         return self.kind == SubmissionKind.POST_CHALLENGE
 
     @property
+    def gpus(self) -> int:
+        """How many GPUs its containers have."""
+        return self.phase.gpus
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it comes with weights apart from its image."""
+        return self.weights_id is not None
+
+    @property
     def cases_are_public(self) -> bool:
         """Whether the cases that it runs on are public: those of its phase, or of a try-out those that it names."""
         return (self.cases_of or self.phase).cases_are_public

@@ -18,10 +18,11 @@ from leaderboard.board.rows import Figures
 from leaderboard.challenge import phases
 from leaderboard.core import disk_space
 from leaderboard.hosts import slots
-from leaderboard.journey import failure_kinds, lifecycle, reasons, scheduling
+from leaderboard.journey import failure_kinds, lifecycle, reasons
 from leaderboard.models import AlgorithmImage, ImageProvenance, Run, StateChange, Submission
 from leaderboard.progress.case_facts import CaseFacts, counts_of, facts_of
 from leaderboard.progress.details import RunDetails, details_of
+from leaderboard.progress.estimates import Estimate, estimate_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage, word_of
 from leaderboard.progress.withdrawal import Withdrawal, decided, withdrawal_of
@@ -107,7 +108,7 @@ class SubmissionView(Staged, RunDetails):
     failed: int | None
     now: str
     steps: list[Step]
-    queue_position: int | None
+    estimate: Estimate | None
     history: list[Event]
     figures: Figures | None
     image: ImageFacts | None
@@ -163,7 +164,7 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         steps=_steps_of_masks(run, stage)
         if submission.is_of_masks
         else _steps(submission, _reached(run, stage, changes, disclosure), stage, facts, disclosure),
-        queue_position=_queue_position(run, stage, disclosure) if run else None,
+        estimate=estimate_of(submission, run, stage, disclosure),
         history=_history(submission, changes, disclosure),
         figures=_figures(run, stage, disclosure),
         image=_image(submission),
@@ -190,16 +191,6 @@ def _image(submission: Submission) -> ImageFacts | None:
         layers=image.layers,
         warnings=original.warnings if original else image.warnings,
     )
-
-
-def _queue_position(run: Run, stage: Stage, disclosure: Disclosure) -> int | None:
-    """The run's place in the queue; on hidden cases as if no run had left it in this minute."""
-    if disclosure.shows_cases:
-        return scheduling.position(run, disclosure.at) if run.state == RunState.QUEUED else None
-    if stage != RunState.QUEUED:
-        return None
-    left = scheduling.started_ahead(run, disclosure.visible_until)
-    return (scheduling.position(run, disclosure.at) or 0) + left or None
 
 
 def _now(submission: Submission, run: Run | None, stage: Stage, done: int | None, total: int, at: datetime) -> str:

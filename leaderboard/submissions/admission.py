@@ -98,10 +98,7 @@ def check_phase(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKi
     if used.total_used >= used.total_limit:
         raise Refused(f"Your team has used all of its {_runs(kind, used.total_limit)} in the {phase.name}.")
     if used.today_used >= used.today_limit:
-        raise Refused(
-            f"Your team has used its {_runs(kind, used.today_limit)} of today. "
-            f"The next day begins on {_instant(used.next_day)}."
-        )
+        raise Refused(f"Your team has used its {_runs(kind, used.today_limit)} of today. {_next_day(phase, used)}")
     _check_refused_today(team, phase, at, used)
 
 
@@ -130,7 +127,7 @@ def _check_refused_today(team: Team, phase: Phase, at: datetime, used: Quota) ->
     if refused_today(team, phase, at, used.kind) >= most:
         raise Refused(
             f"{most} uploads of your team came to nothing today: rejected, or cancelled before their first container. "
-            f"The next one is taken on {_instant(used.next_day)}."
+            f"{_next_day(phase, used)}"
         )
 
 
@@ -145,6 +142,13 @@ def check_tried_out(submission: Submission) -> None:
             "the same image and weights. Try it out first: it has passed when no case failed, and becomes a run at a "
             "press."
         )
+
+
+def _next_day(phase: Phase, used: Quota) -> str:
+    """When more is taken; on the last day it is not."""
+    if used.renews_at is None and used.closes_at is not None:
+        return f"The {phase.name} closes before the next day begins, on {_instant(used.closes_at)}."
+    return f"The next day begins on {_instant(used.next_day)}."
 
 
 def check_description(described: Description) -> Description:

@@ -14,9 +14,10 @@ UNLIMITED = 32_767  # more than a phase can allow
 
 @dataclass(frozen=True)
 class Quota:
-    """A team's runs of a kind in a phase: used and allowed, today (UTC) and in total; a new day begins at `next_day`.
+    """A team's runs of a kind in a phase: used and allowed, today (UTC) and in total.
 
-    Each kind has limits of its own, and takes nothing from another one's.
+    Each kind has limits of its own, and takes nothing from another one's. `next_day` is when a new day begins,
+    `closes_at` when the phase takes no more of the kind; None if that is not known.
     """
 
     today_used: int
@@ -24,12 +25,28 @@ class Quota:
     total_used: int
     total_limit: int
     next_day: datetime
+    closes_at: datetime | None
     kind: str = SubmissionKind.SCORED
 
     @property
     def has_total(self) -> bool:
         """Whether there is a limit beside that of the day."""
         return self.total_limit < UNLIMITED
+
+    @property
+    def total_left(self) -> int:
+        """How many are left in all; an organiser may have lowered the limit below what was used."""
+        return max(0, self.total_limit - self.total_used)
+
+    @property
+    def today_left(self) -> int:
+        """How many can still be handed in today: no more than are left in all."""
+        return min(max(0, self.today_limit - self.today_used), self.total_left)
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """When those of a new day can be handed in; None when the phase closes before."""
+        return self.next_day if self.closes_at is None or self.next_day < self.closes_at else None
 
 
 def quota_of(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKind.SCORED) -> Quota:
@@ -55,8 +72,12 @@ def quotas_of(
     for phase in phases:
         today, total = used.get(phase.pk, (0, 0))
         per_day, in_all = limits_of(phase, kind)
-        found.append((phase, Quota(today, per_day, total, in_all, tomorrow, kind)))
+        found.append((phase, Quota(today, per_day, total, in_all, tomorrow, _closes_at(phase, kind), kind)))
     return found
+
+
+def _closes_at(phase: Phase, kind: str) -> datetime | None:
+    return phase.post_challenge_closes_at if kind == SubmissionKind.POST_CHALLENGE else phase.closes_at
 
 
 def limits_of(phase: Phase, kind: str) -> tuple[int, int]:

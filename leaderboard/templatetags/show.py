@@ -44,13 +44,33 @@ def local(at: datetime) -> SafeString:
 
 
 @register.simple_tag
-def left(until: datetime, now: datetime) -> SafeString:
-    """The time left, which a small script keeps counting down by the server's clock."""
+def between(first: datetime, last: datetime, now: datetime) -> SafeString:
+    """From when to when something is expected, by two clocks; the first instant is left out once it has passed."""
+    first, last = first.astimezone(UTC), last.astimezone(UTC)
+    if last <= now:
+        return mark_safe("any minute now")
+    style = "minute" if last.date() != now.astimezone(UTC).date() or last.date() != first.date() else "hour"
+    began = first if first > now else None
+    words = (
+        format_html("between {} and {}", when(first, style), when(last, style))
+        if began
+        else format_html("by {}", when(last, style))
+    )
+    datetimes = f"{began or last:%Y-%m-%dT%H:%M:%SZ}", f"{last:%Y-%m-%dT%H:%M:%SZ}"
     return format_html(
-        '<time-left until="{}" now="{}">{}</time-left>',
-        f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        span(until - now),
+        '{} <span class="sub"><local-time datetime="{}" until="{}"></local-time></span>', words, *datetimes
+    )
+
+
+@register.simple_tag
+def left(until: datetime, now: datetime, over: str = "no time") -> SafeString:
+    """The time left, which a small script keeps counting down by the server's clock; then it says that it is `over`."""
+    return format_html(
+        '<time-left until="{}" now="{}" over="{}">{}</time-left>',
+        f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        over,
+        span(until - now) if until > now else over,
     )
 
 
@@ -155,12 +175,6 @@ def number(value: float | Decimal) -> str:
 def count(value: int, one: str, many: str = "") -> str:
     """`1 case`, `2 cases`, `2,992 cases`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
-
-
-@register.filter
-def minus(value: int, taken: int) -> int:
-    """What is left of `value`; never below 0."""
-    return max(value - taken, 0)
 
 
 @register.filter

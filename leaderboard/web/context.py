@@ -13,6 +13,8 @@ import evaluation
 from leaderboard.challenge.phases import next_phase, taking_phases
 from leaderboard.core import clock
 from leaderboard.models import Phase, Team, User
+from leaderboard.states import SubmissionKind
+from leaderboard.submissions.quota import Quota, quotas_of
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
@@ -72,6 +74,15 @@ class Frame:
         """The visitor's team."""
         user = self._request.user
         return user.team if user.is_authenticated else None
+
+    @cached_property
+    def quotas(self) -> list[tuple[Phase, Quota]]:
+        """What the visitor's team has left of its runs in the open phases, and in those for post-challenge runs."""
+        if self.team is None:
+            return []
+        after = [phase for phase in self.taking_phases if phase.closes_at <= self.now]
+        left = quotas_of(self.team, self.open_phases, self.now)
+        return left + (quotas_of(self.team, after, self.now, SubmissionKind.POST_CHALLENGE) if after else [])
 
     @cached_property
     def places(self) -> list[Place]:

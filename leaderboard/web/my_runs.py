@@ -28,7 +28,6 @@ from leaderboard.progress.comparison import METRICS, MOST
 from leaderboard.progress.listing import STATES, Filter, Line, Runs, runs_of
 from leaderboard.progress.over_time import Picture, pictures_of
 from leaderboard.submissions import notes
-from leaderboard.submissions.quota import quotas_of
 from leaderboard.web.context import came_from, frame_of
 
 RUNS_PER_PAGE = 25
@@ -86,7 +85,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "phases": found.phases,
         "tracks": Submission.Track.choices,
         "states": [(name, words) for name, (words, _) in STATES.items()],
-        "quotas": quotas_of(frame.team, frame.open_phases, frame.now),
+        "quotas": frame.quotas,
         "csv": f"{reverse('runs_csv')}?{urlencode(kept)}" if kept else reverse("runs_csv"),
         "link_before_page": f"?{urlencode({**kept, 'page': ''})}",
         "most": MOST,

@@ -16,7 +16,6 @@ from leaderboard.models import RulesAcceptance, Team, User
 from leaderboard.people import teams
 from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import accept_rules
-from leaderboard.submissions.quota import quotas_of
 from leaderboard.web.context import frame_of, person_of
 from leaderboard.web.forms import CodeForm, TeamForm
 
@@ -46,7 +45,7 @@ def team(request: HttpRequest) -> HttpResponse:
         "is_captain": any(one.is_captain and one.user_id == request.user.pk for one in memberships),
         "join_url": settings.SITE_URL + reverse("team_join", args=[own.join_code]),
         "places_left": teams.MAX_TEAM_MEMBERS - len(memberships),
-        "quotas": quotas_of(own, frame.open_phases, frame.now),
+        "quotas": frame.quotas,
     }
     return render(request, "people/team.html", context)
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind
@@ -20,6 +21,7 @@ from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.rows import group_tables
 from leaderboard.challenge.categories import ALL, GROUPS, categories_of
 from leaderboard.challenge.phases import newest_phase
+from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
 from leaderboard.templatetags.draw import axis_for, reach
 from leaderboard.web.context import THEME_COOKIE, THEMES, came_from, instant_of
@@ -189,6 +191,13 @@ def theme(request: HttpRequest) -> HttpResponse:
             httponly=True,
         )
     return response
+
+
+@require_safe
+@never_cache
+def server_clock(_request: HttpRequest) -> HttpResponse:
+    """The instant by the clock that decides, for countdowns in pages that were made a while ago."""
+    return HttpResponse(f"{clock.now().astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}\n", content_type="text/plain")
 
 
 @require_safe

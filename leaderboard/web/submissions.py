@@ -31,6 +31,7 @@ from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.forms import SubmissionForm
 
 POLL_SECONDS = 2
+HIDDEN_POLL_SECONDS = 10  # on hidden cases a page is as of the last full minute
 
 
 # --- handing in -------------------------------------------------------------------------------------------------------
@@ -230,8 +231,9 @@ def submission(request: HttpRequest, pk: int) -> HttpResponse:
 def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that changes; 204 when the visitor has seen exactly this."""
     found, disclosure = find_submission(request, pk)
-    seen = request.GET.get("seen", "")
-    if seen and seen == _cheap_version(found, disclosure, seen):
+    seen, minute = request.GET.get("seen", ""), request.GET.get("minute", "")
+    is_of_now = minute in ("", f"{disclosure.at:%H:%M}")
+    if seen and is_of_now and seen == _cheap_version(found, disclosure, seen):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     context = _panel_context(found, disclosure)
     if seen.rpartition("-")[2] == context["seen"].rpartition("-")[2]:
@@ -254,13 +256,16 @@ def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, 
     # The version is read before the rows: what changes in between is shown twice rather than never.
     version = _version(submission, disclosure)
     view = submission_view(submission, disclosure)
-    digest = hashlib.blake2b(repr(view).encode(), digest_size=8).hexdigest()
+    minute = f"{disclosure.at:%H:%M}"  # an estimate is new with every one, whatever is told of events
+    known = f"{view!r} {minute if view.estimate else ''}"
+    digest = hashlib.blake2b(known.encode(), digest_size=8).hexdigest()
     return {
         "submission": submission,
         "view": view,
         "seen": f"{version or ''}-{digest}",
+        "minute": minute if view.estimate else "",
         "quota": quota_of(submission.team, submission.phase, disclosure.at, submission.kind),
-        "poll_seconds": POLL_SECONDS,
+        "poll_seconds": POLL_SECONDS if disclosure.follows_events else HIDDEN_POLL_SECONDS,
         "entry": kinds.entry_of(submission, disclosure.at) if submission.is_try_out and view.finished else None,
     }
 

@@ -293,6 +293,7 @@ _PUBLIC = [
     Address("/rules/", 6, who="captain"),
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
     Address("/theme/", 0, method="POST", body=_text("theme=dark"), status=302),
+    Address("/clock", 1),
     Address("/healthz", 1),
     Address("/refused/429/", 0, status=429),
 ]
@@ -326,9 +327,10 @@ _FACTS = frozenset({"external_data"})
 _PAGE = _FACTS | {"method"}
 _PARTS = _PAGE | {"container", "log"}
 _RESULTS = _PARTS | {"groups"}  # once it has ended
+_ESTIMATE = 13  # what estimates ask of the queue, the machines and earlier runs, and what is left of the team's runs
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
-    Address("/submit/", 5, who="captain"),
+    Address("/submit/", 6, who="captain"),
     Address("/submit/{public_phase}/", 16, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
     Address("/submit/{hidden_phase}/?ticket=none", 16, who="captain", method="POST", status=422),
@@ -359,22 +361,22 @@ _RUNS = [
     ),
     Address("/runs/{scored_public}/note/", 5, who="captain", method="POST", body=_text("note=hello"), status=302),
     Address("/runs/{scored_public}/note/", 6, who="runner", method="POST", body=_text("note=hello"), status=404),
-    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
     Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
-    Address("/runs/{running_public}/", 18, who="runner", reads=_PARTS),
-    Address("/runs/{running_hidden}/", 12, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 17, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 22, who="organiser", reads=_PARTS),
+    Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
+    Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 25, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 30, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 23, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 32, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 13, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 24, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/", 24, who="captain", reads=_RESULTS, state="failed"),
+    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
     Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
@@ -388,7 +390,7 @@ _RUNS = [
         for part in ("findings/", "cases/", "logs/", "logs/1/1/", "masks/{some_case}", "results.json")
     ),
     Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_FACTS),
-    Address("/runs/{running_hidden}/panel/?seen=-x", 10, who="runner", reads=_FACTS),
+    Address("/runs/{running_hidden}/panel/?seen=-x", 10 + _ESTIMATE, who="runner", reads=_FACTS),
     Address(
         "/runs/{running_hidden}/cancel/",
         *(45, "runner", 302, HEAVY, "POST"),
@@ -444,7 +446,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    yield Address(f"{folder}{row}/delete/", 12, "organiser", status, HEAVY, grows="names each row that goes with it")
+    yield Address(f"{folder}{row}/delete/", 13, "organiser", status, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

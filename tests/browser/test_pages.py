@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -77,6 +77,32 @@ def test_filters_and_rows_work_without_a_script(visit, phase):
 def test_times_are_shown_by_two_clocks(visit, phase):
     page = visit().go("/")
     expect(page.locator(".phase-line local-time")).to_contain_text(re.compile(r"your time \(UTC−[78]\)"))
+
+
+def test_a_countdown_is_right_after_a_sleep_a_wrong_clock_and_a_page_of_before(visit, phase, alice, monkeypatch):
+    """The server's clock stands still until it is moved; the browser's is three hours behind, and jumps."""
+    served = [datetime(2026, 11, 1, 7, 0, 30, tzinfo=UTC)]
+    monkeypatch.setattr(clock, "now", lambda: served[0])
+    Phase.objects.update(opens_at=served[0] - timedelta(days=1), closes_at=served[0] + timedelta(hours=5, seconds=50))
+    visitor = visit(alice)
+    page = visitor.page
+    page.clock.install(time=served[0] - timedelta(hours=3))
+    visitor.go("/submit/dev/")
+    clocks = page.locator("aside .clock, .phase-line .left time-left")
+    expect(clocks).to_have_text(["5 h", "5 h"])
+    # Los Angeles leaves summer time at 09:00 UTC of this day: each instant has its own offset.
+    expect(page.locator("aside .aside-block").first).to_contain_text("Nov 1, 04:01 your time (UTC−8)")
+    page.clock.run_for(60_000)
+    expect(clocks).to_have_text(["4 h 59 min", "4 h 59 min"])
+    served[0] += timedelta(hours=2, minutes=1)
+    page.clock.fast_forward("02:00:00")  # asleep
+    expect(clocks).to_have_text(["2 h 59 min", "2 h 59 min"])
+    page.clock.set_system_time(served[0] + timedelta(days=2))  # somebody sets the clock
+    page.clock.run_for(3000)
+    expect(clocks).to_have_text(["2 h 59 min", "2 h 59 min"])
+    served[0] += timedelta(hours=3)
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(clocks).to_have_text(["no time", "passed"])
 
 
 def test_the_skip_link_is_the_first_stop_of_the_keyboard(visit, phase):

@@ -8,10 +8,12 @@ cases.json as "do", so one image serves every behaviour.
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +22,15 @@ from docker import APIClient
 REPOSITORY = "rexgrounding-tests/python"
 _LEFT_OUT = re.compile(
     r"/(test|tests|site-packages|idlelib|tkinter|turtledemo|ensurepip|lib2to3|distutils|config-[^/]*)(/|$)"
+    r"|\.opt-[12]\.pyc$"
+)
+# What no test's program imports: each image goes through engine, archive, check and engine again, so that a megabyte
+# here is paid dozens of times.
+_NOT_IMPORTED = re.compile(
+    r"/(asyncio|curses|dbm|pydoc_data|sqlite3|unittest|venv|wsgiref|xml|xmlrpc)/"
+    r"|/(_pydecimal|aifc|doctest|ftplib|imaplib|mailbox|nntplib|pdb|pickletools|pydoc|smtplib|turtle)\."
+    r"|/lib-dynload/(_asyncio|_codecs_|_ctypes_test|_curses|_elementtree|_lsprof|_multibytecodec|_sqlite3|_test|_tkinter"
+    r"|_xx|audioop|nis|ossaudiodev|pyexpat|readline|xx)"
 )
 
 PROGRAM = """
@@ -47,7 +58,7 @@ def _libraries(binary: Path) -> set[Path]:
 
 
 def files() -> dict[str, Path]:
-    """Path in the image -> file on this machine."""
+    """Path in the image -> file on this machine: an interpreter with all that programs may import."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     interpreter = Path(sys.executable).resolve()
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -79,18 +90,35 @@ def files() -> dict[str, Path]:
 
 def _archive(more: Iterable[Path]) -> bytes:
     buffer = io.BytesIO()
-    found = files() | {f"usr/local/lib/{library.name}": library for library in more}
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    found = {name: path for name, path in files().items() if not _NOT_IMPORTED.search(f"/{name}")}
+    found |= {f"usr/local/lib/{library.name}": library for library in more}
+    with tempfile.TemporaryDirectory() as scratch, tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, path in sorted(found.items()):
-            member = tar.gettarinfo(path.resolve(), name)
-            member.uid = member.gid = 0
-            member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
-            with path.open("rb") as stream:
-                tar.addfile(member, stream)
+            _add(tar, name, path, Path(scratch) / "stripped")
         program = tarfile.TarInfo("algorithm.py")
         program.size, program.mode = len(PROGRAM), 0o644
         tar.addfile(program, io.BytesIO(PROGRAM.encode()))
     return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, path: Path, scratch: Path) -> None:
+    member = tar.gettarinfo(path.resolve(), name)
+    member.uid = member.gid = 0
+    member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+    content = _without_debug_information(path, scratch)
+    member.size = content.stat().st_size
+    with content.open("rb") as stream:
+        tar.addfile(member, stream)
+
+
+def _without_debug_information(path: Path, scratch: Path) -> Path:
+    """A Python that was built here, and not by a distribution, is four fifths of that; where it can be left out."""
+    is_binary = path.suffix not in (".py", ".pyc")
+    if is_binary and (strip := shutil.which("strip")):
+        command = [strip, "--strip-debug", "-o", str(scratch), str(path.resolve())]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return scratch
+    return path
 
 
 def build(client: APIClient, tag: str, more: Iterable[Path] = ()) -> str:

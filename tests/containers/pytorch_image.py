@@ -8,7 +8,7 @@ the user site of the image's own user, as `pip install --user` puts them, below 
 case; what it found it prints as one line of JSON.
 
 The archive lies beside the state folders of ./dev, for all clones of this machine. It is made anew when this file or
-the base image's changes.
+the base image's changes; one that nobody uses any more goes after a day.
 """
 
 import fcntl
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ REQUIREMENTS = (f"torch=={VERSION}+cpu", "numpy")
 HOME = "home/user"
 UID = 1000
 WEIGHTS = bytes(range(256)) * (16 << 10)  # 4 MiB, of which the program makes a tensor
+KEPT_SECONDS = 24 * 3600  # since its last use
 _STATE = Path(sys.prefix).parent  # of ./dev, whose environment runs these tests
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _SITE = f"{HOME}/.local/lib/{_PYTHON}/site-packages"
@@ -84,10 +86,12 @@ def archive() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another worker of these tests makes it now
         if not made.exists():
             for old in folder.glob(f"pytorch-{_PYTHON}-*"):
-                old.unlink()
+                if time.time() - old.stat().st_mtime > KEPT_SECONDS:  # nor another clone's, of another commit
+                    old.unlink()
             with tempfile.TemporaryDirectory(dir=folder) as temporary:
                 _write(Path(temporary) / "image.tar", _wheels(Path(temporary)))
                 (Path(temporary) / "image.tar").rename(made)
+        made.touch()
     return made
 
 

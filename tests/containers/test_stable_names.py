@@ -58,6 +58,7 @@ def test_the_state_folder_keeps_its_layout(host_settings: Settings, engine: Engi
     assert folders == {
         *("batches", "journal", "images", "images/used"),
         *("cache", "cache/blobs", "cache/used", "cache/partial"),
+        *("weights", "weights/boot", "weights/copies", "weights/gone", "weights/used"),
     }
 
 

@@ -68,7 +68,7 @@ def settings(environment: dict[str, str], *names: str) -> dict[str, object]:
 # `manage.py check` in a process for each of several environments; what is not ours is loaded once for all of them.
 EACH = """
 import json, os, runpy, sys
-import celery, django.core.management, psycopg, scipy.sparse.csgraph, scipy.spatial
+import celery, django.core.management, numpy, psycopg
 codes = []
 for number, (change, mode) in enumerate(json.loads(sys.argv.pop())):
     os.chmod(os.environ["STORE_DIR"], mode)
@@ -161,6 +161,14 @@ def test_an_http_address_brings_none_of_them_and_no_demands(environment: dict[st
         "SECURE_PROXY_SSL_HEADER": None,
     }
     assert run(environment, "manage.py", "check").returncode == 0
+
+
+def test_only_what_scores_loads_the_libraries_that_measure_masks(environment: dict[str, str]) -> None:
+    """They are a third of a start's time, and every command and web process would pay for them."""
+    code = "import sys, django; django.setup(); import leaderboard.urls, evaluation; "
+    code += "print({'cc3d', 'scipy'} & sys.modules.keys(), evaluation.score_case.__module__, 'scipy' in sys.modules)"
+    done = run(environment, "-c", code)
+    assert done.stdout == "set() evaluation.metrics.scoring True\n", done.stderr
 
 
 def test_the_older_name_of_a_setting_is_still_read(environment: dict[str, str]) -> None:

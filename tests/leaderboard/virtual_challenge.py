@@ -76,6 +76,9 @@ class Challenge:
     places: Places = field(default_factory=Places)
     policy: Policy = field(default_factory=Policy)
     now: float = 0.0
+    on_time: Callable[[float], None] = lambda _now: None
+    case_seconds: Callable[[str], float] | None = None  # of a team's cases, and of the start of a container of it,
+    start_seconds: Callable[[str], float] = lambda _team: 0.0  # where these differ
     events: list[Event] = field(default_factory=list)
     waits: dict[str, list[float]] = field(default_factory=dict)  # of canaries for their scores, by team
 
@@ -83,10 +86,10 @@ class Challenge:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._ties = itertools.count()
         self._free = {"check": self.places.checkers, "score": self.places.scorers}
-        self._slots = [f"slot{number}" for number in range(self.places.slots)]
         self._reported: dict[Any, float] = {}
         self._numbers: dict[int, int] = {}
         self._host = cast.host(slots=self.places.slots)
+        self._slots = _slots_of(self._host)
 
     def hand_in(self, each: int) -> list[Submission]:
         """Every team hands in so many, the whole of one team's before the next team's."""
@@ -98,12 +101,52 @@ class Challenge:
                 self._numbers[made[-1].pk] = number
         return made
 
+    def hand_in_later(self, team: Team, seconds: float) -> None:
+        """The team hands in one submission at that time."""
+        archive = Image().saved()
+
+        def hand_in() -> None:
+            made = cast.submit(team, self.phase, upload=cast.upload(archive))
+            self._numbers[made.pk] = team.submissions.count()
+
+        self._later(seconds, hand_in)
+
+    def host_comes(self, seconds: float, *, slots: int) -> None:
+        """Another host says hello at that time."""
+
+        def come() -> None:
+            self._slots += _slots_of(cast.host("gpu-2", slots=slots, token="another"))
+            pipeline.fill_slots()
+
+        self._later(seconds, come)
+
+    def host_drains(self, seconds: float) -> None:
+        """The first host takes nothing more from that time on."""
+
+        def drain() -> None:
+            Host.objects.filter(pk=self._host.pk).update(draining=True)
+            self._slots = [(host, slot) for host, slot in self._slots if host != self._host]
+
+        self._later(seconds, drain)
+
+    def every(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something again and again, while anything else is to come."""
+
+        def again() -> None:
+            act()
+            if self._agenda:
+                self._later(seconds, again)
+
+        self._later(seconds, again)
+
     def run(self) -> None:
         """Until nothing happens any more."""
         with mock.patch.object(scheduling, "fill_slots", self.policy.fill_slots):
             self._give_out()
             while self._agenda:
                 self.now, _, act = heapq.heappop(self._agenda)
+                self.on_time(self.now)
+                Host.objects.update(seen_at=clock.now())
                 act()
                 self._give_out()
 
@@ -152,20 +195,25 @@ class Challenge:
         batch = told.select_related("run__submission__team").first()
         if batch is None:
             return False
-        slot = self._slots.pop(0)
-        order = gpu_host.claim(self._host, batch, slot=slot)
+        host, slot = self._slots.pop(0)
+        order = gpu_host.claim(host, batch, slot=slot)
         if batch.is_canary:
             self._note(batch.run.submission, "started")
 
         def report() -> None:
-            Host.objects.update(seen_at=clock.now())
             finished = [gpu_host.finished(order, number, MASK) for number in range(len(order["cases"]))]
-            self._slots.append(slot)
+            if not Host.objects.get(pk=host.pk).draining:
+                self._slots.append((host, slot))
             self._reported[batch.pk] = self.now
-            gpu_host.report(self._host, order, finished)
+            gpu_host.report(host, order, finished)
 
-        self._later(self.pace.case * len(order["cases"]), report)
+        self._later(self._seconds(batch.run.submission.team.name, len(order["cases"])), report)
         return True
+
+    def _seconds(self, team: str, cases: int) -> float:
+        """How long a container of the team takes for so many cases."""
+        one = self.case_seconds or (lambda _team: self.pace.case)
+        return self.start_seconds(team) + sum(one(team) for _ in range(cases))
 
     def _score(self, batch_id: Any) -> tuple[float, Callable[[], None]]:
         batch = Batch.objects.select_related("run__submission__team").get(pk=batch_id)
@@ -192,6 +240,10 @@ class Challenge:
 
     def _note(self, submission: Submission, what: str) -> None:
         self.events.append(Event(self.now, submission.team.name, self._numbers[submission.pk], what))
+
+
+def _slots_of(host: Host) -> list[tuple[Host, str]]:
+    return [(host, slot["name"]) for slot in host.slots]
 
 
 def challenge(teams: int, cases: int = 4, **options: Any) -> Challenge:

@@ -7,32 +7,78 @@ document.documentElement.classList.add("js");
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (n) => String(n).padStart(2, "0");
 
-// <local-time datetime="…Z">: the instant by the visitor's clock. Says nothing where that clock is UTC.
+// <local-time datetime="…Z" until="…Z">: the instant, or from when to when, by the visitor's clock. Says nothing where
+// that clock is UTC. The offset is that of the instant itself: summer time may begin or end before it.
 customElements.define("local-time", class extends HTMLElement {
   connectedCallback() {
     const at = new Date(this.getAttribute("datetime"));
-    const offset = -at.getTimezoneOffset();
+    const until = new Date(this.getAttribute("until") ?? at);
+    const offset = -until.getTimezoneOffset();
     if (Number.isNaN(offset) || offset === 0) return;
     const hours = Math.trunc(Math.abs(offset) / 60), minutes = Math.abs(offset) % 60;
     const zone = `UTC${offset < 0 ? "−" : "+"}${hours}${minutes ? ":" + two(minutes) : ""}`;
-    this.textContent = `${MONTHS[at.getMonth()]} ${at.getDate()}, ${two(at.getHours())}:${two(at.getMinutes())} your time (${zone})`;
+    const day = (one) => `${MONTHS[one.getMonth()]} ${one.getDate()}, `;
+    const hour = (one) => `${two(one.getHours())}:${two(one.getMinutes())}`;
+    const to = until > at ? ` to ${day(until) === day(at) ? "" : day(until)}${hour(until)}` : "";
+    this.textContent = `${day(at)}${hour(at)}${to} your time (${zone})`;
   }
 });
 
-// <time-left until="…Z" now="…Z">: counts down by the server's clock, whatever the visitor's says.
+// The server's clock. A page says when it was made (now="…Z"), but it may come out of a cache or from before the
+// machine slept, and the visitor's own clock may be wrong, or be put right meanwhile. So the server is asked again when
+// the page did not come from it just now, when it comes back to sight, and when the two clocks that a browser has
+// disagree about how much time went by.
+const serverClock = {
+  ahead: null, // milliseconds by which the server's clock is before the visitor's
+  drift: () => Date.now() - performance.now(),
+  now() { return Date.now() + this.ahead; },
+  begin(madeAt) {
+    if (this.ahead !== null) return;
+    const [{ responseStart, transferSize, type } = {}] = performance.getEntriesByType("navigation");
+    const sinceAnswer = responseStart ? performance.now() - responseStart : 0;
+    this.ahead = madeAt - (Date.now() - sinceAnswer);
+    this.drifted = this.drift();
+    if (type === "back_forward" || transferSize === 0) this.ask();
+    for (const event of ["pageshow", "online"]) addEventListener(event, ({ persisted }) => { if (persisted !== false) this.ask(); });
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.ask(); });
+  },
+  check() { if (Math.abs(this.drift() - this.drifted) > 2000) this.ask(); },
+  async ask() {
+    const step = this.drift() - this.drifted; // by so much the visitor's clock was moved, or the machine slept
+    this.drifted += step;
+    try {
+      const sent = performance.now();
+      const answer = await fetch("/clock", { cache: "no-store", credentials: "omit" });
+      const at = new Date((await answer.text()).trim());
+      if (answer.ok && !Number.isNaN(at.getTime())) this.ahead = at - (Date.now() - (performance.now() - sent) / 2);
+    } catch { /* not connected: the visitor's clock has to do */ }
+    dispatchEvent(new Event("server-clock"));
+  },
+};
+
+// <time-left until="…Z" now="…Z" over="words">: counts down by the server's clock, whatever the visitor's says.
 customElements.define("time-left", class extends HTMLElement {
   connectedCallback() {
-    const ahead = new Date(this.getAttribute("now")) - Date.now();
+    serverClock.begin(new Date(this.getAttribute("now")));
     const until = new Date(this.getAttribute("until"));
-    const show = () => {
-      const minutes = Math.floor((until - Date.now() - ahead) / 60000);
-      if (minutes < 1) { this.textContent = minutes < 0 ? "no time" : "less than 1 min"; return; }
+    this.show = () => {
+      serverClock.check();
+      const seconds = (until - serverClock.now()) / 1000, minutes = Math.floor(seconds / 60);
       const d = Math.floor(minutes / 1440), h = Math.floor(minutes / 60) % 24, m = minutes % 60;
-      this.textContent = [d && `${d} d`, (d || h) && `${h} h`, (m || !(d || h)) && `${m} min`].filter(Boolean).join(" ");
+      const words = [d && `${d} d`, (d || h) && `${h} h`, (m || !(d || h)) && `${m} min`].filter(Boolean).join(" ");
+      const shown = seconds <= 0 ? this.getAttribute("over") : minutes < 1 ? "less than 1 min" : words;
+      if (this.textContent !== shown) this.textContent = shown;
     };
-    this.timer = setInterval(show, 10000);
+    this.timer = setInterval(this.show, 1000);
+    addEventListener("server-clock", this.show);
+    // While the page is parsed, what the server wrote inside is still to come, and would stand beside it.
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", this.show, { once: true });
+    else this.show();
   }
-  disconnectedCallback() { clearInterval(this.timer); }
+  disconnectedCallback() {
+    clearInterval(this.timer);
+    removeEventListener("server-clock", this.show);
+  }
 });
 
 // <copy-button for="id">: a button that exists only where it works.

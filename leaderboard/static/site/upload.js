@@ -340,7 +340,7 @@ function showErrors(html) {
     field.querySelectorAll(".errors").forEach((old) => old.remove());
     const errors = twin.querySelector(".errors");
     if (errors) field.querySelector("label, legend").after(errors);
-    for (const input of field.querySelectorAll("input[id], textarea")) {
+    for (const input of field.querySelectorAll("input[id], textarea[id]")) {
       const other = twin.querySelector(`#${CSS.escape(input.id)}`);
       for (const name of ["aria-invalid", "aria-describedby"]) {
         if (other && other.hasAttribute(name)) input.setAttribute(name, other.getAttribute(name));

@@ -227,7 +227,7 @@ def test_weights_are_mounted_read_only_also_over_a_volume_of_the_image(created: 
 def test_files_of_ours_are_mounted_read_only_one_by_one(inspected: dict[str, Any]) -> None:
     mounts = {mount["Target"]: mount for mount in inspected["HostConfig"]["Mounts"]}
     kernel = {f"/proc/{name}" for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")}
-    ours = {spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group", "/sys/devices", *kernel}
+    ours = {spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group", "/sys/devices", "/sys/class", *kernel}
     assert set(mounts) == {"/input", "/output", *ours}
     for target in ours:
         assert (mounts[target]["ReadOnly"], mounts[target]["Type"]) == (True, "bind")

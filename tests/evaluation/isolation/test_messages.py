@@ -20,8 +20,8 @@ from evaluation.isolation.messages import (
     encode_request,
 )
 from evaluation.masks.correction import Correction, Order, orientations
+from evaluation.metrics.cases import Assessment, lost_case
 from evaluation.metrics.fit import Fit
-from evaluation.metrics.scoring import Assessment, lost_case
 from evaluation.results import CaseStatus
 from tests.evaluation import builders
 

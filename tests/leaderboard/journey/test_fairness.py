@@ -9,7 +9,7 @@ from leaderboard.models import Batch, Host, Phase, Run, Team, Turn
 from leaderboard.processes import sweeper
 from leaderboard.scores import scoring
 from leaderboard.states import BatchState, RunState
-from tests.leaderboard import cast, gpu_host, masks
+from tests.leaderboard import cast, gpu_host, masks, seen
 from tests.leaderboard.virtual_challenge import Pace, Places, challenge
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,7 +77,8 @@ def test_the_place_in_the_queue_is_the_order_in_which_runs_then_start(names):
     simulated._host.save()
     submissions = [cast.submit_checked(team, simulated.phase) for team in simulated.teams for _ in range(2)]
     expected = [run.submission_id for run in scheduling.queue()]
-    assert [scheduling.position(one.runs.get()) for one in submissions] == [1, 4, 2, 5, 3, 6]
+    estimates = [seen.by_team(one).estimate for one in submissions]
+    assert [estimate and estimate.place for estimate in estimates] == [1, 4, 2, 5, 3, 6]
     simulated._numbers = {one.pk: one.pk for one in submissions}
     simulated._host.slots = [{"name": "slot0", "gpus": []}]
     simulated._host.save()

@@ -31,7 +31,6 @@ def test_the_queue_is_round_robin_between_teams_then_in_order_of_acceptance(phas
     first, second, third = (cast.submit_checked(alices, phase) for _ in range(3))
     late = cast.submit_checked(charlies, phase)
     assert [run.submission for run in scheduling.queue()] == [first, late, second, third]
-    assert scheduling.position(second.runs.get()) == 3
 
 
 def test_without_a_living_host_nothing_starts(phase, teams):

@@ -57,6 +57,30 @@ def test_a_day_ends_at_midnight_utc_to_the_microsecond(team, at):
     assert [one.quota_day for one in Submission.objects.order_by("pk")] == [date(2026, 8, 1), date(2026, 8, 2)]
 
 
+def test_on_the_last_day_no_new_one_is_promised(team, at):
+    closes_at = datetime(2026, 8, 2, tzinfo=UTC)
+    phase = cast.phase(runs_per_day=1, **{**ALWAYS, "closes_at": closes_at})
+    at(closes_at - timedelta(hours=2))
+    cast.submit(team, phase)
+    quota = quota_of(team, phase, clock.now())
+    assert (quota.today_left, quota.total_left, quota.renews_at) == (0, 9, None)
+    with pytest.raises(Refused, match="closes before the next day begins, on Aug 2, 2026 00:00 UTC"):
+        cast.submit(team, phase)
+    phase.closes_at += timedelta(microseconds=1)
+    assert quota_of(team, phase, clock.now()).renews_at == closes_at
+
+
+@pytest.mark.parametrize(
+    ("per_day", "total", "left"), [(0, 9, (0, 8)), (2, 1, (0, 0)), (5, 3, (2, 2)), (2, 0, (0, 0)), (3, 9, (2, 8))]
+)
+def test_no_more_is_left_today_than_in_all_and_never_less_than_none(team, per_day, total, left):
+    phase = cast.phase()
+    cast.submit(team, phase)
+    phase.runs_per_day, phase.runs_total = per_day, total
+    quota = quota_of(team, phase, clock.now())
+    assert (quota.today_left, quota.total_left) == left
+
+
 @pytest.mark.parametrize(
     ("zone", "day"),  # the days on which clocks change somewhere
     [

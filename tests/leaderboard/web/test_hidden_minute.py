@@ -88,6 +88,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "pdf": [f"/runs/{one.pk}/method.pdf" for one in submissions],
         "download": ["/downloads/template.zip"],
         "health": ["/organisers/health/"],
+        "server_clock": ["/clock"],
         "equal_entries": ["/organisers/equal-entries/"],
         "healthz": ["/healthz"],
     }

@@ -14,6 +14,13 @@ from tests.leaderboard.web.scene import in_state, page, scored
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture
+def standing(monkeypatch):
+    """The clock stands still: with a new minute there is a new estimate."""
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+
+
 def running(people, **policies):
     """A run of Alice's team: one case finished, one failed, one at work, one waiting."""
     phase = cast.phase(cast.case_set(4), **policies)
@@ -108,6 +115,7 @@ def test_an_organiser_sees_the_log_of_a_hidden_run(people):
     assert "hello from inside" in page(people.browser["Olga"].get(f"/runs/{submission.pk}/")).text
 
 
+@pytest.mark.usefixtures("standing")
 def test_the_panel_answers_nothing_new_until_something_changes(people):
     submission = running(people, cases_are_public=True)
     alice = people.browser["Alice"]
@@ -123,6 +131,7 @@ def test_the_panel_answers_nothing_new_until_something_changes(people):
     assert page(response).all("p", role="status", hx_swap_oob="innerHTML")
 
 
+@pytest.mark.usefixtures("standing")
 def test_on_hidden_cases_an_event_that_changes_nothing_visible_leaves_no_trace(people):
     submission = running(people)
     alice = people.browser["Alice"]
@@ -133,6 +142,7 @@ def test_on_hidden_cases_an_event_that_changes_nothing_visible_leaves_no_trace(p
     assert asked == page(alice.get(f"/runs/{submission.pk}/")).all("div", id="live")[0]["hx-get"]
 
 
+@pytest.mark.usefixtures("standing")
 def test_a_broker_that_is_away_costs_freshness_only(people, monkeypatch):
     submission = running(people, cases_are_public=True)
     monkeypatch.setattr(events, "version", lambda _: None)

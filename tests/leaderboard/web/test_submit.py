@@ -5,7 +5,7 @@ import io
 import os
 import tarfile
 import threading
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,40 @@ def words(**changes):
 def alice(people):
     cast.phase(slug="dev")
     return people.browser["Alice"]
+
+
+def test_every_page_from_which_one_submits_says_what_is_left_and_until_when(people, monkeypatch):
+    now = datetime(2026, 9, 12, 22, 0, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    policies = {"runs_per_day": 3, "runs_total": 7, "closes_at": now + timedelta(days=2)}
+    cases = cast.case_set()
+    phase = cast.phase(cases, slug="dev", **policies)
+    run = cast.submit_checked(people.team, phase, user=people.alice)
+    cast.phase(cases, slug="other", **policies)
+    alice = people.browser["Alice"]
+    paths = [
+        "/",
+        "/submit/",
+        "/submit/dev/",
+        "/submit/other/",
+        "/runs/",
+        "/team/",
+        f"/runs/{run.pk}/",
+        "/leaderboard/dev/",
+    ]
+    for path in paths:
+        found = page(alice.get(path))
+        words = " ".join(found.text.split())
+        left = "3 of 3" if path == "/submit/other/" else "2 of 3"
+        assert left in words, path
+        assert "Sep 13, 00:00 UTC" in words, path
+        assert "Sep 14, 2026 22:00 UTC" in words or "Sep 14, 22:00 UTC" in words, path
+        instants = {one["until"] for one in found.all("time-left")}
+        assert {"2026-09-13T00:00:00.000000Z", "2026-09-14T22:00:00.000000Z"} <= instants, path
+    Phase.objects.update(closes_at=now + timedelta(hours=2))
+    for path in paths:
+        words = " ".join(page(alice.get(path)).text.split())
+        assert "closes before the next day begins" in words, path
 
 
 def test_a_filled_form_becomes_a_submission(alice, people):
