@@ -59,10 +59,11 @@ _OF_TEXT = {
     "a": {"href", "title"},
     "div": {"tabindex", "role", "aria-label"},
     "ol": {"start"},
+    "pre": {"tabindex"},
     "th": {"scope"},
 }
 _WITHOUT_ATTRIBUTES = {
-    *("blockquote", "br", "code", "em", "h4", "h5", "h6", "hr", "li", "p", "pre", "strong"),
+    *("blockquote", "br", "code", "em", "h4", "h5", "h6", "hr", "li", "p", "strong"),
     *("table", "tbody", "td", "thead", "tr", "ul"),
     *("menclose", "mmultiscripts", "mn", "mpadded", "mphantom", "mprescripts", "mroot", "mrow"),
     *("msqrt", "msub", "msubsup", "msup", "mtext", "mtr"),
@@ -77,6 +78,7 @@ def as_html(text: str) -> str:
     html = _parser().render(source) if len(source) <= MAX_CHARACTERS else ""
     if not html or len(html) > MAX_HTML_CHARACTERS:
         html = f"<pre>{escape(source)}</pre>" if source.strip() else ""
+    html = html.replace("<pre>", '<pre tabindex="0">')  # what is wide scrolls by itself, by keyboard too
     # Once more at the end: what was no character before may be one now (&#x202e;).
     return sanitised(_cleaner().clean(html))
 
@@ -131,7 +133,7 @@ def _fit_the_page(tokens: Sequence[Token]) -> None:
             token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
 
 
-_BEFORE_WIDE = '<div class="wide" tabindex="0" role="region" aria-label="{}">'  # what is wide scrolls by itself
+_BEFORE_WIDE = '<div class="wide" tabindex="0" role="group" aria-label="{}">'  # what is wide scrolls by itself
 
 
 def _rendered(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:

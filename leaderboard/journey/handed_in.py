@@ -93,7 +93,7 @@ def _in_words(problems: Sequence[Problem], cases: int) -> str:
         shown.append(f"and {len(lines) - len(shown)} more")
     bad = len({problem.case for problem in problems if problem.case})
     what = f"{bad} of {cases} cases cannot be scored" if bad else "The archive is not as it has to be"
-    return "\n".join([f"{what}. Nothing was charged: put right what is listed, and submit again.", *shown])
+    return "\n".join([f"{what}.", *shown])
 
 
 def _keep(path: Path) -> Blob:

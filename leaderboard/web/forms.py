@@ -336,7 +336,7 @@ def _weights_choices(team: Team, said: str) -> list[tuple[str, str]]:
         (drafts.NONE, "In the image, if there are any"),
         (drafts.UPLOAD, "In an archive of their own"),
         *(
-            (str(one.pk), f"The same as of run {one.pk}: {one.weights_name}, {gigabytes(one.weights_bytes)}")
+            (str(one.pk), f"Those of submission {one.pk}: {one.weights_name}, {gigabytes(one.weights_bytes)}")
             for one in earlier
         ),
     ]

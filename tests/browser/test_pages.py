@@ -275,8 +275,9 @@ def finished(phase, alice):
 
 @pytest.fixture
 def another(finished, phase, alice):
-    """A second run of hers, of the same results."""
-    run = scored(alice.team, phase, dice=0.35)
+    """A second run of hers, of the same results, with the longest of names and a method with code."""
+    method = f"{cast.METHOD}\n\n    {'x' * 200}\n"
+    run = scored(alice.team, phase, dice=0.35, algorithm="Grounder" * 5, method=method)
     run.standings.update(groups=finished.standings.first().groups)
     for case in finished.cases.all():
         run.cases.filter(case=case.case).update(outcome="finished", result=case.result)
@@ -291,7 +292,10 @@ def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, anothe
     visitor = visit(alice, {"width": width, "height": 844})
     addresses = [f"/runs/{finished.submission_id}/{part}" for part in PARTS]
     addresses += ["/leaderboard/dev/?open=alice-and-bob", "/", "/guidelines/", "/runs/", "/submit/dev/", "/team/"]
-    addresses += [f"/runs/compare/?run={finished.submission_id}&run={another.submission_id}"]
+    addresses += [
+        f"/runs/{another.submission_id}/",
+        f"/runs/compare/?run={finished.submission_id}&run={another.submission_id}",
+    ]
     addresses += ["/rules/", "/leaderboard/dev/", "/leaderboard/dev/?track=overall", "/account/email/"]
     for address in addresses:
         page = visitor.go(address)

@@ -40,7 +40,7 @@ async function keep() {
       history.replaceState(null, "", `?draft=${said.draft}`);
     }
     known = said;
-    saved(`Saved ${new Date(said.saved_at).toISOString().slice(11, 16)} UTC.`);
+    saved(said.sent ? "Submitted already: take it back to change it." : `Saved ${new Date(said.saved_at).toISOString().slice(11, 16)} UTC.`);
   })();
   return saving;
 }
@@ -302,6 +302,17 @@ form.addEventListener("submit", async (event) => {
     fail(`${error.message} Your text is still here: try again. It never counts twice.`);
   } finally {
     part("submit-button").disabled = Boolean(known && known.sent);
+  }
+});
+
+part("take-back").addEventListener("click", async () => {
+  try {
+    const answer = await post(`${draft}take-back/`);
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    saved("");
+    await refresh();  // which its last byte may just have handed in
+  } catch (error) {
+    saved(`Not taken back: ${error.message}`);
   }
 });
 

@@ -161,7 +161,7 @@ class TestEveryProblemBeforeItCounts:
         assert (submission.state, submission.charged) == (SubmissionState.REJECTED, False)
         assert submission.reason_code == "unusable_masks"
         summary, *lines = submission.reason.split("\n")
-        assert summary.startswith("3 of 3 cases cannot be scored. Nothing was charged")
+        assert summary.startswith("3 of 3 cases cannot be scored.")
         assert [line.split(":")[0] for line in lines[1:]] == NAMES
         assert lines[0] == "1 file is named like no case of this phase: 'case_777.nii.gz'"
         assert "lies in the folder 'deep/er'" in lines[1]

@@ -231,7 +231,7 @@ class TestUsedAgain:
     def test_they_go_with_another_image_without_being_sent(self, alice, team, phase, alices, client):
         assert drafts.said_last(team)["weights"] == str(alices.pk), "the next draft starts from them"
         client.force_login(alice)
-        assert f"run {alices.pk}" in client.get("/submit/dev/").content.decode()
+        assert f"submission {alices.pk}" in client.get("/submit/dev/").content.decode()
         again = hand_in(alice, team, phase, weights=str(alices.pk))
         assert (again.state, again.weights, again.weights_upload) == ("accepted", alices.weights, alices.weights_upload)
 
