@@ -108,7 +108,10 @@ class Phase(models.Model):
     publication = models.CharField(max_length=10, choices=Publication, default=Publication.EVERYTHING)
     revealed_at = models.DateTimeField(null=True, blank=True, help_text="From this instant everything is shown.")
     archived_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="From this instant masks and images are not kept any more."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="From this instant masks, images and weights are not kept any more.",
     )
     show_categories = models.BooleanField(default=False, help_text="Put the category codes into cases.json.")
 

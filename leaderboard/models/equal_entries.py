@@ -47,6 +47,7 @@ class Equality(models.Model):
         UPLOAD = "upload", "the same upload"
         IMAGE = "image", "the same image"
         LAYERS = "layers", "the same layers of their own"
+        WEIGHTS = "weights", "the same weights"
         MASKS = "masks", "equal masks"
 
     kind = models.CharField(max_length=10, choices=Kind)

@@ -109,7 +109,7 @@ class Submission(WithPdf):
     reason_code = models.CharField(max_length=40, blank=True)
     reason = models.TextField(blank=True, help_text="why it was rejected, in the words shown to the team")
     upload = models.CharField(max_length=80, help_text="digest of the file as uploaded")
-    upload_file = models.CharField(max_length=40, help_text="its file's name here, until the image is checked")
+    upload_file = models.CharField(max_length=40, help_text="its file's name here, until it is checked")
     upload_name = models.CharField(max_length=200)
     upload_bytes = models.BigIntegerField()
     ticket = models.CharField(
@@ -133,7 +133,7 @@ class Submission(WithPdf):
     quota_day = models.DateField(help_text="UTC day of acceptance, by the database's clock")
     charged = models.BooleanField(default=True, help_text="counts against the team's runs per day and in total")
     notified_at = models.DateTimeField(
-        null=True, blank=True, db_column="rung_at", help_text="when a worker was last told to check the image"
+        null=True, blank=True, db_column="rung_at", help_text="when a worker was last told to check it"
     )
     failures = models.PositiveSmallIntegerField(default=0, help_text="how often we, not the team, failed to check it")
     retry_at = models.DateTimeField(null=True, blank=True)

@@ -18,7 +18,11 @@ _KIND = "equal entries"
 def submissions() -> QuerySet[Submission]:
     """Some that are to be compared: their check is over."""
     waiting = Submission.objects.filter(compared_at=None).exclude(state__in={*UNCHECKED, SubmissionState.HALTED})
-    return waiting.select_related("provenance", "image").defer("method", "external_data").order_by("pk")[:AT_ONCE]
+    return (
+        waiting.select_related("provenance", "image", "weights")
+        .defer("method", "external_data")
+        .order_by("pk")[:AT_ONCE]
+    )
 
 
 def runs() -> QuerySet[Run]:
@@ -30,9 +34,9 @@ def runs() -> QuerySet[Run]:
 
 @transaction.atomic
 def compare_submission(submission: Submission) -> None:
-    """Find the upload, image or layers of a submission among other teams'; doing it again changes nothing."""
+    """Find the upload, image, layers or weights of a submission among other teams'; again, nothing changes."""
     locks.one_at_a_time(_KIND)  # or two at once would each miss what the other is about to write
-    nothing_stronger = ~Q(team=submission.team_id)
+    nothing_stronger = of_other_teams = ~Q(team=submission.team_id)
     for kind, field, digest in _digests_of(submission):
         _join_by_digest(kind, submission, digest, Submission.objects.filter(**{field: digest}), nothing_stronger)
         nothing_stronger &= ~Q(**{field: digest})
@@ -40,6 +44,8 @@ def compare_submission(submission: Submission) -> None:
         layers.keep(provenance)
         if shared := layers.own_in_others(submission, nothing_stronger):
             _join(Equality.Kind.LAYERS, submission, shared, layers.sharing(shared))
+    if weights := submission.weights:
+        _join_by_digest(Equality.Kind.WEIGHTS, submission, weights.archive, weights.submissions.all(), of_other_teams)
     Submission.objects.filter(pk=submission.pk).update(compared_at=clock.now())
 
 

@@ -42,11 +42,11 @@ def layer(name: str) -> bytes:
 BASE = [layer("base"), layer("python")]
 
 
-def handed_in(team, phase, *layers, label="", tail=b"") -> Submission:
+def handed_in(team, phase, *layers, label="", tail=b"", weights=None) -> Submission:
     """A submission with an image of these layers, really checked; `label` makes another image of it."""
     config = {"Entrypoint": ["/proc/self/exe"], "Env": [f"OF={label}"]}
     upload = cast.upload(Image([*layers], config).saved() + tail)
-    submission = cast.submit(team, phase, upload=upload)
+    submission = cast.submit(team, phase, upload=upload, weights=weights and cast.upload(weights))
     pipeline.validate_image(submission.pk)
     submission.refresh_from_db()
     assert submission.state == SubmissionState.ACCEPTED, submission.reason
@@ -130,6 +130,15 @@ class TestLayers:
         Submission.objects.update(compared_at=None)
         assert found() == before
         assert LayerUse.objects.count() == uses
+
+
+def test_the_same_weights_are_found_beside_what_else_is_equal(team, rivals, third, phase):
+    archive, other = tar_of({"model.pt": b"weights"}), tar_of({"model.pt": b"others"})
+    first = handed_in(team, phase, *BASE, layer("own"), label="a", weights=archive)
+    second = handed_in(rivals, phase, *BASE, layer("own"), label="b", weights=gzip.compress(archive))
+    handed_in(third, phase, layer("else"), weights=other), handed_in(team, phase, layer("more"), weights=archive)
+    mine = set(Submission.objects.filter(team=team).values_list("pk", flat=True))
+    assert sorted(found()) == [("layers", {first.pk, second.pk}), ("weights", {second.pk, *mine})]
 
 
 @pytest.fixture
