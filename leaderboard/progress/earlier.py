@@ -13,7 +13,16 @@ from django.db.models import Count, F, Max, Sum
 
 from leaderboard.journey.forecast import Pace
 from leaderboard.models import Attempt, Run, Submission
-from leaderboard.progress.paces import CHECK_SECONDS_PER_GB, SCORING_SECONDS, Earlier, OpenRun, Seen, even
+from leaderboard.progress.paces import (
+    CHECK_SECONDS_PER_GB,
+    FILES,
+    SCORING_SECONDS,
+    Earlier,
+    OpenRun,
+    Seen,
+    checked_bytes,
+    even,
+)
 from leaderboard.progress.shares import Shares, Span, minute_of
 from leaderboard.states import RunState, SubmissionKind
 
@@ -49,7 +58,8 @@ _OF_PHASE = (
 _OF_CHECK = (
     "number",
     "created_at",
-    *(f"submission__{name}" for name in ("accepted_at", "upload_file", "upload_bytes")),
+    "submission__accepted_at",
+    *(f"submission__{name}" for name in FILES),
 )
 
 
@@ -101,6 +111,6 @@ def _pace_by_minutes(row: Any, sizes: Mapping[int, int], shares: Shares) -> Pace
 
 def _check_seconds_per_gb(row: Any) -> list[float]:
     """How long a check took, from the upload's end to the run, if there was one."""
+    size = checked_bytes(*(getattr(row, f"submission__{name}") for name in FILES))
     seconds = (row.created_at - row.submission__accepted_at).total_seconds()
-    had_one = row.number == 1 and row.submission__upload_file and row.submission__upload_bytes
-    return [seconds / row.submission__upload_bytes * 1e9] if had_one else []
+    return [seconds / size * 1e9] if row.number == 1 and size else []

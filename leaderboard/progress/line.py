@@ -18,7 +18,7 @@ from leaderboard.hosts.slots import Slot, fitting, hosts_that_take_work, slots_o
 from leaderboard.journey.forecast import Pace, SlotState, Turns, Work
 from leaderboard.models import Attempt, Case, Run, RunCase, Submission
 from leaderboard.progress.earlier import earlier_runs
-from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, Progress, paces_of
+from leaderboard.progress.paces import FILES, Basis, Container, Earlier, OpenRun, Progress, checked_bytes, paces_of
 from leaderboard.progress.shares import Shares, Span, minute_of
 from leaderboard.states import ENDED, UNCHECKED, RunState, SubmissionKind
 
@@ -123,10 +123,9 @@ def _open_runs(minute: datetime, sizes: Mapping[int, int]) -> list[OpenRun]:
 def _unchecked(sizes: Mapping[int, int]) -> list[OpenRun]:
     """Submissions whose image is being checked."""
     rows = Submission.objects.filter(state__in=UNCHECKED, entry=_OF_AN_IMAGE).order_by("pk")
-    files = ("upload_file", "upload_bytes", "weights_file", "weights_bytes")
     return [
-        _of(of, sizes, key=-of[0], upload_bytes=bool(image) * image_bytes + bool(weights) * weights_bytes)
-        for image, image_bytes, weights, weights_bytes, *of in rows.values_list(*files, *_COLUMNS)
+        _of(columns[len(FILES) :], sizes, key=-columns[len(FILES)], upload_bytes=checked_bytes(*columns[: len(FILES)]))
+        for columns in rows.values_list(*FILES, *_COLUMNS)
     ]
 
 

@@ -141,6 +141,15 @@ class Earlier:
     check_seconds_per_gb: float
 
 
+FILES = ("upload_file", "upload_bytes", "weights_file", "weights_bytes")
+"""Columns of a submission, as `checked_bytes` asks for them."""
+
+
+def checked_bytes(image: str, image_bytes: int, weights: str, weights_bytes: int) -> int:
+    """How much a check had to read: what was used again, and so has no file, is not checked again."""
+    return bool(image) * image_bytes + bool(weights) * weights_bytes
+
+
 def coarse(seconds: float) -> float:
     """A duration as it may be told of hidden cases: in steps of a half more."""
     return float(STEP ** round(math.log(seconds, STEP))) if 0 < seconds < math.inf else seconds

@@ -7,6 +7,7 @@ import pytest
 from leaderboard.core import clock
 from leaderboard.models import AlgorithmImage, Attempt, Host, Run, RunCase, Submission
 from leaderboard.progress.estimates import Estimate
+from leaderboard.progress.line import line_at
 from tests.leaderboard import cast, gpu_host, masks, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -168,6 +169,24 @@ def test_that_another_team_handed_in_the_same_image_is_not_told(host, at):
     assert estimate(same).finish is None
     Submission.objects.filter(pk=done.pk).update(team=alices)
     assert estimate(same).basis == "an earlier run of this image"
+
+
+def test_how_long_a_check_takes_is_told_by_all_that_earlier_ones_read(host, at):
+    """Weights are checked too: a small image with large ones tells nothing of images alone."""
+    accepted_at, team, phase = at(0), cast.team_of(cast.person("Alice")), new_phase()
+    done = cast.submit_checked(team, phase)
+    gpu_host.finish_run(host, done.runs.get(), MASK)
+    Run.objects.update(created_at=accepted_at + timedelta(seconds=30))
+    now = at(600)
+    waits = cast.submit(team, phase)
+    Submission.objects.update(upload_bytes=10**6, weights_file="file", weights_bytes=10**9 - 10**6)
+    work = line_at(now).work(-waits.pk)
+    assert work is not None
+    assert work.ready_in == pytest.approx(30)
+    Submission.objects.filter(pk=waits.pk).update(weights_file="")  # they were used again
+    work = line_at(now).work(-waits.pk)
+    assert work is not None
+    assert work.ready_in == pytest.approx(0.03)
 
 
 def test_without_a_machine_there_is_plainly_no_estimate(at):
