@@ -31,7 +31,9 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "committed_at": _instant(submission.committed_at),
         "pdf": submission.pdf,
         "withdrawn": submission.withdrawn_at is not None,
+        "cases_of": submission.cases_of.slug if submission.cases_of else None,
         "image": _image(submission),
+        "weights": _weights(submission),
         "original": _original(submission),
         "history": [_change(change) for change in submission.history.select_related("batch")],
         "runs": _runs(submission),
@@ -46,6 +48,19 @@ def _image(submission: Submission) -> dict[str, Any] | None:
     original: ImageProvenance | None = getattr(submission, "provenance", None)
     warnings = original.warnings if original else image.warnings
     return {"id": image.image_id, "layers": image.layers, "warnings": warnings}
+
+
+def _weights(submission: Submission) -> dict[str, Any] | None:
+    """The weights apart from the image as they are mounted, and the archive as uploaded."""
+    weights = submission.weights
+    if weights is None:
+        return None
+    return {
+        "file": submission.weights_upload,
+        "archive": weights.archive,
+        "files": weights.files,
+        "unpacked_bytes": weights.unpacked_bytes,
+    }
 
 
 def _original(submission: Submission) -> dict[str, Any]:

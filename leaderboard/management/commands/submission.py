@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print it."""
-        rows = Submission.objects.select_related("team", "phase", "image")
+        rows = Submission.objects.select_related("team", "phase", "cases_of", "image", "weights")
         rows = rows.defer("method", "external_data", "image__config")
         submission = rows.filter(pk=options["id"]).first()
         if submission is None:

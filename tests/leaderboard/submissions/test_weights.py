@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from containers.protocol.orders import parse_order
+from leaderboard.board.disclosure import Reader, Viewer
 from leaderboard.core import blobs, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -20,8 +21,9 @@ from leaderboard.hosts import slots
 from leaderboard.journey import decisions, pipeline
 from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Batch, Draft, Host, Phase, ResumableUpload, Submission, Weights
-from leaderboard.operations import backup, retention
+from leaderboard.operations import backup, health, retention
 from leaderboard.processes import sweeper
+from leaderboard.progress.organiser_view import everything
 from leaderboard.states import BatchState, RunState, SubmissionState
 from leaderboard.submissions import drafts, resumable, uploads
 from tests.containers.intake.build import Image, entry, layer_of, link
@@ -351,6 +353,8 @@ class TestHosts:
         assert weights is not None
         assert weights.blob == alices.weights.archive
         assert "weights" not in orders[1], "a host of before refuses what it does not know"
+        told = everything(alices, Viewer(Reader.ORGANISER, clock.now()).of_submission(alices))["weights"]
+        assert (told["archive"], told["file"], told["files"]) == (weights.blob, alices.weights_upload, 1)
 
     def test_they_are_given_to_the_host_of_a_batch_that_needs_them_and_to_nobody_else(
         self, able, alice, team, phase, alices
@@ -371,6 +375,7 @@ class TestHosts:
         run = alices.runs.get()
         Host.objects.update(takes_weights=False, slots=able.slots[:1])
         assert not slots.fits_some_host(alices, clock.now())
+        assert health.facts().run_fits_no_host
         others = cast.submit_checked(rival, phase)
         pipeline.fill_slots()
         run.refresh_from_db()
@@ -379,6 +384,7 @@ class TestHosts:
         pipeline.fill_slots()
         run.refresh_from_db()
         assert run.state == RunState.CANARY
+        assert not health.facts().run_fits_no_host
         Host.objects.update(takes_weights=False)
         with pytest.raises(LeaseLost) as lost:
             gpu_host.claim(Host.objects.get(), gpu_host.waiting(run))
