@@ -23,6 +23,7 @@ class HostAdmin(ReadOnly, Decisions):
         "engine",
         "slots",
         "offered_gpus",
+        "takes_weights",
         "trouble",
         "seen_at",
         "serves",

@@ -398,9 +398,9 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
-    Address("/organisers/health/", 32, who="organiser"),
-    Address("/organisers/health/panel/", 30, who="organiser"),
-    Address("/metrics", 30, who="organiser"),
+    Address("/organisers/health/", 33, who="organiser"),
+    Address("/organisers/health/panel/", 31, who="organiser"),
+    Address("/metrics", 31, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
 ]

@@ -90,6 +90,11 @@ def _process(facts: Facts, role: str) -> Check:
     return Check(role, title, Level.FAILING, f"None {since}. {cost}: start it, its log says why it ended.")
 
 
+def _runs_programs(phase: PhaseFacts) -> bool:
+    """Whether it needs hosts: masks that are handed in need none, and never wait for a slot."""
+    return bool(phase.queued) or (phase.takes_images and bool(phase.is_open or phase.at_work))
+
+
 def _hosts(facts: Facts) -> Check:
     name, title = "hosts", "GPU hosts"
     taking = [host for host in facts.hosts if host.takes_work]
@@ -98,7 +103,7 @@ def _hosts(facts: Facts) -> Check:
         return Check(
             name, title, Level.OK, f"{_number(len(taking), 'takes', 'take')} work; {busy} of {slots} slots busy."
         )
-    if any(phase.is_open or phase.queued or phase.at_work for phase in facts.phases):
+    if any(_runs_programs(phase) for phase in facts.phases):
         says = "No host takes work: no run can go on. Start a worker, or let a draining host take work again."
         return Check(name, title, Level.FAILING, says)
     return Check(name, title, Level.OK, "No host takes work, and nothing waits for one.")
@@ -139,10 +144,6 @@ def _host_disks(facts: Facts) -> Check:
     return Check("host_disks", "Disks of hosts", level, says)
 
 
-def _runs_programs(phase: PhaseFacts) -> bool:
-    return phase.takes_images and (phase.is_open or bool(phase.queued or phase.at_work))
-
-
 def _separation(facts: Facts) -> Check:
     """Programs on public cases write logs that their teams read, and share a kernel with what runs beside them.
 
@@ -172,6 +173,11 @@ def _queue(facts: Facts) -> Check:
     if facts.run_waits_beside_free_slot and (facts.oldest_run or 0) > 2 * MINUTE:
         says = f"A run waits for {_age(facts.oldest_run)} although a slot is free. Look at the sweeper's log."
         return Check("queue", "Queue", Level.FAILING, says)
+    if facts.run_fits_no_host:
+        says = "A run waits that fits no host which takes work: too few GPUs, hosts for other cases, or workers that "
+        return Check(
+            "queue", "Queue", Level.WARNING, says + "cannot take weights yet. Look at the hosts, or start one."
+        )
     if not facts.queued:
         return Check("queue", "Queue", Level.OK, "No run waits.")
     says = f"{_number(facts.queued, 'run waits', 'runs wait')} for a slot, the longest for {_age(facts.oldest_run)}."

@@ -15,9 +15,10 @@ from django.db import Error as DatabaseError
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from leaderboard.challenge.phases import offers_try_outs, open_phases
+from leaderboard.challenge.phases import offers_try_outs, taking_phases
 from leaderboard.core import clock, events
 from leaderboard.hosts import gpus, slots
+from leaderboard.hosts.slots import Slot
 from leaderboard.models import (
     Attempt,
     Batch,
@@ -54,6 +55,7 @@ class HostFacts:
     gpus: str = ""
     serves: str = Host.Serves.EVERY
     mute_seconds: float | None = None  # since it said hello, though it is heard of
+    offers: tuple[Slot, ...] = ()
 
     @property
     def in_trouble(self) -> bool:
@@ -110,6 +112,7 @@ class Facts:
     oldest_run: float | None = None
     oldest_score: float | None = None
     run_waits_beside_free_slot: bool = False
+    run_fits_no_host: bool = False  # though some take work
     halted: int = 0
     stuck: int = 0
     oldest_halted: float | None = None
@@ -122,7 +125,7 @@ class Facts:
     mails: MailFacts = MailFacts()
     store_free_bytes: int = 0
     store_bytes: int = 0
-    store_turns_uploads_away: bool = False  # the largest that an open phase takes, if not all
+    store_turns_uploads_away: bool = False  # the largest that a phase takes, if not all
 
     @property
     def slots(self) -> int:
@@ -167,7 +170,9 @@ def _facts(at: datetime) -> Facts:
     disk = shutil.disk_usage(settings.STORE_DIR)
     idle = free if disk.free >= settings.FREE_BYTES else []  # else runs wait for the disk, not for a slot
     queued = Run.objects.filter(state=RunState.QUEUED)
-    largest = open_phases(at).aggregate(largest=Max("max_archive_bytes"))["largest"]
+    hosts, waiting = _host_facts(at, hour), _waiting(queued)
+    offered = [slot for host in hosts if host.takes_work for slot in host.offers]
+    largest = max((phase.max_upload_bytes for phase in taking_phases(at)), default=0)
     return Facts(
         at=at,
         broker_answers=_broker_answers(),
@@ -175,7 +180,7 @@ def _facts(at: datetime) -> Facts:
             one.name: max(0.0, (at - one.at).total_seconds())
             for one in ProcessHeartbeat.objects.filter(at__gt=at - FORGOTTEN)
         },
-        hosts=_host_facts(at, hour),
+        hosts=hosts,
         phases=_phase_facts(at, day),
         free_slots=len(free),
         oldest_image=_oldest(
@@ -183,7 +188,8 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
-        run_waits_beside_free_slot=bool(idle) and any(slots.fitting(idle, one) for one in _waiting(queued)),
+        run_waits_beside_free_slot=any(slots.fitting(idle, one) for one in waiting),
+        run_fits_no_host=bool(offered) and not all(slots.fitting(offered, one) for one in waiting),
         halted=halted,
         stuck=stuck,
         oldest_halted=max(filter(None, (_oldest(at, halted_runs), _oldest(at, halted_images))), default=None),
@@ -196,7 +202,7 @@ def _facts(at: datetime) -> Facts:
         uploads=_uploads(),
         mails=_mail_facts(at, hour),
         store_free_bytes=disk.free,
-        store_turns_uploads_away=disk.free < settings.FREE_BYTES + (largest or 0),
+        store_turns_uploads_away=disk.free < settings.FREE_BYTES + largest,
         store_bytes=disk.total,
     )
 
@@ -204,8 +210,8 @@ def _facts(at: datetime) -> Facts:
 def _waiting(queued: QuerySet[Run]) -> list[Submission]:
     """One of the submissions that wait for a slot for each thing that they need."""
     waiting = slots.what_they_need().filter(pk__in=queued.values("submission"))
-    of_each = waiting.order_by("phase_id", "cases_of_id").distinct("phase_id", "cases_of_id")
-    return [*of_each.filter(weights=None), *of_each.exclude(weights=None)]
+    needs = ("phase_id", "cases_of_id", "with_weights")
+    return list(waiting.annotate(with_weights=Q(weights__isnull=False)).order_by(*needs).distinct(*needs))
 
 
 def _unscored() -> QuerySet[RunCase]:
@@ -254,6 +260,7 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
             gpus=gpus.summary(host),
             serves=host.serves,
             mute_seconds=_since(at, host.hello_at) if host.mute and host.pk in alive else None,
+            offers=tuple(slots.slots_of(host)),
         )
         for host in hosts
     )

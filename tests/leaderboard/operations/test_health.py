@@ -60,6 +60,7 @@ def test_a_server_that_is_well_has_nothing_to_do():
         ({"heartbeat_ages": {**WELL.heartbeat_ages, "control@b": 9000.0}}, {}),  # another machine's took over
         ({"hosts": ()}, {"hosts": Level.FAILING}),
         ({"hosts": (), "phases": ()}, {}),
+        ({"hosts": (), "phases": (replace(PHASE, takes_images=False, at_work=1),)}, {}),  # masks need none
         ({"hosts": (replace(HOST, draining=True),)}, {"hosts": Level.FAILING}),
         ({"hosts": (HOST, replace(HOST, name="gpu-2", is_alive=False))}, {"silent": Level.WARNING}),
         ({"hosts": (replace(HOST, faults_last_hour=3),)}, {"silent": Level.WARNING}),
@@ -74,6 +75,7 @@ def test_a_server_that_is_well_has_nothing_to_do():
         ({"oldest_run": 5 * HOUR}, {}),  # a long queue is no fault
         ({"oldest_run": 300.0, "run_waits_beside_free_slot": True}, {"queue": Level.FAILING}),
         ({"oldest_run": 2.0, "run_waits_beside_free_slot": True}, {}),  # it has just been called
+        ({"oldest_run": 2.0, "run_fits_no_host": True}, {"queue": Level.WARNING}),
         ({"phases": (replace(PHASE, backlog_seconds=5 * DAY),)}, {"backlog": Level.WARNING}),
         ({"oldest_score": 0.25 * HOUR}, {"scores": Level.WARNING}),
         ({"oldest_score": HOUR}, {"scores": Level.FAILING}),
