@@ -1,6 +1,6 @@
 """The states of a submission, a run and a batch, and every legal transition, as data.
 
-A submission's states end with its image accepted or not; from then on its run has the say:
+A submission's states end with its image, or its masks, accepted or not; from then on its run has the say:
 
     submission   received -> validating -> accepted | rejected        (accepted -> rejected: no engine can unpack it)
     run          queued -> canary -> running -> scoring -> scored | failed        (queued -> scoring: of masks)
@@ -24,7 +24,7 @@ class SubmissionKind(TextChoices):
 
 
 class SubmissionState(TextChoices):
-    """Where the image of a submission stands."""
+    """Where the check of a submission stands: of its image and weights, or of its masks."""
 
     RECEIVED = "received", "Received"
     VALIDATING = "validating", "Checking the image"

@@ -103,10 +103,12 @@ class PhaseAdmin(Recorded, Decisions):
             ("case_set",) if obj and models.Submission.objects.filter(Q(phase=obj) | Q(cases_of=obj)).exists() else ()
         )
 
-    @admin.action(description="Archive: remove masks and images, keep scores and pages", permissions=["change"])
+    @admin.action(
+        description="Archive: remove masks, images and weights, keep scores and pages", permissions=["change"]
+    )
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
         """Nothing of an archived phase can run again; the sweeper removes its files."""
-        self.decide(request, chosen, decisions.archive, "is archived, its masks and images go within minutes")
+        self.decide(request, chosen, decisions.archive, "is archived, its masks, images and weights go within minutes")
 
     def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
         """By the same function as every other change of a policy."""

@@ -14,8 +14,10 @@ from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Case, Phase, Submission
+from leaderboard.models.challenge import WITHOUT_TRY_OUT
 
 NOTICE = timedelta(days=14)
+FREE_HOURS = WITHOUT_TRY_OUT // timedelta(hours=1)
 
 
 def open_phases(at: datetime) -> QuerySet[Phase]:
@@ -93,14 +95,14 @@ def check_change(old: Phase | None, new: Phase, at: datetime) -> None:
         raise Refused("A try-out can only be required where the phase offers them: choose on the cases of which phase.")
     if asks >= new.try_out_required_until:
         raise Refused(
-            "In the last 48 hours before the deadline no try-out is required: from then on it would never be."
+            f"In the last {FREE_HOURS} hours before the deadline no try-out is required: so it would never be."
         )
     is_later = asked is not None and asks >= asked
     if asks < at + NOTICE and not is_later:
-        raise Refused("Teams are told two weeks ahead: a try-out can be required in 14 days from now, or later.")
+        raise Refused(f"Teams are told {NOTICE.days} days ahead: a try-out can be required from then on, or later.")
     if old and asked and asked <= old.try_out_required_until <= at < new.try_out_required_until and asks < at + NOTICE:
         # Whoever was promised that nothing stands in the way any more would find the door shut again.
         raise Refused(
-            "Its last 48 hours have begun, in which no try-out is required. If you move the deadline, clear the "
-            "instant from which one is required, or set it two weeks ahead."
+            f"Its last {FREE_HOURS} hours have begun, in which no try-out is required. If you move the deadline, clear "
+            f"the instant from which one is required, or set it {NOTICE.days} days ahead."
         )

@@ -171,7 +171,7 @@ def _set_withdrawal(
 
 
 def archive(phase: Phase, *, by: Actor, why: str = "") -> None:
-    """Let go of a phase's masks and images; scores, pages and rows stay. There is no way back. Raises Refused.
+    """Let go of a phase's masks, images and weights; scores, pages and rows stay. There is no way back. Raises Refused.
 
     Only when nothing of it can come any more: the phase is closed and every run has ended.
     """

@@ -23,7 +23,7 @@ LONGEST_PAUSE = timedelta(seconds=max(RETRY_SECONDS))
 
 
 def begin_check(submission: Submission) -> bool:
-    """Count a check of an image before it begins: one that kills its worker each time must not be tried for ever."""
+    """Count a check before it begins: one that kills its worker each time must not be tried for ever."""
     if submission.failures >= settings.MAX_FAULTS:
         halt_submission(submission)
         return False
@@ -33,7 +33,7 @@ def begin_check(submission: Submission) -> bool:
 
 
 def halt_submission(submission: Submission) -> None:
-    """The check of an image broke down: our fault."""
+    """The check of what was handed in broke down: our fault."""
     lifecycle.move(
         submission,
         SubmissionState.HALTED,
@@ -44,7 +44,7 @@ def halt_submission(submission: Submission) -> None:
 
 
 def retry_image(submission: Submission, *, by: str = lifecycle.SERVER) -> bool:
-    """Try once more to check an image; the earlier failure was ours. False when it is not halted (any more)."""
+    """Try once more to check what was handed in; the earlier failure was ours. False when it is not halted now."""
     with transaction.atomic():
         moved = lifecycle.move(
             submission,

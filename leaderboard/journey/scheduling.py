@@ -1,4 +1,4 @@
-"""Who is next: which image is checked, which waiting batch gets a free slot, which masks are scored or looked at.
+"""Who is next: what is checked, which waiting batch gets a free slot, which masks are scored or looked at.
 
 All of these are dealt out in turns between teams (leaderboard/journey/turns.py): the team with the least at work comes
 first, then the one that was served longest ago. On top of that,
@@ -270,11 +270,11 @@ def _at_hosts(at: datetime) -> QuerySet[Batch]:
     return Batch.objects.filter(Q(state=BatchState.LEASED) | just_told(at)).order_by()
 
 
-# --- checks of images ------------------------------------------------------------------------------------------------
+# --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def next_check(*, processes: int) -> AbstractContextManager[int | None]:
-    """The submission whose image this worker, one of so many processes, should check."""
+    """The submission that this worker, one of so many processes, should check."""
     return next_in_turn(Turn.Kind.CHECK, "image", _unchecked, processes=processes)
 
 

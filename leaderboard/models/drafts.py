@@ -48,7 +48,7 @@ class Draft(WithPdf):
 
     @property
     def upload(self) -> "ResumableUpload | None":
-        """The file that every draft has: the archive of its image."""
+        """The main file of a draft: the archive of its image, or of its masks."""
         return self._part(ResumableUpload.Part.IMAGE)
 
     @property

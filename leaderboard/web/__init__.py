@@ -2,9 +2,11 @@
 
     public, guidelines               the challenge, its boards, the container contract
     people, submissions              teams and rules; a team's runs: hand in, watch, cancel
+    cases                            a run case by case; its masks, logs and numbers as files
     my_runs                          all runs of a team: list, notes, as CSV, side by side
     drafts, tus                      what is being prepared; files that come in pieces
     kinds                            whether that is a run, a try-out or a post-challenge run
+    methods, downloads               how a description will look, and its PDF; what a team starts from
     accounts                         signing in, registering, addresses, passwords
     door, bodies                     what comes in is text, and whole; what goes out to somebody is nobody else's
     organisers, errors               the health page and /metrics; answers to requests that fail

@@ -13,7 +13,6 @@ from leaderboard.challenge import phases
 from leaderboard.core import markdown
 from leaderboard.journey import reasons
 from leaderboard.models import Phase
-from leaderboard.models.challenge import WITHOUT_TRY_OUT
 from leaderboard.progress.stages import KINDS
 from leaderboard.states import RunState, Stage, SubmissionState
 from leaderboard.submissions import admission, drafts
@@ -152,7 +151,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
         "phases": shown,
         "limits": [(words, [(phase.name, of(phase)) for phase in shown]) for words, of in LIMITS],
         "notice_days": phases.NOTICE.days,
-        "free_hours": int(WITHOUT_TRY_OUT.total_seconds()) // 3600,
+        "free_hours": phases.FREE_HOURS,
         "contract": CONTRACT,
         "environment": ENVIRONMENT,
         "paths": {

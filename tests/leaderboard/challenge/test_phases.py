@@ -55,7 +55,7 @@ class TestARequiredTryOut:
         return saved(phase, try_outs_on=phase)
 
     def test_it_is_told_two_weeks_ahead_and_recorded(self, phase):
-        with pytest.raises(Refused, match="two weeks ahead"):
+        with pytest.raises(Refused, match="14 days ahead"):
             saved(phase, try_out_required_from=in_days(13.9))
         saved(phase, try_out_required_from=in_days(14.1))
         assert "try_out_required_from" in AuditEntry.objects.latest("pk").after
@@ -64,7 +64,7 @@ class TestARequiredTryOut:
         Phase.objects.update(try_out_required_from=in_days(3))
         phase.refresh_from_db()
         saved(phase, try_out_required_from=in_days(4))
-        with pytest.raises(Refused, match="two weeks ahead"):
+        with pytest.raises(Refused, match="14 days ahead"):
             saved(phase, try_out_required_from=in_days(3.5))
         saved(Phase.objects.get(), try_out_required_from=None)
 
@@ -96,7 +96,7 @@ class TestARequiredTryOut:
             ("try_out_required_from", in_days(1)),
         ):
             sent |= {f"{name}_0": f"{at:%Y-%m-%d}", f"{name}_1": f"{at:%H:%M:%S}"}
-        assert "two weeks ahead" in client.post(address, sent).content.decode()
+        assert "14 days ahead" in client.post(address, sent).content.decode()
         assert Phase.objects.get().try_out_required_from is None
 
 
