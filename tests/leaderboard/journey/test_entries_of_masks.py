@@ -15,7 +15,7 @@ from leaderboard.core import blobs
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, faults, handed_in, pipeline, scheduling
-from leaderboard.models import Attempt, Case, Phase, Run, RunCase, Standing, Submission
+from leaderboard.models import Attempt, Case, EqualEntry, Phase, Run, RunCase, Standing, Submission
 from leaderboard.operations import retention
 from leaderboard.processes import sweeper
 from leaderboard.scores import scoring
@@ -56,8 +56,8 @@ def score(submission: Submission) -> Run:
 
 
 class TestScores:
-    def test_they_are_those_of_a_container_that_wrote_the_same_masks(self, team, host, phase):
-        theirs = cast.submit_checked(team, phase).runs.get()
+    def test_they_are_those_of_a_container_that_wrote_the_same_masks_which_organisers_see(self, team, host, phase):
+        theirs = cast.submit_checked(cast.team_of(cast.person("Charlie")), phase).runs.get()
         gpu_host.finish_run(host, theirs, MASK)
         submission = hand_in(team, phase)
         assert (submission.state, submission.stage) == (SubmissionState.ACCEPTED, RunState.SCORING)
@@ -71,6 +71,10 @@ class TestScores:
         assert {row.case.name: row.result for row in run.cases.all()} == by_name
         assert submission.charged
         assert not Attempt.objects.filter(batch__run=run).exists()
+        sweeper.sweep()
+        equal = EqualEntry.objects.filter(equality__kind="masks").values_list("submission", "like", "equal_cases")
+        pair = submission.pk, theirs.submission_id
+        assert sorted(equal) == sorted([(*pair, CASES), (*pair[::-1], CASES)])
 
     def test_no_host_ever_hears_of_them(self, team, host, phase):
         submission = hand_in(team, phase)
