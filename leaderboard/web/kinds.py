@@ -44,7 +44,8 @@ def offered(team: Team, phase: Phase, at: datetime, asked: str | None = None) ->
     values: list[str] = [entry, SubmissionKind.TRY_OUT]
     why_not = {value: _why_not(team, phase, at, value) for value in values}
     possible = [value for value in values if not why_not[value]] or values
-    if not asked and phases.requires_try_out(phase, at) and not tried_out.passed().filter(team=team, phase=phase):
+    passed = tried_out.passed().filter(team=team, phase=phase)
+    if not asked and phases.requires_try_out(phase, at) and not passed.exists():
         asked = SubmissionKind.TRY_OUT
     chosen = asked if asked in possible else possible[0]
     return [Kind(value, quota_of(team, phase, at, value), why_not[value], value == chosen) for value in values]

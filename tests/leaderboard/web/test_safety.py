@@ -37,7 +37,11 @@ def world(people):
     people.running = run.submission
     Submission.objects.filter(team=people.team).update(note=HOSTILE)
     people.rejected = cast.submit(people.team, phase, **words)
-    Submission.objects.filter(pk=people.rejected.pk).update(state="rejected", reason=HOSTILE, upload_name=HOSTILE)
+    names = {"upload_name": HOSTILE, "weights_name": HOSTILE}
+    Submission.objects.filter(pk=people.rejected.pk).update(state="rejected", reason=HOSTILE, **names)
+    people.masks = cast.submit(people.team, phase, **words)
+    problems = f"{HOSTILE}\n{HOSTILE}: {HOSTILE}"
+    Submission.objects.filter(pk=people.masks.pk).update(state="rejected", entry="masks", reason=problems)
     cast.phase(phase.case_set, slug="later", runs_total=0)
     return people
 
@@ -48,7 +52,7 @@ def addresses(world):
     account = ("login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/", "inactive/")
     strangers = [("", address) for address in public] + [("", f"/account/{address}") for address in account]
     own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
-    own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected)]
+    own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected, world.masks)]
     own += ["/account/logout/", "/account/email/", "/account/password/change/", "/leaderboard/dev/?open=alice-and-bob"]
     own += ["/runs/compare/", f"/runs/compare/?run={world.scored.pk}&run={world.running.pk}"]
     olga = [("Olga", "/team/"), ("Olga", f"/runs/{world.running.pk}/"), ("Charlie", own[5])]
