@@ -23,7 +23,7 @@ from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.progress.submission_view import submission_view
-from leaderboard.submissions import admission, drafts, notes, pdfs, uploads
+from leaderboard.submissions import admission, drafts, notes, pdfs, receiving, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of
 from leaderboard.web import errors, kinds, tus
@@ -192,9 +192,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
             **described,
         )
     except Refused:
-        uploads.delete(upload.file)
-        if isinstance(weights, uploads.Upload):
-            uploads.delete(weights.file)
+        receiving.let_go(upload, weights)
         raise
     finally:
         pdfs.forget(pdf.digest if pdf else "")  # unless it was taken

@@ -19,7 +19,7 @@ from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.progress.organiser_view import everything
 from leaderboard.progress.stages import has_ended, shown_stage
 from leaderboard.states import SubmissionKind
-from leaderboard.submissions import pdfs, uploads
+from leaderboard.submissions import pdfs, receiving, uploads
 from leaderboard.submissions.admission import NoSpace
 
 WAIT_SECONDS = 5
@@ -74,12 +74,13 @@ class Command(BaseCommand):
         try:
             method = options["method"].read_text(encoding="utf-8")  # before the image is copied
             described = self._asked(options, phase)
+            upload, weights = _received(options)
             submission = pipeline.submit(
                 user=user,
                 team=team,
                 phase=phase,
-                upload=uploads.from_disk(options["masks"] or options["image"]),
-                weights=uploads.from_disk(options["weights"]) if options["weights"] else None,
+                upload=upload,
+                weights=weights,
                 kind=options["kind"],
                 entry=Submission.Entry.MASKS if options["masks"] else Submission.Entry.IMAGE,
                 track=options["track"],
@@ -113,6 +114,16 @@ class Command(BaseCommand):
             return member
         captain = team.memberships.filter(is_captain=True).select_related("user").first()
         return captain.user if captain else None
+
+
+def _received(options: dict[str, Any]) -> tuple[uploads.Upload, uploads.Upload | None]:
+    """Copies of the archives; none stays when the second cannot be made. Raises OSError, Refused."""
+    upload = uploads.from_disk(options["masks"] or options["image"])
+    try:
+        return upload, uploads.from_disk(options["weights"]) if options["weights"] else None
+    except (OSError, Refused):
+        receiving.let_go(upload)
+        raise
 
 
 def _unreadable(error: OSError | UnicodeDecodeError, options: dict[str, Any]) -> str:

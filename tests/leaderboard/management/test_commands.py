@@ -15,6 +15,7 @@ from django.db import connection
 from leaderboard.core.text import printable
 from leaderboard.hosts.registry import hash_token
 from leaderboard.models import Case, Host, Phase, Submission
+from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,6 +105,9 @@ def test_submit_names_a_file_that_does_not_exist(phase, files):
     files["image"].unlink()
     with pytest.raises(CommandError, match=r"image\.tar: No such file"):
         run("submit", team=team.slug, phase=phase.slug, **files)
+    with pytest.raises(CommandError, match=r"image\.tar: No such file"):
+        run("submit", team=team.slug, phase=phase.slug, **files | {"image": files["method"], "weights": files["image"]})
+    assert not list(uploads.folder().iterdir())
 
 
 def test_submission_tells_an_organiser_everything(phase):
