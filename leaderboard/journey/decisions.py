@@ -157,7 +157,9 @@ def _set_withdrawal(
     phase, at = Phase.objects.get(pk=row.phase_id), clock.now()  # both as they are now that nobody else can decide
     if as_organiser and not why.strip():
         raise Refused("Say why: it is kept in the record.")
-    if not as_organiser:
+    if as_organiser:
+        admission.check_counts_or_is_shown(row)
+    else:
         admission.check_withdrawal(row, phase, at)
     if (row.withdrawn_at is None) == (action == WITHDRAW):
         fields = ("withdrawn_at", "brought_back_at")

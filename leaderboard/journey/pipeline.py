@@ -73,7 +73,7 @@ from leaderboard.submissions.uploads import Upload
 
 logger = logging.getLogger(__name__)
 
-FETCH_SECONDS = 3600
+FETCH_SECONDS, FETCH_BYTES_PER_SECOND = 3600, 10e6  # what a host has at least for volumes; for image and weights
 TURN_SECONDS = 5.0  # for so long the masks of one team are scored before it is another's turn
 
 
@@ -328,10 +328,11 @@ def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None
 
 
 def _latest_end(batch: Batch) -> datetime:
-    """When an attempt must be over by the phase's own clocks, with an hour to fetch the image and the volumes."""
+    """When an attempt must be over by the phase's own clocks, with time to fetch what it needs over a poor line."""
     phase = batch.run.submission.phase
     attempt = batch.attempts.only("batch", "claimed_at").get(fence=batch.fence)
-    seconds = FETCH_SECONDS + phase.startup_seconds + batch.cases.count() * phase.case_seconds + EXIT_SECONDS
+    fetching = FETCH_SECONDS + 2 * phase.max_unpacked_bytes / FETCH_BYTES_PER_SECOND
+    seconds = fetching + phase.startup_seconds + batch.cases.count() * phase.case_seconds + EXIT_SECONDS
     return attempt.claimed_at + timedelta(seconds=seconds)
 
 

@@ -37,7 +37,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Q
 
 from leaderboard.core import blobs, clock, locks, outbox, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
@@ -101,12 +100,14 @@ def _tidy_incoming() -> None:
 def _tidy_drafts() -> None:
     """What nobody came back for. A file whose form was sent waits for its phase, however long that is, if it is all."""
     at = clock.now()
-    late = ResumableUpload.objects.filter(received_at__lt=at - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS))
-    wanted = Q(draft__submitted_at__isnull=False, completed_at__isnull=False)
-    late.exclude(wanted).delete()
-    for upload in late.filter(wanted).select_related("draft__phase", "draft__source"):
-        others = ResumableUpload.objects.filter(draft=upload.draft_id).exclude(pk__in=late.values("pk"))
-        if drafts.complete(upload.draft) is None and not others.exists():  # what it waits for does not come any more
+    since = at - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS)
+    late = ResumableUpload.objects.filter(received_at__lt=since)
+    late.filter(completed_at=None).delete()
+    # What is whole waits for the other file of its draft as long as that comes.
+    coming = ResumableUpload.objects.filter(received_at__gte=since)
+    whole = late.exclude(completed_at=None).exclude(draft__in=coming.values("draft"))
+    for upload in whole.select_related("draft__phase", "draft__source"):
+        if drafts.complete(upload.draft) is None:
             upload.delete()
     Draft.objects.filter(changed_at__lt=at - drafts.FORGOTTEN_AFTER, uploads=None).delete()
 

@@ -59,7 +59,7 @@ def pictures_of(runs: Runs, lines: Sequence[Line], phase: Phase) -> list[Picture
 
     Main runs compete in both tracks: a picture of Overall is drawn only where it shows more than that of Main.
     """
-    of_phase = [line for line in lines if line.submission.phase == phase and line.submission.is_scored]
+    of_phase = [line for line in lines if line.submission.phase == phase and _competes(line)]
     of_phase.sort(key=lambda line: line.submission.pk)
     pictures = []
     for track in Submission.Track:
@@ -69,6 +69,11 @@ def pictures_of(runs: Runs, lines: Sequence[Line], phase: Phase) -> list[Picture
         if scored and (track == Submission.Track.MAIN or len(main_only) < len(of_phase)):
             pictures.append(_picture(runs, phase, track, scored, competing))
     return pictures
+
+
+def _competes(line: Line) -> bool:
+    one = line.submission
+    return one.is_scored and (one.phase.masks_are_ranked or not one.is_of_masks)
 
 
 def _picture(runs: Runs, phase: Phase, track: str, scored: Sequence[Line], competing: Sequence[Line]) -> Picture:

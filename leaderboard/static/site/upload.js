@@ -6,6 +6,7 @@ const form = document.getElementById("submission-form");
 const file = form.elements.image;
 const part = (id) => document.getElementById(id);
 const decimal = (bytes) => bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
+const rounded = (bytes) => bytes < 1000 ? `${bytes} bytes` : decimal(bytes).replace(/\.?0+ /, " ");
 const instant = (text) => `${new Date(text).toLocaleDateString("en-US", { month: "short", day: "numeric", year: "numeric", timeZone: "UTC" })} ${new Date(text).toISOString().slice(11, 16)} UTC`;
 const token = () => form.elements.csrfmiddlewaretoken.value;
 
@@ -91,13 +92,20 @@ class CheckedStack {
   }
 }
 
+// What is handed in by the main file, as the form says now.
+const isOfMasks = () => (form.elements.entry ? form.elements.entry.value : form.dataset.takes) === "masks";
+
+function refuseLarge(chosen, most) {
+  if (chosen.size > Number(most)) throw new Error(`The file has ${decimal(chosen.size)}; this phase takes up to ${rounded(Number(most))}.`);
+}
+
 async function start(chosen) {
   stop();
   if (part("source")) part("source").hidden = true;  // this file takes the place of the image that is here
   say("Starting");
   panel("run", chosen.name);
   try {
-    if (chosen.size > Number(form.dataset.maxBytes)) throw new Error(`The file has ${decimal(chosen.size)}; this phase takes up to ${form.dataset.maxWords}.`);
+    refuseLarge(chosen, isOfMasks() ? form.dataset.maxMasks : form.dataset.maxImage);
     await keep();
     const fingerprint = await fingerprintOf(chosen), here = known.upload;
     const same = here && here.length === chosen.size && here.fingerprint === fingerprint;

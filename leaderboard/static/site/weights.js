@@ -26,7 +26,7 @@
     show(chosen.name, 0);
     tell("Starting");
     try {
-      if (chosen.size > Number(form.dataset.maxBytes)) throw new Error(`The file has ${decimal(chosen.size)}; this phase takes up to ${form.dataset.maxWords}.`);
+      refuseLarge(chosen, form.dataset.maxImage);
       await keep();
       const fingerprint = await fingerprintOf(chosen), here = known.weights;
       const same = here && here.length === chosen.size && here.fingerprint === fingerprint;

@@ -19,6 +19,7 @@ from leaderboard.submissions.admission.description import (
 )
 from leaderboard.submissions.admission.entering import (
     check_cancel,
+    check_counts_or_is_shown,
     check_open_for,
     check_phase,
     check_takes,
@@ -61,6 +62,7 @@ __all__ = [
     "check_asked",
     "check_beginning",
     "check_cancel",
+    "check_counts_or_is_shown",
     "check_description",
     "check_disk_space",
     "check_entry",

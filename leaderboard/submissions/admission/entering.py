@@ -107,6 +107,12 @@ def check_cancel(state: str) -> None:
         raise Refused("This run has ended; there is nothing to cancel.")
 
 
+def check_counts_or_is_shown(submission: Submission) -> None:
+    """Refuse organisers to withdraw what is on no board anyhow."""
+    if submission.is_try_out:
+        raise Refused("A try-out is on no board and counts for nothing: there is nothing to withdraw.")
+
+
 def check_withdrawal(submission: Submission, phase: Phase, at: datetime) -> None:
     """Refuse a team to withdraw a submission, or to bring it back, when that can change nothing or is too late.
 

@@ -19,7 +19,7 @@ def test_defaults_are_one_slot_without_a_gpu() -> None:
     settings = from_environment(GOOD)
     assert [(slot.name, slot.gpus) for slot in settings.slots] == [("cpu0", ())]
     assert settings.sandbox.runtime is None
-    assert settings.cache_bytes == 20 << 30
+    assert settings.cache_bytes == 50 << 30
 
 
 @pytest.mark.parametrize("name", list(GOOD))

@@ -427,7 +427,7 @@ def test_a_container_that_decided_nothing_for_no_reason_is_our_fault(host, run):
 
 def test_a_host_that_only_pretends_to_live_loses_its_batch(host, run):
     order = gpu_host.claim(host, gpu_host.waiting(run))
-    Attempt.objects.update(claimed_at=clock.now() - timedelta(hours=3))
+    Attempt.objects.update(claimed_at=clock.now() - timedelta(hours=5))
     with pytest.raises(LeaseLost):
         pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
 

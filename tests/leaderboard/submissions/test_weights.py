@@ -126,10 +126,12 @@ class TestHandingIn:
         assert ResumableUpload.objects.exists()
         assert upload(draft, "weights"), "they can still be sent"
 
-    def test_an_image_that_waits_for_weights_which_do_not_come_goes_in_its_time(self, alice, draft, settings):
+    @pytest.mark.parametrize("sent", [True, False])
+    def test_an_image_that_waits_for_weights_which_do_not_come_goes_in_its_time(self, alice, draft, settings, sent):
         upload(draft, "image")
         upload(draft, "weights", until=50)
-        drafts.send(draft, alice, WORDS)
+        if sent:
+            drafts.send(draft, alice, WORDS)
         long_ago = clock.now() - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS + 1)
         ResumableUpload.objects.filter(part="image").update(received_at=long_ago)
         retention.tidy()
