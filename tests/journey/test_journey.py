@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from leaderboard.demo import cases as demo_cases
+from leaderboard.demo import demonstration
 from leaderboard.journey import decisions
 from leaderboard.journey.failure_kinds import FailureKind
 from leaderboard.journey.reasons import KINDS
-from leaderboard.models import Attempt, Phase, Run, RunCase, Team
+from leaderboard.models import Attempt, Phase, Run, RunCase, Submission, Team
 from tests.journey import algorithms
 from tests.journey.conftest import CASES, World
 from tests.journey.stack import Stack, wait_for
@@ -121,3 +123,31 @@ def test_cancelling_stops_the_container_within_seconds(stack, engine, base, team
     )
     decisions.cancel(submission, by=cast.OPERATOR)
     assert_nothing_is_left(engine, stack)
+
+
+@pytest.fixture
+def entrant(stack, phase, engine, settings, monkeypatch) -> Iterator[demonstration.Entrant]:
+    """Of the demonstration's teams one alone: that whose weights come apart from its image."""
+    settings.SITE_URL = stack.address
+    Phase.objects.filter(pk=phase.pk).update(slug="another")  # the demonstration has one of this name
+    [one] = [one for one in demonstration.ENTRANTS if one.variant == "threshold"]
+    one = one._replace(develops=True)
+    monkeypatch.setattr(demonstration, "ENTRANTS", (one,))
+    yield one
+    Phase.objects.filter(slug="test").update(slug="of-the-demonstration")
+    Phase.objects.filter(pk=phase.pk).update(slug=phase.slug)
+    engine.remove_image(f"{settings.INSTANCE}-demo:{one.variant}", force=True)
+
+
+def test_the_demonstration_hands_in_runs_scores_and_ranks_and_finds_it_all_a_second_time(stack, entrant):
+    for _ in range(2):
+        out = StringIO()
+        call_command("demo", check=True, stdout=out)
+        assert f"{stack.address}/leaderboard/test/" in out.getvalue()
+    submissions = Submission.objects.filter(team__name=entrant.team)
+    assert {one.phase.slug for one in submissions} == set(demonstration.SLUGS)
+    assert len(submissions) == 2
+    for submission in submissions:
+        assert cast.stage_of(submission) == "scored", stack.log("control")
+        assert submission.weights
+        assert submission.runs.get().cases.count() == demo_cases.CASES
