@@ -106,16 +106,6 @@ class Disclosure:
         """What anybody may see."""
         return cls(Reader.PUBLIC, phase, at)
 
-    @classmethod
-    def to_team(cls, phase: Phase, at: datetime) -> Self:
-        """What a team may see of its own runs."""
-        return cls(Reader.TEAM, phase, at)
-
-    @classmethod
-    def to_organiser(cls, phase: Phase, at: datetime) -> Self:
-        """Everything."""
-        return cls(Reader.ORGANISER, phase, at)
-
     @property
     def viewer(self) -> Viewer:
         """Who reads, and when."""

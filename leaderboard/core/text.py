@@ -5,6 +5,7 @@ in `leaderboard.processes.host_api`, what an operator types in `manage.py`.
 """
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -27,6 +28,11 @@ def sanitised(value: object) -> str:
 def one_line(text: str) -> str:
     """A name as it is kept: sanitised, in one line."""
     return " ".join(sanitised(text).split())
+
+
+def instant(at: datetime) -> str:
+    """An instant in a sentence, in UTC."""
+    return f"{at.astimezone(UTC):%b %-d, %Y %H:%M} UTC"
 
 
 def printable(text: str) -> str:

@@ -1,7 +1,6 @@
 """The submission guidelines: the container contract, rendered from the very values that the server enforces."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +10,7 @@ from django.views.decorators.http import require_safe
 from containers.protocol import contract
 from leaderboard.challenge import phases
 from leaderboard.core import markdown
+from leaderboard.core.text import instant
 from leaderboard.journey import reasons
 from leaderboard.models import Phase
 from leaderboard.progress.stages import KINDS
@@ -108,7 +108,7 @@ def _required(phase: Phase) -> str:
     since = phase.try_out_required_from
     if since is None or not phases.offers_try_outs(phase):
         return "not required"
-    return f"required from {_instant(since)} to {_instant(phase.try_out_required_until)}, then not any more"
+    return f"required from {instant(since)} to {instant(phase.try_out_required_until)}, then not any more"
 
 
 def _after(phase: Phase) -> str:
@@ -116,12 +116,8 @@ def _after(phase: Phase) -> str:
     if opens is None or phase.archived_at:
         return "nothing is taken"
     most = f"{phase.post_challenge_per_day} a day (UTC), {phase.post_challenge_total} in all"
-    until = f" to {_instant(closes)}" if closes else ""
-    return f"post-challenge runs from {_instant(max(opens, phase.closes_at))}{until}: {most}"
-
-
-def _instant(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%b %-d, %Y %H:%M} UTC"
+    until = f" to {instant(closes)}" if closes else ""
+    return f"post-challenge runs from {instant(max(opens, phase.closes_at))}{until}: {most}"
 
 
 def _processor(phase: Phase) -> str:

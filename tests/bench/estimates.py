@@ -131,7 +131,7 @@ def _virtual_clock() -> Iterator[Callable[[float], None]]:
 
 def _ask(made: "Challenge") -> Iterator[tuple[float, int, str, float, float, float]]:
     """What the page of each run says now: when, of whom, of what; the seconds until then, and the ends of the range."""
-    from leaderboard.board.disclosure import Disclosure
+    from leaderboard.board.disclosure import Disclosure, Reader
     from leaderboard.core import clock
     from leaderboard.models import Submission
     from leaderboard.progress.estimates import estimate_of
@@ -140,7 +140,7 @@ def _ask(made: "Challenge") -> Iterator[tuple[float, int, str, float, float, flo
 
     now = clock.now()
     for submission in Submission.objects.select_related("phase").prefetch_related("runs").order_by("pk"):
-        disclosure = Disclosure.to_team(submission.phase, now)
+        disclosure = Disclosure(Reader.TEAM, submission.phase, now)
         stage = shown_stage(submission, disclosure)
         if stage in ENDED:
             continue

@@ -95,14 +95,14 @@ def _set_up_django(lab: Lab) -> None:
 
 def _keep_evidence(lab: Lab, one: Round, outcome: Any) -> Path:
     """The logs and the submissions' histories, in a folder that stays."""
-    from leaderboard.board.disclosure import Disclosure
+    from leaderboard.board.disclosure import Disclosure, Reader
     from leaderboard.core import clock
     from leaderboard.progress.organiser_view import everything
 
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-round-{one.number}-"))
     shutil.copytree(lab.state.logs, folder / "logs")
     for submission in outcome.submissions:
-        found = everything(submission, Disclosure.to_organiser(submission.phase, clock.now()))
+        found = everything(submission, Disclosure(Reader.ORGANISER, submission.phase, clock.now()))
         (folder / f"submission-{submission.pk}.json").write_text(json.dumps(found, indent=1))
     return folder
 

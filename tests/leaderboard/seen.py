@@ -27,4 +27,4 @@ def board_by_public(phase: Phase, track: str = "main", **choices: Any) -> Board:
 
 def board_by_organiser(phase: Phase, track: str = "main", **choices: Any) -> Board:
     """The board as an organiser sees it."""
-    return make_board(Disclosure.to_organiser(phase, clock.now()), track, **choices)
+    return make_board(Disclosure(Reader.ORGANISER, phase, clock.now()), track, **choices)

@@ -1,9 +1,10 @@
 """Who may hand in what at which instant, and how often; cancelling and withdrawing likewise."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from leaderboard.challenge import phases
 from leaderboard.core.refusal import Refused
+from leaderboard.core.text import instant
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.models.challenge import REFUSED_PER_RUN
 from leaderboard.people import addresses
@@ -65,18 +66,18 @@ def _check_is_taken(phase: Phase, at: datetime, kind: str) -> None:
     if kind == SubmissionKind.TRY_OUT and not phases.offers_try_outs(phase):
         raise Refused(f"The {phase.name} has no try-outs.")
     if at < phase.opens_at:
-        raise Refused(f"The {phase.name} opens on {_instant(phase.opens_at)}.")
+        raise Refused(f"The {phase.name} opens on {instant(phase.opens_at)}.")
     if phases.takes_post_challenge(phase, at):
         if kind == SubmissionKind.SCORED:
             raise Refused(
-                f"The {phase.name} closed on {_instant(phase.closes_at)}. Post-challenge runs are taken, which are "
+                f"The {phase.name} closed on {instant(phase.closes_at)}. Post-challenge runs are taken, which are "
                 "scored and never ranked: choose that, if you like."
             )
     elif at >= phase.closes_at or phase.archived_at:
         more = " It takes no post-challenge runs now." if kind == SubmissionKind.POST_CHALLENGE else ""
-        raise Refused(f"The {phase.name} closed on {_instant(phase.closes_at)}.{more}")
+        raise Refused(f"The {phase.name} closed on {instant(phase.closes_at)}.{more}")
     elif kind == SubmissionKind.POST_CHALLENGE:
-        raise Refused(f"The {phase.name} is open until {_instant(phase.closes_at)}: submit a run that counts.")
+        raise Refused(f"The {phase.name} is open until {instant(phase.closes_at)}: submit a run that counts.")
 
 
 def _check_refused_today(team: Team, phase: Phase, at: datetime, used: Quota) -> None:
@@ -95,7 +96,7 @@ def check_tried_out(submission: Submission) -> None:
     phase, at = submission.phase, submission.accepted_at
     if phases.requires_try_out(phase, at) and not tried_out.has_passed(submission):
         raise Refused(
-            f"Since {_instant(phase.try_out_required_from or at)} a run in the {phase.name} needs a passed try-out of "
+            f"Since {instant(phase.try_out_required_from or at)} a run in the {phase.name} needs a passed try-out of "
             "the same image and weights. Try it out first: it has passed when no case failed, and becomes a run at a "
             "press."
         )
@@ -124,7 +125,7 @@ def check_withdrawal(submission: Submission, phase: Phase, at: datetime) -> None
         raise Refused(f"A {submission.get_kind_display().lower()} counts for nothing: there is nothing to withdraw.")
     if at >= phase.closes_at or phase.archived_at:
         raise Refused(
-            f"The {phase.name} closed on {_instant(phase.closes_at)}: which runs count cannot be changed any more. "
+            f"The {phase.name} closed on {instant(phase.closes_at)}: which runs count cannot be changed any more. "
             "Write to the organisers if it has to be."
         )
 
@@ -132,13 +133,9 @@ def check_withdrawal(submission: Submission, phase: Phase, at: datetime) -> None
 def _next_day(phase: Phase, used: Quota) -> str:
     """When more is taken; on the last day it is not."""
     if used.renews_at is None and used.closes_at is not None:
-        return f"The {phase.name} closes before the next day begins, on {_instant(used.closes_at)}."
-    return f"The next day begins on {_instant(used.next_day)}."
+        return f"The {phase.name} closes before the next day begins, on {instant(used.closes_at)}."
+    return f"The next day begins on {instant(used.next_day)}."
 
 
 def _runs(kind: str, number: int) -> str:
     return f"{number} {SubmissionKind(kind).label.lower()}{'' if number == 1 else 's'}"
-
-
-def _instant(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%b %-d, %Y %H:%M} UTC"

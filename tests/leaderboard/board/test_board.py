@@ -88,7 +88,7 @@ def test_a_withdrawn_run_counts_nowhere_and_another_one_does_until_it_is_brought
     decisions.withdraw(withdrawn, by=cast.OPERATOR)
     for read in (seen.board_by_public, seen.board_by_organiser):
         assert [(row.submission, row.runs) for row in read(phase).rows] == [(other, 1)]
-    counts = counting_runs([Disclosure.to_team(phase, clock.now())], teams[0].pk)
+    counts = counting_runs([Disclosure(Reader.TEAM, phase, clock.now())], teams[0].pk)
     assert [runs for _, runs in sorted(counts.items())] == [[other.runs.get().pk]] * 2
     decisions.withdraw(other, by=cast.OPERATOR)
     assert (shown(phase), shown(phase, "overall")) == ([], [])

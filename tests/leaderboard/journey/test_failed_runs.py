@@ -6,7 +6,7 @@ In whatever way: web/test_failed_run.py has the ways to lose a case, each with i
 import pytest
 
 from containers.protocol.reports import SLOW_TO_EXIT
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.core import clock
 from leaderboard.journey import pipeline
 from leaderboard.journey.failure_kinds import AFTER_A_MASK, DIFFERENT, FailureKind, LostCase, common_kind
@@ -172,7 +172,7 @@ def test_a_run_that_an_upgrade_met_while_its_last_masks_were_scored_fails_as_wel
 def test_organisers_read_the_kind_and_every_exit_code_from_the_command_line(team, host):
     run = start(team, 2)
     run_to_the_end(host, run, lambda _: "segmentation fault")
-    told = everything(Submission.objects.get(), Disclosure.to_organiser(run.submission.phase, clock.now()))
+    told = everything(Submission.objects.get(), Disclosure(Reader.ORGANISER, run.submission.phase, clock.now()))
     assert (told["state"], told["runs"][0]["reason"]) == ("failed", f"{KINDS[FailureKind.ENDED_LATER].said}.")
     assert {one["container"]["exit_code"] for one in told["runs"][0]["attempts"]} == {139}
 

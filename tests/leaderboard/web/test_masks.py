@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from leaderboard.board import exports
-from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.core import clock
 from leaderboard.journey import pipeline
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission
@@ -219,7 +219,7 @@ class TestTheBoard:
         told = exports.as_json(board)
         assert [(row["rank"], row["entry"]) for row in told["masks"]] == [(None, "masks")]
         assert "Masks that were handed in, not ranked:" in exports.as_table(board)
-        viewer = Disclosure.to_team(phase, clock.now()).viewer
+        viewer = Disclosure(Reader.TEAM, phase, clock.now()).viewer
         assert [line.counts for line in listing.runs_of(people.team, viewer).lines] == [""]
 
     def test_a_teams_image_counts_where_its_better_masks_are_apart(self, people, phase, two):
