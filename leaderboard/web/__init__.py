@@ -11,6 +11,7 @@
     door, bodies                     what comes in is text, and whole; what goes out to somebody is nobody else's
     organisers, errors               the health page and /metrics; answers to requests that fail
     context, forms                   what every page shows around its content, and who asks when; what people type
+    submission_form                  the form of a submission, as its phase asks for it
 
 May import `templatetags`, `operations` and below.
 """

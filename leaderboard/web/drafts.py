@@ -17,7 +17,7 @@ from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.web import kinds
 from leaderboard.web.context import frame_of, instant_of, person_of
-from leaderboard.web.forms import SubmissionForm
+from leaderboard.web.submission_form import SubmissionForm
 
 
 @login_required

@@ -28,7 +28,7 @@ from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of
 from leaderboard.web import errors, kinds, tus
 from leaderboard.web.context import frame_of, instant_of, person_of
-from leaderboard.web.forms import SubmissionForm
+from leaderboard.web.submission_form import SubmissionForm
 
 POLL_SECONDS = 2
 HIDDEN_POLL_SECONDS = 10  # on hidden cases a page is as of the last full minute
