@@ -66,7 +66,7 @@ from leaderboard.states import (
     SubmissionKind,
     SubmissionState,
 )
-from leaderboard.submissions import admission, drafts, intake, receiving, uploads
+from leaderboard.submissions import admission, drafts, intake, receiving, resumable, uploads
 from leaderboard.submissions.admission import Description
 from leaderboard.submissions.receiving import HandedIn
 from leaderboard.submissions.uploads import Upload
@@ -117,9 +117,10 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
     It counts as of the last of these instants. One that is refused stays a draft, with the reason and its files.
     """
     with transaction.atomic():
-        sent = Draft.objects.select_for_update(of=("self",)).filter(submitted_at__isnull=False)
+        # Locked first, and then read: what is joined to a row for which one waits is of the row as it was before.
+        sent = Draft.objects.filter(submitted_at__isnull=False)
         rows = sent.select_related("team", "phase", "submitted_by", "source__image")
-        draft = rows.filter(pk=draft_id).first()
+        draft = rows.filter(pk=draft_id).first() if resumable.held(draft_id) else None
         upload = drafts.complete(draft) if draft else None
         if draft is None or upload is None:
             return None

@@ -2,19 +2,21 @@
 
 import io
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from leaderboard.core import blobs, locks
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, pipeline
 from leaderboard.models import AlgorithmImage, AuditEntry, Case, Draft, Phase, StateChange, Submission
 from leaderboard.states import BatchState, RunState, SubmissionKind
-from leaderboard.submissions import drafts
+from leaderboard.submissions import drafts, resumable
+from tests.containers.intake.build import Image
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,6 +70,41 @@ def test_a_try_out_that_is_entered_by_many_presses_at_once_is_entered_once():
     assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert Submission.objects.filter(kind=SubmissionKind.SCORED).count() == 1
     assert not Draft.objects.exists()
+
+
+def test_a_draft_that_another_member_sends_at_this_instant_is_handed_in_by_that_member():
+    """What waits for a row may have read what is joined to it as it was before."""
+    alice, bob = cast.person("Alice"), cast.person("Bob")
+    team, phase = cast.team_of(alice, bob), cast.phase()
+    words = {"track": "main", "algorithm": "Grounder", "method": cast.METHOD, "external": "none"}
+    draft = drafts.begin(alice, team, phase, words)
+    content = Image().saved()
+    upload = resumable.begin(draft, name="image.tar", length=len(content))
+    resumable.receive(upload, resumable.Piece(0, len(content), io.BytesIO(content)))
+    drafts.send(draft, alice, words)
+    outcomes: list[Any] = []
+    handing_in = threading.Thread(target=lambda: outcomes.extend(at_once(partial(pipeline.submit_draft, draft.pk))))
+    with transaction.atomic():
+        drafts.send(draft, bob, words)
+        handing_in.start()
+        wait_for_a_lock()
+    handing_in.join()
+    [submission] = outcomes
+    assert submission.submitted_by == bob
+
+
+def wait_for_a_lock() -> None:
+    """Until a session of this database waits for a row."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(waiting)
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits for a row")
 
 
 def test_two_last_reports_and_a_doubled_scoring_end_the_run_once():
