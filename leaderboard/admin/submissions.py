@@ -5,19 +5,45 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Model, OuterRef, Prefetch, QuerySet, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 
 from leaderboard import models
 from leaderboard.admin.bases import Decisions, ReadOnly, RecordedForm, organiser_of, reason_of
 from leaderboard.core.text import sanitised
 from leaderboard.journey import decisions
+from leaderboard.states import RunState, SubmissionState, as_stage
 
 # Rows with what their names are made of, and without what teams wrote about their methods.
 SUBMISSIONS = models.Submission.objects.select_related("team").defer("method", "external_data")
 RUNS = models.Run.objects.prefetch_related(Prefetch("submission", SUBMISSIONS))
+STATE_OF_RUN = models.Run.objects.filter(submission=OuterRef("pk")).order_by("-number").values("state")[:1]
 BATCHES = models.Batch.objects.prefetch_related(Prefetch("run", RUNS))
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Submissions by the state that matters now: of the latest run, or their own while there is none."""
+
+    title = "state"
+    parameter_name = "stage"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """States of submissions that have no run, and of runs."""
+        own = [(state.value, str(state.label)) for state in SubmissionState if state != SubmissionState.ACCEPTED]
+        of_runs = [(f"run-{state.value}", f"Run: {state.label.lower()}") for state in RunState]
+        return own + of_runs
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[models.Submission]) -> QuerySet[models.Submission]:
+        """Those in the state that was chosen."""
+        chosen = self.value()
+        if not chosen:
+            return rows
+        if not chosen.startswith("run-"):
+            return rows.filter(state=chosen)
+        of_runs = rows.filter(state=SubmissionState.ACCEPTED).annotate(state_of_run=Subquery(STATE_OF_RUN))
+        return of_runs.filter(state_of_run=chosen.removeprefix("run-"))
 
 
 class RunInline(admin.TabularInline):
@@ -45,7 +71,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
 
     list_display = (
         "id",
-        "state",
+        "run_state",
         "team",
         "phase",
         "kind",
@@ -57,7 +83,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
         "disqualified_at",
         "withdrawn_at",
     )
-    list_filter = ("phase", "kind", "state", "entry", "track")
+    list_filter = ("phase", "kind", StateFilter, "entry", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
     exclude = ("note",)  # the team's own
@@ -77,10 +103,23 @@ class SubmissionAdmin(ReadOnly, Decisions):
         hidden = {"disqualified_reason", *self.exclude}
         return [field.name for field in models.Submission._meta.fields if field.name not in hidden]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Submission]:
+        """With the state of the latest run, which says how far each is."""
+        rows: QuerySet[models.Submission] = super().get_queryset(request)
+        return rows.annotate(state_of_run=Subquery(STATE_OF_RUN))
+
+    @admin.display(description="state")
+    def run_state(self, submission: models.Submission) -> str:
+        """The state that matters now, which leads to the run's page."""
+        known = getattr(submission, "state_of_run", None)
+        state = RunState(known) if known and submission.state == SubmissionState.ACCEPTED else submission.state
+        address = reverse("submission", args=[submission.pk])
+        return format_html('<a href="{}">{}</a>', address, as_stage(state).label)
+
     @admin.action(description="Cancel", permissions=["change"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:
         """End what is under way."""
-        self.decide(request, chosen, decisions.cancel, "cancelled")
+        self.decide(request, chosen, decisions.cancel_for_team, "cancelled")
 
     @admin.action(description="Run again", permissions=["change"])
     def run_again(self, request: HttpRequest, chosen: QuerySet[models.Submission]) -> None:

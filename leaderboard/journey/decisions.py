@@ -23,8 +23,15 @@ AS_ORGANISER = " as organiser"
 """The actions of withdrawals in the record, and how those of organisers end."""
 
 
-def cancel(submission: Submission, *, by: Actor, why: str = "") -> None:
-    """End a submission by somebody's decision. It is not charged when no container had started. Raises Refused."""
+def cancel(submission: Submission, *, by: Actor) -> None:
+    """End a submission by its team's decision, as long as that cannot change which run counts. Raises Refused."""
+    phase = Phase.objects.get(pk=submission.phase_id)  # as it is now
+    admission.check_cancel_by_team(submission, phase, clock.now())
+    cancel_for_team(submission, by=by)
+
+
+def cancel_for_team(submission: Submission, *, by: Actor, why: str = "") -> None:
+    """End a submission as an organiser. It is not charged when no container had started. Raises Refused."""
     if not _cancel_before_its_run(submission, by, why):
         _cancel_run(submission, by, why)
 

@@ -21,6 +21,11 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(blank=True, editable=False, help_text='From this instant masks, images and weights are not kept any more.', null=True),
         ),
         migrations.AlterField(
+            model_name='phase',
+            name='publication',
+            field=models.CharField(choices=[('everything', 'live standings on all cases, rounded until the reveal where they are hidden'), ('half', 'live standings on the public half until the reveal'), ('nothing', 'nothing until the reveal')], default='everything', max_length=10),
+        ),
+        migrations.AlterField(
             model_name='submission',
             name='notified_at',
             field=models.DateTimeField(blank=True, db_column='rung_at', help_text='when a worker was last told to check it', null=True),

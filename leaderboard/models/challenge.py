@@ -79,7 +79,7 @@ class Phase(models.Model):
         BEST = "best", "the run with the highest ranking score"
 
     class Publication(models.TextChoices):
-        EVERYTHING = "everything", "everything at once"
+        EVERYTHING = "everything", "live standings on all cases, rounded until the reveal where they are hidden"
         HALF = "half", "live standings on the public half until the reveal"
         NOTHING = "nothing", "nothing until the reveal"
 

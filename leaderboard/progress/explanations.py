@@ -68,7 +68,7 @@ def _rejected_masks(submission: Submission) -> Notice:
 _CANCELLED = Notice(
     "This run was cancelled",
     "Nothing more of it runs, and it has no place on the board. The history below says who ended it.",
-    "Submit again whenever you like.",
+    "Submit again while the phase takes runs.",
     "Nobody’s: it was a decision of the team or of the organisers.",
     "h-states",
 )

@@ -50,7 +50,7 @@ def _row(line: Line) -> dict[str, Cell]:
         "state": line.word,
         "percent": line.percent,
         "counts": line.counts,
-        "charged": "yes" if one.charged else "no",
+        "charged": "yes" if one.charged and not one.is_try_out else "no",
         "disqualified": "yes" if one.disqualified_at else "no",
         "submitted_at": f"{one.accepted_at:%Y-%m-%dT%H:%M:%SZ}",
     }

@@ -13,7 +13,7 @@ from enum import StrEnum
 from django.db.models import Q
 
 from leaderboard.board.board import figures
-from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure
+from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure, Reader
 from leaderboard.board.rows import Figures
 from leaderboard.challenge import phases
 from leaderboard.core import disk_space
@@ -27,6 +27,7 @@ from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage, word_of
 from leaderboard.progress.withdrawal import Withdrawal, decided, withdrawal_of
 from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
+from leaderboard.submissions import admission
 
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
 _REACHED: dict[Stage, int] = {
@@ -113,6 +114,7 @@ class SubmissionView(Staged, RunDetails):
     figures: Figures | None
     image: ImageFacts | None
     withdrawal: Withdrawal
+    may_cancel: bool
 
     @property
     def is_of_masks(self) -> bool:
@@ -131,8 +133,8 @@ class SubmissionView(Staged, RunDetails):
 
     @property
     def can_cancel(self) -> bool:
-        """Whether there is something to cancel."""
-        return not self.finished
+        """Whether there is something to cancel, by whom it may be cancelled."""
+        return not self.finished and self.may_cancel
 
 
 def submission_view(submission: Submission, disclosure: Disclosure) -> SubmissionView:
@@ -169,6 +171,8 @@ def submission_view(submission: Submission, disclosure: Disclosure) -> Submissio
         figures=_figures(run, stage, disclosure),
         image=_image(submission),
         withdrawal=withdrawal_of(submission, stage, disclosure),
+        may_cancel=disclosure.reader is Reader.ORGANISER
+        or admission.may_cancel(submission, submission.phase, disclosure.at),
         **vars(details_of(run, stage, facts, disclosure)),
     )
 

@@ -244,7 +244,7 @@ async function refresh() {
   known = said;
   document.dispatchEvent(new Event("draft-known"));
   const here = said.upload;
-  if (said.refusal) fail(said.refusal);
+  if (said.refusal) fail(`When it was last submitted: ${said.refusal}`);
   part("sent").hidden = !said.sent;
   part("submit-button").disabled = said.sent;
   if (!here || upload && !upload.done) return false;

@@ -19,6 +19,7 @@ from leaderboard.submissions.admission.description import (
 )
 from leaderboard.submissions.admission.entering import (
     check_cancel,
+    check_cancel_by_team,
     check_counts_or_is_shown,
     check_open_for,
     check_phase,
@@ -26,6 +27,7 @@ from leaderboard.submissions.admission.entering import (
     check_tried_out,
     check_withdrawal,
     entry_kind,
+    may_cancel,
 )
 from leaderboard.submissions.admission.files import (
     MAX_PDF_BYTES,
@@ -62,6 +64,7 @@ __all__ = [
     "check_asked",
     "check_beginning",
     "check_cancel",
+    "check_cancel_by_team",
     "check_counts_or_is_shown",
     "check_description",
     "check_disk_space",
@@ -80,5 +83,6 @@ __all__ = [
     "entries_of",
     "entry_kind",
     "entry_said",
+    "may_cancel",
     "refusing_a_full_disk",
 ]

@@ -108,6 +108,20 @@ def check_cancel(state: str) -> None:
         raise Refused("This run has ended; there is nothing to cancel.")
 
 
+def check_cancel_by_team(submission: Submission, phase: Phase, at: datetime) -> None:
+    """Refuse a team to cancel what may count, once the deadline has passed: another run would count then."""
+    if not may_cancel(submission, phase, at):
+        raise Refused(
+            f"The {phase.name} closed on {instant(phase.closes_at)}: which runs count cannot be changed any more, and "
+            "this one goes on. Write to the organisers if it has to be ended."
+        )
+
+
+def may_cancel(submission: Submission, phase: Phase, at: datetime) -> bool:
+    """Whether its team may still end it."""
+    return at < phase.closes_at or not submission.is_scored
+
+
 def check_counts_or_is_shown(submission: Submission) -> None:
     """Refuse organisers to withdraw what is on no board anyhow."""
     if submission.is_try_out:

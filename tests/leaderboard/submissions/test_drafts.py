@@ -16,7 +16,7 @@ from leaderboard.processes import sweeper
 from leaderboard.states import RunState, SubmissionState
 from leaderboard.submissions import drafts, resumable, uploads
 from leaderboard.submissions.quota import quota_of
-from tests.leaderboard import cast
+from tests.leaderboard import cast, seen
 
 pytestmark = pytest.mark.django_db
 FILE = tarfile.TarInfo("layer.tar").tobuf() + bytes(5000)
@@ -141,6 +141,10 @@ class TestTheLastHour:
         with pytest.raises(Refused, match="which runs count cannot be changed any more"):
             decisions.bring_back(submission, by=by)
         assert submission.withdrawn_at
+        with pytest.raises(Refused, match="this one goes on"):
+            decisions.cancel(submission, by=by)
+        now = Submission.objects.get()
+        assert (seen.by_team(now).can_cancel, seen.by_organiser(now).can_cancel) == (False, True)
         with pytest.raises(Refused, match="Say why"):
             decisions.bring_back_for_team(submission, by=cast.OPERATOR, why=" ")
         decisions.bring_back_for_team(submission, by=cast.OPERATOR, why="They asked for it at 23:58.")

@@ -102,3 +102,18 @@ def test_what_was_rejected_offers_nothing_to_withdraw(people):
     found = page(people.browser["Alice"].post(f"/runs/{submission.pk}/withdraw/", follow=True))
     assert "there is nothing that could count" in found.text
     assert not found.all("form", action=f"/runs/{submission.pk}/withdraw/")
+
+
+def test_the_organisers_list_tells_and_filters_by_the_state_that_matters(people):
+    phase = cast.phase(slug="dev", cases_are_public=True, runs_per_day=9)
+    done, waits = scored(people.team, phase), cast.submit_checked(people.team, phase)
+    people.olga.is_superuser = True
+    people.olga.save()
+    olga = people.browser["Olga"]
+    listed = page(olga.get("/admin/leaderboard/submission/"))
+    assert listed.all("a", href=f"/runs/{done.submission_id}/")
+    assert "Scored" in listed.text
+    for stage, shown in (("run-scored", done.submission_id), ("run-queued", waits.pk)):
+        found = page(olga.get("/admin/leaderboard/submission/", {"stage": stage}))
+        links = [found.all("a", href=f"/runs/{pk}/") for pk in (done.submission_id, waits.pk)]
+        assert [bool(link) for link in links] == [shown == done.submission_id, shown == waits.pk]
