@@ -88,9 +88,12 @@ class RunDetails:
 
 
 def details_of(run: Run | None, stage: Stage, facts: Sequence[CaseFacts], disclosure: Disclosure) -> RunDetails:
-    """The details of a run; empty for readers to whom single cases are not shown."""
-    if run is None or not disclosure.shows_cases:
+    """The details of a run; for readers to whom single cases are not shown its groups, once all of these are shown."""
+    if run is None:
         return RunDetails()
+    if not disclosure.shows_cases:
+        is_out = stage == RunState.SCORED and disclosure.shows_exact_scores
+        return RunDetails(tables=_tables(run, disclosure) if is_out else ())
     if run.submission.is_of_masks:
         details = RunDetails(cells=[_cell_of_mask(case) for case in facts])
         return _with_results(details, run, disclosure) if stage in ENDED else details
@@ -103,15 +106,19 @@ def details_of(run: Run | None, stage: Stage, facts: Sequence[CaseFacts], disclo
     return _with_results(details, run, disclosure) if stage in ENDED else details
 
 
+def _tables(run: Run, disclosure: Disclosure) -> Sequence[GroupTable]:
+    standing = run.standings.filter(scope=disclosure.scope).defer("summary").first()
+    return group_tables(group_lines(standing, disclosure)) if standing else ()
+
+
 def _with_results(details: RunDetails, run: Run, disclosure: Disclosure) -> RunDetails:
     findings = Findings(run)
-    standing = run.standings.filter(scope=disclosure.scope).defer("summary").first()
     return replace(
         details,
         cases=lines_of(cases_of(run)[:WORST_CASES]),
         findings=findings[:WORST_FINDINGS],
         findings_total=len(findings),
-        tables=group_tables(group_lines(standing, disclosure)) if standing else (),
+        tables=_tables(run, disclosure),
         hints=[hint["text"] for hint in run.hints or ()],
         awaits_hints=_awaits_hints(run),
     )

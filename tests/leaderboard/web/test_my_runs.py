@@ -257,10 +257,15 @@ def test_a_try_out_is_in_no_picture_and_compared_with_its_like_alone(people):
 def test_a_post_challenge_run_stays_rounded_beside_a_run_that_was_revealed(people):
     phase = cast.phase(slug="test", publication="half", runs_per_day=9, post_challenge_per_day=9)
     run = scored(people.team, phase, dice=0.50051)
+    assert "By kind" not in page(people.browser["Alice"].get(f"/runs/{run.submission_id}/")).text
     before = clock.now() - timedelta(minutes=2)
     Phase.objects.filter(pk=phase.pk).update(closes_at=before, revealed_at=before, post_challenge_opens_at=before)
     phase.refresh_from_db()
+    groups = page(people.browser["Alice"].get(f"/runs/{run.submission_id}/"))
+    assert "By kind, size and category" in groups.text, "all of a run's groups are shown after the reveal"
+    assert not groups.all("a", href=f"/runs/{run.submission_id}/findings/?category=1a")
     after = scored(people.team, phase, dice=0.60071, kind="post_challenge")
+    assert "By kind" not in page(people.browser["Alice"].get(f"/runs/{after.submission_id}/")).text
     answer = compared(people, "Alice", run, after)
     text = page(answer).text
     assert "2 runs in the" in text
