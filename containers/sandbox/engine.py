@@ -119,6 +119,7 @@ class Engine:
     """
 
     def __init__(self, client: docker.APIClient, *, retry_seconds: float = 120.0) -> None:
+        client.trust_env = False  # an engine is behind no proxy; nor has each question to read the whole environment
         self._client = client
         self._retry_seconds = retry_seconds
 
