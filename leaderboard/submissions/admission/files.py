@@ -167,27 +167,29 @@ def entry_said(words: Mapping[str, object], phase: Phase) -> Submission.Entry | 
 def check_image_is_here(source: Submission, submission: Submission) -> AlgorithmImage:
     """The image of an earlier submission, for one of the same team; Refused where it cannot be used again."""
     image = source.image
-    if image is None or source.team_id != submission.team_id or not blobs.images.freshen(image.archive):
+    if image is None or not _is_here(source, submission, blobs.images, image.archive):
         raise Refused("The image of that submission is not here any more. Upload it again.")
-    if image.unpacked_bytes > submission.phase.max_unpacked_bytes:
-        raise Refused(
-            f"The image has {image.unpacked_bytes / 1e9:.1f} GB unpacked; the {submission.phase.name} takes up to "
-            f"{submission.phase.max_unpacked_bytes / 1e9:.3g} GB."
-        )
+    _check_unpacked("The image has", image.unpacked_bytes, submission.phase)
     return image
 
 
 def check_weights_are_here(source: Submission, submission: Submission) -> Weights:
     """The weights of an earlier submission, for one of the same team; Refused where they cannot be used again."""
     weights = source.weights
-    if weights is None or source.team_id != submission.team_id or not blobs.weights.freshen(weights.archive):
+    if weights is None or not _is_here(source, submission, blobs.weights, weights.archive):
         raise Refused("The weights of that submission are not here any more. Send them again.")
-    if weights.unpacked_bytes > submission.phase.max_unpacked_bytes:
-        raise Refused(
-            f"The weights have {weights.unpacked_bytes / 1e9:.1f} GB unpacked; the {submission.phase.name} takes up to "
-            f"{submission.phase.max_unpacked_bytes / 1e9:.3g} GB."
-        )
+    _check_unpacked("The weights have", weights.unpacked_bytes, submission.phase)
     return weights
+
+
+def _is_here(source: Submission, submission: Submission, store: blobs.Store, archive: str) -> bool:
+    return source.team_id == submission.team_id and store.freshen(archive)
+
+
+def _check_unpacked(what_has: str, size: int, phase: Phase) -> None:
+    most = phase.max_unpacked_bytes
+    if size > most:
+        raise Refused(f"{what_has} {size / 1e9:.1f} GB unpacked; the {phase.name} takes up to {most / 1e9:.3g} GB.")
 
 
 def check_pdf(size: int, phase: Phase) -> None:
