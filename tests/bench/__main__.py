@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("batches", "estimates", "fairness", "last-hour", "pages", "run", "scoring", "uploads")
+NAMES = ("batches", "estimates", "fairness", "last-hour", "many-uploads", "pages", "run", "scoring", "uploads")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The rows of `./dev bench uploads` and `last-hour`: people, and a GPU host's batches. Needs Django set up."""
+"""The rows of the benchmarks of uploads: people, and a GPU host's batches. Needs Django set up."""
 
 import tarfile
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """A disk that is nearly full: new work is turned away, what runs may end. On a small disk made for it."""
 
 import hashlib
+import io
 import logging
 import os
 import shutil
@@ -21,7 +22,7 @@ from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Batch, Case, Phase, Submission
 from leaderboard.operations import alarms, health
 from leaderboard.states import RunState
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import admission, drafts, resumable, uploads
 from tests.leaderboard import cast, gpu_host, masks, seen
 
 pytestmark = [
@@ -121,6 +122,31 @@ def test_a_store_that_fills_in_the_middle_of_an_upload_is_told_and_nothing_stays
     assert not Submission.objects.exists()
     assert not list((disk / "incoming").iterdir())
     assert not list(uploads.folder().iterdir())
+
+
+@pytest.mark.parametrize("checked", [False, True], ids=["without a checksum", "with one"])
+def test_a_piece_that_finds_the_disk_full_loses_nothing_that_was_called_safe(disk, team, phase, settings, checked):
+    """The client reads where to go on, and does when there is room; a piece with a checksum counts as a whole."""
+    settings.FREE_BYTES = -(10**9)
+    file = tarfile.TarInfo("layer.tar").tobuf() + os.urandom(40 * MIB)
+    draft = drafts.begin(team.memberships.get().user, team, phase, {})
+    upload = resumable.begin(draft, name="image.tar", length=len(file))
+    resumable.receive(upload, resumable.Piece(0, MIB, io.BytesIO(file)))
+    fill(disk, leaving=10 * MIB)
+    rest = file[MIB:]
+    checksum = ("sha256", hashlib.sha256(rest).digest()) if checked else None
+    with pytest.raises(admission.NoSpace):
+        resumable.receive(upload, resumable.Piece(MIB, len(rest), io.BytesIO(rest), checksum))
+    upload.refresh_from_db()
+    assert (upload.received == MIB) is checked
+    assert upload.received >= MIB
+    stored = (uploads.folder() / upload.file).read_bytes()
+    assert stored[: upload.received] == file[: upload.received]
+    (disk / "ballast").unlink()
+    rest = file[upload.received :]
+    resumable.receive(upload, resumable.Piece(upload.received, len(rest), io.BytesIO(rest)))
+    assert upload.completed_at
+    assert upload.digest == f"sha256:{hashlib.sha256(file).hexdigest()}"
 
 
 def test_the_command_line_names_the_store_and_leaves_nothing(disk, team, phase, settings, tmp_path):
