@@ -261,6 +261,7 @@ class Supervisor:
         if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
         with path.open("ab") as log:
+            offset = log.tell()  # before the start: the place in the file is the child's, too, and moves as it writes
             process = subprocess.Popen(
                 part.command,
                 env={**part.environment, MARK: self._mark},
@@ -274,7 +275,7 @@ class Supervisor:
                 extra_groups=[] if part.account else None,
                 preexec_fn=die_with_parent(part.stop_signal),
             )
-            return Running(part, process, time.monotonic(), log.tell())
+            return Running(part, process, time.monotonic(), offset)
 
     def _stop(self, stage: Sequence[Running]) -> None:
         for running in stage:
