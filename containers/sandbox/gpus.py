@@ -24,6 +24,7 @@ SETTLE_SECONDS: Final = 10.0
 #: Between two looks at the programs on a GPU while a container runs.
 WATCH_SECONDS: Final = 15.0
 _LOOK_AGAIN_SECONDS: Final = 0.5
+_PF_EXITING: Final = 0x4  # of the kernel's flags of a process
 _WHOLE_UUID: Final = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OLD_PART: Final = re.compile(r"MIG-(?P<gpu>GPU-[0-9a-f-]+)/(?P<instance>\d+)/(?P<compute>\d+)", re.IGNORECASE)
 _GONE: Final = re.compile(r"gpu is lost|unknown error|err!", re.IGNORECASE)
@@ -163,9 +164,16 @@ class Watch:
 
     def _is_foreign(self, process: Process) -> bool:
         try:
-            return self._container_id not in Path(f"/proc/{process.pid}/cgroup").read_text()
+            groups = Path(f"/proc/{process.pid}/cgroup").read_text()
+            return self._container_id not in groups and not _is_ending(process.pid)
         except OSError:  # it has just ended, whose ever it was
             return False
+
+
+def _is_ending(pid: int) -> bool:
+    """Whether a process is on its way out: it may hold its GPU for seconds more, and is in no group (cgroup v1)."""
+    flags = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6]
+    return bool(int(flags) & _PF_EXITING)
 
 
 def sees_host_processes() -> bool:

@@ -377,11 +377,20 @@ def watches(monkeypatch: pytest.MonkeyPatch) -> list[Watch]:
     return made
 
 
+@pytest.fixture
+def dead() -> Iterator[int]:
+    """The number of a process that has ended and is not buried yet."""
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        yield process.pid
+
+
 @pytest.mark.parametrize(
     ("whose", "fault", "case"),
     [
         ("somebody else's", "gpu_occupied", ("untouched", None)),
         ("the container's own", None, ("failed", "crashed")),
+        ("one that is ending", None, ("failed", "crashed")),
         ("one that has ended", None, ("failed", "crashed")),
     ],
 )
@@ -390,6 +399,7 @@ def test_a_program_of_somebody_else_that_comes_and_goes_is_told_from_the_contain
     gpu_engine: GpuEngine,
     tool: StandIn,
     watches: list[Watch],
+    dead: int,
     whose: str,
     fault: str | None,
     case: Any,
@@ -403,7 +413,8 @@ def test_a_program_of_somebody_else_that_comes_and_goes_is_told_from_the_contain
     wait_until(one.was_started)
     wait_until(lambda: gpu_engine.client.inspect_container(one.names.algorithm)["State"]["Pid"])
     inside = gpu_engine.client.inspect_container(one.names.algorithm)["State"]["Pid"]
-    pid = {"somebody else's": os.getpid(), "the container's own": inside}.get(whose, 2**22 + 1)
+    pids = {"somebody else's": os.getpid(), "the container's own": inside, "one that is ending": dead}
+    pid = pids.get(whose, 2**22 + 1)
     tool.cards[0].processes = [Process("python", pid=pid)]
     tool.set()
     asked = len(tool.questions())
