@@ -104,7 +104,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connectio
 R["AF_ALG with high bits"] = system_call(41, (1 << 32) | 38, 5, 0)
 R["AF_ALG"] = system_call(41, 38, 5, 0)
 R["AF_VSOCK"] = system_call(41, 40, 1, 0)
-R["loopback"] = outcome(lambda: socket.create_server(("127.0.0.1", 0)).close())
+R["loopback"] = outcome(lambda: socket.create_server(("localhost", 0)).close())
 
 memory = ctypes.create_string_buffer(4096)
 buffer = ctypes.addressof(memory)

@@ -65,6 +65,11 @@ def test_there_is_no_network(host_config: dict[str, Any]) -> None:
     assert host_config["NetworkMode"] == "none"
 
 
+def test_the_engine_has_no_network_to_set_up(inspected: dict[str, Any]) -> None:
+    assert inspected["Config"]["NetworkDisabled"] is True
+    assert (inspected["HostsPath"], inspected["ResolvConfPath"]) == ("", "")
+
+
 def test_the_root_is_read_only_and_without_privilege(host_config: dict[str, Any]) -> None:
     assert host_config["ReadonlyRootfs"] is True
     assert host_config["Privileged"] is False
@@ -227,7 +232,7 @@ def test_weights_are_mounted_read_only_also_over_a_volume_of_the_image(created: 
 def test_files_of_ours_are_mounted_read_only_one_by_one(inspected: dict[str, Any]) -> None:
     mounts = {mount["Target"]: mount for mount in inspected["HostConfig"]["Mounts"]}
     kernel = {f"/proc/{name}" for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")}
-    ours = {spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group", "/sys/devices", "/sys/class", *kernel}
+    ours = {spec.LAUNCHER_PROGRAM, "/etc/passwd", "/etc/group", "/etc/hosts", "/sys/devices", "/sys/class", *kernel}
     assert set(mounts) == {"/input", "/output", *ours}
     for target in ours:
         assert (mounts[target]["ReadOnly"], mounts[target]["Type"]) == (True, "bind")
@@ -334,7 +339,7 @@ def test_the_holder_is_locked_down_as_well(sandbox: Sandbox, docker_client: dock
     holder = docker_client.inspect_container(run.names.holder)
     host_config = holder["HostConfig"]
     assert holder["Config"]["User"] == f"{UID}:{UID}"
-    assert host_config["NetworkMode"] == "none"
+    assert (host_config["NetworkMode"], holder["Config"]["NetworkDisabled"]) == ("none", True)
     assert host_config["ReadonlyRootfs"] is True
     assert host_config["CapDrop"] == ["ALL"]
     assert {"no-new-privileges=true", f"seccomp={spec.SECCOMP_PROFILE}"} <= set(host_config["SecurityOpt"])
