@@ -110,6 +110,8 @@ def _fill(free: list[Slot], start: Callable[[Run], Batch | None], at: datetime) 
         return
     turns, load = _Turns(), _Load(at)
     for place in turns.in_order(_with_one_held_up(waiting, free, at), load.of):
+        if not free:  # the rest need not be ordered
+            break
         run, batch = place.thing
         slot = fitting(free, run.submission)
         if slot is not None and (batch := batch or _started(start, run)):
@@ -122,16 +124,21 @@ def _fill(free: list[Slot], start: Callable[[Run], Batch | None], at: datetime) 
 
 def _with_one_held_up(waiting: list[_Slots], free: list[Slot], at: datetime) -> list[_Slots]:
     """The same; but a try-out that has waited long comes first, if nothing of theirs ran lately and no run starts."""
-    starts = any(place.thing.is_scored and place.rank == Rank.STARTS for place in _fitting_places(waiting, free))
-    tries = [place for place in _fitting_places(waiting, free) if place.class_ == Class.TRY_OUT]
+    tries = (place for place in waiting if place.class_ == Class.TRY_OUT and _fits(place, free))
     first = min(tries, key=attrgetter("order"), default=None)
-    if starts or first is None or first.thing.run.created_at > at - TRY_OUT_PAUSE or _tried_lately(at):
+    if first is None or first.thing.run.created_at > at - TRY_OUT_PAUSE:
+        return waiting
+    if _tried_lately(at) or any(_starts(place) and _fits(place, free) for place in waiting):
         return waiting
     return [replace(place, class_=Class.HELD_UP) if place is first else place for place in waiting]
 
 
-def _fitting_places(waiting: list[_Slots], free: list[Slot]) -> list[_Slots]:
-    return [place for place in waiting if fitting(free, place.thing.run.submission)]
+def _fits(place: _Slots, free: list[Slot]) -> bool:
+    return fitting(free, place.thing.run.submission) is not None
+
+
+def _starts(place: _Slots) -> bool:
+    return place.thing.is_scored and place.rank == Rank.STARTS
 
 
 def _tried_lately(at: datetime) -> bool:
