@@ -119,8 +119,7 @@ def _dump(folder: Path) -> dict[str, Any]:
                 _flush(file)
         cursor.execute("SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = current_schema()")
         sequences = dict(cursor.fetchall())
-        cursor.execute("SELECT app, name FROM django_migrations ORDER BY id")
-        migrations = [list(row) for row in cursor.fetchall()]
+        migrations = _applied(cursor)
     return {
         "format": FORMAT,
         "at": clock.now().isoformat(),
@@ -263,9 +262,12 @@ def _bring(source: blobs.Store, digest: str, target: blobs.Store) -> None:
 
 
 def _remake_schema(manifest: dict[str, Any]) -> None:
-    """The tables as they were at the backup, empty."""
+    """The tables as they were at the backup, without a row of anybody's."""
     with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
+        there = connection.introspection.table_names(cursor)
+        if "django_migrations" in there and sorted(_applied(cursor)) == sorted(manifest["migrations"]):
+            return  # a database that this version migrated, for a backup of this version
+        for table in there:
             cursor.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
     newest = dict(manifest["migrations"])  # in the order in which they ran: the last of each app stays
     for app, name in newest.items():
@@ -319,6 +321,12 @@ def _alone_in(folder: Path) -> Iterator[None]:
         raise BackupError(f"Another backup into {folder} is under way.") from None
     finally:
         os.close(descriptor)
+
+
+def _applied(cursor: Any) -> list[list[str]]:
+    """The migrations of this database, app and name, in the order in which they ran."""
+    cursor.execute("SELECT app, name FROM django_migrations ORDER BY id")
+    return [list(row) for row in cursor.fetchall()]
 
 
 def _columns(cursor: Any, table: str) -> list[str]:

@@ -37,8 +37,8 @@ class StackElsewhere(Stack):
 
 
 @pytest.fixture
-def machine(db, tmp_path: Path):
-    machine = Machine(tmp_path)
+def machine(template_database: str, db, tmp_path: Path):
+    machine = Machine(tmp_path, template_database)
     yield machine
     machine.remove()
 

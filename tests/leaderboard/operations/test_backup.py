@@ -30,14 +30,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def machine(db, tmp_path: Path):
+def bare_machine(db, tmp_path: Path):
+    """Nobody has migrated its database yet."""
     machine = Machine(tmp_path)
     yield machine
     machine.remove()
 
 
 @pytest.fixture
-def migrated_machine(template_database: str, db, tmp_path: Path):
+def machine(template_database: str, db, tmp_path: Path):
+    """Its database was only migrated."""
     machine = Machine(tmp_path, template_database)
     yield machine
     machine.remove()
@@ -89,24 +91,24 @@ def run_to_the_end(submission: Submission, host) -> None:
     assert run.state == "scored"
 
 
-def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, folder, machine):
+def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, folder, bare_machine):
     run_to_the_end(accepted(team, phase), host)
     cast.let_a_minute_pass()
     waiting = cast.submit(team, phase)
     pdf = blobs.pdfs.put(io.BytesIO(b"%PDF-1.7"))
     Submission.objects.filter(pk=waiting.pk).update(pdf=pdf.digest)
     call_command("backup", folder)
-    said = machine.manage_in_a_process("restore", str(folder))
+    said = bare_machine.manage_in_a_process("restore", str(folder))
     assert said.returncode == 0, said.stderr
     here = io.StringIO()
     call_command("standings", phase=phase.slug, json=True, stdout=here)
-    there = machine.manage("standings", phase=phase.slug, json=True)
+    there = bare_machine.manage("standings", phase=phase.slug, json=True)
     assert json.loads(there.stdout)["rows"]
     assert json.loads(there.stdout) == json.loads(here.getvalue())
     for store in backup.STORES:
-        ours, theirs = set(store.digests()), set(blobs.Store(store.kind, machine.store).digests())
+        ours, theirs = set(store.digests()), set(blobs.Store(store.kind, bare_machine.store).digests())
         assert ours == theirs != set(), store.kind
-    assert (machine.store / "uploads" / waiting.upload_file).read_bytes() == b"an archive"
+    assert (bare_machine.store / "uploads" / waiting.upload_file).read_bytes() == b"an archive"
 
 
 def test_a_lease_ends_with_the_machine_and_what_comes_after_a_restore_meets_nothing_of_before(
@@ -198,14 +200,14 @@ def test_a_second_backup_copies_only_what_is_new_and_old_ones_go(phase, folder, 
     assert not kept.exists(gone)
 
 
-def test_a_damaged_backup_is_not_restored(phase, folder, machine):
+def test_a_damaged_backup_is_not_restored(phase, folder, bare_machine):
     call_command("backup", folder)
     blob = blobs.Store("references", folder / "blobs").path(Case.objects.all()[0].reference)
     blob.write_bytes(b"rotten")
-    said = machine.manage("restore", str(folder))
+    said = bare_machine.manage("restore", str(folder))
     assert said.returncode == 1
     assert "damaged" in said.stderr
-    assert machine.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'leaderboard%'") == [(0,)]
+    assert bare_machine.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'leaderboard%'") == [(0,)]
 
 
 def test_a_file_that_the_store_has_lost_is_named_and_the_rest_comes_back(phase, folder, machine):
@@ -217,9 +219,9 @@ def test_a_file_that_the_store_has_lost_is_named_and_the_rest_comes_back(phase, 
     assert (said.returncode, volume in said.stderr) == (0, True)
 
 
-def test_a_database_that_was_only_migrated_counts_as_empty(phase, folder, migrated_machine):
+def test_a_database_that_was_only_migrated_counts_as_empty(phase, folder, machine):
     call_command("backup", folder)
-    assert migrated_machine.manage("restore", str(folder)).returncode == 0
+    assert machine.manage("restore", str(folder)).returncode == 0
 
 
 def test_two_backups_into_one_folder_do_not_meet(phase, folder):
@@ -275,7 +277,7 @@ NEWER_COLUMNS = (
 )
 
 
-def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, machine):
+def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, bare_machine):
     """As if it had been made before the last migrations: they run after the rows are there."""
     gpu_host.claim(host, gpu_host.waiting(accepted(team, phase).runs.get()))
     made = backup.make(folder)
@@ -291,10 +293,11 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, f
     (made.folder / "manifest.json").write_text(json.dumps(manifest))
     applied = made.folder / "tables" / "django_migrations"
     applied.write_text("".join(line for line in applied.open() if not any(name in line for name in NEWER)))
-    said = machine.manage("restore", str(folder))
+    said = bare_machine.manage("restore", str(folder))
     assert said.returncode == 0, said.stderr
-    assert machine.ask("SELECT ticket, kind FROM leaderboard_submission") == [("", "scored")]
-    assert machine.ask("SELECT gpus FROM leaderboard_host") == [(None,)]
-    assert machine.ask("SELECT skeleton IS NULL FROM leaderboard_team") == [(False,)]
-    assert machine.ask("SELECT state, lease_until FROM leaderboard_batch") == [("waiting", None)]
-    assert machine.ask("SELECT kind, number FROM leaderboard_turn") == [("slot", 1)]  # who was served last is known
+    assert bare_machine.ask("SELECT ticket, kind FROM leaderboard_submission") == [("", "scored")]
+    assert bare_machine.ask("SELECT gpus FROM leaderboard_host") == [(None,)]
+    assert bare_machine.ask("SELECT skeleton IS NULL FROM leaderboard_team") == [(False,)]
+    assert bare_machine.ask("SELECT state, lease_until FROM leaderboard_batch") == [("waiting", None)]
+    # who was served last is known
+    assert bare_machine.ask("SELECT kind, number FROM leaderboard_turn") == [("slot", 1)]
