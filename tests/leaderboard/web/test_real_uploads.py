@@ -12,21 +12,11 @@ from django.test import Client
 from leaderboard.models import Submission
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast
-from tests.leaderboard.web.conftest import real_site
 from tests.leaderboard.web.scene import Page
 from tests.realsite import RealSite, browser_headers, form_body, request_head
 
-pytestmark = pytest.mark.django_db(transaction=True)
-AT_ONCE = 4
-LIMITS = {"UPLOAD_SILENT_SECONDS": "3", "UPLOAD_PACE_SECONDS": "4", "UPLOADS_AT_ONCE": str(AT_ONCE)}
-LIMITS |= {"UPLOADS_PER_PERSON": "2", "UPLOADS_PER_TEAM": "3"}
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("site")]
 IMAGE = tarfile.TarInfo("layer.tar").tobuf() + bytes(10_000)
-
-
-@pytest.fixture(scope="module")
-def site(django_db_setup) -> Iterator[RealSite]:
-    with real_site(**LIMITS) as running:
-        yield running
 
 
 @pytest.fixture

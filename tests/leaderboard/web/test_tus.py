@@ -7,7 +7,6 @@ import random
 import signal
 import tarfile
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,21 +21,14 @@ from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import drafts, resumable, uploads
 from leaderboard.web import tus
 from tests.leaderboard import cast
-from tests.leaderboard.web.conftest import real_site
-from tests.realsite import RealSite, request_head
+from tests.realsite import request_head
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("site")]
 MEBIBYTE = 1 << 20
 FILE = tarfile.TarInfo("layer.tar").tobuf() + random.Random(11).randbytes(3 * MEBIBYTE)
 LENGTH = len(FILE)
 DIGEST = f"sha256:{hashlib.sha256(FILE).hexdigest()}"
 WORDS = {"track": "main", "algorithm": "Grounder", "method": cast.METHOD, "external": "none"}
-
-
-@pytest.fixture(scope="module")
-def site(django_db_setup) -> Iterator[RealSite]:
-    with real_site() as running:
-        yield running
 
 
 @pytest.fixture
