@@ -44,6 +44,8 @@ BEGIN_EARLY = (
     "tests/deploy/",
     "tests/leaderboard/demo/",
     "tests/leaderboard/journey/",
+    "tests/leaderboard/web/test_real_uploads.py",
+    "tests/leaderboard/web/test_tus.py",
     "tests/browser/",
 )
 # These must not meet: each start of services looks for free ports from the same number on.
