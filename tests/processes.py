@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import MutableMapping, Sequence
+import sys
+import time
+from collections.abc import Generator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +25,8 @@ FEW_FILES = 4  # so few are done before several processes have started
 FIRST_SANDBOX_UID = 60600
 SANDBOX_UIDS = 10
 BROKER_DATABASES = 16
+TESTS = Path(__file__).parent
+COMPILING_SECONDS = 60
 
 # A process is given whole files, or what is marked with the same `xdist_group`: modules share what they make once.
 # These few are long, and of them each test goes where there is room. They begin first, or one process would end alone.
@@ -115,6 +119,35 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling:
     """Our own way, whatever `--dist` says."""
     return Units(config, log)
+
+
+def is_compiled() -> bool:
+    """Whether Python has compiled most files with tests here before, for all processes to read."""
+    compiled = Path(f"{sys.pycache_prefix}{TESTS}") if sys.pycache_prefix else TESTS
+    return 2 * len(list(compiled.rglob("test_*.pyc"))) > len(list(TESTS.rglob("test_*.py")))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let the first process collect alone where nothing is compiled yet: all others would compile the same."""
+    folder: Path = node.config._tmp_path_factory.getbasetemp()
+    node.workerinput["compiled"] = "" if is_compiled() else str(folder / "compiled")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Collect, or wait for the first process that does and then collect."""
+    inputs = getattr(session.config, "workerinput", {})
+    compiled = Path(inputs["compiled"]) if inputs.get("compiled") else None
+    if compiled and inputs["workerid"] != "gw0":
+        give_up = time.monotonic() + COMPILING_SECONDS
+        while not compiled.exists() and time.monotonic() < give_up:
+            time.sleep(0.1)
+    try:
+        return (yield)
+    finally:
+        if compiled:
+            compiled.touch()
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -71,3 +73,15 @@ def test_the_process_that_runs_this_has_its_own() -> None:
     assert os.environ["REDIS_URL"] == settings.REDIS_URL
     if process:
         assert settings.INSTANCE.endswith(f"-{1 + int(process.removeprefix('gw'))}")
+
+
+def test_whether_anything_is_compiled_yet_is_seen_where_python_puts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    assert not processes.is_compiled()
+    for file in processes.TESTS.rglob("test_*.py"):
+        compiled = Path(f"{tmp_path}{file}c")
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        compiled.touch()
+    assert processes.is_compiled()
