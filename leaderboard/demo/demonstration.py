@@ -25,7 +25,7 @@ from leaderboard.challenge.casesets.official import read_case_set
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.demo import cases as demo_cases
-from leaderboard.journey import pipeline
+from leaderboard.journey import submitting
 from leaderboard.models import CaseSet, Phase, Submission, Team, User
 from leaderboard.people import addresses, rules, teams
 from leaderboard.submissions import uploads
@@ -204,7 +204,7 @@ def _submit(entrant: Entrant, phase: Phase, folder: Path, say: Say) -> None:
     if team is None:
         team = teams.create_team(captain, name=entrant.team, affiliation=entrant.affiliation)
     weights = folder / f"{entrant.variant}-weights.tar.gz"
-    pipeline.submit(
+    submitting.submit(
         user=captain,
         team=team,
         phase=phase,

@@ -99,6 +99,12 @@ def slots_of(host: Host) -> list[Slot]:
     return [Slot(len(slot.get("gpus", [])), host.serves, host.takes_weights) for slot in host.slots]
 
 
+def slot_of(host: Host, name: str) -> Slot | None:
+    """The slot of this name; None when the host said nothing of it."""
+    said = zip(host.slots, slots_of(host), strict=True)
+    return next((slot for words, slot in said if words.get("name") == name), None)
+
+
 def what_they_need() -> QuerySet[Submission]:
     """Submissions with what a slot has to have for them."""
     return Submission.objects.select_related("phase", "cases_of").only(*_NEEDED)

@@ -1,9 +1,13 @@
 """What a submission goes through.
 
-    pipeline                         the journey, top to bottom
+    submitting                       how what a team hands in becomes a submission
+    pipeline                         the journey from there on, top to bottom
     lifecycle, locking               the only code that changes a state; the order in which rows are locked
     selectors                        rows with what a step asks about them
-    handed_in                        masks that were handed in: checked, every problem told, and kept
+    handed_in                        masks that were handed in: checked, every problem told, kept, and their run
+    leases                           what a host may do while it holds a batch
+    rejected_by_hosts                images that passed the check, and that a host can't use
+    looks                            what the masks of a scored run look like, on public cases
     planning                         how a run is cut into batches
     turns, scheduling                how what is shared is dealt out between teams; who is checked, run and scored next
     forecast                         the same played ahead: when each run will start and finish

@@ -12,8 +12,9 @@ from leaderboard.core import audit, clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import faults, lifecycle, planning
+from leaderboard.journey.handed_in import score_masks
 from leaderboard.journey.locking import drop_batches, lock_run
-from leaderboard.journey.pipeline import fill_slots, score_masks
+from leaderboard.journey.pipeline import fill_slots
 from leaderboard.models import Attempt, Phase, Run, RunCase, Submission
 from leaderboard.states import ENDED, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads

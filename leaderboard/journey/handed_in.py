@@ -1,4 +1,4 @@
-"""From an uploaded archive of masks to a mask for each case, kept by digest as those of containers are.
+"""From an uploaded archive of masks to a mask for each case, kept by digest as those of containers are, and a run.
 
 All problems are found in one go and told by case, before the submission counts: those of the archive by
 `containers.intake`, those of each mask by `evaluation`, in its scoring process and its words.
@@ -11,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 import evaluation
 from containers.intake import MasksRejected, Problem, Unpacked, unpack_isolated
-from leaderboard.core import blobs, unfinished
+from leaderboard.core import blobs, task_queue, unfinished
 from leaderboard.core.blobs import Blob
-from leaderboard.models import Case, Submission
+from leaderboard.journey import lifecycle, planning
+from leaderboard.models import Case, Run, Submission
 from leaderboard.scores.scoring import evaluation_case
+from leaderboard.states import RunState, SubmissionState
 from leaderboard.submissions import uploads
 
 MAX_PROBLEMS = 500  # lines of an answer; the others are counted
@@ -54,6 +57,23 @@ def check_masks(submission: Submission) -> Masks:
         if problems:
             raise MasksUnusable(_in_words(problems, len(cases)))
         return {case.pk: _keep(folder / found.files[case.name]) for case in cases}
+
+
+@transaction.atomic
+def accept_masks(submission: Submission, masks: Masks) -> None:
+    """Masks without a problem: the submission counts, and its run waits for its turn to be scored."""
+    moved = lifecycle.move(submission, SubmissionState.ACCEPTED, allowed_from={SubmissionState.VALIDATING}, failures=0)
+    if moved:
+        score_masks(submission, masks, by=lifecycle.SERVER)
+
+
+def score_masks(submission: Submission, masks: Masks, *, by: str) -> Run:
+    """A run of masks that were handed in: it goes straight to the scores, in turn with all others."""
+    run = planning.new_run(submission, by=by)
+    batch = planning.hand_in(run, masks)
+    lifecycle.move(run, RunState.SCORING, started_at=run.created_at)
+    task_queue.enqueue_scoring(batch.pk)
+    return run
 
 
 def _largest(case: Case) -> int:

@@ -1,8 +1,10 @@
 """The journey of a submission, top to bottom.
 
-    submit -> validate_image -> start -> claim -> heartbeat -> report -> score_batch -> finish -> look_at_run
-                                           ^                     |            |
-                                           +---- advance: what next? <--------+
+    validate_image -> start -> claim -> heartbeat -> report -> score_batch -> finish -> look_next
+                                 ^                     |            |
+                                 +---- advance: what next? <--------+
+
+It begins where a team handed something in (leaderboard/journey/submitting.py).
 
 Every step takes the row that it is about, looks at the database, does one thing, and sends a message for the next step
 after its commit. Nothing that matters is in a message: `advance()` and the sweeper derive what should happen next from
@@ -19,43 +21,35 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Unpack
+from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 import evaluation
 from containers.intake import ImageRejected
-from containers.protocol.contract import EXIT_SECONDS
 from containers.protocol.reports import Report
-from containers.protocol.verdicts import REJECTIONS
-from leaderboard.core import blobs, clock, disk_space, events, locks, task_queue
-from leaderboard.core.refusal import Refused
+from leaderboard.core import clock, disk_space, events, locks, task_queue
 from leaderboard.core.text import storable
-from leaderboard.hosts import gpus, orders, slots
-from leaderboard.journey import failure_kinds, faults, lifecycle, outcomes, planning, reasons, scheduling
-from leaderboard.journey.handed_in import Masks, MasksUnusable, check_masks
-from leaderboard.journey.locking import LeaseLost, NotForThisHost, drop_batches, held_batch, lock_batch, lock_run
-from leaderboard.journey.selectors import awaiting_a_look, with_phase
-from leaderboard.models import (
-    AlgorithmImage,
-    Attempt,
-    Batch,
-    Draft,
-    Host,
-    Phase,
-    Run,
-    RunCase,
-    Submission,
-    Team,
-    User,
-    Weights,
+from leaderboard.hosts import orders, slots
+from leaderboard.journey import (
+    failure_kinds,
+    faults,
+    leases,
+    lifecycle,
+    looks,
+    outcomes,
+    planning,
+    reasons,
+    rejected_by_hosts,
+    scheduling,
 )
-from leaderboard.people import teams
-from leaderboard.scores import aggregates, hints, scoring
+from leaderboard.journey.handed_in import MasksUnusable, accept_masks, check_masks
+from leaderboard.journey.locking import LeaseLost, NotForThisHost, drop_batches, held_batch, lock_batch, lock_run
+from leaderboard.journey.selectors import with_phase
+from leaderboard.models import AlgorithmImage, Attempt, Batch, Host, Run, RunCase, Submission, Weights
+from leaderboard.scores import aggregates, scoring
 from leaderboard.states import (
     ACTIVE_RUN_STATES,
     ENDED,
@@ -63,103 +57,16 @@ from leaderboard.states import (
     UNCHECKED,
     BatchState,
     RunState,
-    SubmissionKind,
     SubmissionState,
 )
-from leaderboard.submissions import admission, drafts, intake, receiving, resumable, uploads
-from leaderboard.submissions.admission import Description
-from leaderboard.submissions.receiving import HandedIn
-from leaderboard.submissions.uploads import Upload
+from leaderboard.submissions import intake, uploads
 
 logger = logging.getLogger(__name__)
 
-FETCH_SECONDS, FETCH_BYTES_PER_SECOND = 3600, 10e6  # what a host has at least for volumes; for image and weights
 TURN_SECONDS = 5.0  # for so long the masks of one team are scored before it is another's turn
 
 
-# --- a team hands in -------------------------------------------------------------------------------------------------
-
-
-def submit(
-    *,
-    user: User | None,
-    team: Team,
-    phase: Phase,
-    upload: Upload,
-    weights: Upload | Submission | None = None,
-    ticket: str = "",
-    kind: str = SubmissionKind.SCORED,
-    **described: Unpack[Description],
-) -> Submission:
-    """Accept a submission, or raise Refused. The files of both uploads are ours from here, whatever the answer.
-
-    weights: come as a second file, or are those of an earlier submission.
-
-    Who got no answer, because the server died or the line broke, sends the same again with the same `ticket`: if it had
-    been accepted, this is the answer.
-    """
-    handed_in = HandedIn(upload, weights, ticket, kind)
-    try:
-        with transaction.atomic():
-            team = teams.lock_team(team)
-            if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
-                receiving.let_go(upload, weights)
-                return earlier
-            return receiving.receive(user, team, phase, handed_in, described)
-    except Refused:
-        receiving.let_go(upload, weights)
-        raise
-
-
-def submit_draft(draft_id: uuid.UUID) -> Submission | None:
-    """Accept a draft whose form was sent and whose files are here; nothing happens while one of them is missing.
-
-    It counts as of the last of these instants. One that is refused stays a draft, with the reason and its files.
-    """
-    with transaction.atomic():
-        # Locked first, and then read: what is joined to a row for which one waits is of the row as it was before.
-        sent = Draft.objects.filter(submitted_at__isnull=False)
-        rows = sent.select_related("team", "phase", "submitted_by", "source__image")
-        draft = rows.filter(pk=draft_id).first() if resumable.held(draft_id) else None
-        upload = drafts.complete(draft) if draft else None
-        if draft is None or upload is None:
-            return None
-        try:
-            submission = _submit_whole(draft, upload)
-        except admission.NoSpace:
-            return None  # it is here, and in time: the sweeper asks again until there is room for its check
-        except Refused as refusal:
-            draft.submitted_at, draft.refusal = None, str(refusal)
-            draft.save(update_fields=["submitted_at", "refusal"])
-            return None
-        drafts.remove_what_was_not_handed_in(draft, submission)
-        draft.delete()
-    return submission
-
-
-@transaction.atomic
-def _submit_whole(draft: Draft, upload: Upload) -> Submission:
-    if draft.submitted_by is None:  # for admission that would be the command line
-        raise Refused("Who submitted this has no account any more. Submit it again.")
-    team, weights = teams.lock_team(draft.team), drafts.weights_of(draft)
-    handed_in = HandedIn(upload, weights, str(draft.pk), drafts.kind_of(draft))
-    submission = receiving.receive(draft.submitted_by, team, draft.phase, handed_in, drafts.description(draft))
-    if draft.source:
-        _go_on_with_image_of(draft.source, submission, comes_with_weights=weights is not None)
-    return submission
-
-
-def _go_on_with_image_of(source: Submission, submission: Submission, *, comes_with_weights: bool) -> None:
-    """An image that was checked is accepted; whether weights have their place in it is asked as if it had been sent."""
-    image = receiving.image_of(source, submission)
-    if comes_with_weights:
-        submission.image = image
-        submission.save(update_fields=["image"])
-        task_queue.enqueue_image_check(submission.pk)
-        return
-    why = f"the image of submission {source.pk}"
-    lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED}, why=why)
-    _accept(submission, image)
+# --- what was handed in is checked -----------------------------------------------------------------------------------
 
 
 def check_next(*, processes: int) -> None:
@@ -196,12 +103,13 @@ def validate_image(submission_id: int) -> None:
 def _checked(submission: Submission) -> Callable[[], None]:
     """Check it, and return what accepts it. Raises ImageRejected, MasksUnusable."""
     if submission.is_of_masks:
-        return partial(_accept_masks, submission, check_masks(submission))
-    return partial(_accept, submission, *intake.check(submission))
+        return partial(accept_masks, submission, check_masks(submission))
+    return partial(accept, submission, *intake.check(submission))
 
 
 @transaction.atomic
-def _accept(submission: Submission, image: AlgorithmImage, weights: Weights | None = None) -> None:
+def accept(submission: Submission, image: AlgorithmImage, weights: Weights | None = None) -> None:
+    """An image that is known to be usable: its run waits for its turn."""
     if lifecycle.move(
         submission,
         SubmissionState.ACCEPTED,
@@ -212,22 +120,6 @@ def _accept(submission: Submission, image: AlgorithmImage, weights: Weights | No
     ):
         planning.new_run(submission, by=lifecycle.SERVER)
         transaction.on_commit(fill_slots)
-
-
-@transaction.atomic
-def _accept_masks(submission: Submission, masks: Masks) -> None:
-    moved = lifecycle.move(submission, SubmissionState.ACCEPTED, allowed_from={SubmissionState.VALIDATING}, failures=0)
-    if moved:
-        score_masks(submission, masks, by=lifecycle.SERVER)
-
-
-def score_masks(submission: Submission, masks: Masks, *, by: str) -> Run:
-    """A run of masks that were handed in: it goes straight to the scores, in turn with all others."""
-    run = planning.new_run(submission, by=by)
-    batch = planning.hand_in(run, masks)
-    lifecycle.move(run, RunState.SCORING, started_at=run.created_at)
-    task_queue.enqueue_scoring(batch.pk)
-    return run
 
 
 def _reject(submission: Submission, rejection: ImageRejected | MasksUnusable) -> None:
@@ -283,7 +175,8 @@ def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[s
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
         if not disk_space.allows_mask():
             raise LeaseLost(cancelled=False)
-        if host.draining or not _slot_of(host, slot).takes(batch.run.submission):
+        known = slots.slot_of(host, slot)
+        if host.draining or known is None or not known.takes(batch.run.submission):
             raise NotForThisHost(cancelled=False)
         at = clock.now()
         lifecycle.move(
@@ -292,22 +185,13 @@ def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[s
             by=host.name,
             host=host,
             fence=batch.fence + 1,
-            lease_until=at + _lease(),
+            lease_until=at + leases.duration(),
             done=0,
         )
         Attempt.objects.create(
             batch=batch, fence=batch.fence, host=host, key=key, slot=slot[:60], claimed_at=at, received={}
         )
         return orders.order(batch)
-
-
-def _slot_of(host: Host, name: str) -> slots.Slot:
-    """What the host said of the slot of this name. Raises NotForThisHost when it said nothing of it."""
-    said = zip(host.slots, slots.slots_of(host), strict=True)
-    slot = next((slot for words, slot in said if words.get("name") == name), None)
-    if slot is None:
-        raise NotForThisHost(cancelled=False)
-    return slot
 
 
 def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None:
@@ -317,42 +201,15 @@ def heartbeat(host: Host, batch_id: uuid.UUID, *, fence: int, done: int) -> None
     """
     with transaction.atomic():
         batch = held_batch(host, batch_id, fence)
-        if clock.now() > _latest_end(batch):
+        if clock.now() > leases.latest_end(batch):
             raise LeaseLost(cancelled=False)
         done = min(done, batch.cases.count())
         progressed = done > batch.done
         batch.done = max(batch.done, done)
-        batch.lease_until = clock.now() + _lease()
+        batch.lease_until = clock.now() + leases.duration()
         batch.save(update_fields=["done", "lease_until"])
         if progressed:
             events.announce(batch.run.submission_id)
-
-
-def _latest_end(batch: Batch) -> datetime:
-    """When an attempt must be over by the phase's own clocks, with time to fetch what it needs over a poor line."""
-    phase = batch.run.submission.phase
-    attempt = batch.attempts.only("batch", "claimed_at").get(fence=batch.fence)
-    fetching = FETCH_SECONDS + 2 * phase.max_unpacked_bytes / FETCH_BYTES_PER_SECOND
-    seconds = fetching + phase.startup_seconds + batch.cases.count() * phase.case_seconds + EXIT_SECONDS
-    return attempt.claimed_at + timedelta(seconds=seconds)
-
-
-def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:
-    """The batch, if this attempt of the host still holds it; raises LeaseLost otherwise."""
-    with transaction.atomic():
-        return held_batch(host, batch_id, fence)
-
-
-def receive_mask(host: Host, batch_id: uuid.UUID, *, fence: int, name: str, mask: blobs.Blob) -> None:
-    """Note that this attempt uploaded this mask: it can report no other, whatever lies in the store.
-
-    Raises LeaseLost when it lost the batch meanwhile.
-    """
-    with transaction.atomic():
-        attempt = held_batch(host, batch_id, fence).attempts.only("received").get(fence=fence)
-        if attempt.received is not None:  # it began under this code
-            attempt.received[name] = list(mask)
-            attempt.save(update_fields=["received"])
 
 
 def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
@@ -363,14 +220,14 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
     with transaction.atomic():
         batch = held_batch(host, batch_id, answer.fence)
         run = batch.run
-        if answer.rejected and _runs_nowhere(run, host, answer.rejected):
+        if answer.rejected and rejected_by_hosts.runs_nowhere(run, host, answer.rejected):
             _end_attempt(batch, answer, "")
-            _reject_after_all(run, answer.rejected, _why_rejected(host, answer))
+            rejected_by_hosts.reject_after_all(run, host, answer)
             transaction.on_commit(fill_slots)
             return
         decided = outcomes.decide_cases(batch, answer)
         # A container that decided nothing, for no reason, is our fault too: it would go round for ever.
-        unexplained = _REJECTED_HERE_ONLY.get(answer.rejected or "", "internal")
+        unexplained = rejected_by_hosts.FAULT_OF_ONE_HOST.get(answer.rejected or "", "internal")
         fault = answer.fault.code if answer.fault else "" if decided else unexplained
         _end_attempt(batch, answer, fault)
         undecided = batch.cases.filter(outcome="")
@@ -387,43 +244,6 @@ def report(host: Host, batch_id: uuid.UUID, answer: Report) -> None:
             lifecycle.move(batch, BatchState.WAITING, by=host.name, why=fault, notified_at=None)
         advance(run)
         transaction.on_commit(fill_slots)
-
-
-#: The fault of ours that it is when a host can't use an image that another one can.
-_REJECTED_HERE_ONLY = {"not_unpackable": "image_unavailable", "unmet_requirement": "no_gpu_runtime"}
-
-
-def _runs_nowhere(run: Run, host: Host, code: str) -> bool:
-    """Whether what a host says of an image holds for all."""
-    if code == "unmet_requirement" and gpus.another_is_newer(host, clock.now()):
-        return False
-    return not _has_run_anywhere(run)
-
-
-def _why_rejected(host: Host, answer: Report) -> str:
-    code = answer.rejected or ""
-    return gpus.unmet_need(host, answer.log) if code == "unmet_requirement" else REJECTIONS[code]
-
-
-def _has_run_anywhere(run: Run) -> bool:
-    """Whether a container of the run's image ever came to an end: then it is the host that cannot unpack it."""
-    same_image = RunCase.objects.filter(run__submission__image=run.submission.image_id)
-    return same_image.exclude(outcome="").exists()
-
-
-def _reject_after_all(run: Run, code: str, why: str) -> None:
-    """The first host that saw the image cannot use it: as if the check of the image had found it."""
-    drop_batches(run)
-    lifecycle.move(run, RunState.CANCELLED, why=code, ended_at=clock.now())
-    lifecycle.move(
-        run.submission,
-        SubmissionState.REJECTED,
-        allowed_from={SubmissionState.ACCEPTED},
-        why=code,
-        reason_code=code,
-        reason=why,
-        charged=False,
-    )
 
 
 def _end_attempt(batch: Batch, answer: Report, fault: str) -> None:
@@ -544,14 +364,7 @@ def finish(run: Run) -> None:
     aggregates.aggregate(run)
     lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
     if run.submission.cases_are_public:
-        ask_for_hints(run)
-
-
-def ask_for_hints(run: Run) -> None:
-    """Have the masks of a scored run looked at; the sweeper asks again while nobody did."""
-    with transaction.atomic():
-        Run.objects.filter(pk=run.pk).update(hints_asked_at=clock.now())
-        task_queue.enqueue_look(run.pk)
+        looks.ask_for_hints(run)
 
 
 def look_next(*, processes: int) -> None:
@@ -562,10 +375,9 @@ def look_next(*, processes: int) -> None:
     _scores_first(processes)
     with scheduling.next_look() as run_id:
         if run_id is not None:
-            look_at_run(run_id, partial(_scores_first, processes))
-    # What was looked at in vain waits longer: the sweeper asks again.
-    if run_id is not None and (waiting := awaiting_a_look().filter(hints_tries=0).first()):
-        task_queue.enqueue_look(waiting.pk)
+            looks.look_at_run(run_id, partial(_scores_first, processes))
+    if run_id is not None:
+        looks.ask_for_the_next()
 
 
 def _scores_first(processes: int, rest: Callable[[], None] = lambda: None) -> None:
@@ -574,25 +386,6 @@ def _scores_first(processes: int, rest: Callable[[], None] = lambda: None) -> No
         rest()
         while score_next(processes=processes):
             pass
-
-
-def look_at_run(run_id: int, pause: hints.Pause = lambda _rest: None) -> None:
-    """Say what the masks of a run on public cases look like, unless that was given up.
-
-    A look is counted before it begins: it may kill its worker.
-    """
-    with locks.working_on("hints", run_id) as mine:
-        run = awaiting_a_look().select_related("submission__phase").filter(pk=run_id).first()
-        if not mine or run is None:
-            return
-        this = Run.objects.filter(pk=run_id)
-        this.update(hints_tries=F("hints_tries") + 1, hints_asked_at=clock.now())
-        try:
-            this.update(hints=hints.look(run, pause))
-        except Exception:
-            # Bad masks give no answer; what arrives here is a reference, a disk, a process or a mistake of ours.
-            logger.exception("the masks of run %s could not be looked at (try %s)", run_id, run.hints_tries + 1)
-        events.announce(run.submission_id)
 
 
 def _fail(run: Run, code: str, which: str) -> None:
@@ -608,7 +401,3 @@ def _fail(run: Run, code: str, which: str) -> None:
         failure_kind=kind,
         ended_at=clock.now(),
     )
-
-
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.LEASE_SECONDS)

@@ -9,7 +9,6 @@ from django.db import models
 
 GIB = 1 << 30
 MIB = 1 << 20
-REFUSED_PER_RUN = 20
 MOST_TRY_OUT_CASES = 20
 WITHOUT_TRY_OUT = timedelta(hours=48)
 
@@ -234,11 +233,6 @@ class Phase(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def refused_per_day(self) -> int:
-        """How many uploads of a team may come to nothing on a day: they are not charged, but each costs a check."""
-        return REFUSED_PER_RUN * self.runs_per_day
 
     @property
     def takes_images(self) -> bool:

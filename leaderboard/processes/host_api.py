@@ -31,7 +31,7 @@ from leaderboard.core import blobs, clock, database, disk_space
 from leaderboard.core.text import storable
 from leaderboard.core.unfinished import is_out_of_space
 from leaderboard.hosts import gpus, registry
-from leaderboard.journey import pipeline
+from leaderboard.journey import leases, pipeline
 from leaderboard.journey.locking import LeaseLost
 from leaderboard.journey.outcomes import BadReport
 from leaderboard.models import Batch, Host
@@ -167,7 +167,7 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
     digest = f"sha256:{request.headers.get('X-Content-SHA256', '')}"
     if not (fence.isdecimal() and length.isdecimal()):
         raise BadRequest("a mask comes with a fence and a length")
-    batch = pipeline.check_lease(host, batch_id, fence=int(fence))
+    batch = leases.check_lease(host, batch_id, fence=int(fence))
     if int(length) > batch.run.submission.phase.output_bytes:
         raise BadRequest("the mask is larger than the phase's space for masks")
     if name not in {case.file_name for case in batch.cases.filter(outcome="").only("token", "batch")}:
@@ -185,7 +185,7 @@ def output(request: HttpRequest, host: Host, batch_id: uuid.UUID, name: str) -> 
             raise
         disk_space.log_shortage()
         return _no_space()
-    pipeline.receive_mask(host, batch_id, fence=int(fence), name=name, mask=mask)
+    leases.receive_mask(host, batch_id, fence=int(fence), name=name, mask=mask)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 

@@ -16,7 +16,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 
 from leaderboard.core import clock, outbox, process_heartbeat, task_queue
-from leaderboard.journey import failure_kinds, faults, pipeline, scheduling
+from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms, equal_entries
@@ -38,12 +38,12 @@ def sweep() -> None:
     _note_clock_set_forward(at, asked)
     if ProcessHeartbeat.objects.filter(name=process_heartbeat.SWEEPER, at__gt=at).exists():
         _after_clock_set_back(at)
-    _each(_complete_drafts(), lambda draft: pipeline.submit_draft(draft.pk))
+    _each(_complete_drafts(), lambda draft: submitting.submit_draft(draft.pk))
     _knock(_unanswered_image_checks(at), at, task_queue.enqueue_image_check)
     if _can_hear_hosts(at):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _knock(_unanswered_scorings(at), at, task_queue.enqueue_scoring)
-    _each(_unanswered_looks(at), pipeline.ask_for_hints)
+    _each(_unanswered_looks(at), looks.ask_for_hints)
     _each(Run.objects.filter(state=RunState.FAILED, failure_kind=""), failure_kinds.note)
     _each(Submission.objects.filter(state=SubmissionState.HALTED, retry_at__lt=at), faults.retry_image)
     _each(Run.objects.filter(state=RunState.HALTED, retry_at__lt=at), faults.resume)

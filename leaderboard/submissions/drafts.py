@@ -1,7 +1,7 @@
 """What a team prepares before it counts: words that are kept as they are typed, and the file that comes in meanwhile.
 
 A draft belongs to its team: each member may go on with it. It becomes a submission when its form was sent and its file
-is here, whichever comes last (`leaderboard.journey.pipeline.submit_draft`).
+is here, whichever comes last (`leaderboard.journey.submitting.submit_draft`).
 """
 
 import re

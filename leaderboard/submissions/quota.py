@@ -10,6 +10,7 @@ from leaderboard.models import Phase, Submission, Team
 from leaderboard.states import RunState, SubmissionKind, SubmissionState
 
 UNLIMITED = 32_767  # more than a phase can allow
+REFUSED_PER_RUN = 20
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ def limits_of(phase: Phase, kind: str) -> tuple[int, int]:
     if kind == SubmissionKind.POST_CHALLENGE:
         return phase.post_challenge_per_day, phase.post_challenge_total
     return phase.runs_per_day, phase.runs_total
+
+
+def refused_per_day(phase: Phase, kind: str = SubmissionKind.SCORED) -> int:
+    """How many uploads of a team may come to nothing on a day: they are not charged, but each costs a check."""
+    return REFUSED_PER_RUN * limits_of(phase, kind)[0]
 
 
 def refused_today(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKind.SCORED) -> int:

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import pipeline
+from leaderboard.journey import submitting
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.web import kinds
@@ -64,7 +64,7 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
         form.add_error("weights", "An archive of weights came for this draft meanwhile. Choose again which to use.")
     if form.is_valid():
         drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
-        accepted = pipeline.submit_draft(found.pk)
+        accepted = submitting.submit_draft(found.pk)
         found = accepted or _find(request, key)  # its last byte may have come, or a colleague deleted it, meanwhile
         if isinstance(found, Submission):
             # A form without a script, whose image is here, wants a page.
@@ -119,7 +119,7 @@ def _enter(request: HttpRequest, try_out: Submission, kind: str) -> HttpResponse
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("submission", pk=try_out.pk)
-    pipeline.submit_draft(key)
+    submitting.submit_draft(key)
     found = _find(request, key)
     if isinstance(found, Draft) and found.refusal:
         messages.error(request, found.refusal)

@@ -16,6 +16,7 @@ from leaderboard.models import Phase
 from leaderboard.progress.stages import KINDS
 from leaderboard.states import RunState, Stage, SubmissionState
 from leaderboard.submissions import admission, drafts
+from leaderboard.submissions.quota import refused_per_day
 from leaderboard.templatetags.show import count, gibibytes, gigabytes, number, thousands
 from leaderboard.web.context import instant_of
 
@@ -69,7 +70,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     ("Runs per team", lambda phase: f"{phase.runs_per_day} a day (UTC), {phase.runs_total} in all"),
     (
         "Uploads that come to nothing",
-        lambda phase: f"{phase.refused_per_day} a day (UTC): rejected, or cancelled before their first container",
+        lambda phase: f"{refused_per_day(phase)} a day (UTC): rejected, or cancelled before their first container",
     ),
     ("What is handed in", lambda phase: phase.get_takes_display()),
     ("Try-outs", lambda phase: _try_outs(phase)),

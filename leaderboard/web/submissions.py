@@ -18,7 +18,7 @@ from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import decisions, pipeline
+from leaderboard.journey import decisions, submitting
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
@@ -181,7 +181,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
         if file := said.get("pdf"):
             pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)
             described |= pdf.described()
-        return pipeline.submit(
+        return submitting.submit(
             user=person,
             team=team,
             phase=form.phase,

@@ -26,7 +26,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
-from leaderboard.journey import pipeline
+from leaderboard.journey import submitting
 from leaderboard.models import Draft, Phase, ResumableUpload, User
 from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.submissions.places import Busy, upload_place
@@ -204,7 +204,7 @@ def _receive(request: HttpRequest, person: User, upload: ResumableUpload, *, off
     except UnreadablePostError:
         raise TusError(503, "The connection was lost. What came before is kept: go on there.") from None
     if upload.completed_at:
-        pipeline.submit_draft(upload.draft_id)
+        submitting.submit_draft(upload.draft_id)
 
 
 def _hang_up(request: HttpRequest) -> None:

@@ -14,7 +14,7 @@ from django.db.models import F
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.hosts.registry import hash_token
-from leaderboard.journey import pipeline
+from leaderboard.journey import pipeline, submitting
 from leaderboard.models import (
     AlgorithmImage,
     Case,
@@ -117,7 +117,7 @@ def submit(team: Team, phase: Phase, **fields: Any) -> Submission:
         "method": METHOD,
         "external_data": "none",
     }
-    return pipeline.submit(team=team, phase=phase, **{**defaults, **fields})
+    return submitting.submit(team=team, phase=phase, **{**defaults, **fields})
 
 
 def image() -> AlgorithmImage:
@@ -133,7 +133,7 @@ def submit_checked(team: Team, phase: Phase, **fields: Any) -> Submission:
     """A submission whose image has passed the check, so that its run waits in the queue."""
     submission = submit(team, phase, **fields)
     Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.VALIDATING)
-    pipeline._accept(submission, image())
+    pipeline.accept(submission, image())
     submission.refresh_from_db()
     return submission
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from containers.protocol.reports import parse_report, rejection_report
 from leaderboard.core import blobs
-from leaderboard.journey import pipeline
+from leaderboard.journey import leases, pipeline
 from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Attempt, Batch, Host, Run
 from leaderboard.states import BatchState
@@ -30,7 +30,7 @@ def finished(order: dict[str, Any], number: int, content: bytes) -> dict[str, An
     attempt = Attempt.objects.get(batch=order["batch"], fence=order["fence"])
     name = order["cases"][number]["name"]
     with contextlib.suppress(LeaseLost):  # the report will hear of it
-        pipeline.receive_mask(attempt.host, attempt.batch_id, fence=attempt.fence, name=name, mask=blob)
+        leases.receive_mask(attempt.host, attempt.batch_id, fence=attempt.fence, name=name, mask=blob)
     return {
         "name": name,
         "status": "finished",

@@ -14,7 +14,7 @@ from leaderboard.core import audit, clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
-from leaderboard.journey import pipeline
+from leaderboard.journey import submitting
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.progress.organiser_view import everything
 from leaderboard.progress.stages import has_ended, shown_stage
@@ -75,7 +75,7 @@ class Command(BaseCommand):
             method = options["method"].read_text(encoding="utf-8")  # before the image is copied
             described = self._asked(options, phase)
             upload, weights = _received(options)
-            submission = pipeline.submit(
+            submission = submitting.submit(
                 user=user,
                 team=team,
                 phase=phase,

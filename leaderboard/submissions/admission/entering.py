@@ -6,13 +6,12 @@ from leaderboard.challenge import phases
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import instant
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.models.challenge import REFUSED_PER_RUN
 from leaderboard.people import addresses
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED, SubmissionKind
 from leaderboard.submissions import tried_out
 from leaderboard.submissions.admission.files import check_disk_space
-from leaderboard.submissions.quota import Quota, quota_of, refused_today
+from leaderboard.submissions.quota import Quota, quota_of, refused_per_day, refused_today
 
 
 def check_open_for(user: User, phase: Phase, at: datetime) -> Team:
@@ -81,7 +80,7 @@ def _check_is_taken(phase: Phase, at: datetime, kind: str) -> None:
 
 
 def _check_refused_today(team: Team, phase: Phase, at: datetime, used: Quota) -> None:
-    most = REFUSED_PER_RUN * used.today_limit
+    most = refused_per_day(phase, used.kind)
     if refused_today(team, phase, at, used.kind) >= most:
         raise Refused(
             f"{most} uploads of your team came to nothing today: rejected, or cancelled before their first container. "

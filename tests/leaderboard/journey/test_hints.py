@@ -9,7 +9,7 @@ from django.db import connection
 
 from evaluation import IsolatedScorer
 from leaderboard.core import blobs, clock, task_queue
-from leaderboard.journey import pipeline, scheduling
+from leaderboard.journey import looks, pipeline, scheduling
 from leaderboard.journey.selectors import MAX_LOOKS, awaiting_a_look
 from leaderboard.models import Case, Run, Standing
 from leaderboard.processes import sweeper
@@ -61,13 +61,13 @@ def test_a_flip_is_named_with_the_score_that_the_masks_would_have(team, host, ph
     phase = phase_of(public=True)
     run = scored(team, host, phase, FLIPPED)
     assert dice(run) < 0.01
-    pipeline.look_at_run(run.pk)
+    looks.look_at_run(run.pk)
     run.refresh_from_db()
     [hint] = run.hints or []
     assert "if the masks were flipped along H: 0.750 instead of 0.000" in hint["text"]
     better = scored(team, host, phase, MEANT)
     assert hint["corrected_dice"] == pytest.approx(dice(better))
-    pipeline.look_at_run(better.pk)
+    looks.look_at_run(better.pk)
     better.refresh_from_db()
     assert better.hints == []
 
@@ -75,7 +75,7 @@ def test_a_flip_is_named_with_the_score_that_the_masks_would_have(team, host, ph
 def test_the_look_changes_no_score(team, host, phase_of):
     run = scored(team, host, phase_of(public=True), FLIPPED)
     before = list(run.cases.values_list("result", flat=True)), dice(run)
-    pipeline.look_at_run(run.pk)
+    looks.look_at_run(run.pk)
     assert (list(run.cases.values_list("result", flat=True)), dice(run)) == before
 
 
@@ -83,7 +83,7 @@ def test_nobody_looks_at_masks_of_hidden_cases(team, host, phase_of, asked):
     run = scored(team, host, phase_of(public=False), FLIPPED)
     sweeper.sweep()
     assert asked == []
-    pipeline.look_at_run(run.pk)
+    looks.look_at_run(run.pk)
     run.refresh_from_db()
     assert (run.hints, run.hints_asked_at) == (None, None)
 
@@ -237,6 +237,6 @@ def test_masks_that_are_gone_are_no_reason_to_look_again(team, host, phase_of):
     run = scored(team, host, phase_of(public=True), FLIPPED)
     for digest in list(blobs.outputs.digests()):
         blobs.outputs.path(digest).unlink()
-    pipeline.look_at_run(run.pk)
+    looks.look_at_run(run.pk)
     run.refresh_from_db()
     assert run.hints == []

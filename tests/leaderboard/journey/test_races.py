@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 
 from leaderboard.core import blobs, locks
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import decisions, pipeline
+from leaderboard.journey import decisions, pipeline, submitting
 from leaderboard.models import AlgorithmImage, AuditEntry, Case, Draft, Phase, StateChange, Submission
 from leaderboard.states import BatchState, RunState, SubmissionKind
 from leaderboard.submissions import drafts, resumable
@@ -66,7 +66,7 @@ def test_a_try_out_that_is_entered_by_many_presses_at_once_is_entered_once():
     image = blobs.images.put(io.BytesIO(b"an image"))
     AlgorithmImage.objects.update(archive=image.digest)
     press = partial(drafts.enter, alice, tried, SubmissionKind.SCORED)
-    outcomes = at_once(*[lambda: pipeline.submit_draft(press())] * 8)
+    outcomes = at_once(*[lambda: submitting.submit_draft(press())] * 8)
     assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert Submission.objects.filter(kind=SubmissionKind.SCORED).count() == 1
     assert not Draft.objects.exists()
@@ -83,7 +83,7 @@ def test_a_draft_that_another_member_sends_at_this_instant_is_handed_in_by_that_
     resumable.receive(upload, resumable.Piece(0, len(content), io.BytesIO(content)))
     drafts.send(draft, alice, words)
     outcomes: list[Any] = []
-    handing_in = threading.Thread(target=lambda: outcomes.extend(at_once(partial(pipeline.submit_draft, draft.pk))))
+    handing_in = threading.Thread(target=lambda: outcomes.extend(at_once(partial(submitting.submit_draft, draft.pk))))
     with transaction.atomic():
         drafts.send(draft, bob, words)
         handing_in.start()

@@ -65,7 +65,7 @@ class Crowd:
             pipeline.validate_image(submission.pk)
         elif submission:
             lifecycle.move(submission, SubmissionState.VALIDATING, allowed_from={SubmissionState.RECEIVED})
-            pipeline._accept(submission, cast.image())
+            pipeline.accept(submission, cast.image())
 
     def cancel(self) -> None:
         if submission := self.one(Submission.objects.all()):

@@ -14,7 +14,7 @@ from leaderboard.models import Phase, Submission, User
 from leaderboard.people import teams
 from leaderboard.states import SubmissionState
 from leaderboard.submissions import admission, uploads
-from leaderboard.submissions.quota import refused_today
+from leaderboard.submissions.quota import refused_per_day, refused_today
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,7 +110,7 @@ def refuse(team, phase, count: int, **fields: Any) -> None:
 
 def test_so_many_uploads_of_a_day_may_come_to_nothing_and_no_more(team):
     phase = cast.phase(runs_per_day=1, closes_at=clock.now() + timedelta(days=3))
-    refuse(team, phase, phase.refused_per_day - 1)
+    refuse(team, phase, refused_per_day(phase) - 1)
     decisions.cancel(cast.submit(team, phase), by=cast.OPERATOR)
     tomorrow = clock.now() + timedelta(days=1)
     with pytest.raises(Refused, match=rf"20 uploads of your team came to nothing today.* {tomorrow:%b %-d, %Y} 00:00"):

@@ -9,7 +9,7 @@ import pytest
 from leaderboard.core import blobs, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import decisions, pipeline
+from leaderboard.journey import decisions, submitting
 from leaderboard.models import AlgorithmImage, AuditEntry, Draft, Phase, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.processes import sweeper
@@ -39,7 +39,7 @@ def receive(upload, until=LENGTH):
     content = FILE[upload.received : until]
     piece = resumable.Piece(upload.received, len(content), io.BytesIO(content))
     resumable.receive(upload, piece)
-    return pipeline.submit_draft(upload.draft_id)
+    return submitting.submit_draft(upload.draft_id)
 
 
 def begin(draft):
@@ -55,7 +55,7 @@ class TestTheLastHour:
         upload = begin(draft)
         receive(upload, 1000)
         drafts.send(draft, alice, WORDS)
-        assert pipeline.submit_draft(draft.pk) is None
+        assert submitting.submit_draft(draft.pk) is None
         before = clock.now()
         submission = receive(upload)
         assert submission.accepted_at >= before
@@ -66,7 +66,7 @@ class TestTheLastHour:
         receive(begin(draft))
         before = clock.now()
         drafts.send(draft, alice, WORDS)
-        pipeline.submit_draft(draft.pk)
+        submitting.submit_draft(draft.pk)
         assert Submission.objects.get().accepted_at >= before
 
     def test_a_last_byte_after_the_deadline_is_refused_and_an_extension_lets_it_in(self, alice, draft, phase):
@@ -80,7 +80,7 @@ class TestTheLastHour:
         assert uploads.path(upload.file).read_bytes() == FILE
         Phase.objects.filter(pk=phase.pk).update(closes_at=clock.now() + timedelta(hours=1))
         drafts.send(draft, alice, draft.words)
-        pipeline.submit_draft(draft.pk)
+        submitting.submit_draft(draft.pk)
         assert Submission.objects.get().upload_bytes == len(FILE)
 
     def test_what_was_whole_before_the_deadline_counts_though_its_process_died(self, alice, draft, phase):
@@ -124,13 +124,13 @@ class TestTheLastHour:
         drafts.send(draft, alice, WORDS)
         resumable.receive(upload, resumable.Piece(0, len(FILE), io.BytesIO(FILE)))
         drafts.send(draft, alice, WORDS)
-        pipeline.submit_draft(draft.pk)
+        submitting.submit_draft(draft.pk)
         assert Submission.objects.get().accepted_at == upload.completed_at
 
     def test_until_the_deadline_runs_are_withdrawn_and_brought_back_and_after_it_they_stay(self, alice, draft, phase):
         receive(begin(draft))
         drafts.send(draft, alice, WORDS)
-        submission, by = pipeline.submit_draft(draft.pk), Actor.person(alice)
+        submission, by = submitting.submit_draft(draft.pk), Actor.person(alice)
         assert submission
         for decide in (decisions.withdraw, decisions.withdraw, decisions.bring_back, decisions.withdraw):
             decide(submission, by=by)
@@ -166,7 +166,7 @@ class TestTheLastHour:
         drafts.send(draft, alice, WORDS)
         resumable.receive(upload, resumable.Piece(0, len(FILE), io.BytesIO(FILE)))
         settings.FREE_BYTES, enough = 1 << 60, settings.FREE_BYTES
-        assert pipeline.submit_draft(draft.pk) is None
+        assert submitting.submit_draft(draft.pk) is None
         close(phase, ago=timedelta(0))
         settings.FREE_BYTES = enough
         sweeper.sweep()
@@ -276,7 +276,7 @@ class TestAnImageThatIsHere:
         draft = drafts.begin_from(alice, other, source)
         assert draft.words["algorithm"] == source.algorithm
         drafts.send(draft, alice, draft.words)
-        submission = pipeline.submit_draft(draft.pk)
+        submission = submitting.submit_draft(draft.pk)
         assert submission is not None
         assert (submission.phase, submission.image, submission.upload) == (other, source.image, source.upload)
         assert submission.state == SubmissionState.ACCEPTED
@@ -287,7 +287,7 @@ class TestAnImageThatIsHere:
         draft = drafts.begin_from(alice, other, source)
         AlgorithmImage.objects.update(unpacked_bytes=10**12)
         drafts.send(draft, alice, draft.words)
-        assert pipeline.submit_draft(draft.pk) is None
+        assert submitting.submit_draft(draft.pk) is None
         draft.refresh_from_db()
         assert "takes up to" in draft.refusal
         blobs.images.path(source.image.archive).unlink()

@@ -9,7 +9,7 @@ from leaderboard.board.disclosure import Reader, Viewer
 from leaderboard.core import blobs, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import decisions, pipeline
+from leaderboard.journey import decisions, submitting
 from leaderboard.models import AlgorithmImage, Case, Draft, Phase, Standing, Submission
 from leaderboard.progress import listing
 from leaderboard.states import RunState, SubmissionKind
@@ -215,7 +215,7 @@ def test_a_try_out_shows_everything_and_becomes_a_run_at_a_press(alice, team, ho
     assert (line.counts, line.figures and line.figures.dice) == ("", 1.0)
     for _ in range(drafts.MOST_OF_A_TEAM):
         drafts.begin(alice, team, hidden, {})
-    entered = [pipeline.submit_draft(drafts.enter(alice, tried, SCORED)) for _ in range(2)]
+    entered = [submitting.submit_draft(drafts.enter(alice, tried, SCORED)) for _ in range(2)]
     assert entered[1] is None
     run = Submission.objects.get(kind=SCORED)
     assert entered[0] == run

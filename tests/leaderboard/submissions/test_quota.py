@@ -167,7 +167,7 @@ def test_what_was_accepted_before_the_deadline_runs_and_counts(team):
     image = cast.submit_checked(cast.team_of(cast.person("Charlie")), cast.phase(phase.case_set, slug="later")).image
     assert image is not None
     Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.VALIDATING)
-    pipeline._accept(submission, image)
+    pipeline.accept(submission, image)
     host, run = cast.host(), submission.runs.get()
     pipeline.fill_slots()
     while run.cases.filter(outcome="").exists():
@@ -299,7 +299,7 @@ def test_a_cancellation_and_the_end_of_the_check_do_not_stand_in_each_others_way
         Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.VALIDATING)
         mine = Submission.objects.get(pk=submission.pk)
         outcomes = at_once(
-            partial(pipeline._accept, mine, image),
+            partial(pipeline.accept, mine, image),
             partial(decisions.cancel, submission, by=Actor.person(alice)),
         )
         assert outcomes == [None, None]

@@ -18,7 +18,7 @@ from leaderboard.core import blobs, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.hosts import slots
-from leaderboard.journey import decisions, pipeline
+from leaderboard.journey import decisions, pipeline, submitting
 from leaderboard.journey.locking import LeaseLost
 from leaderboard.models import Batch, Draft, Host, Phase, ResumableUpload, Submission, Weights
 from leaderboard.operations import backup, health, retention
@@ -54,7 +54,7 @@ def rival():
 
 def submit(draft) -> Any:
     """The submission that the draft became, if it did."""
-    return pipeline.submit_draft(draft.pk)
+    return submitting.submit_draft(draft.pk)
 
 
 def upload(draft, part, content=None, until=None) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from leaderboard.core import blobs, clock
-from leaderboard.journey import pipeline
+from leaderboard.journey import looks, pipeline
 from leaderboard.journey.selectors import MAX_LOOKS
 from leaderboard.models import Attempt, Case, Finding, Phase, Run, RunCase
 from tests.leaderboard import cast, gpu_host, masks
@@ -75,7 +75,7 @@ def test_the_run_s_page_shows_what_stands_out_its_categories_and_the_worst_findi
     assert "We are looking" not in given_up.text
     assert "hx-get" not in given_up.all("div", id="live")[0]
     Run.objects.update(hints_tries=0)
-    pipeline.look_at_run(run.pk)
+    looks.look_at_run(run.pk)
     found = page(people.browser["Alice"].get(address(run)))
     assert "flipped along H: 0.750 instead of 0.000" in found.text
     assert "hx-get" not in found.all("div", id="live")[0]
@@ -250,7 +250,7 @@ def test_a_long_log_is_shown_from_its_end_and_downloaded_whole(people, finished)
 
 def test_all_numbers_come_as_json(people, finished):
     run = finished()
-    pipeline.look_at_run(run.pk)
+    looks.look_at_run(run.pk)
     found = json.loads(people.browser["Alice"].get(address(run, "results.json")).content)
     assert found["summary"]["dice"] == pytest.approx(run.standings.get(scope="all").dice)
     assert found["groups"]["2d"]["n"] == 3

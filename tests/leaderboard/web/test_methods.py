@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from leaderboard.core import blobs
 from leaderboard.core.text import one_line
-from leaderboard.journey import pipeline
+from leaderboard.journey import submitting
 from leaderboard.models import AuditEntry, Draft, Phase, Submission
 from leaderboard.operations import backup, retention
 from leaderboard.submissions import admission, drafts, pdfs, resumable, uploads
@@ -192,7 +192,7 @@ class TestDraft:
         Phase.objects.update(commitment_text="Something else.")
         content = tarfile.TarInfo("layer.tar").tobuf() + bytes(88)
         resumable.receive(upload, resumable.Piece(0, 600, io.BytesIO(content)))
-        pipeline.submit_draft(draft.pk)
+        submitting.submit_draft(draft.pk)
         submission = Submission.objects.get()
         assert submission.committed_at
         assert (submission.commitment, submission.pdf) == (one_line(TEXT), kept.digest)

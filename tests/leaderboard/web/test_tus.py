@@ -16,7 +16,7 @@ from django.test import Client
 from tusclient.client import TusClient
 
 from leaderboard.core import clock
-from leaderboard.journey import pipeline
+from leaderboard.journey import submitting
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import drafts, resumable, uploads
 from leaderboard.web import tus
@@ -288,14 +288,14 @@ def test_a_draft_is_handed_in_at_the_later_of_its_form_and_its_last_byte(site, d
     path = begin(site, draft, headers)
     if sent_first == "form":
         drafts.send(draft, alice, WORDS)
-        assert pipeline.submit_draft(draft.pk) is None
+        assert submitting.submit_draft(draft.pk) is None
     before = clock.now()
     assert piece(site, path, headers, FILE, 0)[0] == 204
     if sent_first == "file":
         assert not Submission.objects.exists()
         before = clock.now()
         drafts.send(draft, alice, WORDS)
-        pipeline.submit_draft(draft.pk)
+        submitting.submit_draft(draft.pk)
     submission = Submission.objects.get()
     assert submission.accepted_at >= before
     assert (submission.upload, submission.upload_bytes) == (DIGEST, len(FILE))
