@@ -5,6 +5,7 @@ import logging
 from containers.host.engine_watch import silence_of
 from containers.host.gpu_stock import GpuStock
 from containers.host.resources import HostResources, engine_free_bytes
+from containers.protocol.sizes import decimal_size
 from containers.sandbox import capabilities
 from containers.sandbox.engine import EngineError
 from containers.sandbox.spec import Slot
@@ -38,8 +39,8 @@ class Readiness:
             return None  # it answered a moment ago; that it does not any more is noticed elsewhere
         if free >= wanted:
             return None
-        log.error("Only %.1f GB free (REX_FREE_BYTES): no new batch is begun, what runs goes on.", free / 1e9)
-        return f"It is short of disk space: {free / 1e9:.1f} GB free (REX_FREE_BYTES)."
+        log.error("Only %s free (REX_FREE_BYTES): no new batch is begun, what runs goes on.", decimal_size(free))
+        return f"It is short of disk space: {decimal_size(free)} free (REX_FREE_BYTES)."
 
     def missing_capability(self) -> str | None:
         """What the engine lacks of what the settings say, as far as it answers."""

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from containers.intake import tar
-from containers.intake.errors import human_size, quoted
+from containers.intake.errors import quoted
 from containers.intake.tree import folders_above
+from containers.protocol.sizes import decimal_size
 
 _MAX_PLACES: Final = 1000
 _SHOWN_PLACES: Final = 5
@@ -35,7 +36,7 @@ class ClosedPlace:
 
     def __str__(self) -> str:
         counted = "" if self.files == 1 else f"{self.files:,} files, "
-        return quoted("/" + self.path) + (f" ({counted}{human_size(self.bytes)})" if self.files else "")
+        return quoted("/" + self.path) + (f" ({counted}{decimal_size(self.bytes)})" if self.files else "")
 
 
 class ClosedFiles:

@@ -70,13 +70,3 @@ def quoted(text: object) -> str:
     """Text from an upload as it may stand in a message: ASCII, quoted, printable, at most 80 characters."""
     literal = ascii(text)
     return literal if len(literal) <= _QUOTED_CHARACTERS else literal[: _QUOTED_CHARACTERS - 4] + "...'"
-
-
-def human_size(size: int) -> str:
-    """A size for people, in decimal units as engines print them: `8.1 GB`."""
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} TB"

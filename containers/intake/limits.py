@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from containers.intake.errors import ImageRejected, human_size
+from containers.intake.errors import ImageRejected
+from containers.protocol.sizes import decimal_size
 
 # Real images inflate by 2 to 5, text by 10; only a bomb goes far beyond. Below the floor the ratio does not
 # matter: the bytes are few, and small images of long runs of zeros are honest.
@@ -43,7 +44,7 @@ class InflationLimit:
         if self.total > self.limit:
             raise ImageRejected(
                 "inflates_too_far",
-                f"The image inflates to more than {human_size(self.limit)}, which is not allowed for an "
+                f"The image inflates to more than {decimal_size(self.limit)}, which is not allowed for an "
                 "upload of its size. Leave data and caches out of the image, and save it again with docker "
                 "save.",
             )

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from containers.intake.errors import human_size, quoted
+from containers.intake.errors import quoted
 from containers.intake.mask_members import DAMAGE, DiskFailed, MasksRejected, Member, in_words, members, too_much
 from containers.intake.upload_archive import IMAGE_FILES
+from containers.protocol.sizes import decimal_size
 
 T = TypeVar("T")
 
@@ -113,7 +114,7 @@ class _Masks:
                 for chunk in self._bounded(member, self._largest[name]):
                     write(chunk)
         except _TooLarge:
-            most = human_size(self._largest[name])
+            most = decimal_size(self._largest[name])
             self._break(name, f"is larger than any mask of its shape can be ({most})")
         except NotImplementedError:
             self._break(name, "is compressed in a way that is not read here. Use deflate, as every zip program does")

@@ -17,9 +17,10 @@ from typing import IO, Final
 
 from containers.intake import tar
 from containers.intake.compression import any_compression_of, can_inflate, inflate
-from containers.intake.errors import ImageRejected, human_size
+from containers.intake.errors import ImageRejected
 from containers.intake.streams import CHUNK_BYTES, FileRange, WatchedStream
 from containers.intake.upload_archive import BEGINNING_BYTES, check_beginning
+from containers.protocol.sizes import decimal_size
 
 MAX_ENTRIES: Final = 20_000
 _COMPRESSED_PARTS: Final = 100_000
@@ -207,5 +208,6 @@ class _Bounded:
 def too_much(most: int) -> MasksRejected:
     """The refusal of an archive that unpacks to more than so many bytes."""
     return MasksRejected(
-        f"The archive unpacks to more than {human_size(most)}. Save masks as gzipped uint8, and nothing else with them."
+        f"The archive unpacks to more than {decimal_size(most)}. Save masks as gzipped uint8, and nothing else with "
+        "them."
     )

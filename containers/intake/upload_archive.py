@@ -16,9 +16,10 @@ from typing import IO, Any, Final
 
 from containers.intake import strict_json, tar
 from containers.intake.compression import any_compression_of, can_inflate, inflate
-from containers.intake.errors import SAVE_AGAIN, ImageRejected, human_size, quoted
+from containers.intake.errors import SAVE_AGAIN, ImageRejected, quoted
 from containers.intake.limits import ArchiveLimits, InflationLimit
 from containers.intake.streams import FileRange, WatchedStream
+from containers.protocol.sizes import decimal_size
 
 _WHAT: Final = "The archive"
 _LINK_HOPS: Final = 8
@@ -82,7 +83,7 @@ class UploadArchive:
         if member.size > self._limits.json_bytes:
             raise ImageRejected(
                 "too_large",
-                f"{what} is larger than {human_size(self._limits.json_bytes)}. Remove what makes it large "
+                f"{what} is larger than {decimal_size(self._limits.json_bytes)}. Remove what makes it large "
                 "(labels, environment variables, inline build cache) and build the image again.",
             )
         return self.open(member).read(member.size)
@@ -154,8 +155,8 @@ def open_tar(
     if size > limits.archive_bytes:
         raise ImageRejected(
             "too_large",
-            f"The file has {human_size(size)}; at most {human_size(limits.archive_bytes)} are allowed. Make the image "
-            "smaller (multi-stage build, no caches or data sets), or compress the file with gzip, xz or zstd.",
+            f"The file has {decimal_size(size)}; at most {decimal_size(limits.archive_bytes)} are allowed. Make the "
+            "image smaller (multi-stage build, no caches or data sets), or compress the file with gzip, xz or zstd.",
         )
     if size == 0:
         raise ImageRejected("not_an_archive", f"The file is empty. {SAVE_AGAIN}")

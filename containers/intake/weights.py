@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import IO, Final
 
 from containers.intake import tar
-from containers.intake.errors import ImageRejected, ImageRejectionCode, human_size
+from containers.intake.errors import ImageRejected, ImageRejectionCode
 from containers.intake.limits import ArchiveLimits
 from containers.intake.streams import FileRange
 from containers.intake.upload_archive import IMAGE_FILES, check_beginning, open_tar
 from containers.intake.weights_tree import PACK_AGAIN, WeightsTree
+from containers.protocol.sizes import decimal_size
 
 _WHAT: Final = "The archive of weights"
 _ENTRIES: Final = 100_000
@@ -89,11 +90,11 @@ def _in_words_of_weights(limits: ArchiveLimits) -> Iterator[None]:
     sizes: dict[str, tuple[ImageRejectionCode, str]] = {
         "too_large": (
             "weights_too_large",
-            f"{_WHAT} is larger than {human_size(limits.archive_bytes)}, which is the most that is allowed.",
+            f"{_WHAT} is larger than {decimal_size(limits.archive_bytes)}, which is the most that is allowed.",
         ),
         "inflates_too_far": (
             "weights_inflate_too_far",
-            f"{_WHAT} inflates to more than an upload of its size may, at most {human_size(limits.inflated_bytes)}.",
+            f"{_WHAT} inflates to more than an upload of its size may, at most {decimal_size(limits.inflated_bytes)}.",
         ),
     }
     try:

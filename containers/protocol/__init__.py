@@ -6,6 +6,7 @@
     reports       what a host answers
     faults        the exceptions of a host, each with the code under which it is reported
     task_queue    the message that wakes hosts
+    sizes         sizes in words
 
 Pure: imports no other package, no engine, and (but for `task_queue`) no broker.
 """

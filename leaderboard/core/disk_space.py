@@ -12,6 +12,8 @@ import time
 
 from django.conf import settings
 
+from containers.protocol.sizes import decimal_size
+
 logger = logging.getLogger(__name__)
 
 LOG_AGAIN_SECONDS = 600.0
@@ -40,7 +42,7 @@ def allows_mask(size: int = 0) -> bool:
 
 def shortage() -> str:
     """What is left and what is kept back, in words; the caller says what does not fit."""
-    return f"{free_bytes() / 1e9:.1f} GB are free, of which {settings.FREE_BYTES / 1e9:.3g} GB stay in reserve."
+    return f"{decimal_size(free_bytes())} are free, of which {decimal_size(settings.FREE_BYTES)} stay in reserve."
 
 
 def _is_free(needed: int) -> bool:
@@ -56,5 +58,5 @@ def log_shortage() -> None:
     if time.monotonic() - _logged_at >= LOG_AGAIN_SECONDS:
         _logged_at = time.monotonic()
         logger.error(
-            "%s has %.1f GB left (FREE_BYTES): new work is turned away", settings.STORE_DIR, free_bytes() / 1e9
+            "%s has %s left (FREE_BYTES): new work is turned away", settings.STORE_DIR, decimal_size(free_bytes())
         )

@@ -13,6 +13,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from containers.protocol.sizes import binary_size, decimal_size
 from leaderboard.core.markdown import as_html
 from leaderboard.core.text import sanitised
 
@@ -138,31 +139,19 @@ def thousands(value: int) -> str:
 @register.filter
 def gigabytes(value: int | None) -> str:
     """Bytes of files and uploads, in decimal units as disks are sold: `9.14 GB`, `96 MB`, `15 GB`, `12 kB`."""
-    return _scaled(value, 1000, ("bytes", "kB", "MB", "GB", "TB"))
+    return DASH if value is None else decimal_size(value)
 
 
 @register.filter
 def gibibytes(value: int | None) -> str:
     """Bytes of memory, in binary units: `32 GiB`."""
-    return _scaled(value, 1024, ("bytes", "KiB", "MiB", "GiB", "TiB"))
+    return DASH if value is None else binary_size(value)
 
 
 @register.filter
 def millilitres(value: float) -> str:
     """A volume in the body: `0.13 mL`, `4.8 mL`, `612 mL`."""
     return f"{value:.2f} mL" if value < 1 else f"{value:.1f} mL" if value < 100 else f"{value:,.0f} mL"
-
-
-def _scaled(value: int | None, base: int, units: Sequence[str]) -> str:
-    if value is None:
-        return DASH
-    power = 0
-    scaled = float(value)
-    while scaled >= base and power < len(units) - 1:
-        scaled, power = scaled / base, power + 1
-    digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
-    text = f"{scaled:.{digits if power else 0}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} {units[power]}"
 
 
 @register.filter

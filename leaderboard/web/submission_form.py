@@ -133,7 +133,7 @@ class SubmissionForm(forms.Form):
     commitment = forms.CharField(required=False, label="Open source")
     pdf = forms.FileField(
         label="PDF of the method",
-        help_text=f"Up to {admission.MAX_PDF_BYTES / 1e6:.3g} MB. Only your team and the organisers can download it.",
+        help_text=f"Up to {gigabytes(admission.MAX_PDF_BYTES)}. Only your team and the organisers can download it.",
         widget=forms.FileInput(attrs={"accept": ".pdf,application/pdf", "data-max-bytes": admission.MAX_PDF_BYTES}),
         allow_empty_file=True,
         error_messages={"max_length": "The file’s name is too long."},

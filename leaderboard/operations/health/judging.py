@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from containers.protocol.sizes import decimal_size
 from leaderboard.core import process_heartbeat
 from leaderboard.models import Host
 from leaderboard.operations.health.reading import Facts, HostFacts, PhaseFacts
@@ -245,7 +246,7 @@ def _store(facts: Facts) -> Check:
     free, share = facts.store_free_bytes, facts.store_free_bytes / max(1, facts.store_bytes)
     full = facts.store_turns_uploads_away or share < 0.05
     level = Level.FAILING if full else Level.WARNING if share < 0.15 else Level.OK
-    says = f"{free / 1e9:,.0f} GB, {share:.0%}, of the store's disk are free."
+    says = f"{decimal_size(free)}, {share:.0%}, of the store's disk are free."
     if facts.store_turns_uploads_away:
         says += " Uploads as large as a phase takes are turned away, and runs will not begin when it gets less."
     if level:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from containers import intake
+from containers.protocol.sizes import decimal_size
 from leaderboard.core import blobs, disk_space, unfinished
 from leaderboard.core.refusal import Refused
 from leaderboard.models import AlgorithmImage, Phase, ResumableUpload, Submission, Weights
@@ -84,7 +85,7 @@ def _check_size(size: int, most: int, phase: Phase, archive: _Archive) -> None:
         raise Refused(f"The file is empty. {archive.write_it}")
     if size > most:
         raise TooLarge(
-            f"The file has {size / 1e9:.1f} GB; the {phase.name} takes up to {most / 1e9:.3g} GB of {archive.what}. "
+            f"The file has {decimal_size(size)}; the {phase.name} takes up to {decimal_size(most)} of {archive.what}. "
             f"{archive.make_it_smaller}"
         )
 
@@ -189,7 +190,7 @@ def _is_here(source: Submission, submission: Submission, store: blobs.Store, arc
 def _check_unpacked(what_has: str, size: int, phase: Phase) -> None:
     most = phase.max_unpacked_bytes
     if size > most:
-        raise Refused(f"{what_has} {size / 1e9:.1f} GB unpacked; the {phase.name} takes up to {most / 1e9:.3g} GB.")
+        raise Refused(f"{what_has} {decimal_size(size)} unpacked; the {phase.name} takes up to {decimal_size(most)}.")
 
 
 def check_pdf(size: int, phase: Phase) -> None:
@@ -200,7 +201,8 @@ def check_pdf(size: int, phase: Phase) -> None:
         raise Refused("The PDF is empty.")
     if size > MAX_PDF_BYTES:
         raise TooLarge(
-            f"The PDF has {size / 1e6:.1f} MB; up to {MAX_PDF_BYTES / 1e6:.3g} MB are taken. Make its pictures smaller."
+            f"The PDF has {decimal_size(size)}; up to {decimal_size(MAX_PDF_BYTES)} are taken. Make its pictures "
+            "smaller."
         )
 
 

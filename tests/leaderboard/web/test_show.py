@@ -45,7 +45,15 @@ def test_scores_have_three_decimals_and_a_missing_one_has_words():
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0, "0 bytes"), (999, "999 bytes"), (9_140_000_000, "9.14 GB"), (15_000_000_000, "15 GB"), (None, "–")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (999_600, "1 MB"),
+        (9_140_000_000, "9.14 GB"),
+        (15_000_000_000, "15 GB"),
+        (None, "–"),
+    ],
 )
 def test_file_sizes_are_decimal(value, words):
     assert show.gigabytes(value) == words
