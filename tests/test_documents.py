@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from leaderboard.progress import estimate_errors
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -38,6 +40,12 @@ def test_every_package_has_its_line_in_the_architecture() -> None:
     unnamed = {"management", "migrations", "templatetags"}  # Django's own
     for package in packages:
         assert package.name in unnamed or f"`{package.relative_to(ROOT)}/`" in words, package
+
+
+def test_the_measured_error_of_estimates_is_the_one_that_pages_state() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("### How far off estimates are")[2]
+    rows = re.findall(r"^\| (\w+, \w+ cases) \| (\d+) % \| (\d+) % \| (\d+) % \|$", table, re.MULTILINE)
+    assert {name: tuple(map(int, numbers)) for name, *numbers in rows} == estimate_errors.ALL
 
 
 def test_the_glossary_is_in_order_and_says_each_word_once() -> None:

@@ -8,7 +8,7 @@ from typing import Unpack
 
 from django.db import transaction
 
-from leaderboard.core import task_queue
+from leaderboard.core import clock, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import lifecycle, pipeline
 from leaderboard.models import Draft, Phase, Submission, Team, User
@@ -87,6 +87,44 @@ def _submit_whole(draft: Draft, upload: Upload) -> Submission:
     if draft.source:
         _go_on_with_image_of(draft.source, submission, comes_with_weights=weights is not None)
     return submission
+
+
+def enter(person: User, try_out: Submission, kind: str) -> Submission:
+    """Hand in what was tried out, as it is, to be scored. Raises Refused.
+
+    Pressed twice, also at once, it is entered once, and that is the answer to both.
+    """
+    key = key_of_entry(try_out, kind)
+    with transaction.atomic():
+        # Where a server of before made a draft of it that waits: first the draft, as everywhere, and then the team.
+        if resumable.held(key):
+            Draft.objects.filter(pk=key).delete()
+        team = teams.lock_team(try_out.team)
+        if earlier := entered(try_out, kind):
+            return earlier
+        upload = Upload("", try_out.upload, try_out.upload_bytes, try_out.upload_name, clock.now())
+        weights = try_out if try_out.weights_id else None
+        described = admission.words_of(drafts.said_of(try_out)) | {
+            "entry": Submission.Entry.IMAGE,
+            "pdf": try_out.pdf,
+            "pdf_name": try_out.pdf_name,
+            "pdf_bytes": try_out.pdf_bytes,
+        }
+        handed_in = HandedIn(upload, weights, str(key), kind)
+        submission = receiving.receive(person, team, try_out.phase, handed_in, described)
+        _go_on_with_image_of(try_out, submission, comes_with_weights=weights is not None)
+    return submission
+
+
+def entered(try_out: Submission, kind: str) -> Submission | None:
+    """What became of a try-out that was entered as this kind, if it was."""
+    ticket = str(key_of_entry(try_out, kind))
+    return Submission.objects.filter(team=try_out.team, ticket=ticket).only("pk", "team").first()
+
+
+def key_of_entry(try_out: Submission, kind: str) -> uuid.UUID:
+    """The ticket with which a try-out is entered."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"{try_out.pk} {kind}")
 
 
 def _go_on_with_image_of(source: Submission, submission: Submission, *, comes_with_weights: bool) -> None:

@@ -6,6 +6,7 @@
     stages, explanations             the state as it is shown; why a run or a case was lost
     withdrawal                       whether a run was withdrawn, and who may change that now
     estimates, line                  when a run will start and finish, by what waits and which machines are here
+    estimate_errors                  how far off estimates are, as it was measured
     paces, earlier, shares           how fast runs are, how fast others were, what share of the slots they had
     case_facts, details              the little that progress needs of each case; the run case by case
     containers, cases, findings      its containers with their logs, its cases, their findings, worst first: by the page

@@ -7,7 +7,7 @@ is here, whichever comes last (`leaderboard.journey.submitting.submit_draft`).
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -30,11 +30,7 @@ Part = ResumableUpload.Part
 MOST_LOOKED_AT, MOST_OFFERED = 100, 5  # submissions whose weights are offered again
 _NUMBER = re.compile(r"[0-9]{1,18}")
 FORGOTTEN_AFTER = timedelta(days=30)
-WORDS = (
-    *("kind", "entry", "track", "algorithm", "method", "external", "external_data", "paper_url", "code_url"),
-    *("weights", "commitment"),
-)
-SAID_ANEW = {"kind", "external", "weights", "commitment"}  # some are told from what came; nobody commits for the next
+WORDS = (*admission.WORDS, "kind", "external", "weights")  # what the form asks in words
 MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is kept, and refused when it is sent
 
 
@@ -50,38 +46,20 @@ def begin(person: User, team: Team, phase: Phase, words: Mapping[str, str]) -> D
 
 
 def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
-    """A new draft for `phase` with the image and the words of an earlier submission. Raises Refused."""
+    """A draft for `phase` with the image and the words of an earlier submission. Raises Refused.
+
+    Pressed twice it is begun once: one in which nothing was changed yet is gone on with.
+    """
     admission.check_image_is_here(source, source)
     admission.check_entry(Submission.Entry.IMAGE, phase)
-    draft = begin(person, source.team, phase, _words_of(source))
-    draft.source = source
-    draft.save(update_fields=["source"])
-    return draft
-
-
-def enter(person: User, try_out: Submission, kind: str) -> UUID:
-    """Send what was tried out, as it is, to be scored; the key of its draft. Raises Refused.
-
-    It takes nobody's place among the drafts, and pressed twice it is sent once.
-    """
-    key = key_of_entry(try_out, kind)
-    words = _words_of(try_out) | {"kind": kind, "commitment": try_out.commitment}
+    words = _words_of(source)
     with transaction.atomic():
-        teams.lock_team(try_out.team)
-        if Submission.objects.filter(team=try_out.team, ticket=str(key)).exists():
-            return key
-        admission.check_image_is_here(try_out, try_out)
-        pdf = {"pdf": try_out.pdf, "pdf_name": try_out.pdf_name, "pdf_bytes": try_out.pdf_bytes}
-        fields = {"team": try_out.team, "phase": try_out.phase, "created_by": person, "source": try_out} | pdf
-        kept = {"words": _kept(words), "changed_at": clock.now()}
-        draft, _ = Draft.objects.get_or_create(pk=key, defaults=fields | kept)
-    send(draft, person, words)  # when the team is let go: who hands a draft in holds it first, and then its team
-    return key
-
-
-def key_of_entry(try_out: Submission, kind: str) -> UUID:
-    """Which draft it is that enters a try-out: with it the submission that it became is found again."""
-    return uuid5(NAMESPACE_OID, f"{try_out.pk} {kind}")
+        team = teams.lock_team(source.team)
+        own = Draft.objects.filter(team=team, phase=phase, created_by=person, source=source, submitted_at=None)
+        draft = own.filter(words=_kept(words), pdf="").first() or begin(person, team, phase, words)
+        draft.source = source
+        draft.save(update_fields=["source"])
+    return draft
 
 
 def complete(draft: Draft) -> Upload | None:
@@ -238,21 +216,14 @@ def remove_what_was_not_handed_in(draft: Draft, submission: Submission) -> None:
 
 def description(draft: Draft) -> Description:
     """What the draft says, for admission, which decides what it is worth."""
-    said = {name: str(draft.words.get(name, "")) for name in WORDS}
-    sent: Description = {
-        "entry": Submission.Entry.IMAGE if draft.source else said["entry"],
-        "track": said["track"],
-        "algorithm": said["algorithm"],
-        "method": said["method"],
-        "external_data": NONE if said["external"] == NONE else said["external_data"],
-        "paper_url": said["paper_url"],
-        "code_url": said["code_url"],
-        "commitment": said["commitment"],
-        "pdf": draft.pdf,
-        "pdf_name": draft.pdf_name,
-        "pdf_bytes": draft.pdf_bytes,
-    }
-    return sent | {"committed_at": draft.submitted_at} if draft.submitted_at else sent
+    sent = admission.words_of(draft.words)
+    if draft.source:
+        sent["entry"] = Submission.Entry.IMAGE
+    if draft.words.get("external") == NONE:
+        sent["external_data"] = NONE
+    if draft.submitted_at:
+        sent["committed_at"] = draft.submitted_at
+    return sent | {"pdf": draft.pdf, "pdf_name": draft.pdf_name, "pdf_bytes": draft.pdf_bytes}
 
 
 def kind_of(draft: Draft) -> str:
@@ -261,15 +232,21 @@ def kind_of(draft: Draft) -> str:
 
 
 def said_last(team: Team) -> dict[str, str]:
-    """What the team said of its newest submission: where the next one starts from."""
+    """What the team said of its newest submission: where the next one starts from, but for the weights of its image."""
     last = Submission.objects.filter(team=team).order_by("-pk").first()
-    return _words_of(last) if last else {}
+    return _words_of(last) | {"weights": NONE} if last else {}
+
+
+def said_of(submission: Submission) -> dict[str, str]:
+    """What was said of a submission in words."""
+    return {name: str(getattr(submission, name)) for name in admission.WORDS}
 
 
 def _words_of(submission: Submission) -> dict[str, str]:
+    """The same as a form has it; what the team commits to, it says anew each time."""
     external = NONE if submission.external_data.strip().lower() == NONE else "some"
-    words = {name: str(getattr(submission, name)) for name in WORDS if name not in SAID_ANEW}
-    return words | {
+    return said_of(submission) | {
+        "commitment": "",
         "external": external,
         "external_data": "" if external == NONE else submission.external_data,
         "weights": str(submission.pk) if submission.weights_id else NONE,

@@ -123,11 +123,7 @@ def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "", part: 
         if not held(draft.pk):
             raise Gone("This draft was handed in, or deleted.")
         end(replaced.first())
-        if part == Part.IMAGE:
-            Draft.objects.filter(pk=draft.pk).update(source=None)
-        else:
-            words = Draft.objects.values_list("words", flat=True).get(pk=draft.pk)
-            Draft.objects.filter(pk=draft.pk).update(words=words | {"weights": "upload"})
+        _begin_part(Draft.objects.only("words", "source").get(pk=draft.pk), part)
         return ResumableUpload.objects.create(
             draft=draft,
             part=part,
@@ -137,6 +133,17 @@ def begin(draft: Draft, *, name: str, length: int, fingerprint: str = "", part: 
             length=length,
             received_at=clock.now(),
         )
+
+
+def _begin_part(draft: Draft, part: str) -> None:
+    """What else of a draft is changed by a file that begins."""
+    if part == Part.WEIGHTS:
+        draft.words["weights"] = "upload"
+    elif draft.source_id and draft.words.get("weights") == str(draft.source_id):
+        draft.words["weights"] = "none"  # they were those of the image that this file takes the place of
+    if part == Part.IMAGE:
+        draft.source = None
+    draft.save(update_fields=["words", "source"])
 
 
 def _check_unwritten(upload: ResumableUpload | None) -> None:

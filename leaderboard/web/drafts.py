@@ -110,22 +110,16 @@ def begin_from(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _enter(request: HttpRequest, try_out: Submission, kind: str) -> HttpResponse:
     """What was tried out becomes a run, once. What stands in the way is said where the button is."""
-    ticket = str(drafts.key_of_entry(try_out, kind))
-    if entered := Submission.objects.filter(team=try_out.team, ticket=ticket).only("pk").first():
-        return redirect("submission", pk=entered.pk)
     try:
         admission.check_open_for(person_of(request), try_out.phase, instant_of(request))
-        key = drafts.enter(person_of(request), try_out, kind)
+        entered = submitting.enter(person_of(request), try_out, kind)
     except Refused as refusal:
-        messages.error(request, str(refusal))
-        return redirect("submission", pk=try_out.pk)
-    submitting.submit_draft(key)
-    found = _find(request, key)
-    if isinstance(found, Draft) and found.refusal:
-        messages.error(request, found.refusal)
-        drafts.discard(found)
-        return redirect("submission", pk=try_out.pk)
-    return _to_form(found) if isinstance(found, Draft) else redirect("submission", pk=found.pk)
+        # The run that another press of the same button became may have been the last one of the day.
+        found = submitting.entered(try_out, kind)
+        if found is None:
+            messages.error(request, str(refusal))
+        return redirect("submission", pk=(found or try_out).pk)
+    return redirect("submission", pk=entered.pk)
 
 
 def _to_form(draft: Draft) -> HttpResponse:
@@ -136,7 +130,9 @@ def _to_form(draft: Draft) -> HttpResponse:
 @require_POST
 def take_back(request: HttpRequest, key: UUID) -> HttpResponse:
     """A draft that was sent, and waits for its file, is a draft again."""
-    found = _find(request, key)
+    found = _find_or_say(request, key)
+    if found is None:
+        return redirect("submit")
     if isinstance(found, Draft):
         drafts.take_back(found)
         found = _find(request, key)  # which its last byte may just have handed in
@@ -149,7 +145,9 @@ def take_back(request: HttpRequest, key: UUID) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, key: UUID) -> HttpResponse:
     """Delete a draft and its file."""
-    found = _find(request, key)
+    found = _find_or_say(request, key)
+    if found is None:
+        return redirect("submit")
     if isinstance(found, Submission):
         return redirect("submission", found.pk)
     drafts.discard(found)
@@ -165,6 +163,15 @@ def _find(request: HttpRequest, key: UUID) -> Draft | Submission:
     if found is None:
         raise Http404
     return found
+
+
+def _find_or_say(request: HttpRequest, key: UUID) -> Draft | Submission | None:
+    """The same; who pressed a second time, or whose colleague was faster, reads that there is none any more."""
+    try:
+        return _find(request, key)
+    except Http404:
+        messages.info(request, "There is no such draft of your team: it was deleted.")
+        return None
 
 
 def _accepted(submission: Submission) -> HttpResponse:

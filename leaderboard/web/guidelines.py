@@ -13,6 +13,7 @@ from leaderboard.core import markdown
 from leaderboard.core.text import instant
 from leaderboard.journey import reasons
 from leaderboard.models import Phase
+from leaderboard.progress import estimate_errors
 from leaderboard.progress.stages import KINDS
 from leaderboard.states import RunState, Stage, SubmissionState
 from leaderboard.submissions import admission, drafts
@@ -38,6 +39,16 @@ HAND_IN = {
     "pdf_bytes": admission.MAX_PDF_BYTES,
     "method_characters": (admission.MIN_METHOD_CHARACTERS, admission.MAX_METHOD_CHARACTERS),
     "formula_characters": markdown.MAX_FORMULA_CHARACTERS,
+}
+MEASURED = {
+    "start": estimate_errors.START,
+    "finish": estimate_errors.FINISH,
+    "start_hidden": estimate_errors.START_HIDDEN,
+    "finish_hidden": estimate_errors.FINISH_HIDDEN,
+    "came_true": (
+        min(one.came_true for one in estimate_errors.ALL.values()),
+        max(one.came_true for one in estimate_errors.ALL.values()),
+    ),
 }
 SAMPLE = f"""[
   {{"name": "9f2c41d07ab36e85{contract.SUFFIX}",
@@ -161,6 +172,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
         "mask_phases": [phase for phase in shown if phase.takes_masks],
         "failures": reasons.FAILURES,
         "hand_in": HAND_IN,
+        "measured": MEASURED,
         "kinds": reasons.KINDS,
         "interrupted": reasons.INTERRUPTED,
         "state_lines": [(KINDS[state], str(state.label), means) for state, means in STATES.items()],

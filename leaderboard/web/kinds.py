@@ -6,9 +6,10 @@ from typing import Any
 
 from leaderboard.challenge import phases
 from leaderboard.core.refusal import Refused
+from leaderboard.journey import submitting
 from leaderboard.models import Phase, Submission, Team
 from leaderboard.states import SubmissionKind
-from leaderboard.submissions import admission, drafts, tried_out
+from leaderboard.submissions import admission, tried_out
 from leaderboard.submissions.quota import Quota, quota_of
 
 
@@ -71,6 +72,4 @@ class Entry:
 def entry_of(try_out: Submission, at: datetime) -> Entry:
     """What can be made of a try-out at this instant."""
     kind = admission.entry_kind(try_out.phase, at)
-    ticket = str(drafts.key_of_entry(try_out, kind))
-    found = Submission.objects.filter(team=try_out.team, ticket=ticket).only("pk").first()
-    return Entry(kind, tried_out.passed().filter(pk=try_out.pk).exists(), found)
+    return Entry(kind, tried_out.passed().filter(pk=try_out.pk).exists(), submitting.entered(try_out, kind))

@@ -171,8 +171,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
     if not form.is_valid():
         return None
     said, upload, pdf = form.cleaned_data, uploads.received(form.cleaned_data["image"]), None
-    words = ("entry", "track", "algorithm", "method", "external_data", "paper_url", "code_url", "commitment")
-    described = {name: said.get(name, "") for name in words}
+    described = admission.words_of(said)
     weights: uploads.Upload | Submission | None = None
     try:
         weights = drafts.chosen_weights(team, said.get("weights", ""))
@@ -180,7 +179,7 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
             weights = uploads.received(said["weights_file"])
         if file := said.get("pdf"):
             pdf = pdfs.keep(file, size=file.size, name=file.name, phase=form.phase)
-            described |= pdf.described()
+            described |= {"pdf": pdf.digest, "pdf_name": pdf.name, "pdf_bytes": pdf.size}
         return submitting.submit(
             user=person,
             team=team,

@@ -13,9 +13,11 @@ from leaderboard.submissions.admission.description import (
     MAX_EXTERNAL_DATA_CHARACTERS,
     MAX_METHOD_CHARACTERS,
     MIN_METHOD_CHARACTERS,
+    WORDS,
     Description,
     check_asked,
     check_description,
+    words_of,
 )
 from leaderboard.submissions.admission.entering import (
     check_cancel,
@@ -57,6 +59,7 @@ __all__ = [
     "MIN_METHOD_CHARACTERS",
     "NO_DISK_SPACE",
     "PDF_BEGINNING_BYTES",
+    "WORDS",
     "Description",
     "NoSpace",
     "Part",
@@ -85,4 +88,5 @@ __all__ = [
     "entry_said",
     "may_cancel",
     "refusing_a_full_disk",
+    "words_of",
 ]

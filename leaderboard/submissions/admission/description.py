@@ -1,7 +1,8 @@
 """What a team says of its submission."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from leaderboard.core import blobs
 from leaderboard.core.refusal import Refused
@@ -13,8 +14,8 @@ MAX_METHOD_CHARACTERS = 20_000
 MAX_EXTERNAL_DATA_CHARACTERS = 10_000
 
 
-class Description(TypedDict):
-    """What a team says of its submission; the texts in Markdown where they are long."""
+class Words(TypedDict):
+    """What a team says of its submission in words; the texts in Markdown where they are long."""
 
     entry: NotRequired[str]
     track: str
@@ -24,10 +25,23 @@ class Description(TypedDict):
     paper_url: NotRequired[str]
     code_url: NotRequired[str]
     commitment: NotRequired[str]
+
+
+class Description(Words):
+    """All that a team says of its submission."""
+
     committed_at: NotRequired[datetime]
     pdf: NotRequired[str]
     pdf_name: NotRequired[str]
     pdf_bytes: NotRequired[int]
+
+
+WORDS = tuple(Words.__annotations__)
+
+
+def words_of(said: Mapping[str, object]) -> Description:
+    """What is said in words, wherever it was: in a form, a draft, or an earlier submission's fields."""
+    return cast(Description, {name: str(said.get(name, "")) for name in WORDS})
 
 
 def check_description(described: Description) -> Description:

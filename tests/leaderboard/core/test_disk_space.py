@@ -240,7 +240,7 @@ def test_organisers_are_told_when_an_upload_that_a_phase_takes_would_be_turned_a
     fill(disk, leaving=30 * MIB)
     alarms.tell()
     outbox.send_due()
-    assert re.search(r"Disk of the store: [\d.]+ MB, ", mail.outbox[1].body)
+    assert re.search(r"Disk of the store: [\d.]+ MB, ", str(mail.outbox[1].body))
     assert "are turned away" in mail.outbox[1].body
 
 

@@ -300,6 +300,18 @@ class TestAnImageThatIsHere:
         client.force_login(charlie)
         assert client.post(f"/runs/{source.pk}/again/", {"phase": other.slug}).status_code == 404
 
+    def test_a_draft_is_deleted_once_and_a_second_press_is_told_so_as_a_rival_is(self, alice, source, other, client):
+        charlie = cast.person("Charlie")
+        cast.team_of(charlie)
+        address = f"/drafts/{drafts.begin_from(alice, other, source).pk}/delete/"
+        gone = "There is no such draft of your team"
+        client.force_login(charlie)
+        assert gone in client.post(address, follow=True).content.decode()
+        client.force_login(alice)
+        assert gone not in client.post(address, follow=True).content.decode()
+        assert not Draft.objects.exists()
+        assert gone in client.post(address, follow=True).content.decode()
+
     def test_is_handed_in_by_two_presses_without_a_script(self, alice, source, other, client):
         client.force_login(alice)
         form = client.post(f"/runs/{source.pk}/again/", {"phase": other.slug}, follow=True)

@@ -233,9 +233,11 @@ class TestHandingIn:
 
 class TestUsedAgain:
     def test_they_go_with_another_image_without_being_sent(self, alice, team, phase, alices, client):
-        assert drafts.said_last(team)["weights"] == str(alices.pk), "the next draft starts from them"
         client.force_login(alice)
-        assert f"submission {alices.pk}" in client.get("/submit/dev/").content.decode()
+        shown = client.get("/submit/dev/").content.decode()
+        assert f"submission {alices.pk}" in shown, "they are offered"
+        assert drafts.said_last(team)["weights"] == "none", "and not chosen: they went with that image"
+        assert drafts.begin_from(alice, phase, alices).words["weights"] == str(alices.pk), "as they do with it"
         again = hand_in(alice, team, phase, weights=str(alices.pk))
         assert (again.state, again.weights, again.weights_upload) == ("accepted", alices.weights, alices.weights_upload)
 
@@ -248,6 +250,13 @@ class TestUsedAgain:
         submission.refresh_from_db()
         assert (submission.state, submission.image, submission.weights) == ("accepted", alices.image, alices.weights)
         assert submission.provenance.image_id == alices.provenance.image_id
+
+    def test_another_file_in_place_of_its_image_goes_without_them(self, alice, phase, alices):
+        draft = drafts.begin_from(alice, phase, alices)
+        assert drafts.begin_from(alice, phase, alices) == draft, "pressed twice, it is begun once"
+        resumable.begin(draft, name="image.tar", length=9000)
+        draft.refresh_from_db()
+        assert (draft.source, draft.words["weights"]) == (None, "none")
 
     def test_an_image_that_is_here_goes_with_new_weights(self, alice, phase, alices):
         draft = drafts.begin_from(alice, phase, alices)
