@@ -93,6 +93,10 @@ def check_change(old: Phase | None, new: Phase, at: datetime) -> None:
         return
     if new.try_outs_on_id is None:
         raise Refused("A try-out can only be required where the phase offers them: choose on the cases of which phase.")
+    if not new.takes_images:
+        raise Refused(
+            "Only images can be tried out, and the phase takes none: clear the instant from which it is asked."
+        )
     if asks >= new.try_out_required_until:
         raise Refused(
             f"In the last {FREE_HOURS} hours before the deadline no try-out is required: so it would never be."

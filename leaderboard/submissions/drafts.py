@@ -50,7 +50,7 @@ def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
 
     Pressed twice it is begun once: one in which nothing was changed yet is gone on with.
     """
-    admission.check_image_is_here(source, source)
+    admission.check_image_fits(source, phase)
     admission.check_entry(Submission.Entry.IMAGE, phase)
     words = _words_of(source)
     with transaction.atomic():

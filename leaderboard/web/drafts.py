@@ -74,7 +74,7 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
             return JsonResponse(_state(found), status=HTTPStatus.ACCEPTED)
         form.add_error(None, found.refusal)
     context = {"phase": found.phase, "form": form, "now": now, "draft": found}
-    context |= kinds.context_of(found.team, found.phase, now, form["kind"].value())
+    context |= kinds.context_of(found.team, found.phase, now, form["kind"].value(), form.data.get("entry"))
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 

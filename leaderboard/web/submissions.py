@@ -113,7 +113,7 @@ def _form(request: HttpRequest, phase: Phase, team: Team) -> HttpResponse:
             has_file=not (draft and draft.source),
             has_pdf=bool(draft and draft.pdf),
         ),
-        **kinds.context_of(team, phase, now, words.get("kind")),
+        **kinds.context_of(team, phase, now, words.get("kind"), words.get("entry")),
         "team": team,
         "now": now,
         "draft": draft,
@@ -144,7 +144,7 @@ def _taken(request: HttpRequest, phase: Phase, team: Team, receiver: uploads.Bou
         return redirect("submission", pk=accepted.pk)
     now = clock.now()  # not the request's instant, which is from before the upload
     context = {"phase": phase, "form": form, "team": team, "now": now}
-    context |= kinds.context_of(team, phase, now, form["kind"].value())
+    context |= kinds.context_of(team, phase, now, form["kind"].value(), form.data.get("entry"))
     return _refused(render(request, "submissions/submit.html", context), refusal)
 
 
@@ -218,7 +218,9 @@ def find_submission(request: HttpRequest, pk: int, *, with_method: bool = False)
 @never_cache
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything a team may know about its run, live."""
-    context = _panel_context(*find_submission(request, pk, with_method=True)) | {"longest_note": notes.LONGEST}
+    found, disclosure = find_submission(request, pk, with_method=True)
+    again = [phase for phase in frame_of(request).taking_phases if admission.may_go_to(found, phase)]
+    context = _panel_context(found, disclosure) | {"longest_note": notes.LONGEST, "phases_for_image": again}
     return render(request, "submissions/submission.html", context)
 
 

@@ -41,6 +41,7 @@ from leaderboard.submissions.admission.files import (
     check_beginning,
     check_disk_space,
     check_entry,
+    check_image_fits,
     check_image_is_here,
     check_pdf,
     check_pdf_beginning,
@@ -49,6 +50,7 @@ from leaderboard.submissions.admission.files import (
     check_weights_fit,
     entries_of,
     entry_said,
+    may_go_to,
     refusing_a_full_disk,
 )
 
@@ -72,6 +74,7 @@ __all__ = [
     "check_description",
     "check_disk_space",
     "check_entry",
+    "check_image_fits",
     "check_image_is_here",
     "check_open_for",
     "check_pdf",
@@ -87,6 +90,7 @@ __all__ = [
     "entry_kind",
     "entry_said",
     "may_cancel",
+    "may_go_to",
     "refusing_a_full_disk",
     "words_of",
 ]

@@ -167,11 +167,28 @@ def entry_said(words: Mapping[str, object], phase: Phase) -> Submission.Entry | 
 
 def check_image_is_here(source: Submission, submission: Submission) -> AlgorithmImage:
     """The image of an earlier submission, for one of the same team; Refused where it cannot be used again."""
+    if source.team_id != submission.team_id:
+        raise Refused(_IMAGE_IS_GONE)
+    return check_image_fits(source, submission.phase)
+
+
+def check_image_fits(source: Submission, phase: Phase) -> AlgorithmImage:
+    """The image of an earlier submission, for another one of its team in this phase; Refused where it does not do."""
     image = source.image
-    if image is None or not _is_here(source, submission, blobs.images, image.archive):
-        raise Refused("The image of that submission is not here any more. Upload it again.")
-    _check_unpacked("The image has", image.unpacked_bytes, submission.phase)
+    if image is None or not blobs.images.freshen(image.archive):
+        raise Refused(_IMAGE_IS_GONE)
+    _check_unpacked("The image has", image.unpacked_bytes, phase)
     return image
+
+
+def may_go_to(source: Submission, phase: Phase) -> bool:
+    """Whether the phase takes the image of an earlier submission: then it is offered."""
+    image = source.image
+    fits = image is not None and image.unpacked_bytes <= phase.max_unpacked_bytes
+    return fits and phase.takes_images and image is not None and blobs.images.exists(image.archive)
+
+
+_IMAGE_IS_GONE = "The image of that submission is not here any more. Upload it again."
 
 
 def check_weights_are_here(source: Submission, submission: Submission) -> Weights:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import re
 import pytest
 from django.urls import reverse
 
@@ -87,3 +88,12 @@ def test_the_server_says_that_it_is_well(client):
 def test_a_stranger_is_not_offered_pages_that_need_an_account(client):
     links = [one["href"] for one in page(client.get("/")).all("a")]
     assert reverse("runs") not in links
+
+
+def test_the_guidelines_contents_name_each_of_their_headings_in_order(client):
+    cast.phase()
+    content = client.get("/guidelines/").content.decode()
+    headings = re.findall(r'<h2 id="([^"]+)">([^<]+)</h2>', content)
+    listed = re.findall(r'<li>\s*<a href="#([^"]+)">([^<]+)</a>\s*</li>', content.partition("contents-of")[0])
+    assert len(headings) > 10
+    assert listed == headings * 2  # folded above the page, and open beside it
