@@ -10,6 +10,7 @@ one, compares the id, and tags it by itself.
 In reading order, from the journey to what it stands on:
 
     archive           check_archive, the journey from top to bottom
+    beginnings        what an archive surely is by its first bytes, for an early refusal
     upload_archive    the uploaded file as an index of members that can be read by name
     layout            docker-archive or OCI layout -> one configuration and its layers
     image_config      the configuration: checked, rebuilt, summarised
@@ -42,6 +43,7 @@ May import `protocol`. Knows no engine, no server and no broker.
 """
 
 from containers.intake.archive import CheckedImage, check_archive
+from containers.intake.beginnings import what_begins_so
 from containers.intake.errors import ImageRejected
 from containers.intake.limits import ArchiveLimits
 from containers.intake.mask_archive import Problem, Unpacked
@@ -67,4 +69,5 @@ __all__ = [
     "check_place_of_weights",
     "check_weights",
     "unpack_isolated",
+    "what_begins_so",
 ]

@@ -177,6 +177,17 @@ def end(upload: ResumableUpload | None) -> bool:
     return bool(ended)
 
 
+def beginning_of(upload: ResumableUpload | None) -> bytes:
+    """Its first bytes; none while too few of them are here to be looked at."""
+    if upload is None or upload.received < min(BEGINNING_BYTES, upload.length):
+        return b""
+    try:
+        with uploads.path(upload.file).open("rb") as file:
+            return file.read(BEGINNING_BYTES)
+    except FileNotFoundError:
+        return b""
+
+
 def held(draft: uuid.UUID) -> bool:
     """Whether the draft is there; then nobody hands it in, or changes which file it has, until the transaction ends."""
     return Draft.objects.select_for_update().filter(pk=draft).exists()

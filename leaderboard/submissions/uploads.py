@@ -67,6 +67,7 @@ class HashedFile(UploadedFile):  # type: ignore[type-arg]
     """A file in the incoming folder, as `BoundedUploadHandler` hands it to a form."""
 
     digest: str
+    beginning: bytes
     completed_at: datetime
 
     def close(self) -> None:
@@ -132,7 +133,7 @@ class BoundedUploadHandler(FileUploadHandler):
     def file_complete(self, file_size: int) -> HashedFile:
         """Hand the file to the form, with its digest."""
         self._store(self.file.flush)
-        self.file.size = file_size
+        self.file.size, self.file.beginning = file_size, self.beginning
         self.file.digest = f"sha256:{self.hasher.hexdigest()}"
         self.files.append(self.file)
         return self.file

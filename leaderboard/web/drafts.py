@@ -58,6 +58,7 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     if found.upload is None and not found.source:
         what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
         form.add_error(None, f"Choose the archive of your {what}.")
+    _look_at_file_again(found, form)
     if form.wants_upload_of_weights and found.weights_upload is None:
         form.add_error("weights", "Choose the archive of your weights.")
     if _weights_came_unseen(request, found, form):
@@ -76,6 +77,16 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     context = {"phase": found.phase, "form": form, "now": now, "draft": found}
     context |= kinds.context_of(found.team, found.phase, now, form["kind"].value(), form.data.get("entry"))
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _look_at_file_again(draft: Draft, form: SubmissionForm) -> None:
+    """What was sent as one thing is looked at again where it is now said to be another."""
+    beginning = resumable.beginning_of(draft.upload)
+    try:
+        if beginning:
+            admission.check_beginning(beginning, draft.phase, admission.entry_said(form.data, draft.phase))
+    except Refused as refusal:
+        form.add_error("image", str(refusal))
 
 
 def _weights_came_unseen(request: HttpRequest, draft: Draft, form: SubmissionForm) -> bool:

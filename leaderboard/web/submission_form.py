@@ -1,9 +1,11 @@
 """What a team says of its entry, and the files that come with it: of each phase what it takes and asks for."""
 
+import json
 from typing import Any
 
 from django import forms
 
+from containers.intake import BEGINNING_BYTES
 from containers.protocol import contract
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
@@ -214,6 +216,11 @@ class SubmissionForm(forms.Form):
         return pdf
 
     @property
+    def sent_as_another(self) -> str:
+        """What the page says at once of a file that is another thing than it is wanted for."""
+        return json.dumps(admission.sent_as_another(self.phase))
+
+    @property
     def wants_upload_of_weights(self) -> bool:
         """Whether an archive of weights was chosen to come with the image."""
         return self.is_of_an_image and self.is_bound and self.data.get("weights") == drafts.UPLOAD
@@ -229,7 +236,14 @@ class SubmissionForm(forms.Form):
 
     def clean_image(self) -> Any:
         """Refuse a file that the phase does not take."""
-        return self._of_a_size("image")
+        file = self._of_a_size("image")
+        try:
+            beginning = getattr(file, "beginning", b"")
+            if len(beginning) >= BEGINNING_BYTES:  # what is smaller is here, and read whole
+                admission.check_beginning(beginning, self.phase, admission.entry_said(self.data, self.phase))
+        except Refused as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+        return file
 
     def clean_weights_file(self) -> Any:
         """Refuse weights that the phase does not take, or that are missing."""

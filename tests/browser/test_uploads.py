@@ -7,8 +7,10 @@ import tarfile
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from leaderboard.models import Phase, ResumableUpload, Submission
+from containers.protocol.sizes import decimal_size
+from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import uploads
+from tests.containers.intake import test_beginnings
 from tests.leaderboard import cast, masks
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -167,8 +169,41 @@ def test_a_file_that_is_not_what_was_said_goes_on_once_the_right_thing_is_said(v
     page = visitor.go("/submit/dev/")
     (tmp_path / "masks.zip").write_bytes(masks.zipped({"case_000.nii.gz": bytes(9000)}))
     page.get_by_label("Archive of the image").set_input_files(tmp_path / "masks.zip")
-    expect(page.locator("#upload-words")).to_contain_text("By its first bytes this is an archive of masks")
+    status = page.locator("#upload-status")
+    expect(status).to_have_text(
+        "Not uploaded: By its first bytes this is an archive of masks, not an image. Say so above."
+    )
+    assert not Draft.objects.exists(), "nothing was sent for it"
     page.get_by_label("Masks", exact=True).check()
     expect(page.get_by_text("Compare with sha256sum")).to_be_visible()
+    expect(status).to_have_text("masks.zip: Complete")
     assert ResumableUpload.objects.get().draft.words["entry"] == "masks"
     visitor.complaints.clear()
+
+
+def test_the_browser_and_the_server_tell_the_same_of_a_files_first_bytes(visit, charlie):
+    page = visit(charlie).go("/submit/dev/")
+    tell = "bytes => beginnings.whatBeginsSo(new Blob([new Uint8Array(bytes)]))"
+    for name, (content, what) in test_beginnings.CASES.items():
+        wanted = None if name.endswith("xz") else what  # which browsers do not inflate
+        assert page.evaluate(tell, list(content[:65536])) == wanted, name
+    sizes = [0, 1, 265, 999, 1000, 9996, 99_950, 999_499, 999_600, 12_345_678, 9_140_000_000, 15 * 10**9, 10**12]
+    assert page.evaluate("sizes => sizes.map(decimal)", sizes) == [decimal_size(size) for size in sizes]
+
+
+def test_an_error_goes_once_its_field_is_put_right_and_the_summary_follows(visit, charlie, archive):
+    visitor = visit(charlie)
+    page = visitor.go("/submit/dev/")
+    page.get_by_label("Image archive").set_input_files(archive)
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.locator("#form-errors")).to_be_visible()
+    field = page.get_by_label("Name on the board")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("LungText")
+    expect(page.locator("[aria-invalid=true]#id_algorithm")).to_have_count(0)
+    expect(page.locator('#form-errors a[href="#id_algorithm"]')).to_have_count(0)
+    page.get_by_label("Description").fill(cast.METHOD)
+    page.get_by_label("None").check()
+    expect(page.locator("#form-errors")).to_have_count(0)
+    expect(page.locator(".errors")).to_have_count(0)
+    visitor.complaints.clear()  # Chromium reports the status

@@ -5,8 +5,17 @@
 const form = document.getElementById("submission-form");
 const file = form.elements.image;
 const part = (id) => document.getElementById(id);
-const decimal = (bytes) => bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
-const rounded = (bytes) => bytes < 1000 ? `${bytes} bytes` : decimal(bytes).replace(/\.?0+ /, " ");
+// As containers/protocol/sizes.py says them: in three digits, and what rounds to a whole unit in that one.
+const digits = (value) => value < 10 ? 2 : value < 100 ? 1 : 0;
+function decimal(bytes) {
+  if (bytes === 1) return "1 byte";
+  if (bytes < 1000) return `${Math.round(bytes)} bytes`;
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let power = 1;
+  const scaled = () => bytes / 1000 ** power;
+  while (Number(scaled().toFixed(digits(scaled()))) >= 1000 && power < 4) power++;
+  return `${Number(scaled().toFixed(digits(scaled())))} ${units[power]}`;
+}
 const instant = (text) => `${new Date(text).toLocaleDateString("en-US", { month: "short", day: "numeric", year: "numeric", timeZone: "UTC" })} ${new Date(text).toISOString().slice(11, 16)} UTC`;
 const token = () => form.elements.csrfmiddlewaretoken.value;
 
@@ -96,7 +105,13 @@ class CheckedStack {
 const isOfMasks = () => (form.elements.entry ? form.elements.entry.value : form.dataset.takes) === "masks";
 
 function refuseLarge(chosen, most) {
-  if (chosen.size > Number(most)) throw new Error(`The file has ${decimal(chosen.size)}; this phase takes up to ${rounded(Number(most))}.`);
+  if (chosen.size > Number(most)) throw new Error(`The file has ${decimal(chosen.size)}; this phase takes up to ${decimal(Number(most))}.`);
+}
+
+// What it surely is by its first bytes, and is not wanted for, is said before any of it is sent.
+async function refuseAnother(chosen, wanted) {
+  const found = await beginnings.whatBeginsSo(chosen), words = JSON.parse(form.dataset.sentAsAnother)[`${wanted}: ${found}`];
+  if (words) throw new Error(words);
 }
 
 async function start(chosen) {
@@ -106,6 +121,7 @@ async function start(chosen) {
   panel("run", chosen.name);
   try {
     refuseLarge(chosen, isOfMasks() ? form.dataset.maxMasks : form.dataset.maxImage);
+    await refuseAnother(chosen, isOfMasks() ? "masks" : "image");
     await keep();
     const fingerprint = await fingerprintOf(chosen), here = known.upload;
     const same = here && here.length === chosen.size && here.fingerprint === fingerprint;
@@ -178,7 +194,6 @@ part("upload-resume").addEventListener("click", async () => {
   if (kept) start(kept); else file.click();
 });
 
-let announced = -1;
 function progress(mine, sent, total) {
   const now = performance.now();
   mine.samples = [...mine.samples.filter(([at]) => now - at < 10000), [now, sent]];
@@ -190,10 +205,6 @@ function progress(mine, sent, total) {
   const minutes = Math.round(left / 60);
   readout([[`of ${decimal(total)}`, decimal(sent)], ["done", `${percent.toFixed(1)} %`], ["speed, last 10 s", `${decimal(speed)}/s`],
     ["left", !Number.isFinite(left) ? "…" : minutes < 1 ? "< 1 min" : minutes < 120 ? `about ${minutes} min` : `about ${(left / 3600).toFixed(1)} h`]]);
-  if (Math.floor(percent / 10) > announced) {
-    announced = Math.floor(percent / 10);
-    part("upload-status").textContent = `${announced * 10} % uploaded`;
-  }
 }
 
 function readout(facts) {
@@ -218,15 +229,18 @@ function failed(text) {
   panel("bad");
   readout([]);
   say(text);
-  part("upload-status").textContent = text;
+  announce(`${STATES.bad}: ${text}`);
 }
 
 const say = (text) => { part("upload-words").textContent = text; };
+// To screen readers each state once, and nothing of the last one when another began.
+function announce(text) { if (part("upload-status").textContent !== text) part("upload-status").textContent = text; }
 const STATES = { run: "Uploading", warn: "Waiting for the connection", held: "Not complete", ok: "Complete", bad: "Not uploaded" };
 function panel(state, name) {
   part("upload").hidden = false;
   if (name) part("upload-name").textContent = name;
   part("upload-state").textContent = STATES[state];
+  if (state !== "bad") announce(`${part("upload-name").textContent}: ${STATES[state]}`);
   part("upload-bar").hidden = state === "bad" || state === "ok";
   part("upload-stop").hidden = state !== "run" && state !== "warn";
   part("upload-retry").hidden = state !== "warn";
@@ -286,9 +300,17 @@ setInterval(() => { if (known && known.sent && !(upload && !upload.done)) refres
 
 // --- Submit ---------------------------------------------------------------------------------------------------------
 
+// Masks are not tried out: the choice that stays is the other one.
+function chooseRunForMasks() {
+  const chosen = form.querySelector('[name="kind"]:checked'), other = form.querySelector('[name="kind"]:not([value="try_out"]):not(:disabled)');
+  if (isOfMasks() && chosen && chosen.value === "try_out" && other) other.checked = true;
+}
+
 // What was refused for being another thing than was said is sent once the right thing is said.
 form.addEventListener("change", (event) => {
-  if (event.target.name === "entry" && file.files[0] && !upload) starting = start(file.files[0]);
+  if (event.target.name !== "entry") return;
+  chooseRunForMasks();
+  if (file.files[0]) starting = start(file.files[0]);  // it is looked at again, and goes on where it was
 });
 file.addEventListener("change", () => { if (file.files[0]) starting = start(file.files[0]); });
 
@@ -358,6 +380,28 @@ function showErrors(html) {
   }
   part("summary").focus();
   return true;
+}
+
+// --- errors that were put right ---------------------------------------------------------------------------------------
+
+// A field whose error was shown is clear again as soon as the browser finds it filled in: then nothing of it is left,
+// in the summary neither. What only the server can judge is judged again at Submit.
+function clearErrors(field) {
+  const inputs = [...field.querySelectorAll("input, textarea")], errors = field.querySelector(".errors");
+  if (!errors || !inputs.every((input) => input.validity.valid)) return;
+  errors.remove();
+  field.classList.remove("wrong", "choices-bad");
+  for (const input of inputs) {
+    input.removeAttribute("aria-invalid");
+    const others = (input.getAttribute("aria-describedby") || "").split(" ").filter((id) => id !== errors.id).join(" ");
+    if (others) input.setAttribute("aria-describedby", others); else input.removeAttribute("aria-describedby");
+  }
+  const summary = part("summary"), ids = [field.id, ...inputs.map((input) => input.id)].filter(Boolean);
+  for (const link of summary.querySelectorAll("a")) if (ids.includes(link.hash.slice(1))) link.closest("p").remove();
+  if (!summary.querySelector("p:not(.kind)")) summary.replaceChildren();
+}
+for (const name of ["input", "change"]) {
+  form.addEventListener(name, ({ target }) => { const field = target.closest("[data-field]"); if (field) clearErrors(field); });
 }
 
 // --- a page that is opened on a draft ---------------------------------------------------------------------------------

@@ -27,6 +27,7 @@
     tell("Starting");
     try {
       refuseLarge(chosen, form.dataset.maxImage);
+      await refuseAnother(chosen, "weights");
       await keep();
       const fingerprint = await fingerprintOf(chosen), here = known.weights;
       const same = here && here.length === chosen.size && here.fingerprint === fingerprint;

@@ -52,6 +52,7 @@ from leaderboard.submissions.admission.files import (
     entry_said,
     may_go_to,
     refusing_a_full_disk,
+    sent_as_another,
 )
 
 __all__ = [
@@ -92,5 +93,6 @@ __all__ = [
     "may_cancel",
     "may_go_to",
     "refusing_a_full_disk",
+    "sent_as_another",
     "words_of",
 ]

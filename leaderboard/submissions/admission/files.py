@@ -111,7 +111,31 @@ def check_beginning(
     raise Refused(refusals[tried[0]])
 
 
+_OTHERS = {
+    ("image", "masks"): "By its first bytes this is an archive of masks, not an image.",
+    ("image", "files of a container"): (
+        "By its first bytes this holds the files of a container, not an image: docker export writes files without the "
+        f"image's configuration. {_IMAGE.write_it}"
+    ),
+    ("masks", "image"): "By its first bytes this is the archive of an image, not of masks.",
+    ("masks", "files of a container"): "By its first bytes this holds the files of a container, not masks.",
+    ("weights", "image"): f"By its first bytes this is the archive of an image, not of weights. {_WEIGHTS.write_it}",
+}
+"""What is said of one thing that was sent as another."""
+
+
+def sent_as_another(phase: Phase) -> dict[str, str]:
+    """What the form says at once of a file, by what is wanted and what it surely is: `image: masks`."""
+    taken = [str(entry) for entry in entries_of(phase)]
+    return {
+        f"{wanted}: {found}": f"{words} Say so above." if found in taken and wanted in taken else words
+        for (wanted, found), words in _OTHERS.items()
+    }
+
+
 def _check_beginning_of_weights(beginning: bytes) -> None:
+    if other := _OTHERS.get(("weights", str(intake.what_begins_so(beginning)))):
+        raise Refused(other)
     try:
         intake.check_beginning_of_weights(beginning)
     except intake.ImageRejected as rejection:
@@ -120,6 +144,8 @@ def _check_beginning_of_weights(beginning: bytes) -> None:
 
 def _why_not(entry: Submission.Entry, beginning: bytes) -> str:
     """Why a file that begins so is no such entry; empty if it may be one."""
+    if other := _OTHERS.get((str(entry), str(intake.what_begins_so(beginning)))):
+        return other
     try:
         if entry == Submission.Entry.MASKS:
             intake.check_masks_beginning(beginning)

@@ -83,7 +83,7 @@ class TestTheForm:
         Phase.objects.update(takes="images")
         big = masks.zipped({NAMES[0]: bytes(9000)})
         answer = alice.post("/submit/dev/", words(image=SimpleUploadedFile("masks.zip", big)))
-        assert "compressed with zip" in page(answer).text
+        assert "By its first bytes this is an archive of masks, not an image" in page(answer).text
 
 
 class TestTus:

@@ -1,8 +1,8 @@
 """Home, guidelines, rules, themes, errors: what anyone may read."""
 
+import re
 from datetime import timedelta
 
-import re
 import pytest
 from django.urls import reverse
 
