@@ -1,6 +1,6 @@
 """Phases and their policies; the case sets."""
 
-from typing import cast
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -16,6 +16,7 @@ from leaderboard.admin.bases import (
     organiser_of,
     reason_of,
 )
+from leaderboard.admin.sizes import SizeField
 from leaderboard.challenge.phases import check_change, save_phase
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
@@ -109,6 +110,16 @@ class PhaseAdmin(Recorded, Decisions):
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
         """Nothing of an archived phase can run again; the sweeper removes its files."""
         self.decide(request, chosen, decisions.archive, "is archived, its masks, images and weights go within minutes")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Sizes are written with their unit; the limits of the model go on to hold."""
+        if not db_field.name.endswith("_bytes"):
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return SizeField(
+            label=str(db_field.verbose_name).removesuffix(", bytes").removesuffix(" bytes").capitalize(),
+            help_text=str(db_field.help_text),
+            initial=db_field.default,
+        )
 
     def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
         """By the same function as every other change of a policy."""

@@ -355,3 +355,12 @@ def test_after_a_refused_sign_in_the_keyboard_is_at_the_reason(visit, phase):
     expect(page.get_by_role("alert")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_label("Email")).to_be_focused()
+
+
+def test_lists_of_the_administration_scroll_inside_their_own_box_on_a_phone(visit):
+    cast.submit_checked(cast.team_of(cast.person("Alice")), cast.phase())
+    visitor = visit(cast.person("Boss", is_staff=True, is_superuser=True), PHONE)
+    for name in ("submission", "phase"):
+        visitor.go(f"/admin/leaderboard/{name}/")
+        assert visitor.is_as_wide_as_the_screen(), name
+    assert visitor.go("/admin/").get_by_role("link", name="Health of the server").is_visible()
