@@ -6,7 +6,11 @@
   const input = form.elements.weights_file, choose = form.querySelector('[name="weights"][value="upload"]');
   const PIECE = 8 << 20, RETRIES = [...RETRY_SECONDS, ...Array(1000).fill(30)].map((seconds) => seconds * 1000);
   let client = null, marks = [];
-  const tell = (text) => { part("weights-words").textContent = text; };
+  // Each state is announced once, and not each percent.
+  const tell = (text, announced = text) => {
+    part("weights-words").textContent = text;
+    if (part("weights-status").textContent !== announced) part("weights-status").textContent = announced;
+  };
 
   function show(name, percent) {
     part("weights").hidden = false;
@@ -70,7 +74,7 @@
     const [[first, from]] = marks, speed = now > first ? (sent - from) / (now - first) * 1000 : 0;
     const left = speed > 0 ? `, about ${Math.max(1, Math.round((total - sent) / speed / 60))} min left` : "";
     part("weights-bar").value = 100 * sent / total;
-    tell(`${decimal(sent)} of ${decimal(total)}, ${decimal(speed)}/s${left}`);
+    tell(`${decimal(sent)} of ${decimal(total)}, ${decimal(speed)}/s${left}`, "Uploading the weights");
   }
 
   function failed(text) {
