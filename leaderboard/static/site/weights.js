@@ -96,7 +96,7 @@
     if (!here || client) return;
     if (here.digest) {
       show(here.name, null);
-      tell(`${decimal(here.length)} are here and whole. Compare with sha256sum: ${here.digest.slice(7)}`);
+      tell(`${decimal(here.length)} are here and whole. Compare with sha256sum: ${here.digest.slice(7)}`, `${here.name}: Complete`);
     } else {
       show(here.name, 100 * here.received / here.length);
       tell(`${decimal(here.received)} of ${decimal(here.length)} are safe on the server until ${instant(here.expires_at)}. Choose the same file again and it goes on there.`);
