@@ -4,8 +4,10 @@ A phase may ask for a passed try-out before a run. That is announced at least `N
 before the deadline nobody is asked for it: `check_change` holds organisers to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -17,6 +19,7 @@ from leaderboard.models import Case, Phase, Submission
 from leaderboard.models.challenge import WITHOUT_TRY_OUT
 
 NOTICE = timedelta(days=14)
+MOST_CHANGES = 6  # of what is open, that a page is told ahead
 FREE_HOURS = WITHOUT_TRY_OUT // timedelta(hours=1)
 
 
@@ -27,9 +30,17 @@ def open_phases(at: datetime) -> QuerySet[Phase]:
 
 def taking_phases(at: datetime) -> QuerySet[Phase]:
     """The phases that take runs of whichever kind at this instant: the open ones, and those for post-challenge runs."""
+    return Phase.objects.filter(Q(opens_at__lte=at, closes_at__gt=at) | _takes_post_challenge(at))
+
+
+def phases_to_come(at: datetime) -> QuerySet[Phase]:
+    """The phases that take runs of whichever kind at this instant, or will open."""
+    return Phase.objects.filter(Q(closes_at__gt=at) | _takes_post_challenge(at))
+
+
+def _takes_post_challenge(at: datetime) -> Q:
     after = Q(closes_at__lte=at, post_challenge_opens_at__lte=at, archived_at=None)
-    until = Q(post_challenge_closes_at=None) | Q(post_challenge_closes_at__gt=at)
-    return Phase.objects.filter(Q(opens_at__lte=at, closes_at__gt=at) | after & until)
+    return after & (Q(post_challenge_closes_at=None) | Q(post_challenge_closes_at__gt=at))
 
 
 def takes_post_challenge(phase: Phase, at: datetime) -> bool:
@@ -51,6 +62,12 @@ def requires_try_out(phase: Phase, at: datetime) -> bool:
     return since is not None and since <= at < phase.try_out_required_until and offers_try_outs(phase)
 
 
+def announces_try_out(phase: Phase, at: datetime) -> bool:
+    """Whether teams have to be told that a run needs a passed try-out: now, or from an announced instant on."""
+    since, until = phase.try_out_required_from, phase.try_out_required_until
+    return since is not None and max(since, at) < until and offers_try_outs(phase)
+
+
 def cases_for(submission: Submission) -> QuerySet[Case]:
     """The cases on which a submission runs: all of its phase, or the same few public ones for every try-out."""
     if submission.cases_of is None:
@@ -58,9 +75,45 @@ def cases_for(submission: Submission) -> QuerySet[Case]:
     return submission.cases_of.case_set.cases.order_by("name")[: submission.phase.try_out_cases]
 
 
-def next_phase(at: datetime) -> Phase | None:
-    """The phase that opens next after this instant."""
-    return Phase.objects.filter(opens_at__gt=at).order_by("opens_at", "pk").first()
+@dataclass(frozen=True)
+class Stretch:
+    """A time in which the same phases take runs, from `since` to before `until` (None: nothing is known to change).
+
+    `open`: the one that closes first stands first. `after`: those that take post-challenge runs. `closed`: which of
+    those at hand closed last; `next`: which opens next.
+    """
+
+    since: datetime
+    until: datetime | None
+    open: Sequence[Phase]
+    after: Sequence[Phase]
+    closed: Phase | None
+    next: Phase | None
+
+
+def stretches(phases: Collection[Phase], at: datetime) -> list[Stretch]:
+    """What is open from now on, as far as these phases say, for pages that stay open meanwhile."""
+    instants = [
+        instant
+        for phase in phases
+        for instant in (phase.opens_at, phase.closes_at, phase.post_challenge_opens_at, phase.post_challenge_closes_at)
+    ]
+    changes = sorted({instant for instant in instants if instant and instant > at})[:MOST_CHANGES]
+    return [_stretch(phases, since, until) for since, until in pairwise([at, *changes, None]) if since]
+
+
+def _stretch(phases: Collection[Phase], since: datetime, until: datetime | None) -> Stretch:
+    by_deadline = sorted(phases, key=lambda phase: (phase.closes_at, phase.pk or 0))
+    closed = [phase for phase in by_deadline if phase.closes_at <= since]
+    to_come = [phase for phase in phases if phase.opens_at > since]
+    return Stretch(
+        since=since,
+        until=until,
+        open=[phase for phase in by_deadline if phase.opens_at <= since < phase.closes_at],
+        after=[phase for phase in closed if takes_post_challenge(phase, since)],
+        closed=closed[-1] if closed else None,
+        next=min(to_come, key=lambda phase: (phase.opens_at, phase.pk or 0), default=None),
+    )
 
 
 def newest_phase(phases: Sequence[Phase], at: datetime) -> Phase | None:

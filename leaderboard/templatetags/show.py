@@ -10,7 +10,7 @@ from typing import Protocol
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from containers.protocol.sizes import binary_size, decimal_size
@@ -66,23 +66,47 @@ def between(first: datetime, last: datetime, now: datetime) -> SafeString:
 @register.simple_tag
 def left(until: datetime, now: datetime, over: str = "no time") -> SafeString:
     """The time left, which a small script keeps counting down by the server's clock; then it says that it is `over`."""
+    # A timer is not read aloud as it changes (its aria-live is off): who asks for it hears what is left.
     return format_html(
-        '<time-left until="{}" now="{}" over="{}">{}</time-left>',
-        f"{until.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
-        f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        '<time-left role="timer" until="{}" now="{}" over="{}">{}</time-left>',
+        _exactly(until),
+        _exactly(now),
         over,
         span(until - now) if until > now else over,
     )
 
 
+@register.simple_block_tag
+def during(content: str, now: datetime, since: datetime | None = None, until: datetime | None = None) -> SafeString:
+    """What holds from `since` to before `until`: shown then, by the server's clock, also in a page that stays open.
+
+    Without a script it is shown, or not, as of `now`, when the page was made.
+    """
+    ends = [(name, _exactly(at)) for name, at in (("since", since), ("until", until)) if at]
+    holds = (since is None or since <= now) and (until is None or now < until)
+    return format_html(
+        '<during-time now="{}"{}{}>{}</during-time>',
+        _exactly(now),
+        format_html_join("", ' {}="{}"', ends),
+        "" if holds else mark_safe(" hidden"),
+        content,
+    )
+
+
+def _exactly(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
 def span(length: timedelta) -> str:
-    """A length of time in its three largest units: `2 d 19 h 46 min`; below a minute `less than 1 min`."""
-    minutes = max(0, int(length.total_seconds() // 60))
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    """A length of time: `2 d 19 h 46 min`, `3 h 5 min`; of less than an hour the seconds, too: `59 min 07 s`, `7 s`."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 3600:
+        minutes = f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
+        return minutes if seconds else "less than 1 s"
+    days, hours, minutes_left = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
     parts = [f"{days} d"] if days else []
-    parts += [f"{hours} h"] if days or hours else []
-    parts += [f"{minutes} min"] if minutes or not parts else []
-    return " ".join(parts) if (days, hours, minutes) != (0, 0, 0) else "less than 1 min"
+    parts += [f"{hours} h", f"{minutes_left} min"] if minutes_left else [f"{hours} h"]
+    return " ".join(parts)
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """What every page shows around its content: the phase line, the way around, whose team this is, the theme."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -10,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 import evaluation
-from leaderboard.challenge.phases import next_phase, taking_phases
+from leaderboard.challenge.phases import Stretch, phases_to_come, stretches
 from leaderboard.core import clock
 from leaderboard.models import Phase, Team, User
 from leaderboard.states import SubmissionKind
@@ -55,19 +56,24 @@ class Frame:
         return clock.now()
 
     @cached_property
-    def taking_phases(self) -> list[Phase]:
-        """The phases that take runs: the open ones, then those that take post-challenge runs."""
-        return sorted(taking_phases(self.now), key=lambda phase: (phase.closes_at <= self.now, phase.closes_at))
+    def stretches(self) -> list[Stretch]:
+        """Which phases take runs, now and from each instant on at which that changes."""
+        return stretches(list(phases_to_come(self.now)), self.now)
 
     @property
-    def open_phases(self) -> list[Phase]:
-        """The open phases; the one that closes first stands first."""
-        return [phase for phase in self.taking_phases if phase.closes_at > self.now]
+    def taking_phases(self) -> list[Phase]:
+        """The phases that take runs: the open ones, then those that take post-challenge runs."""
+        return [*self.open_phases, *self.stretches[0].after]
 
-    @cached_property
+    @property
+    def open_phases(self) -> Sequence[Phase]:
+        """The open phases; the one that closes first stands first."""
+        return self.stretches[0].open
+
+    @property
     def next_phase(self) -> Phase | None:
         """The phase that opens next."""
-        return next_phase(self.now)
+        return self.stretches[0].next
 
     @cached_property
     def team(self) -> Team | None:
@@ -80,7 +86,7 @@ class Frame:
         """What the visitor's team has left of its runs in the open phases, and in those for post-challenge runs."""
         if self.team is None:
             return []
-        after = [phase for phase in self.taking_phases if phase.closes_at <= self.now]
+        after = self.stretches[0].after
         left = quotas_of(self.team, self.open_phases, self.now)
         return left + (quotas_of(self.team, after, self.now, SubmissionKind.POST_CHALLENGE) if after else [])
 

@@ -31,16 +31,17 @@ def quota_for(team: Team, phase: Phase, at: datetime) -> Quota:
 def context_of(
     team: Team, phase: Phase, at: datetime, asked: str | None = None, entry: str | None = None
 ) -> dict[str, Any]:
-    """What the form shows of it: the choices, what is left of what is scored, and whether a try-out is asked for.
+    """What the form shows of it: the choices, what is left of what is scored, try-outs, what follows the deadline.
 
     asked, entry: the kind and the entry that the form says, if it does.
     """
     choices = offered(team, phase, at, asked, entry)
-    asks = phase.try_out_required_from is not None and phases.offers_try_outs(phase)
     return {
         "kinds": choices,
         "quota": choices[0].quota,
-        "asks_for_try_out": asks and phase.try_out_required_until > at,
+        "opens_after": phases.takes_post_challenge(phase, phase.closes_at),
+        "requires_try_out": phases.requires_try_out(phase, at),
+        "announces_try_out": phases.announces_try_out(phase, at),
         "masks_refusal": choices[0].refusal,
     }
 

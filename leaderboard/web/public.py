@@ -20,7 +20,7 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.rows import group_tables
 from leaderboard.challenge.categories import ALL, GROUPS, categories_of
-from leaderboard.challenge.phases import newest_phase
+from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
 from leaderboard.templatetags.draw import axis_for, reach
@@ -146,6 +146,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
         "revealed": disclosure.is_revealed,
+        "announces_try_out": announces_try_out(phase, disclosure.at),
     }
     return render(request, "board.html", context)
 

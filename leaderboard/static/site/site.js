@@ -56,28 +56,58 @@ const serverClock = {
   },
 };
 
-// <time-left until="…Z" now="…Z" over="words">: counts down by the server's clock, whatever the visitor's says.
-customElements.define("time-left", class extends HTMLElement {
+// What the server's clock changes, looked at as each of its seconds begins, all at once.
+const byTheClock = {
+  shown: new Set(),
+  look() {
+    serverClock.check();
+    for (const one of byTheClock.shown) one.show(serverClock.now());
+  },
+  wait() {
+    setTimeout(() => { byTheClock.look(); byTheClock.wait(); }, 1000 - (serverClock.now() % 1000));
+  },
+  begin() {
+    byTheClock.wait();
+    addEventListener("server-clock", byTheClock.look);
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) byTheClock.look(); });
+    // While the page is parsed, what the server wrote inside is still to come, and would stand beside a new text.
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", byTheClock.look, { once: true });
+  },
+};
+
+class ByTheClock extends HTMLElement {
   connectedCallback() {
+    const isFirst = serverClock.ahead === null;
     serverClock.begin(new Date(this.getAttribute("now")));
-    const until = new Date(this.getAttribute("until"));
-    this.show = () => {
-      serverClock.check();
-      const seconds = (until - serverClock.now()) / 1000, minutes = Math.floor(seconds / 60);
-      const d = Math.floor(minutes / 1440), h = Math.floor(minutes / 60) % 24, m = minutes % 60;
-      const words = [d && `${d} d`, (d || h) && `${h} h`, (m || !(d || h)) && `${m} min`].filter(Boolean).join(" ");
-      const shown = seconds <= 0 ? this.getAttribute("over") : minutes < 1 ? "less than 1 min" : words;
-      if (this.textContent !== shown) this.textContent = shown;
-    };
-    this.timer = setInterval(this.show, 1000);
-    addEventListener("server-clock", this.show);
-    // While the page is parsed, what the server wrote inside is still to come, and would stand beside it.
-    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", this.show, { once: true });
-    else this.show();
+    byTheClock.shown.add(this);
+    if (isFirst) byTheClock.begin();
+    if (document.readyState !== "loading") this.show(serverClock.now());
   }
-  disconnectedCallback() {
-    clearInterval(this.timer);
-    removeEventListener("server-clock", this.show);
+  disconnectedCallback() { byTheClock.shown.delete(this); }
+  at(name) { return this.hasAttribute(name) ? new Date(this.getAttribute(name)) : null; }
+}
+
+// <time-left until="…Z" now="…Z" over="words">: counts down by the server's clock, whatever the visitor's says.
+// In the same words as `span` in leaderboard/templatetags/show.py.
+const inWords = (seconds) => {
+  const d = Math.floor(seconds / 86400), h = Math.floor(seconds / 3600) % 24;
+  const m = Math.floor(seconds / 60) % 60, s = seconds % 60;
+  if (d || h) return [d && `${d} d`, `${h} h`, m && `${m} min`].filter(Boolean).join(" ");
+  return m ? `${m} min ${two(s)} s` : s ? `${s} s` : "less than 1 s";
+};
+customElements.define("time-left", class extends ByTheClock {
+  show(now) {
+    const left = this.at("until") - now;
+    const shown = left <= 0 ? this.getAttribute("over") : inWords(Math.floor(left / 1000));
+    if (this.textContent !== shown) this.textContent = shown;
+  }
+});
+
+// <during-time since="…Z" until="…Z" now="…Z">: what holds from one instant to the other, and is shown then alone.
+customElements.define("during-time", class extends ByTheClock {
+  show(now) {
+    const since = this.at("since"), until = this.at("until");
+    this.hidden = Boolean((since && now < since) || (until && now >= until));
   }
 });
 

@@ -21,11 +21,15 @@ def test_an_instant_is_shown_in_utc_whatever_its_zone():
         (timedelta(days=2, hours=19, minutes=46, seconds=59), "2 d 19 h 46 min"),
         (timedelta(days=1), "1 d 0 h"),
         (timedelta(hours=3, minutes=5), "3 h 5 min"),
-        (timedelta(seconds=59), "less than 1 min"),
-        (timedelta(seconds=-5), "less than 1 min"),
+        (timedelta(hours=1), "1 h"),
+        (timedelta(minutes=59, seconds=59.9), "59 min 59 s"),
+        (timedelta(minutes=12, seconds=5), "12 min 05 s"),
+        (timedelta(seconds=59), "59 s"),
+        (timedelta(seconds=0.5), "less than 1 s"),
+        (timedelta(seconds=-5), "less than 1 s"),
     ],
 )
-def test_time_left_is_told_in_days_hours_and_minutes(length, words):
+def test_time_left_is_told_in_days_hours_and_minutes_and_in_seconds_in_the_last_hour(length, words):
     assert show.span(length) == words
 
 
