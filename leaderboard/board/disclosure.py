@@ -11,11 +11,11 @@ asked about for ever. A try-out is shown as its own cases are, which are public,
 Whoever hands out numbers, states, instants or reasons takes a `Disclosure` and asks it; nobody else knows these rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self, overload
+from typing import Any, Self, overload
 
 from django.db.models import Q
 
@@ -26,6 +26,7 @@ from leaderboard.states import RunState, SubmissionKind, SubmissionState
 DECIMALS = 3
 FEWEST_FINDINGS = 10
 COARSE_PERCENT = 5
+NO_WIDTH = 1e-9  # what the last bits of two sums may differ by
 # Decisions of people, and what was found before anything ran: shown at once, also on hidden cases.
 SHOWN_AT_ONCE = frozenset({RunState.CANCELLED, SubmissionState.REJECTED})
 
@@ -196,15 +197,21 @@ class Disclosure:
         return value if value is None or self.shows_exact_scores else round(value, DECIMALS)
 
     def rounded_interval(self, ends: Sequence[float | None] | None) -> Interval | None:
-        """A 95 % interval as it is shown; None where there is none."""
-        shown = [self.rounded(end) for end in ends or ()]
-        if len(shown) != 2 or shown[0] is None or shown[1] is None:
+        """A 95 % interval as it is shown; None where there is none.
+
+        One without width is none: a number that no resample of the cases changes (of the findings of one case, or 0 or
+        1 of all) would look certain, and is not.
+        """
+        low, high = ends if ends and len(ends) == 2 else (None, None)
+        if low is None or high is None or high - low <= NO_WIDTH:
             return None
-        return shown[0], shown[1]
+        return self.rounded(low), self.rounded(high)
 
     def scores(self, numbers: Summary | Group) -> Scores:
         """The scores of a summary or a group as they are shown."""
         intervals = numbers["confidence_intervals"]
+        if has_one(numbers):
+            intervals = dict.fromkeys(intervals)  # type: ignore[assignment]
         return Scores(
             dice=self.rounded(numbers["dice"]),
             dice_ci=self.rounded_interval(intervals["dice"]),
@@ -224,6 +231,11 @@ class Disclosure:
 def scope_for_best_run(phase: Phase) -> Standing.Scope:
     """By which cases a team's best run is chosen: with a public half by that half, before and after the reveal."""
     return Standing.Scope.HALF if phase.publication == Phase.Publication.HALF else Standing.Scope.ALL
+
+
+def _has_one(numbers: Mapping[str, Any]) -> bool:
+    """Whether a summary is of one case, or a group of one finding: nothing says how such a number would vary."""
+    return bool(min(numbers.get("total_cases", 2), numbers.get("n", 2)) < 2)
 
 
 def _minute(at: datetime) -> datetime:

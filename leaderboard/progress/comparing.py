@@ -58,7 +58,8 @@ def compare(lines: Sequence[Line], metric: str, viewer: Viewer) -> Comparison:
     disclosure = _strictest([viewer.of_submission(line.submission) for line in lines])
     results = _results(lines) if disclosure.shows_cases else []
     paired = _paired(results, metric, first.cases_of or first.phase)
-    overall = [_of_pair(one.get(OVERALL)) for one in paired]
+    is_of_one = bool(results) and len(results[0]) < 2
+    overall = [_of_pair(one.get(OVERALL), is_of_one=is_of_one) for one in paired]
     findings = _findings(results, [line.submission.pk for line in lines])
     return Comparison(
         disclosure=disclosure,
@@ -117,8 +118,9 @@ def _group_row(
 ) -> GroupRow:
     base = group[0]
     shown = _of_shown(group, metric)
-    differences = [_of_pair(one.get(base.code)) for one in paired] if paired else shown
     scores = [score_of(one, metric) for one in group]
+    is_of_one = base.n < 2 or not any(ends for _, ends in scores)  # several findings of one case are like one
+    differences = [_of_pair(one.get(base.code), is_of_one=is_of_one) for one in paired] if paired else shown
     return GroupRow(base.code, base.label, base.n, scores, list(zip(keys[1:], differences, strict=True)))
 
 
@@ -148,8 +150,13 @@ def _paired(results: Sequence[list[CaseResult]], metric: str, phase: Phase) -> l
     return evaluation.paired_differences(base, others, metric, seed=seed, sizes=sizes, limits=limits)
 
 
-def _of_pair(found: evaluation.Difference | None) -> Difference | None:
-    return Difference(found.value, found.interval) if found and found.value is not None else None
+def _of_pair(found: evaluation.Difference | None, *, is_of_one: bool) -> Difference | None:
+    """A paired difference; that of one case or one finding has no interval, and cannot be told from 0."""
+    if found is None or found.value is None:
+        return None
+    if is_of_one:
+        return Difference(found.value, is_near=found.value != 0)
+    return Difference(found.value, found.interval)
 
 
 def _findings(results: Sequence[list[CaseResult]], keys: Sequence[int]) -> list[FindingRow]:

@@ -82,3 +82,13 @@ def test_who_reads_a_submission():
     cast.team_of(charlie)
     assert [reader_of(one, submission) for one in (alice, bob, charlie)] == [Reader.TEAM, Reader.TEAM, None]
     assert reader_of(cast.person("Olga", is_staff=True), submission) is Reader.ORGANISER
+
+
+def test_of_one_finding_or_one_case_there_is_no_interval():
+    shown = disclosure("organiser")
+    several, one = cast.numbers(0.4, 2), cast.numbers(0.4, 1)
+    assert shown.scores(several).dice_ci == pytest.approx((0.37, 0.43))
+    assert shown.scores(one).dice_ci is None
+    several["confidence_intervals"] |= {"dice": [0.4, 0.4]}
+    assert shown.scores(several).dice_ci is None, "two findings of one case"
+    assert shown.scores(several).hit_rate_ci is not None
