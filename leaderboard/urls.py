@@ -28,6 +28,7 @@ urlpatterns = [
     path("", public.home, name="home"),
     path("leaderboard/", public.leaderboard, name="leaderboard"),
     path("leaderboard/<slug:slug>/", public.board, name="board"),
+    path("leaderboard/<slug:slug>/board.csv", public.board_csv, name="board_csv"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
     path("downloads/<slug:name>.zip", downloads.download, name="download"),
     path("rules/", people.rules, name="rules"),

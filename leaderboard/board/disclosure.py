@@ -209,9 +209,8 @@ class Disclosure:
 
     def scores(self, numbers: Summary | Group) -> Scores:
         """The scores of a summary or a group as they are shown."""
-        intervals = numbers["confidence_intervals"]
-        if has_one(numbers):
-            intervals = dict.fromkeys(intervals)  # type: ignore[assignment]
+        known: Mapping[str, Any] = numbers["confidence_intervals"]
+        intervals = dict.fromkeys(known) if _has_one(numbers) else known
         return Scores(
             dice=self.rounded(numbers["dice"]),
             dice_ci=self.rounded_interval(intervals["dice"]),

@@ -1,9 +1,12 @@
 """The board for others than browsers: JSON for scripts, a table for a terminal."""
 
+import csv
+import io
+from datetime import UTC
 from typing import Any
 
 from leaderboard.board.rows import Board, Row
-from leaderboard.core.text import printable
+from leaderboard.core.text import csv_cell, printable
 
 NUMBERS = (
     "dice",
@@ -46,6 +49,61 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "submission": row.submission.pk,
         **{name: getattr(row, name) for name in NUMBERS},
     }
+
+
+_FACTS = ("phase", "track", "findings", "cases", "evaluation_version", "as_of")
+_OF_ROW = ("listed", "rank", "team", "affiliation", "algorithm", "entry", "lost_cases", "runs", "submitted")
+SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
+COLUMNS = (*_OF_ROW, *(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high")), *_FACTS)
+
+
+def as_csv(board: Board) -> str:
+    """The board's rows for spreadsheets, in its order: what its page shows, as of the minute of the reading.
+
+    What is not shown is empty; numbers are as they are shown, and nobody's words are taken for a formula.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
+    listed = {"ranked": board.rows, "masks, not ranked": board.masks, "post-challenge, not ranked": board.after}
+    for kind, rows in listed.items():
+        for row in rows:
+            cells = {"listed": kind, **_cells(row), **_facts(board)}
+            writer.writerow({name: csv_cell(one) if isinstance(one, str) else one for name, one in cells.items()})
+    return text.getvalue()
+
+
+def _facts(board: Board) -> dict[str, Any]:
+    return {
+        "phase": board.phase.name,
+        "track": board.track,
+        "findings": board.group,
+        "cases": board.cases,
+        "evaluation_version": board.evaluation_version,
+        "as_of": f"{board.disclosure.at.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
+    }
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    known = {
+        "rank": row.rank,
+        "team": row.team.name,
+        "affiliation": row.affiliation,
+        "algorithm": row.algorithm,
+        "entry": row.submission.get_entry_display(),
+        "lost_cases": row.lost_cases,
+        "runs": row.runs,
+        "submitted": f"{row.date.astimezone(UTC):%Y-%m-%d}",
+    }
+    for name in SHOWN:
+        low, high = getattr(row, f"{name}_ci") or (None, None)
+        known |= {name: _shown(getattr(row, name)), f"{name}_low": _shown(low), f"{name}_high": _shown(high)}
+    return known
+
+
+def _shown(value: float | None) -> str | None:
+    """A score with the decimals of the page: more would tell apart what shares a rank there."""
+    return None if value is None else f"{value:.3f}"
 
 
 def as_table(board: Board) -> str:

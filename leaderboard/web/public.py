@@ -11,14 +11,16 @@ from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind
+from leaderboard.board import exports
 from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
-from leaderboard.board.rows import group_tables
+from leaderboard.board.rows import Board, group_tables
 from leaderboard.challenge.categories import ALL, GROUPS, categories_of
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.core import clock
@@ -117,17 +119,8 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's board: ranked, sorted, filtered and opened as the address says."""
-    phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
-    asked = {
-        "track": request.GET.get("track", MAIN),
-        "group": request.GET.get("group", ALL),
-        "sort": request.GET.get("sort", "rank"),
-    }
-    known = {"track": Submission.Track.values, "group": GROUPS, "sort": SORT_KEYS}
-    if any(value not in known[key] for key, value in asked.items()):
-        raise Http404
-    disclosure = Disclosure.to_public(phase, instant_of(request))
-    shown = make_board(disclosure, asked["track"], group=asked["group"], sort=asked["sort"])
+    shown, asked = _asked_board(request, slug)
+    phase, disclosure = shown.phase, shown.disclosure
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
     opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
@@ -146,9 +139,38 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
         "revealed": disclosure.is_revealed,
+        "csv": _csv_address(phase, asked),
         "announces_try_out": announces_try_out(phase, disclosure.at),
     }
     return render(request, "board.html", context)
+
+
+def _asked_board(request: HttpRequest, slug: str) -> tuple[Board, dict[str, str]]:
+    """The board as anybody may see it, ranked, sorted and filtered as the address says."""
+    phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+    asked = {
+        "track": request.GET.get("track", MAIN),
+        "group": request.GET.get("group", ALL),
+        "sort": request.GET.get("sort", "rank"),
+    }
+    known = {"track": Submission.Track.values, "group": GROUPS, "sort": SORT_KEYS}
+    if any(value not in known[key] for key, value in asked.items()):
+        raise Http404
+    disclosure = Disclosure.to_public(phase, instant_of(request))
+    return make_board(disclosure, asked["track"], group=asked["group"], sort=asked["sort"]), asked
+
+
+def _csv_address(phase: Phase, asked: dict[str, str]) -> str:
+    return Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked)
+
+
+@require_safe
+def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
+    """All rows of the board that the address asks for, for a spreadsheet."""
+    shown, _ = _asked_board(request, slug)
+    name = content_disposition_header(as_attachment=True, filename=f"board-{shown.phase.slug}.csv")
+    headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(exports.as_csv(shown), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 class Address:

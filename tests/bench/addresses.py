@@ -285,6 +285,7 @@ _PUBLIC = [
     Address("/leaderboard/{public_phase}/", 8, reads=BOARD),
     Address("/leaderboard/{hidden_phase}/", 9, reads=BOARD),
     Address("/leaderboard/{hidden_phase}/?group=focal&sort=hit_rate&track=overall", 9, reads=BOARD),
+    Address("/leaderboard/{hidden_phase}/board.csv", 9, reads=BOARD),
     Address("/leaderboard/{public_phase}/?open={open_row}", 11, who="captain", reads=BOARD),
     Address("/guidelines/", 3),
     Address("/downloads/template.zip", 0),

@@ -1,5 +1,7 @@
 """The leaderboard page: the order, the filters and the opened row are in the address."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -109,3 +111,20 @@ def test_while_nothing_is_published_the_board_is_empty_and_says_why(client, peop
     assert "withheld until the organisers reveal" in text
     assert "0.4" not in text
     assert "Alice and Bob" not in text
+
+
+def test_a_board_says_where_its_phase_stands_and_leaves_as_a_table_of_what_it_shows(client, people):
+    phase = cast.phase(slug="dev")
+    scored(people.team, phase, dice=0.40049, algorithm="=HYPERLINK(1)", at=clock.now() - timedelta(minutes=9))
+    assert "Open until" in page(client.get("/leaderboard/dev/")).text
+    before = clock.now() - timedelta(minutes=2)
+    Phase.objects.filter(pk=phase.pk).update(closes_at=before)
+    shown = page(client.get("/leaderboard/dev/"))
+    assert "Ranks are preliminary" in shown.text
+    assert shown.all("a", href="/leaderboard/dev/board.csv")
+    answer = client.get("/leaderboard/dev/board.csv")
+    [row] = csv.DictReader(io.StringIO(answer.content.decode()))
+    assert (row["rank"], row["dice"], row["algorithm"]) == ("1", "0.400", "'=HYPERLINK(1)")
+    Phase.objects.filter(pk=phase.pk).update(revealed_at=before)
+    assert "The full result was revealed on" in page(client.get("/leaderboard/dev/")).text
+    assert client.get("/leaderboard/dev/board.csv?group=9z").status_code == 404

@@ -77,6 +77,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     return paths | {
         "home": ["/"],
         "board": ["/leaderboard/test/", *(f"/leaderboard/test/{order}" for order in orders)],
+        "board_csv": ["/leaderboard/test/board.csv"],
         "submit_to": ["/submit/test/"],
         "submission": [f"/runs/{one.pk}/" for one in submissions],
         "submission_panel": [f"/runs/{one.pk}/panel/" for one in submissions],
