@@ -9,8 +9,8 @@ from leaderboard.progress.listing import Line, Runs
 from leaderboard.states import ENDED
 
 _MARGIN = 0.04  # of the time that is shown, before the first run and after the last instant
-_AHEAD = 2  # the future takes up to so many times as much room as the past: a deadline far away is not drawn
-_SHORTEST = timedelta(hours=2)
+_AHEAD = 0.25  # the future takes up to such a part of the past's room: a deadline far away is not drawn
+_SHORTEST = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,8 @@ def _picture(runs: Runs, phase: Phase, track: str, scored: Sequence[Line], compe
     now = runs.viewer.at
     instants = [line.submission.accepted_at for line in competing]
     first, last = min(instants), max(max(instants), min(now, phase.closes_at))
-    past = max(last - first, _SHORTEST)
     is_open = now < phase.closes_at
-    ends = min(phase.closes_at, last + _AHEAD * past) if is_open else max(last, phase.closes_at)
+    ends = min(phase.closes_at, last + _AHEAD * (last - first)) if is_open else max(last, phase.closes_at)
     margin = max(ends - first, _SHORTEST) * _MARGIN
     begins, ends = first - margin, ends + margin
     ended = [line for line in competing if line.state in ENDED and line.figures is None]

@@ -26,7 +26,7 @@ from leaderboard.progress.estimates import Estimate, estimate_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage, word_of
 from leaderboard.progress.withdrawal import Withdrawal, decided, withdrawal_of
-from leaderboard.states import ENDED, RunState, Stage, SubmissionState, as_stage
+from leaderboard.states import ENDED, UNCHECKED, RunState, Stage, SubmissionState, as_stage
 from leaderboard.submissions import admission
 
 STEPS = ("Received", "Image checked", "Queue", "First case", "All cases", "Scored")
@@ -297,7 +297,19 @@ def _changes(submission: Submission, disclosure: Disclosure) -> list[StateChange
     changes = StateChange.objects.filter(submission=submission, batch=None)
     if not disclosure.shows_cases:
         changes = changes.exclude(~Q(to_state__in=SHOWN_AT_ONCE), run__isnull=False, at__gte=disclosure.visible_until)
-    return list(changes)
+    return _without_newer(submission, list(changes))
+
+
+def _without_newer(submission: Submission, changes: Sequence[StateChange]) -> list[StateChange]:
+    """Of one that is not checked yet, without what came after it was read: a page tells one story, as of one instant.
+
+    What changes later than that is not told here: on hidden cases its number would tell something.
+    """
+    if submission.state not in UNCHECKED:
+        return list(changes)
+    own = [change for change in changes if change.run_id is None]
+    last = max((change.pk for change in own if change.to_state == submission.state), default=0)
+    return [change for change in own if change.pk <= last]
 
 
 def _history(submission: Submission, changes: Sequence[StateChange], disclosure: Disclosure) -> list[Event]:

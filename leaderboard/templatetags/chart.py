@@ -15,7 +15,10 @@ from leaderboard.templatetags.draw import Axis, axis_for, reach
 register = template.Library()
 
 _TOP, _BASE = 20.0, 194.0  # pixels, of the largest value on the axis and of 0
-_STEPS = tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, *(24 * days for days in (1, 2, 4, 7, 14, 28, 56))))
+_STEPS = tuple(
+    timedelta(hours=hours)
+    for hours in (1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, *(24 * days for days in (1, 2, 4, 7, 14, 28, 56)))
+)
 _LABELS, _LONG_LABELS = 5, 2.5  # as many as a phone has room for: days, days with hours
 _LAST_LABEL = 0.86  # of the width: a label further right would leave the picture
 _DAY = timedelta(days=1)

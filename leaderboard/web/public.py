@@ -123,16 +123,18 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     phase, disclosure = shown.phase, shown.disclosure
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
+    masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
     opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
     lines = [*opened.groups, *opened.categories] if opened else []
     context = {
         "board": shown,
         "page": page,
         "after": after,
+        "masks": masks,
         "asked": asked,
         "open": opened.key if opened else "",
         "open_tables": group_tables(lines),
-        "address": Address(request.path, {**asked, "page": page.number, "after": after.number}),
+        "address": Address(request.path, {**asked, "page": page.number, "after": after.number, "masks": masks.number}),
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in (*shown.rows, *shown.after)),
         "group_label": GROUPS[asked["group"]],
         "phases": Phase.objects.all(),
@@ -182,6 +184,7 @@ class Address:
         "sort": "rank",
         "page": 1,
         "after": 1,
+        "masks": 1,
         "open": "",
     }
 

@@ -218,9 +218,11 @@ def find_submission(request: HttpRequest, pk: int, *, with_method: bool = False)
 @never_cache
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything a team may know about its run, live."""
+    version = events.version(pk)
     found, disclosure = find_submission(request, pk, with_method=True)
     again = [phase for phase in frame_of(request).taking_phases if admission.may_go_to(found, phase)]
-    context = _panel_context(found, disclosure) | {"longest_note": notes.LONGEST, "phases_for_image": again}
+    context = _panel_context(found, disclosure, version)
+    context |= {"longest_note": notes.LONGEST, "phases_for_image": again}
     return render(request, "submissions/submission.html", context)
 
 
@@ -229,31 +231,29 @@ def submission(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that changes; 204 when the visitor has seen exactly this."""
+    version = events.version(pk)
     found, disclosure = find_submission(request, pk)
     seen, minute = request.GET.get("seen", ""), request.GET.get("minute", "")
     is_of_now = minute in ("", f"{disclosure.at:%H:%M}")
-    if seen and is_of_now and seen == _cheap_version(found, disclosure, seen):
+    if seen and is_of_now and seen == _cheap_version(version, disclosure, seen):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
-    context = _panel_context(found, disclosure)
+    context = _panel_context(found, disclosure, version)
     if seen.rpartition("-")[2] == context["seen"].rpartition("-")[2]:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return render(request, "submissions/panel.html", {**context, "is_update": True})
 
 
-def _version(submission: Submission, disclosure: Disclosure) -> str | None:
-    """What the broker says of the submission, to readers who are told of each event."""
-    return events.version(submission.pk) if disclosure.follows_events else None
+def _cheap_version(version: str | None, disclosure: Disclosure, seen: str) -> str | None:
+    """What `seen` would be now, if the broker alone can tell: not to readers who are not told of each event."""
+    return f"{version}-{seen.rpartition('-')[2]}" if version and disclosure.follows_events else None
 
 
-def _cheap_version(submission: Submission, disclosure: Disclosure, seen: str) -> str | None:
-    """What `seen` would be now, if the broker alone can tell."""
-    version = _version(submission, disclosure)
-    return f"{version}-{seen.rpartition('-')[2]}" if version else None
+def _panel_context(submission: Submission, disclosure: Disclosure, version: str | None) -> dict[str, Any]:
+    """What the page shows. `version`: what the broker said before any row was read.
 
-
-def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, Any]:
-    # The version is read before the rows: what changes in between is shown twice rather than never.
-    version = _version(submission, disclosure)
+    So what changes in between is shown twice rather than never.
+    """
+    version = version if disclosure.follows_events else None
     view = submission_view(submission, disclosure)
     minute = f"{disclosure.at:%H:%M}"  # an estimate is new with every one, whatever is told of events
     known = f"{view!r} {minute if view.estimate else ''}"
@@ -261,6 +261,7 @@ def _panel_context(submission: Submission, disclosure: Disclosure) -> dict[str, 
     return {
         "submission": submission,
         "view": view,
+        "is_own": disclosure.reader is Reader.TEAM,
         "seen": f"{version or ''}-{digest}",
         "minute": minute if view.estimate else "",
         "quota": quota_of(submission.team, submission.phase, disclosure.at, submission.kind),

@@ -219,7 +219,7 @@ def of_a_kind(people: SimpleNamespace, submission: Submission) -> str:
     text = re.sub(
         rf"(/runs/|[Ss]ubmission |withdrawal-|base=|value=\"|(run|pick|note|of)-){submission.pk}\b", r"\1N", text
     )
-    text = re.sub(r"<time-left.*?</time-left>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<time-left.*?</time-left>|<during-time.*?>", "", text, flags=re.DOTALL)
     text = re.sub(r"T?\d\d:\d\d(:\d\dZ| UTC)|\d+ h \d+ min", "", text)
     text = re.sub(r"\b\d+\s+of\s+90\b", "", text)
     return re.sub(r"\s+", " ", re.sub(r'<i( class="u")?></i>|-[0-9a-f]{16}', "", text))
