@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from leaderboard.challenge.phases import save_phase
+from leaderboard.challenge.phases import announces_try_out, requires_try_out, save_phase, stretches
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.models import AuditEntry, Phase
@@ -125,3 +125,27 @@ def saved(phase: Phase, **fields: object) -> Phase:
 
 def in_days(days: float) -> datetime:
     return clock.now() + timedelta(days=days)
+
+
+def test_what_is_open_is_known_ahead_for_pages_that_stay_open():
+    now = clock.now()
+    first, second = (
+        Phase(name=name, opens_at=in_days(opens), closes_at=in_days(closes))
+        for name, opens, closes in (("first", -1, 1), ("second", 2, 3))
+    )
+    found = stretches([first, second], now)
+    assert [one.since for one in found] == [now, first.closes_at, second.opens_at, second.closes_at]
+    assert [[phase.name for phase in one.open] for one in found] == [["first"], [], ["second"], []]
+    assert [one.next and one.next.name for one in found] == ["second", "second", None, None]
+    assert [one.closed and one.closed.name for one in found] == [None, "first", "first", "second"]
+    assert found[-1].until is None
+
+
+def test_a_try_out_is_announced_until_48_hours_before_the_deadline():
+    public = Phase(cases_are_public=True)
+    phase = Phase(try_outs_on=public, closes_at=in_days(10), try_out_required_from=in_days(1))
+    assert (announces_try_out(phase, in_days(0)), requires_try_out(phase, in_days(0))) == (True, False)
+    assert (announces_try_out(phase, in_days(2)), requires_try_out(phase, in_days(2))) == (True, True)
+    assert (announces_try_out(phase, in_days(8.5)), requires_try_out(phase, in_days(8.5))) == (False, False)
+    phase.try_out_required_from = in_days(9)
+    assert not announces_try_out(phase, in_days(0)), "it never holds"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.journey import decisions
+from leaderboard.journey import decisions, lifecycle
 from leaderboard.models import Attempt, Case, Phase, RunCase, Submission, Team
 from tests.leaderboard import cast, gpu_host, masks, seen
 
@@ -179,3 +179,13 @@ def test_a_cancelled_run_is_not_shown_as_going_on(host):
     submission = start(host)
     decisions.cancel(submission, by=cast.OPERATOR)
     assert "cur" not in {step.state for step in seen.by_team(submission).steps}
+
+
+def test_a_check_that_begins_while_the_page_is_made_is_not_told_beside_the_state_of_before():
+    submission = cast.submit(cast.team_of(cast.person("Alice")), cast.phase(cases_are_public=True))
+    lifecycle.move(Submission.objects.get(pk=submission.pk), "validating")
+    before = seen.by_team(submission)
+    assert (before.word, "Checking the image" in [event.text for event in before.history]) == ("Received", False)
+    submission.refresh_from_db()
+    now = seen.by_team(submission)
+    assert (now.word, now.history[0].text) == ("Checking the image", "Checking the image")
