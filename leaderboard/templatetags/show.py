@@ -82,8 +82,9 @@ def during(content: str, now: datetime, since: datetime | None = None, until: da
 
     Without a script it is shown, or not, as of `now`, when the page was made.
     """
-    ends = [(name, _exactly(at)) for name, at in (("since", since), ("until", until)) if at]
-    holds = (since is None or since <= now) and (until is None or now < until)
+    begun = since is not None and since <= now  # which time does not undo
+    ends = [(name, _exactly(at)) for name, at in (("since", None if begun else since), ("until", until)) if at]
+    holds = (since is None or begun) and (until is None or now < until)
     return format_html(
         '<during-time now="{}"{}{}>{}</during-time>',
         _exactly(now),

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,11 @@ class Daemon:
 
     def freeze(self) -> None:
         os.kill(self._pid, signal.SIGSTOP)
+        while any(path.read_text().rpartition(")")[2].split()[0] != "T" for path in self._threads()):
+            time.sleep(0.01)  # a thread at work may answer a last time before it sees the signal
+
+    def _threads(self) -> Iterable[Path]:
+        return Path(f"/proc/{self._pid}/task").glob("*/stat")
 
     def thaw(self) -> None:
         os.kill(self._pid, signal.SIGCONT)

@@ -267,7 +267,7 @@ class TestWhatAPhaseTakes:
         with pytest.raises(Refused, match="an archive of masks"):
             admission.check_beginning(zipped, phase, Submission.Entry.IMAGE)
         phase.takes = "images"
-        with pytest.raises(Refused, match="compressed with zip"):
+        with pytest.raises(Refused, match="an archive of masks, not an image"):
             admission.check_beginning(zipped, phase)
         phase.takes = "masks"
         with pytest.raises(Refused, match="no archive of masks"):

@@ -43,5 +43,5 @@ def bare(response, email: str) -> str:
     """An answer without what differs by itself: tokens, the clock, and the address that was typed."""
     html = response.content.decode()
     tokens = r'name="csrfmiddlewaretoken" value="[^"]*"'
-    clock = r'datetime="[^"]*"|\d\d:\d\d(:\d\d)?'
+    clock = r'datetime="[^"]*"|\d\d:\d\d(:\d\d(\.\d+)?)?'
     return re.sub(rf"{tokens}|{clock}|(?i:{re.escape(email)})", "", html)
