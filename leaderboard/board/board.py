@@ -26,7 +26,9 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
     came_after = post_challenge_standings(to_others, track) if disclosure.scope else []
     runs = _runs_of(disclosure.phase)
-    last = max((standing.run.ended_at for standing in standings if standing.run.ended_at), default=None)
+    last = max(
+        (standing.run.ended_at for standing in (*standings, *masks, *came_after) if standing.run.ended_at), default=None
+    )
     return Board(
         disclosure=disclosure,
         track=track,

@@ -339,7 +339,7 @@ def advance(run: Run) -> None:
         return
     most = run.submission.phase.max_failures_in_row
     if planning.longest_streak(run) >= most:
-        _fail(run, "failures_in_row", f"{most} cases in a row")
+        _fail(run, "failures_in_row", f"{most} {'case' if most == 1 else 'cases'} in a row")
     elif run.cases.filter(outcome="").exists():
         if run.state == RunState.CANARY and planning.canary_passed(run):
             lifecycle.move(run, RunState.RUNNING)

@@ -41,7 +41,7 @@ FAILURES: dict[str, Explanation] = {
         "Time your image on the largest volumes. A case's clock starts when the mask before it appears.",
     ),
     "startup_timed_out": Explanation(
-        "The first case was not finished within the start-up allowance",
+        "The first case of a container was not finished within the start-up allowance",
         "This case counts with Dice 0. The next case is tried in a new container.",
         "Load the model once and faster, from the image or from weights apart from it, and leave out downloads and "
         "compilation.",

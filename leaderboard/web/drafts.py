@@ -54,15 +54,8 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     if isinstance(found, Submission):
         return _accepted(found)
     form = SubmissionForm(request.POST, phase=found.phase, team=found.team, has_file=False, has_pdf=bool(found.pdf))
-    now, phase = instant_of(request), found.phase
-    if found.upload is None and not found.source:
-        what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
-        form.add_error(None, f"Choose the archive of your {what}.")
-    _look_at_file_again(found, form)
-    if form.wants_upload_of_weights and found.weights_upload is None:
-        form.add_error("weights", "Choose the archive of your weights.")
-    if _weights_came_unseen(request, found, form):
-        form.add_error("weights", "An archive of weights came for this draft meanwhile. Choose again which to use.")
+    now = instant_of(request)
+    _check_files(request, found, form)
     if form.is_valid():
         drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
         accepted = submitting.submit_draft(found.pk)
@@ -77,6 +70,24 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     context = {"phase": found.phase, "form": form, "now": now, "draft": found}
     context |= kinds.context_of(found.team, found.phase, now, form["kind"].value(), form.data.get("entry"))
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _check_files(request: HttpRequest, draft: Draft, form: SubmissionForm) -> None:
+    """Say which files are missing, or are another thing; but first of all whether the phase takes anything at all."""
+    phase = draft.phase
+    try:
+        admission.check_open_for(person_of(request), phase, instant_of(request))
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return
+    if draft.upload is None and not draft.source:
+        what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
+        form.add_error("image", f"Choose the archive of your {what}.")
+    _look_at_file_again(draft, form)
+    if form.wants_upload_of_weights and draft.weights_upload is None:
+        form.add_error("weights", "Choose the archive of your weights.")
+    if _weights_came_unseen(request, draft, form):
+        form.add_error("weights", "An archive of weights came for this draft meanwhile. Choose again which to use.")
 
 
 def _look_at_file_again(draft: Draft, form: SubmissionForm) -> None:

@@ -70,6 +70,7 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
             "unconfirmed": unconfirmed_of(person),
             "has_accepted": has_accepted_rules(person),
             "quota": kinds.quota_for(own, phase, instant_of(request)) if own else None,
+            "kept_drafts": drafts.drafts_of(own, phase) if own else [],
         }
         answer = render(request, "submissions/refused.html", context)
         return _refused(answer, refusal) if request.method == "POST" else answer

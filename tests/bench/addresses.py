@@ -337,7 +337,7 @@ _RUNS = [
     Address("/submit/{hidden_phase}/?ticket=none", 16, who="captain", method="POST", status=422),
     Address("/drafts/of/{public_phase}/", 17, who="captain", method="POST", status=201),
     Address("/drafts/{draft}/", 6, who="captain"),
-    Address("/drafts/{draft}/send/", 12, who="captain", method="POST", status=422),
+    Address("/drafts/{draft}/send/", 14, who="captain", method="POST", status=422),
     Address("/drafts/{draft}/take-back/", 8, who="captain", method="POST", status=302),
     Address("/drafts/{draft}/delete/", 14, who="captain", method="POST", status=302),
     Address("/uploads/drafts/{draft}/", 10, who="captain", method="OPTIONS", status=204),

@@ -109,6 +109,8 @@ def test_a_countdown_is_right_after_a_sleep_a_wrong_clock_and_a_page_of_before(v
     expect(page.locator(".phase-line")).to_contain_text("closed Nov 1, 2026 12:01 UTC")
     expect(page.locator(".phase-line .left")).to_be_hidden()
     expect(page.get_by_text("while this page was open")).to_be_visible()
+    expect(page.locator("#submit-button")).to_be_hidden()
+    expect(page.locator(".lede").get_by_text("left today")).to_be_hidden()
 
 
 def test_the_skip_link_is_the_first_stop_of_the_keyboard(visit, phase):

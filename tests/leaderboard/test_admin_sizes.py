@@ -19,7 +19,10 @@ def test_a_size_is_read_as_people_write_it(written, size):
     assert SizeField().clean(written) == size
 
 
-@pytest.mark.parametrize("written", ["", "much", "-1 GB", "1.5", "3 GIGS", "0.3 bytes", "9e9 GB", "9999999999 GiB"])
+@pytest.mark.parametrize(
+    "written",
+    ["", "much", "-1 GB", "1.5", "3 GIGS", "0.3 bytes", "9e9 GB", "9999999999 GiB", "1,5 GiB", "1,50 GB", "12,3456 GB"],
+)
 def test_what_is_no_size_is_refused(written):
     with pytest.raises(ValidationError):
         SizeField().clean(written)

@@ -43,7 +43,7 @@ async function keep() {
     unsaved = false;
     const answer = await post(draft || form.dataset.begin);
     const said = await answer.json();
-    if (said.refusal && !said.draft) throw new Error(said.refusal);
+    if (said.refusal && !said.draft) throw Object.assign(new Error(said.refusal), { isFinal: true });
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     if (!draft) {
       draft = `/drafts/${said.draft}/`;
@@ -329,7 +329,7 @@ form.addEventListener("submit", async (event) => {
   } catch (error) {
     // It may have been accepted by a server that died before it could say so.
     if (await refresh().catch(() => false)) return;
-    fail(`${error.message} Your text is still here: try again. It never counts twice.`);
+    fail(error.isFinal ? error.message : `${error.message} Your text is still here: try again. It never counts twice.`);
   } finally {
     part("submit-button").disabled = Boolean(known && known.sent);
   }
@@ -401,7 +401,11 @@ function clearErrors(field) {
   if (!summary.querySelector("p:not(.kind)")) summary.replaceChildren();
 }
 for (const name of ["input", "change"]) {
-  form.addEventListener(name, ({ target }) => { const field = target.closest("[data-field]"); if (field) clearErrors(field); });
+  form.addEventListener(name, ({ target }) => {
+    const field = target.closest("[data-field]");
+    if (field) clearErrors(field);
+    if (field && field.dataset.field === "weights_file") clearErrors(part("id_weights"));  // where it says to choose one
+  });
 }
 
 // --- a page that is opened on a draft ---------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.test import Client
 
 from leaderboard.core import blobs, clock, database
 from leaderboard.models import AlgorithmImage, Draft, Phase, Submission
-from leaderboard.submissions import uploads
+from leaderboard.submissions import drafts, uploads
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page, scored
 
@@ -181,6 +181,23 @@ def test_without_an_open_phase_the_page_says_when_the_next_one_opens(people):
     now = clock.now()
     cast.phase(slug="dev", opens_at=now + timedelta(days=1), closes_at=now + timedelta(days=2))
     assert "No phase is open at present" in page(people.browser["Alice"].get("/submit/")).text
+
+
+def test_after_the_deadline_drafts_are_still_there_and_submit_says_that_it_closed(people):
+    phase = cast.phase(slug="dev")
+    draft = drafts.begin(people.alice, people.team, phase, {"algorithm": "Late one", "method": cast.METHOD})
+    Phase.objects.update(closes_at=clock.now())
+    page = people.browser["Bob"].get("/submit/dev/").content.decode()
+    assert "Late one" in page
+    assert cast.METHOD[:40] in page
+    assert f"/drafts/{draft.pk}/delete/" in page
+    assert "Not yet" not in page
+    words = {"track": "main", "algorithm": "Late one", "method": cast.METHOD, "external": "none"}
+    answer = people.browser["Alice"].post(f"/drafts/{draft.pk}/send/", words)
+    assert answer.status_code == 422
+    assert "closed on" in answer.content.decode()
+    assert "Choose the archive" not in answer.content.decode()
+    assert "Late one" not in people.browser["Charlie"].get("/submit/dev/").content.decode()
 
 
 def test_who_has_no_team_is_told_what_to_do_first():
