@@ -73,21 +73,25 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
 
 
 def _check_files(request: HttpRequest, draft: Draft, form: SubmissionForm) -> None:
-    """Say which files are missing, or are another thing; but first of all whether the phase takes anything at all."""
-    phase = draft.phase
-    try:
-        admission.check_open_for(person_of(request), phase, instant_of(request))
-    except Refused as refusal:
-        form.add_error(None, str(refusal))
-        return
+    """Say which files are missing, or are another thing."""
     if draft.upload is None and not draft.source:
-        what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
-        form.add_error("image", f"Choose the archive of your {what}.")
+        _ask_for_file(request, draft.phase, form)
     _look_at_file_again(draft, form)
     if form.wants_upload_of_weights and draft.weights_upload is None:
         form.add_error("weights", "Choose the archive of your weights.")
     if _weights_came_unseen(request, draft, form):
         form.add_error("weights", "An archive of weights came for this draft meanwhile. Choose again which to use.")
+
+
+def _ask_for_file(request: HttpRequest, phase: Phase, form: SubmissionForm) -> None:
+    """But nobody is to send one that would be refused: by a phase that has closed meanwhile, say."""
+    try:
+        admission.check_open_for(person_of(request), phase, instant_of(request))
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+    else:
+        what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
+        form.add_error("image", f"Choose the archive of your {what}.")
 
 
 def _look_at_file_again(draft: Draft, form: SubmissionForm) -> None:
