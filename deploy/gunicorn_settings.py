@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,8 @@ bind = f"unix:/run/rexg/{role or 'web'}.sock"
 umask = 0o007
 
 worker_class = "asgi" if role == "streams" else "gthread"
-asgi_lifespan = "off"
+asgi_lifespan, asgi_loop = "off", "asyncio"
+worker_connections = settings.STREAMS_AT_ONCE + 100  # of the streams; those on top are told so
 workers, threads = ROLES[role]
 if role == "uploads":
     os.nice(10)  # nobody waits for a byte of an upload as people wait for a page
@@ -77,6 +79,12 @@ def on_starting(server: Any) -> None:
 
 # gunicorn asks for a MiB in advance and copies what is left of it for each of our reads: `./dev bench many-uploads`.
 MOST_AT_ONCE = 128 << 10
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let everybody who follows a run come back at once, after a restart: asyncio would let only 100 wait."""
+    if role == "streams":
+        worker.loop.create_server = partial(worker.loop.create_server, backlog=2048)
 
 
 class TooSlow(TimeoutError):

@@ -233,6 +233,12 @@ def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "submissions/panel.html", {**context, "is_update": True})
 
 
+@require_safe
+def without_events(request: HttpRequest, pk: int) -> HttpResponse:
+    """Where one process answers everything nobody is told of events (leaderboard/streams): 204, ask by yourself."""
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
 def _cheap_version(version: str | None, disclosure: Disclosure, seen: str) -> str | None:
     """What `seen` would be now, if the broker alone can tell: not to readers who are not told of each event."""
     return f"{version}-{seen.rpartition('-')[2]}" if version and disclosure.follows_events else None

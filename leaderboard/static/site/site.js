@@ -170,6 +170,10 @@ const follow = () => {
     if (panel && !panel.dataset.seen.endsWith(`-${JSON.parse(event.data).seen}`)) htmx.trigger(panel, "changed");
   });
   stream.addEventListener("end", ({ target }) => target.close());
+  // A browser gives a stream up that was refused; there may be room for it later.
+  stream.addEventListener("error", ({ target }) => {
+    if (target.readyState === EventSource.CLOSED) setTimeout(follow, 30000);
+  });
 };
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt, requestConfig } = event.detail;
