@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,24 +33,27 @@ ROLES = {
     "pages": Role(3, 12),
     "uploads": Role(1, settings.UPLOADS_AT_ONCE + 16),
     "hosts": Role(2, 32),
+    "streams": Role(1, 1),
 }
 role = os.environ.get("WEB_ROLE", "")
 if role not in ROLES:
     raise SystemExit(f"WEB_ROLE must be one of {', '.join(filter(None, ROLES))}, not {role!r}.")
 
-wsgi_app = "leaderboard.wsgi"
+wsgi_app = "leaderboard.streams.app:application" if role == "streams" else "leaderboard.wsgi"
 # nginx's way in; under systemd the socket of rexg-web@ROLE.socket takes its place.
 bind = f"unix:/run/rexg/{role or 'web'}.sock"
 umask = 0o007
 
-worker_class = "gthread"
+worker_class = "asgi" if role == "streams" else "gthread"
+asgi_lifespan, asgi_loop = "off", "asyncio"
+worker_connections = settings.STREAMS_AT_ONCE + 100  # of the streams; those on top are told so
 workers, threads = ROLES[role]
 if role == "uploads":
     os.nice(10)  # nobody waits for a byte of an upload as people wait for a page
 timeout = 120
 
 # A reload (HUP) starts new workers at once and lets old ones finish what they are receiving, for at most so long.
-graceful_timeout = 1800
+graceful_timeout = 5 if role == "streams" else 1800
 
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeat files in memory: a busy disk must not look like a dead worker
 control_socket_disable = True
@@ -75,6 +79,12 @@ def on_starting(server: Any) -> None:
 
 # gunicorn asks for a MiB in advance and copies what is left of it for each of our reads: `./dev bench many-uploads`.
 MOST_AT_ONCE = 128 << 10
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let everybody who follows a run come back at once, after a restart: asyncio would let only 100 wait."""
+    if role == "streams":
+        worker.loop.create_server = partial(worker.loop.create_server, backlog=2048)
 
 
 class TooSlow(TimeoutError):
@@ -119,10 +129,11 @@ class PacedSocket:
 
 def pre_request(_worker: Any, request: Any) -> None:
     """Watch over the pace of the request's body: nginx knows no pace, and gunicorn waits for ever."""
-    request.unreader.sock = PacedSocket(request.unreader.sock)
+    if role != "streams":  # which read no body
+        request.unreader.sock = PacedSocket(request.unreader.sock)
 
 
 def post_request(_worker: Any, request: Any, _environ: Any, _response: Any) -> None:
     """The next request on this connection has a pace of its own."""
-    if isinstance(request.unreader.sock, PacedSocket):
+    if role != "streams" and isinstance(request.unreader.sock, PacedSocket):
         request.unreader.sock = request.unreader.sock.connection

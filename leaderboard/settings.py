@@ -229,7 +229,7 @@ if "postgresql" not in str(DATABASES["default"]["ENGINE"]):
 # Connections of one process, by its role (deploy/gunicorn_settings.py). A thread has one while it asks, and gives it
 # back before it waits for somebody slow. A process for pages has as many threads (12 at most); of the hundreds that
 # receive uploads, and of those that hear hosts, few ask at once. deploy/README.md has the sum.
-CONNECTIONS = {"uploads": 24, "hosts": 16}
+CONNECTIONS = {"uploads": 24, "hosts": 16, "streams": 4}
 CONNECTIONS_ELSEWHERE = 12
 DATABASES["default"]["OPTIONS"] = {
     "pool": {
@@ -271,6 +271,8 @@ FREE_BYTES = _number("FREE_BYTES", 5_000_000_000)  # free space on the store's d
 UPLOADS_PER_PERSON = _number("UPLOADS_PER_PERSON", 2)  # at the same time, as the next two
 UPLOADS_PER_TEAM = _number("UPLOADS_PER_TEAM", 4)
 UPLOADS_AT_ONCE = _number("UPLOADS_AT_ONCE", 240)  # each occupies a thread of the uploads' process
+STREAMS_PER_PERSON = _number("STREAMS_PER_PERSON", 8)  # runs that one person follows live at the same time
+STREAMS_AT_ONCE = _number("STREAMS_AT_ONCE", 1000)  # of everybody, in the one process that has them
 UPLOAD_SILENT_SECONDS = _number("UPLOAD_SILENT_SECONDS", 30)  # without a byte, after which an upload is ended
 UPLOAD_PACE_SECONDS = _number("UPLOAD_PACE_SECONDS", 60)  # over which the next one is measured
 UPLOAD_LEAST_RATE = _number("UPLOAD_LEAST_RATE", 16384)  # bytes a second

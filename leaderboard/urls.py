@@ -55,6 +55,7 @@ urlpatterns = [
     path("runs/<int:pk>/note/", my_runs.note, name="note"),
     path("runs/<int:pk>/", submissions.submission, name="submission"),
     path("runs/<int:pk>/panel/", submissions.submission_panel, name="submission_panel"),
+    path("runs/<int:pk>/events/", submissions.without_events, name="submission_events"),
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
     path("runs/<int:pk>/withdraw/", submissions.withdraw, name="withdraw"),
     path("runs/<int:pk>/bring-back/", submissions.bring_back, name="bring_back"),

@@ -16,7 +16,7 @@ from deploy.local.paths import State, write_private
 from deploy.local.ports import is_answering
 from deploy.local.supervisor import Part
 
-ROLES = ("pages", "uploads", "hosts")
+ROLES = ("pages", "uploads", "hosts", "streams")
 # Two for each connection, where shells begin with 1024.
 MANY_FILES = ("/bin/sh", "-c", 'ulimit -n 8192 2>/dev/null; exec "$0" "$@"')
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

@@ -39,7 +39,7 @@ SERVER_ONLY = (
 
 WEB = "-m gunicorn --config {settings} --bind unix:{socket} --workers {workers} --graceful-timeout 3"
 # The parts that answer requests, by the role of deploy/gunicorn_settings.py; the number of their processes.
-WEB_PARTS = {"pages": ("web", 2), "uploads": ("uploads", 1), "hosts": ("hosts", 1)}
+WEB_PARTS = {"pages": ("web", 2), "uploads": ("uploads", 1), "hosts": ("hosts", 1), "streams": ("streams", 1)}
 # Nobody listens to gossip: remote control is off, and the database knows who does what.
 WORKER = """-m celery -A leaderboard worker --hostname {queue}@%h --queues {queue} --concurrency {processes}
     --without-gossip --without-mingle --without-heartbeat --loglevel INFO"""

@@ -1,6 +1,5 @@
 """A team's runs one by one: handing in, watching, cancelling, withdrawing. All of them: `my_runs`."""
 
-import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of
+from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -22,17 +21,13 @@ from leaderboard.journey import decisions, submitting
 from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.people.addresses import unconfirmed_of
 from leaderboard.people.rules import has_accepted_rules
-from leaderboard.progress.submission_view import submission_view
+from leaderboard.progress import watching
 from leaderboard.submissions import admission, drafts, notes, pdfs, receiving, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of
 from leaderboard.web import errors, kinds, tus
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.submission_form import SubmissionForm
-
-POLL_SECONDS = 2
-HIDDEN_POLL_SECONDS = 10  # on hidden cases a page is as of the last full minute
-
 
 # --- handing in -------------------------------------------------------------------------------------------------------
 
@@ -203,15 +198,10 @@ def _hand_in(person: User, team: Team, form: SubmissionForm, ticket: str) -> Sub
 
 def find_submission(request: HttpRequest, pk: int, *, with_method: bool = False) -> tuple[Submission, Disclosure]:
     """The submission, and what this person may see of it; for everyone else there is none."""
-    rows = Submission.objects.select_related(
-        "team", "phase__case_set", "cases_of", "image", "provenance", "submitted_by"
-    )
-    unread = ("image__config", "provenance__diff_ids", *(() if with_method else ("method",)))
-    found = get_object_or_404(rows.defer(*unread).prefetch_related("runs"), pk=pk)
-    reader = reader_of(person_of(request), found)
-    if reader is None:
+    found = watching.find(person_of(request), pk, instant_of(request), with_method=with_method)
+    if found is None:
         raise Http404
-    return found, Viewer(reader, instant_of(request)).of_submission(found)
+    return found
 
 
 @login_required
@@ -244,6 +234,12 @@ def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "submissions/panel.html", {**context, "is_update": True})
 
 
+@require_safe
+def without_events(request: HttpRequest, pk: int) -> HttpResponse:
+    """Where one process answers everything nobody is told of events (leaderboard/streams): 204, ask by yourself."""
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
 def _cheap_version(version: str | None, disclosure: Disclosure, seen: str) -> str | None:
     """What `seen` would be now, if the broker alone can tell: not to readers who are not told of each event."""
     return f"{version}-{seen.rpartition('-')[2]}" if version and disclosure.follows_events else None
@@ -255,19 +251,16 @@ def _panel_context(submission: Submission, disclosure: Disclosure, version: str 
     So what changes in between is shown twice rather than never.
     """
     version = version if disclosure.follows_events else None
-    view = submission_view(submission, disclosure)
-    minute = f"{disclosure.at:%H:%M}"  # an estimate is new with every one, whatever is told of events
-    known = f"{view!r} {minute if view.estimate else ''}"
-    digest = hashlib.blake2b(known.encode(), digest_size=8).hexdigest()
+    shown = watching.shown(submission, disclosure)
     return {
         "submission": submission,
-        "view": view,
+        "view": shown.view,
         "is_own": disclosure.reader is Reader.TEAM,
-        "seen": f"{version or ''}-{digest}",
-        "minute": minute if view.estimate else "",
+        "seen": f"{version or ''}-{shown.digest}",
+        "minute": shown.minute,
         "quota": quota_of(submission.team, submission.phase, disclosure.at, submission.kind),
-        "poll_seconds": POLL_SECONDS if disclosure.follows_events else HIDDEN_POLL_SECONDS,
-        "entry": kinds.entry_of(submission, disclosure.at) if submission.is_try_out and view.finished else None,
+        "poll_seconds": watching.POLL_SECONDS if disclosure.follows_events else watching.HIDDEN_POLL_SECONDS,
+        "entry": kinds.entry_of(submission, disclosure.at) if submission.is_try_out and shown.view.finished else None,
     }
 
 

@@ -3,7 +3,18 @@
 import importlib
 import sys
 
-NAMES = ("batches", "estimates", "fairness", "last-hour", "many-uploads", "pages", "run", "scoring", "uploads")
+NAMES = (
+    "batches",
+    "estimates",
+    "fairness",
+    "last-hour",
+    "many-uploads",
+    "pages",
+    "run",
+    "scoring",
+    "streams",
+    "uploads",
+)
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.bench.asking import ask
 from tests.bench.database import scratch_database
+from tests.bench.processes import cpu_seconds, family, forget_peak, peak_bytes
 from tests.realsite import WORDS, RealSite, running_site
 
 MEBIBYTE = 1 << 20
@@ -107,13 +107,13 @@ class _Crowd:
 
     def upload(self, teams: int, image: bytes, beside: Callable[[], None] | None = None) -> Cost:
         """What it takes when so many teams upload this at once; with something else going on beside."""
-        processes = [pid for name in RECEIVING for pid in _family(self._site.processes[name].pid)]
+        processes = [pid for name in RECEIVING for pid in family(self._site.processes[name].pid)]
         for pid in processes:
-            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the high-water mark begins anew: proc(5)
-        began, busy = time.monotonic(), sum(map(_cpu, processes))
+            forget_peak(pid)
+        began, busy = time.monotonic(), sum(map(cpu_seconds, processes))
         asyncio.run(self._all(teams, image, beside))
-        seconds, cpu = time.monotonic() - began, sum(map(_cpu, processes)) - busy
-        peak = sum(map(_peak, processes))
+        seconds, cpu = time.monotonic() - began, sum(map(cpu_seconds, processes)) - busy
+        peak = sum(map(peak_bytes, processes))
         self._check(teams, image)
         return Cost(peak, seconds, cpu, teams * len(image))
 
@@ -196,30 +196,6 @@ def _write(folder: Path, files: int, image: bytes, *, hashed: bool) -> Cost:
     for number in range(files):
         (folder / f"alone-{number}").unlink()
     return cost
-
-
-# --- of processes -----------------------------------------------------------------------------------------------------
-
-
-def _family(pid: int) -> list[int]:
-    """A process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in _family(int(child)))]
-
-
-def _peak(pid: int) -> int:
-    with suppress(FileNotFoundError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) << 10
-    return 0
-
-
-def _cpu(pid: int) -> float:
-    with suppress(FileNotFoundError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ FILES = {"server": DEPLOY / "compose.yaml", "worker": DEPLOY / "compose.worker.y
 SERVER: dict[str, dict[str, Any]] = yaml.safe_load(FILES["server"].read_text())["services"]
 WORKER: dict[str, Any] = yaml.safe_load(FILES["worker"].read_text())["services"]["worker"]
 DEFAULTS = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", FILES["server"].read_text()))
-WEB = ("web", "uploads", "hosts")
+WEB = ("web", "uploads", "hosts", "streams")
 OURS = ("migrate", *WEB, "control", "scoring", "sweep")
 EVERY = [*(pytest.param(service, id=name) for name, service in SERVER.items()), pytest.param(WORKER, id="worker")]
 
@@ -99,8 +99,12 @@ def test_the_proxy_reaches_the_site_by_its_socket_and_shares_no_network_with_the
 
 def test_each_kind_of_request_has_a_service_of_its_own() -> None:
     roles = {name: SERVER[name]["environment"]["WEB_ROLE"] for name in WEB}
-    assert roles == {"web": "pages", "uploads": "uploads", "hosts": "hosts"}
-    assert {name for name in WEB if SERVER[name]["environment"].get("GUNICORN_CMD_ARGS") == ""} == {"uploads", "hosts"}
+    assert roles == {"web": "pages", "uploads": "uploads", "hosts": "hosts", "streams": "streams"}
+    assert {name for name in WEB if SERVER[name]["environment"].get("GUNICORN_CMD_ARGS") == ""} == {
+        "uploads",
+        "hosts",
+        "streams",
+    }
 
 
 def test_a_hosts_state_has_the_same_path_for_the_worker_and_the_engine() -> None:

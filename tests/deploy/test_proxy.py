@@ -26,7 +26,7 @@ from tests.deploy.conftest import DEPLOY, ROOT, eventually, free_port, running
 
 MEBIBYTE = 1 << 20
 UPLOAD_BYTES = 200 * MEBIBYTE
-ROLES = ("pages", "uploads", "hosts")
+ROLES = ("pages", "uploads", "hosts", "streams")
 UPLOADS = [("POST", "/submit/final/"), ("PUT", "/worker/v1/batches/5f0c/outputs/case.nii.gz?fence=1")]
 MAIN = """
 daemon off;
@@ -239,6 +239,7 @@ def test_each_request_goes_to_the_processes_that_are_for_it(edge: Edge, upstream
         ("GET", "/submit/dev/"): "pages",
         ("POST", "/submit/dev/"): "uploads",
         ("POST", "/worker/v1/hello"): "hosts",
+        ("GET", "/runs/7/events/"): "streams",
     }
     for method, path in asked:
         edge.ask(method, path)

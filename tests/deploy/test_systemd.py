@@ -14,7 +14,7 @@ from tests.deploy.conftest import DEPLOY, ROOT
 
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
-WEB_ROLES, QUEUES = ("pages", "uploads", "hosts"), ("control", "scoring")
+WEB_ROLES, QUEUES = ("pages", "uploads", "hosts", "streams"), ("control", "scoring")
 MOST_EXPOSURE = 20  # of 100, as `systemd-analyze security` counts
 
 

@@ -154,6 +154,35 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   target.querySelector("[data-live]").hidden = false;
 });
 
+// A panel that changes is told so by a stream (server-sent events), and asks then. It asks by itself, every few seconds,
+// where there is no stream: refused, broken, or between two tries.
+let stream = null;
+const followed = () => document.querySelector("[data-events]");
+const follow = () => {
+  const address = followed()?.dataset.events;
+  if (stream && stream.address === address && stream.readyState !== EventSource.CLOSED) return;
+  stream?.close();
+  stream = null;
+  if (!address) return;
+  stream = Object.assign(new EventSource(address), { address });
+  stream.addEventListener("change", (event) => {
+    const panel = followed();
+    if (panel && !panel.dataset.seen.endsWith(`-${JSON.parse(event.data).seen}`)) htmx.trigger(panel, "changed");
+  });
+  stream.addEventListener("end", ({ target }) => target.close());
+  // A browser gives a stream up that was refused; there may be room for it later.
+  stream.addEventListener("error", ({ target }) => {
+    if (target.readyState === EventSource.CLOSED) setTimeout(follow, 30000);
+  });
+};
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt, requestConfig } = event.detail;
+  const asksByItself = elt.dataset.events && requestConfig.triggeringEvent?.type !== "changed";
+  if (asksByItself && stream?.readyState === EventSource.OPEN) event.preventDefault();
+});
+document.addEventListener("DOMContentLoaded", follow);
+document.addEventListener("htmx:afterSettle", () => { if (!followed()) follow(); });
+
 // A panel that is swapped keeps what the reader did with it: how far a log is scrolled, what is unfolded.
 // A log (.tail) opens at its end by its style, where its scrollTop is 0; above the end it is negative, and what comes
 // in at the end must not move what is being read.
