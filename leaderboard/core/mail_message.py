@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from email.utils import parseaddr
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -23,6 +24,7 @@ from leaderboard.models import NoticeKind, OutgoingMail
 SIGNATURE = "-- \n"
 _SIGNATURE = re.compile(r"\n--[ ]?\n")
 _ADDRESS = re.compile(r"https?://[^\s<>\"]*[^\s<>\".,;:!?)]")
+_HOST = re.compile(r"[\w.-]+(?::\d+)?", re.ASCII)
 _BUTTON = re.compile(r"(?P<words>[^\n:]{2,60}): (?P<address>https?://[^\s<>\"]+)")
 
 
@@ -91,4 +93,15 @@ def _linked(text: str, *, links_anywhere: bool) -> SafeString:
 
 
 def _may_link(address: str, *, links_anywhere: bool) -> bool:
-    return links_anywhere or address == settings.SITE_URL or address.startswith(f"{settings.SITE_URL}/")
+    """Whether it leads to this site, by whichever of its names; what browsers read otherwise than we does not."""
+    if links_anywhere:
+        return True
+    try:
+        place = urlsplit(address)
+    except ValueError:
+        return False
+    return _HOST.fullmatch(place.netloc) is not None and "\\" not in address and place.hostname in _our_hosts()
+
+
+def _our_hosts() -> set[str | None]:
+    return {*settings.ALLOWED_HOSTS, urlsplit(settings.SITE_URL).hostname}

@@ -11,9 +11,9 @@ hangs occupies one.
     5xx about the message or its address  given up; of an address that is refused for good, a mark stays (`refusals`)
     the server is away                    tried again within two minutes, nothing else within half a minute
 
-A message may come twice if we die, or lose the database, between the server's yes and our commit, or if that yes is lost
-on its way to us; never else. It has one name (Message-ID) then, by which its receiver can tell. Notices (mails that
-have a kind) wait for what somebody waits for: a link to confirm, or to choose a new password.
+A message may come twice if we die, or lose the database, between the server's yes and our commit, or if that yes is
+lost on its way to us; never else. It has one name (Message-ID) then, by which its receiver can tell. Notices (mails
+that have a kind) wait for what somebody waits for: a link to confirm, or to choose a new password.
 
 What a message says ends with it (it may hold a link that is as good as a password), and is in no log, no message to a
 worker and no backup. Who it was for, when, and what became of it stays for a month, in the administration.

@@ -6,6 +6,9 @@ Messages about an account still go there: one of them confirms the address again
 from collections.abc import Iterable
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
+from django.db.models import Exists, OuterRef
+
 from leaderboard.models import RefusedAddress
 
 
@@ -17,6 +20,12 @@ def note(email: str, answer: str, at: datetime) -> None:
 def forgive(email: str) -> None:
     """Take the mark away: a message has reached the address."""
     RefusedAddress.objects.filter(email__iexact=email).delete()
+
+
+def forget_strangers() -> None:
+    """Remove the marks of addresses that no account has."""
+    known = EmailAddress.objects.filter(email__iexact=OuterRef("email"))
+    RefusedAddress.objects.exclude(Exists(known)).delete()
 
 
 def refused_among(emails: Iterable[str]) -> set[str]:

@@ -25,8 +25,8 @@ LOOK_SECONDS = 30.0
 # The shorter one first: who is late tells what is nearest, and nothing else.
 REMINDERS = (("day_at", timedelta(days=1), "a day"), ("week_at", timedelta(days=7), "a week"))
 LAST_HOURS = (
-    "What counts is when the last byte of a submission is here. The upload of a large image takes its time, and the last "
-    "hours are the busiest."
+    "What counts is when the last byte of a submission is here. The upload of a large image takes its time, and the "
+    "last hours are the busiest."
 )
 BECAUSE = "you are in a team"
 _next_look = 0.0

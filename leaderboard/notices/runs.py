@@ -42,6 +42,7 @@ def write_due() -> None:
     told = PendingNotice.objects.select_related(
         "change__submission__phase", "change__submission__cases_of", "change__submission__team"
     )
+    told = told.defer("change__submission__method", "change__submission__external_data")
     for pending in told.order_by("change__submission_id", "pk"):
         if at - pending.change.at > FORGOTTEN_AFTER:
             pending.delete()
