@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from leaderboard.demo.mails import mails
+from leaderboard.demo.mails import mail, mails
 from leaderboard.web import (
     cases,
     downloads,
@@ -80,4 +80,7 @@ urlpatterns = [
     path("refused/<int:status>/", errors.refused, name="refused"),
 ]
 if settings.SHOWN_MAILS_DIR:  # only ever at a loopback address (settings.py)
-    urlpatterns.append(path("demo/mails/", mails, name="demo_mails"))
+    urlpatterns += [
+        path("demo/mails/", mails, name="demo_mails"),
+        path("demo/mails/<str:name>/", mail, name="demo_mail"),
+    ]

@@ -53,7 +53,7 @@ class MailServer:
         texts = map(text_of, self.messages(to))
         found = [urlsplit(link) for text in texts for link in re.findall(r"https?://\S+", text)]
         whole = [link.path + (f"?{link.query}" if link.query else "") for link in found]
-        return [link for link in whole if link.startswith("/account/")]
+        return [link for link in whole if link.startswith("/account/") and not link.startswith("/account/notices/")]
 
 
 def text_of(message: EmailMessage) -> str:

@@ -25,6 +25,7 @@ TEST_PROGRAMS: dict[str, tuple[str, ...]] = {
     "buildah": ("buildah",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "crun": ("crun",),
+    "exim4-daemon-light": ("exim4",),
     "nginx-light": ("nginx",),
     "openssl": ("openssl",),
     "podman": ("podman",),

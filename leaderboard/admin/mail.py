@@ -1,17 +1,87 @@
-"""Messages to people: what became of each. What they say is for nobody but whom they are for."""
+"""Messages to people: what became of each, who cannot be reached, and what is announced."""
 
-from django.contrib import admin
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
 
 from leaderboard import models
-from leaderboard.admin.bases import ReadOnly
+from leaderboard.admin.bases import Decisions, ReadOnly, Recorded
+from leaderboard.core.refusal import Refused
+from leaderboard.notices import announcing
 
 
 @admin.register(models.OutgoingMail)
 class OutgoingMailAdmin(ReadOnly):
-    """The outbox."""
+    """The outbox. What a message says is for nobody but whom it is for."""
 
-    list_display = ("created_at", "to", "subject", "state", "tries", "due_at", "answer")
-    list_filter = ("state",)
+    list_display = ("created_at", "to", "kind", "subject", "state", "tries", "due_at", "answer")
+    list_filter = ("state", "kind")
     search_fields = ("to",)
-    exclude = ("body",)
+    exclude = ("body", "unsubscribe")
     ordering = ("-pk",)
+
+
+@admin.register(models.RefusedAddress)
+class RefusedAddressAdmin(Recorded):
+    """Addresses that get no notices. One from which messages come back later can be marked here by hand."""
+
+    list_display = ("email", "refused_at", "answer")
+    search_fields = ("email",)
+    ordering = ("-pk",)
+
+
+@admin.register(models.Announcement)
+class AnnouncementAdmin(Decisions, Recorded):
+    """What organisers tell by mail: a draft, looked at, then sent. What was sent stays as it is."""
+
+    list_display = ("subject", "audience", "phase", "created_at", "sent_at", "recipients")
+    list_select_related = ("phase",)
+    readonly_fields = ("would_reach", "preview", "sent_at", "recipients")
+    actions = ("send_to_me", "send")
+    ordering = ("-pk",)
+
+    @admin.display(description="People it would reach now")
+    def would_reach(self, announcement: models.Announcement) -> str:
+        """How many."""
+        if announcement.sent_at or not announcement.pk:
+            return "–"
+        return str(len(announcing.recipients_of(announcement)))
+
+    @admin.display(description="As it is read")
+    def preview(self, announcement: models.Announcement) -> str:
+        """The text of the message."""
+        if not announcement.pk:
+            return "Save it first. Then choose in the list what to do with it."
+        return format_html("<pre>{}</pre>", announcing.preview_of(announcement))
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
+        """Nothing that was sent."""
+        return (obj is None or obj.sent_at is None) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
+        """Nothing that was sent."""
+        return (obj is None or obj.sent_at is None) and super().has_delete_permission(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without the one that deletes whatever is chosen."""
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    @admin.action(description="Send to yourself, to look at it", permissions=["change"])
+    def send_to_me(self, request: HttpRequest, chosen: QuerySet[models.Announcement]) -> None:
+        """The message as everybody would get it."""
+        person = cast(models.User, request.user)
+        for announcement in chosen.select_related("phase"):
+            try:
+                announcing.send_to_oneself(announcement, person)
+            except Refused as refusal:
+                self.message_user(request, str(refusal), messages.WARNING)
+            else:
+                self.message_user(request, f"{announcement}: it is on its way to you alone.")
+
+    @admin.action(description="Send to all of its audience", permissions=["change"])
+    def send(self, request: HttpRequest, chosen: QuerySet[models.Announcement]) -> None:
+        """Send each, once."""
+        self.decide(request, chosen, announcing.send, "is on its way")

@@ -8,10 +8,12 @@ hangs occupies one.
 
     the server takes it                   sent, once
     4xx, or 5xx that is about us          tried again for two days, after pauses from half a minute to an hour
-    5xx about the message or its address  given up
-    the server is away                    the same as 4xx, and nothing else is tried for half a minute
+    5xx about the message or its address  given up; of an address that is refused for good, a mark stays (`refusals`)
+    the server is away                    tried again within two minutes, nothing else within half a minute
 
-A message may come twice if we die, or lose the database, between the server's yes and our commit; never else.
+A message may come twice if we die, or lose the database, between the server's yes and our commit, or if that yes is
+lost on its way to us; never else. It has one name (Message-ID) then, by which its receiver can tell. Notices (mails
+that have a kind) wait for what somebody waits for: a link to confirm, or to choose a new password.
 
 What a message says ends with it (it may hold a link that is as good as a password), and is in no log, no message to a
 worker and no backup. Who it was for, when, and what became of it stays for a month, in the administration.
@@ -23,7 +25,7 @@ import re
 import smtplib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -32,8 +34,10 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connectio
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
+from django.db.models import Case, Value, When
 
-from leaderboard.core import clock, locks, task_queue
+from leaderboard.core import clock, locks, refusals, task_queue
+from leaderboard.core.mail_message import message_of
 from leaderboard.core.text import one_line
 from leaderboard.models import OutgoingMail
 
@@ -42,11 +46,14 @@ State = OutgoingMail.State
 
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
+LONGEST_PAUSE_AWAY = timedelta(minutes=2)  # so that an hour without a mail server costs no message more than that
 TRIED_FOR = timedelta(days=2)
 KEPT = timedelta(days=30)
 AWAY_SECONDS = 30.0
 PERMANENT = 500
 CLOSING = 421  # the server is about to hang up, whatever it was asked
+SIGN_IN_FIRST = frozenset({503, 530, 535, 538})  # said to a recipient, too
+_PASSING = re.compile(r"5\d\d[ -]+5\.(?:7\.\d+|2\.2)\b")  # RFC 3463
 _away_until = 0.0  # on the monotonic clock
 
 
@@ -58,14 +65,21 @@ class EmailBackend(BaseEmailBackend):
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         """Write down messages of plain text. How many."""
-        at = clock.now()
         for message in email_messages:
             _refuse_what_would_be_lost(message)
             about = {"sender": message.from_email, "subject": message.subject, "body": message.body}
-            rows = [OutgoingMail(to=to, created_at=at, due_at=at, **about) for to in message.recipients()]
-            for row in OutgoingMail.objects.bulk_create(rows):
-                task_queue.enqueue_mail(row.pk)
+            write([OutgoingMail(to=to, **about) for to in message.recipients()])
         return len(email_messages)
+
+
+def write(mails: Sequence[OutgoingMail]) -> None:
+    """Write messages down, to be sent from now on. One knock is enough: whoever hears it sends what is due."""
+    at = clock.now()
+    for mail in mails:
+        mail.created_at = mail.due_at = at
+    written = OutgoingMail.objects.bulk_create(mails)
+    if written:
+        task_queue.enqueue_mail(written[0].pk)
 
 
 def _refuse_what_would_be_lost(message: EmailMessage) -> None:
@@ -76,7 +90,8 @@ def _refuse_what_would_be_lost(message: EmailMessage) -> None:
 
 
 def forget_old() -> None:
-    """Remove what ended long ago."""
+    """Remove what ended long ago, and what code of before left of what ended."""
+    OutgoingMail.objects.exclude(state=State.WAITING).exclude(unsubscribe="").update(unsubscribe="")
     OutgoingMail.objects.filter(ended_at__lt=clock.now() - KEPT).delete()
 
 
@@ -116,9 +131,9 @@ def _send_on() -> None:
 
 @transaction.atomic
 def _send_next() -> bool:
-    """Send the message that is due for longest; whether there was one. Its row is locked meanwhile."""
+    """Send what is due for longest, notices last; whether there was something. Its row is locked meanwhile."""
     due = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, due_at__lte=clock.now())
-    mail = due.order_by("due_at", "pk").first()
+    mail = due.order_by(Case(When(kind="", then=Value(0)), default=Value(1)), "due_at", "pk").first()
     if mail is None:
         return False
     failure = _deliver(mail)
@@ -138,13 +153,13 @@ class Failure(NamedTuple):
     is_refused: bool = False  # it was this very message, or its address
     is_final: bool = False
     is_away: bool = False  # others need not be tried now
+    is_of_address: bool = False  # nothing more need be sent there
 
 
 def _deliver(mail: OutgoingMail) -> Failure | None:
     """Hand a message to the real mail server; None when it took it."""
-    message = EmailMessage(mail.subject, mail.body, mail.sender, [mail.to])
     try:
-        get_connection(settings.EMAIL_TRANSPORT).send_messages([message])
+        get_connection(settings.EMAIL_TRANSPORT).send_messages([message_of(mail)])
     except Exception as error:  # noqa: BLE001  whatever a transport raises: no other message may wait for this one
         return failure_of(error)
     return None
@@ -154,11 +169,23 @@ def failure_of(error: Exception) -> Failure:
     """What an error of SMTP or of the network says. A 5xx about us (password, sender) is for an operator to mend."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, words = next(iter(error.recipients.values()))
-        return _answered(code, words, about_us=False)
+        return _of_recipient(_answered(code, words, about_us=code in SIGN_IN_FIRST), code)
     if isinstance(error, smtplib.SMTPResponseException):
         return _answered(error.smtp_code, error.smtp_error, about_us=not isinstance(error, smtplib.SMTPDataError))
     # smtplib's other errors are of the network's kind, too.
     return Failure(_bare(f"{type(error).__name__}: {error}"), is_away=isinstance(error, OSError))
+
+
+def _of_recipient(failure: Failure, code: int) -> Failure:
+    """A policy (5.7) is against us, and may be changed; a full mailbox is emptied: the address is a good one.
+
+    Both are asked again, and hold up nobody: whose address it is could otherwise do that to all.
+    """
+    if failure.is_away or code < PERMANENT:
+        return failure
+    if _PASSING.match(failure.words):
+        return failure._replace(is_final=False)
+    return failure._replace(is_of_address=True)
 
 
 def _answered(code: int, words: bytes | str, *, about_us: bool) -> Failure:
@@ -180,13 +207,31 @@ def _put_off(mail: OutgoingMail, failure: Failure) -> None:
     if failure.is_away:
         _away_until = time.monotonic() + AWAY_SECONDS
     now = clock.now()
+    if failure.is_of_address:
+        refusals.note(mail.to, failure.words, now)
+        drop_notices([mail.to], kind="", why="the address was refused")
     if failure.is_final or now - mail.created_at > TRIED_FOR:
         logger.warning("%s was given up after %s tries", mail, mail.tries)
         _end(mail, State.GIVEN_UP)
     else:
-        mail.due_at = now + min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(mail.tries - 1, 10)))
+        longest = LONGEST_PAUSE_AWAY if failure.is_away else LONGEST_PAUSE
+        mail.due_at = now + min(longest, FIRST_PAUSE * (1 << min(mail.tries - 1, 10)))
         logger.info("%s was not sent, try %s", mail, mail.tries)
 
 
 def _end(mail: OutgoingMail, state: State) -> None:
-    mail.state, mail.ended_at, mail.body = state, clock.now(), ""
+    mail.state, mail.ended_at, mail.body, mail.unsubscribe = state, clock.now(), "", ""
+
+
+@transaction.atomic
+def drop_notices(to: Iterable[str], *, kind: str, why: str) -> None:
+    """Send no more of what waits: notices (of a kind; of any where it is empty) to addresses. Waits for no mail server.
+
+    The one that is being sent at this moment still goes.
+    """
+    waiting = OutgoingMail.objects.filter(state=State.WAITING, to__in=list(to))
+    chosen = waiting.filter(kind=kind) if kind else waiting.exclude(kind="")
+    for mail in chosen.select_for_update(skip_locked=True):
+        mail.answer = why
+        _end(mail, State.GIVEN_UP)
+        mail.save()

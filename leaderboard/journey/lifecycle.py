@@ -12,11 +12,20 @@ from django.db.models import QuerySet
 
 from leaderboard.core import clock, events
 from leaderboard.journey.selectors import with_phase
-from leaderboard.models import Batch, Run, StateChange, Submission, User
-from leaderboard.states import BATCH_TRANSITIONS, RUN_TRANSITIONS, SUBMISSION_TRANSITIONS, Transitions
+from leaderboard.models import Batch, PendingNotice, Run, StateChange, Submission, User
+from leaderboard.states import (
+    BATCH_TRANSITIONS,
+    RUN_TRANSITIONS,
+    SUBMISSION_TRANSITIONS,
+    RunState,
+    SubmissionState,
+    Transitions,
+)
 
 SERVER = "server"
 Movable = Submission | Run | Batch
+# Of these a team is told by mail (leaderboard/notices/runs.py): of ends that nobody decided, and of our faults.
+TOLD = frozenset({SubmissionState.REJECTED, RunState.SCORED, RunState.FAILED, RunState.HALTED})
 
 _TRANSITIONS: dict[type[Movable], Transitions] = {
     Submission: SUBMISSION_TRANSITIONS,
@@ -86,7 +95,7 @@ def _record(thing: Movable, origin: str, *, by: str, why: str) -> None:
     run = batch.run if batch else thing if isinstance(thing, Run) else None
     submission_id = run.submission_id if run else thing.pk
     assert isinstance(submission_id, int)
-    StateChange.objects.create(
+    change = StateChange.objects.create(
         submission_id=submission_id,
         run=run,
         batch=batch,
@@ -96,4 +105,6 @@ def _record(thing: Movable, origin: str, *, by: str, why: str) -> None:
         by=by[:80],
         why=why,
     )
+    if batch is None and thing.state in TOLD:
+        PendingNotice.objects.create(change=change)
     events.announce(submission_id)

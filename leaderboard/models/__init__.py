@@ -6,7 +6,8 @@ from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
-from leaderboard.models.mail import OutgoingMail
+from leaderboard.models.mail import OutgoingMail, RefusedAddress
+from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
@@ -16,6 +17,7 @@ from leaderboard.models.turns import Turn
 __all__ = [
     "Alarm",
     "AlgorithmImage",
+    "Announcement",
     "Attempt",
     "AuditEntry",
     "Batch",
@@ -30,9 +32,13 @@ __all__ = [
     "ImageProvenance",
     "LayerUse",
     "Membership",
+    "NoticeKind",
+    "NoticeStop",
     "OutgoingMail",
+    "PendingNotice",
     "Phase",
     "ProcessHeartbeat",
+    "RefusedAddress",
     "ResumableUpload",
     "RulesAcceptance",
     "Run",
@@ -42,6 +48,7 @@ __all__ = [
     "Submission",
     "Team",
     "Throttle",
+    "ToldDeadline",
     "Turn",
     "User",
     "Weights",

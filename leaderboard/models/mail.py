@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 
 class OutgoingMail(models.Model):
@@ -14,6 +15,12 @@ class OutgoingMail(models.Model):
         SENT = "sent", "sent"
         GIVEN_UP = "given_up", "given up"
 
+    kind = models.CharField(
+        max_length=20, blank=True, db_default="", help_text="of a notice that people can do without; empty: none"
+    )
+    unsubscribe = models.CharField(
+        max_length=500, blank=True, db_default="", help_text="where such notices are stopped by one click"
+    )
     to = models.CharField(max_length=320)
     sender = models.CharField(max_length=320)
     subject = models.CharField(max_length=500)
@@ -39,3 +46,22 @@ class OutgoingMail(models.Model):
 
     def __str__(self) -> str:
         return f"mail {self.pk}"
+
+
+class RefusedAddress(models.Model):
+    """An address that a mail server refused for good: it gets no notices until a link that was sent there is opened."""
+
+    email = models.CharField(max_length=320)
+    refused_at = models.DateTimeField()
+    answer = models.CharField(max_length=300, blank=True, help_text="what the mail server said")
+
+    class Meta:
+        verbose_name_plural = "refused addresses"
+        constraints = [models.UniqueConstraint(Lower("email"), name="an_address_is_refused_once")]
+
+    def __str__(self) -> str:
+        return f"refused address {self.pk}"
+
+    def clean(self) -> None:
+        """As addresses are compared."""
+        self.email = self.email.lower()

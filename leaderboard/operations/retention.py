@@ -18,6 +18,11 @@
     rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
     mails         30 days after they were sent or given   after that; what they say goes when they are sent or
                   up: to whom, when, what became of it    given up
+    notices       they are to be told; that somebody      when they are told, or two days later; with the
+                  does without a kind: the account        account
+    announcements for ever: what organisers told          never
+    marks of      an account has the address, which its   when it is confirmed again, or no account has it
+    refused ones  mail server refused
     throttle      a day: who tried what how often     after a day without another try
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
@@ -38,7 +43,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.core import blobs, clock, locks, outbox, scratch, unfinished
+from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
 from leaderboard.people import throttle
 from leaderboard.states import UNCHECKED, SubmissionState
@@ -56,6 +61,7 @@ def tidy() -> None:
         if mine:
             throttle.forget_old()
             outbox.forget_old()
+            refusals.forget_strangers()
             scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_drafts()

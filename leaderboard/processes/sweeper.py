@@ -19,6 +19,7 @@ from leaderboard.core import clock, outbox, process_heartbeat, task_queue
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
+from leaderboard.notices import deadlines, runs
 from leaderboard.operations import alarms, equal_entries
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
@@ -52,6 +53,8 @@ def sweep() -> None:
     _each(equal_entries.submissions(), equal_entries.compare_submission)
     _each(equal_entries.runs(), equal_entries.compare_run)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
+    runs.write_due()
+    deadlines.look()
     alarms.look()
 
 

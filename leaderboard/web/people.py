@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
+from leaderboard.core import refusals
 from leaderboard.core.refusal import Refused
 from leaderboard.models import RulesAcceptance, Team, User
 from leaderboard.people import teams
@@ -41,6 +42,7 @@ def team(request: HttpRequest) -> HttpResponse:
     context = {
         "team": own,
         "unconfirmed": unconfirmed_of(person_of(request)),
+        "refused": refusals.refused_among([person_of(request).email]),
         "memberships": memberships,
         "is_captain": any(one.is_captain and one.user_id == request.user.pk for one in memberships),
         "join_url": settings.SITE_URL + reverse("team_join", args=[own.join_code]),

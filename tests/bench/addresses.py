@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
@@ -40,6 +41,7 @@ from leaderboard.models import (
     User,
 )
 from leaderboard.models.runs import new_token
+from leaderboard.notices import links
 from leaderboard.people.addresses import confirm
 from leaderboard.states import BatchState, RunState
 from leaderboard.submissions import uploads
@@ -124,6 +126,9 @@ def watched() -> dict[str, Any]:
     found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
+    found |= {
+        "stop": links.stop_url(EmailAddress.objects.earliest("pk").user_id, "runs").rstrip("/").rpartition("/")[2]
+    }
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
 
@@ -299,7 +304,7 @@ _PUBLIC = [
     Address("/refused/429/", 0, status=429),
 ]
 _PEOPLE = [
-    Address("/team/", 8, who="captain"),
+    Address("/team/", 9, who="captain"),
     Address("/team/", 6, who="newcomer"),
     Address("/team/", 7, who="captain", method="POST", status=302),
     Address("/team/join/{join_code}/", 7, who="newcomer"),
@@ -313,7 +318,13 @@ _PEOPLE = [
     Address("/account/inactive/", 2),
     Address("/account/signup/", 2),
     Address("/account/reauthenticate/", 5, who="captain"),
-    Address("/account/email/", 8, who="captain"),
+    Address("/account/email/", 9, who="captain"),
+    Address("/account/email/works/none/", 2, status=404),
+    Address("/account/notices/", 9, who="captain"),
+    Address("/account/notices/", 24, who="captain", method="POST", body=_text("kind=runs&kind=try_outs"), status=302),
+    Address("/account/notices/stop/none/", 2, status=404),
+    Address("/account/notices/stop/{stop}/", 4),
+    Address("/account/notices/stop/{stop}/", 10, method="POST"),
     Address("/account/confirm-email/", 2),
     Address("/account/confirm-email/none/", 2),
     Address("/account/password/change/", 5, who="captain"),
@@ -447,7 +458,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    yield Address(f"{folder}{row}/delete/", 13, "organiser", status, HEAVY, grows="names each row that goes with it")
+    yield Address(f"{folder}{row}/delete/", 15, "organiser", status, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

@@ -29,6 +29,7 @@ from leaderboard.journey.reasons import FAILED_LATER, INTERRUPTED
 from leaderboard.models import (
     Alarm,
     AlgorithmImage,
+    Announcement,
     AuditEntry,
     Case,
     CaseSet,
@@ -40,6 +41,7 @@ from leaderboard.models import (
     OutgoingMail,
     Phase,
     ProcessHeartbeat,
+    RefusedAddress,
     RulesAcceptance,
     Run,
     Submission,
@@ -103,6 +105,8 @@ class _Filling:
         for name in ("sweeper@server-1", "control@server-1", "scoring@server-1", "web@server-1"):
             ProcessHeartbeat.objects.create(name=name, at=self.now)
         Alarm.objects.create(key="hosts", since=self.now - HOUR)
+        Announcement.objects.create(subject="A change", body="Words.")
+        RefusedAddress.objects.create(email="gone@example.org", refused_at=self.now)
         return Host.objects.bulk_create(
             Host(
                 name=f"gpu-{number}",

@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from leaderboard.web.accounts import views
+from leaderboard.web.accounts import notices, views
 
 urlpatterns = [
     path("login/", views.LoginView.as_view(), name="account_login"),
@@ -16,6 +16,9 @@ urlpatterns = [
         views.PasswordResetFromKeyView.as_view(),
         name="account_reset_password_from_key",
     ),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/stop/<str:token>/", notices.stop, name="notices_stop"),
+    path("email/works/<str:token>/", notices.address_works, name="address_works"),
     path("confirm-email/again/", views.confirm_again, name="confirm_again"),
     path("", include("allauth.account.urls")),
 ]

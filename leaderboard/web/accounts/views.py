@@ -3,15 +3,20 @@
 from typing import Any
 
 from allauth.account import views as allauth_views
+from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from leaderboard.core import refusals
+from leaderboard.notices.links import works_url
 from leaderboard.people import addresses, mail_limits, sign_in
 from leaderboard.people.throttle import TooSoon
 from leaderboard.web.accounts.adapter import TOO_SOON
@@ -20,6 +25,13 @@ from leaderboard.web.context import person_of
 
 TOO_MANY_REQUESTS = 429
 CONFIRMATION = "account/email/email_confirmation"
+WORKS = "account/email/address_works"
+
+
+@receiver(email_confirmed)
+def _let_notices_go_there(email_address: EmailAddress, **_: Any) -> None:
+    """A message has reached the address."""
+    refusals.forgive(email_address.email)
 
 
 class SaysHowLong:
@@ -70,6 +82,8 @@ class PasswordResetFromKeyView(allauth_views.PasswordResetFromKeyView):
         response: HttpResponse = super().form_valid(form)
         person = self.reset_user
         addresses.confirm_by_only_link(person)
+        if EmailAddress.objects.filter(user=person).count() == 1:  # else it may have gone to another one
+            refusals.forgive(person.email)
         sign_in.forgive(person.email)
         remember_device(self.request, response, person.email)
         return response
@@ -77,6 +91,12 @@ class PasswordResetFromKeyView(allauth_views.PasswordResetFromKeyView):
 
 class EmailView(allauth_views.EmailView):
     """The addresses of an account."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """With those to which nothing can be sent."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        listed = [radio["emailaddress"].email for radio in context["emailaddress_radios"]]
+        return context | {"refused": refusals.refused_among(listed)}
 
     @transaction.atomic
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -104,13 +124,19 @@ def confirm_again(request: HttpRequest) -> HttpResponse:
 
 def send_confirmation(request: HttpRequest, address: EmailAddress) -> None:
     """Send the message with the link, and say so; or say when the next one can go."""
-    if address.verified:
+    kind = CONFIRMATION
+    if address.verified and refusals.refused_among([address.email]):
+        kind = WORKS
+    elif address.verified:
         messages.success(request, f"{address.email} is confirmed.")
         return
     try:
-        mail_limits.check(CONFIRMATION, address.email)
+        mail_limits.check(kind, address.email)
     except TooSoon as refusal:
         messages.warning(request, str(refusal))
     else:
-        address.send_confirmation(request)
+        if kind == WORKS:
+            get_adapter(request).send_mail(WORKS, address.email, {"works_url": works_url(address)})
+        else:
+            address.send_confirmation(request)
         messages.success(request, f"A message with a link to confirm {address.email} is on its way.")

@@ -14,10 +14,10 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from leaderboard.celery import app
-from leaderboard.core import clock, outbox
+from leaderboard.core import clock, outbox, refusals
 from leaderboard.models import OutgoingMail
 from leaderboard.processes import tasks
-from tests.mail_server import AnyPort, MailServer
+from tests.mail_server import AnyPort, MailServer, text_of
 from tests.outbox import Outbox, send_to
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +33,7 @@ class Moody(Mailbox):
         super().__init__(folder)
         self.answers: dict[str, list[str]] = {}  # to whom: what it says the next times
         self.before_taking: Callable[[], None] = lambda: None
+        self.hangs_up = ""  # at the end of DATA: before it took the message, or after
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if answers := self.answers.get(address):
@@ -42,7 +43,12 @@ class Moody(Mailbox):
 
     async def handle_DATA(self, server, session, envelope):
         self.before_taking()
-        return await super().handle_DATA(server, session, envelope)
+        if self.hangs_up == "before":
+            raise ConnectionResetError
+        said = await super().handle_DATA(server, session, envelope)
+        if self.hangs_up == "after":
+            server.transport.abort()
+        return said
 
 
 @pytest.fixture
@@ -120,7 +126,7 @@ def test_what_was_sent_is_sent_once_and_says_nothing_any_more(mails, admin_clien
     mail = write()
     page = f"/admin/leaderboard/outgoingmail/{mail.pk}/change/"
     assert LINK not in admin_client.get(page).content.decode()
-    assert LINK in mails.messages()[0].get_content()
+    assert LINK in text_of(mails.messages()[0])
     assert len(mails.messages()) == 1
     mail.refresh_from_db()
     assert (mail.state, mail.body, mail.tries) == ("sent", "", 1)
@@ -198,6 +204,48 @@ def test_a_server_that_says_nothing_is_left(settings):
     assert (mail.state, mail.tries) == ("waiting", 1)
 
 
+@pytest.mark.parametrize(("hangs_up", "times"), [("before", 1), ("after", 2)])
+def test_a_line_that_is_lost_at_the_end_of_a_message_costs_time_and_the_message_keeps_its_name(
+    moody, mails, monkeypatch, hangs_up, times
+):
+    """Whether the server took it nobody can know then (RFC 5321, 4.2.5): it is sent again, by the same name."""
+    moody.hangs_up = hangs_up
+    mail = write()
+    outbox.send_due()
+    mail.refresh_from_db()
+    assert (mail.state, mail.tries) == ("waiting", 1)
+    moody.hangs_up = ""
+    OutgoingMail.objects.update(due_at=clock.now())
+    monkeypatch.setattr(outbox, "_away_until", 0.0)
+    names = [message["Message-ID"] for message in mails.messages(DORA)]
+    assert (len(names), len(set(names))) == (times, 1)
+
+
+def test_notices_wait_for_what_somebody_waits_for(mails):
+    """And say how they are stopped (RFC 8058); the message of an account does not."""
+    stop = "https://site.example/account/notices/stop/1-runs.abc/"
+    notice = OutgoingMail(kind="runs", unsubscribe=stop, to="bob@example.org", sender="c@example.org", body="Words")
+    outbox.write([notice])
+    write()
+    by_to = {message["To"]: message for message in mails.messages()}
+    ended = OutgoingMail.objects.order_by("ended_at").values_list("to", flat=True)
+    assert list(ended) == [DORA, "bob@example.org"]
+    assert by_to["bob@example.org"]["List-Unsubscribe"] == f"<{stop}>"
+    assert by_to["bob@example.org"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert by_to[DORA]["List-Unsubscribe"] is None
+    assert not OutgoingMail.objects.exclude(unsubscribe="").exists()
+
+
+def test_an_address_that_is_refused_for_good_gets_no_notices_that_wait(moody, mails):
+    moody.answers[DORA] = ["550 5.1.1 No such user"]
+    fields = {"kind": "runs", "unsubscribe": "https://x.example", "sender": "c@example.org", "body": "Words"}
+    outbox.write([OutgoingMail(to=to, **fields) for to in (DORA, DORA, "bob@example.org")])
+    assert [message["To"] for message in mails.messages()] == ["bob@example.org"]
+    assert refusals.refused_among(["Dora@Example.org", "bob@example.org"]) == {DORA}
+    ended = list(OutgoingMail.objects.filter(to=DORA).order_by("pk").values_list("state", "answer", "tries"))
+    assert ended == [("given_up", "550 5.1.1 No such user", 1), ("given_up", "the address was refused", 0)]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_while_one_process_waits_for_the_server_no_other_does(moody, mails):
     """Neither for the same message, which would come twice, nor for the next."""
@@ -242,12 +290,17 @@ def test_a_worker_that_has_images_to_check_sends_for_a_while_only(mails, monkeyp
 
 ABOUT_IT = {"is_refused": True}
 ABOUT_US = {"is_away": True}
+GONE = ABOUT_IT | {"is_final": True, "is_of_address": True}
 
 
 @pytest.mark.parametrize(
     ("error", "means"),
     [
-        (smtplib.SMTPRecipientsRefused({DORA: (550, b"no")}), ABOUT_IT | {"is_final": True}),
+        (smtplib.SMTPRecipientsRefused({DORA: (550, b"no")}), GONE),
+        (smtplib.SMTPRecipientsRefused({DORA: (550, b"5.1.1 no such user")}), GONE),
+        (smtplib.SMTPRecipientsRefused({DORA: (554, b"5.7.1 relay access denied")}), ABOUT_IT),
+        (smtplib.SMTPRecipientsRefused({DORA: (552, b"5.2.2 mailbox full")}), ABOUT_IT),
+        (smtplib.SMTPRecipientsRefused({DORA: (530, b"5.7.0 sign in first")}), ABOUT_US),
         (smtplib.SMTPRecipientsRefused({DORA: (452, b"full")}), ABOUT_IT),
         (smtplib.SMTPDataError(554, b"spam"), ABOUT_IT | {"is_final": True}),
         (smtplib.SMTPDataError(421, b"bye"), ABOUT_US),

@@ -6,7 +6,7 @@ import pytest
 from django.urls import path
 
 from leaderboard.core import outbox
-from leaderboard.demo.mails import MOST_SHOWN, mails
+from leaderboard.demo.mails import MOST_SHOWN, mail, mails
 from leaderboard.urls import urlpatterns as usual
 from leaderboard.web.context import Frame
 from tests.leaderboard.web.scene import page
@@ -14,7 +14,11 @@ from tests.mail_server import mail_server
 from tests.outbox import send_to
 
 pytestmark = pytest.mark.django_db
-urlpatterns = [*usual, path("demo/mails/", mails, name="demo_mails")]
+urlpatterns = [
+    *usual,
+    path("demo/mails/", mails, name="demo_mails"),
+    path("demo/mails/<str:name>/", mail, name="demo_mail"),
+]
 
 
 @pytest.fixture
@@ -35,6 +39,11 @@ def test_who_registers_is_led_to_the_message_and_by_it_into_the_site(shown, clie
     assert page(sent).all("a", href="/demo/mails/")
     outbox.send_due()
     (link,) = [one["href"] for one in page(client.get("/demo/mails/")).all("a") if "confirm-email" in str(one["href"])]
+    (looks,) = [one["href"] for one in page(client.get("/demo/mails/")).all("a") if "/demo/mails/1" in str(one["href"])]
+    html = client.get(looks)
+    assert page(html).all("a", href=f"http://testserver{str(link).removeprefix('http://testserver')}")
+    assert html["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'; sandbox")
+    assert client.get("/demo/mails/..%2F..%2Fsecret/").status_code == 404
     client.post(link)
     assert client.get("/team/").status_code == 200
 

@@ -19,7 +19,8 @@ from django.test import Client
 from leaderboard import urls
 from leaderboard.core import clock
 from leaderboard.journey import faults, pipeline
-from leaderboard.models import Run, Submission
+from leaderboard.models import OutgoingMail, Run, Submission
+from leaderboard.notices import runs
 from leaderboard.progress.listing import STATES
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -106,7 +107,7 @@ def answer(response: HttpResponse) -> tuple[Any, ...]:
 
 
 def everything(people, submissions: list[Submission]) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """What the public, the team and a rival read at each address, and what the public table has in JSON."""
+    """What the public, the team and a rival read at each address and by mail, and what the public table has in JSON."""
     browsers = {"nobody": Client(), "Alice": people.browser["Alice"], "Charlie": people.browser["Charlie"]}
     found = {
         (who, path): answer(browser.get(path))
@@ -117,7 +118,9 @@ def everything(people, submissions: list[Submission]) -> dict[tuple[str, str], t
     }
     table = StringIO()
     call_command("standings", phase="test", json=True, stdout=table)
-    return {**found, ("the table", ""): (table.getvalue(),)}
+    runs.write_due()
+    mails = OutgoingMail.objects.order_by("pk").values_list("to", "subject", "body")
+    return {**found, ("the table", ""): (table.getvalue(),), ("the mails", ""): tuple(mails)}
 
 
 def differing(one: dict[tuple[str, str], Any], other: dict[tuple[str, str], Any]) -> list[tuple[str, str]]:
@@ -190,3 +193,5 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at):
     for address in ("/runs/", "/runs/?state=scored", "/runs/my-runs.csv?state=at-work", "/runs/compare/"):
         assert ("Alice", address) in differing(before, after), address
     assert before["the table", ""] != after["the table", ""]
+    told = [subject for _, subject, _ in after["the mails", ""]]
+    assert [subject.partition(": ")[2] for subject in told] == [f"Run {submissions[0].pk} is scored"] * 2

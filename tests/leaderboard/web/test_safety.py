@@ -2,11 +2,13 @@
 
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from leaderboard.core import clock
 from leaderboard.models import Attempt, Batch, Submission, Team, User
+from leaderboard.notices.links import stop_url
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import HOSTILE, in_state, page, scored
 
@@ -53,6 +55,7 @@ def addresses(world):
     strangers = [("", address) for address in public] + [("", f"/account/{address}") for address in account]
     own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
     own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected, world.masks)]
+    own += ["/account/notices/", urlsplit(stop_url(world.alice.pk, "runs")).path, "/account/notices/stop/none/"]
     own += ["/account/logout/", "/account/email/", "/account/password/change/", "/leaderboard/dev/?open=alice-and-bob"]
     own += ["/runs/compare/", f"/runs/compare/?run={world.scored.pk}&run={world.running.pk}"]
     olga = [("Olga", "/team/"), ("Olga", f"/runs/{world.running.pk}/"), ("Charlie", own[5])]

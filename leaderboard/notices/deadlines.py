@@ -1,0 +1,107 @@
+"""Deadlines of phases: told a week and a day ahead, once each, and when they are moved; to everybody who is in a team.
+
+For each phase a row says which deadline is known and what was told of it. A deadline that was moved is told of, whoever
+moved it by whatever way, and its reminders begin anew; one of which less than a week is left then has no reminder of a
+week. A phase that is not open yet is nobody's yet: nothing is told of it.
+"""
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import transaction
+from django.urls import reverse
+
+from leaderboard.core import clock
+from leaderboard.core.text import instant
+from leaderboard.models import NoticeKind, Phase, ToldDeadline
+from leaderboard.notices.recipients import members_of_teams, recipients
+from leaderboard.notices.writing import Notice, write
+
+logger = logging.getLogger(__name__)
+LOOK_SECONDS = 30.0
+# The shorter one first: who is late tells what is nearest, and nothing else.
+REMINDERS = (("day_at", timedelta(days=1), "a day"), ("week_at", timedelta(days=7), "a week"))
+LAST_HOURS = (
+    "What counts is when the last byte of a submission is here. The upload of a large image takes its time, and the "
+    "last hours are the busiest."
+)
+BECAUSE = "you are in a team"
+_next_look = 0.0
+
+
+def look() -> None:
+    """Write what is due, unless this process looked a moment ago."""
+    global _next_look
+    if time.monotonic() >= _next_look:
+        _next_look = time.monotonic() + LOOK_SECONDS
+        try:
+            write_due()
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("looking at deadlines failed")  # and must not keep the sweeper from its work
+
+
+def write_due() -> None:
+    """Write what is due of each phase's deadline."""
+    for phase in Phase.objects.only("name", "slug", "opens_at", "closes_at"):
+        _look_at(phase)
+
+
+@transaction.atomic
+def _look_at(phase: Phase) -> None:
+    at = clock.now()
+    known = {"closes_at": phase.closes_at, "since": at}
+    ToldDeadline.objects.get_or_create(phase=phase, defaults=known)
+    told = ToldDeadline.objects.select_for_update(skip_locked=True).filter(phase=phase).first()
+    if told is None:  # another process is at it
+        return
+    if told.closes_at != phase.closes_at:
+        if phase.opens_at <= at < max(told.closes_at, phase.closes_at):
+            _tell(_moved(phase, told.closes_at))
+        ToldDeadline.objects.filter(pk=told.pk).update(**known, week_at=None, day_at=None)
+    elif reminder := _due_reminder(phase, told, at):
+        field, words = reminder
+        _tell(_near(phase, words))
+        ToldDeadline.objects.filter(pk=told.pk).update(**{field: at})
+
+
+def _due_reminder(phase: Phase, told: ToldDeadline, at: datetime) -> tuple[str, str] | None:
+    """The field and the words of the reminder that is due: of those whose instant has come, the nearest alone."""
+    if at >= phase.closes_at:
+        return None
+    for field, ahead, words in REMINDERS:
+        due_at = phase.closes_at - ahead
+        if due_at <= at:
+            is_new = getattr(told, field) is None and due_at > max(told.since, phase.opens_at)
+            return (field, words) if is_new else None
+    return None
+
+
+def _tell(notice: Notice) -> None:
+    write(notice, recipients(members_of_teams(), NoticeKind.DEADLINES))
+
+
+def _near(phase: Phase, words: str) -> Notice:
+    paragraphs = [
+        f"The {phase.name} takes runs until {instant(phase.closes_at)}: {words} from now.",
+        LAST_HOURS,
+        _button(phase),
+    ]
+    return Notice(NoticeKind.DEADLINES, f"The {phase.name} closes in {words}", paragraphs, BECAUSE)
+
+
+def _moved(phase: Phase, before: datetime) -> Notice:
+    paragraphs = [
+        f"The {phase.name} now closes on {instant(phase.closes_at)}.",
+        f"Its deadline was {instant(before)} before.",
+        _button(phase),
+    ]
+    return Notice(NoticeKind.DEADLINES, f"The deadline of the {phase.name} was moved", paragraphs, BECAUSE)
+
+
+def _button(phase: Phase) -> str:
+    return f"See the phase: {settings.SITE_URL}{reverse('board', args=[phase.slug])}"
