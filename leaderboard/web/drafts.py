@@ -58,6 +58,8 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     if found.upload is None and not found.source:
         what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
         form.add_error(None, f"Choose the archive of your {what}.")
+    if why_not := admission.why_not_approved(found.team, phase):
+        form.add_error(None, why_not)  # and not only when its last byte is here
     _look_at_file_again(found, form)
     if form.wants_upload_of_weights and found.weights_upload is None:
         form.add_error("weights", "Choose the archive of your weights.")
