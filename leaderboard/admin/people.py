@@ -11,7 +11,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from leaderboard import models
@@ -132,7 +132,7 @@ class TeamApprovalAdmin(ReadOnly, Decisions):
     }
     actions = ("approve", "refuse")
 
-    def has_change_permission(self, request: HttpRequest, obj: models.TeamApproval | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """The list's actions alone change something."""
         return obj is None and request.user.has_perm("leaderboard.change_teamapproval")
 

@@ -133,7 +133,7 @@ def _of_a_team(view: View) -> View:
 def team_edit(request: HttpRequest, own: Team) -> HttpResponse:
     """Change the team's name and institutions."""
     form = TeamForm(request.POST or None, initial={"name": own.name, "affiliation": own.affiliation})
-    if not own.memberships.filter(user=person_of(request), is_captain=True).exists():
+    if not _is_captain(request, own):
         messages.error(request, "Only the captain can change this.")
         return redirect("team")
     if form.is_bound and form.is_valid():
@@ -188,6 +188,11 @@ def team_handover(request: HttpRequest, own: Team) -> HttpResponse:
     return _done(request, lambda: act(person_of(request), own), done) if act else redirect("team")
 
 
+def _is_captain(request: HttpRequest, own: Team) -> bool:
+    """Whether the page with the form is this person's: what is sent is asked again under the team's lock."""
+    return own.memberships.filter(user=person_of(request), is_captain=True).exists()
+
+
 def _member_or_404(own: Team, pk: int) -> User:
     return get_object_or_404(own.memberships.select_related("user"), user_id=pk).user
 
@@ -208,6 +213,9 @@ def team_ask_approval(request: HttpRequest, own: Team, slug: str) -> HttpRespons
 @_of_a_team
 def team_invite(request: HttpRequest, own: Team) -> HttpResponse:
     """The captain invites somebody by mail."""
+    if not _is_captain(request, own):
+        messages.error(request, "Only the captain can invite somebody.")
+        return redirect("team")
     form = InvitationForm(request.POST)
     if form.is_valid():
         try:

@@ -29,6 +29,7 @@ from leaderboard.models import (
     Draft,
     Equality,
     Host,
+    Invitation,
     Phase,
     ResumableUpload,
     Run,
@@ -124,8 +125,19 @@ def watched() -> dict[str, Any]:
     found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
+    found |= _invitation(teams[0])
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _invitation(team: Team) -> dict[str, Any]:
+    """An open invitation of the first team, whose link is known here."""
+    token, at = "a-token-that-nobody-guesses", clock.now()
+    said = {"email": "yara@example.org", "created_at": at, "sent_at": at, "expires_at": at + timedelta(days=14)}
+    invitation, _ = Invitation.objects.get_or_create(
+        token_hash=hashlib.sha256(token.encode()).hexdigest(), defaults={"team": team, **said}
+    )
+    return {"invitation": invitation.pk, "invitation_token": token}
 
 
 def _draft(team: Team, phase: Phase) -> dict[str, Any]:
@@ -304,6 +316,16 @@ _PEOPLE = [
     Address("/team/", 7, who="captain", method="POST", status=302),
     Address("/team/join/{join_code}/", 7, who="newcomer"),
     Address("/team/join/{join_code}/", 7, who="captain"),
+    Address("/team/join/{join_code}/", 4),
+    Address("/team/edit/", 7, who="captain"),
+    Address("/team/invitations/", 20, who="captain", method="POST", body=_text("email=zoe%40example.org"), status=302),
+    Address("/team/invitations/{invitation}/again/", 20, who="captain", method="POST", status=302),
+    Address("/team/invitations/{invitation}/withdraw/", 12, who="captain", method="POST", status=302),
+    Address("/team/invitations/{invitation}/withdraw/", 6, who="runner", method="POST", status=404),
+    Address("/team/invitation/{invitation_token}/", 4),
+    Address("/team/invitation/{invitation_token}/", 8, who="newcomer"),
+    Address("/team/captain/", 12, who="captain", method="POST", body=_text("answer=take-back"), status=302),
+    Address("/team/approvals/{public_phase}/", 10, who="captain", method="POST", status=302),
     Address("/team/leave/", 6, who="captain", method="POST", status=302),
     Address("/team/members/{member}/remove/", 11, who="captain", method="POST", status=302),
     Address("/team/members/{member}/captain/", 11, who="captain", method="POST", status=302),
