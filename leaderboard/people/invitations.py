@@ -46,9 +46,9 @@ def open_of(team: Team) -> QuerySet[Invitation]:
     return team.invitations.filter(state=State.OPEN).select_related("invited_by")
 
 
-def find(token: str) -> Invitation | None:
-    """The invitation behind a link, if it can be accepted now."""
-    found = Invitation.objects.filter(token_hash=_hashed(token), state=State.OPEN, expires_at__gt=clock.now())
+def find(token: str, at: datetime) -> Invitation | None:
+    """The invitation behind a link, if it can be accepted at this instant."""
+    found = Invitation.objects.filter(token_hash=_hashed(token), state=State.OPEN, expires_at__gt=at)
     return found.select_related("team", "invited_by").first()
 
 
@@ -178,7 +178,7 @@ def _locked(captain: User, invitation: Invitation, act: str) -> tuple[Team, Invi
 
 def _of_link(token: str) -> tuple[Team, Invitation]:
     """The same, by the link."""
-    known = find(token)
+    known = find(token, clock.now())
     team = Team.objects.select_for_update().filter(pk=known.team_id).first() if known else None
     found = Invitation.objects.select_for_update().filter(token_hash=_hashed(token), state=State.OPEN).first()
     if team is None or found is None or found.expires_at <= clock.now():

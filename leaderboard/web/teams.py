@@ -252,7 +252,7 @@ def team_revoke(request: HttpRequest, own: Team, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def team_invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Who invites to what, also before anybody signs in; and the answer."""
-    found = invitations.find(token)
+    found = invitations.find(token, instant_of(request))
     said = _invited_by(found)
     if request.method == "POST" and request.POST.get("answer") == "decline":
         try:

@@ -38,6 +38,7 @@ from leaderboard.models import (
     StateChange,
     Submission,
     Team,
+    TeamApproval,
     User,
 )
 from leaderboard.models.runs import new_token
@@ -311,15 +312,15 @@ _PUBLIC = [
     Address("/refused/429/", 0, status=429),
 ]
 _PEOPLE = [
-    Address("/team/", 8, who="captain"),
+    Address("/team/", 11, who="captain"),
     Address("/team/", 6, who="newcomer"),
-    Address("/team/", 7, who="captain", method="POST", status=302),
+    Address("/team/", 9, who="captain", method="POST", status=302),
     Address("/team/join/{join_code}/", 7, who="newcomer"),
     Address("/team/join/{join_code}/", 7, who="captain"),
     Address("/team/join/{join_code}/", 4),
     Address("/team/edit/", 7, who="captain"),
-    Address("/team/invitations/", 20, who="captain", method="POST", body=_text("email=zoe%40example.org"), status=302),
-    Address("/team/invitations/{invitation}/again/", 20, who="captain", method="POST", status=302),
+    Address("/team/invitations/", 24, who="captain", method="POST", body=_text("email=zoe%40example.org"), status=302),
+    Address("/team/invitations/{invitation}/again/", 23, who="captain", method="POST", status=302),
     Address("/team/invitations/{invitation}/withdraw/", 12, who="captain", method="POST", status=302),
     Address("/team/invitations/{invitation}/withdraw/", 6, who="runner", method="POST", status=404),
     Address("/team/invitation/{invitation_token}/", 4),
@@ -327,8 +328,8 @@ _PEOPLE = [
     Address("/team/captain/", 12, who="captain", method="POST", body=_text("answer=take-back"), status=302),
     Address("/team/approvals/{public_phase}/", 10, who="captain", method="POST", status=302),
     Address("/team/leave/", 6, who="captain", method="POST", status=302),
-    Address("/team/members/{member}/remove/", 11, who="captain", method="POST", status=302),
-    Address("/team/members/{member}/captain/", 11, who="captain", method="POST", status=302),
+    Address("/team/members/{member}/remove/", 24, who="captain", method="POST", body=_text("why=So"), status=302),
+    Address("/team/members/{member}/captain/", 12, who="captain", method="POST", status=302),
     Address("/account/login/", 2),
     Address("/account/confirm-email/again/", 4, who="captain", method="POST", status=302),
     Address("/account/logout/", 5, who="captain"),
@@ -464,12 +465,13 @@ def _admin_pages() -> Iterator[Address]:
 def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     """The administration's pages of one kind of row; `status` is that of those by which people add and delete."""
     folder, row = f"/admin/{model._meta.label_lower.replace('.', '/')}/", f"{{pk_{_label(model)}}}"
-    yield Address(folder, 11 if model in (Attempt, StateChange) else 8, "organiser")
+    yield Address(folder, 11 if model in (Attempt, StateChange, TeamApproval) else 8, "organiser")
     yield Address(f"{folder}add/", 5, "organiser", status)
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    yield Address(f"{folder}{row}/delete/", 13, "organiser", status, HEAVY, grows="names each row that goes with it")
+    gone = 17 if model in (Phase, Team) else 13  # more kinds of rows go with these
+    yield Address(f"{folder}{row}/delete/", gone, "organiser", status, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

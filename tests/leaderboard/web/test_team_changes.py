@@ -134,7 +134,9 @@ def test_a_captain_has_no_say_over_another_team_nor_over_oneself(people, act):
         assert Membership.objects.get(user=person).is_captain
 
 
-@pytest.mark.parametrize("address", ["leave", "captain", "invitations", "members/1/remove", "members/1/captain", "approvals/test"])
+@pytest.mark.parametrize(
+    "address", ["leave", "captain", "invitations", "members/1/remove", "members/1/captain", "approvals/test"]
+)
 def test_a_link_alone_changes_nothing(people, address):
     assert people.browser["Alice"].get(f"/team/{address}/").status_code == 405
 
