@@ -197,6 +197,9 @@ ACCOUNT_RATE_LIMITS = {
 }
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
 ALLAUTH_TRUSTED_PROXY_COUNT = _number("TRUSTED_PROXIES", 1 if IS_HTTPS else 0)  # nginx says who calls
+TEAM_MOST_MEMBERS = _number("TEAM_MOST_MEMBERS", 20)
+if TEAM_MOST_MEMBERS < 1:
+    _stop("TEAM_MOST_MEMBERS must be 1 or more: who founds a team is in it.")
 RULES_VERSION = "2026-07"  # accepted by each person before a first submission; a new version asks again
 
 EMAIL_HOST = _text("EMAIL_HOST", "")

@@ -61,6 +61,7 @@ class PhaseAdmin(Recorded, Decisions):
         ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
         ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at")}),
         ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
+        ("Who takes part", {"fields": ("requires_approval",)}),
         ("What a team says of its entry", {"fields": ("commitment", "commitment_text", "pdf")}),
         (
             "Try-outs",

@@ -11,11 +11,13 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from leaderboard import models
 from leaderboard.admin.bases import (
+    Decisions,
+    ReadOnly,
     ReasonForm,
     Recorded,
     RecordedForm,
@@ -26,7 +28,7 @@ from leaderboard.admin.bases import (
 from leaderboard.core import audit
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
-from leaderboard.people import sign_in, teams
+from leaderboard.people import approvals, captaincy, sign_in, teams
 
 
 class MembershipForms(forms.BaseInlineFormSet):
@@ -49,6 +51,7 @@ class MembershipInline(admin.TabularInline):
     model = models.Membership
     formset = MembershipForms
     extra = 0
+    readonly_fields = ("is_captain",)  # chosen above, in one step: a team has one
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Membership]:
         """With what a membership's name is made of."""
@@ -56,7 +59,20 @@ class MembershipInline(admin.TabularInline):
 
 
 class TeamForm(RecordedForm):
-    """A team's row; its name may not look like another team's."""
+    """A team's row; its name may not look like another team's, and its captain is one of its members."""
+
+    captain = forms.ModelChoiceField(
+        models.User.objects.none(),
+        required=False,
+        help_text="A member. The team is told of another one; what the captain has offered to somebody is undone.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        members = models.User.objects.filter(membership__team=self.instance.pk) if self.instance.pk else None
+        if members is not None:
+            field = cast(forms.ModelChoiceField, self.fields["captain"])
+            field.queryset, field.initial = members, members.filter(membership__is_captain=True).first()
 
     def clean_name(self) -> str:
         """The name as it is kept, if it is new."""
@@ -79,6 +95,56 @@ class TeamAdmin(Recorded):
     search_fields = ("name",)
     exclude = ("join_code",)
     inlines = (MembershipInline,)
+
+    @transaction.atomic
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The members, and then who of them is the captain."""
+        super().save_related(request, form, formsets, change)
+        team, chosen = form.instance, form.cleaned_data.get("captain")
+        if chosen is None or not team.memberships.filter(user=chosen).exists():
+            return
+        captaincy.set_captain(team, chosen, by=organiser_of(request), why=reason_of(request))
+
+
+@admin.register(models.Invitation)
+class InvitationAdmin(ReadOnly):
+    """Invitations to teams, and what became of them. Nobody can join by what is shown here."""
+
+    list_display = ("team", "email", "invited_by", "state", "sent_at", "sends", "expires_at", "ended_at")
+    list_filter = ("state",)
+    search_fields = ("team__name", "email")
+    named = {"team": models.Team.objects.all(), "invited_by": models.User.objects.all()}
+    exclude = ("token_hash",)
+
+
+@admin.register(models.TeamApproval)
+class TeamApprovalAdmin(ReadOnly, Decisions):
+    """Which teams may take part in phases for which organisers approve teams."""
+
+    list_display = ("team", "phase", "state", "asked_by", "asked_at", "decided_by", "decided_at", "reason")
+    list_filter = ("state", "phase")
+    search_fields = ("team__name",)
+    named = {
+        "team": models.Team.objects.all(),
+        "phase": models.Phase.objects.all(),
+        "asked_by": models.User.objects.all(),
+        "decided_by": models.User.objects.all(),
+    }
+    actions = ("approve", "refuse")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """The list's actions alone change something."""
+        return obj is None and request.user.has_perm("leaderboard.change_teamapproval")
+
+    @admin.action(description="Approve (the team is told, with the reason if you give one)", permissions=["change"])
+    def approve(self, request: HttpRequest, chosen: QuerySet[models.TeamApproval]) -> None:
+        """The team may hand in."""
+        self.decide(request, chosen, approvals.approve, "approved, and the team is told")
+
+    @admin.action(description="Do not approve (the team is told the reason)", permissions=["change"])
+    def refuse(self, request: HttpRequest, chosen: QuerySet[models.TeamApproval]) -> None:
+        """The team may not hand in."""
+        self.decide(request, chosen, approvals.refuse, "not approved, and the team is told why")
 
 
 class PersonForm(UserChangeForm):

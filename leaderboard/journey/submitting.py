@@ -12,7 +12,7 @@ from leaderboard.core import clock, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import lifecycle, pipeline
 from leaderboard.models import Draft, Phase, Submission, Team, User
-from leaderboard.people import teams
+from leaderboard.people.team_locks import lock_team
 from leaderboard.states import SubmissionKind, SubmissionState
 from leaderboard.submissions import admission, drafts, receiving, resumable
 from leaderboard.submissions.admission import Description
@@ -41,7 +41,7 @@ def submit(
     handed_in = HandedIn(upload, weights, ticket, kind)
     try:
         with transaction.atomic():
-            team = teams.lock_team(team)
+            team = lock_team(team)
             if ticket and (earlier := team.submissions.filter(ticket=ticket).first()):
                 receiving.let_go(upload, weights)
                 return earlier
@@ -81,7 +81,7 @@ def submit_draft(draft_id: uuid.UUID) -> Submission | None:
 def _submit_whole(draft: Draft, upload: Upload) -> Submission:
     if draft.submitted_by is None:  # for admission that would be the command line
         raise Refused("Who submitted this has no account any more. Submit it again.")
-    team, weights = teams.lock_team(draft.team), drafts.weights_of(draft)
+    team, weights = lock_team(draft.team), drafts.weights_of(draft)
     handed_in = HandedIn(upload, weights, str(draft.pk), drafts.kind_of(draft))
     submission = receiving.receive(draft.submitted_by, team, draft.phase, handed_in, drafts.description(draft))
     if draft.source:
@@ -99,7 +99,7 @@ def enter(person: User, try_out: Submission, kind: str) -> Submission:
         # Where a server of before made a draft of it that waits: first the draft, as everywhere, and then the team.
         if resumable.held(key):
             Draft.objects.filter(pk=key).delete()
-        team = teams.lock_team(try_out.team)
+        team = lock_team(try_out.team)
         if earlier := entered(try_out, kind):
             return earlier
         upload = Upload("", try_out.upload, try_out.upload_bytes, try_out.upload_name, clock.now())

@@ -12,6 +12,7 @@ from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
+from leaderboard.models.teams import Handover, Invitation, TeamApproval
 from leaderboard.models.turns import Turn
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "EqualEntry",
     "Equality",
     "Finding",
+    "Handover",
     "Host",
     "ImageLayer",
     "ImageProvenance",
+    "Invitation",
     "LayerUse",
     "Membership",
     "NoticeKind",
@@ -47,6 +50,7 @@ __all__ = [
     "StateChange",
     "Submission",
     "Team",
+    "TeamApproval",
     "Throttle",
     "ToldDeadline",
     "Turn",

@@ -151,6 +151,12 @@ class Phase(models.Model):
         help_text="Rank entries of masks with the images. Else they stand apart, unranked. Marked in any case.",
     )
 
+    requires_approval = models.BooleanField(
+        "teams are approved by organisers",
+        default=False,
+        db_default=False,
+        help_text="A team prepares drafts at once, and hands in once an organiser has approved it (“Team approvals”).",
+    )
     runs_per_day = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
     runs_total = models.PositiveSmallIntegerField(default=10, validators=[MinValueValidator(1)])
 

@@ -2,6 +2,7 @@
 
 import secrets
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
@@ -39,6 +40,13 @@ class Team(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     affiliation = models.CharField("institutions", max_length=200, blank=True)
     join_code = models.CharField(max_length=32, unique=True, default=new_join_code)
+    join_link_is_on = models.BooleanField(
+        "can be joined by its link", default=True, db_default=True, help_text="A captain switches it off and on."
+    )
+    join_link_made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    join_link_made_at = models.DateTimeField(null=True, blank=True, editable=False)
     # What the name looks like (people/names.py). None: founded before names were compared, beside one that looks alike,
     # or by code of before while the server was upgraded.
     skeleton = models.TextField(null=True, unique=True, editable=False)  # noqa: DJ001  no two are equal but for None

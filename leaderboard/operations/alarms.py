@@ -17,7 +17,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from leaderboard.core import clock, locks
-from leaderboard.models import Alarm, Run, Submission, User
+from leaderboard.models import Alarm, Run, Submission, TeamApproval, User
 from leaderboard.operations import health
 from leaderboard.states import RunState, SubmissionState
 
@@ -69,19 +69,26 @@ def _failing() -> dict[str, str]:
 
 
 def _waiting_for_people() -> dict[str, str]:
-    """Runs and submissions that we interrupted so often that nothing is tried any more."""
+    """Runs and submissions that we interrupted so often that nothing is tried any more; teams to approve."""
+    approvals = TeamApproval.objects.filter(state=TeamApproval.State.WAITING, phase__requires_approval=True)
     runs = Run.objects.filter(state=RunState.HALTED, retry_at=None)
     submissions = Submission.objects.filter(state=SubmissionState.HALTED, retry_at=None)
     words = "was interrupted too often by our fault ({}) and waits for you: find the cause, then choose “Go on”."
     return {
         **{f"run {run.pk}": _about(run.submission_id, words.format(run.reason_code)) for run in runs},
         **{f"submission {one.pk}": _about(one.pk, words.format("the check of its image")) for one in submissions},
+        **{f"approval {one.pk}": _to_approve(one) for one in approvals.select_related("team", "phase")},
     }
 
 
 def _about(submission_id: int, words: str) -> str:
     path = reverse("admin:leaderboard_submission_change", args=[submission_id])
     return f"Submission {submission_id} {words} {settings.SITE_URL}{path}"
+
+
+def _to_approve(approval: TeamApproval) -> str:
+    path = reverse("admin:leaderboard_teamapproval_changelist") + "?state__exact=waiting"
+    return f"The team “{approval.team}” asks to take part in the {approval.phase}: {settings.SITE_URL}{path}"
 
 
 def _send(lines: Iterable[str]) -> None:

@@ -23,6 +23,8 @@
     announcements for ever: what organisers told          never
     marks of      an account has the address, which its   when it is confirmed again, or no account has it
     refused ones  mail server refused
+    invitations   30 days after they ended or expired     after that; the record of decisions says what they
+                                                          became, without the address
     throttle      a day: who tried what how often     after a day without another try
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
@@ -45,7 +47,7 @@ from django.conf import settings
 
 from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
-from leaderboard.people import throttle
+from leaderboard.people import invitations, throttle
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import drafts, uploads
 
@@ -62,6 +64,7 @@ def tidy() -> None:
             throttle.forget_old()
             outbox.forget_old()
             refusals.forget_strangers()
+            invitations.forget_old()
             scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_drafts()

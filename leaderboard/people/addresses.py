@@ -34,6 +34,12 @@ def owns(user: User, email: str) -> bool:
     return bool(EmailAddress.objects.filter(user=user, verified=True, email__iexact=typed).exists())
 
 
+def all_of(user: User) -> set[str]:
+    """Every address of the account, confirmed or not, in one spelling."""
+    added = EmailAddress.objects.filter(user=user).values_list("email", flat=True)
+    return {normalised(email) for email in (user.email, *added)}
+
+
 def let_go_of_strangers(email: str) -> None:
     """Forget that others merely added this address: it must not keep its owner from registering."""
     added = EmailAddress.objects.filter(email__iexact=normalised(email), verified=False)

@@ -1,4 +1,4 @@
-"""Teams and who is in them: found, join, leave, remove a member, hand over. Each refusal is a sentence.
+"""Teams and who is in them: found, describe, join by the link, leave, remove a member. Each refusal is a sentence.
 
 A person is in at most one team; a team has one captain.
 """
@@ -9,22 +9,27 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.text import slugify
 
-from leaderboard.core import audit, locks
+from leaderboard.core import audit, clock, locks
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.core.text import one_line
+from leaderboard.core.text import one_line, sanitised
 from leaderboard.models import Membership, Team, User
 from leaderboard.models.people import new_join_code
-from leaderboard.people import addresses
+from leaderboard.people import addresses, captaincy, invitations, team_mails
 from leaderboard.people.names import skeleton
+from leaderboard.people.team_locks import (
+    check_captain,
+    check_has_a_place,
+    check_in_no_team,
+    lock_team,
+    membership_of,
+    other_member,
+)
+from leaderboard.people.team_mails import named
 
-MAX_TEAM_MEMBERS = 20
 MAX_SLUG = 60
-
-
-def lock_team(team: Team) -> Team:
-    """Serialise what draws on the team's quota, or changes its members. Call inside a transaction."""
-    return Team.objects.select_for_update().get(pk=team.pk)
+MAX_REASON = 500
+NO_LINK = "This link is not valid any more. Ask the captain for the present one."
 
 
 def check_member(user: User | None, team: Team) -> None:
@@ -36,22 +41,55 @@ def check_member(user: User | None, team: Team) -> None:
 def create_team(user: User, *, name: str, affiliation: str = "") -> Team:
     """Create a team with `user` as its captain."""
     addresses.check_confirmed(user, "found a team")
-    name = one_line(name)
-    if not slugify(name):
-        raise Refused("A team's name needs at least one Latin letter or digit.")
+    name = _storable_name(name)
     try:
         with transaction.atomic():
             locks.one_at_a_time("teams' names")
-            _refuse_second_team(user)
-            look = free_skeleton(name)
+            check_in_no_team(user)
             team = Team.objects.create(
-                name=name, slug=_free_slug(name), affiliation=one_line(affiliation), skeleton=look
+                name=name,
+                slug=_free_slug(name),
+                affiliation=one_line(affiliation),
+                skeleton=free_skeleton(name),
+                join_link_made_by=user,
+                join_link_made_at=clock.now(),
             )
             Membership.objects.create(team=team, user=user, is_captain=True)
             audit.record(Actor.person(user), "create team", team)
     except IntegrityError:  # by code of before, which doesn't wait for us
         raise Refused(f"There is a team called “{name}” already. Choose another name.") from None
     return team
+
+
+def describe(captain: User, team: Team, *, name: str, affiliation: str) -> None:
+    """Change name and institutions. Only the captain may; the name stays once something was handed in under it."""
+    name = _storable_name(name)
+    with transaction.atomic():
+        locks.one_at_a_time("teams' names")
+        team = lock_team(team)
+        check_captain(captain, team, "change this")
+        old = Team.objects.get(pk=team.pk)
+        if name != team.name:
+            if team.submissions.exists():
+                raise Refused("The team has handed in under its name: write to the organisers to change it.")
+            team.skeleton, team.name = free_skeleton(name, but=team), name
+        team.affiliation = one_line(affiliation)
+        team.save(update_fields=["name", "skeleton", "affiliation"])
+        fields = ["name", "affiliation"]
+        changed = audit.record_change(Actor.person(captain), "describe team", old, team, fields=fields)
+        if changed and old.name != team.name:
+            team_mails.tell(
+                team_mails.members_of(team, but=[captain]),
+                f"Your team is called “{name}” now",
+                f"{named(captain)} changed the name of your team from “{old.name}” to “{name}”.",
+            )
+
+
+def _storable_name(name: str) -> str:
+    name = one_line(name)
+    if not slugify(name):
+        raise Refused("A team's name needs at least one Latin letter or digit.")
+    return name
 
 
 def free_skeleton(name: str, but: Team | None = None) -> str:
@@ -79,99 +117,116 @@ def _free_slug(name: str) -> str:
     return next(one for one in chain([slug], numbered) if not Team.objects.filter(slug=one).exists())
 
 
+def find_by_link(code: str) -> Team | None:
+    """The team whose present link this is, if it is switched on."""
+    found = Team.objects.filter(join_code=code, join_link_is_on=True)
+    return found.select_related("join_link_made_by").first()
+
+
 def join_team(user: User, code: str) -> Team:
     """Join the team whose captain handed out `code`."""
     addresses.check_confirmed(user, "join a team")
     with transaction.atomic():
-        team = Team.objects.select_for_update().filter(join_code=code).first()
+        team = Team.objects.select_for_update().filter(join_code=code, join_link_is_on=True).first()
         if team is None:
-            raise Refused("This link is not valid any more. Ask the captain for the present one.")
+            raise Refused(NO_LINK)
         if Membership.objects.filter(user=user, team=team).exists():
             return team
-        _refuse_second_team(user)
-        if team.memberships.count() >= MAX_TEAM_MEMBERS:
-            raise Refused(f"The team is full: {MAX_TEAM_MEMBERS} people are in it.")
+        check_in_no_team(user)
+        check_has_a_place(team)
         Membership.objects.create(team=team, user=user)
         audit.record(Actor.person(user), "join team", team)
+        invitations.tell_of_new_member(user, team)
     return team
 
 
 def renew_join_code(user: User, team: Team) -> None:
-    """Make the team's old join link useless. Only its captain may."""
-    if not team.memberships.filter(user=user, is_captain=True).exists():
-        raise Refused("Only the captain can renew the team's link.")
-    with transaction.atomic():
-        _renew_join_code(team)
-        audit.record(Actor.person(user), "renew join link", team)
+    """Make a new link to join, and the old one useless; a link that was switched off is on then. For the captain."""
+    _set_link(user, team, "renew join link", is_on=True)
+
+
+def switch_link_off(user: User, team: Team) -> None:
+    """Let nobody join by a link. The old one stays useless whatever comes. For the captain."""
+    _set_link(user, team, "switch join link off", is_on=False)
+
+
+@transaction.atomic
+def _set_link(user: User, team: Team, action: str, *, is_on: bool) -> None:
+    team = lock_team(team)
+    check_captain(user, team, "change the team's link")
+    team.join_link_is_on = is_on
+    _renew_join_code(team, user)
+    audit.record(Actor.person(user), action, team)
 
 
 def leave_team(user: User, team: Team) -> None:
     """Leave the team. Its runs stay with it; a team that never submitted ends with its last member."""
     with transaction.atomic():
-        membership = _membership(user, lock_team(team))
+        team = lock_team(team)
+        membership = membership_of(user, team)
         others = team.memberships.exclude(pk=membership.pk).exists()
         if others and membership.is_captain:
-            raise Refused("Make somebody else captain before you leave the team.")
-        if not others and team.submissions.exists():
-            # or one person could found team after team, each with runs of its own
-            raise Refused("You are the last member of a team that has submitted. Write to the organisers to leave it.")
-        if not others and team.drafts.exists():
-            # or their files would stay behind, as many as one founds teams for
-            raise Refused("The team ends with you, and has drafts: hand them in, or delete them first.")
+            raise Refused("Hand the team over before you leave it: somebody else has to be its captain.")
+        if not others:
+            _check_may_end(team)
         membership.delete()
+        captaincy.forget(team, user)
         audit.record(Actor.person(user), "leave team", team)
         if not others:
             audit.record(Actor.person(user), "delete team", team, before=audit.state_of(team))
             team.delete()
+            return
+        team_mails.tell(
+            team_mails.members_of(team, but=[user]),
+            f"{named(user)} has left the team “{team}”",
+            f"{named(user)} has left the team “{team}”. Its runs stay with the team.",
+        )
 
 
-def remove_member(captain: User, team: Team, member_id: int) -> None:
-    """Take a member out of the team, and make the link that this person knows useless. Only the captain may."""
+def _check_may_end(team: Team) -> None:
+    if team.submissions.exists():
+        # or one person could found team after team, each with runs of its own
+        raise Refused("You are the last member of a team that has submitted. Write to the organisers to leave it.")
+    if team.drafts.exists():
+        # or their files would stay behind, as many as one founds teams for
+        raise Refused("The team ends with you, and has drafts: hand them in, or delete them first.")
+
+
+def remove_member(captain: User, team: Team, member_id: int, why: str) -> None:
+    """Take a member out of the team, with a reason, and make useless what lets this person in. For the captain."""
+    why = sanitised(why).strip()
+    if not why:
+        raise Refused("Say why you remove this person: it is sent to them, and kept in the record.")
+    if len(why) > MAX_REASON:
+        raise Refused(f"The reason has {len(why)} characters; {MAX_REASON} are enough.")
     with transaction.atomic():
         team = lock_team(team)
-        membership = _member_of_captain(captain, team, member_id, "remove a member")
+        check_captain(captain, team, "remove a member")
+        membership = other_member(captain, team, member_id)
+        gone = membership.user
         membership.delete()
-        _renew_join_code(team)
-        gone = {"member": audit.described(membership.user), "user_id": member_id}
-        audit.record(Actor.person(captain), "remove member", team, before=gone)
+        captaincy.forget(team, gone)
+        invitations.revoke_all_by(gone, team)
+        _renew_join_code(team, captain)
+        before = {"member": audit.described(gone), "user_id": member_id}
+        audit.record(Actor.person(captain), "remove member", team, before=before, why=why)
+        _tell_of_removal(captain, team, gone, why)
 
 
-def make_captain(captain: User, team: Team, member_id: int) -> None:
-    """Hand the team over to another member. Only its captain may."""
-    with transaction.atomic():
-        team = lock_team(team)
-        membership = _member_of_captain(captain, team, member_id, "hand the team over")
-        team.memberships.filter(user=captain).update(is_captain=False)
-        team.memberships.filter(pk=membership.pk).update(is_captain=True)
-        before = {"captain": audit.described(captain), "user_id": captain.pk}
-        after = {"captain": audit.described(membership.user), "user_id": member_id}
-        audit.record(Actor.person(captain), "make captain", team, before=before, after=after)
+def _tell_of_removal(captain: User, team: Team, gone: User, why: str) -> None:
+    team_mails.tell(
+        [gone],
+        f"You are not in the team “{team}” any more",
+        f"{named(captain)} removed you from the team “{team}”. Its runs stay with the team.",
+        f"The reason: {why}",
+    )
+    team_mails.tell(
+        team_mails.members_of(team, but=[captain]),
+        f"{named(gone)} is not in the team “{team}” any more",
+        f"{named(captain)} removed {named(gone)} from the team “{team}”.",
+    )
 
 
-def _renew_join_code(team: Team) -> None:
-    team.join_code = new_join_code()
-    team.save(update_fields=["join_code"])
-
-
-def _membership(user: User, team: Team) -> Membership:
-    membership = team.memberships.filter(user=user).first()
-    if membership is None:
-        raise Refused("You are not in this team any more.")
-    return membership
-
-
-def _member_of_captain(captain: User, team: Team, member_id: int, act: str) -> Membership:
-    """Another member of the captain's team, on whom the captain may act."""
-    if not _membership(captain, team).is_captain:
-        raise Refused(f"Only the captain can {act}.")
-    membership = team.memberships.filter(user_id=member_id).exclude(user=captain).first()
-    if membership is None:
-        raise Refused("This person is not another member of your team.")
-    return membership
-
-
-def _refuse_second_team(user: User) -> None:
-    User.objects.select_for_update().get(pk=user.pk)
-    membership = Membership.objects.filter(user=user).select_related("team").first()
-    if membership:
-        raise Refused(f"You are in the team “{membership.team}”. One person is in one team.")
+def _renew_join_code(team: Team, by: User) -> None:
+    team.join_code, team.join_link_made_by, team.join_link_made_at = new_join_code(), by, clock.now()
+    team.save(update_fields=["join_code", "join_link_is_on", "join_link_made_by", "join_link_made_at"])

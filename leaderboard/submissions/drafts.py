@@ -16,7 +16,7 @@ from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
-from leaderboard.people import teams
+from leaderboard.people.team_locks import lock_team
 from leaderboard.states import SubmissionKind
 from leaderboard.submissions import admission, pdfs, resumable
 from leaderboard.submissions.admission import Description
@@ -37,7 +37,7 @@ MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is k
 def begin(person: User, team: Team, phase: Phase, words: Mapping[str, str]) -> Draft:
     """A new draft. Raises Refused when the team has as many as it may."""
     with transaction.atomic():
-        teams.lock_team(team)
+        lock_team(team)
         if Draft.objects.filter(team=team).count() >= MOST_OF_A_TEAM:
             raise Refused(f"Your team has {MOST_OF_A_TEAM} drafts already. Hand one of them in, or delete it.")
         return Draft.objects.create(
@@ -54,7 +54,7 @@ def begin_from(person: User, phase: Phase, source: Submission) -> Draft:
     admission.check_entry(Submission.Entry.IMAGE, phase)
     words = _words_of(source)
     with transaction.atomic():
-        team = teams.lock_team(source.team)
+        team = lock_team(source.team)
         own = Draft.objects.filter(team=team, phase=phase, created_by=person, source=source, submitted_at=None)
         draft = own.filter(words=_kept(words), pdf="").first() or begin(person, team, phase, words)
         draft.source = source

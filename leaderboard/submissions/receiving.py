@@ -40,6 +40,7 @@ def receive(user: User | None, team: Team, phase: Phase, handed_in: HandedIn, de
     described["entry"] = entry = admission.check_entry(described.get("entry", ""), phase, kind)
     admission.check_upload(upload.size, phase, entry)
     admission.check_phase(team, phase, upload.completed_at, kind)
+    admission.check_approved(team, phase)
     described = admission.check_asked(described, phase, upload.completed_at)
     submission = Submission(
         team=team,

@@ -76,6 +76,8 @@ def _check_files(request: HttpRequest, draft: Draft, form: SubmissionForm) -> No
     """Say which files are missing, or are another thing."""
     if draft.upload is None and not draft.source:
         _ask_for_file(request, draft.phase, form)
+    if why_not := admission.why_not_approved(draft.team, draft.phase):
+        form.add_error(None, why_not)  # and not only when its last byte is here
     _look_at_file_again(draft, form)
     if form.wants_upload_of_weights and draft.weights_upload is None:
         form.add_error("weights", "Choose the archive of your weights.")

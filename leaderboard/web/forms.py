@@ -3,8 +3,8 @@
 from django import forms
 from django.http import HttpRequest
 
-from leaderboard.core.text import one_line
-from leaderboard.models import Team, User
+from leaderboard.core.text import check_address, one_line
+from leaderboard.models import Invitation, Team, User
 
 
 class SignupForm(forms.Form):
@@ -43,6 +43,18 @@ class TeamForm(forms.Form):
         label="Institutions",
         help_text="Shown beside the name. You may leave it empty.",
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+
+class InvitationForm(forms.Form):
+    """To invite somebody to a team by mail."""
+
+    email = forms.EmailField(
+        max_length=Invitation._meta.get_field("email").max_length,
+        label="Email address",
+        help_text="The message says who invites to which team, and what joining means.",
+        validators=[check_address],
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
 
 

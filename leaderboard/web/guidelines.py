@@ -83,6 +83,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
         "Uploads that come to nothing",
         lambda phase: f"{refused_per_day(phase)} a day (UTC): rejected, or cancelled before their first container",
     ),
+    ("Which teams take part", lambda phase: _taking_part(phase)),
     ("What is handed in", lambda phase: phase.get_takes_display()),
     ("Try-outs", lambda phase: _try_outs(phase)),
     ("A passed try-out before a run", lambda phase: _required(phase)),
@@ -107,6 +108,12 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     ("Masks, packed and unpacked", lambda phase: gigabytes(phase.max_masks_bytes) if phase.takes_masks else "–"),
 )
 """A limit in words, and what it is in a phase."""
+
+
+def _taking_part(phase: Phase) -> str:
+    if phase.requires_approval:
+        return "those that the organisers approved: ask on your team’s page"
+    return "all"
 
 
 def _try_outs(phase: Phase) -> str:

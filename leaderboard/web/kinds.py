@@ -39,6 +39,7 @@ def context_of(
     return {
         "kinds": choices,
         "quota": choices[0].quota,
+        "not_approved": admission.why_not_approved(team, phase),
         "opens_after": phases.takes_post_challenge(phase, phase.closes_at),
         "requires_try_out": phases.requires_try_out(phase, at),
         "announces_try_out": phases.announces_try_out(phase, at),

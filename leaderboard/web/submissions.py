@@ -57,6 +57,8 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("submission", pk=accepted.pk)
     try:
         team = admission.check_open_for(person, phase, instant_of(request))
+        if request.method == "POST":  # before its files are read
+            admission.check_approved(team, phase)
     except Refused as refusal:
         own = frame_of(request).team
         context = {

@@ -30,6 +30,7 @@ from leaderboard.models import (
     Draft,
     Equality,
     Host,
+    Invitation,
     Phase,
     ResumableUpload,
     Run,
@@ -38,6 +39,7 @@ from leaderboard.models import (
     StateChange,
     Submission,
     Team,
+    TeamApproval,
     User,
 )
 from leaderboard.models.runs import new_token
@@ -129,8 +131,19 @@ def watched() -> dict[str, Any]:
     found |= {
         "stop": links.stop_url(EmailAddress.objects.earliest("pk").user_id, "runs").rstrip("/").rpartition("/")[2]
     }
+    found |= _invitation(teams[0])
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _invitation(team: Team) -> dict[str, Any]:
+    """An open invitation of the first team, whose link is known here."""
+    token, at = "a-token-that-nobody-guesses", clock.now()
+    said = {"email": "yara@example.org", "created_at": at, "sent_at": at, "expires_at": at + timedelta(days=14)}
+    invitation, _ = Invitation.objects.get_or_create(
+        token_hash=hashlib.sha256(token.encode()).hexdigest(), defaults={"team": team, **said}
+    )
+    return {"invitation": invitation.pk, "invitation_token": token}
 
 
 def _draft(team: Team, phase: Phase) -> dict[str, Any]:
@@ -304,14 +317,24 @@ _PUBLIC = [
     Address("/refused/429/", 0, status=429),
 ]
 _PEOPLE = [
-    Address("/team/", 9, who="captain"),
+    Address("/team/", 12, who="captain"),
     Address("/team/", 6, who="newcomer"),
-    Address("/team/", 7, who="captain", method="POST", status=302),
+    Address("/team/", 9, who="captain", method="POST", status=302),
     Address("/team/join/{join_code}/", 7, who="newcomer"),
     Address("/team/join/{join_code}/", 7, who="captain"),
+    Address("/team/join/{join_code}/", 4),
+    Address("/team/edit/", 7, who="captain"),
+    Address("/team/invitations/", 24, who="captain", method="POST", body=_text("email=zoe%40example.org"), status=302),
+    Address("/team/invitations/{invitation}/again/", 23, who="captain", method="POST", status=302),
+    Address("/team/invitations/{invitation}/withdraw/", 12, who="captain", method="POST", status=302),
+    Address("/team/invitations/{invitation}/withdraw/", 6, who="runner", method="POST", status=404),
+    Address("/team/invitation/{invitation_token}/", 4),
+    Address("/team/invitation/{invitation_token}/", 8, who="newcomer"),
+    Address("/team/captain/", 12, who="captain", method="POST", body=_text("answer=take-back"), status=302),
+    Address("/team/approvals/{public_phase}/", 10, who="captain", method="POST", status=302),
     Address("/team/leave/", 6, who="captain", method="POST", status=302),
-    Address("/team/members/{member}/remove/", 11, who="captain", method="POST", status=302),
-    Address("/team/members/{member}/captain/", 11, who="captain", method="POST", status=302),
+    Address("/team/members/{member}/remove/", 24, who="captain", method="POST", body=_text("why=So"), status=302),
+    Address("/team/members/{member}/captain/", 12, who="captain", method="POST", status=302),
     Address("/account/login/", 2),
     Address("/account/confirm-email/again/", 4, who="captain", method="POST", status=302),
     Address("/account/logout/", 5, who="captain"),
@@ -453,12 +476,13 @@ def _admin_pages() -> Iterator[Address]:
 def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     """The administration's pages of one kind of row; `status` is that of those by which people add and delete."""
     folder, row = f"/admin/{model._meta.label_lower.replace('.', '/')}/", f"{{pk_{_label(model)}}}"
-    yield Address(folder, 11 if model in (Attempt, StateChange) else 8, "organiser")
+    yield Address(folder, 11 if model in (Attempt, StateChange, TeamApproval) else 8, "organiser")
     yield Address(f"{folder}add/", 5, "organiser", status)
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    yield Address(f"{folder}{row}/delete/", 15, "organiser", status, HEAVY, grows="names each row that goes with it")
+    gone = 19 if model in (Phase, Team) else 15  # more kinds of rows go with these
+    yield Address(f"{folder}{row}/delete/", gone, "organiser", status, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

@@ -37,6 +37,7 @@ from leaderboard.models import (
     Equality,
     Finding,
     Host,
+    Invitation,
     Membership,
     OutgoingMail,
     Phase,
@@ -46,6 +47,7 @@ from leaderboard.models import (
     Run,
     Submission,
     Team,
+    TeamApproval,
     User,
 )
 from leaderboard.states import RunState, SubmissionState
@@ -86,6 +88,7 @@ class _Filling:
         self.kinds = results.kinds(self.size.kinds, self.size.findings, self.rng)
         self.case_sets = [self._make_case_set(name) for name in ("public-cases", "hidden-cases")]
         self.phases = self._make_phases()
+        self._invite_and_approve()
         self.images = self._make_images()
         self.fates: list[Fate] = []
         self.submissions = self._make_submissions()
@@ -224,6 +227,25 @@ class _Filling:
         )
 
     # --- what teams handed in -----------------------------------------------------------------------------------------
+
+    def _invite_and_approve(self) -> None:
+        """Of every team an invitation that somebody may answer, and an approval in the first phase."""
+        times = {"created_at": self.now - HOUR, "sent_at": self.now - HOUR, "expires_at": self.now + 300 * HOUR}
+        Invitation.objects.bulk_create(
+            Invitation(
+                team=team,
+                email=f"invited@{team.slug}.example.org",
+                token_hash=self._digest("invitation", team.slug)[7:],
+                invited_by=captain,
+                **times,
+            )
+            for team, captain in zip(self.teams, self.captains, strict=True)
+        )
+        approved = {"state": TeamApproval.State.APPROVED, "decided_at": self.now - HOUR, "decided_by": self.people[0]}
+        TeamApproval.objects.bulk_create(
+            TeamApproval(team=team, phase=self.phases[0], asked_by=captain, asked_at=self.now - 2 * HOUR, **approved)
+            for team, captain in zip(self.teams, self.captains, strict=True)
+        )
 
     def _make_images(self) -> list[AlgorithmImage]:
         config = {"Entrypoint": ["python", "/app/segment.py"], "Labels": {"version": "1"}, "Env": ["A=b"] * 40}

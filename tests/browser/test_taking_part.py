@@ -52,6 +52,8 @@ def test_two_strangers_become_a_team_and_submit(visit, tmp_path, mails):
     phone = visit(viewport=PHONE)
     page = phone.go(mails.link("bob@example.org"))
     page.get_by_role("button", name="Confirm the address").click()
+    expect(page.get_by_text("Alice (Institution of Alice) made this link")).to_be_visible()
+    page.get_by_role("link", name="Sign in").last.click()
     page.get_by_label("Email").fill("bob@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()

@@ -20,6 +20,7 @@ from leaderboard.submissions.admission.description import (
     words_of,
 )
 from leaderboard.submissions.admission.entering import (
+    check_approved,
     check_cancel,
     check_cancel_by_team,
     check_counts_or_is_shown,
@@ -30,6 +31,7 @@ from leaderboard.submissions.admission.entering import (
     check_withdrawal,
     entry_kind,
     may_cancel,
+    why_not_approved,
 )
 from leaderboard.submissions.admission.files import (
     MAX_PDF_BYTES,
@@ -67,6 +69,7 @@ __all__ = [
     "NoSpace",
     "Part",
     "TooLarge",
+    "check_approved",
     "check_asked",
     "check_beginning",
     "check_cancel",
@@ -94,5 +97,6 @@ __all__ = [
     "may_go_to",
     "refusing_a_full_disk",
     "sent_as_another",
+    "why_not_approved",
     "words_of",
 ]

@@ -6,7 +6,7 @@ from leaderboard.challenge import phases
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import instant
 from leaderboard.models import Phase, Submission, Team, User
-from leaderboard.people import addresses
+from leaderboard.people import addresses, approvals
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED, SubmissionKind
 from leaderboard.submissions import tried_out
@@ -25,6 +25,20 @@ def check_open_for(user: User, phase: Phase, at: datetime) -> Team:
     check_takes(team, phase, at)
     check_disk_space()
     return team
+
+
+def check_approved(team: Team, phase: Phase) -> None:
+    """Refuse what a team hands in before organisers have approved it, where the phase asks for that.
+
+    Drafts, with their files, may be prepared meanwhile: this is asked when something is handed in.
+    """
+    if why_not := why_not_approved(team, phase):
+        raise Refused(why_not)
+
+
+def why_not_approved(team: Team, phase: Phase) -> str:
+    """The sentence of that refusal, for the pages on which drafts are prepared; empty where there is none."""
+    return approvals.refusal(phase, approvals.of(team, phase) if phase.requires_approval else None)
 
 
 def check_takes(team: Team, phase: Phase, at: datetime) -> None:

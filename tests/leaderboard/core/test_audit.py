@@ -23,7 +23,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.hosts import registry
 from leaderboard.journey import decisions, faults, pipeline
 from leaderboard.models import AuditEntry, Host, Phase, Run, Submission, Team, User
-from leaderboard.people import teams
+from leaderboard.people import captaincy, teams
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db
@@ -244,15 +244,14 @@ def test_a_host_added_on_the_command_line_is_recorded_without_its_token(capsys):
 def test_what_a_captain_decides_is_recorded(alice):
     bob = cast.person("Bob")
     team = cast.team_of(alice, bob)
-    teams.make_captain(alice, team, bob.pk)
+    captaincy.offer(alice, team, bob.pk)
+    assert (latest().action, latest().after) == ("offer captaincy", {"member": "Bob", "user_id": bob.pk})
+    captaincy.accept(bob, team)
     assert latest().before == {"captain": "Alice", "user_id": alice.pk}
     assert latest().after == {"captain": "Bob", "user_id": bob.pk}
-    teams.remove_member(bob, team, alice.pk)
-    assert (latest().action, latest().by, latest().before) == (
-        "remove member",
-        "Bob",
-        {"member": "Alice", "user_id": alice.pk},
-    )
+    teams.remove_member(bob, team, alice.pk, "She left the lab.")
+    removed = ("remove member", "Bob", {"member": "Alice", "user_id": alice.pk}, "She left the lab.")
+    assert (latest().action, latest().by, latest().before, latest().why) == removed
 
 
 def test_who_makes_somebody_an_organiser_is_recorded_and_no_password_is(desk, alice):

@@ -254,6 +254,7 @@ NEWER_TABLES = (
     *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
     *("equalentry", "equality", "imagelayer", "layeruse"),
     *("announcement", "noticestop", "pendingnotice", "refusedaddress", "tolddeadline"),
+    *("handover", "invitation", "teamapproval"),
 )
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
@@ -274,6 +275,8 @@ NEWER_COLUMNS = (
     *(("phase", f"post_challenge_{one}") for one in ("opens_at", "closes_at", "per_day", "total")),
     *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
+    *(("team", f"join_link_{name}") for name in ("is_on", "made_by_id", "made_at")),
+    ("phase", "requires_approval"),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )
 

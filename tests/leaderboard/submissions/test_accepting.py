@@ -52,7 +52,7 @@ def meanwhile(monkeypatch, bob, team):
 
 
 def test_who_was_removed_from_the_team_meanwhile_submits_nothing(meanwhile, alice, bob, team):
-    said = meanwhile(cast.phase(), lambda: teams.remove_member(alice, team, bob.pk))
+    said = meanwhile(cast.phase(), lambda: teams.remove_member(alice, team, bob.pk, "Left the lab."))
     assert "You are not in the team “Team of Alice” any more. Nothing was submitted." in said
     assert not Submission.objects.exists()
     assert not list(uploads.folder().iterdir())

@@ -61,9 +61,14 @@ def test_the_link_asks_before_anybody_joins(people):
     assert dora.team == people.team
 
 
-def test_a_stranger_who_opens_the_link_comes_back_to_it_after_signing_in(client, people):
+def test_a_stranger_who_opens_the_link_reads_whose_it_is_and_comes_back_after_signing_in(client, people):
     link = f"/team/join/{people.team.join_code}/"
-    assert client.get(link)["Location"].endswith(f"?next={link}")
+    shown = page(client.get(link))
+    assert "Alice made this link" in shown.text
+    assert "sees all of the team’s runs" in shown.text
+    assert shown.all("a", href=f"/account/login/?next={link}")
+    assert shown.all("a", href=f"/account/signup/?next={link}")
+    assert client.post(link)["Location"].endswith(f"?next={link}")
 
 
 @pytest.mark.parametrize("typed", ["{code}", "https://challenge.example/team/join/{code}/", "  {code} "])
@@ -101,6 +106,41 @@ def test_only_the_captain_renews_the_link(people):
     people.browser["Alice"].post("/team/")
     people.team.refresh_from_db()
     assert people.team.join_code != old
+
+
+def test_a_link_that_is_switched_off_lets_nobody_in_until_a_new_one_is_made(people):
+    old = people.team.join_code
+    people.browser["Bob"].post("/team/", {"link": "off"})
+    people.team.refresh_from_db()
+    assert people.team.join_link_is_on
+    people.browser["Alice"].post("/team/", {"link": "off"})
+    people.team.refresh_from_db()
+    dora, frank = browser(cast.person("Dora")), browser(cast.person("Frank"))
+    for code in (old, people.team.join_code):
+        assert dora.get(f"/team/join/{code}/").status_code == 404
+        assert "not valid any more" in page(dora.post(f"/team/join/{code}/")).text
+    assert "It is switched off" in page(people.browser["Alice"].get("/team/")).text
+    people.browser["Alice"].post("/team/")
+    people.team.refresh_from_db()
+    assert frank.get(f"/team/join/{old}/").status_code == 404
+    assert frank.post(f"/team/join/{people.team.join_code}/")["Location"] == "/team/"
+
+
+def test_the_captain_corrects_what_the_team_is_called_until_it_has_handed_in(people):
+    words = {"name": "Bob and Alice", "affiliation": "Institute B"}
+    assert "Only the captain" in page(people.browser["Bob"].post("/team/edit/", words, follow=True)).text
+    assert "Saved." in page(people.browser["Alice"].post("/team/edit/", words, follow=True)).text
+    people.team.refresh_from_db()
+    assert (people.team.name, people.team.affiliation) == ("Bob and Alice", "Institute B")
+    alike = people.browser["Alice"].post("/team/edit/", {**words, "name": "Rıvals"})
+    assert alike.status_code == 422
+    assert "looks the same" in page(alike).text
+    cast.submit(people.team, cast.phase())
+    late = people.browser["Alice"].post("/team/edit/", {**words, "name": "Others"})
+    assert "write to the organisers" in page(late).text
+    people.browser["Alice"].post("/team/edit/", {**words, "affiliation": "Institute C"})
+    people.team.refresh_from_db()
+    assert (people.team.name, people.team.affiliation) == ("Bob and Alice", "Institute C")
 
 
 def test_members_are_listed_with_their_captain_first(people):

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from io import StringIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from django.apps import apps
@@ -47,7 +47,8 @@ def asked(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[dict
     """What everything asks with few and with many of everything, by its name."""
     store = tmp_path_factory.mktemp("store")
     hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    kept = {"STORE_DIR": store, "FILE_UPLOAD_TEMP_DIR": store / "incoming", "PASSWORD_HASHERS": hashers}
+    kept: dict[str, Any] = {"STORE_DIR": store, "FILE_UPLOAD_TEMP_DIR": store / "incoming", "PASSWORD_HASHERS": hashers}
+    kept |= {"TEAM_MOST_MEMBERS": 2 * MANY}  # so that places are left
     with django_db_blocker.unblock(), override_settings(**kept):
         blobs.prepare()
         yield {count: _ask_all(count) for count in (FEW, MANY)}

@@ -1,5 +1,6 @@
 """What teams write is hostile until proven otherwise, and no page may run or fetch anything of theirs."""
 
+import secrets
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.models import Attempt, Batch, Submission, Team, User
+from leaderboard.models import Attempt, Batch, Submission, Team, TeamApproval, User
 from leaderboard.notices.links import stop_url
+from leaderboard.people import invitations
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import HOSTILE, in_state, page, scored
 
@@ -18,7 +20,7 @@ LONG = "Enough characters to pass for the description of a method, which needs a
 
 
 @pytest.fixture
-def world(people):
+def world(people, monkeypatch):
     """Every kind of page has something to show, and every word of it is hostile."""
     Team.objects.filter(pk=people.team.pk).update(name=HOSTILE, affiliation=HOSTILE)
     User.objects.filter(pk=people.alice.pk).update(name=HOSTILE, affiliation=HOSTILE)
@@ -41,6 +43,18 @@ def world(people):
     people.rejected = cast.submit(people.team, phase, **words)
     names = {"upload_name": HOSTILE, "weights_name": HOSTILE}
     Submission.objects.filter(pk=people.rejected.pk).update(state="rejected", reason=HOSTILE, **names)
+    people.invitation = secrets.token_urlsafe()
+    with monkeypatch.context() as known:
+        known.setattr(secrets, "token_urlsafe", lambda _: people.invitation)
+        invitations.invite(people.alice, people.team, "eve@example.org")
+    TeamApproval.objects.create(
+        team=people.team,
+        phase=phase,
+        state="refused",
+        reason=HOSTILE,
+        asked_at=clock.now(),
+        decided_at=clock.now(),
+    )
     people.masks = cast.submit(people.team, phase, **words)
     problems = f"{HOSTILE}\n{HOSTILE}: {HOSTILE}"
     Submission.objects.filter(pk=people.masks.pk).update(state="rejected", entry="masks", reason=problems)
@@ -54,6 +68,8 @@ def addresses(world):
     account = ("login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/", "inactive/")
     strangers = [("", address) for address in public] + [("", f"/account/{address}") for address in account]
     own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
+    own += ["/team/edit/"]
+    strangers += [("", f"/team/join/{world.team.join_code}/"), ("", f"/team/invitation/{world.invitation}/")]
     own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected, world.masks)]
     own += ["/account/notices/", urlsplit(stop_url(world.alice.pk, "runs")).path, "/account/notices/stop/none/"]
     own += ["/account/logout/", "/account/email/", "/account/password/change/", "/leaderboard/dev/?open=alice-and-bob"]
