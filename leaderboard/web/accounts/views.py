@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account import views as allauth_views
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
@@ -38,6 +39,10 @@ class SaysHowLong:
 
 class LoginView(SaysHowLong, allauth_views.LoginView):
     """Sign in."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """With the other ways in."""
+        return {**super().get_context_data(**kwargs), "offers_orcid": bool(settings.ORCID_CLIENT_ID)}
 
 
 class SignupView(SaysHowLong, allauth_views.SignupView):

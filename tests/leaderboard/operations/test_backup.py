@@ -255,6 +255,7 @@ NEWER_TABLES = (
     *("equalentry", "equality", "imagelayer", "layeruse"),
 )
 NEWER_COLUMNS = (
+    *(("user", "country"), ("user", "orcid")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "note")),
