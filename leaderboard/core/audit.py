@@ -139,9 +139,17 @@ def _forget_in(entry: AuditEntry, user: User, pattern: re.Pattern[str], nobody: 
     for field in ("before", "after"):
         state = getattr(entry, field)
         private = set(state) & _OF_A_PERSON if about_them else set()
-        without = {key: pattern.sub(nobody, text) if isinstance(text, str) else text for key, text in state.items()}
-        setattr(entry, field, without | dict.fromkeys(private, NOT_RECORDED))
+        setattr(entry, field, _without(state, pattern, nobody) | dict.fromkeys(private, NOT_RECORDED))
     entry.save(update_fields=["by", "target", "why", "before", "after"])
+
+
+def _without(value: Any, pattern: re.Pattern[str], nobody: str) -> Any:
+    """What JSON holds, with the person's names replaced wherever they stand."""
+    if isinstance(value, dict):
+        return {key: _without(one, pattern, nobody) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without(one, pattern, nobody) for one in value]
+    return pattern.sub(nobody, value) if isinstance(value, str) else value
 
 
 _OF_A_PERSON = frozenset({"name", "first_name", "last_name", "affiliation", "country", "orcid"})

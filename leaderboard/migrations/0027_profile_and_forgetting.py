@@ -38,13 +38,18 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="country",
-            field=models.CharField(blank=True, db_default="", help_text="its code in ISO 3166-1", max_length=2),
+            field=models.CharField(blank=True, db_default="", default="", help_text="its code in ISO 3166", max_length=2),
         ),
         migrations.AddField(
             model_name="user",
             name="orcid",
             field=models.CharField(
-                blank=True, db_default="", help_text="0000-0002-1825-0097", max_length=19, verbose_name="ORCID iD"
+                blank=True,
+                db_default="",
+                default="",
+                help_text="like 0000-0002-1825-0097",
+                max_length=19,
+                verbose_name="ORCID iD",
             ),
         ),
         migrations.RunSQL(FORGETS_NAMES, FORGETS_NOTHING),

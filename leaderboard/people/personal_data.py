@@ -37,7 +37,7 @@ ENDS = {
 STAYS = {
     "leaderboard.Draft.created_by": "what a team prepares",
     "leaderboard.Draft.submitted_by": "what a team prepares",
-    "leaderboard.EqualEntry.looked_by": "what organisers looked at",
+    "leaderboard.Equality.looked_by": "what organisers looked at",
     "leaderboard.Submission.submitted_by": "what a team submitted",
 }
 

@@ -3,6 +3,7 @@
 
 document.addEventListener("DOMContentLoaded", () => {
   if (!window.PublicKeyCredential) return;
+  document.querySelectorAll("[data-without-passkeys]").forEach((part) => part.remove());
   document.querySelectorAll("[data-needs-passkeys]").forEach((part) => {
     part.hidden = false;
   });
