@@ -3,14 +3,13 @@
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, User
-from leaderboard.people import personal_data, sign_in, teams
+from leaderboard.people import personal_data, sessions, sign_in, teams
 
 
 @transaction.atomic
@@ -22,7 +21,7 @@ def end_account(user: User) -> None:
     for address in {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}:
         sign_in.forgive(address)
     personal_data.mails_to(user).delete()
-    _end_sessions(user)
+    sessions.end_all(user)
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).delete()
     audit.record(Actor.person(user), "delete account", user)
     audit.forget(user)
@@ -65,9 +64,3 @@ def _leave(user: User) -> None:
     if not team.submissions.exists():
         audit.record(Actor.person(user), "delete team", team, before=audit.state_of(team))
         team.delete()
-
-
-def _end_sessions(user: User) -> None:
-    """Every session, also of before they were listed by person: their rows say who it was."""
-    mine = [one.pk for one in Session.objects.iterator() if one.get_decoded().get("_auth_user_id") == str(user.pk)]
-    Session.objects.filter(pk__in=mine).delete()

@@ -67,7 +67,13 @@ def test_a_passkey_is_added_asked_for_and_replaces_the_password(visit):
     page.get_by_role("button", name="Remove the key").click()
     expect(page.get_by_text("You have none.")).to_be_visible()
     actions = AuditEntry.objects.filter(user_id=alice.pk).values_list("action", flat=True)
-    assert set(actions) == {"create team", "add passkey", "add recovery codes", "remove passkey", "remove recovery codes"}
+    assert set(actions) == {
+        "create team",
+        "add passkey",
+        "add recovery codes",
+        "remove passkey",
+        "remove recovery codes",
+    }
 
 
 def test_without_a_key_the_page_says_so_and_without_scripts_what_is_missing(visit):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from allauth.usersessions.adapter import get_adapter
 from allauth.usersessions.models import UserSession
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from leaderboard.core import audit
 from leaderboard.core.audit import Actor
+from leaderboard.people import sessions as own
 from leaderboard.web.context import person_of
 
 BROWSERS = {
@@ -60,23 +61,26 @@ def _first(kinds: Mapping[str, str], text: str) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def sessions(request: HttpRequest) -> HttpResponse:
     """List the sessions; end one of them, or all but this one."""
-    rows = UserSession.objects.purge_and_list(person_of(request))
     key = request.session.session_key
+    if not UserSession.objects.filter(session_key=key).exists():  # it began before sessions were listed
+        UserSession.objects.create_from_request(request)
     if request.method == "POST":
-        return _end(request, [row for row in rows if row.session_key != key])
+        return _end(request, str(key))
+    rows = UserSession.objects.purge_and_list(person_of(request))
     shown = [Shown(row, device(row.user_agent), row.session_key == key) for row in rows]
     shown.sort(key=lambda one: (not one.is_here, -one.row.created_at.timestamp()))
     return render(request, "usersessions/usersession_list.html", {"sessions": shown})
 
 
 @transaction.atomic
-def _end(request: HttpRequest, others: list[Any]) -> HttpResponse:
-    """This session itself is ended by signing out."""
-    chosen = request.POST.get("session")
-    ended = [row for row in others if chosen is None or str(row.pk) == chosen]
-    get_adapter().end_sessions(ended)
-    if ended:
-        person = person_of(request)
-        audit.record(Actor.person(person), "end sessions", person, after={"ended": len(ended)})
-        messages.success(request, "Signed out there." if chosen else "Signed out everywhere else.")
+def _end(request: HttpRequest, key: str) -> HttpResponse:
+    """End one session of the person, or all; this one itself is ended by signing out."""
+    person, chosen = person_of(request), request.POST.get("session")
+    if chosen is None:
+        own.end_all(person, but=key)
+    elif chosen.isdecimal():
+        others = UserSession.objects.filter(user=person).exclude(session_key=key)
+        get_adapter().end_sessions(others.filter(pk=int(chosen) % 2**63))
+    audit.record(Actor.person(person), "end sessions" if chosen is None else "end session", person)
+    messages.success(request, "Signed out everywhere else." if chosen is None else "Signed out there.")
     return redirect("usersessions_list")

@@ -11,10 +11,10 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
 from leaderboard.models import AuditEntry, User
+from tests.deploy.conftest import eventually
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you, is_in
 from tests.leaderboard.web.scene import page
-from tests.deploy.conftest import eventually
 
 pytestmark = pytest.mark.django_db
 

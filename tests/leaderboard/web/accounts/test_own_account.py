@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -82,8 +83,16 @@ def test_sessions_are_looked_at_and_ended_one_by_one_or_all(alice, here, from_ad
     row = UserSession.objects.get(ip="198.51.100.7")
     here.post("/account/sessions/", {"session": row.pk})
     assert [is_in(one) for one in (here, phone, third)] == [True, False, True]
+    UserSession.objects.all().delete()  # as those that began before sessions were listed
+    assert "this one" in page(here.get("/account/sessions/")).text
     here.post("/account/sessions/")
     assert [is_in(one) for one in (here, third)] == [True, False]
+
+
+def test_a_client_without_a_network_address_signs_in_and_is_listed(alice, from_address):
+    client = from_address("")
+    sign_in(client, ALICE, RIGHT)
+    assert "this one" in page(client.get("/account/sessions/")).text
 
 
 def test_nobody_ends_a_session_of_somebody_else(here, from_address):
@@ -119,8 +128,9 @@ def test_whatever_refers_to_a_person_is_known_to_end_or_to_stay():
         models.CASCADE: personal_data.ENDS,
         models.SET_NULL: personal_data.STAYS,
     }
-    found = {models.CASCADE: set(), models.SET_NULL: set()}
-    for relation in User._meta.get_fields(include_hidden=True):
+    found: dict[Any, set[str]] = {models.CASCADE: set(), models.SET_NULL: set()}
+    relations: Any = User._meta.get_fields(include_hidden=True)
+    for relation in relations:
         if relation.auto_created and not relation.concrete and hasattr(relation, "on_delete"):
             field = relation.field
             found[relation.on_delete].add(f"{field.model._meta.label}.{field.name}")
@@ -172,7 +182,9 @@ def test_an_account_ends_and_the_teams_runs_stay_without_the_person(alice, here,
     teams.make_captain(bob, team, alice.pk)
     teams.make_captain(alice, team, bob.pk)
     with transaction.atomic():
-        audit.record(Actor.person(bob), "change user", alice, before={"name": "Alicia Pleasance"}, why="Alicia Pleasance")
+        audit.record(
+            Actor.person(bob), "change user", alice, before={"name": "Alicia Pleasance"}, why="Alicia Pleasance"
+        )
     now = clock.now()
     OutgoingMail.objects.create(to=ALICE, subject="To Alicia Pleasance", created_at=now, due_at=now)
     before = AuditEntry.objects.count()
