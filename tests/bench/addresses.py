@@ -325,7 +325,7 @@ _PEOPLE = [
     Address("/account/2fa/webauthn/reauthenticate/", 9, who="captain", status=302),
     Address("/account/2fa/webauthn/keys/1/edit/", 9, who="captain", status=302),
     Address("/account/2fa/webauthn/keys/1/remove/", 9, who="captain", status=302),
-    Address("/account/sessions/", 8, who="captain", grows="looks at each session"),
+    Address("/account/sessions/", 12, who="captain", grows="looks at each session"),
     Address("/account/connected/", 7, who="captain"),
     Address("/account/connected/login/cancelled/", 2),
     Address("/account/connected/login/error/", 2, status=401),

@@ -358,7 +358,7 @@ def test_after_a_refused_sign_in_the_keyboard_is_at_the_reason(visit, phase):
     page = visit().go("/account/login/")
     page.get_by_label("Email").fill("alice@example.org")
     page.get_by_label("Password").fill("not hers")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_label("Email")).to_be_focused()
