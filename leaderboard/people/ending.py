@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from leaderboard.core import audit
+from leaderboard.core import audit, locks
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, User
@@ -15,6 +15,9 @@ from leaderboard.people import personal_data, sessions, sign_in, teams
 @transaction.atomic
 def end_account(user: User) -> None:
     """Delete a person's account; Refused while somebody else depends on it."""
+    locks.one_at_a_time("ends of accounts")  # of two last organisers one stays
+    if own := Membership.objects.filter(user=user).select_related("team").first():
+        teams.lock_team(own.team)  # before the person, as whoever joins does
     user = User.objects.select_for_update().get(pk=user.pk)
     _refuse_last_organiser(user)
     _leave(user)
