@@ -79,7 +79,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "connect-src": ["'self'"],
-        "form-action": ["'self'"],
+        "form-action": ["'self'"],  # and ORCID's, where one signs in with it (below)
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],
     }
@@ -97,6 +97,10 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -111,6 +115,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "leaderboard.web.accounts.organisers.SecondFactorOfOrganisers",
 ]
 ROOT_URLCONF = "leaderboard.urls"
 WSGI_APPLICATION = "leaderboard.wsgi.application"
@@ -195,6 +200,36 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password_from_key": None,  # nobody guesses a signed link
     "manage_email": "10/m/user,60/d/user",
 }
+# Whoever finds somebody's browser open adds no address, factor or account of theirs, and takes nothing away.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "ReXGrounding Challenge"
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
+MFA_ADAPTER = "leaderboard.web.accounts.second_factor.Adapter"
+MFA_FORMS = {
+    name: f"leaderboard.web.accounts.second_factor.{form}"
+    for name, form in {
+        "authenticate": "AuthenticateForm",
+        "reauthenticate": "ReauthenticateForm",
+        "activate_totp": "ActivateTOTPForm",
+    }.items()
+}
+MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip"}  # there is nothing to guess; it spares the table of sessions
+STAFF_SECOND_FACTOR = _flag("STAFF_SECOND_FACTOR")  # organisers see nothing but their account before they have one
+
+# Signing in with ORCID, where the challenge is registered there (orcid.org, "Developer tools").
+ORCID_CLIENT_ID = _text("ORCID_CLIENT_ID", "")
+ORCID_CLIENT_SECRET = _text("ORCID_CLIENT_SECRET", "")
+ORCID_URL = _text("ORCID_URL", "https://orcid.org").rstrip("/")
+if bool(ORCID_CLIENT_ID) != bool(ORCID_CLIENT_SECRET):
+    _stop("ORCID_CLIENT_ID and ORCID_CLIENT_SECRET belong together: set both, or none.")
+if ORCID_CLIENT_ID:  # browsers follow a form's answer nowhere else
+    _orcid = urlsplit(ORCID_URL)
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"].append(f"{_orcid.scheme}://{_orcid.netloc}")
+SOCIALACCOUNT_ADAPTER = "leaderboard.web.accounts.orcid.Adapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address that ORCID names opens no account here
+SOCIALACCOUNT_STORE_TOKENS = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
 ALLAUTH_TRUSTED_PROXY_COUNT = _number("TRUSTED_PROXIES", 1 if IS_HTTPS else 0)  # nginx says who calls
 TEAM_MOST_MEMBERS = _number("TEAM_MOST_MEMBERS", 20)

@@ -3,8 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
+import allauth.mfa.admin
+import allauth.socialaccount.admin
+import allauth.usersessions.admin  # noqa: F401  what they register is taken back below
 from allauth.account.admin import EmailAddressAdmin
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -158,7 +164,35 @@ class PersonAdmin(Recorded, UserAdmin):
     """People, and which of them organise."""
 
     form = PersonForm
-    fieldsets = (*(UserAdmin.fieldsets or ()), ("This change", {"fields": ("why",)}))
+    fieldsets = (
+        *(UserAdmin.fieldsets or ()),
+        ("Profile", {"fields": ("name", "affiliation")}),
+        ("This change", {"fields": ("why",)}),
+    )
+    actions = ("remove_second_factors",)
+    action_form = ReasonForm
+
+    @admin.action(description="Remove second factors (lost phone or key)", permissions=["change"])
+    def remove_second_factors(self, request: HttpRequest, chosen: QuerySet[models.User]) -> None:
+        """Let somebody in by the password alone again. The person's sessions go on."""
+        for person in chosen:
+            with transaction.atomic():
+                kinds = sorted(Authenticator.objects.filter(user=person).values_list("type", flat=True))
+                Authenticator.objects.filter(user=person).delete()
+                if kinds:
+                    audit.record(
+                        *(organiser_of(request), "remove second factors", person),
+                        before={"factors": kinds},
+                        why=reason_of(request),
+                    )
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Delete, and name the person no more: not in the record either."""
+        person, number = cast(models.User, obj), obj.pk
+        super().delete_model(request, obj)
+        person.pk = number
+        audit.forget(person)
 
     @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
@@ -175,6 +209,8 @@ class PersonAdmin(Recorded, UserAdmin):
         return response
 
 
+# Secrets, and what follows from the settings. Somebody's lost second factor is removed on the page of the person.
+admin.site.unregister((Authenticator, SocialAccount, SocialApp, SocialToken, UserSession))
 admin.site.unregister(Group)
 
 

@@ -6,6 +6,7 @@ is not a decision; lifecycle keeps that history.
 
 import getpass
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from typing import Any, Self
 
 from allauth.account.models import EmailAddress
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import transaction
-from django.db.models import Model
+from django.db import connection, transaction
+from django.db.models import Model, Q
 
 from leaderboard.core import clock
 from leaderboard.core.text import sanitised
@@ -98,6 +99,60 @@ def described(target: Model) -> str:
     if isinstance(target, EmailAddress):
         return f"an address of {described(target.user)}"
     return str(target)
+
+
+def forget(user: User) -> None:
+    """Name a person no more, whose account ends: what was decided stays, by a number that is nobody's any more.
+
+    The database lets nothing else of the record be changed, and this only here.
+    """
+    about_them = Q(target_type="user", target_id=str(user.pk))
+    theirs = AuditEntry.objects.filter(Q(user_id=user.pk) | about_them)
+    names = {user.name, user.email, user.username, *theirs.filter(user_id=user.pk).values_list("by", flat=True)}
+    names |= set(theirs.filter(about_them).values_list("target", flat=True))
+    nobody = f"user {user.pk}"
+    named = [re.escape(name) for name in sorted(names - {"", nobody}, key=len, reverse=True)]
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(named)})(?!\w)")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL leaderboard.forgets_a_person = 'yes'")
+        for entry in AuditEntry.objects.filter(Q(user_id=user.pk) | about_them | _mentions(user, names)):
+            _forget_in(entry, user, pattern, nobody)
+        cursor.execute("SET LOCAL leaderboard.forgets_a_person = 'no'")
+
+
+def _mentions(user: User, names: set[str]) -> Q:
+    """Entries about something else of this person: a membership, an address, a team that was handed over."""
+    found = Q(before__user_id=user.pk) | Q(after__user_id=user.pk)
+    for name in names - {""}:
+        found |= Q(target_type="emailaddress", target=f"an address of {name}")
+        found |= Q(target_type="membership", target__startswith=f"{name} in ")
+        found |= Q(before__captain=name) | Q(after__captain=name) | Q(before__member=name)
+    return found
+
+
+def _forget_in(entry: AuditEntry, user: User, pattern: re.Pattern[str], nobody: str) -> None:
+    about_them = (entry.target_type, entry.target_id) == ("user", str(user.pk))
+    if entry.user_id == user.pk:
+        entry.by = nobody
+    entry.target = nobody if about_them else pattern.sub(nobody, entry.target)[:200]
+    entry.why = pattern.sub(nobody, entry.why)
+    for field in ("before", "after"):
+        state = getattr(entry, field)
+        private = set(state) & _OF_A_PERSON if about_them else set()
+        setattr(entry, field, _without(state, pattern, nobody) | dict.fromkeys(private, NOT_RECORDED))
+    entry.save(update_fields=["by", "target", "why", "before", "after"])
+
+
+def _without(value: Any, pattern: re.Pattern[str], nobody: str) -> Any:
+    """What JSON holds, with the person's names replaced wherever they stand."""
+    if isinstance(value, dict):
+        return {key: _without(one, pattern, nobody) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without(one, pattern, nobody) for one in value]
+    return pattern.sub(nobody, value) if isinstance(value, str) else value
+
+
+_OF_A_PERSON = frozenset({"name", "first_name", "last_name", "affiliation", "country", "orcid"})
 
 
 def _storable(state: State) -> dict[str, Any]:

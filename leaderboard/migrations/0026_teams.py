@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0024_equal_weights'),
+        ('leaderboard', '0025_notices'),
     ]
 
     operations = [

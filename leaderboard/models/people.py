@@ -19,6 +19,10 @@ class User(AbstractUser):
     email = models.EmailField("email address", unique=True)
     name = models.CharField("name", max_length=120, blank=True)
     affiliation = models.CharField(max_length=200, blank=True)
+    country = models.CharField(max_length=2, blank=True, default="", db_default="", help_text="its code in ISO 3166")
+    orcid = models.CharField(
+        "ORCID iD", max_length=19, blank=True, default="", db_default="", help_text="like 0000-0002-1825-0097"
+    )
 
     class Meta(AbstractUser.Meta):
         constraints = [models.UniqueConstraint(Lower("email"), name="one_account_per_email")]

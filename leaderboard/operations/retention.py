@@ -25,6 +25,7 @@
     refused ones  mail server refused
     invitations   30 days after they ended or expired     after that; the record of decisions says what they
                                                           became, without the address
+    sessions      somebody is signed in by them       two weeks after signing in, or when signed out
     throttle      a day: who tried what how often     after a day without another try
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
@@ -47,7 +48,7 @@ from django.conf import settings
 
 from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
-from leaderboard.people import invitations, throttle
+from leaderboard.people import invitations, sessions, throttle
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import drafts, uploads
 
@@ -65,6 +66,7 @@ def tidy() -> None:
             outbox.forget_old()
             refusals.forget_strangers()
             invitations.forget_old()
+            sessions.forget_old()
             scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_drafts()

@@ -6,6 +6,9 @@
     team_locks, team_mails           what every change of a team asks first, and who is told of it
     addresses                        whether an email address is confirmed, and what is refused before it is
     sign_in, throttle                who may try a password, and when; how often anything may be tried
+    profile                          what a person says of themselves; countries, the check of an ORCID iD
+    personal_data, ending            what is kept of a person, as it is taken along; how an account ends
+    sessions                         sessions that are ended, or over
     mail_limits                      how many messages of a kind go to one address
     rules                            which version of the rules a person accepted
 

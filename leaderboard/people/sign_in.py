@@ -13,6 +13,7 @@ account is under attack, chooses a new password by email: that makes the device 
 
 from dataclasses import dataclass
 
+from leaderboard.models import User
 from leaderboard.people import throttle
 from leaderboard.people.throttle import Limit
 
@@ -20,6 +21,7 @@ SENTENCE = (
     "Too many tries: wait {wait}, then try again. A device on which you signed in before is not held up by what others "
     "try. Or choose a new password by email."
 )
+CODES = "Too many codes: wait {wait}, then try again."
 MINUTE = 60.0
 PAIR = Limit(free=5, first_seconds=10, longest_seconds=15 * MINUTE, forget_seconds=15 * MINUTE)
 ACCOUNT = Limit(free=30, first_seconds=5, longest_seconds=5 * MINUTE, forget_seconds=2 * MINUTE)
@@ -56,6 +58,16 @@ def count_try(email: str, address: str, device: str = "") -> PasswordTry:
     limits = {own: PAIR, anywhere: ACCOUNT, everything: ADDRESS}
     throttle.count(limits, sentence=SENTENCE, accounts={own: owner, anywhere: owner})
     return PasswordTry(own, (anywhere, everything))
+
+
+def count_code(user: User, address: str, device: str = "") -> PasswordTry:
+    """Count a code of a second factor as `count_try` does, apart: a right password gives no new tries of codes."""
+    own = throttle.key_of("code", device or f"from {address}", str(user.pk))
+    limits = {own: DEVICE if device else PAIR}
+    shared = () if device else (throttle.key_of("code", str(user.pk)), throttle.key_of("address", address))
+    limits |= dict(zip(shared, (ACCOUNT, ADDRESS), strict=False))
+    throttle.count(limits, sentence=CODES)
+    return PasswordTry(own, shared)
 
 
 def forgive(email: str) -> None:

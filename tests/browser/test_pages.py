@@ -305,6 +305,7 @@ def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, anothe
         f"/runs/compare/?run={finished.submission_id}&run={another.submission_id}",
     ]
     addresses += ["/rules/", "/leaderboard/dev/", "/leaderboard/dev/?track=overall", "/account/email/"]
+    addresses += ["/account/", "/account/2fa/", "/account/sessions/", "/privacy/"]
     for address in addresses:
         page = visitor.go(address)
         assert visitor.is_as_wide_as_the_screen(), address
@@ -359,7 +360,7 @@ def test_after_a_refused_sign_in_the_keyboard_is_at_the_reason(visit, phase):
     page = visit().go("/account/login/")
     page.get_by_label("Email").fill("alice@example.org")
     page.get_by_label("Password").fill("not hers")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_label("Email")).to_be_focused()

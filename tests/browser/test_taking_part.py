@@ -56,7 +56,7 @@ def test_two_strangers_become_a_team_and_submit(visit, tmp_path, mails):
     page.get_by_role("link", name="Sign in").last.click()
     page.get_by_label("Email").fill("bob@example.org")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Join Team A?")).to_be_visible()
     page.get_by_role("button", name="Join the team").click()
     expect(page.get_by_role("cell", name="Institution of Alice")).to_be_visible()

@@ -7,7 +7,6 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.core import signing
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
@@ -24,7 +23,9 @@ def address_of(request: HttpRequest) -> str:
     """The client's address as limits count it; of IPv6 the network. Only our own proxy is believed who it asks for."""
     try:
         address = ipaddress.ip_address(get_adapter().get_client_ip(request))
-    except (PermissionDenied, ValueError):  # a client at our own socket
+    except ValueError:
+        return "unknown"
+    if address.is_unspecified:  # a client at our own socket
         return "unknown"
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)

@@ -2,9 +2,12 @@
 
 from django.urls import include, path, re_path
 
-from leaderboard.web.accounts import notices, views
+from leaderboard.web.accounts import notices, own, second_factor, sessions, views
 
 urlpatterns = [
+    path("", own.account, name="account"),
+    path("data/", own.data, name="account_data"),
+    path("delete/", own.end, name="account_end"),
     path("login/", views.LoginView.as_view(), name="account_login"),
     path("signup/", views.SignupView.as_view(), name="account_signup"),
     path("reauthenticate/", views.ReauthenticateView.as_view(), name="account_reauthenticate"),
@@ -20,5 +23,12 @@ urlpatterns = [
     path("notices/stop/<str:token>/", notices.stop, name="notices_stop"),
     path("email/works/<str:token>/", notices.address_works, name="address_works"),
     path("confirm-email/again/", views.confirm_again, name="confirm_again"),
+    path("2fa/authenticate/", second_factor.AuthenticateView.as_view(), name="mfa_authenticate"),
+    path("2fa/reauthenticate/", second_factor.ReauthenticateView.as_view(), name="mfa_reauthenticate"),
+    path("2fa/totp/activate/", second_factor.ActivateTOTPView.as_view(), name="mfa_activate_totp"),
+    path("2fa/", include("allauth.mfa.urls")),
+    path("sessions/", sessions.sessions, name="usersessions_list"),
+    path("connected/", include("allauth.socialaccount.urls")),
+    path("", include("allauth.socialaccount.providers.openid_connect.urls")),
     path("", include("allauth.account.urls")),
 ]

@@ -6,6 +6,7 @@ from allauth.account import views as allauth_views
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
@@ -50,6 +51,10 @@ class SaysHowLong:
 
 class LoginView(SaysHowLong, allauth_views.LoginView):
     """Sign in."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """With the other ways in."""
+        return {**super().get_context_data(**kwargs), "offers_orcid": bool(settings.ORCID_CLIENT_ID)}
 
 
 class SignupView(SaysHowLong, allauth_views.SignupView):

@@ -256,7 +256,7 @@ def test_what_a_captain_decides_is_recorded(alice):
 
 def test_who_makes_somebody_an_organiser_is_recorded_and_no_password_is(desk, alice):
     page = f"/admin/leaderboard/user/{alice.pk}/"
-    form = {"username": alice.username, "email": alice.email, "is_active": "on", "is_staff": "on"}
+    form = {"username": alice.username, "email": alice.email, "name": alice.name, "is_active": "on", "is_staff": "on"}
     joined = dict(zip(("date_joined_0", "date_joined_1"), _parts(alice.date_joined), strict=True))
     answer = desk.post(f"{page}change/", form | joined)
     assert answer.status_code == 302, answer.context["adminform"].errors

@@ -257,6 +257,7 @@ NEWER_TABLES = (
     *("handover", "invitation", "teamapproval"),
 )
 NEWER_COLUMNS = (
+    *(("user", "country"), ("user", "orcid")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "note")),

@@ -65,6 +65,7 @@ SAME_FOR_ALL = {
     "guidelines",
     "download",
     "rules",
+    "privacy",
     "healthz",
     "health",
     "equal_entries",
@@ -77,7 +78,9 @@ SAME_FOR_ALL = {
 
 def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     """Every address of the site by its name."""
-    paths = {name: [f"/{name}/"] for name in ("leaderboard", "guidelines", "rules", "team", "submit", "runs")}
+    paths = {
+        name: [f"/{name}/"] for name in ("leaderboard", "guidelines", "privacy", "rules", "team", "submit", "runs")
+    }
     paths["runs"] += [f"/runs/?state={state}" for state in STATES]
     side_by_side = "&".join(f"run={one.pk}" for one in submissions)
     paths |= {name: [f"/runs/{one.pk}/{name}/" for one in submissions] for name in ("findings", "cases", "logs")}

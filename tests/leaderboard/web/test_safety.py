@@ -62,6 +62,9 @@ def world(people, monkeypatch):
     return people
 
 
+ACCOUNT = ("/account/", "/account/2fa/", "/account/2fa/webauthn/", "/account/sessions/", "/account/connected/")
+
+
 def addresses(world):
     """(who, address) of every kind of page."""
     public = ("/", "/leaderboard/dev/", "/leaderboard/dev/?open=alice-and-bob", "/guidelines/", "/rules/", "/nowhere/")
@@ -72,7 +75,14 @@ def addresses(world):
     strangers += [("", f"/team/join/{world.team.join_code}/"), ("", f"/team/invitation/{world.invitation}/")]
     own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected, world.masks)]
     own += ["/account/notices/", urlsplit(stop_url(world.alice.pk, "runs")).path, "/account/notices/stop/none/"]
-    own += ["/account/logout/", "/account/email/", "/account/password/change/", "/leaderboard/dev/?open=alice-and-bob"]
+    own += [
+        "/account/logout/",
+        "/account/email/",
+        "/account/password/change/",
+        *ACCOUNT,
+        "/privacy/",
+        "/leaderboard/dev/?open=alice-and-bob",
+    ]
     own += ["/runs/compare/", f"/runs/compare/?run={world.scored.pk}&run={world.running.pk}"]
     olga = [("Olga", "/team/"), ("Olga", f"/runs/{world.running.pk}/"), ("Charlie", own[5])]
     return [*strangers, *(("Alice", address) for address in own), *olga]

@@ -35,6 +35,11 @@ def sign_in(client: Client, email: str, password: str = PASSWORD):
     return client.post("/account/login/", {"login": email, "password": password})
 
 
+def confirm_it_is_you(client: Client, password: str = "correct horse"):
+    """Before whatever changes how one signs in."""
+    return client.post("/account/reauthenticate/", {"password": password})
+
+
 def is_in(client: Client) -> bool:
     return client.get("/team/").status_code == 200
 

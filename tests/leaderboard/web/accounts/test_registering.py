@@ -11,7 +11,7 @@ from leaderboard.core import task_queue
 from leaderboard.models import Team, Throttle, User
 from leaderboard.people import addresses, mail_limits
 from tests.leaderboard import cast
-from tests.leaderboard.web.accounts.conftest import PASSWORD, bare, is_in, register, sign_in
+from tests.leaderboard.web.accounts.conftest import PASSWORD, bare, confirm_it_is_you, is_in, register, sign_in
 from tests.leaderboard.web.scene import page
 from tests.mail_server import text_of
 
@@ -347,6 +347,9 @@ def test_a_new_address_replaces_the_old_one_only_when_it_is_confirmed(from_addre
     client = from_address()
     client.force_login(alice)
     new = "alice@new.example"
+    answer = client.post("/account/email/", {"email": new, "action_add": ""})
+    assert answer["Location"].startswith("/account/reauthenticate/")
+    confirm_it_is_you(client)
     client.post("/account/email/", {"email": new, "action_add": ""})
     answer = client.post("/account/email/", {"email": new, "action_primary": ""}, follow=True)
     assert f"Confirm {new} first" in page(answer).text

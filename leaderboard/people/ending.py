@@ -1,0 +1,69 @@
+"""How a person's account ends: at once, with everything that says who it was. What the team did stays the team's."""
+
+from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+
+from leaderboard.core import audit, locks
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
+from leaderboard.models import Membership, User
+from leaderboard.people import personal_data, sessions, sign_in, teams
+
+
+@transaction.atomic
+def end_account(user: User) -> None:
+    """Delete a person's account; Refused while somebody else depends on it."""
+    locks.one_at_a_time("ends of accounts")  # of two last organisers one stays
+    if own := Membership.objects.filter(user=user).select_related("team").first():
+        teams.lock_team(own.team)  # before the person, as whoever joins does
+    user = User.objects.select_for_update().get(pk=user.pk)
+    _refuse_last_organiser(user)
+    _leave(user)
+    for address in {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}:
+        sign_in.forgive(address)
+    personal_data.mails_to(user).delete()
+    sessions.end_all(user)
+    LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).delete()
+    audit.record(Actor.person(user), "delete account", user)
+    audit.forget(user)
+    user.delete()
+
+
+def why_not(user: User) -> str:
+    """What keeps the account from ending; empty if nothing does."""
+    try:
+        _refuse_last_organiser(user)
+        _refuse_captain_of_others(user)
+    except Refused as refusal:
+        return str(refusal)
+    return ""
+
+
+def _refuse_last_organiser(user: User) -> None:
+    if user.is_superuser and not User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk).exists():
+        raise Refused("You are the last organiser who may do everything. Appoint another one first.")
+
+
+def _refuse_captain_of_others(user: User) -> None:
+    own = Membership.objects.filter(user=user, is_captain=True).first()
+    if own and own.team.memberships.exclude(pk=own.pk).exists():
+        raise Refused("Make somebody else captain of your team first.")
+
+
+def _leave(user: User) -> None:
+    """The team goes on without the person. One that nobody is in any more ends, unless it has submitted."""
+    own = Membership.objects.filter(user=user).select_related("team").first()
+    if own is None:
+        return
+    team = teams.lock_team(own.team)
+    _refuse_captain_of_others(user)
+    own.delete()
+    audit.record(Actor.person(user), "leave team", team)
+    if team.memberships.exists():
+        return
+    team.drafts.all().delete()  # nobody could reach them any more; their files go with the next round of retention
+    if not team.submissions.exists():
+        audit.record(Actor.person(user), "delete team", team, before=audit.state_of(team))
+        team.delete()

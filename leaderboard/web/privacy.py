@@ -1,0 +1,77 @@
+"""The privacy notice, rendered from the settings and the rules of retention that the server follows."""
+
+from typing import NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from leaderboard.core import outbox
+from leaderboard.people import personal_data, throttle
+from leaderboard.submissions import drafts
+from leaderboard.web.accounts.clients import KEPT_SECONDS
+
+DAY = 24 * 3600
+ACCOUNT = "Until you delete your account."
+
+
+class Kept(NamedTuple):
+    """A kind of data: why it is kept, and until when."""
+
+    what: str
+    why: str
+    until: str
+
+
+def _kept() -> list[Kept]:
+    return [
+        Kept("Name, affiliation, country, ORCID iD", "So that your team and the organisers know who you are.", ACCOUNT),
+        Kept("Email addresses", "You sign in with them, and messages go there.", ACCOUNT),
+        Kept("Password, second factors", "A hash of the password; keys of apps; public keys of passkeys.", ACCOUNT),
+        Kept(
+            "Sessions",
+            "Since when and from which network address and browser you are signed in, so that you can end what is not "
+            "yours. A cookie names the session.",
+            f"Until you sign out, at most {settings.SESSION_COOKIE_AGE // DAY} days.",
+        ),
+        Kept(
+            "A cookie that knows your device",
+            "So that others who try your password do not hold you up.",
+            f"At most {KEPT_SECONDS // DAY} days, in your browser alone.",
+        ),
+        Kept(
+            "Tries of passwords and codes",
+            "How often, as hashes of addresses, so that nobody guesses.",
+            f"{throttle.KEPT.days * 24} hours after the last try.",
+        ),
+        Kept("Which rules you accepted, and when", "It is the condition for taking part.", ACCOUNT),
+        Kept(
+            "Messages to you",
+            "To whom, when and about what; what they say goes when they are sent.",
+            f"{outbox.KEPT.days} days after they were sent or given up.",
+        ),
+        Kept(
+            "Drafts",
+            "What your team prepares, and who of it began.",
+            f"{drafts.FORGOTTEN_AFTER.days} days after the last change; files that were never handed in "
+            f"{settings.UPLOAD_KEEP_SECONDS // 3600} hours after their last byte.",
+        ),
+        Kept(
+            "Submissions, scores, logs",
+            "They are the team's and the challenge's result. That you handed them in is kept beside them.",
+            "For ever; without you once you delete your account.",
+        ),
+        Kept(
+            "The record of decisions",
+            "Who founded, joined or left a team, changed an account, or decided as an organiser.",
+            "For ever; your name until you delete your account.",
+        ),
+    ]
+
+
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponse:
+    """What is kept of a person, why, and for how long."""
+    ends, stays = dict.fromkeys(personal_data.ENDS.values()), dict.fromkeys(personal_data.STAYS.values())
+    return render(request, "privacy.html", {"kept": _kept(), "ends": ends, "stays": stays})
