@@ -62,6 +62,7 @@ class EmailBackend(BaseEmailBackend):
         for message in email_messages:
             _refuse_what_would_be_lost(message)
             about = {"sender": message.from_email, "subject": message.subject, "body": message.body}
+            about["headers"] = dict(message.extra_headers)
             rows = [OutgoingMail(to=to, created_at=at, due_at=at, **about) for to in message.recipients()]
             for row in OutgoingMail.objects.bulk_create(rows):
                 task_queue.enqueue_mail(row.pk)
@@ -69,10 +70,10 @@ class EmailBackend(BaseEmailBackend):
 
 
 def _refuse_what_would_be_lost(message: EmailMessage) -> None:
-    others = (message.cc, message.bcc, message.reply_to, message.attachments, message.extra_headers)
+    others = (message.cc, message.bcc, message.reply_to, message.attachments)
     alternatives = message.alternatives if isinstance(message, EmailMultiAlternatives) else ()
     if any(others) or alternatives or message.content_subtype != "plain":
-        raise ValueError("The outbox keeps plain text to addresses, and nothing else yet.")
+        raise ValueError("The outbox keeps plain text to addresses, with its headers, and nothing else yet.")
 
 
 def forget_old() -> None:
@@ -83,6 +84,18 @@ def forget_old() -> None:
 def shorten_pauses(at: datetime) -> None:
     """The clock was set back to this instant: nothing waits for longer than it would have to."""
     OutgoingMail.objects.filter(state=State.WAITING, due_at__gt=at + LONGEST_PAUSE).update(due_at=at)
+
+
+def take_back(to: str, *, header: str, value: str) -> None:
+    """Remove the messages to an address that wait and carry this header; one that is being sent goes on."""
+    waiting = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, to=to)
+    # By their keys: a DELETE of its own would wait for a mail server that is slow to take one of them.
+    OutgoingMail.objects.filter(pk__in=list(waiting.filter(headers__contains={header: value}).values_list("pk", flat=True))).delete()
+
+
+def due() -> int:
+    """How many messages wait to be sent now; not those that are put off."""
+    return OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now()).count()
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------
@@ -142,7 +155,7 @@ class Failure(NamedTuple):
 
 def _deliver(mail: OutgoingMail) -> Failure | None:
     """Hand a message to the real mail server; None when it took it."""
-    message = EmailMessage(mail.subject, mail.body, mail.sender, [mail.to])
+    message = EmailMessage(mail.subject, mail.body, mail.sender, [mail.to], headers=mail.headers)
     try:
         get_connection(settings.EMAIL_TRANSPORT).send_messages([message])
     except Exception as error:  # noqa: BLE001  whatever a transport raises: no other message may wait for this one
@@ -189,4 +202,4 @@ def _put_off(mail: OutgoingMail, failure: Failure) -> None:
 
 
 def _end(mail: OutgoingMail, state: State) -> None:
-    mail.state, mail.ended_at, mail.body = state, clock.now(), ""
+    mail.state, mail.ended_at, mail.body, mail.headers = state, clock.now(), "", {}

@@ -10,6 +10,7 @@ from leaderboard.models.mail import OutgoingMail
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
+from leaderboard.models.site import ChallengeDate, FaqSection, NewsItem, PreRegistration, Question, Registration
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
 from leaderboard.models.turns import Turn
 
@@ -21,18 +22,24 @@ __all__ = [
     "Batch",
     "Case",
     "CaseSet",
+    "ChallengeDate",
     "Draft",
     "EqualEntry",
     "Equality",
+    "FaqSection",
     "Finding",
     "Host",
     "ImageLayer",
     "ImageProvenance",
     "LayerUse",
     "Membership",
+    "NewsItem",
     "OutgoingMail",
     "Phase",
+    "PreRegistration",
     "ProcessHeartbeat",
+    "Question",
+    "Registration",
     "ResumableUpload",
     "RulesAcceptance",
     "Run",

@@ -18,6 +18,7 @@ class OutgoingMail(models.Model):
     sender = models.CharField(max_length=320)
     subject = models.CharField(max_length=500)
     body = models.TextField(blank=True)
+    headers = models.JSONField(default=dict, db_default={}, blank=True, help_text="others than those above, by name")
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     created_at = models.DateTimeField()
     due_at = models.DateTimeField(help_text="when it is tried, or tried again")

@@ -18,6 +18,8 @@
     rows, logs    for ever: scores, pages, history    never; a container's log is cut off when it is received
     mails         30 days after they were sent or given   after that; what they say goes when they are sent or
                   up: to whom, when, what became of it    given up
+    pre-          their owners want to be told when   at once when they do not; never confirmed: after 7 days; 30
+    registrations registration opens                  days after they were told
     throttle      a day: who tried what how often     after a day without another try
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
@@ -40,7 +42,7 @@ from django.conf import settings
 
 from leaderboard.core import blobs, clock, locks, outbox, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
-from leaderboard.people import throttle
+from leaderboard.people import preregistration, throttle
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import drafts, uploads
 
@@ -56,6 +58,7 @@ def tidy() -> None:
         if mine:
             throttle.forget_old()
             outbox.forget_old()
+            preregistration.forget_old()
             scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_drafts()

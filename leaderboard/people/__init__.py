@@ -4,6 +4,7 @@
     addresses                        whether an email address is confirmed, and what is refused before it is
     sign_in, throttle                who may try a password, and when; how often anything may be tried
     mail_limits                      how many messages of a kind go to one address
+    registration, preregistration    when people may register; who wants to be told of that by mail
     rules                            which version of the rules a person accepted
 
 May import `core` and below.

@@ -20,6 +20,7 @@ from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduli
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.operations import alarms, equal_entries
+from leaderboard.people import preregistration
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,17 @@ def sweep() -> None:
     _each(equal_entries.submissions(), equal_entries.compare_submission)
     _each(equal_entries.runs(), equal_entries.compare_run)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
+    _tell_that_registration_opened()
     alarms.look()
+
+
+def _tell_that_registration_opened() -> None:
+    try:
+        preregistration.tell_that_it_opened()
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("telling that registration has opened failed")
 
 
 def note_outage() -> None:
