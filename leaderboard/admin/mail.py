@@ -13,5 +13,5 @@ class OutgoingMailAdmin(ReadOnly):
     list_display = ("created_at", "to", "subject", "state", "tries", "due_at", "answer")
     list_filter = ("state",)
     search_fields = ("to",)
-    exclude = ("body",)
+    exclude = ("body", "headers")
     ordering = ("-pk",)

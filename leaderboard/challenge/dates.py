@@ -43,7 +43,7 @@ class Line:
 
 def lines(phases: Iterable[Phase], rows: Iterable[ChallengeDate]) -> list[Line]:
     """Every date that is shown, in order."""
-    of_phases = {(row.phase_id, row.moment): row for row in rows if row.phase_id}
+    of_phases = {(row.phase_id, row.moment): row for row in rows}
     found = [_line_of_row(row) for row in rows if not row.phase_id and row.is_shown]
     for phase in phases:
         found += _lines_of_phase(phase, of_phases)

@@ -62,8 +62,10 @@ class EmailBackend(BaseEmailBackend):
         for message in email_messages:
             _refuse_what_would_be_lost(message)
             about = {"sender": message.from_email, "subject": message.subject, "body": message.body}
-            about["headers"] = dict(message.extra_headers)
-            rows = [OutgoingMail(to=to, created_at=at, due_at=at, **about) for to in message.recipients()]
+            headers = dict(message.extra_headers)
+            rows = [
+                OutgoingMail(to=to, headers=headers, created_at=at, due_at=at, **about) for to in message.recipients()
+            ]
             for row in OutgoingMail.objects.bulk_create(rows):
                 task_queue.enqueue_mail(row.pk)
         return len(email_messages)
@@ -90,7 +92,9 @@ def take_back(to: str, *, header: str, value: str) -> None:
     """Remove the messages to an address that wait and carry this header; one that is being sent goes on."""
     waiting = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, to=to)
     # By their keys: a DELETE of its own would wait for a mail server that is slow to take one of them.
-    OutgoingMail.objects.filter(pk__in=list(waiting.filter(headers__contains={header: value}).values_list("pk", flat=True))).delete()
+    OutgoingMail.objects.filter(
+        pk__in=list(waiting.filter(headers__contains={header: value}).values_list("pk", flat=True))
+    ).delete()
 
 
 def due() -> int:

@@ -107,7 +107,7 @@ class ChallengeDate(models.Model):
                 | Q(at=None, day__isnull=False, phase=None, moment="")
                 | Q(at=None, day=None, phase__isnull=False) & ~Q(moment=""),
                 name="a_date_is_an_instant_a_day_or_a_phases",
-                violation_error_message="Give an instant, a day, or a phase with one of its instants: one of the three.",
+                violation_error_message="Give an instant, or a day, or a phase with one of its instants.",
             ),
             models.CheckConstraint(
                 condition=~Q(label="") | Q(phase__isnull=False),

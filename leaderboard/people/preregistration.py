@@ -8,7 +8,7 @@
 Every message has a link, and the headers of RFC 8058, by which a mail program takes the address off at a press.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -71,6 +71,13 @@ def unsubscribe(link_key: UUID) -> None:
     if row is not None:
         outbox.take_back(row.email, header=UNSUBSCRIBE, value=_unsubscribe_header(row))
         row.delete()
+
+
+@transaction.atomic
+def take_off(row: PreRegistration, *, by: Actor, why: str = "") -> None:
+    """The same by an organiser, whom the owner asked: a decision, which is recorded without the address."""
+    audit.record(by, "take off pre-registration", row, before=audit.state_of(row), why=why)
+    unsubscribe(row.link_key)
 
 
 @transaction.atomic

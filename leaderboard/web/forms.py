@@ -3,7 +3,7 @@
 from django import forms
 from django.http import HttpRequest
 
-from leaderboard.core.text import one_line
+from leaderboard.core.text import check_address, one_line
 from leaderboard.models import Team, User
 
 
@@ -26,6 +26,17 @@ class SignupForm(forms.Form):
         user.name = one_line(self.cleaned_data["name"])
         user.affiliation = one_line(self.cleaned_data["affiliation"])
         user.save(update_fields=["name", "affiliation"])
+
+
+class AddressForm(forms.Form):
+    """To be told by email when registration opens."""
+
+    email = forms.EmailField(
+        max_length=254,
+        label="Email address",
+        validators=[check_address],
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
 
 
 class TeamForm(forms.Form):

@@ -20,6 +20,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
 from leaderboard.admin.bases import ReadOnly
+from leaderboard.admin.site import RegistrationAdmin
 from leaderboard.core import blobs, clock
 from leaderboard.journey.failure_kinds import DIFFERENT
 from leaderboard.models import (
@@ -29,7 +30,10 @@ from leaderboard.models import (
     Draft,
     Equality,
     Host,
+    NewsItem,
     Phase,
+    PreRegistration,
+    Question,
     ResumableUpload,
     Run,
     RunCase,
@@ -122,6 +126,11 @@ def watched() -> dict[str, Any]:
     found |= _draft(teams[0], public)
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
+    found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
+    found |= {
+        "pre_registration": PreRegistration.objects.earliest("pk").link_key,
+        "no_pre_registration": uuid.UUID(int=3),
+    }
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
@@ -279,8 +288,8 @@ def _text(text: str) -> Callable[[Watched], object]:
 # --- the addresses ----------------------------------------------------------------------------------------------------
 
 _PUBLIC = [
-    Address("/", 8, reads=BOARD),
-    Address("/", 11, who="captain", reads=BOARD),
+    Address("/", 11, reads=BOARD),
+    Address("/", 13, who="captain", reads=BOARD),
     Address("/leaderboard/", 2, status=302),
     Address("/leaderboard/{public_phase}/", 8, reads=BOARD),
     Address("/leaderboard/{hidden_phase}/", 9, reads=BOARD),
@@ -290,6 +299,19 @@ _PUBLIC = [
     Address("/guidelines/", 3),
     Address("/downloads/template.zip", 0),
     Address("/downloads/scorer.zip", 0),
+    Address("/news/", 4),
+    Address("/news/{news}/", 3),
+    Address("/news/feed.atom", 2),
+    Address("/faq/", 3),
+    Address("/faq/{question}/", 2, status=302),
+    Address("/dates.ics", 3),
+    Address("/pre-registration/", 3),
+    Address("/pre-registration/", 3, method="POST", body=_text("email=zoe%40example.org")),  # registration is open
+    Address("/pre-registration/sent/", 2),
+    Address("/pre-registration/{pre_registration}/", 5),
+    Address("/pre-registration/{pre_registration}/", 7, method="POST", status=302),
+    Address("/pre-registration/{pre_registration}/unsubscribe/", 2),
+    Address("/pre-registration/{no_pre_registration}/unsubscribe/", 5, method="POST"),
     Address("/rules/", 2),
     Address("/rules/", 6, who="captain"),
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
@@ -311,7 +333,7 @@ _PEOPLE = [
     Address("/account/confirm-email/again/", 4, who="captain", method="POST", status=302),
     Address("/account/logout/", 5, who="captain"),
     Address("/account/inactive/", 2),
-    Address("/account/signup/", 2),
+    Address("/account/signup/", 3),
     Address("/account/reauthenticate/", 5, who="captain"),
     Address("/account/email/", 8, who="captain"),
     Address("/account/confirm-email/", 2),
@@ -436,7 +458,7 @@ def _admin_pages() -> Iterator[Address]:
     yield Address("/admin/nothing/", 5, who="organiser", status=404)
     yield Address("/admin/leaderboard/user/{pk_leaderboard_user}/password/", 3, who="organiser")
     for model, rows in admin.site._registry.items():
-        yield from _pages_of(model, 403 if isinstance(rows, ReadOnly) else 200)
+        yield from _pages_of(model, 403 if isinstance(rows, ReadOnly | RegistrationAdmin) else 200)
 
 
 def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
