@@ -1,7 +1,7 @@
 """The dates of the challenge: rows that organisers write, and the instants of phases, which nobody writes twice.
 
-The opening and the closing of a phase are lines by themselves. A row about an instant of a phase says it in other words,
-hides it, or adds one that has no line by itself (the reveal, post-challenge runs); it moves with the phase.
+The opening and the closing of a phase are lines by themselves. A row about an instant of a phase says it in other
+words, hides it, or adds one that has no line by itself (the reveal, post-challenge runs); it moves with the phase.
 """
 
 from collections.abc import Iterable, Iterator
