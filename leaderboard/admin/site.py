@@ -69,17 +69,12 @@ class RegistrationAdmin(Recorded):
     fields = ("opens_at", "why")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Only where the row is missing."""
-        return super().has_add_permission(request) and not models.Registration.objects.exists()
+        """There is one, which a migration wrote."""
+        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Registration | None = None) -> bool:
         """It stays; an empty instant says that registration is open."""
         return False
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """There is one."""
-        obj.pk = 1
-        super().save_model(request, obj, form, change)
 
 
 @admin.register(models.PreRegistration)

@@ -72,10 +72,11 @@ class EmailBackend(BaseEmailBackend):
 
 
 def _refuse_what_would_be_lost(message: EmailMessage) -> None:
-    others = (message.cc, message.bcc, message.reply_to, message.attachments)
+    headers = [name for name in message.extra_headers if not name.startswith("List-")]
+    others = (message.cc, message.bcc, message.reply_to, message.attachments, headers)
     alternatives = message.alternatives if isinstance(message, EmailMultiAlternatives) else ()
     if any(others) or alternatives or message.content_subtype != "plain":
-        raise ValueError("The outbox keeps plain text to addresses, with its headers, and nothing else yet.")
+        raise ValueError("The outbox keeps plain text to addresses, headers of lists, and nothing else yet.")
 
 
 def forget_old() -> None:

@@ -457,6 +457,7 @@ def _admin_pages() -> Iterator[Address]:
     yield Address("/admin/r/{content_type}/1/", 7, who="organiser", status=404)
     yield Address("/admin/nothing/", 5, who="organiser", status=404)
     yield Address("/admin/leaderboard/user/{pk_leaderboard_user}/password/", 3, who="organiser")
+    yield Address("/admin/leaderboard/preregistration/export/", 9, who="organiser", method="POST")
     for model, rows in admin.site._registry.items():
         yield from _pages_of(model, 403 if isinstance(rows, ReadOnly | RegistrationAdmin) else 200)
 
@@ -469,7 +470,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    yield Address(f"{folder}{row}/delete/", 13, "organiser", status, HEAVY, grows="names each row that goes with it")
+    yield Address(f"{folder}{row}/delete/", 14, "organiser", status, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

@@ -113,6 +113,15 @@ def test_what_the_outbox_cannot_keep_is_refused_and_not_dropped(more):
         with_html.send()
 
 
+def test_the_headers_of_a_list_arrive_and_go_with_the_message(mails):
+    address = f"<https://site.example/{'pre-registration/' * 6}unsubscribe/>"
+    headers = {"List-Unsubscribe": address, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    EmailMessage("A subject", "Words", to=[DORA], headers=headers).send()
+    (message,) = mails.messages()
+    assert {name: message[name].strip() for name in headers} == headers  # a long one begins on a line of its own
+    assert OutgoingMail.objects.get().headers == {}
+
+
 # --- what the mail server does ----------------------------------------------------------------------------------------
 
 
