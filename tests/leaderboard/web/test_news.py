@@ -45,7 +45,12 @@ def news(slug: str, *, ago: timedelta | None = HOUR, **fields: Any) -> NewsItem:
 
 def test_organisers_write_news_in_markdown_and_it_is_public_from_its_instant_on(client, olga, monkeypatch):
     at = clock.now().replace(microsecond=0) + HOUR
-    form = {"title": "The data is out", "slug": "data", "body": "# Where\n\nSee [the guidelines](/guidelines/).", "why": ""}
+    form = {
+        "title": "The data is out",
+        "slug": "data",
+        "body": "# Where\n\nSee [the guidelines](/guidelines/).",
+        "why": "",
+    }
     instant = {"published_at_0": f"{at:%Y-%m-%d}", "published_at_1": f"{at:%H:%M:%S}"}
     response = olga.post("/admin/leaderboard/newsitem/add/", form | instant)
     assert response.status_code == 302, page(response).text

@@ -10,6 +10,7 @@ from leaderboard.core import clock, outbox
 from leaderboard.models import AuditEntry, OutgoingMail, PreRegistration, Registration, User
 from leaderboard.operations import retention
 from leaderboard.people import preregistration
+from leaderboard.processes import sweeper
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
 
@@ -83,7 +84,10 @@ def test_answers_are_alike_whether_an_address_is_known_confirmed_or_had_enough(c
 def test_what_is_no_address_is_refused_at_its_field(client):
     for typed in ("", "dora", "dora@" + "x" * 260 + ".org", "dora@exa\u2028mple.org", f"{DORA}\nBcc: x@example.org"):
         response = client.post("/pre-registration/", {"email": typed})
-        assert (response.status_code, page(response).all("input", name="email", aria_invalid="true") != []) == (422, True)
+        assert (response.status_code, page(response).all("input", name="email", aria_invalid="true") != []) == (
+            422,
+            True,
+        )
     assert not OutgoingMail.objects.exists()
 
 
@@ -139,7 +143,7 @@ def test_confirmed_addresses_are_told_once_when_registration_opens(client, mailo
     assert not sent(mailoutbox)  # not yet
     set_clock(opens_at)
     for _ in range(3):
-        preregistration.tell_that_it_opened()
+        sweeper.sweep()
     (body,) = sent(mailoutbox)
     assert mailoutbox[0].to == [DORA]
     assert "/account/signup/" in body

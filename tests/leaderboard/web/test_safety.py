@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.models import Attempt, Batch, Submission, Team, User
+from leaderboard.models import Attempt, Batch, ChallengeDate, FaqSection, NewsItem, Question, Submission, Team, User
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import HOSTILE, in_state, page, scored
 
@@ -43,12 +43,18 @@ def world(people):
     problems = f"{HOSTILE}\n{HOSTILE}: {HOSTILE}"
     Submission.objects.filter(pk=people.masks.pk).update(state="rejected", entry="masks", reason=problems)
     cast.phase(phase.case_set, slug="later", runs_total=0)
+    words = {"slug": "hostile", "published_at": clock.now()}
+    NewsItem.objects.create(title=HOSTILE, body=HOSTILE, **words)
+    section = FaqSection.objects.create(name=HOSTILE)
+    Question.objects.create(section=section, question=HOSTILE, answer=HOSTILE, **words)
+    ChallengeDate.objects.create(label=HOSTILE, at=clock.now(), words=HOSTILE)
     return people
 
 
 def addresses(world):
     """(who, address) of every kind of page."""
     public = ("/", "/leaderboard/dev/", "/leaderboard/dev/?open=alice-and-bob", "/guidelines/", "/rules/", "/nowhere/")
+    public += ("/news/", "/news/hostile/", "/faq/", "/pre-registration/", "/pre-registration/sent/")
     account = ("login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/", "inactive/")
     strangers = [("", address) for address in public] + [("", f"/account/{address}") for address in account]
     own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
