@@ -54,9 +54,9 @@ def world(people):
 def addresses(world):
     """(who, address) of every kind of page."""
     public = ("/", "/leaderboard/dev/", "/leaderboard/dev/?open=alice-and-bob", "/guidelines/", "/rules/", "/nowhere/")
-    public += ("/news/", "/news/hostile/", "/faq/", "/pre-registration/", "/pre-registration/sent/")
+    told = ("/news/", "/news/hostile/", "/faq/", "/pre-registration/", "/pre-registration/sent/")
     account = ("login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/", "inactive/")
-    strangers = [("", address) for address in public] + [("", f"/account/{address}") for address in account]
+    strangers = [("", address) for address in (*public, *told)] + [("", f"/account/{address}") for address in account]
     own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
     own += [f"/runs/{one.pk}/" for one in (world.scored, world.running, world.rejected, world.masks)]
     own += ["/account/logout/", "/account/email/", "/account/password/change/", "/leaderboard/dev/?open=alice-and-bob"]
