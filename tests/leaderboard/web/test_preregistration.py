@@ -239,6 +239,11 @@ def test_nobody_registers_before_the_instant_and_everybody_after_it(client, set_
     found = page(client.get("/pre-registration/"))
     assert "Registration is open" in found.text
     assert found.all("a", href="/account/signup/", class_="btn main")
+    late = PreRegistration.objects.create(email="late@example.org", asked_at=clock.now())
+    found = page(client.get(f"/pre-registration/{late.link_key}/"))
+    assert "Registration is open" in found.text
+    assert "Yes, tell me" not in found.text
+    late.delete()
     assert client.post("/pre-registration/", {"email": DORA}).status_code == 200
     assert not PreRegistration.objects.exists()
     assert client.post("/account/signup/", words).status_code == 302
