@@ -1,6 +1,8 @@
 """What is asked of teams.
 
     phases                           which are open at an instant; saving a phase is a decision
+    dates, calendar                  the timeline: rows and the instants of phases; the same as iCalendar
+    news                             news, questions and answers: which are public
     categories                       the groups of findings that a board can rank by
     casesets/                        case sets as the organisers deliver them, checked; knows no Django
     importing                        from checked files to rows and blobs, all or nothing

@@ -87,7 +87,7 @@ def state_of(row: Model, fields: Iterable[str] | None = None) -> dict[str, Any]:
 
 
 NOT_RECORDED = "(not recorded)"
-_PRIVATE = frozenset({"password", "token_hash", "join_code", "email", "username"})
+_PRIVATE = frozenset({"password", "token_hash", "join_code", "link_key", "email", "username"})
 
 
 def described(target: Model) -> str:

@@ -2,7 +2,8 @@
 
 The text is a stranger's. So HTML in it stays text, pictures are none, links lead to other sites alone, and what the
 parser made is cleaned once more by a list of what a page may hold. What is shown is the whole of it: `leaderboard`'s
-pages and its preview call the same function.
+pages and its preview call the same function. Organisers' texts (news, answers) go the same way; their links may lead to
+pages of this site, too, and are whole addresses in what comes out, as feeds need them.
 
 No text may hold a page up. Each is bounded by characters and by what comes out; a formula also by its depth, since its
 converter is a native one that descends by its own stack. What is beyond a bound is shown as it was written.
@@ -16,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 import nh3
+from django.conf import settings
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from math_core import LatexError, LatexToMathML
@@ -34,6 +36,7 @@ MAX_EXPANSIONS = 100  # of the converter's own short forms, as \argmax
 # line a long row.
 import_module("markdown_it.rules_block.table").MAX_AUTOCOMPLETED_CELLS = 4_000  # type: ignore[attr-defined]
 
+_OWN_PAGE = re.compile(r"/(?![/\\])")
 _LINK = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 _DEFINES = re.compile(r"\\(?:(?:new|renew|provide)[a-zA-Z]*|[a-zA-Z]*def|let|Declare[a-zA-Z]*)|(?<!\\)#")
 _STYLED = re.compile(r'(<[^<>]*?) style="([^"<>]*)"')
@@ -63,7 +66,7 @@ _OF_TEXT = {
     "th": {"scope"},
 }
 _WITHOUT_ATTRIBUTES = {
-    *("blockquote", "br", "code", "em", "h4", "h5", "h6", "hr", "li", "p", "strong"),
+    *("blockquote", "br", "code", "em", "hr", "li", "p", "strong"),
     *("table", "tbody", "td", "thead", "tr", "ul"),
     *("menclose", "mmultiscripts", "mn", "mpadded", "mphantom", "mprescripts", "mroot", "mrow"),
     *("msqrt", "msub", "msubsup", "msup", "mtext", "mtr"),
@@ -71,28 +74,31 @@ _WITHOUT_ATTRIBUTES = {
 _LENGTHS = frozenset({"width", "lspace", "rspace", "minsize", "maxsize", "linethickness"})
 
 
+BELOW_TEAMS = 3  # the level of the headings below which a team's stand
+
+
 @lru_cache(maxsize=64)
-def as_html(text: str) -> str:
-    """A team's Markdown as HTML that a page may hold as it is."""
+def as_html(text: str, *, below: int = BELOW_TEAMS, of_organisers: bool = False) -> str:
+    """Markdown as HTML that a page may hold as it is; its headings stand `below` the page's own of this level."""
     source = sanitised(text)
-    html = _parser().render(source) if len(source) <= MAX_CHARACTERS else ""
+    html = _parser(below, of_organisers).render(source) if len(source) <= MAX_CHARACTERS else ""
     if not html or len(html) > MAX_HTML_CHARACTERS:
         html = f"<pre>{escape(source)}</pre>" if source.strip() else ""
     html = html.replace("<pre>", '<pre tabindex="0">')  # what is wide scrolls by itself, by keyboard too
     # Once more at the end: what was no character before may be one now (&#x202e;).
-    return sanitised(_cleaner().clean(html))
+    return sanitised(_cleaner(below, of_organisers).clean(html))
 
 
 @cache
-def _cleaner() -> nh3.Cleaner:
+def _cleaner(below: int, of_organisers: bool) -> nh3.Cleaner:
     allowed = _OF_TEXT | _OF_FORMULAS
     return nh3.Cleaner(
-        tags=allowed.keys() | _WITHOUT_ATTRIBUTES,
+        tags=allowed.keys() | _WITHOUT_ATTRIBUTES | {f"h{level}" for level in range(below + 1, 7)},
         clean_content_tags={"script", "style"},
         attributes=allowed,
         attribute_filter=_kept_attribute,
         allowed_classes={"div": {"wide"}, "td": {"n"}, "th": {"n"}, "mtd": set(_STYLES.values())},
-        link_rel="nofollow noopener ugc",
+        link_rel="noopener" if of_organisers else "nofollow noopener ugc",
         url_schemes={"http", "https", "mailto"},
         url_relative="deny",
     )
@@ -104,10 +110,10 @@ def _kept_attribute(_tag: str, name: str, value: str) -> str | None:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser(below: int, of_organisers: bool) -> MarkdownIt:
     """Formulas as Pandoc knows them: $5 is five dollars, and $x$ is x."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    parser.validateLink = lambda url: bool(_LINK.match(url))  # type: ignore[method-assign]
+    parser.validateLink = _is_link_of_organisers if of_organisers else _is_link  # type: ignore[method-assign]
     parser.use(
         dollarmath_plugin,
         allow_labels=False,
@@ -116,21 +122,32 @@ def _parser() -> MarkdownIt:
         allow_blank_lines=False,
         double_inline=True,
     )
-    parser.core.ruler.push("fit_the_page", lambda state: _fit_the_page(state.tokens))
+    parser.core.ruler.push("fit_the_page", lambda state: _fit_the_page(state.tokens, below))
     for kind in ("math_inline", "math_inline_double", "math_block", "table_open", "table_close"):
         parser.add_render_rule(kind, _rendered)
     return parser
 
 
-def _fit_the_page(tokens: Sequence[Token]) -> None:
-    """Put a team's headings below the page's own, and say by a class how a cell is aligned."""
+def _is_link(url: str) -> bool:
+    return bool(_LINK.match(url))
+
+
+def _is_link_of_organisers(url: str) -> bool:
+    return bool(_LINK.match(url) or _OWN_PAGE.match(url))
+
+
+def _fit_the_page(tokens: Sequence[Token], below: int) -> None:
+    """Put headings below the page's own, make addresses of this site whole, say by a class how a cell is aligned."""
     for token in tokens:
+        for inner in token.children or ():
+            if _OWN_PAGE.match(target := str(inner.attrs.get("href", ""))):
+                inner.attrs["href"] = settings.SITE_URL + target
         if token.type in {"th_open", "td_open"}:
             style = str(token.attrs.pop("style", ""))
             token.attrs |= {"class": "n"} if style.endswith("right") else {}
             token.attrs |= {"scope": "col"} if token.type == "th_open" else {}
         if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
+            token.tag = f"h{min(6, int(token.tag[1]) + below)}"
 
 
 _BEFORE_WIDE = '<div class="wide" tabindex="0" role="group" aria-label="{}">'  # what is wide scrolls by itself

@@ -100,6 +100,19 @@ def shorten_pauses(at: datetime) -> None:
     OutgoingMail.objects.filter(state=State.WAITING, due_at__gt=at + LONGEST_PAUSE).update(due_at=at)
 
 
+def take_back(to: str, *, unsubscribe: str) -> None:
+    """Remove the messages to an address that wait and are stopped here; one that is being sent goes on."""
+    waiting = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, to=to)
+    # By their keys: a DELETE of its own would wait for a mail server that is slow to take one of them.
+    chosen = list(waiting.filter(unsubscribe=unsubscribe).values_list("pk", flat=True))
+    OutgoingMail.objects.filter(pk__in=chosen).delete()
+
+
+def due() -> int:
+    """How many messages wait to be sent now; not those that are put off."""
+    return OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now()).count()
+
+
 # --- sending ----------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, Pen
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
+from leaderboard.models.site import ChallengeDate, FaqSection, NewsItem, PreRegistration, Question, Registration
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
 from leaderboard.models.teams import Handover, Invitation, TeamApproval
 from leaderboard.models.turns import Turn
@@ -24,9 +25,11 @@ __all__ = [
     "Batch",
     "Case",
     "CaseSet",
+    "ChallengeDate",
     "Draft",
     "EqualEntry",
     "Equality",
+    "FaqSection",
     "Finding",
     "Handover",
     "Host",
@@ -37,11 +40,15 @@ __all__ = [
     "Membership",
     "NoticeKind",
     "NoticeStop",
+    "NewsItem",
     "OutgoingMail",
     "PendingNotice",
     "Phase",
+    "PreRegistration",
     "ProcessHeartbeat",
     "RefusedAddress",
+    "Question",
+    "Registration",
     "ResumableUpload",
     "RulesAcceptance",
     "Run",

@@ -21,9 +21,9 @@ rename, after everything in it is on the disk. Each file is hashed when it is co
 
 It does not use pg_dump: the server's image has no PostgreSQL programs, and theirs must fit the database's version.
 
-A backup holds the reference masks, people's addresses, and hashes of passwords and of hosts' tokens: its folders are
-for one user alone. It does not hold settings and secrets (SECRET_KEY and the rest of the environment), nor sessions,
-nor messages to people.
+A backup holds the reference masks, people's addresses (of who pre-registered, too), and hashes of passwords and of
+hosts' tokens: its folders are for one user alone. It does not hold settings and secrets (SECRET_KEY and the rest of the
+environment), nor sessions, nor messages to people.
 """
 
 import fcntl
@@ -59,6 +59,8 @@ BLOBS = "blobs"
 # A session's key is as good as a password, and so is the link of a message that waits. (When a backup is restored, that
 # message has long been sent.)
 WITHOUT_ROWS = frozenset({"django_session", "leaderboard_outgoingmail"})
+# Migrations write to these what a new site begins with: rows there are no sign of use.
+FILLED_AT_FIRST = frozenset({"leaderboard_challengedate", "leaderboard_registration"})
 FENCE_LEAP = 1000
 STORES = (blobs.images, blobs.weights, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs)
 
@@ -228,7 +230,7 @@ def _refuse_used_database() -> None:
     """Only a database in which nobody has ever done anything may be overwritten."""
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
-            if table.startswith("leaderboard_"):
+            if table.startswith("leaderboard_") and table not in FILLED_AT_FIRST:
                 cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table)))
                 if cursor.fetchone()[0]:
                     raise BackupError(f"This database is in use: {table} has rows. Restore to an empty one.")

@@ -26,6 +26,8 @@
     invitations   30 days after they ended or expired     after that; the record of decisions says what they
                                                           became, without the address
     sessions      somebody is signed in by them       two weeks after signing in, or when signed out
+    pre-          their owners want to be told when   at once when they do not; never confirmed: after 7 days; 30
+    registrations registration opens                  days after they were told
     throttle      a day: who tried what how often     after a day without another try
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
@@ -48,7 +50,7 @@ from django.conf import settings
 
 from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
-from leaderboard.people import invitations, sessions, throttle
+from leaderboard.people import invitations, preregistration, sessions, throttle
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import drafts, uploads
 
@@ -67,6 +69,7 @@ def tidy() -> None:
             refusals.forget_strangers()
             invitations.forget_old()
             sessions.forget_old()
+            preregistration.forget_old()
             scratch.remove_abandoned()
             _tidy_incoming()
             _tidy_drafts()

@@ -10,6 +10,7 @@
     personal_data, ending            what is kept of a person, as it is taken along; how an account ends
     sessions                         sessions that are ended, or over
     mail_limits                      how many messages of a kind go to one address
+    registration, preregistration    when people may register; who wants to be told of that by mail
     rules                            which version of the rules a person accepted
 
 May import `core` and below.

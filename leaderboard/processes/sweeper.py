@@ -21,6 +21,7 @@ from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
 from leaderboard.notices import deadlines, runs
 from leaderboard.operations import alarms, equal_entries
+from leaderboard.people import preregistration
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,17 @@ def sweep() -> None:
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     runs.write_due()
     deadlines.look()
+    _tell_that_registration_opened()
     alarms.look()
+
+
+def _tell_that_registration_opened() -> None:
+    try:
+        preregistration.tell_that_it_opened()
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("telling that registration has opened failed")
 
 
 def note_outage() -> None:

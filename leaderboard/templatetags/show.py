@@ -228,6 +228,12 @@ def markdown(value: str) -> SafeString:
     return mark_safe(as_html(value))  # noqa: S308  cleaned by a list of what a page may hold
 
 
+@register.filter
+def organisers_markdown(value: str, below: int) -> SafeString:
+    """Organisers' Markdown as HTML; its headings stand below those of this level."""
+    return mark_safe(as_html(value, below=below, of_organisers=True))  # noqa: S308  cleaned by the same list
+
+
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The pages: HTTP only. Each view parses the request, makes one call into a package below, renders a template.
 
     public, guidelines               the challenge, its boards, the container contract
+    news, preregistration            news and their feed, questions; who wants to be told when registration opens
     people, submissions              teams and rules; a team's runs: hand in, watch, cancel
     cases                            a run case by case; its masks, logs and numbers as files
     my_runs                          all runs of a team: list, notes, as CSV, side by side
@@ -10,6 +11,7 @@
     accounts                         signing in, registering, addresses, passwords
     door, bodies                     what comes in is text, and whole; what goes out to somebody is nobody else's
     organisers, errors               the health page and /metrics; answers to requests that fail
+    conditional                      files that programs ask for again and again
     context, forms                   what every page shows around its content, and who asks when; what people type
     submission_form                  the form of a submission, as its phase asks for it
 

@@ -14,6 +14,7 @@ import evaluation
 from leaderboard.challenge.phases import Stretch, phases_to_come, stretches
 from leaderboard.core import clock
 from leaderboard.models import Phase, Team, User
+from leaderboard.people import registration
 from leaderboard.states import SubmissionKind
 from leaderboard.submissions.quota import Quota, quotas_of
 
@@ -97,6 +98,11 @@ class Frame:
         name = match.url_name if match else None
         places = _PLACES if self._request.user.is_authenticated else _PLACES[:4]
         return [Place(url, words, name in names) for url, words, names in places]
+
+    @cached_property
+    def registration_opens_at(self) -> datetime | None:
+        """The instant at which people can begin to register, if that is still to come."""
+        return registration.opens_later(self.now)
 
     @property
     def theme(self) -> str:

@@ -28,6 +28,17 @@ class SignupForm(forms.Form):
         user.save(update_fields=["name", "affiliation"])
 
 
+class AddressForm(forms.Form):
+    """To be told by email when registration opens."""
+
+    email = forms.EmailField(
+        max_length=254,
+        label="Email address",
+        validators=[check_address],
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+
 class TeamForm(forms.Form):
     """To found a team."""
 

@@ -1,14 +1,13 @@
 """The pages that anyone may read: the challenge, its guidelines, the boards; and the choice of a theme."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import ClassVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.core.paginator import Paginator
 from django.db import connection
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -21,15 +20,21 @@ from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.rows import Board, group_tables
+from leaderboard.challenge.calendar import as_calendar
 from leaderboard.challenge.categories import ALL, GROUPS, categories_of
+from leaderboard.challenge.dates import lines, timeline
+from leaderboard.challenge.news import published_news
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.core import clock
-from leaderboard.models import Phase, Submission
+from leaderboard.models import ChallengeDate, Phase, Submission
 from leaderboard.templatetags.draw import axis_for, reach
+from leaderboard.web.conditional import unless_unchanged
 from leaderboard.web.context import THEME_COOKIE, THEMES, came_from, instant_of
 
 ROWS_PER_PAGE = 25
 ON_HOME = 5
+NEWS_ON_HOME = 3
+WEBCAL = settings.SITE_URL.replace(urlsplit(settings.SITE_URL).scheme, "webcal", 1)  # opens a program for calendars
 MAIN = Submission.Track.MAIN
 ORDERS = (
     ("rank", "Rank"),
@@ -44,42 +49,6 @@ ORDERS = (
 # --- home -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Date:
-    """A line of the timeline. `at` orders it; `words` stand for it where the challenge only knows about when."""
-
-    order: datetime
-    what: str
-    words: str = ""
-    css: str = ""
-    both_clocks: bool = False
-
-    @property
-    def at(self) -> datetime | None:
-        """The exact instant, if there is one."""
-        return None if self.words else self.order
-
-
-CHALLENGE_DATES = (
-    Date(datetime(2026, 3, 1, tzinfo=UTC), "Pre-registration by email begins", words="spring 2026"),
-    Date(datetime(2026, 6, 1, tzinfo=UTC), "Registration opens; the validation set is out", words="June 2026"),
-    Date(datetime(2026, 9, 28, tzinfo=UTC), "Results are announced at MICCAI 2026", words="late September 2026"),
-)
-
-
-def timeline(phases: list[Phase], now: datetime) -> list[Date]:
-    """The challenge's own dates and those of its phases in one order, with the present instant among them."""
-    dates = list(CHALLENGE_DATES)
-    for phase in phases:
-        dates += [
-            Date(phase.opens_at, f"{phase.name} opens"),
-            Date(phase.closes_at, f"{phase.name} closes", css="major", both_clocks=phase.closes_at > now),
-        ]
-    done = [Date(date.order, date.what, date.words, "past") for date in dates if date.order <= now]
-    ahead = [date for date in dates if date.order > now]
-    return sorted([*done, Date(now, "Now", css="now"), *ahead], key=lambda date: date.order)
-
-
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What the challenge is, with the standings of the phase that matters now."""
@@ -89,7 +58,9 @@ def home(request: HttpRequest) -> HttpResponse:
     shown_board = make_board(Disclosure.to_public(current, now), MAIN) if current else None
     shown = shown_board.rows[:ON_HOME] if shown_board else []
     context = {
-        "dates": timeline(phases, now),
+        "dates": timeline(phases, ChallengeDate.objects.all(), now),
+        "calendar": WEBCAL + reverse("calendar"),
+        "news": published_news(now).defer("body")[:NEWS_ON_HOME],
         "board": shown_board,
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown),
         "categories": [
@@ -99,6 +70,14 @@ def home(request: HttpRequest) -> HttpResponse:
         "rules_version": settings.RULES_VERSION,
     }
     return render(request, "home.html", context)
+
+
+@require_safe
+def calendar(request: HttpRequest) -> HttpResponseBase:
+    """The dates of the home page that are known to the day, for programs that keep calendars."""
+    dates = lines(Phase.objects.all(), ChallengeDate.objects.all())
+    content = as_calendar(dates, instant_of(request), f"{settings.SITE_URL}{reverse('home')}#h-dates")
+    return unless_unchanged(request, content, "text/calendar; charset=utf-8")
 
 
 # --- boards -----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
 from leaderboard.admin.bases import ReadOnly
+from leaderboard.admin.site import RegistrationAdmin
 from leaderboard.core import blobs, clock
 from leaderboard.journey.failure_kinds import DIFFERENT
 from leaderboard.models import (
@@ -31,7 +32,10 @@ from leaderboard.models import (
     Equality,
     Host,
     Invitation,
+    NewsItem,
     Phase,
+    PreRegistration,
+    Question,
     ResumableUpload,
     Run,
     RunCase,
@@ -126,6 +130,11 @@ def watched() -> dict[str, Any]:
     found |= _draft(teams[0], public)
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
+    found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
+    found |= {
+        "pre_registration": PreRegistration.objects.earliest("pk").link_key,
+        "no_pre_registration": uuid.UUID(int=3),
+    }
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {
@@ -297,8 +306,8 @@ def _text(text: str) -> Callable[[Watched], object]:
 # --- the addresses ----------------------------------------------------------------------------------------------------
 
 _PUBLIC = [
-    Address("/", 8, reads=BOARD),
-    Address("/", 11, who="captain", reads=BOARD),
+    Address("/", 11, reads=BOARD),
+    Address("/", 13, who="captain", reads=BOARD),
     Address("/leaderboard/", 2, status=302),
     Address("/leaderboard/{public_phase}/", 8, reads=BOARD),
     Address("/leaderboard/{hidden_phase}/", 9, reads=BOARD),
@@ -309,6 +318,19 @@ _PUBLIC = [
     Address("/downloads/template.zip", 0),
     Address("/downloads/scorer.zip", 0),
     Address("/privacy/", 2),
+    Address("/news/", 4),
+    Address("/news/{news}/", 3),
+    Address("/news/feed.atom", 2),
+    Address("/faq/", 3),
+    Address("/faq/{question}/", 2, status=302),
+    Address("/dates.ics", 3),
+    Address("/pre-registration/", 3),
+    Address("/pre-registration/", 3, method="POST", body=_text("email=zoe%40example.org")),  # registration is open
+    Address("/pre-registration/sent/", 2),
+    Address("/pre-registration/{pre_registration}/", 5),
+    Address("/pre-registration/{pre_registration}/", 7, method="POST", status=302),
+    Address("/pre-registration/{pre_registration}/unsubscribe/", 2),
+    Address("/pre-registration/{no_pre_registration}/unsubscribe/", 5, method="POST"),
     Address("/rules/", 2),
     Address("/rules/", 6, who="captain"),
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
@@ -364,7 +386,6 @@ _PEOPLE = [
     Address("/account/confirm-email/again/", 4, who="captain", method="POST", status=302),
     Address("/account/logout/", 5, who="captain"),
     Address("/account/inactive/", 2),
-    Address("/account/signup/", 2),
     Address("/account/reauthenticate/", 11, who="captain"),
     Address("/account/email/", 9, who="captain"),
     Address("/account/email/works/none/", 2, status=404),
@@ -373,6 +394,7 @@ _PEOPLE = [
     Address("/account/notices/stop/none/", 2, status=404),
     Address("/account/notices/stop/{stop}/", 4),
     Address("/account/notices/stop/{stop}/", 10, method="POST"),
+    Address("/account/signup/", 3),
     Address("/account/confirm-email/", 2),
     Address("/account/confirm-email/none/", 2),
     Address("/account/password/change/", 5, who="captain"),
@@ -494,8 +516,9 @@ def _admin_pages() -> Iterator[Address]:
     yield Address("/admin/r/{content_type}/1/", 7, who="organiser", status=404)
     yield Address("/admin/nothing/", 5, who="organiser", status=404)
     yield Address("/admin/leaderboard/user/{pk_leaderboard_user}/password/", 3, who="organiser")
+    yield Address("/admin/leaderboard/preregistration/export/", 9, who="organiser", method="POST")
     for model, rows in admin.site._registry.items():
-        yield from _pages_of(model, 403 if isinstance(rows, ReadOnly) else 200)
+        yield from _pages_of(model, 403 if isinstance(rows, ReadOnly | RegistrationAdmin) else 200)
 
 
 def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
@@ -506,7 +529,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    gone = 19 if model in (Phase, Team) else 15  # more kinds of rows go with these
+    gone = 20 if model in (Phase, Team) else 16  # more kinds of rows go with these
     yield Address(f"{folder}{row}/delete/", gone, "organiser", status, HEAVY, grows="names each row that goes with it")
 
 

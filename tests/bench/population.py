@@ -33,16 +33,22 @@ from leaderboard.models import (
     AuditEntry,
     Case,
     CaseSet,
+    ChallengeDate,
     EqualEntry,
     Equality,
+    FaqSection,
     Finding,
     Host,
     Invitation,
     Membership,
+    NewsItem,
     OutgoingMail,
     Phase,
+    PreRegistration,
     ProcessHeartbeat,
     RefusedAddress,
+    Question,
+    Registration,
     RulesAcceptance,
     Run,
     Submission,
@@ -95,6 +101,7 @@ class _Filling:
         self.runs = self._make_runs()
         self._find_equal_entries()
         self._record_decisions()
+        self._write_news()
         made = Made(self.hosts, self.kinds, self.case_sets, self.submissions, self.fates, self.runs)
         Writer(self.size, made, self.rng, self.now).write()
 
@@ -170,6 +177,26 @@ class _Filling:
                 **(waits if one is people[-1] else sent),
             )
             for one in people
+        )
+
+    def _write_news(self) -> None:
+        """News, questions and dates as organisers write them, and who waited for registration."""
+        published = {"published_at": self.now - HOUR}
+        NewsItem.objects.bulk_create(
+            NewsItem(title=f"News {number}", slug=f"news-{number}", body=SENTENCE * 5, **published)
+            for number in range(40)
+        )
+        section = FaqSection.objects.create(name="Taking part")
+        Question.objects.bulk_create(
+            Question(section=section, question=f"Question {one}?", slug=f"question-{one}", answer=SENTENCE, **published)
+            for one in range(30)
+        )
+        if not ChallengeDate.objects.exists():
+            ChallengeDate.objects.create(label="Results are announced", day=self.now.date())
+        Registration.objects.get_or_create(pk=1)
+        PreRegistration.objects.bulk_create(
+            PreRegistration(email=f"waits-{number}@example.org", asked_at=self.now, confirmed_at=self.now)
+            for number in range(100)
         )
 
     # --- what is asked ------------------------------------------------------------------------------------------------

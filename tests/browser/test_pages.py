@@ -304,8 +304,16 @@ def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, anothe
         f"/runs/{another.submission_id}/",
         f"/runs/compare/?run={finished.submission_id}&run={another.submission_id}",
     ]
-    addresses += ["/rules/", "/leaderboard/dev/", "/leaderboard/dev/?track=overall", "/account/email/"]
     addresses += ["/account/", "/account/2fa/", "/account/sessions/", "/privacy/"]
+    addresses += [
+        "/news/",
+        "/faq/",
+        "/pre-registration/",
+        "/rules/",
+        "/leaderboard/dev/",
+        "/leaderboard/dev/?track=overall",
+        "/account/email/",
+    ]
     for address in addresses:
         page = visitor.go(address)
         assert visitor.is_as_wide_as_the_screen(), address

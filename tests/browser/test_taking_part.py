@@ -1,14 +1,17 @@
 """A stranger takes part: registers, founds a team, a second person joins it, the rules, the first submission."""
 
+import re
 import tarfile
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from leaderboard.models import Membership, Submission, Team, User
+from leaderboard.core import clock
+from leaderboard.models import Membership, PreRegistration, Registration, Submission, Team, User
 from tests.browser.conftest import PHONE
 from tests.leaderboard import cast
-from tests.mail_server import mail_server
+from tests.mail_server import mail_server, text_of
 from tests.outbox import send_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -30,6 +33,25 @@ def mails(tmp_path, settings):
     """A real mail server."""
     with mail_server(tmp_path / "mails") as server:
         yield send_to(server, settings)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "none"])
+def test_a_stranger_pre_registers_by_keyboard_and_takes_the_address_off_again(visit, mails, scripts):
+    Registration.objects.update_or_create(pk=1, defaults={"opens_at": clock.now() + timedelta(days=3)})
+    visitor = visit(viewport=PHONE, java_script_enabled=scripts)
+    page = visitor.go("/")
+    page.get_by_role("link", name="Pre-register").press("Enter")
+    page.get_by_label("Email address").press_sequentially("dora@example.org")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    (message,) = mails.messages("dora@example.org")
+    visitor.go(re.findall(r"https?://[^/]+(/pre-registration/\S+)", text_of(message))[0])
+    page.get_by_role("button", name="Yes, tell me").press("Enter")
+    expect(page.get_by_role("heading", name="You are pre-registered")).to_be_visible()
+    page.get_by_role("link", name="Take the address off").press("Enter")
+    page.get_by_role("button", name="Take it off").press("Enter")
+    expect(page.get_by_role("heading", name="The address is gone")).to_be_visible()
+    assert not PreRegistration.objects.exists()
 
 
 def test_two_strangers_become_a_team_and_submit(visit, tmp_path, mails):

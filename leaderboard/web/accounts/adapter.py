@@ -16,6 +16,7 @@ from leaderboard.models import User
 from leaderboard.people import addresses, mail_limits, sign_in
 from leaderboard.people.throttle import TooSoon
 from leaderboard.web.accounts.clients import address_of, device_of, remember_device
+from leaderboard.web.context import frame_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class Adapter(DefaultAccountAdapter):
         except PermissionDenied:
             return "0.0.0.0"  # noqa: S104  nothing is bound to it
         return address
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Not before the instant that organisers may have set."""
+        return frame_of(request).registration_opens_at is None
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the try before the password is looked at."""

@@ -255,6 +255,7 @@ NEWER_TABLES = (
     *("equalentry", "equality", "imagelayer", "layeruse"),
     *("announcement", "noticestop", "pendingnotice", "refusedaddress", "tolddeadline"),
     *("handover", "invitation", "teamapproval"),
+    *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),

@@ -59,6 +59,10 @@ ELSEWHERE = {
     "metrics",
     "health_panel",
     "look_at_equal_entries",
+    "news_item",
+    "question",
+    "pre_registration_confirm",
+    "pre_registration_unsubscribe",
 }
 
 SAME_FOR_ALL = {
@@ -73,6 +77,10 @@ SAME_FOR_ALL = {
     "submit",
     "submit_to",
     "leaderboard",
+    "news",
+    "faq",
+    "pre_registration",
+    "pre_registration_sent",
 }
 
 
@@ -103,6 +111,12 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "server_clock": ["/clock"],
         "equal_entries": ["/organisers/equal-entries/"],
         "healthz": ["/healthz"],
+        "news": ["/news/"],
+        "news_feed": ["/news/feed.atom"],
+        "faq": ["/faq/"],
+        "calendar": ["/dates.ics"],
+        "pre_registration": ["/pre-registration/"],
+        "pre_registration_sent": ["/pre-registration/sent/"],
     }
 
 

@@ -8,7 +8,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.models import Attempt, Batch, Submission, Team, TeamApproval, User
+from leaderboard.models import (
+    Attempt,
+    Batch,
+    ChallengeDate,
+    FaqSection,
+    NewsItem,
+    Question,
+    Submission,
+    Team,
+    TeamApproval,
+    User,
+)
 from leaderboard.notices.links import stop_url
 from leaderboard.people import invitations
 from tests.leaderboard import cast
@@ -59,6 +70,11 @@ def world(people, monkeypatch):
     problems = f"{HOSTILE}\n{HOSTILE}: {HOSTILE}"
     Submission.objects.filter(pk=people.masks.pk).update(state="rejected", entry="masks", reason=problems)
     cast.phase(phase.case_set, slug="later", runs_total=0)
+    words = {"slug": "hostile", "published_at": clock.now()}
+    NewsItem.objects.create(title=HOSTILE, body=HOSTILE, **words)
+    section = FaqSection.objects.create(name=HOSTILE)
+    Question.objects.create(section=section, question=HOSTILE, answer=HOSTILE, **words)
+    ChallengeDate.objects.create(label=HOSTILE, at=clock.now(), words=HOSTILE)
     return people
 
 
@@ -68,8 +84,9 @@ ACCOUNT = ("/account/", "/account/2fa/", "/account/2fa/webauthn/", "/account/ses
 def addresses(world):
     """(who, address) of every kind of page."""
     public = ("/", "/leaderboard/dev/", "/leaderboard/dev/?open=alice-and-bob", "/guidelines/", "/rules/", "/nowhere/")
+    told = ("/news/", "/news/hostile/", "/faq/", "/pre-registration/", "/pre-registration/sent/")
     account = ("login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/", "inactive/")
-    strangers = [("", address) for address in public] + [("", f"/account/{address}") for address in account]
+    strangers = [("", address) for address in (*public, *told)] + [("", f"/account/{address}") for address in account]
     own = ["/team/", "/runs/", "/submit/", "/submit/dev/", "/submit/later/", f"/team/join/{world.team.join_code}/"]
     own += ["/team/edit/"]
     strangers += [("", f"/team/join/{world.team.join_code}/"), ("", f"/team/invitation/{world.invitation}/")]
