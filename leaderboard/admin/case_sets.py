@@ -82,4 +82,4 @@ class DataAcceptanceAdmin(ReadOnly):
     """Who accepted which version, and when."""
 
     list_display = ("user", "terms", "accepted_at")
-    named = {"user": models.User.objects, "terms": models.DataTerms.objects.select_related("case_set")}
+    named = {"user": models.User.objects.all(), "terms": models.DataTerms.objects.select_related("case_set")}

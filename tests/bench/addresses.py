@@ -26,6 +26,7 @@ from leaderboard.models import (
     Attempt,
     Batch,
     Case,
+    DataTerms,
     Draft,
     Equality,
     Host,
@@ -123,6 +124,7 @@ def watched() -> dict[str, Any]:
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
+    found |= {"data_case": "case_000.nii.gz"}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
@@ -290,6 +292,18 @@ _PUBLIC = [
     Address("/guidelines/", 3),
     Address("/downloads/template.zip", 0),
     Address("/downloads/scorer.zip", 0),
+    Address("/downloads/examples.zip", 0),
+    Address("/data/", 4),
+    Address("/data/public-cases/", 5),
+    Address("/data/public-cases/", 12, who="captain"),
+    Address(
+        "/data/public-cases/accept/", 9, who="newcomer", method="POST", body=_text("accept=1&version=1"), status=302
+    ),
+    Address("/data/public-cases/dataset.json", 7, who="captain"),
+    Address("/data/public-cases/SHA256SUMS", 8, who="captain"),
+    Address("/data/public-cases/fetch.py", 5, who="captain"),
+    Address("/data/public-cases/images/{data_case}", 6, who="captain"),
+    Address("/data/public-cases/masks/{data_case}", 9, who="newcomer", status=403),
     Address("/rules/", 2),
     Address("/rules/", 6, who="captain"),
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
@@ -447,7 +461,8 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    yield Address(f"{folder}{row}/delete/", 13, "organiser", status, HEAVY, grows="names each row that goes with it")
+    deleting = 403 if model is DataTerms else status  # what people accepted stays
+    yield Address(f"{folder}{row}/delete/", 13, "organiser", deleting, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

@@ -36,6 +36,11 @@ def ask(path: str, headers: Mapping[str, str] | None = None) -> Any:
     return urllib.request.urlopen(request, timeout=60)  # noqa: S310
 
 
+def say(words: str) -> None:
+    """A line for who waits."""
+    sys.stderr.write(f"{words}\n")
+
+
 def digest_of(path: Path) -> str:
     """The SHA-256 of a file."""
     digest = hashlib.sha256()
@@ -91,7 +96,7 @@ def patiently(act: Callable[..., Result], *arguments: Any) -> Result:
         tried += 1
         if tried == TRIES:
             sys.exit(f"{problem!r}. What is here stays: start me again later.")
-        print(f"  {problem!r}; once more", file=sys.stderr)
+        say(f"  {problem!r}; once more")
         time.sleep(min(60, 2**tried))
 
 
@@ -110,7 +115,7 @@ def main(folder: str = ".", *names: str) -> None:
     files = patiently(read_list)
     wanted = [one for one in files if not names or "/" not in one[0] or any(name in one[0] for name in names)]
     for number, (name, digest) in enumerate(wanted, start=1):
-        print(f"{number} of {len(wanted)}: {name} {patiently(fetch, name, digest, Path(folder))}", flush=True)
+        say(f"{number} of {len(wanted)}: {name} {patiently(fetch, name, digest, Path(folder))}")
 
 
 if __name__ == "__main__":

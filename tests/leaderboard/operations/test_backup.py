@@ -252,6 +252,7 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
 NEWER_TABLES = (
     *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
+    *("dataacceptance", "dataterms"),
     *("equalentry", "equality", "imagelayer", "layeruse"),
 )
 NEWER_COLUMNS = (
@@ -271,6 +272,7 @@ NEWER_COLUMNS = (
     *(("submission", "kind"), ("submission", "cases_of_id")),
     *(("phase", f"try_{one}") for one in ("outs_on_id", "out_cases", "outs_per_day", "out_required_from")),
     *(("phase", f"post_challenge_{one}") for one in ("opens_at", "closes_at", "per_day", "total")),
+    *(("caseset", "allows_downloads"), ("caseset", "copied_at"), ("case", "reference_bytes")),
     *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
