@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from leaderboard import models
-from leaderboard.admin.bases import Decisions, ReadOnly, RecordedForm, organiser_of, reason_of
+from leaderboard.admin.bases import Decisions, ReadOnly, Recorded, RecordedForm, organiser_of, reason_of
 from leaderboard.challenge import downloads
 from leaderboard.core.refusal import Refused
 
@@ -51,7 +51,7 @@ class TermsForm(RecordedForm):
 
 
 @admin.register(models.DataTerms)
-class DataTermsAdmin(admin.ModelAdmin):
+class DataTermsAdmin(Recorded):
     """The versions of the terms. A new one is added; none is changed, for people accepted what it says."""
 
     form = TermsForm

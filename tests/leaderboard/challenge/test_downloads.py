@@ -1,5 +1,6 @@
 """Files of public case sets: who may let them be downloaded, and where they lie then."""
 
+import math
 import stat
 from collections.abc import Callable
 
@@ -8,10 +9,11 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from leaderboard.challenge import downloads
-from leaderboard.core import blobs
+from leaderboard.core import blobs, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.models import AuditEntry, Case, CaseSet, DataAcceptance
 from leaderboard.operations import retention
+from leaderboard.processes import sweeper, tasks
 from tests.leaderboard import cast, masks
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +162,21 @@ def test_a_new_version_of_the_terms_asks_again_and_an_old_one_cannot_be_accepted
     assert list(DataAcceptance.objects.order_by("pk").values_list("terms__version", flat=True)) == [1, 2]
     with pytest.raises(Refused, match="Version 2 says this already"):
         downloads.publish_terms(public, " For research, with a citation.\n", by=cast.OPERATOR)
+
+
+def test_a_lost_message_is_sent_again_and_one_worker_copies(public, monkeypatch, django_capture_on_commit_callbacks):
+    sent: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(task_queue, "_send", lambda *message: sent.append(message))
+    monkeypatch.setattr(sweeper, "_copies_asked_at", -math.inf)
+    message = ("leaderboard.copy_public_files", str(public.pk), "control")
+    with django_capture_on_commit_callbacks(execute=True):
+        downloads.allow(public, by=cast.OPERATOR)
+    with django_capture_on_commit_callbacks(execute=True):
+        sweeper._ask_for_copies()
+        sweeper._ask_for_copies()
+    assert sent == [message, message], "not again at once"
+    tasks.copy_public_files(str(public.pk))
+    monkeypatch.setattr(sweeper, "_copies_asked_at", -math.inf)
+    with django_capture_on_commit_callbacks(execute=True):
+        sweeper._ask_for_copies()
+    assert len(sent) == 2, "all is there"

@@ -12,9 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from leaderboard import migrations
-from leaderboard.core import blobs
+from leaderboard.core import blobs, clock
 from leaderboard.journey import pipeline, planning
-from leaderboard.models import AlgorithmImage, Batch, Case, Host, Submission, Weights
+from leaderboard.models import AlgorithmImage, Batch, Case, CaseSet, Host, Submission, Weights
 from leaderboard.operations import backup, retention
 from leaderboard.states import SubmissionState
 from leaderboard.submissions import uploads
@@ -97,9 +97,11 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     waiting = cast.submit(team, phase)
     pdf = blobs.pdfs.put(io.BytesIO(b"%PDF-1.7"))
     Submission.objects.filter(pk=waiting.pk).update(pdf=pdf.digest)
+    CaseSet.objects.update(copied_at=clock.now())
     call_command("backup", folder)
     said = bare_machine.manage_in_a_process("restore", str(folder))
     assert said.returncode == 0, said.stderr
+    assert bare_machine.ask("SELECT copied_at FROM leaderboard_caseset") == [(None,)], "copies are made anew"
     here = io.StringIO()
     call_command("standings", phase=phase.slug, json=True, stdout=here)
     there = bare_machine.manage("standings", phase=phase.slug, json=True)
