@@ -248,11 +248,17 @@ EMAIL_HOST_PASSWORD = _text("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = _flag("EMAIL_USE_TLS")
 DEFAULT_FROM_EMAIL = _text("EMAIL_FROM", f"challenge@{_site.hostname}")
 CONTACT_EMAIL = _text("CONTACT_EMAIL", DEFAULT_FROM_EMAIL)
+CODE_URL = _text("CODE_URL", "")  # where this server's code can be read, for teams
+DATA_URL = _text("DATA_URL", "https://huggingface.co/datasets/rajpurkarlab/ReXGroundingCT")  # the training data
+DATA_KEY_SECONDS = _number("DATA_KEY_SECONDS", 14 * 24 * 3600)  # how long a script goes on downloading for a person
 # Who is told when something is wrong with the server; nobody named: every organiser (a user with staff status).
 ADMINS = [(address.strip(), address.strip()) for address in _text("ADMIN_EMAILS", "").split(",") if address.strip()]
 EMAIL_TIMEOUT = 60  # no page waits for it, and who hangs up on a server that is slow to say yes sends twice
 # The folder from which a page shows all messages to everybody: the mail server of ./dev, which delivers nowhere.
 SHOWN_MAILS_DIR = _text("SHOWN_MAILS_DIR", "")
+for _name, _url in (("CODE_URL", CODE_URL), ("DATA_URL", DATA_URL)):
+    if _url and urlsplit(_url).scheme not in {"http", "https"}:
+        _stop(f"{_name} must be an address that begins with https://, not {_url!r}.")
 if SHOWN_MAILS_DIR and _site.hostname not in LOOPBACK:
     _stop(
         "SHOWN_MAILS_DIR shows everybody's messages, and the links in them: only where SITE_URL is a loopback address."
@@ -293,6 +299,8 @@ CACHES = {
 
 STORE_DIR = Path(_text("STORE_DIR"))
 FILE_UPLOAD_TEMP_DIR = STORE_DIR / "incoming"
+# Copies of what may be downloaded, which nginx hands out: nothing else lies there. Unset: a folder of the store's.
+PUBLIC_DIR = os.environ.get("PUBLIC_DIR") or None
 # Only the submission form receives files on the disk, from who may submit (leaderboard/web/submissions.py).
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1 << 20

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from leaderboard.demo.examples import examples
 from leaderboard.demo.mails import mail, mails
 from leaderboard.web import (
     cases,
@@ -23,6 +24,7 @@ from leaderboard.web import (
     teams,
     tus,
 )
+from leaderboard.web.data import views as data
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -34,6 +36,12 @@ urlpatterns = [
     path("leaderboard/<slug:slug>/", public.board, name="board"),
     path("leaderboard/<slug:slug>/board.csv", public.board_csv, name="board_csv"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
+    path("downloads/examples.zip", examples, name="examples"),
+    path("data/", data.data, name="data"),
+    path("data/<slug:name>/", data.case_set, name="case_set"),
+    path("data/<slug:name>/accept/", data.accept, name="accept_data_terms"),
+    path("data/<slug:name>/<str:file>", data.listed, name="data_list"),
+    path("data/<slug:name>/<slug:kind>/<str:case>", data.file, name="data_file"),
     path("downloads/<slug:name>.zip", downloads.download, name="download"),
     path("privacy/", privacy.privacy, name="privacy"),
     path("news/", news.news, name="news"),

@@ -72,7 +72,7 @@ def empty_tables(_case: TransactionTestCase | None = None) -> None:
     names = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
     every = ", ".join(connection.ops.quote_name(name) for name in sorted(names))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal")
+        cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 8 > 0")
         guarded = names & {table for (table,) in cursor.fetchall()}  # against deleting, not against truncating
         cursor.execute("SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%s)", [list(names)])
         if cursor.fetchone()[0] > LARGE_BYTES:

@@ -36,6 +36,9 @@ http {{
     map "" $rexg_client {{
         default "";  # on a machine of one's own everybody has the same address
     }}
+    map "" $rexg_public {{
+        default "{public}";
+    }}
     include {rules}/http.conf;
     server {{
         listen 127.0.0.1:{port};
@@ -81,6 +84,7 @@ def _configure(folder: Path, state: State, port: int) -> None:
         folder=folder,
         temporary="\n    ".join(f"{name}_temp_path {folder}/{name};" for name in TEMPORARY),
         upstreams="\n    ".join(upstreams),
+        public=state.store / "public",
         rules=state.clone / "deploy" / "nginx",
         port=port,
     )

@@ -10,7 +10,6 @@ from django.http import HttpRequest
 from leaderboard import models
 from leaderboard.admin.bases import (
     Decisions,
-    ReadOnly,
     Recorded,
     RecordedForm,
     organiser_of,
@@ -125,10 +124,3 @@ class PhaseAdmin(Recorded, Decisions):
     def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
         """By the same function as every other change of a policy."""
         save_phase(cast(models.Phase, obj), by=organiser_of(request), why=reason_of(request))
-
-
-@admin.register(models.CaseSet)
-class CaseSetAdmin(ReadOnly):
-    """Case sets come in through `manage.py import_cases`."""
-
-    list_display = ("name", "digest", "imported_at")

@@ -17,10 +17,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self, overload
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from evaluation import Group, Summary
-from leaderboard.models import Phase, Standing, Submission, User
+from leaderboard.challenge import downloads
+from leaderboard.models import CaseSet, DataAcceptance, DataTerms, Phase, Standing, Submission, User
 from leaderboard.states import RunState, SubmissionKind, SubmissionState
 
 DECIMALS = 3
@@ -225,6 +226,41 @@ class Disclosure:
             distance_f1=self.rounded(numbers["distance_f1"]),
             distance_f1_ci=self.rounded_interval(intervals["distance_f1"]),
         )
+
+
+@dataclass(frozen=True)
+class DataDisclosure:
+    """What `person` (None: nobody who is signed in) may see of a case set whose files can be downloaded.
+
+    Anybody may know that it can be, how much it is, and under which terms; its cases, sentences, masks and volumes are
+    for who has accepted the present version of the terms, and for organisers.
+    """
+
+    person: User | None
+    case_set: CaseSet
+    terms: DataTerms | None
+    acceptance: DataAcceptance | None
+
+    @classmethod
+    def of(cls, person: User | None, case_set: CaseSet) -> Self:
+        """As things stand now."""
+        terms = downloads.present_terms(case_set)
+        return cls(person, case_set, terms, downloads.acceptance_of(person, terms) if person else None)
+
+    @property
+    def shows_files(self) -> bool:
+        """Whether the cases are shown, and their files handed out."""
+        return self.person is not None and self.person.is_active and (self.acceptance is not None or self.is_organiser)
+
+    @property
+    def is_organiser(self) -> bool:
+        """Whether an organiser reads, who needs to accept nothing to see what others get."""
+        return self.person is not None and self.person.is_staff
+
+
+def downloadable_sets() -> QuerySet[CaseSet]:
+    """The case sets of which anybody may know that they can be downloaded; of all others there is nothing to see."""
+    return downloads.allowed().filter(copied_at__isnull=False).order_by("name")
 
 
 def scope_for_best_run(phase: Phase) -> Standing.Scope:

@@ -1,8 +1,9 @@
 """Files by content digest, in one small interface: a folder now, an object store later.
 
 Each kind of file has a store of its own, so that "may a GPU host read this?" is a question about the kind. A file gets
-its name by a rename when its whole content is there. No store lies under anything that a web server serves, and all
-are readable by this process's user alone.
+its name by a rename when its whole content is there. All are readable by this process's user alone, and no web server
+serves them, but for those of what may be downloaded: copies in a folder of their own (PUBLIC_DIR), whose mode says
+who may look into it.
 """
 
 import fcntl
@@ -39,6 +40,8 @@ class Store:
     Storing what is there already makes it young again, and only old files are removed, both under the store's lock:
     so nothing is removed between the moment in which somebody was told that it is stored and the row that says so.
     """
+
+    folder_mode, file_mode = 0o700, 0o600
 
     def __init__(self, kind: str, parent: Path | None = None) -> None:
         self.kind = kind
@@ -79,13 +82,13 @@ class Store:
     def adopt(self, source: Path, blob: Blob) -> Blob:
         """Take over a file whose digest the caller computed while writing it; a rename where the disk allows it."""
         target = self.path(blob.digest)
-        _make_private(target.parent, self.root)
+        self._make_folder(target.parent)
         if source.stat().st_dev != self.root.stat().st_dev:
             with source.open("rb") as stream:
                 self._write(stream, blob.digest)
             source.unlink()
             return blob
-        source.chmod(0o600)
+        source.chmod(self.file_mode)
         with self._locked(fcntl.LOCK_SH):
             if target.is_file():
                 os.utime(target)
@@ -123,7 +126,7 @@ class Store:
             os.close(folder)
 
     def _write(self, stream: BinaryIO, expected: str | None) -> Blob:
-        _make_private(self.root, self.root)
+        self._make_folder(self.root)
         with unfinished.file(self.root, INCOMING) as output:
             hasher, size = hashlib.sha256(), 0
             for chunk in chunks(stream):
@@ -136,6 +139,30 @@ class Store:
             if expected is not None and blob.digest != expected:
                 raise DigestMismatch(f"expected {expected}, received {blob.digest}")
             return self.adopt(Path(output.name), blob)
+
+    def _make_folder(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=self.folder_mode)
+        for one in {self.root, folder}:
+            one.chmod(self.folder_mode)
+
+
+class PublicStore(Store):
+    """Copies of files that may be downloaded, for the web server in front of this one to hand out.
+
+    Whoever may enter PUBLIC_DIR may read them; that folder's own mode is the operator's.
+    """
+
+    folder_mode, file_mode = 0o755, 0o644
+
+    @property
+    def root(self) -> Path:
+        """The folder of this kind, in the folder of what is public."""
+        return public_folder() / self.kind
+
+
+def public_folder() -> Path:
+    """Where the files lie that may be downloaded."""
+    return Path(settings.PUBLIC_DIR or Path(settings.STORE_DIR) / "public")
 
 
 def prepare() -> None:
@@ -150,14 +177,11 @@ def chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
         yield chunk
 
 
-def _make_private(folder: Path, root: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    root.chmod(0o700)
-
-
 images = Store("images")  # rebuilt archives, as GPU hosts fetch them
 weights = Store("weights")  # rebuilt archives of model weights, as GPU hosts fetch them
 volumes = Store("volumes")  # CT volumes, re-written once
 references = Store("references")  # reference masks: never sent anywhere
 outputs = Store("outputs")  # predicted masks
 pdfs = Store("pdfs")  # what teams hand in about their methods: sent to the team and to organisers, as a file to keep
+public_volumes = PublicStore("volumes")  # of case sets that may be downloaded
+public_masks = PublicStore("masks")  # the reference masks of such case sets, and of no other

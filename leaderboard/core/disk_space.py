@@ -13,6 +13,7 @@ import time
 from django.conf import settings
 
 from containers.protocol.sizes import decimal_size
+from leaderboard.core import blobs
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,17 @@ def free_bytes() -> int:
 def allows_upload(size: int = 0) -> bool:
     """Whether an upload of `size` bytes may come in. Organisers hear of it when not."""
     return _is_free(size + settings.FREE_BYTES)
+
+
+def allows_copy(size: int) -> bool:
+    """Whether a copy of `size` bytes may be made of what is to be downloaded. Organisers hear of it when not."""
+    folder = blobs.public_folder()
+    if settings.PUBLIC_DIR is None:  # else it is the operator's, who says who may look into it
+        folder.mkdir(exist_ok=True, mode=0o700)
+    if shutil.disk_usage(folder).free < size + settings.FREE_BYTES:
+        log_shortage()
+        return False
+    return True
 
 
 def allows_run() -> bool:

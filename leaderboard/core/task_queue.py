@@ -54,6 +54,11 @@ def enqueue_mail(mail_id: int) -> None:
     enqueue("leaderboard.send_mail", mail_id, "control")
 
 
+def enqueue_copying(case_set_id: object) -> None:
+    """Have a control worker copy the files of a case set to where they are handed out."""
+    enqueue("leaderboard.copy_public_files", case_set_id, "control")
+
+
 def enqueue_batch(batch_id: object) -> None:
     """Tell the GPU hosts that a batch waits."""
     enqueue(host_queue.TASK, batch_id, host_queue.QUEUE_NAME)

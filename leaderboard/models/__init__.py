@@ -1,7 +1,7 @@
 """The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
 from leaderboard.models.audit import AuditEntry
-from leaderboard.models.challenge import Case, CaseSet, Finding, Phase
+from leaderboard.models.challenge import Case, CaseSet, DataAcceptance, DataTerms, Finding, Phase
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
@@ -26,6 +26,8 @@ __all__ = [
     "Case",
     "CaseSet",
     "ChallengeDate",
+    "DataAcceptance",
+    "DataTerms",
     "Draft",
     "EqualEntry",
     "Equality",

@@ -19,9 +19,50 @@ class CaseSet(models.Model):
     name = models.SlugField(max_length=60, unique=True)
     digest = models.CharField(max_length=80, help_text="sha256 over dataset facts, volumes and masks")
     imported_at = models.DateTimeField(auto_now_add=True)
+    # What organisers decide about its files. A trigger of the database keeps it false while a phase hides the cases.
+    allows_downloads = models.BooleanField(
+        default=False, db_default=False, help_text="Its volumes and masks may be downloaded, by who accepts the terms."
+    )
+    copied_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then all its files lie where they are handed out."
+    )
 
     def __str__(self) -> str:
         return self.name
+
+
+class DataTerms(models.Model):
+    """A version of the terms under which the files of a case set may be used. Never changed: a new version follows."""
+
+    case_set = models.ForeignKey(CaseSet, on_delete=models.CASCADE, related_name="terms")
+    version = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    text = models.TextField(max_length=20_000, help_text="What a person agrees to. Markdown.")
+    published_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["case_set", "-version"]
+        verbose_name = verbose_name_plural = "terms of data"
+        constraints = [models.UniqueConstraint(fields=["case_set", "version"], name="one_text_per_version_of_terms")]
+
+    def __str__(self) -> str:
+        return f"terms of {self.case_set}, version {self.version}"
+
+
+class DataAcceptance(models.Model):
+    """That a person accepted a version of the terms of a case set, and when."""
+
+    user = models.ForeignKey("User", on_delete=models.CASCADE, related_name="data_acceptances")
+    terms = models.ForeignKey(DataTerms, on_delete=models.CASCADE, related_name="acceptances")
+    accepted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = "acceptance of terms of data"
+        verbose_name_plural = "acceptances of terms of data"
+        constraints = [models.UniqueConstraint(fields=["user", "terms"], name="one_acceptance_of_terms_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.user} accepted the {self.terms}"
 
 
 class Case(models.Model):
@@ -34,6 +75,9 @@ class Case(models.Model):
     volume = models.CharField(max_length=80, help_text="digest of the re-written CT volume")
     volume_bytes = models.BigIntegerField()
     reference = models.CharField(max_length=80, help_text="digest of the reference mask")
+    reference_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="its size, once it was copied to where it is handed out"
+    )
     in_public_half = models.BooleanField(
         default=False, help_text="drawn once at import; used by phases that publish half of the cases"
     )
@@ -286,6 +330,8 @@ class Phase(models.Model):
             )
 
     def _refuse_showing_hidden_cases(self) -> None:
+        if self.case_set.allows_downloads and not self.cases_are_public:
+            raise ValidationError({"cases_are_public": "The files of these cases can be downloaded: they stay public."})
         others = Phase.objects.filter(case_set=self.case_set_id).exclude(pk=self.pk)
         other = others.exclude(cases_are_public=self.cases_are_public).first()
         if other is not None:

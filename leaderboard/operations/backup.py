@@ -45,7 +45,7 @@ from psycopg import sql
 
 from leaderboard.core import blobs, clock, locks
 from leaderboard.journey import lifecycle
-from leaderboard.models import Attempt, Batch, Case, Host, ResumableUpload, Submission
+from leaderboard.models import Attempt, Batch, Case, CaseSet, Host, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 from leaderboard.submissions import uploads
@@ -62,6 +62,7 @@ WITHOUT_ROWS = frozenset({"django_session", "leaderboard_outgoingmail"})
 # Migrations write to these what a new site begins with: rows there are no sign of use.
 FILLED_AT_FIRST = frozenset({"leaderboard_challengedate", "leaderboard_registration"})
 FENCE_LEAP = 1000
+# Copies of what may be downloaded are made anew from the volumes and references, after a restore too.
 STORES = (blobs.images, blobs.weights, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs)
 
 
@@ -302,6 +303,7 @@ def _go_on() -> None:
     """
     at = clock.now()
     Host.objects.update(seen_at=None)
+    CaseSet.objects.update(copied_at=None)
     Batch.objects.filter(state__in=OPEN_BATCH_STATES).update(fence=F("fence") + FENCE_LEAP, notified_at=None)
     Attempt.objects.filter(ended_at=None).update(ended_at=at, fault="host_lost")
     for batch in Batch.objects.filter(state=BatchState.LEASED).select_related("run__submission"):

@@ -12,6 +12,8 @@
     PDFs          a submission or a draft has them    a day after nobody has
     volumes,      for ever: case sets are immutable   never
     references
+    copies of     their case set may be downloaded    when an organiser ended it, or a phase hides a case of it
+    these two
     incoming      a request or a check writes them    when nobody writes them any more, for five minutes
     scratch       a worker's process lives, whose         at once
                   temporary files they are
@@ -48,6 +50,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from leaderboard.challenge import downloads
 from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
 from leaderboard.people import invitations, preregistration, sessions, throttle
@@ -78,6 +81,7 @@ def tidy() -> None:
             _tidy_blobs(blobs.weights, needed_weights)
             _tidy_blobs(blobs.outputs, needed_outputs)
             _tidy_blobs(blobs.pdfs, needed_pdfs)
+            _tidy_copies()
 
 
 def needed_images() -> set[str]:
@@ -107,7 +111,8 @@ def needed_pdfs() -> set[str]:
 
 def _tidy_incoming() -> None:
     unfinished.remove_abandoned(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
-    for store in (blobs.images, blobs.weights, blobs.volumes, blobs.outputs, blobs.pdfs):
+    private = (blobs.images, blobs.weights, blobs.volumes, blobs.outputs, blobs.pdfs)
+    for store in (*private, blobs.public_volumes, blobs.public_masks):
         unfinished.remove_abandoned(store.root.glob(f"{blobs.INCOMING}*"))
 
 
@@ -138,9 +143,20 @@ def _tidy_uploads() -> None:
             path.unlink(missing_ok=True)
 
 
-def _tidy_blobs(store: blobs.Store, needed: Callable[[], set[str]]) -> None:
+def _tidy_copies() -> None:
+    """Of files that may not be downloaded any more; none is copied meanwhile, so they need not grow old first."""
+    with locks.working_on(downloads.COPYING, "") as mine:
+        if mine:
+            downloads.forget_copies()
+            _tidy_blobs(blobs.public_volumes, downloads.needed_volumes, after_seconds=0)
+            _tidy_blobs(blobs.public_masks, downloads.needed_masks, after_seconds=0)
+
+
+def _tidy_blobs(
+    store: blobs.Store, needed: Callable[[], set[str]], *, after_seconds: float = LEFT_AFTER_SECONDS
+) -> None:
     stored = set(store.digests())
-    removed = sum(store.remove_if_older(digest, LEFT_AFTER_SECONDS) for digest in stored - needed())
+    removed = sum(store.remove_if_older(digest, after_seconds) for digest in stored - needed())
     if removed:
         logger.info("%s: %s files removed that nobody needs", store.kind, removed)
 

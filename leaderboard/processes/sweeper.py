@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 
+from leaderboard.challenge import downloads
 from leaderboard.core import clock, outbox, process_heartbeat, task_queue
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
@@ -29,6 +30,7 @@ RECENT = timedelta(days=1)
 LOOK_AGAIN = timedelta(minutes=10)  # after the beginning of a look that came to nothing
 KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
+_copies_asked_at = -math.inf  # when copies of public files were last asked for, on the same clock
 _last_sweep: tuple[datetime, float] | None = None  # by the database's clock, and by the monotonic one
 
 
@@ -53,6 +55,7 @@ def sweep() -> None:
     pipeline.fill_slots()
     _each(equal_entries.submissions(), equal_entries.compare_submission)
     _each(equal_entries.runs(), equal_entries.compare_run)
+    _ask_for_copies()
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     runs.write_due()
     deadlines.look()
@@ -67,6 +70,17 @@ def _tell_that_registration_opened() -> None:
         raise
     except Exception:
         logger.exception("telling that registration has opened failed")
+
+
+def _ask_for_copies() -> None:
+    """Files that may be downloaded are still to be copied, and nobody is at it: the message was lost, or the worker."""
+    global _copies_asked_at
+    if time.monotonic() - _copies_asked_at < settings.NOTIFY_AGAIN_SECONDS:
+        return
+    _copies_asked_at = time.monotonic()
+    waiting = downloads.uncopied().first()
+    if waiting is not None and not downloads.is_copying():
+        task_queue.enqueue_copying(waiting.pk)
 
 
 def note_outage() -> None:

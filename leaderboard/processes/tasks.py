@@ -10,10 +10,12 @@ from typing import Any
 
 from celery import shared_task, signals
 
-from leaderboard.core import outbox, process_heartbeat, scratch
+from leaderboard.challenge import downloads
+from leaderboard.core import locks, outbox, process_heartbeat, scratch, task_queue
 from leaderboard.journey import pipeline
 
 MAIL_SECONDS = 10.0  # of messages in a row: images wait for their checks; the sweeper's process sends the rest
+COPY_SECONDS = 30.0  # of copying in a row, likewise
 _worker_name = "worker"
 _processes = 1
 
@@ -49,6 +51,15 @@ def score_batch(_batch_id: str) -> None:
 def look_at_run(_run_id: str) -> None:
     """Look at the masks of the scored run whose turn it is."""
     pipeline.look_next(processes=_processes)
+
+
+@shared_task(name="leaderboard.copy_public_files")
+def copy_public_files(case_set_id: str) -> None:
+    """Copy files that may be downloaded to where they are handed out; one worker at a time."""
+    with locks.working_on(downloads.COPYING, "") as mine:
+        goes_on = mine and downloads.copy_next(for_seconds=COPY_SECONDS)
+    if goes_on:
+        task_queue.enqueue_copying(case_set_id)
 
 
 @shared_task(name="leaderboard.send_mail")

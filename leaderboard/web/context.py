@@ -34,7 +34,7 @@ class Place:
 _PLACES = (
     ("home", "Challenge", {"home"}),
     ("leaderboard", "Leaderboard", {"leaderboard", "board"}),
-    ("guidelines", "Guidelines", {"guidelines", "rules"}),
+    ("guidelines", "Guidelines", {"guidelines", "rules", "data", "case_set"}),
     ("submit", "Submit", {"submit", "submit_to"}),
     ("runs", "My runs", {"runs", "compare", "submission", "findings", "cases", "logs", "mask"}),
 )
@@ -113,6 +113,8 @@ class Frame:
     themes = THEMES
     shows_mails = bool(settings.SHOWN_MAILS_DIR)
     contact = settings.CONTACT_EMAIL
+    code_url = settings.CODE_URL
+    data_url = settings.DATA_URL
     evaluation_version = evaluation.VERSION
 
 

@@ -28,6 +28,7 @@ from leaderboard.models import (
     Attempt,
     Batch,
     Case,
+    DataTerms,
     Draft,
     Equality,
     Host,
@@ -136,6 +137,7 @@ def watched() -> dict[str, Any]:
         "no_pre_registration": uuid.UUID(int=3),
     }
     found |= {"some_case": public.case_set.cases.earliest("pk").name}
+    found |= {"data_case": "case_000.nii.gz"}
     found |= {"join_code": teams[1].join_code, "content_type": ContentType.objects.get_for_model(Phase).pk}
     found |= {
         "stop": links.stop_url(EmailAddress.objects.earliest("pk").user_id, "runs").rstrip("/").rpartition("/")[2]
@@ -331,6 +333,18 @@ _PUBLIC = [
     Address("/pre-registration/{pre_registration}/", 7, method="POST", status=302),
     Address("/pre-registration/{pre_registration}/unsubscribe/", 2),
     Address("/pre-registration/{no_pre_registration}/unsubscribe/", 5, method="POST"),
+    Address("/downloads/examples.zip", 0),
+    Address("/data/", 4),
+    Address("/data/public-cases/", 5),
+    Address("/data/public-cases/", 12, who="captain"),
+    Address(
+        "/data/public-cases/accept/", 9, who="newcomer", method="POST", body=_text("accept=1&version=1"), status=302
+    ),
+    Address("/data/public-cases/dataset.json", 7, who="captain"),
+    Address("/data/public-cases/SHA256SUMS", 8, who="captain"),
+    Address("/data/public-cases/fetch.py", 5, who="captain"),
+    Address("/data/public-cases/images/{data_case}", 6, who="captain"),
+    Address("/data/public-cases/masks/{data_case}", 9, who="newcomer", status=403),
     Address("/rules/", 2),
     Address("/rules/", 6, who="captain"),
     Address("/rules/", 4, who="newcomer", method="POST", body=_text("accept=1"), status=302),
@@ -530,7 +544,8 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
     gone = 20 if model in (Phase, Team) else 16  # more kinds of rows go with these
-    yield Address(f"{folder}{row}/delete/", gone, "organiser", status, HEAVY, grows="names each row that goes with it")
+    deleting = 403 if model is DataTerms else status  # what people accepted stays
+    yield Address(f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it")
 
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]

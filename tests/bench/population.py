@@ -34,6 +34,8 @@ from leaderboard.models import (
     Case,
     CaseSet,
     ChallengeDate,
+    DataAcceptance,
+    DataTerms,
     EqualEntry,
     Equality,
     FaqSection,
@@ -206,6 +208,12 @@ class _Filling:
 
     def _make_case_set(self, name: str) -> CaseSet:
         made = CaseSet.objects.create(name=name, digest=self._digest(name))
+        if name == "public-cases":
+            CaseSet.objects.filter(pk=made.pk).update(allows_downloads=True, copied_at=self.now)
+            terms = DataTerms.objects.create(case_set=made, version=1, text="For research.", published_at=self.now)
+            DataAcceptance.objects.bulk_create(
+                DataAcceptance(user=person, terms=terms, accepted_at=self.now) for person in self.people
+            )
         cases = Case.objects.bulk_create(
             Case(
                 case_set=made,
@@ -215,6 +223,7 @@ class _Filling:
                 volume=self._digest(name, "volume", number),
                 volume_bytes=180_000_000,
                 reference=self._digest(name, "reference", number),
+                reference_bytes=40_000,
                 in_public_half=number % 2 == 0,
             )
             for number in range(self.size.cases)

@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from evaluation import CATEGORIES
+from leaderboard.challenge import downloads
 from leaderboard.core import clock, events
-from leaderboard.models import Host, Phase, Run, RunCase
+from leaderboard.models import CaseSet, Host, Phase, Run, RunCase
 from tests.browser.conftest import PHONE, WIDE
 from tests.evaluation import builders
 from tests.leaderboard import cast
@@ -314,6 +315,11 @@ def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, anothe
         "/leaderboard/dev/?track=overall",
         "/account/email/",
     ]
+    case_set = finished.submission.phase.case_set
+    downloads.publish_terms(case_set, "For research alone.", by=cast.OPERATOR)
+    CaseSet.objects.filter(pk=case_set.pk).update(allows_downloads=True, copied_at=clock.now())
+    downloads.accept(alice, case_set, "1")
+    addresses += ["/data/", f"/data/{case_set.name}/"]
     for address in addresses:
         page = visitor.go(address)
         assert visitor.is_as_wide_as_the_screen(), address

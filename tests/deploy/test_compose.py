@@ -58,6 +58,14 @@ def test_the_reference_masks_are_mounted_for_import_and_scorer_alone() -> None:
     assert holders == {"control", "scoring"}
 
 
+def test_what_may_be_downloaded_is_written_beside_the_references_and_read_by_nginx_alone() -> None:
+    public = {name: str(service["volumes"]) for name, service in SERVER.items() if "public" in mounts(service).values()}
+    assert set(public) == {"control", "scoring", "sweep", "proxy"}
+    assert "public:/var/lib/rexg-public:ro" in public["proxy"]
+    assert set(mounts(SERVER["proxy"]).values()) & {"store", "references"} == set()
+    assert "default /var/lib/rexg-public;" in (DEPLOY / "nginx.conf").read_text()
+
+
 def test_the_case_store_is_mounted_for_the_servers_processes_alone() -> None:
     holders = {name for name, service in SERVER.items() if "store" in mounts(service).values()}
     assert holders == {*WEB, "control", "scoring", "sweep"}

@@ -112,6 +112,7 @@ def relocated(configuration: str, edge: Edge) -> str:
         "/etc/rexg/tls": f"{edge.folder}/tls",
         **{f"/run/rexg/{role}.sock": f"{edge.folder}/{role}.sock" for role in ROLES},
         "/etc/rexg/nginx/": f"{DEPLOY}/nginx/",
+        "/var/lib/rexg-public": f"{edge.folder}/public",
         "/var/www/acme": f"{edge.folder}/acme",
         "listen 80 ": f"listen 127.0.0.1:{edge.http} ",
         "listen [::]:80 ": f"listen [::1]:{edge.http} ",
@@ -235,6 +236,7 @@ def test_each_request_goes_to_the_processes_that_are_for_it(edge: Edge, upstream
         ("GET", "/runs/3/logs/1/2/"): "uploads",
         ("GET", "/runs/3/logs/"): "pages",
         ("GET", "/runs/3/"): "pages",
+        ("GET", "/data/val/images/case_001.nii.gz"): "pages",  # a moment: nginx hands it out
         ("POST", "/submit/"): "pages",  # takes no upload
         ("GET", "/submit/dev/"): "pages",
         ("POST", "/submit/dev/"): "uploads",

@@ -79,6 +79,14 @@ def test_only_import_and_scorer_read_the_reference_masks() -> None:
     assert kept_out == {"rexg-web@", "rexg-sweep"}
 
 
+def test_what_may_be_downloaded_lies_outside_the_store_and_web_cannot_write_it() -> None:
+    by_name = {unit.stem: read(unit) for unit in SERVICES if unit.stem != "rexg-worker"}
+    assert all("PUBLIC_DIR=/var/lib/rexg-public" in str(unit["Environment"]) for unit in by_name.values())
+    writers = {name for name, unit in by_name.items() if unit.get("ReadWritePaths") == ["-/var/lib/rexg-public"]}
+    assert writers == {"rexg-queue@", "rexg-sweep"}
+    assert not any("rexg-public" in str(unit["StateDirectory"]) for unit in by_name.values()), "systemd would close it"
+
+
 def test_the_target_starts_every_unit_of_the_server() -> None:
     roles = {"rexg-web@.service": WEB_ROLES, "rexg-web@.socket": WEB_ROLES, "rexg-queue@.service": QUEUES}
     server = {unit.name for unit in UNITS} - {"rexg.target", "rexg-worker.service"}

@@ -65,6 +65,7 @@ def checks(facts: Facts) -> list[Check]:
         _leases(facts),
         _store(facts),
         _mails(facts),
+        _downloads(facts),
     ]
 
 
@@ -266,6 +267,16 @@ def _mails(facts: Facts) -> Check:
     if level:
         says += " Look at the mail server's answers, in the administration under “Outgoing mails”."
     return Check("mail", "Mail", level, says)
+
+
+def _downloads(facts: Facts) -> Check:
+    if not facts.uncopied:
+        return Check("downloads", "Files to download", Level.OK, "All that may be downloaded can be.")
+    says = (
+        f"Files of {_names(list(facts.uncopied)).rstrip(':')} are still being copied, which takes minutes. If it goes "
+        "on for long: look at the control workers' log, and at the disk of PUBLIC_DIR."
+    )
+    return Check("downloads", "Files to download", Level.WARNING, says)
 
 
 def _by_age(age: float | None, *, warning: float, failing: float) -> Level:

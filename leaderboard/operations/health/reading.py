@@ -15,6 +15,7 @@ from django.db import Error as DatabaseError
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
+from leaderboard.challenge import downloads
 from leaderboard.challenge.phases import offers_try_outs, taking_phases
 from leaderboard.core import clock, events
 from leaderboard.hosts import gpus, slots
@@ -123,6 +124,7 @@ class Facts:
     faults_last_hour: int = 0
     uploads: int = 0
     mails: MailFacts = MailFacts()
+    uncopied: tuple[str, ...] = ()  # case sets that may be downloaded, and whose files are not all there
     store_free_bytes: int = 0
     store_bytes: int = 0
     store_turns_uploads_away: bool = False  # the largest that a phase takes, if not all
@@ -201,6 +203,7 @@ def _facts(at: datetime) -> Facts:
         faults_last_hour=sum(when > hour for _, when in halts),
         uploads=_uploads(),
         mails=_mail_facts(at, hour),
+        uncopied=tuple(downloads.uncopied().values_list("name", flat=True)),
         store_free_bytes=disk.free,
         store_turns_uploads_away=disk.free < settings.FREE_BYTES + largest,
         store_bytes=disk.total,

@@ -12,9 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from leaderboard import migrations
-from leaderboard.core import blobs
+from leaderboard.core import blobs, clock
 from leaderboard.journey import pipeline, planning
-from leaderboard.models import AlgorithmImage, Batch, Case, Host, Submission, Weights
+from leaderboard.models import AlgorithmImage, Batch, Case, CaseSet, Host, Submission, Weights
 from leaderboard.operations import backup, retention
 from leaderboard.states import SubmissionState
 from leaderboard.submissions import uploads
@@ -97,9 +97,11 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     waiting = cast.submit(team, phase)
     pdf = blobs.pdfs.put(io.BytesIO(b"%PDF-1.7"))
     Submission.objects.filter(pk=waiting.pk).update(pdf=pdf.digest)
+    CaseSet.objects.update(copied_at=clock.now())
     call_command("backup", folder)
     said = bare_machine.manage_in_a_process("restore", str(folder))
     assert said.returncode == 0, said.stderr
+    assert bare_machine.ask("SELECT copied_at FROM leaderboard_caseset") == [(None,)], "copies are made anew"
     here = io.StringIO()
     call_command("standings", phase=phase.slug, json=True, stdout=here)
     there = bare_machine.manage("standings", phase=phase.slug, json=True)
@@ -252,6 +254,7 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
 NEWER_TABLES = (
     *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
+    *("dataacceptance", "dataterms"),
     *("equalentry", "equality", "imagelayer", "layeruse"),
     *("announcement", "noticestop", "pendingnotice", "refusedaddress", "tolddeadline"),
     *("handover", "invitation", "teamapproval"),
@@ -275,6 +278,7 @@ NEWER_COLUMNS = (
     *(("submission", "kind"), ("submission", "cases_of_id")),
     *(("phase", f"try_{one}") for one in ("outs_on_id", "out_cases", "outs_per_day", "out_required_from")),
     *(("phase", f"post_challenge_{one}") for one in ("opens_at", "closes_at", "per_day", "total")),
+    *(("caseset", "allows_downloads"), ("caseset", "copied_at"), ("case", "reference_bytes")),
     *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("team", f"join_link_{name}") for name in ("is_on", "made_by_id", "made_at")),

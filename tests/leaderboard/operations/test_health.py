@@ -54,6 +54,7 @@ def test_a_server_that_is_well_has_nothing_to_do():
     ("wrong", "found"),
     [
         ({"database_answers": False}, {"database": Level.FAILING}),
+        ({"uncopied": ("val",)}, {"downloads": Level.WARNING}),
         ({"broker_answers": False}, {"broker": Level.FAILING}),
         ({"heartbeat_ages": {**WELL.heartbeat_ages, "sweeper": 90.0}}, {"sweeper": Level.FAILING}),
         ({"heartbeat_ages": {"sweeper": 1.0, "scoring@a": 1.0}}, {"control": Level.FAILING}),
