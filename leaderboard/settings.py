@@ -103,6 +103,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "leaderboard.web.door.PrivatePages",
+    "leaderboard.api.problems.Problems",
     "leaderboard.web.door.TextDoor",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -197,6 +198,7 @@ ACCOUNT_RATE_LIMITS = {
 }
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
 ALLAUTH_TRUSTED_PROXY_COUNT = _number("TRUSTED_PROXIES", 1 if IS_HTTPS else 0)  # nginx says who calls
+API_REQUESTS_PER_MINUTE = _number("API_REQUESTS_PER_MINUTE", 120)  # of one personal token
 RULES_VERSION = "2026-07"  # accepted by each person before a first submission; a new version asks again
 
 EMAIL_HOST = _text("EMAIL_HOST", "")

@@ -11,11 +11,14 @@ from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
+from leaderboard.models.tokens import ApiAnswer, ApiToken
 from leaderboard.models.turns import Turn
 
 __all__ = [
     "Alarm",
     "AlgorithmImage",
+    "ApiAnswer",
+    "ApiToken",
     "Attempt",
     "AuditEntry",
     "Batch",

@@ -19,6 +19,7 @@
     mails         30 days after they were sent or given   after that; what they say goes when they are sent or
                   up: to whom, when, what became of it    given up
     throttle      a day: who tried what how often     after a day without another try
+    API answers   a day: what was answered to a key   after that; with their token, if that is revoked before
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
 nothing that a waiting, halted or ended run could need for going on, scoring or a re-run is touched.
@@ -40,7 +41,7 @@ from django.conf import settings
 
 from leaderboard.core import blobs, clock, locks, outbox, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
-from leaderboard.people import throttle
+from leaderboard.people import throttle, tokens
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import drafts, uploads
 
@@ -55,6 +56,7 @@ def tidy() -> None:
     with locks.working_on("stores", "") as mine:
         if mine:
             throttle.forget_old()
+            tokens.forget_answers()
             outbox.forget_old()
             scratch.remove_abandoned()
             _tidy_incoming()

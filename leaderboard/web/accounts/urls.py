@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from leaderboard.web.accounts import views
+from leaderboard.web.accounts import tokens, views
 
 urlpatterns = [
     path("login/", views.LoginView.as_view(), name="account_login"),
@@ -16,6 +16,8 @@ urlpatterns = [
         views.PasswordResetFromKeyView.as_view(),
         name="account_reset_password_from_key",
     ),
+    path("tokens/", tokens.tokens_page, name="tokens"),
+    path("tokens/<int:pk>/revoke/", tokens.revoke, name="revoke_token"),
     path("confirm-email/again/", views.confirm_again, name="confirm_again"),
     path("", include("allauth.account.urls")),
 ]

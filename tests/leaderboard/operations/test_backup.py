@@ -253,6 +253,7 @@ NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py
 NEWER_TABLES = (
     *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
     *("equalentry", "equality", "imagelayer", "layeruse"),
+    *("apianswer", "apitoken"),
 )
 NEWER_COLUMNS = (
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
