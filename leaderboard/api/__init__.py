@@ -10,5 +10,6 @@
     schemas, paging            what answers look like; long lists
     site, reference            the addresses, their description in OpenAPI, and the page that reads it
 
-May import `web` and below. What a reader may see is asked of `board.disclosure`, as everywhere; nothing is decided here.
+May import `web` and below. What a reader may see is asked of `board.disclosure`, as everywhere, and what is refused is
+decided by `submissions.admission`: nothing is decided here.
 """

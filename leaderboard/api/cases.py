@@ -1,6 +1,6 @@
 """A submission case by case: for readers to whom single cases are shown; for everybody else there is nothing here."""
 
-from typing import Any, cast
+from typing import Annotated, Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Query, Router
@@ -35,7 +35,7 @@ def list_findings(
     response: HttpResponse,
     pk: Key,
     category: str = "",
-    case: str = Query("", description="Those of the case of this name alone."),
+    case: Annotated[str, Query(description="Those of the case of this name alone.")] = "",
     page: PageNumber = 1,
     per_page: PerPage = 25,
 ) -> dict[str, Any]:
@@ -93,4 +93,4 @@ def get_results(request: HttpRequest, pk: Key) -> HttpResponse:
 @operation(router, "GET", "/submissions/{int:pk}/method.pdf", answers=None, file=PDF, also=(410,))
 def get_method_pdf(request: HttpRequest, pk: Key) -> HttpResponseBase:
     """The PDF of the method, for its team and organisers."""
-    return cast(HttpResponseBase, methods.pdf(request, pk))
+    return methods.pdf(request, pk)

@@ -59,7 +59,7 @@ def get_board(
     page: PageNumber = 1,
     per_page: PerPage = 25,
 ) -> dict[str, Any]:
-    """The board of a phase as everybody sees it: the ranked rows, then masks that stand apart, then post-challenge runs."""
+    """The board of a phase as everybody sees it: ranked rows, then masks that stand apart and post-challenge runs."""
     phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
     if group not in GROUPS:
         raise Problem(422, f"There is no group of findings called {group[:40]!r}: {', '.join(GROUPS)}.")

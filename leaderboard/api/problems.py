@@ -71,7 +71,7 @@ def of_refusal(refusal: Refused) -> Problem:
     return Problem(413 if isinstance(refusal, admission.TooLarge) else 422, str(refusal))
 
 
-def of_error(_request: HttpRequest, error: Exception) -> HttpResponse:
+def of_error(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
     """The answer to what an operation raised."""
     if isinstance(error, Problem):
         return error.answer()

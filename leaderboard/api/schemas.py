@@ -1,6 +1,6 @@
-"""What answers and bodies look like. Instants are in UTC; sizes in bytes; scores between 0 and 1, as shown to the reader.
+"""What answers and bodies look like. Instants are in UTC, sizes in bytes, scores between 0 and 1 and as they are shown.
 
-What is null is not there, or not shown.
+What is null is not there, or not shown to the reader.
 """
 
 from datetime import date, datetime

@@ -1,7 +1,7 @@
 """A team's submissions: the list, one of them, and what its members decide about it."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -39,7 +39,7 @@ def list_submissions(
     phase: str = "",
     track: Literal["", "main", "overall"] = "",
     state: Literal["", "at-work", "scored", "failed", "cancelled"] = "",
-    words: str = Query("", description="All of them stand in its name, its note or its id."),
+    words: Annotated[str, Query(description="All of them stand in its name, its note or its id.")] = "",
     page: PageNumber = 1,
     per_page: PerPage = 25,
 ) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Personal tokens of the API: made, known again, revoked.
 
-A token is `rexg_pat_`, 30 random letters and digits, and 6 more that are their checksum (CRC-32 in base 62): scanners of
-published code know one without asking us, and a mistyped one costs no question to the database. It is shown once; what
-is kept is its SHA-256, which is enough for what nobody can guess.
+A token is `rexg_pat_`, 30 random letters and digits, and 6 more that are their checksum (CRC-32 in base 62): scanners
+of published code know one without asking us, and a mistyped one costs no question to the database. It is shown once;
+what is kept is its SHA-256, which is enough for what nobody can guess.
 """
 
 import hashlib
