@@ -8,7 +8,6 @@ from ninja import Query, Router
 from evaluation import CATEGORIES
 from leaderboard.api.operations import Key, operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
-from leaderboard.api.problems import Problem
 from leaderboard.api.schemas import CaseOut, ContainerOut, FindingOut
 from leaderboard.models import Run
 from leaderboard.progress import cases as case_lines
@@ -34,15 +33,13 @@ def list_findings(
     request: HttpRequest,
     response: HttpResponse,
     pk: Key,
-    category: str = "",
+    category: Annotated[str, Query(pattern=f"^({'|'.join(CATEGORIES)})?$")] = "",
     case: Annotated[str, Query(description="Those of the case of this name alone.")] = "",
     page: PageNumber = 1,
     per_page: PerPage = 25,
 ) -> dict[str, Any]:
     """The findings of a run, the worst first; of a category or a case if one is named."""
     run = _run_of(request, pk)
-    if category and category not in CATEGORIES:
-        raise Problem(422, f"There is no category {category[:40]!r}: {', '.join(CATEGORIES)}.")
     return page_of(request, response, Findings(run, category=category, case=case), (page, per_page))
 
 

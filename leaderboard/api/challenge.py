@@ -1,11 +1,11 @@
 """Phases, what a team has left in them, and their boards."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from ninja import Router
+from ninja import Query, Router
 
 from leaderboard.api.operations import operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
@@ -54,15 +54,13 @@ def get_board(
     response: HttpResponse,
     slug: str,
     track: Track = "main",
-    group: str = ALL,
+    group: Annotated[str, Query(pattern=f"^({'|'.join(GROUPS)})$")] = ALL,
     sort: Order = "rank",
     page: PageNumber = 1,
     per_page: PerPage = 25,
 ) -> dict[str, Any]:
     """The board of a phase as everybody sees it: ranked rows, then masks that stand apart and post-challenge runs."""
     phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
-    if group not in GROUPS:
-        raise Problem(422, f"There is no group of findings called {group[:40]!r}: {', '.join(GROUPS)}.")
     board = make_board(Disclosure.to_public(phase, instant_of(request)), track, group=group, sort=sort)
     listed = {"ranked": board.rows, "masks": board.masks, "post_challenge": board.after}
     rows = [(name, row) for name, rows in listed.items() for row in rows]

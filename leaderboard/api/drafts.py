@@ -103,7 +103,7 @@ def create_draft(request: HttpRequest, response: HttpResponse, said: DraftIn) ->
     """A new draft for a phase, with what is said of it so far."""
     phase = Phase.objects.filter(slug=said.phase).first()
     if phase is None:
-        raise Problem(422, "There is no such phase.")
+        raise Problem(404, "There is no such phase.")
     person = person_of(request)
     team = admission.check_open_for(person, phase, instant_of(request))
     draft = drafts.begin(person, team, phase, _words(said))
@@ -173,7 +173,7 @@ def send_draft(request: HttpRequest, key: UUID, said: SendIn | None = None) -> d
     if sent is None:
         raise Http404
     if isinstance(sent, Draft) and sent.refusal:
-        raise Problem(422, sent.refusal)
+        raise Problem(409, sent.refusal)
     return _state(request, sent)
 
 

@@ -58,7 +58,7 @@ def change_profile(request: HttpRequest, said: ProfileIn) -> dict[str, Any]:
     words |= {name: one_line(value) for name, value in said.dict().items() if value is not None}
     form = SignupForm(words)
     if not form.is_valid():
-        raise Problem(422, " ".join(f"{name}: {words[0]}" for name, words in form.errors.items()))
+        raise Problem(409, " ".join(f"{name}: {words[0]}" for name, words in form.errors.items()))
     with transaction.atomic():
         old, new = User.objects.get(pk=person.pk), User.objects.select_for_update().get(pk=person.pk)
         new.name, new.affiliation = form.cleaned_data["name"], form.cleaned_data["affiliation"]
@@ -72,7 +72,7 @@ def change_profile(request: HttpRequest, said: ProfileIn) -> dict[str, Any]:
 def accept_rules_of_challenge(request: HttpRequest, said: RulesIn) -> dict[str, Any]:
     """Accept the rules, by the version that you have read."""
     if said.version != settings.RULES_VERSION:
-        raise Problem(422, f"The rules in force are version {settings.RULES_VERSION}. Read them, and accept that one.")
+        raise Problem(409, f"The rules in force are version {settings.RULES_VERSION}. Read them, and accept that one.")
     accept_rules(person_of(request))
     return _profile(request)
 
@@ -92,7 +92,7 @@ def found_team(request: HttpRequest, said: TeamIn) -> Status[dict[str, Any]]:
     """Found a team; you are its captain."""
     person, form = person_of(request), TeamForm(said.dict())
     if not form.is_valid():
-        raise Problem(422, " ".join(f"{name}: {words[0]}" for name, words in form.errors.items()))
+        raise Problem(409, " ".join(f"{name}: {words[0]}" for name, words in form.errors.items()))
     return Status(201, _team(person, teams.create_team(person, **form.cleaned_data)))
 
 

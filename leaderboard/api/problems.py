@@ -63,12 +63,12 @@ class Problem(Exception):
 
 
 def of_refusal(refusal: Refused) -> Problem:
-    """What was refused in words: by itself 422; what passes by itself says when to ask again."""
+    """What was refused in words: 409, since it fits its description; what passes by itself says when to ask again."""
     if isinstance(refusal, admission.NoSpace):
         return Problem(507, str(refusal), headers={"Retry-After": str(SPACE_SECONDS)})
     if isinstance(refusal, Busy | TooSoon):
         return Problem(429, str(refusal), headers={"Retry-After": str(refusal.seconds)})
-    return Problem(413 if isinstance(refusal, admission.TooLarge) else 422, str(refusal))
+    return Problem(413 if isinstance(refusal, admission.TooLarge) else 409, str(refusal))
 
 
 def of_error(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:

@@ -6,6 +6,7 @@ kept: what was refused may be asked for again with the same key.
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 
 from django.db import OperationalError, connection, transaction
@@ -27,8 +28,8 @@ REPLAYED = "Idempotent-Replayed"
 def once(request: HttpRequest, token: ApiToken, run: Callable[[], HttpResponseBase]) -> HttpResponseBase:
     """The answer of `run`, or the one that was given to this key before. Raises Problem."""
     key = request.headers.get(HEADER, "")
-    if not 1 <= len(key) <= LONGEST:
-        raise Problem(400, f"{HEADER} has 1 to {LONGEST} characters.")
+    if not re.fullmatch(rf"[!-~]{{1,{LONGEST}}}", key):
+        raise Problem(400, f"{HEADER} has 1 to {LONGEST} letters, digits and signs (ASCII).")
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
@@ -60,7 +61,7 @@ def _once(request: HttpRequest, token: ApiToken, key: str, run: Callable[[], Htt
 
 def _again(row: ApiAnswer, fingerprint: str) -> HttpResponse:
     if row.fingerprint != fingerprint:
-        raise Problem(422, f"This {HEADER} was used with another request. Take a new one for each.")
+        raise Problem(409, f"This {HEADER} was used with another request. Take a new one for each.")
     return HttpResponse(row.content, status=row.status, headers={**row.headers, REPLAYED: "true"})
 
 

@@ -17,6 +17,15 @@ Word = Annotated[str, StringConstraints(max_length=MAX_WORD_CHARACTERS)]
 Name = Annotated[str, StringConstraints(max_length=300)]
 
 
+def _said(longest: int, *, may_be_empty: bool = False) -> StringConstraints:
+    return StringConstraints(max_length=longest, pattern=None if may_be_empty else r"\S")
+
+
+PersonsName = Annotated[str, _said(120)]
+TeamsName = Annotated[str, _said(60)]
+Affiliation = Annotated[str, _said(200, may_be_empty=True)]
+
+
 class Body(Schema):
     """What is sent: a field that there is not is refused, since it would be taken for kept."""
 
@@ -454,8 +463,8 @@ class ProfileOut(Schema):
 class ProfileIn(Body):
     """What is to change of it."""
 
-    name: Name | None = None
-    affiliation: Name | None = None
+    name: PersonsName | None = None
+    affiliation: Affiliation | None = None
 
 
 class RulesIn(Body):
@@ -487,8 +496,8 @@ class TeamOut(Schema):
 class TeamIn(Body):
     """A team to be founded."""
 
-    name: Name
-    affiliation: Name = ""
+    name: TeamsName
+    affiliation: Affiliation = ""
 
 
 class JoinIn(Body):

@@ -140,7 +140,7 @@ def draft_from_submission(
     source = _of_own_team(request, pk)
     phase = Phase.objects.filter(slug=said.phase).first()
     if phase is None:
-        raise Problem(422, "There is no such phase.")
+        raise Problem(404, "There is no such phase.")
     admission.check_open_for(person_of(request), phase, instant_of(request))
     draft = drafts.begin_from(person_of(request), phase, source)
     response["Location"] = reverse("api-1:get_draft", args=[draft.pk])
@@ -152,7 +152,7 @@ def enter_try_out(request: HttpRequest, response: HttpResponse, pk: Key) -> Stat
     """Hand in what was tried out, to be scored. Asked again, the answer is the same submission."""
     try_out, at = _of_own_team(request, pk), instant_of(request)
     if not try_out.is_try_out:
-        raise Problem(422, "Only a try-out can be entered. Make a draft of another submission.")
+        raise Problem(409, "Only a try-out can be entered. Make a draft of another submission.")
     kind = admission.entry_kind(try_out.phase, at)
     try:
         admission.check_open_for(person_of(request), try_out.phase, at)

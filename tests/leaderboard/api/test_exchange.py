@@ -131,12 +131,12 @@ class TestRepeats:
         assert (second["Idempotent-Replayed"], second["Content-Type"]) == ("true", first["Content-Type"])
         assert api(people.bob)("POST", "/drafts", WORDS, **self.KEY).status_code == 201, "a key is its token's"
         other = alice("POST", "/drafts", {**WORDS, "algorithm": "Other"}, **self.KEY)
-        assert (other.status_code, Draft.objects.count()) == (422, 2)
+        assert (other.status_code, Draft.objects.count()) == (409, 2)
 
     def test_a_refusal_is_not_kept_and_changes_nothing(self, people, api):
         phase = cast.phase(slug="dev", closes_at=clock.now() - timedelta(hours=1))
         alice = api(people.alice)
-        assert alice("POST", "/drafts", WORDS, **self.KEY).status_code == 422
+        assert alice("POST", "/drafts", WORDS, **self.KEY).status_code == 409
         assert not ApiAnswer.objects.exists()
         type(phase).objects.update(closes_at=clock.now() + timedelta(hours=1))
         assert alice("POST", "/drafts", WORDS, **self.KEY).status_code == 201
@@ -198,8 +198,8 @@ class TestAnswers:
             ("POST", "/drafts", {"data": "[" * 200_000}, 400),
             ("POST", "/drafts", {"data": '{"phase": NaN}'}, 400),
             ("POST", "/drafts", {"data": '{"phase": "dev", "unknown": 1}'}, 422),
-            ("POST", "/drafts", {"data": '{"phase": "nowhere"}'}, 422),
-            ("POST", "/drafts", {"data": '{"phase": "\\u0000\\ud800"}'}, 422),
+            ("POST", "/drafts", {"data": '{"phase": "nowhere"}'}, 404),
+            ("POST", "/drafts", {"data": '{"phase": "\\u0000\\ud800"}'}, 404),
             ("POST", "/drafts", {"data": "a=b", "content_type": "application/x-www-form-urlencoded"}, 415),
             ("POST", "/preview", {"data": "x" * 1_100_000}, 413),
         ],

@@ -63,7 +63,7 @@ def test_a_program_hands_in_and_decides(people, api):
     assert charlie("POST", f"{own}/cancel").status_code == 404
     assert alice("POST", f"{own}/cancel").json()["state"] == "cancelled"
     again = alice("POST", f"{own}/cancel")
-    assert (again.status_code, Submission.objects.count()) == (422, 1)
+    assert (again.status_code, Submission.objects.count()) == (409, 1)
     assert phase.submissions.get().submitted_by == people.alice
 
 
@@ -146,14 +146,14 @@ def test_a_team_is_changed_and_a_profile_too(people, api):
     assert dora("GET", "/team").status_code == 404
     assert dora("POST", "/team/join", {"code": code}).json()["places_left"] == 17
     assert bob("DELETE", f"/team/members/{people.alice.pk}").json()["detail"].startswith("Only the captain can")
-    assert bob("POST", f"/team/members/{people.bob.pk}/captain").status_code == 422
+    assert bob("POST", f"/team/members/{people.bob.pk}/captain").status_code == 409
     assert alice("POST", f"/team/members/{people.bob.pk}/captain").json()["join_link"] is None
     assert bob("DELETE", f"/team/members/{people.alice.pk}").status_code == 204
     assert bob("POST", "/team/join-link").json()["join_link"] != team["join_link"]
     assert dora("POST", "/team/leave").status_code == 204
     assert dora("POST", "/team", {"name": "Solo"}).json()["slug"] == "solo"
     assert dora.get("/me")["has_accepted_rules"] is False
-    assert dora("POST", "/me/rules", {"version": "1999"}).status_code == 422
+    assert dora("POST", "/me/rules", {"version": "1999"}).status_code == 409
     version = dora.get("/me")["rules_version"]
     assert dora("POST", "/me/rules", {"version": version}).json()["has_accepted_rules"] is True
     changed = dora("PATCH", "/me", {"name": "Dora  D.\u202e"}).json()

@@ -120,7 +120,9 @@ def api_addresses(submissions: list[Submission]) -> dict[str, list[str]]:
 
 def test_the_list_of_the_api_is_complete():
     told = described()["paths"]
-    read = {path.removeprefix(API) for path, methods in told.items() if set(methods) - {each.lower() for each in CHANGING}}
+    read = {
+        path.removeprefix(API) for path, methods in told.items() if set(methods) - {each.lower() for each in CHANGING}
+    }
     assert read == set(api_addresses([]))
 
 
