@@ -76,6 +76,7 @@ urlpatterns = [
     path("account/", include("leaderboard.web.accounts.urls")),
     path("api/v1/reference/", reference, name="api_reference"),
     path("api/v1/", api.urls),
+    path("api/refused/<int:status>/", errors.refused, name="api_refused"),
     path("admin/", admin.site.urls),
     path("worker/v1/", include("leaderboard.processes.host_api")),
     path("clock", public.server_clock, name="server_clock"),

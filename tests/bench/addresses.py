@@ -484,6 +484,7 @@ _LINES = frozenset({"summary"})
 _API = [
     Address("/api/v1/reference/", 2),
     Address("/api/v1/openapi.json", 0),
+    Address("/api/refused/429/", 0, status=429),
     Address("/api/v1/", 2, status=404),
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),

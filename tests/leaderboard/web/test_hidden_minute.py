@@ -31,6 +31,7 @@ TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 # Without content of their own: they only change something, or redirect, or answer nobody but organisers.
 ELSEWHERE = {
     "refused",
+    "api_refused",
     "theme",
     "team_join",
     "team_leave",
