@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from leaderboard.models import ApiToken, User
@@ -22,7 +21,7 @@ class ApiClient:
         if person:
             self.token, self.text = tokens.issue(person, name="a program", scopes=scopes or ApiToken.Scope.values)
 
-    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         if self.text:
             headers.setdefault("Authorization", f"Bearer {self.text}")
         data = "" if body is None else json.dumps(body)

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -18,7 +19,7 @@ FILE = tarfile.TarInfo("layer.tar").tobuf() + bytes(3000)
 WORDS = {"track": "main", "algorithm": "Grounder", "method": cast.METHOD, "external_data": "none"}
 
 
-def send_file(tus: dict) -> None:
+def send_file(tus: dict[str, str]) -> None:
     """By the protocol of tus, with what the draft shows for it."""
     headers = {"Authorization": f"Bearer {tus['key']}", "Tus-Resumable": "1.0.0", "Upload-Length": str(len(FILE))}
     path = tus["address"].partition("//")[2].partition("/")[2]
@@ -79,7 +80,7 @@ def test_what_is_prepared_can_be_taken_back_and_deleted(people, api):
     refused = bob("PATCH", where, {"algorithm": "Other"})
     assert (refused.status_code, "Take it back" in refused.json()["detail"]) == (409, True)
     assert bob("POST", f"{where}/take-back").json()["state"] == "draft"
-    pdf = {"content_type": "application/pdf", "headers": {"Authorization": f"Bearer {bob.text}"}}
+    pdf: dict[str, Any] = {"content_type": "application/pdf", "headers": {"Authorization": f"Bearer {bob.text}"}}
     assert Client().put(f"/api/v1{where}/pdf", b"%PDF-1.7 words", **pdf).status_code == 204
     assert bob.get(where)["pdf"] == {"name": "method.pdf", "bytes": 14}
     assert Client().put(f"/api/v1{where}/pdf", b"no pdf", **pdf).json()["detail"].startswith("The file is no PDF")
