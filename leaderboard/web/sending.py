@@ -21,9 +21,7 @@ def find(key: UUID, team: Team | None) -> Draft | Submission | None:
     return found
 
 
-def form_of(
-    draft: Draft, person: User, at: datetime, said: Mapping[str, str], *, seen: str | None
-) -> SubmissionForm:
+def form_of(draft: Draft, person: User, at: datetime, said: Mapping[str, str], *, seen: str | None) -> SubmissionForm:
     """The form of a draft with what is said in it, and what is missing or does not fit as its errors.
 
     seen: the key of the upload of weights of which the sender knows, who may choose not to use it.
