@@ -107,6 +107,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "leaderboard.web.door.PrivatePages",
+    "leaderboard.api.problems.Problems",
     "leaderboard.web.door.TextDoor",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -235,6 +236,7 @@ ALLAUTH_TRUSTED_PROXY_COUNT = _number("TRUSTED_PROXIES", 1 if IS_HTTPS else 0)  
 TEAM_MOST_MEMBERS = _number("TEAM_MOST_MEMBERS", 20)
 if TEAM_MOST_MEMBERS < 1:
     _stop("TEAM_MOST_MEMBERS must be 1 or more: who founds a team is in it.")
+API_REQUESTS_PER_MINUTE = _number("API_REQUESTS_PER_MINUTE", 120)  # of one personal token
 RULES_VERSION = "2026-07"  # accepted by each person before a first submission; a new version asks again
 
 EMAIL_HOST = _text("EMAIL_HOST", "")

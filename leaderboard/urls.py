@@ -4,6 +4,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from leaderboard.api.reference import reference
+from leaderboard.api.site import api
 from leaderboard.demo.examples import examples
 from leaderboard.demo.mails import mail, mails
 from leaderboard.web import (
@@ -103,6 +105,9 @@ urlpatterns = [
     path("organisers/equal-entries/<int:pk>/", organisers.look_at_equal_entries, name="look_at_equal_entries"),
     path("metrics", organisers.prometheus, name="metrics"),
     path("account/", include("leaderboard.web.accounts.urls")),
+    path("api/v1/reference/", reference, name="api_reference"),
+    path("api/v1/", api.urls),
+    path("api/refused/<int:status>/", errors.refused, name="api_refused"),
     path("admin/", admin.site.urls),
     path("worker/v1/", include("leaderboard.processes.host_api")),
     path("clock", public.server_clock, name="server_clock"),

@@ -14,12 +14,15 @@ from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
 from leaderboard.models.site import ChallengeDate, FaqSection, NewsItem, PreRegistration, Question, Registration
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
 from leaderboard.models.teams import Handover, Invitation, TeamApproval
+from leaderboard.models.tokens import ApiAnswer, ApiToken
 from leaderboard.models.turns import Turn
 
 __all__ = [
     "Alarm",
     "AlgorithmImage",
     "Announcement",
+    "ApiAnswer",
+    "ApiToken",
     "Attempt",
     "AuditEntry",
     "Batch",

@@ -31,6 +31,7 @@
     pre-          their owners want to be told when   at once when they do not; never confirmed: after 7 days; 30
     registrations registration opens                  days after they were told
     throttle      a day: who tried what how often     after a day without another try
+    API answers   a day: what was answered to a key   after that; with their token, if that is revoked before
 
 A phase is archived by an organiser, when it is closed and everything in it has ended (decisions.archive). Until then
 nothing that a waiting, halted or ended run could need for going on, scoring or a re-run is touched.
@@ -53,7 +54,7 @@ from django.conf import settings
 from leaderboard.challenge import downloads
 from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
-from leaderboard.people import invitations, preregistration, sessions, throttle
+from leaderboard.people import invitations, preregistration, sessions, throttle, tokens
 from leaderboard.states import UNCHECKED, SubmissionState
 from leaderboard.submissions import drafts, uploads
 
@@ -68,6 +69,7 @@ def tidy() -> None:
     with locks.working_on("stores", "") as mine:
         if mine:
             throttle.forget_old()
+            tokens.forget_answers()
             outbox.forget_old()
             refusals.forget_strangers()
             invitations.forget_old()

@@ -13,12 +13,20 @@ from django.db.models import QuerySet
 
 from leaderboard.core import clock
 from leaderboard.models import (
+    ApiToken,
     AuditEntry,
+    DataAcceptance,
     Draft,
+    Handover,
+    Invitation,
     Membership,
+    NoticeStop,
     OutgoingMail,
+    PreRegistration,
+    RefusedAddress,
     RulesAcceptance,
     Submission,
+    TeamApproval,
     User,
 )
 from leaderboard.people.profile import FIELDS

@@ -140,9 +140,14 @@ def with_weights(team: Team) -> QuerySet[Submission]:
 
 def drafts_of(team: Team, phase: Phase) -> QuerySet[Draft]:
     """The team's drafts for a phase, newest first, with their uploads."""
+    return all_of(team).filter(phase=phase)
+
+
+def all_of(team: Team) -> QuerySet[Draft]:
+    """The same for every phase."""
     return (
-        Draft.objects.filter(team=team, phase=phase)
-        .select_related("created_by", "source")
+        Draft.objects.filter(team=team)
+        .select_related("created_by", "source", "phase")
         .prefetch_related("uploads")
         .defer("source__method", "source__external_data")
     )

@@ -6,6 +6,7 @@
     cases                            a run case by case; its masks, logs and numbers as files
     my_runs                          all runs of a team: list, notes, as CSV, side by side
     drafts, tus                      what is being prepared; files that come in pieces
+    sending                          how a draft is sent, by its page or by the API
     kinds                            whether that is a run, a try-out or a post-challenge run
     methods, downloads               how a description will look, and its PDF; what a team starts from
     accounts                         signing in, registering, addresses, passwords

@@ -15,9 +15,8 @@ from leaderboard.core.refusal import Refused
 from leaderboard.journey import submitting
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, resumable
-from leaderboard.web import kinds
+from leaderboard.web import kinds, sending
 from leaderboard.web.context import frame_of, instant_of, person_of
-from leaderboard.web.submission_form import SubmissionForm
 
 
 @login_required
@@ -53,13 +52,13 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     found = _find(request, key)
     if isinstance(found, Submission):
         return _accepted(found)
-    form = SubmissionForm(request.POST, phase=found.phase, team=found.team, has_file=False, has_pdf=bool(found.pdf))
-    now = instant_of(request)
-    _check_files(request, found, form)
+    now, said = instant_of(request), request.POST.dict()
+    form = sending.form_of(found, person_of(request), now, said, seen=said.get("weights_seen"))
     if form.is_valid():
-        drafts.send(found, person_of(request), {**request.POST.dict(), **form.cleaned_data})
-        accepted = submitting.submit_draft(found.pk)
-        found = accepted or _find(request, key)  # its last byte may have come, or a colleague deleted it, meanwhile
+        sent = sending.send(found, person_of(request), form, said)
+        if sent is None:
+            raise Http404
+        found = sent
         if isinstance(found, Submission):
             # A form without a script, whose image is here, wants a page.
             by_script = "X-Requested-With" in request.headers
@@ -70,48 +69,6 @@ def send(request: HttpRequest, key: UUID) -> HttpResponse:
     context = {"phase": found.phase, "form": form, "now": now, "draft": found}
     context |= kinds.context_of(found.team, found.phase, now, form["kind"].value(), form.data.get("entry"))
     return render(request, "submissions/submit.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-def _check_files(request: HttpRequest, draft: Draft, form: SubmissionForm) -> None:
-    """Say which files are missing, or are another thing."""
-    if draft.upload is None and not draft.source:
-        _ask_for_file(request, draft.phase, form)
-    if why_not := admission.why_not_approved(draft.team, draft.phase):
-        form.add_error(None, why_not)  # and not only when its last byte is here
-    _look_at_file_again(draft, form)
-    if form.wants_upload_of_weights and draft.weights_upload is None:
-        form.add_error("weights", "Choose the archive of your weights.")
-    if _weights_came_unseen(request, draft, form):
-        form.add_error("weights", "An archive of weights came for this draft meanwhile. Choose again which to use.")
-
-
-def _ask_for_file(request: HttpRequest, phase: Phase, form: SubmissionForm) -> None:
-    """But nobody is to send one that would be refused: by a phase that has closed meanwhile, say."""
-    try:
-        admission.check_open_for(person_of(request), phase, instant_of(request))
-    except Refused as refusal:
-        form.add_error(None, str(refusal))
-    else:
-        what = " or ".join(filter(None, [phase.takes_images * "image", phase.takes_masks * "masks"]))
-        form.add_error("image", f"Choose the archive of your {what}.")
-
-
-def _look_at_file_again(draft: Draft, form: SubmissionForm) -> None:
-    """What was sent as one thing is looked at again where it is now said to be another."""
-    beginning = resumable.beginning_of(draft.upload)
-    try:
-        if beginning:
-            admission.check_beginning(beginning, draft.phase, admission.entry_said(form.data, draft.phase))
-    except Refused as refusal:
-        form.add_error("image", str(refusal))
-
-
-def _weights_came_unseen(request: HttpRequest, draft: Draft, form: SubmissionForm) -> bool:
-    """Whether the page did not know of what it would throw away: another program, or a colleague, sent it."""
-    upload = draft.weights_upload
-    if upload is None or form.wants_upload_of_weights or not form.is_of_an_image:
-        return False
-    return request.POST.get("weights_seen") != str(upload.pk)
 
 
 @login_required
@@ -184,10 +141,7 @@ def delete(request: HttpRequest, key: UUID) -> HttpResponse:
 
 def _find(request: HttpRequest, key: UUID) -> Draft | Submission:
     """The team's draft, or the submission that it became."""
-    team = frame_of(request).team
-    found: Draft | Submission | None = drafts.find(key, team)
-    if found is None and team:
-        found = Submission.objects.filter(ticket=str(key), team=team).only("pk").first()
+    found = sending.find(key, frame_of(request).team)
     if found is None:
         raise Http404
     return found

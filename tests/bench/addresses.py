@@ -25,6 +25,7 @@ from leaderboard.admin.site import RegistrationAdmin
 from leaderboard.core import blobs, clock
 from leaderboard.journey.failure_kinds import DIFFERENT
 from leaderboard.models import (
+    ApiToken,
     Attempt,
     Batch,
     Case,
@@ -49,6 +50,7 @@ from leaderboard.models import (
 )
 from leaderboard.models.runs import new_token
 from leaderboard.notices import links
+from leaderboard.people import tokens
 from leaderboard.people.addresses import confirm
 from leaderboard.states import BatchState, RunState
 from leaderboard.submissions import uploads
@@ -61,6 +63,8 @@ HEAVY = frozenset(
     {"summary", "groups", "result", "log", "method", "external_data", "container", "config", "before", "after"}
 )
 BOARD = frozenset({"summary", "groups", "method", "external_data"})
+# The personal tokens of the captain, the runner and the newcomer.
+TOKEN, RUNNERS, NEWCOMERS = (tokens.compose(letter * 30) for letter in "crn")
 LONG = timedelta(days=1)  # so that it does not matter how long a measurement takes
 
 
@@ -204,7 +208,17 @@ def _people(teams: list[Team]) -> dict[str, Any]:
     newcomer, _ = User.objects.get_or_create(username="newcomer", defaults=told)
     confirm(newcomer)
     member = teams[0].memberships.filter(is_captain=False).earliest("pk")
+    found["token"] = _token(found["captain"], TOKEN)
+    _token(found["runner"], RUNNERS)
+    _token(newcomer.pk, NEWCOMERS)
     return {**found, "newcomer": newcomer.pk, "member": member.user_id}
+
+
+def _token(person: int, text: str) -> int:
+    """A personal token of this text with every scope, of which today's use is known."""
+    told = {"name": "bench", "scopes": ApiToken.Scope.values, "created_at": clock.now(), "user_id": person}
+    told["last_used_on"] = clock.now().date()
+    return ApiToken.objects.get_or_create(token_hash=tokens.hash_of(text), defaults=told)[0].pk
 
 
 def _label(model: type[Model]) -> str:
@@ -409,6 +423,9 @@ _PEOPLE = [
     Address("/account/notices/stop/{stop}/", 4),
     Address("/account/notices/stop/{stop}/", 10, method="POST"),
     Address("/account/signup/", 3),
+    Address("/account/tokens/", 6, who="captain"),
+    Address("/account/tokens/", 12, who="captain", method="POST", body=_text("name=ci&scopes=read&days=30")),
+    Address("/account/tokens/{token}/revoke/", 10, who="captain", method="POST", status=302),
     Address("/account/confirm-email/", 2),
     Address("/account/confirm-email/none/", 2),
     Address("/account/password/change/", 5, who="captain"),
@@ -548,7 +565,75 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it")
 
 
-ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_admin_pages()]
+def _json(**fields: object) -> Callable[[Watched], object]:
+    return lambda watched: {
+        name: value.format_map(watched) if isinstance(value, str) else value for name, value in fields.items()
+    }
+
+
+def _api(path: str, queries: int, status: int = 200, reads: frozenset[str] = frozenset(), **more: Any) -> Address:
+    """An address of the API, as the captain's program asks it unless another token is named."""
+    headers = {"Authorization": f"Bearer {more.pop('token', TOKEN)}"}
+    return Address(f"/api/v1{path}", queries, status=status, reads=reads, headers=headers, **more)
+
+
+_OWN = "/submissions/{scored_public}"
+_LINES = frozenset({"summary"})
+_API = [
+    Address("/api/v1/reference/", 2),
+    Address("/api/v1/openapi.json", 0),
+    Address("/api/refused/429/", 0, status=429),
+    Address("/api/v1/", 2, status=404),
+    Address("/api/v1/phases", 2),
+    Address("/api/v1/phases/{hidden_phase}", 2),
+    Address("/api/v1/phases/{hidden_phase}/board", 8, reads=BOARD),
+    Address("/api/v1/me", 1, status=401),
+    _api("/phases", 3),
+    _api("/phases/{hidden_phase}/quota", 8),
+    _api("/me", 6),
+    _api("/me", 12, method="PATCH", body=_json(name="Nora N.")),
+    _api("/me/rules", 8, 409, method="POST", body=_json(version="1999")),
+    _api("/team", 6),
+    _api("/team", 9, 409, method="POST", body=_json(name="Another")),
+    _api("/team/join", 10, 409, method="POST", body=_json(code="none"), token=NEWCOMERS),
+    _api("/team/leave", 9, 409, method="POST"),
+    _api("/team/join-link", 8, method="POST"),
+    _api("/team/members/{member}", 12, 204, method="DELETE"),
+    _api("/team/members/{member}/captain", 14, method="POST"),
+    _api("/submissions", 12, reads=_LINES),
+    _api("/submissions?state=scored&words=grounder&per_page=5", 12, reads=_LINES),
+    _api(_OWN, 24, reads=_RESULTS | {"summary"}),
+    _api("/submissions/{scored_hidden}", 14, reads=_PAGE | {"summary"}),
+    _api("/submissions/{running_hidden}", 12 + _ESTIMATE, reads=_PAGE, token=RUNNERS),
+    _api(f"{_OWN}/findings", 8, reads=_FACTS),
+    _api(f"{_OWN}/cases", 9, reads=_FACTS),
+    _api(f"{_OWN}/containers", 8, reads=_FACTS),
+    _api(f"{_OWN}/logs/1/1", 8, reads=_FACTS | {"log"}),
+    _api(f"{_OWN}/masks/{{some_case}}", 9, 410, reads=_FACTS),
+    _api(f"{_OWN}/results", 9, reads=_FACTS | {"summary", "groups", "result"}),
+    _api(f"{_OWN}/method.pdf", 7, 404, reads=_FACTS),
+    *(
+        _api(f"/submissions/{{scored_hidden}}/{part}", 7, 404, _FACTS)
+        for part in ("findings", "cases", "containers", "results")
+    ),
+    _api(f"{_OWN}/note", 6, 204, HEAVY, method="PUT", body=_json(note="hello")),
+    _api(f"{_OWN}/cancel", 12, 409, HEAVY, method="POST"),
+    _api(f"{_OWN}/withdraw", 40, reads=HEAVY, method="POST"),
+    _api(f"{_OWN}/bring-back", 40, 200, HEAVY, method="POST"),
+    _api(f"{_OWN}/again", 12, 409, HEAVY, method="POST", body=_json(phase="{public_phase}")),
+    _api(f"{_OWN}/enter", 6, 409, HEAVY, method="POST"),
+    _api("/drafts", 6),
+    _api("/drafts", 20, 201, method="POST", body=_json(phase="{public_phase}")),
+    _api("/drafts/{draft}", 6),
+    _api("/drafts/{draft}", 8, method="PATCH", body=_json(algorithm="Grounder")),
+    _api("/drafts/{draft}", 14, 204, method="DELETE"),
+    _api("/drafts/{draft}/pdf", 9, 204, method="DELETE"),
+    _api("/drafts/{draft}/send", 9, 422, method="POST"),
+    _api("/drafts/{draft}/take-back", 10, method="POST"),
+    _api("/preview", 2, method="POST", body=_json(method="$x$")),
+]
+
+ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_API, *_admin_pages()]
 
 
 @dataclass(frozen=True)

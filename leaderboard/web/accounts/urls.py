@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from leaderboard.web.accounts import notices, own, second_factor, sessions, views
+from leaderboard.web.accounts import notices, own, second_factor, sessions, tokens, views
 
 urlpatterns = [
     path("", own.account, name="account"),
@@ -22,6 +22,8 @@ urlpatterns = [
     path("notices/", notices.notices, name="notices"),
     path("notices/stop/<str:token>/", notices.stop, name="notices_stop"),
     path("email/works/<str:token>/", notices.address_works, name="address_works"),
+    path("tokens/", tokens.tokens_page, name="tokens"),
+    path("tokens/<int:pk>/revoke/", tokens.revoke, name="revoke_token"),
     path("confirm-email/again/", views.confirm_again, name="confirm_again"),
     path("2fa/authenticate/", second_factor.AuthenticateView.as_view(), name="mfa_authenticate"),
     path("2fa/reauthenticate/", second_factor.ReauthenticateView.as_view(), name="mfa_reauthenticate"),

@@ -259,6 +259,7 @@ NEWER_TABLES = (
     *("announcement", "noticestop", "pendingnotice", "refusedaddress", "tolddeadline"),
     *("handover", "invitation", "teamapproval"),
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
+    *("apianswer", "apitoken"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),

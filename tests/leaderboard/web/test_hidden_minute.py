@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import transaction
-from django.http import HttpResponse
 from django.test import Client
 
 from leaderboard import urls
+from leaderboard.api.site import described
 from leaderboard.core import clock
 from leaderboard.journey import faults, pipeline
 from leaderboard.models import OutgoingMail, Run, Submission
 from leaderboard.notices import runs
+from leaderboard.people import tokens
 from leaderboard.progress.listing import STATES
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -30,6 +31,7 @@ TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 # Without content of their own: they only change something, or redirect, or answer nobody but organisers.
 ELSEWHERE = {
     "refused",
+    "api_refused",
     "theme",
     "team_join",
     "team_leave",
@@ -68,6 +70,9 @@ ELSEWHERE = {
     "pre_registration_confirm",
     "pre_registration_unsubscribe",
 }
+API = "/api/v1"
+CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+OWN_COUNT = "RateLimit"  # of the requests of one's own token, and of nothing else
 
 SAME_FOR_ALL = {
     "guidelines",
@@ -87,6 +92,7 @@ SAME_FOR_ALL = {
     "faq",
     "pre_registration",
     "pre_registration_sent",
+    "api_reference",
 }
 
 
@@ -117,6 +123,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "data": ["/data/"],
         "health": ["/organisers/health/"],
         "server_clock": ["/clock"],
+        "api_reference": ["/api/v1/reference/"],
         "equal_entries": ["/organisers/equal-entries/"],
         "healthz": ["/healthz"],
         "news": ["/news/"],
@@ -128,13 +135,37 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     }
 
 
+def api_addresses(submissions: list[Submission]) -> dict[str, list[str]]:
+    """The same of the API: what it answers at each path of its description, by that path."""
+    plain = ("/me", "/team", "/phases", "/drafts")
+    of_one = ("", "/findings", "/cases", "/containers", "/results", "/method.pdf")
+    named = {f"/submissions/{{pk}}{part}": [f"/submissions/{one.pk}{part}" for one in submissions] for part in of_one}
+    return {
+        **{path: [path] for path in plain},
+        **{f"/phases/{{slug}}{part}": [f"/phases/test{part}"] for part in ("", "/quota", "/board")},
+        **named,
+        "/submissions": ["/submissions", *(f"/submissions?state={state}" for state in STATES)],
+        "/submissions/{pk}/logs/{batch}/{attempt}": [f"/submissions/{one.pk}/logs/1/1" for one in submissions],
+        "/submissions/{pk}/masks/{name}": [f"/submissions/{one.pk}/masks/case_000.nii.gz" for one in submissions],
+        "/drafts/{key}": [f"/drafts/{uuid.UUID(int=1)}"],
+    }
+
+
+def test_the_list_of_the_api_is_complete():
+    told = described()["paths"]
+    read = {
+        path.removeprefix(API) for path, methods in told.items() if set(methods) - {each.lower() for each in CHANGING}
+    }
+    assert read == set(api_addresses([]))
+
+
 def test_the_list_of_addresses_is_complete():
     named = {name for pattern in urls.urlpatterns if (name := getattr(pattern, "name", None))}
     assert named == set(addresses([])) | ELSEWHERE
 
 
-def answer(response: HttpResponse) -> tuple[Any, ...]:
-    headers = {name: value for name, value in response.items() if name not in {"Set-Cookie", "Expires"}}
+def answer(response: Any) -> tuple[Any, ...]:
+    headers = {name: value for name, value in response.items() if name not in {"Set-Cookie", "Expires", OWN_COUNT}}
     return response.status_code, headers, TOKEN.sub(b"", response.content)
 
 
@@ -148,6 +179,10 @@ def everything(people, submissions: list[Submission]) -> dict[tuple[str, str], t
         for path in paths
         if who == "Alice" or name not in SAME_FOR_ALL
     }
+    for who, token in {"nobody": "", **people.tokens}.items():
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        for path in (path for paths in api_addresses(submissions).values() for path in paths):
+            found[who, API + path] = answer(Client().get(API + path, headers=headers))
     table = StringIO()
     call_command("standings", phase="test", json=True, stdout=table)
     runs.write_due()
@@ -201,6 +236,9 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at):
     masks.give_references(masks.cube())
     host = cast.host()
     submissions = [cast.submit_checked(people.team, phase, user=people.alice) for _ in range(2)]
+    people.tokens = {
+        one.name: tokens.issue(one, name="a program", scopes=["read"])[1] for one in (people.alice, people.charlie)
+    }
     run = submissions[0].runs.get()
     at(minute + timedelta(seconds=1))
     host.seen_at = clock.now()
@@ -223,6 +261,8 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at):
     assert ("Alice", f"/runs/{submissions[0].pk}/") in differing(before, after)
     assert ("nobody", "/leaderboard/test/") in differing(before, after)
     for address in ("/runs/", "/runs/?state=scored", "/runs/my-runs.csv?state=at-work", "/runs/compare/"):
+        assert ("Alice", address) in differing(before, after), address
+    for address in (f"{API}/submissions", f"{API}/submissions/{submissions[0].pk}", f"{API}/phases/test/board"):
         assert ("Alice", address) in differing(before, after), address
     assert before["the table", ""] != after["the table", ""]
     told = [subject for _, subject, _ in after["the mails", ""]]
