@@ -4,8 +4,8 @@
     used/<hex>       empty; its time is the last use of the blob (a blob's own are constant: containers see them)
     partial/<hex>    a download that was broken off, to be continued
 
-A file is handed out as a hard link, and what has a second link is in use and stays. The least recently used of the
-others make room.
+A file is handed out as a hard link, and what has a second link is in use and stays. Where there is no room, downloads
+that nobody goes on with make some, then the least recently used of the other files.
 """
 
 import contextlib
@@ -74,6 +74,8 @@ class BlobCache:
     def evict(self, free_bytes: int) -> None:
         """Remove the least recently used files, as far as nobody uses them, until so much of the disk is free."""
         with self._eviction:
+            if shutil.disk_usage(self._blobs).free < free_bytes:
+                self._remove_broken_off()
             for path in sorted(self._blobs.iterdir(), key=self._last_use):
                 if shutil.disk_usage(self._blobs).free >= free_bytes:
                     return
@@ -97,6 +99,9 @@ class BlobCache:
         with self._eviction:
             blobs = sorted(self._blobs.iterdir(), key=self._last_use)
             total = sum(path.stat().st_size for path in blobs)
+            begun = sum(path.stat().st_size for path in self._partial.iterdir())
+            if total + begun + size > self._max_bytes or self._free() < size:
+                self._remove_broken_off()
             # What can't come in at all makes nobody else's file go: its team would empty the cache with each attempt.
             for path in blobs if size <= self._max_bytes else ():
                 if total + size <= self._max_bytes and self._free() >= size:
@@ -110,6 +115,16 @@ class BlobCache:
                     f"No room for {size} bytes in {self._blobs}: {total} of {self._max_bytes} are in use, "
                     f"and its disk has {self._free() + RESERVE_BYTES} free, of which {RESERVE_BYTES} stay in reserve."
                 )
+
+    def _remove_broken_off(self) -> None:
+        """Of an image that another host runs meanwhile, say: nobody may ever ask for the rest."""
+        for path in self._partial.iterdir():
+            lock = self._locks[path.name]
+            if lock.acquire(blocking=False):  # whoever downloads it holds it
+                try:
+                    path.unlink(missing_ok=True)
+                finally:
+                    lock.release()
 
     def _free(self) -> int:
         return shutil.disk_usage(self._blobs).free - RESERVE_BYTES

@@ -1,33 +1,24 @@
-"""One's own profile, and one's team."""
+"""Oneself: the profile, the rules, which notices one gets."""
 
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest
-from django.urls import reverse
-from ninja import Router, Status
+from ninja import Router
 
-from leaderboard.api.challenge import NO_TEAM
 from leaderboard.api.exchange import token_of
-from leaderboard.api.operations import Key, operation
-from leaderboard.api.problems import Problem
-from leaderboard.api.schemas import JoinIn, ProfileIn, ProfileOut, RulesIn, TeamIn, TeamOut
-from leaderboard.core import audit
-from leaderboard.core.audit import Actor
-from leaderboard.core.text import one_line
-from leaderboard.journey.lifecycle import display_name
-from leaderboard.models import Team, User
-from leaderboard.people import teams
+from leaderboard.api.operations import operation
+from leaderboard.api.problems import Problem, of_form
+from leaderboard.api.schemas import NoticesIn, NoticesOut, ProfileIn, ProfileOut, RulesIn
+from leaderboard.models import NoticeKind, User
+from leaderboard.notices import choices
+from leaderboard.people import profile
 from leaderboard.people.addresses import is_confirmed
 from leaderboard.people.rules import accept_rules, has_accepted_rules
+from leaderboard.web.accounts.own import ProfileForm
 from leaderboard.web.context import person_of
-from leaderboard.web.forms import SignupForm, TeamForm
 
 router = Router(tags=["People"])
-
-
-# --- oneself ----------------------------------------------------------------------------------------------------------
 
 
 @operation(router, "GET", "/me", answers=ProfileOut)
@@ -39,9 +30,8 @@ def get_profile(request: HttpRequest) -> dict[str, Any]:
 def _profile(request: HttpRequest) -> dict[str, Any]:
     person, token = person_of(request), token_of(request)
     return {
-        "name": person.name,
+        **{field: getattr(person, field) for field in profile.FIELDS},
         "email": person.email,
-        "affiliation": person.affiliation,
         "has_confirmed_address": is_confirmed(person),
         "has_accepted_rules": has_accepted_rules(person),
         "rules_version": settings.RULES_VERSION,
@@ -52,19 +42,13 @@ def _profile(request: HttpRequest) -> dict[str, Any]:
 
 @operation(router, "PATCH", "/me", scope="team", answers=ProfileOut)
 def change_profile(request: HttpRequest, said: ProfileIn) -> dict[str, Any]:
-    """Change your name or your affiliation."""
+    """Change your name, affiliation, country (ISO 3166-1, two letters) or ORCID iD. An empty one is taken away."""
     person = person_of(request)
-    words = {"name": person.name, "affiliation": person.affiliation}
-    words |= {name: one_line(value) for name, value in said.dict().items() if value is not None}
-    form = SignupForm(words)
+    words = {field: getattr(person, field) for field in profile.FIELDS}
+    form = ProfileForm(words | {name: value for name, value in said.dict().items() if value is not None})
     if not form.is_valid():
-        raise Problem(409, " ".join(f"{name}: {words[0]}" for name, words in form.errors.items()))
-    with transaction.atomic():
-        old, new = User.objects.get(pk=person.pk), User.objects.select_for_update().get(pk=person.pk)
-        new.name, new.affiliation = form.cleaned_data["name"], form.cleaned_data["affiliation"]
-        new.save(update_fields=["name", "affiliation"])
-        audit.record_change(Actor.person(person), "change profile", old, new, fields=["name", "affiliation"])
-    person.name, person.affiliation = new.name, new.affiliation
+        raise of_form(form)
+    profile.change(person, **form.cleaned_data)
     return _profile(request)
 
 
@@ -77,87 +61,21 @@ def accept_rules_of_challenge(request: HttpRequest, said: RulesIn) -> dict[str, 
     return _profile(request)
 
 
-# --- the team ---------------------------------------------------------------------------------------------------------
+@operation(router, "GET", "/me/notices", answers=NoticesOut)
+def get_notices(request: HttpRequest) -> dict[str, Any]:
+    """Which kinds of notices you get by mail."""
+    return _notices(person_of(request))
 
 
-@operation(router, "GET", "/team", answers=TeamOut)
-def get_team(request: HttpRequest) -> dict[str, Any]:
-    """Your team and its members."""
+@operation(router, "PATCH", "/me/notices", scope="team", answers=NoticesOut)
+def choose_notices(request: HttpRequest, said: NoticesIn) -> dict[str, Any]:
+    """Choose which kinds of notices you get by mail; what you do not name stays as it is."""
     person = person_of(request)
-    return _team(person, _own_team(person))
+    chosen = _notices(person) | {kind: wants for kind, wants in said.dict().items() if wants is not None}
+    choices.choose(person, {NoticeKind(kind) for kind, wants in chosen.items() if wants})
+    return _notices(person)
 
 
-@operation(router, "POST", "/team", scope="team", status=201, answers=TeamOut)
-def found_team(request: HttpRequest, said: TeamIn) -> Status[dict[str, Any]]:
-    """Found a team; you are its captain."""
-    person, form = person_of(request), TeamForm(said.dict())
-    if not form.is_valid():
-        raise Problem(409, " ".join(f"{name}: {words[0]}" for name, words in form.errors.items()))
-    return Status(201, _team(person, teams.create_team(person, **form.cleaned_data)))
-
-
-@operation(router, "POST", "/team/join", scope="team", answers=TeamOut)
-def join_team(request: HttpRequest, said: JoinIn) -> dict[str, Any]:
-    """Join the team whose captain handed out this code."""
-    person = person_of(request)
-    return _team(person, teams.join_team(person, said.code))
-
-
-@operation(router, "POST", "/team/leave", scope="team", status=204, answers=None)
-def leave_team(request: HttpRequest) -> Status[None]:
-    """Leave your team. Its runs stay with it."""
-    person = person_of(request)
-    teams.leave_team(person, _own_team(person))
-    return Status(204, None)
-
-
-@operation(router, "POST", "/team/join-link", scope="team", answers=TeamOut)
-def renew_join_link(request: HttpRequest) -> dict[str, Any]:
-    """As captain, make the link by which people join a new one."""
-    person = person_of(request)
-    team = _own_team(person)
-    teams.renew_join_code(person, team)
-    return _team(person, team)
-
-
-@operation(router, "DELETE", "/team/members/{int:pk}", scope="team", status=204, answers=None)
-def remove_member(request: HttpRequest, pk: Key) -> Status[None]:
-    """As captain, take a member out of the team. The link to join is new then."""
-    person = person_of(request)
-    teams.remove_member(person, _own_team(person), pk)
-    return Status(204, None)
-
-
-@operation(router, "POST", "/team/members/{int:pk}/captain", scope="team", answers=TeamOut)
-def make_captain(request: HttpRequest, pk: Key) -> dict[str, Any]:
-    """As captain, hand the team over to another member."""
-    person = person_of(request)
-    team = _own_team(person)
-    teams.make_captain(person, team, pk)
-    return _team(person, team)
-
-
-def _own_team(person: User) -> Team:
-    team = person.team
-    if team is None:
-        raise Problem(404, NO_TEAM)
-    return team
-
-
-def _team(person: User, team: Team) -> dict[str, Any]:
-    members = list(team.memberships.select_related("user").order_by("-is_captain", "joined_at"))
-    is_captain = any(one.is_captain and one.user_id == person.pk for one in members)
-    return {
-        **{name: getattr(team, name) for name in ("name", "slug", "affiliation")},
-        "members": [
-            {
-                "id": one.user_id,
-                "name": display_name(one.user),
-                "is_captain": one.is_captain,
-                "joined_at": one.joined_at,
-            }
-            for one in members
-        ],
-        "join_link": settings.SITE_URL + reverse("team_join", args=[team.join_code]) if is_captain else None,
-        "places_left": max(0, teams.MAX_TEAM_MEMBERS - len(members)),
-    }
+def _notices(person: User) -> dict[str, bool]:
+    wanted = choices.wanted_by(person)
+    return {kind.value: kind in wanted for kind in NoticeKind}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from ninja.errors import HttpError, ValidationError
 
@@ -69,6 +70,11 @@ def of_refusal(refusal: Refused) -> Problem:
     if isinstance(refusal, Busy | TooSoon):
         return Problem(429, str(refusal), headers={"Retry-After": str(refusal.seconds)})
     return Problem(413 if isinstance(refusal, admission.TooLarge) else 409, str(refusal))
+
+
+def of_form(form: BaseForm) -> Problem:
+    """What a form of the pages refuses."""
+    return Problem(409, " ".join(f"{name}: {words[0]}" for name, words in form.errors.items()))
 
 
 def of_error(_request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:

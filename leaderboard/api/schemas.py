@@ -23,6 +23,7 @@ def _said(longest: int, *, may_be_empty: bool = False) -> StringConstraints:
 
 PersonsName = Annotated[str, _said(120)]
 TeamsName = Annotated[str, _said(60)]
+Reason = Annotated[str, _said(500)]
 Affiliation = Annotated[str, _said(200, may_be_empty=True)]
 
 
@@ -437,6 +438,28 @@ class PreviewOut(Schema):
     external_data: str
 
 
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+class CaseSetOut(Schema):
+    """A public case set. Its files are at `images/NAME` and `masks/NAME` beside its lists, for the same token."""
+
+    name: str
+    cases: int
+    bytes: int
+    terms: str
+    terms_version: int | None
+    accepted_at: datetime | None
+    sums_url: str | None
+    dataset_url: str | None
+
+
+class TermsIn(Body):
+    """The version of the terms that was read, and is accepted."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
@@ -453,6 +476,8 @@ class ProfileOut(Schema):
     name: str
     email: str
     affiliation: str
+    country: str
+    orcid: str
     has_confirmed_address: bool
     has_accepted_rules: bool
     rules_version: str
@@ -465,6 +490,26 @@ class ProfileIn(Body):
 
     name: PersonsName | None = None
     affiliation: Affiliation | None = None
+    country: Word | None = None
+    orcid: Word | None = None
+
+
+class NoticesOut(Schema):
+    """Which kinds of notices a person gets by mail."""
+
+    runs: bool
+    try_outs: bool
+    deadlines: bool
+    announcements: bool
+
+
+class NoticesIn(Body):
+    """The kinds that are to change."""
+
+    runs: bool | None = None
+    try_outs: bool | None = None
+    deadlines: bool | None = None
+    announcements: bool | None = None
 
 
 class RulesIn(Body):
@@ -491,10 +536,11 @@ class TeamOut(Schema):
     members: list[MemberOut]
     join_link: str | None
     places_left: int
+    captaincy_offered_to: int | None = Field(description="The member who is asked to be the captain.")
 
 
 class TeamIn(Body):
-    """A team to be founded."""
+    """How a team is called, and where it works."""
 
     name: TeamsName
     affiliation: Affiliation = ""
@@ -504,3 +550,53 @@ class JoinIn(Body):
     """The code of a team's link."""
 
     code: Name
+
+
+class TokenIn(Body):
+    """What the link of an invitation ends with."""
+
+    token: Name
+
+
+class InvitationIn(Body):
+    """Whom to invite."""
+
+    email: Name
+
+
+class InvitationOut(Schema):
+    """An invitation that nobody has answered."""
+
+    id: int
+    email: str
+    sent_at: datetime
+    sends: int
+    expires_at: datetime
+
+
+class MemberIn(Body):
+    """Another member of the team, by their id."""
+
+    member: Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class RemovalIn(Body):
+    """Why somebody is removed: they read it."""
+
+    why: Reason
+
+
+class ApprovalIn(Body):
+    """A phase for which organisers approve teams."""
+
+    phase: Name
+
+
+class ApprovalOut(Schema):
+    """What organisers say to a team about a phase: waiting, approved, refused."""
+
+    phase: str
+    state: str
+    asked_at: datetime
+    decided_at: datetime | None
+    reason: str

@@ -11,7 +11,7 @@ from ninja.errors import HttpError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
-from leaderboard.api import cases, challenge, drafts, people, submissions
+from leaderboard.api import cases, challenge, data, drafts, people, submissions, teams
 from leaderboard.api.problems import CONTENT_TYPE, HANDLED, of_error
 from leaderboard.core.text import storable
 
@@ -70,7 +70,7 @@ api = Api(
 )
 for kind in HANDLED:
     api.add_exception_handler(kind, of_error)
-for part in (challenge, submissions, cases, drafts, people):
+for part in (challenge, submissions, cases, drafts, people, teams, data):
     api.add_router("", part.router)
 
 

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Model, Q
 
 from leaderboard.core import clock
-from leaderboard.core.text import sanitised
+from leaderboard.core.text import pattern_of, sanitised
 from leaderboard.models import AuditEntry, Membership, User
 
 State = Mapping[str, Any]
@@ -111,8 +111,7 @@ def forget(user: User) -> None:
     names = {user.name, user.email, user.username, *theirs.filter(user_id=user.pk).values_list("by", flat=True)}
     names |= set(theirs.filter(about_them).values_list("target", flat=True))
     nobody = f"user {user.pk}"
-    named = [re.escape(name) for name in sorted(names - {"", nobody}, key=len, reverse=True)]
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(named)})(?!\w)")
+    pattern = pattern_of(names - {nobody})
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL leaderboard.forgets_a_person = 'yes'")
         for entry in AuditEntry.objects.filter(Q(user_id=user.pk) | about_them | _mentions(user, names)):

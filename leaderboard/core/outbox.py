@@ -38,7 +38,7 @@ from django.db.models import Case, Value, When
 
 from leaderboard.core import clock, locks, refusals, task_queue
 from leaderboard.core.mail_message import message_of
-from leaderboard.core.text import one_line
+from leaderboard.core.text import one_line, pattern_of
 from leaderboard.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
@@ -98,6 +98,16 @@ def forget_old() -> None:
 def shorten_pauses(at: datetime) -> None:
     """The clock was set back to this instant: nothing waits for longer than it would have to."""
     OutgoingMail.objects.filter(state=State.WAITING, due_at__gt=at + LONGEST_PAUSE).update(due_at=at)
+
+
+def forget(name: str) -> None:
+    """Name a person no more in the subjects of messages to others, which are kept for a time after they were sent."""
+    if not name:
+        return
+    pattern = pattern_of([name])
+    for mail in OutgoingMail.objects.exclude(state=State.WAITING).filter(subject__contains=name).only("subject"):
+        mail.subject = pattern.sub("somebody", mail.subject)
+        mail.save(update_fields=["subject"])
 
 
 def take_back(to: str, *, unsubscribe: str) -> None:

@@ -5,6 +5,7 @@ in `leaderboard.processes.host_api`, what an operator types in `manage.py`.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +39,12 @@ def instant(at: datetime) -> str:
 def printable(text: str) -> str:
     """Text from a team as a terminal may get it: no colours, control characters or changes of direction."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def pattern_of(names: Iterable[str]) -> re.Pattern[str]:
+    """Finds these names (not none) where they stand as words; of two that begin alike, the longer one."""
+    named = [re.escape(name) for name in sorted(set(names) - {""}, key=len, reverse=True)]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(named)})(?!\w)")
 
 
 def csv_cell(text: str) -> str:

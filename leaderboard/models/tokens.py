@@ -24,7 +24,7 @@ class ApiToken(models.Model):
         ordering = ["-pk"]
 
     def __str__(self) -> str:
-        return self.name
+        return f"API token {self.pk}"  # what it is called may name a person, and the record is for ever
 
 
 class ApiAnswer(models.Model):

@@ -5,11 +5,12 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from leaderboard.core import audit, locks
+from leaderboard.core import audit, locks, outbox
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, User
-from leaderboard.people import personal_data, sessions, sign_in, teams
+from leaderboard.people import personal_data, sessions, sign_in, team_mails
+from leaderboard.people.team_locks import lock_team
 
 
 @transaction.atomic
@@ -17,17 +18,19 @@ def end_account(user: User) -> None:
     """Delete a person's account; Refused while somebody else depends on it."""
     locks.one_at_a_time("ends of accounts")  # of two last organisers one stays
     if own := Membership.objects.filter(user=user).select_related("team").first():
-        teams.lock_team(own.team)  # before the person, as whoever joins does
+        lock_team(own.team)  # before the person, as whoever joins does
     user = User.objects.select_for_update().get(pk=user.pk)
     _refuse_last_organiser(user)
     _leave(user)
     for address in {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}:
         sign_in.forgive(address)
-    personal_data.mails_to(user).delete()
+    for rows in personal_data.by_address(user):
+        rows.delete()
     sessions.end_all(user)
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).delete()
     audit.record(Actor.person(user), "delete account", user)
     audit.forget(user)
+    outbox.forget(user.name)
     user.delete()
 
 
@@ -57,11 +60,12 @@ def _leave(user: User) -> None:
     own = Membership.objects.filter(user=user).select_related("team").first()
     if own is None:
         return
-    team = teams.lock_team(own.team)
+    team = lock_team(own.team)
     _refuse_captain_of_others(user)
     own.delete()
     audit.record(Actor.person(user), "leave team", team)
     if team.memberships.exists():
+        team_mails.tell_of_leaving(user, team, named_as="Somebody whose account is deleted")
         return
     team.drafts.all().delete()  # nobody could reach them any more; their files go with the next round of retention
     if not team.submissions.exists():

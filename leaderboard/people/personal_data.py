@@ -9,7 +9,8 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
-from django.db.models import QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Lower
 
 from leaderboard.core import clock
 from leaderboard.models import (
@@ -29,12 +30,18 @@ from leaderboard.models import (
     TeamApproval,
     User,
 )
+from leaderboard.people.addresses import all_of
 from leaderboard.people.profile import FIELDS
 
 ENDS = {
     "account.EmailAddress.user": "email addresses",
     "admin.LogEntry.user": "the administration’s list of recent actions",
+    "leaderboard.ApiToken.user": "API tokens",
+    "leaderboard.DataAcceptance.user": "which terms of data were accepted",
+    "leaderboard.Handover.offered_by": "a captaincy that was offered",
+    "leaderboard.Handover.to": "a captaincy that was offered",
     "leaderboard.Membership.user": "the place in a team",
+    "leaderboard.NoticeStop.user": "which notices were stopped",
     "leaderboard.RulesAcceptance.user": "which rules were accepted",
     "leaderboard.User_groups.user": "groups of organisers",
     "leaderboard.User_user_permissions.user": "permissions of organisers",
@@ -46,20 +53,30 @@ STAYS = {
     "leaderboard.Draft.created_by": "what a team prepares",
     "leaderboard.Draft.submitted_by": "what a team prepares",
     "leaderboard.Equality.looked_by": "what organisers looked at",
+    "leaderboard.Invitation.accepted_by": "what became of a team’s invitations",
+    "leaderboard.Invitation.invited_by": "what became of a team’s invitations",
     "leaderboard.Submission.submitted_by": "what a team submitted",
+    "leaderboard.Team.join_link_made_by": "a team’s link",
+    "leaderboard.TeamApproval.asked_by": "whether a team was approved",
+    "leaderboard.TeamApproval.decided_by": "whether a team was approved",
 }
 
 
 def mails_to(user: User) -> QuerySet[OutgoingMail]:
     """Every message that is kept to one of the person's addresses."""
-    known = EmailAddress.objects.filter(user=user).values_list("email", flat=True)
-    addresses = {user.email.lower(), *(address.lower() for address in known)}
-    return OutgoingMail.objects.filter(to__iregex=r"^(" + "|".join(map(_literally, sorted(addresses))) + ")$")
+    return _at_addresses_of(user, OutgoingMail, "to")
 
 
-def _literally(address: str) -> str:
-    """An address as PostgreSQL's regular expressions take it for itself."""
-    return "".join(letter if letter.isalnum() else f"\\{letter}" if letter.isascii() else letter for letter in address)
+def by_address(user: User) -> list[QuerySet[Any]]:
+    """Every row that names one of the person's addresses, and no account."""
+    named = ((OutgoingMail, "to"), (Invitation, "email"), (PreRegistration, "email"), (RefusedAddress, "email"))
+    return [_at_addresses_of(user, model, field) for model, field in named]
+
+
+def _at_addresses_of(user: User, model: type[Model], field: str) -> QuerySet[Any]:
+    """Addresses are compared in one spelling, whatever the row has."""
+    rows = model._default_manager.annotate(address=Lower(field))
+    return rows.filter(address__in=all_of(user))
 
 
 def of(user: User) -> dict[str, Any]:
@@ -75,7 +92,29 @@ def of(user: User) -> dict[str, Any]:
         },
         "email_addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
         "rules_accepted": list(RulesAcceptance.objects.filter(user=user).values("version", "accepted_at")),
+        "data_terms_accepted": list(
+            DataAcceptance.objects.filter(user=user).values("terms__case_set__name", "terms__version", "accepted_at")
+        ),
+        "notices_stopped": list(NoticeStop.objects.filter(user=user).values("kind", "at")),
+        "api_tokens": list(ApiToken.objects.filter(user=user).values("name", "scopes", "created_at", "last_used_on")),
         "team": list(Membership.objects.filter(user=user).values("team__name", "is_captain", "joined_at")),
+        "invitations_sent": list(
+            Invitation.objects.filter(invited_by=user).values("team__name", "email", "sent_at", "state")
+        ),
+        "invitations_received": list(
+            _at_addresses_of(user, Invitation, "email").values("team__name", "email", "sent_at", "state")
+        ),
+        "invitations_accepted": list(Invitation.objects.filter(accepted_by=user).values("team__name", "ended_at")),
+        "captaincy_offered": list(
+            Handover.objects.filter(Q(to=user) | Q(offered_by=user)).values("team__name", "offered_at")
+        ),
+        "approvals_asked_for": list(
+            TeamApproval.objects.filter(asked_by=user).values("team__name", "phase__slug", "asked_at", "state")
+        ),
+        "pre_registration": list(
+            _at_addresses_of(user, PreRegistration, "email").values("email", "asked_at", "confirmed_at", "told_at")
+        ),
+        "refused_addresses": list(_at_addresses_of(user, RefusedAddress, "email").values("email", "refused_at")),
         "submissions": list(
             Submission.objects.filter(submitted_by=user)
             .order_by("pk")

@@ -128,10 +128,11 @@ SUBJECTS = {
 
 
 def _write(row: PreRegistration, what: str) -> None:
+    unsubscribe = _address("pre_registration_unsubscribe", row)
     context = {
         "site": settings.SITE_URL,
         "confirm": _address("pre_registration_confirm", row),
-        "unsubscribe": _address("pre_registration_unsubscribe", row),
+        "unsubscribe": unsubscribe,
         "sign_up": settings.SITE_URL + reverse("account_signup"),
         "days": UNCONFIRMED_KEPT.days,
     }
@@ -140,7 +141,7 @@ def _write(row: PreRegistration, what: str) -> None:
         sender=settings.DEFAULT_FROM_EMAIL,
         subject=f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{SUBJECTS[what]}",
         body=render_to_string(f"pre_registration/email/{what}.txt", context),
-        unsubscribe=context["unsubscribe"],
+        unsubscribe=unsubscribe,
     )
     outbox.write([mail])
 

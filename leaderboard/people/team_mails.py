@@ -35,6 +35,12 @@ def tell(people: Iterable[User], subject: str, *paragraphs: str) -> None:
     _send([one.email for one in people if one.email], subject, *paragraphs, f"{settings.SITE_URL}{reverse('team')}")
 
 
+def tell_of_leaving(user: User, team: Team, *, named_as: str = "") -> None:
+    """Tell the others who has left."""
+    words = f"{named_as or named(user)} has left the team “{team}”"
+    tell(members_of(team, but=[user]), words, f"{words}. Its runs stay with the team.")
+
+
 def invite(invitation: Invitation, token: str) -> None:
     """The message with the link by which somebody joins. Nobody else ever has that link."""
     team, by = invitation.team, invitation.invited_by

@@ -176,11 +176,7 @@ def leave_team(user: User, team: Team) -> None:
             audit.record(Actor.person(user), "delete team", team, before=audit.state_of(team))
             team.delete()
             return
-        team_mails.tell(
-            team_mails.members_of(team, but=[user]),
-            f"{named(user)} has left the team “{team}”",
-            f"{named(user)} has left the team “{team}”. Its runs stay with the team.",
-        )
+        team_mails.tell_of_leaving(user, team)
 
 
 def _check_may_end(team: Team) -> None:

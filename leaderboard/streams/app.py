@@ -1,7 +1,8 @@
 """The streams' addresses, as an ASGI application: `/runs/NUMBER/events/`.
 
-Who asks is known by the session, as on pages, or by what a program sends. Refusals are problem details (RFC 9457). The
-database is asked in a few threads, whatever the number of streams, and no stream holds a connection while it waits.
+Who asks is known by the session, as on pages, or by a program's personal token. Refusals are problem details
+(RFC 9457). The database is asked in a few threads, whatever the number of streams, and no stream holds a connection
+while it waits.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, NamedTuple
 
 import django
 
@@ -30,7 +31,8 @@ from django.db import Error as DatabaseError  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
 
 from leaderboard.core import clock, database, process_heartbeat  # noqa: E402
-from leaderboard.models import User  # noqa: E402
+from leaderboard.models import ApiToken, User  # noqa: E402
+from leaderboard.people import tokens  # noqa: E402
 from leaderboard.progress import watching  # noqa: E402
 from leaderboard.streams.following import Look, follow  # noqa: E402
 from leaderboard.streams.hub import Hub  # noqa: E402
@@ -45,6 +47,13 @@ RETRY_SECONDS = 30
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="streams")
 _hub = Hub(settings.REDIS_URL, f"{settings.INSTANCE}:live")
 _open: Counter[int] = Counter()
+
+
+class Proof(NamedTuple):
+    """By what a request says who asks: the key of a session, or the text of a personal token."""
+
+    session: str
+    token: str
 
 
 class Problem(Exception):
@@ -65,9 +74,10 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
             await _answer(send, HTTPStatus.OK, b"ok", {"Content-Type": "text/plain"})
             return
         submission_id = _asked(scope)
-        person = await _known(scope)
+        proof = _proof_of(scope)
+        person = await _known(proof)
         with _place(person):
-            await _stream(submission_id, person, _session_key(scope), receive, send)
+            await _stream(submission_id, person, proof, receive, send)
     except Problem as problem:
         said = {"title": problem.status.phrase, "status": problem.status, "detail": str(problem)}
         headers = {"Content-Type": "application/problem+json", **problem.headers}
@@ -83,11 +93,12 @@ def _asked(scope: Message) -> int:
     return int(found[1])
 
 
-async def _known(scope: Message) -> int:
-    person: int | None = await _in_thread(_person_of, _session_key(scope))
-    if person is None:
-        raise Problem(HTTPStatus.UNAUTHORIZED, "Sign in to follow a run.")
-    return person
+async def _known(proof: Proof) -> int:
+    person: int | None = await _in_thread(_person_of, proof)
+    if person is not None:
+        return person
+    words = "This token is not known here, or may not read." if proof.token else "Sign in to follow a run."
+    raise Problem(HTTPStatus.UNAUTHORIZED, words, WWW_Authenticate="Bearer")
 
 
 @contextlib.contextmanager
@@ -108,8 +119,8 @@ def _place(person: int) -> Iterator[None]:
             del _open[person]
 
 
-async def _stream(submission_id: int, person: int, session: str, receive: Receive, send: Send) -> None:
-    look = partial(_in_thread, _look, submission_id, person, session)
+async def _stream(submission_id: int, person: int, proof: Proof, receive: Receive, send: Send) -> None:
+    look = partial(_in_thread, _look, submission_id, person, proof)
     if await look() is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such run of your team.")
     headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -158,13 +169,14 @@ def _start(status: HTTPStatus, headers: dict[str, str]) -> Message:
     return {"type": "http.response.start", "status": int(status), "headers": pairs}
 
 
-def _session_key(scope: Message) -> str:
-    for name, value in scope["headers"]:
-        if name.lower() == b"cookie":
-            with contextlib.suppress(CookieError):
-                if morsel := SimpleCookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME):
-                    return morsel.value
-    return ""
+def _proof_of(scope: Message) -> Proof:
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    scheme, _, token = headers.get(b"authorization", "").partition(" ")
+    session = ""
+    with contextlib.suppress(CookieError):
+        if morsel := SimpleCookie(headers.get(b"cookie", "")).get(settings.SESSION_COOKIE_NAME):
+            session = morsel.value
+    return Proof(session, token.strip() if scheme.lower() == "bearer" else "")
 
 
 # --- in threads -------------------------------------------------------------------------------------------------------
@@ -185,17 +197,20 @@ def _asking(ask: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         database.let_go()
 
 
-def _person_of(session: str) -> int | None:
-    """Who is signed in with this session."""
+def _person_of(proof: Proof) -> int | None:
+    """Who asks: by a personal token that may read, if one is sent, or as who is signed in."""
+    if proof.token:
+        token = tokens.find(proof.token, clock.now())
+        return token.user_id if token and ApiToken.Scope.READ in token.scopes else None
     request = HttpRequest()
-    request.session = SessionStore(session or None)
+    request.session = SessionStore(proof.session or None)
     person = get_user(request)
     return person.pk if isinstance(person, User) and person.is_active else None
 
 
-def _look(submission_id: int, person: int, session: str) -> Look | None:
+def _look(submission_id: int, person: int, proof: Proof) -> Look | None:
     """What is shown to them now; None once they are signed out, or not of the team any more."""
-    if _person_of(session) != person:
+    if _person_of(proof) != person:
         return None
     at = clock.now()
     found = watching.find(User.objects.get(pk=person), submission_id, at)

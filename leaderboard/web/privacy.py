@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from leaderboard.core import outbox
-from leaderboard.people import personal_data, throttle
+from leaderboard.people import invitations, personal_data, preregistration, throttle
 from leaderboard.submissions import drafts
 from leaderboard.web.accounts.clients import KEPT_SECONDS
 
@@ -50,6 +50,30 @@ def _kept() -> list[Kept]:
             "Messages to you",
             "To whom, when and about what; what they say goes when they are sent.",
             f"{outbox.KEPT.days} days after they were sent or given up.",
+        ),
+        Kept(
+            "Addresses that refuse messages",
+            "What your mail server said, so that you are told, and it is left alone.",
+            "Until you confirm the address again, or no account has it.",
+        ),
+        Kept("Which notices you stopped", "So that they stay stopped.", ACCOUNT),
+        Kept(
+            "Invitations to teams",
+            "To which address, by whom, and what became of it: so that a team knows whom it waits for.",
+            f"{invitations.KEPT.days} days after they ended or expired.",
+        ),
+        Kept(
+            "Pre-registration",
+            "Your address, so that you are told once when registration opens.",
+            f"Until you take it off; {preregistration.UNCONFIRMED_KEPT.days} days if you never confirm it, "
+            f"{preregistration.KEPT_AFTER_TOLD.days} days after you were told.",
+        ),
+        Kept("Which terms of data you accepted, and when", "It is the condition for downloading them.", ACCOUNT),
+        Kept(
+            "API tokens",
+            "Their names, what they may do, a hash, and the day of their last use; for a day, what was answered to "
+            "requests that may be repeated.",
+            "Until you revoke them, or delete your account.",
         ),
         Kept(
             "Drafts",

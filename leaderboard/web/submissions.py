@@ -237,7 +237,7 @@ def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-def without_events(request: HttpRequest, pk: int) -> HttpResponse:
+def without_events(request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG001
     """Where one process answers everything nobody is told of events (leaderboard/streams): 204, ask by yourself."""
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 

@@ -562,7 +562,9 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
     gone = 20 if model in (Phase, Team) else 16  # more kinds of rows go with these
     deleting = 403 if model is DataTerms else status  # what people accepted stays
-    yield Address(f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it")
+    yield Address(
+        f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it"
+    )
 
 
 def _json(**fields: object) -> Callable[[Watched], object]:
@@ -575,6 +577,10 @@ def _api(path: str, queries: int, status: int = 200, reads: frozenset[str] = fro
     """An address of the API, as the captain's program asks it unless another token is named."""
     headers = {"Authorization": f"Bearer {more.pop('token', TOKEN)}"}
     return Address(f"/api/v1{path}", queries, status=status, reads=reads, headers=headers, **more)
+
+
+def _members_id(watched: Watched) -> object:
+    return {"member": int(watched["member"])}
 
 
 _OWN = "/submissions/{scored_public}"
@@ -598,8 +604,27 @@ _API = [
     _api("/team/join", 10, 409, method="POST", body=_json(code="none"), token=NEWCOMERS),
     _api("/team/leave", 9, 409, method="POST"),
     _api("/team/join-link", 8, method="POST"),
-    _api("/team/members/{member}", 12, 204, method="DELETE"),
-    _api("/team/members/{member}/captain", 14, method="POST"),
+    _api("/team", 12, 409, method="PATCH", body=_json(name="Grounders of Basel")),
+    _api("/team/join-link", 9, 204, method="DELETE"),
+    _api("/team/members/{member}/remove", 24, method="POST", body=_json(why="So")),
+    _api("/team/captaincy/offer", 24, method="POST", body=_members_id),
+    _api("/team/captaincy/accept", 9, 409, method="POST"),
+    _api("/team/captaincy/decline", 9, 409, method="POST"),
+    _api("/team/captaincy/take-back", 9, 409, method="POST"),
+    _api("/team/invitations", 6),
+    _api("/team/invitations", 24, 201, method="POST", body=_json(email="zoe@example.org")),
+    _api("/team/invitations/{invitation}/again", 24, method="POST"),
+    _api("/team/invitations/{invitation}", 12, 204, method="DELETE"),
+    _api("/team/invitations/{invitation}", 6, 404, method="DELETE", token=RUNNERS),
+    _api("/team/invitation/accept", 12, 409, method="POST", body=_json(token="none"), token=NEWCOMERS),
+    _api("/team/invitation/decline", 12, 409, method="POST", body=_json(token="none"), token=NEWCOMERS),
+    _api("/team/approvals", 6),
+    _api("/team/approvals", 10, 409, method="POST", body=_json(phase="{public_phase}")),
+    _api("/me/notices", 5),
+    _api("/me/notices", 24, method="PATCH", body=_json(runs=False)),
+    _api("/data", 6),
+    _api("/data/public-cases", 8),
+    _api("/data/public-cases/terms", 9, 409, method="POST", body=_json(version=9)),
     _api("/submissions", 12, reads=_LINES),
     _api("/submissions?state=scored&words=grounder&per_page=5", 12, reads=_LINES),
     _api(_OWN, 24, reads=_RESULTS | {"summary"}),

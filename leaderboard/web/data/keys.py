@@ -9,7 +9,9 @@ from django.core import signing
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
-from leaderboard.models import CaseSet, User
+from leaderboard.core import clock
+from leaderboard.models import ApiToken, CaseSet, User
+from leaderboard.people import tokens
 
 _SALT = "leaderboard.data"
 
@@ -21,7 +23,7 @@ def make(person: User, case_set: CaseSet) -> str:
 
 
 def reader_of(request: HttpRequest, case_set: CaseSet) -> User | None:
-    """Who asks for the case set: by the key of a script, if the request brings one, or as who is signed in."""
+    """Who asks: by the key of a script or a personal token, if the request brings one, or as who is signed in."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return _reader_with(key.strip(), case_set)
@@ -34,6 +36,9 @@ def brings_key(request: HttpRequest) -> bool:
 
 
 def _reader_with(key: str, case_set: CaseSet) -> User | None:
+    if key.startswith(tokens.PREFIX):
+        token = tokens.find(key, clock.now())
+        return token.user if token and ApiToken.Scope.READ in token.scopes else None
     try:
         person_id, case_set_id, mark = signing.loads(key, salt=_SALT, max_age=settings.DATA_KEY_SECONDS)
     except (signing.BadSignature, ValueError, TypeError):

@@ -110,6 +110,22 @@ def test_a_disk_that_gets_full_takes_what_nobody_uses(cache: BlobCache, source: 
     assert [blob.samefile(used) for blob in (tmp_path / "cache" / "blobs").iterdir()] == [True]
 
 
+def test_a_download_that_nobody_goes_on_with_makes_room_and_others_files_stay(
+    cache: BlobCache, source: Source, tmp_path: Path
+) -> None:
+    kept = source.add(b"a" * 40)
+    get(cache, source, kept, tmp_path / "1").unlink()
+    broken_off = tmp_path / "cache" / "partial" / ("0" * 64)
+    broken_off.write_bytes(b"b" * 30)
+    get(cache, source, source.add(b"c" * 20), tmp_path / "1")
+    assert broken_off.exists()  # there is room for all
+    get(cache, source, source.add(b"d" * 20), tmp_path / "2")
+    assert not broken_off.exists()
+    fetched = len(source.downloads)
+    get(cache, source, kept, tmp_path / "3")
+    assert len(source.downloads) == fetched
+
+
 def test_a_discarded_file_is_gone_but_its_links_stay(cache: BlobCache, source: Source, tmp_path: Path) -> None:
     digest = source.add(b"content")
     link = get(cache, source, digest, tmp_path / "1")

@@ -1,16 +1,18 @@
 """What a team does by the API: from a token to a submission, and what it decides about it."""
 
 import io
+import re
 import tarfile
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from leaderboard.core import blobs
+from leaderboard.challenge import downloads
+from leaderboard.core import blobs, clock, outbox
 from leaderboard.journey import pipeline
-from leaderboard.models import Draft, Submission
-from leaderboard.people import tokens
+from leaderboard.models import CaseSet, Draft, Submission
+from leaderboard.people import approvals, tokens
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import scored
 
@@ -146,11 +148,24 @@ def test_a_team_is_changed_and_a_profile_too(people, api):
     assert charlie("POST", "/team/join", {"code": code}).json()["detail"].startswith("You are in the team “Rivals”")
     assert dora("GET", "/team").status_code == 404
     assert dora("POST", "/team/join", {"code": code}).json()["places_left"] == 17
-    assert bob("DELETE", f"/team/members/{people.alice.pk}").json()["detail"].startswith("Only the captain can")
-    assert bob("POST", f"/team/members/{people.bob.pk}/captain").status_code == 409
-    assert alice("POST", f"/team/members/{people.bob.pk}/captain").json()["join_link"] is None
-    assert bob("DELETE", f"/team/members/{people.alice.pk}").status_code == 204
+    why = {"why": "You asked for it."}
+    assert (
+        bob("POST", f"/team/members/{people.alice.pk}/remove", why).json()["detail"].startswith("Only the captain can")
+    )
+    assert bob("POST", "/team/captaincy/offer", {"member": people.bob.pk}).status_code == 409
+    offered = alice("POST", "/team/captaincy/offer", {"member": people.bob.pk}).json()
+    assert offered["captaincy_offered_to"] == people.bob.pk
+    assert alice("POST", "/team/captaincy/take-back").json()["captaincy_offered_to"] is None
+    alice("POST", "/team/captaincy/offer", {"member": people.bob.pk})
+    assert bob("POST", "/team/captaincy/decline").json()["members"][0]["name"] == "Alice"
+    alice("POST", "/team/captaincy/offer", {"member": people.bob.pk})
+    assert bob("POST", "/team/captaincy/accept").json()["members"][0]["name"] == "Bob"
+    assert bob("POST", f"/team/members/{people.alice.pk}/remove", {"why": ""}).status_code == 422
+    assert len(bob("POST", f"/team/members/{people.alice.pk}/remove", why).json()["members"]) == 2
     assert bob("POST", "/team/join-link").json()["join_link"] != team["join_link"]
+    assert bob("DELETE", "/team/join-link").status_code == 204
+    assert bob.get("/team")["join_link"] is None
+    assert bob("PATCH", "/team", {"name": "Bob alone", "affiliation": "Basel"}).json()["affiliation"] == "Basel"
     assert dora("POST", "/team/leave").status_code == 204
     assert dora("POST", "/team", {"name": "Solo"}).json()["slug"] == "solo"
     assert dora.get("/me")["has_accepted_rules"] is False
@@ -160,4 +175,60 @@ def test_a_team_is_changed_and_a_profile_too(people, api):
     changed = dora("PATCH", "/me", {"name": "Dora  D.\u202e"}).json()
     assert (changed["name"], changed["team"]["name"]) == ("Dora D.", "Solo")
     assert dora("PATCH", "/me", {"name": ""}).status_code == 422
+    assert dora("PATCH", "/me", {"orcid": "0000-0002-1825-0098"}).status_code == 409
+    told = dora("PATCH", "/me", {"orcid": "https://orcid.org/0000000218250097", "country": "CH"}).json()
+    assert (told["orcid"], told["country"]) == ("0000-0002-1825-0097", "CH")
     assert tokens.PREFIX not in str(dora.get("/me"))
+
+
+def test_somebody_is_invited_and_answers(people, api, mailoutbox):
+    alice, bob, charlie, dora = (api(one) for one in (people.alice, people.bob, people.charlie, cast.person("Dora")))
+    assert bob("POST", "/team/invitations", {"email": "dora@example.org"}).status_code == 409
+    sent = alice("POST", "/team/invitations", {"email": "dora@example.org"}).json()
+    assert sent["email"] == "dora@example.org"
+    assert alice("POST", "/team/invitations", {"email": "nobody"}).status_code == 409
+    assert [one["id"] for one in alice.get("/team/invitations")] == [sent["id"]]
+    assert bob.get("/team/invitations") == charlie.get("/team/invitations") == []
+    assert charlie("DELETE", f"/team/invitations/{sent['id']}").status_code == 404
+    assert alice("POST", f"/team/invitations/{sent['id']}/again").json()["sends"] == 2
+    outbox.send_due()
+    old, new = (re.findall(r"/team/invitation/([^/\s]+)/", mail.body)[0] for mail in mailoutbox)
+    assert dora("POST", "/team/invitation/accept", {"token": old}).status_code == 409
+    assert len(dora("POST", "/team/invitation/accept", {"token": new}).json()["members"]) == 3
+    emil = alice("POST", "/team/invitations", {"email": "emil@example.org"}).json()
+    assert alice("DELETE", f"/team/invitations/{emil['id']}").status_code == 204
+    assert alice.get("/team/invitations") == []
+
+
+def test_a_team_asks_for_approval_and_reads_the_answer(people, api):
+    phase = cast.phase(requires_approval=True)
+    alice, charlie = api(people.alice), api(people.charlie)
+    assert alice("POST", "/team/approvals", {"phase": phase.slug}).json()["state"] == "waiting"
+    approvals.approve(people.team.approvals.get(), by=cast.OPERATOR)
+    assert [(one["phase"], one["state"]) for one in alice.get("/team/approvals")] == [(phase.slug, "approved")]
+    assert charlie.get("/team/approvals") == []
+    assert alice("POST", "/team/approvals", {"phase": "none"}).status_code == 404
+
+
+def test_notices_are_chosen(people, api):
+    alice = api(people.alice)
+    assert set(alice.get("/me/notices").values()) == {True}
+    assert alice("PATCH", "/me/notices", {"deadlines": False}).json()["deadlines"] is False
+    assert [kind for kind, wants in alice.get("/me/notices").items() if not wants] == ["deadlines"]
+
+
+def test_public_data_are_found_and_fetched_with_the_same_token(people, api):
+    case_set = cast.phase(cases_are_public=True).case_set
+    alice = api(people.alice)
+    assert alice.get("/data") == []
+    downloads.publish_terms(case_set, "For research alone.", by=cast.OPERATOR)
+    CaseSet.objects.filter(pk=case_set.pk).update(allows_downloads=True, copied_at=clock.now())
+    (told,) = alice.get("/data")
+    assert (told["terms"], told["accepted_at"], told["sums_url"]) == ("For research alone.", None, None)
+    sums = f"/data/{case_set.name}/SHA256SUMS"
+    with_token = {"Authorization": f"Bearer {alice.text}"}
+    assert Client().get(sums, headers=with_token).status_code == 403
+    assert alice("POST", f"/data/{case_set.name}/terms", {"version": 7}).status_code == 409
+    assert alice("POST", f"/data/{case_set.name}/terms", {"version": 1}).json()["sums_url"].endswith(sums)
+    assert b"dataset.json" in Client().get(sums, headers=with_token).content
+    assert Client().get(sums, headers={"Authorization": "Bearer rexg_pat_none"}).status_code in {401, 403}

@@ -120,7 +120,7 @@ def test_a_person_follows_so_many_at_once_and_then_reads_what_to_do(site, people
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("POST", "/runs/1/events/", 405), ("GET", "/runs/1/events", 404)]
+    ("method", "path", "status"), [("POST", "/runs/1/events/", 405), ("GET", "/runs/1/events", 301)]
 )
 def test_what_is_no_stream_is_refused(site, people, method, path, status):
     answer, _ = site.ask(method, path, headers=cookie(people.browser["Alice"]))

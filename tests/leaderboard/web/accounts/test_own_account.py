@@ -10,10 +10,12 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, models, transaction
 from django.db.models import F
 
-from leaderboard.core import audit, clock
+from leaderboard.challenge import downloads
+from leaderboard.core import audit, clock, outbox, refusals
 from leaderboard.core.audit import Actor
-from leaderboard.models import AuditEntry, Draft, OutgoingMail, Submission, Team, User
-from leaderboard.people import personal_data, sessions, teams
+from leaderboard.models import AuditEntry, Draft, NoticeKind, OutgoingMail, Submission, Team, User
+from leaderboard.notices import choices
+from leaderboard.people import captaincy, invitations, personal_data, preregistration, sessions, tokens
 from leaderboard.web.accounts.sessions import device
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you, is_in, sign_in
@@ -179,8 +181,18 @@ def test_an_account_ends_and_the_teams_runs_stay_without_the_person(alice, here,
     team, phase = cast.team_of(bob, alice, name="Wonder"), cast.phase()
     submission = cast.submit_checked(team, phase, user=alice)
     here.post("/account/", PROFILE | {"name": "Alicia Pleasance", "affiliation": "Christ Church"})
-    teams.make_captain(bob, team, alice.pk)
-    teams.make_captain(alice, team, bob.pk)
+    for captain, other in ((bob, alice), (alice, bob)):
+        captaincy.offer(captain, team, other.pk)
+        captaincy.accept(other, team)
+    for invited in (ALICE, "zoe@example.org"):
+        invitations.invite(bob, team, invited)
+    downloads_terms = downloads.publish_terms(phase.case_set, "For research alone.", by=cast.OPERATOR)
+    downloads.accept(alice, phase.case_set, str(downloads_terms.version))
+    tokens.issue(alice, name="Alicia’s cluster", scopes=["read"])
+    choices.stop(alice, NoticeKind.DEADLINES)
+    preregistration.ask(ALICE)
+    refusals.note(ALICE, "no such mailbox: alice@", clock.now())
+    outbox.send_due()  # what it says goes with that
     with transaction.atomic():
         audit.record(
             Actor.person(bob), "change user", alice, before={"name": "Alicia Pleasance"}, why="Alicia Pleasance"
