@@ -30,7 +30,7 @@ def pytest_collection_finish() -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Who started all the processes, or is the only one, tidies up."""
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
-        databases.at_server(f'DROP DATABASE IF EXISTS "{databases.TEMPLATE}" WITH (FORCE)')
+        databases.drop(databases.TEMPLATE)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,8 @@ def template_database(
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, worker_id: str, request: pytest.FixtureRequest
 ) -> None:
-    """Of several test processes each clones its database; one alone migrates it."""
+    """Of several test processes each clones its database; one alone migrates it. At the end each drops its own."""
+    connection.creation._destroy_test_db = databases.drop  # type: ignore[attr-defined]  # PostgreSQL's has it
     if worker_id != "master":
         connection.settings_dict["TEST"]["TEMPLATE"] = request.getfixturevalue("template_database")
 

@@ -56,6 +56,11 @@ def at_server(statement: str) -> None:
         server.execute(statement.encode())
 
 
+def drop(name: str, _verbosity: int = 0) -> None:
+    """Drop a database, whoever may still be connected to it: a thread or a process that has not ended yet."""
+    at_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 @contextmanager
 def kept() -> Iterator[None]:
     """What tests commit stays until the end, for those that share it; then the tables are emptied."""

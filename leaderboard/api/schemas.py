@@ -265,6 +265,7 @@ class SubmissionOut(Schema):
     image: ImageOut | None
     withdrawal: WithdrawalOut
     can_cancel: bool
+    events_url: str = Field(description="Live progress, as server-sent events, for the same token.")
     shows_cases: bool = Field(description="Whether its findings, cases, masks, logs and results can be read.")
     entered_as: int | None = Field(description="Of a try-out: the submission that it became.")
     entry_refusal: str = Field(description="Of a try-out that has ended: why it cannot be entered now.")

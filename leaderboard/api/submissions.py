@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Query, Router, Status
@@ -96,6 +97,7 @@ def _submission(found: Submission, disclosure: Disclosure) -> dict[str, Any]:
         "cases_failed": view.failed,
         "groups": [line for table in view.tables for line in table.lines],
         "can_cancel": view.can_cancel,
+        "events_url": f"{settings.SITE_URL}{reverse('submission_events', args=[found.pk])}",
         "shows_cases": disclosure.shows_cases and found.latest_run is not None,
         "entered_as": entry.submission.pk if entry and entry.submission else None,
         "entry_refusal": entry.refusal if entry else "",

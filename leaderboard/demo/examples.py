@@ -16,7 +16,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from containers.protocol import contract
-from leaderboard.demo.synthesis import generate
 
 CASES, SHAPE, SPACING_MM, SEED, SPLIT = 4, (96, 96, 48), (3.5, 3.5, 6.0), 11, "examples"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows: the same files make the same archive
@@ -63,6 +62,9 @@ def _archive() -> bytes:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
+    # Not above: it loads what measures masks, which no process should pay for as it starts.
+    from leaderboard.demo.synthesis import generate
+
     dataset = generate(folder, cases=CASES, shape=SHAPE, spacing_mm=SPACING_MM, seed=SEED, split=SPLIT)
     entries = json.loads(dataset.read_text(encoding="utf-8"))[SPLIT]
     listed = [_as_container_gets_it(entry) for entry in entries]

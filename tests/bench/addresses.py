@@ -502,6 +502,7 @@ _RUNS = [
         Address(f"/runs/{{scored_hidden}}/{part}", 8, who="captain", status=404, reads=_FACTS)
         for part in ("findings/", "cases/", "logs/", "logs/1/1/", "masks/{some_case}", "results.json")
     ),
+    Address("/runs/{running_public}/events/", 0, who="runner", status=204),  # streams are another process's
     Address("/runs/{running_public}/panel/?seen=0-x", 6, who="runner", status=204, reads=_FACTS),
     Address("/runs/{running_hidden}/panel/?seen=-x", 10 + _ESTIMATE, who="runner", reads=_FACTS),
     Address(
@@ -560,7 +561,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    gone = 20 if model in (Phase, Team) else 16  # more kinds of rows go with these
+    gone = 20 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
     deleting = 403 if model is DataTerms else status  # what people accepted stays
     yield Address(
         f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it"
@@ -603,7 +604,7 @@ _API = [
     _api("/team", 9, 409, method="POST", body=_json(name="Another")),
     _api("/team/join", 10, 409, method="POST", body=_json(code="none"), token=NEWCOMERS),
     _api("/team/leave", 9, 409, method="POST"),
-    _api("/team/join-link", 8, method="POST"),
+    _api("/team/join-link", 12, method="POST"),
     _api("/team", 12, 409, method="PATCH", body=_json(name="Grounders of Basel")),
     _api("/team/join-link", 9, 204, method="DELETE"),
     _api("/team/members/{member}/remove", 24, method="POST", body=_json(why="So")),

@@ -14,6 +14,7 @@ from leaderboard.core import clock, events
 from leaderboard.core.audit import Actor
 from leaderboard.journey import decisions
 from leaderboard.models import Membership, Run
+from leaderboard.people import tokens
 from leaderboard.streams.following import Look, _pause
 from tests.leaderboard import cast
 
@@ -117,6 +118,20 @@ def test_a_person_follows_so_many_at_once_and_then_reads_what_to_do(site, people
     finally:
         for connection in streams:
             connection.close()
+
+
+def test_a_program_follows_by_a_token_that_may_read_for_as_long_as_it_is_good(site, people, run):
+    path = f"/runs/{run.submission_id}/events/"
+    token, text = tokens.issue(people.bob, name="a program", scopes=["read"])
+    _, writes_alone = tokens.issue(people.bob, name="another", scopes=["submit"])
+    _, rivals = tokens.issue(people.charlie, name="a program", scopes=["read"])
+    for said, status in ((text, 200), (writes_alone, 401), (rivals, 404), ("rexg_pat_none", 401)):
+        headers = {"Authorization": f"Bearer {said}", **cookie(people.browser["Alice"])}  # the token alone counts
+        with opened(site, path, headers) as stream:
+            assert stream.answer.status == status, said
+    tokens.revoke(people.bob, token.pk)
+    with opened(site, path, {"Authorization": f"Bearer {text}"}) as stream:
+        assert (stream.answer.status, stream.answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize(
