@@ -1,6 +1,5 @@
 """Teams, people, groups, addresses."""
 
-from collections.abc import Iterable
 from typing import Any, cast
 
 import allauth.mfa.admin
@@ -13,6 +12,7 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import ForeignKeyRawIdWidget
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
@@ -37,27 +37,25 @@ from leaderboard.core.text import one_line
 from leaderboard.people import approvals, captaincy, sign_in, teams
 
 
-class MembershipForms(forms.BaseInlineFormSet):
-    """The forms of a team's members; the people to choose from are read once for all."""
+class PersonById(ForeignKeyRawIdWidget):
+    """A list of all people would be as long as the challenge is large. Who it is the row's own title says."""
 
-    people: list[Any] | None = None
-
-    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
-        """Share the choices."""
-        super().add_fields(form, index)
-        user = cast(forms.ModelChoiceField, form.fields["user"])
-        # Through iter(): list() would count them first, which is another question.
-        self.people = self.people or list(iter(cast(Iterable[Any], user.choices)))
-        user.choices = self.people
+    def label_and_url_for_value(self, value: Any) -> tuple[str, str]:
+        """Nothing: each would be a question."""
+        return "", ""
 
 
 class MembershipInline(admin.TabularInline):
     """The members of a team."""
 
     model = models.Membership
-    formset = MembershipForms
     extra = 0
     readonly_fields = ("is_captain",)  # chosen above, in one step: a team has one
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """By a person's number, with a window to look for it."""
+        kwargs["widget"] = PersonById(db_field.remote_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Membership]:
         """With what a membership's name is made of."""

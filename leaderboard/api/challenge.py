@@ -11,9 +11,9 @@ from leaderboard.api.operations import operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
 from leaderboard.api.problems import Problem
 from leaderboard.api.schemas import BoardRowOut, PhaseOut, QuotaOut, ScoresOut
-from leaderboard.board.board import make_board
+from leaderboard.board.board import lines_of, make_board
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.rows import Row
+from leaderboard.board.rows import GroupLine, Row
 from leaderboard.challenge import phases
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import Phase
@@ -64,7 +64,13 @@ def get_board(
     board = make_board(Disclosure.to_public(phase, instant_of(request)), track, group=group, sort=sort)
     listed = {"ranked": board.rows, "masks": board.masks, "post_challenge": board.after}
     rows = [(name, row) for name, rows in listed.items() for row in rows]
-    return page_of(request, response, rows, (page, per_page), make=lambda one: _row(*one))
+    first = (page - 1) * per_page
+    lines = lines_of(row for _, row in rows[first : first + per_page])
+
+    def make(listed: tuple[str, Row]) -> dict[str, Any]:
+        return _row(*listed, lines=lines[listed[1].run.pk])
+
+    return page_of(request, response, rows, (page, per_page), make=make)
 
 
 def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
@@ -97,7 +103,7 @@ def _quota(kind: kinds.Kind) -> dict[str, Any]:
     }
 
 
-def _row(listed: str, row: Row) -> dict[str, Any]:
+def _row(listed: str, row: Row, lines: list[GroupLine]) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in ScoresOut.model_fields},
         "listed": listed,
@@ -110,5 +116,5 @@ def _row(listed: str, row: Row) -> dict[str, Any]:
         "lost_cases": row.lost_cases,
         "runs": row.runs,
         "submitted_on": row.date.date(),
-        "groups": [*row.groups, *row.categories],
+        "groups": lines,
     }

@@ -1,7 +1,7 @@
 """The API as a whole: its operations, how it reads bodies, and its description in OpenAPI 3.1."""
 
 import json
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from django.conf import settings
@@ -42,9 +42,13 @@ def _refuse(word: str) -> None:
 class Api(NinjaAPI):
     """The API; its description says of refusals how they come."""
 
-    def get_openapi_schema(self, **named: Any) -> OpenAPISchema:
-        """The description in OpenAPI 3.1."""
-        schema = super().get_openapi_schema(**named)
+    def get_openapi_schema(self, **_named: Any) -> OpenAPISchema:
+        """The description in OpenAPI 3.1, made once: it does not change while the server runs."""
+        return self._described
+
+    @cached_property
+    def _described(self) -> OpenAPISchema:
+        schema = super().get_openapi_schema()
         for path in schema["paths"].values():
             for operation in path.values():
                 operation["responses"] = {
@@ -76,6 +80,6 @@ for part in (challenge, submissions, cases, drafts, people, teams, data):
 
 @cache
 def described() -> dict[str, Any]:
-    """The description, as plain JSON: it does not change while the server runs."""
+    """The description, as plain JSON."""
     found: dict[str, Any] = json.loads(json.dumps(api.get_openapi_schema()))
     return found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import evaluation
 from evaluation import Group, Summary
-from leaderboard.board.counting import counting_standings, post_challenge_standings, unranked_masks
+from leaderboard.board.counting import counting_standings, fewest_findings, post_challenge_standings, unranked_masks
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
 from leaderboard.board.rows import Board, Figures, GroupLine, Row
@@ -21,10 +21,11 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     """
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
-    standings = counting_standings(disclosure, track) if disclosure.scope else []
-    masks = unranked_masks(disclosure, track) if disclosure.scope else []
+    by_group = group != ALL
+    standings = counting_standings(disclosure, track, with_groups=by_group) if disclosure.scope else []
+    masks = unranked_masks(disclosure, track, with_groups=by_group) if disclosure.scope else []
     to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
-    came_after = post_challenge_standings(to_others, track) if disclosure.scope else []
+    came_after = post_challenge_standings(to_others, track, with_groups=by_group) if disclosure.scope else []
     runs = _runs_of(disclosure.phase)
     last = max(
         (standing.run.ended_at for standing in (*standings, *masks, *came_after) if standing.run.ended_at), default=None
@@ -40,10 +41,15 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
         cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
         updated_at=disclosure.shown_instant(last) if last else None,
-        groups=[
-            (code, label) for code, label in GROUPS.items() if code == ALL or _is_shown(disclosure, standings, code)
-        ],
+        standings=standings,
     )
+
+
+def shown_groups(board: Board) -> list[tuple[str, str]]:
+    """The groups, each with its label, by which a board can be read: those that are shown of all that have them."""
+    fewest = fewest_findings(board.standings)
+    shown = {code for code, findings in fewest.items() if board.disclosure.shows_group(findings)}
+    return [(code, label) for code, label in GROUPS.items() if code == ALL or code in shown]
 
 
 def _runs_of(phase: Phase) -> Counter[tuple[int, str]]:
@@ -83,18 +89,16 @@ def _numbers(disclosure: Disclosure, standing: Standing, group: str) -> Summary 
     """The numbers by which the standing is ranked; None where it has none, or they are not shown."""
     if group == ALL:
         return standing.summary
-    return standing.groups[group] if _is_shown(disclosure, [standing], group) else None
+    return standing.groups[group] if _is_shown(disclosure, standing, group) else None
 
 
-def _is_shown(disclosure: Disclosure, standings: Sequence[Standing], code: str) -> bool:
-    """Whether a group's numbers are shown of all these standings that have any."""
-    sizes = [standing.groups[code]["n"] for standing in standings if code in standing.groups]
-    return bool(sizes) and disclosure.shows_group(min(sizes))
+def _is_shown(disclosure: Disclosure, standing: Standing, code: str) -> bool:
+    """Whether the standing has such a group, and its numbers are shown."""
+    return code in standing.groups and disclosure.shows_group(standing.groups[code]["n"])
 
 
 def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int | None, runs: int) -> Row:
     submission = standing.run.submission
-    lines = group_lines(standing, disclosure)
     return Row(
         **vars(disclosure.scores(numbers)),
         rank=rank,
@@ -106,14 +110,21 @@ def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *
         lost_cases=standing.lost_cases,
         runs=runs,
         date=submission.accepted_at,
-        categories=[line for line in lines if line.code in evaluation.CATEGORIES],
-        groups=[line for line in lines if line.code not in evaluation.CATEGORIES],
+        standing=standing,
+        disclosure=disclosure,
     )
+
+
+def lines_of(rows: Iterable[Row]) -> dict[int, list[GroupLine]]:
+    """The groups of findings of a board's rows, by the key of the run: one question for some rows, none for none."""
+    known = {row.run.pk: row for row in rows}
+    standings = Standing.objects.filter(pk__in=[row.standing.pk for row in known.values()]).defer("summary")
+    return {one.run_id: group_lines(one, known[one.run_id].disclosure) for one in standings}
 
 
 def group_lines(standing: Standing, disclosure: Disclosure) -> list[GroupLine]:
     """The groups of findings of a run, by one of its standings, those that are shown."""
-    return [_group_line(disclosure, standing, code) for code in GROUPS if _is_shown(disclosure, [standing], code)]
+    return [_group_line(disclosure, standing, code) for code in GROUPS if _is_shown(disclosure, standing, code)]
 
 
 def _group_line(disclosure: Disclosure, standing: Standing, code: str) -> GroupLine:

@@ -22,7 +22,8 @@ from itertools import product
 from operator import or_
 from typing import NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 import evaluation
 from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
@@ -43,34 +44,64 @@ class _Candidate(NamedTuple):
     dice_half: float | None
 
 
+_FEWEST = """
+    SELECT one.key, min((one.value ->> 'n')::integer)
+    FROM leaderboard_standing, jsonb_each(groups) AS one
+    WHERE id = ANY(%s) GROUP BY one.key
+"""
+# What a row of a board shows. A row that is opened shows more of its submission.
+_OF_SUBMISSION = ("team", "phase", "kind", "entry", "track", "algorithm", "accepted_at", "paper_url", "code_url")
+_OF_A_ROW = (
+    *("scope", "evaluation_version", "dice", "cases", "lost_cases", "summary"),
+    *("run__submission", "run__ended_at"),
+    *(f"run__submission__{name}" for name in (*_OF_SUBMISSION, "commitment", "committed_at")),
+    *(f"run__submission__team__{name}" for name in ("name", "slug", "affiliation")),
+)
 _COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id")))
 
 
-def counting_standings(disclosure: Disclosure, track: str) -> list[Standing]:
-    """One standing per team that has a counting run, in no particular order; of a submission its latest run counts."""
-    return _one_of_each_team(disclosure, track, _may_rank(disclosure))
+def counting_standings(disclosure: Disclosure, track: str, *, with_groups: bool = False) -> list[Standing]:
+    """One standing per team that has a counting run, in no particular order; of a submission its latest run counts.
+
+    Without the groups of findings, which are most of all bytes, unless they are asked for; here and below.
+    """
+    return _one_of_each_team(disclosure, track, _may_rank(disclosure), with_groups=with_groups)
 
 
-def unranked_masks(disclosure: Disclosure, track: str) -> list[Standing]:
+def unranked_masks(disclosure: Disclosure, track: str, *, with_groups: bool = False) -> list[Standing]:
     """Where the phase does not rank masks: one standing per team that handed some in, chosen as its counting run is."""
     if disclosure.phase.masks_are_ranked:
         return []
     of_masks = Q(run__submission__entry=Submission.Entry.MASKS)
-    return _one_of_each_team(disclosure, track, _may_count(disclosure) & of_masks)
+    return _one_of_each_team(disclosure, track, _may_count(disclosure) & of_masks, with_groups=with_groups)
 
 
-def post_challenge_standings(disclosure: Disclosure, track: str) -> list[Standing]:
+def post_challenge_standings(disclosure: Disclosure, track: str, *, with_groups: bool = False) -> list[Standing]:
     """One standing per team that has a post-challenge run, chosen as its counting run is."""
     if disclosure.phase.post_challenge_opens_at is None and disclosure.at < disclosure.phase.closes_at:
         return []
-    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure))
+    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure), with_groups=with_groups)
 
 
-def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[Standing]:
-    competing = Q(run__submission__track__in=_competing(track))
-    chosen = _chosen(disclosure, _candidates(among & competing))
-    related = ("run__submission__team", "run__submission__phase")
-    return list(Standing.objects.filter(pk__in=[one.standing for one in chosen]).select_related(*related))
+def fewest_findings(standings: Iterable[Standing]) -> dict[str, int]:
+    """Of each group of findings that any of the standings has: the fewest that one of them has."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FEWEST, [[one.pk for one in standings]])
+        return dict(cursor.fetchall())
+
+
+def _one_of_each_team(disclosure: Disclosure, track: str, among: Q, *, with_groups: bool) -> list[Standing]:
+    rows = _that_may_count(among & Q(run__submission__track__in=_competing(track)))
+    if disclosure.phase.counting == Phase.Counting.LAST:
+        last = rows.order_by("run__submission__team_id", "-run__submission_id", "-run__number")
+        chosen = list(last.distinct("run__submission__team_id").values_list("pk", flat=True))
+    else:
+        chosen = [one.standing for one in _chosen(disclosure, _candidates(rows))]
+    found = Standing.objects.filter(pk__in=chosen).select_related("run__submission__team")
+    standings = list(found.only(*_OF_A_ROW, *(["groups"] if with_groups else [])))
+    for standing in standings:
+        standing.run.submission.phase = disclosure.phase
+    return standings
 
 
 def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[int, str], list[int]]:
@@ -82,9 +113,8 @@ def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[in
     shown = [disclosure for disclosure in disclosures if disclosure.scope is not None]
     if not shown:
         return {}
-    latest = {
-        one.submission: one for one in _candidates(Q(run__submission__team=team) & reduce(or_, map(_may_rank, shown)))
-    }
+    that_may = _that_may_count(Q(run__submission__team=team) & reduce(or_, map(_may_rank, shown)))
+    latest = {one.submission: one for one in _candidates(that_may)}
     found = {}
     for disclosure, track in product(shown, Submission.Track.values):
         phase, competing = disclosure.phase, _competing(track)
@@ -137,19 +167,23 @@ def _may_be_shown(disclosure: Disclosure) -> Q:
     )
 
 
-def _candidates(among: Q) -> list[_Candidate]:
-    """The standings that may count, the earliest-accepted first."""
-    # On the public half alone all cases of a run may be lost.
-    of_run = Standing.objects.filter(run=OuterRef("run"))
-    over_all, over_half = (of_run.filter(scope=scope) for scope in (Standing.Scope.ALL, Standing.Scope.HALF))
-    rows = Standing.objects.filter(
+def _that_may_count(among: Q) -> QuerySet[Standing]:
+    """The standings of runs that are scored, with a usable mask, and neither withdrawn nor disqualified."""
+    over_all = Standing.objects.filter(run=OuterRef("run"), scope=Standing.Scope.ALL)
+    return Standing.objects.filter(
         among,
-        ~Exists(over_all.filter(lost_cases__gte=F("cases"))),
+        ~Exists(over_all.filter(lost_cases__gte=F("cases"))),  # on the public half alone all of them may be lost
         evaluation_version=evaluation.VERSION,
         run__state=RunState.SCORED,
         run__submission__disqualified_at=None,
         run__submission__withdrawn_at=None,
     )
+
+
+def _candidates(rows: QuerySet[Standing]) -> list[_Candidate]:
+    """The standings that may count, the earliest-accepted first."""
+    of_run = Standing.objects.filter(run=OuterRef("run"))
+    over_all, over_half = (of_run.filter(scope=scope) for scope in (Standing.Scope.ALL, Standing.Scope.HALF))
     ordered = rows.order_by("run__submission_id", "run__number")
     scores = (Subquery(over_all.values("dice")), Subquery(over_half.values("dice")))
     return [_Candidate(*row) for row in ordered.values_list(*_COLUMNS, *scores)]

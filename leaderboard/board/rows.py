@@ -57,8 +57,8 @@ class Row(Scores):
     lost_cases: int
     runs: int
     date: datetime
-    categories: list[GroupLine]
-    groups: list[GroupLine]
+    standing: Standing
+    disclosure: Disclosure
 
     @property
     def key(self) -> str:
@@ -94,7 +94,7 @@ class Board:
     cases_total: int
     evaluation_version: str
     updated_at: datetime | None
-    groups: list[tuple[str, str]]
+    standings: Sequence[Standing]
 
     @property
     def phase(self) -> Phase:

@@ -161,7 +161,8 @@ Told = Sequence[Container] | Progress  # of a run on public cases, or on hidden 
 def paces_of(runs: Sequence[OpenRun], told: Mapping[int, Told], earlier: Earlier) -> dict[int, tuple[Pace, Basis]]:
     """How fast each run is, and what says so; by its key."""
     known = {run.key: _pace_of(run, told.get(run.key, ()), earlier) for run in runs}
-    of_phase = {run.phase: _so_far(run, runs, known) for run in runs}
+    one_of_each = {run.phase: run for run in runs}
+    of_phase = {phase: _so_far(run, runs, known) for phase, run in one_of_each.items()}
     return {run.key: known[run.key] if known[run.key][1] else of_phase[run.phase] for run in runs}
 
 

@@ -5,10 +5,12 @@ pages show is when runs started and ended, in whole minutes, and how far they ar
 its share of the slots that take it, with all others that were under way.
 """
 
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 
 from leaderboard.hosts.slots import Slot
 
@@ -35,10 +37,6 @@ class Span:
         """How long, at least a minute."""
         return max(MINUTE, (self.ended - self.began).total_seconds())
 
-    def seconds_beside(self, other: "Span") -> float:
-        """For how long the other was under way at the same time."""
-        return max(0.0, (min(self.ended, other.ended) - max(self.began, other.began)).total_seconds())
-
 
 @dataclass(frozen=True)
 class Shares:
@@ -52,13 +50,45 @@ class Shares:
         mine = [slot for slot in self.slots if slot.takes(run)]
         if not mine:
             return 1.0
-        rivals = {needs for needs, one in self._kinds.items() if any(slot.takes(one) for slot in mine)}
-        beside = sum(run.seconds_beside(one) for one in self.spans if one.needs in rivals)
+        rivals = [kind for kind in self._kinds if any(slot.takes(kind.example) for slot in mine)]
+        beside = sum(kind.seconds_between(run.began, run.ended) for kind in rivals)
         return min(containers, len(mine) / max(1.0, beside / run.seconds))
 
     @cached_property
-    def _kinds(self) -> dict[tuple[int, bool, bool], Span]:
-        return {span.needs: span for span in self.spans}
+    def _kinds(self) -> list["_Kind"]:
+        of_kind: dict[tuple[int, bool, bool], list[Span]] = {}
+        for span in self.spans:
+            of_kind.setdefault(span.needs, []).append(span)
+        return [_Kind(spans) for spans in of_kind.values()]
+
+
+class _Kind:
+    """The spans of the same needs; how long they were under way in a time is known without going through them."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self.example = spans[0]
+        self._begins = _Steps(span.began for span in spans)
+        self._ends = _Steps(max(span.began, span.ended) for span in spans)
+
+    def seconds_between(self, began: datetime, ended: datetime) -> float:
+        """All of them together."""
+        return max(0.0, self._until(ended) - self._until(began))
+
+    def _until(self, at: datetime) -> float:
+        return self._begins.seconds_until(at) - self._ends.seconds_until(at)
+
+
+class _Steps:
+    """Instants, and how long ago they were in all at another one."""
+
+    def __init__(self, instants: Iterable[datetime]) -> None:
+        self._seconds = sorted(at.timestamp() for at in instants)
+        self._sums = [0.0, *accumulate(self._seconds)]
+
+    def seconds_until(self, at: datetime) -> float:
+        """Of those before it."""
+        count = bisect(self._seconds, at.timestamp())
+        return count * at.timestamp() - self._sums[count]
 
 
 def minute_of(at: datetime) -> datetime:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind
 from leaderboard.board import exports
-from leaderboard.board.board import make_board
+from leaderboard.board.board import lines_of, make_board, shown_groups
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.rows import Board, group_tables
@@ -104,7 +104,9 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
     masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
     opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
-    lines = [*opened.groups, *opened.categories] if opened else []
+    groups = lines_of([opened])[opened.run.pk] if opened else []
+    if opened:
+        opened.submission.refresh_from_db(fields=["method", "external_data"])
     context = {
         "board": shown,
         "page": page,
@@ -112,9 +114,10 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "masks": masks,
         "asked": asked,
         "open": opened.key if opened else "",
-        "open_tables": group_tables(lines),
+        "open_tables": group_tables(groups),
         "address": Address(request.path, {**asked, "page": page.number, "after": after.number, "masks": masks.number}),
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in (*shown.rows, *shown.after)),
+        "groups": shown_groups(shown),
         "group_label": GROUPS[asked["group"]],
         "phases": Phase.objects.all(),
         "tracks": Submission.Track.choices,
