@@ -48,13 +48,14 @@ class AnnouncementAdmin(Decisions, Recorded):
         """How many."""
         if announcement.sent_at or not announcement.pk:
             return "–"
-        return str(len(announcing.recipients_of(announcement)))
+        count = len(announcing.recipients_of(announcement))
+        return f"{count}. It is sent from the list of announcements: choose it, and an action."
 
     @admin.display(description="As it is read")
     def preview(self, announcement: models.Announcement) -> str:
         """The text of the message."""
         if not announcement.pk:
-            return "Save it first. Then choose in the list what to do with it."
+            return "Save it first."
         return format_html("<pre>{}</pre>", announcing.preview_of(announcement))
 
     def has_change_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:

@@ -164,9 +164,14 @@ class PersonAdmin(Recorded, UserAdmin):
     """People, and which of them organise."""
 
     form = PersonForm
+    list_display = ("email", "name", "affiliation", "is_staff", "is_active", "date_joined")
+    search_fields = ("email", "name", "affiliation")
+    ordering = ("email",)
+    readonly_fields = ("country", "orcid")  # checked where people give them
     fieldsets = (
-        *(UserAdmin.fieldsets or ()),
-        ("Profile", {"fields": ("name", "affiliation")}),
+        (None, {"fields": ("email", "username", "password")}),
+        ("Profile", {"fields": ("name", "affiliation", "country", "orcid")}),
+        *(UserAdmin.fieldsets or ())[2:],  # permissions and dates; what precedes is Django's idea of a name
         ("This change", {"fields": ("why",)}),
     )
     actions = ("remove_second_factors",)
