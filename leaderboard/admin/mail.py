@@ -17,7 +17,7 @@ from leaderboard.notices import announcing
 class OutgoingMailAdmin(ReadOnly):
     """The outbox. What a message says is for nobody but whom it is for."""
 
-    list_display = ("created_at", "to", "kind", "subject", "state", "tries", "due_at", "answer")
+    list_display = ("created_at", "to", "kind", "state", "answer", "tries", "due_at", "subject")
     list_filter = ("state", "kind")
     search_fields = ("to",)
     exclude = ("body", "unsubscribe")

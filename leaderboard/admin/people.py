@@ -127,7 +127,7 @@ class InvitationAdmin(ReadOnly):
 class TeamApprovalAdmin(ReadOnly, Decisions):
     """Which teams may take part in phases for which organisers approve teams."""
 
-    list_display = ("team", "phase", "state", "asked_by", "asked_at", "decided_by", "decided_at", "reason")
+    list_display = ("team", "phase", "state", "asked_at", "decided_at", "reason", "asked_by", "decided_by")
     list_filter = ("state", "phase")
     search_fields = ("team__name",)
     named = {
