@@ -4,6 +4,7 @@
 """
 
 import os
+from email.utils import parseaddr
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -248,8 +249,9 @@ EMAIL_PORT = _number("EMAIL_PORT", 25)
 EMAIL_HOST_USER = _text("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = _text("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = _flag("EMAIL_USE_TLS")
-DEFAULT_FROM_EMAIL = _text("EMAIL_FROM", f"challenge@{_site.hostname}")
-CONTACT_EMAIL = _text("CONTACT_EMAIL", DEFAULT_FROM_EMAIL)
+_sender = _text("EMAIL_FROM", f"challenge@{_site.hostname}")
+DEFAULT_FROM_EMAIL = _sender if "<" in _sender else f"ReXGrounding Challenge <{_sender}>"
+CONTACT_EMAIL = _text("CONTACT_EMAIL", parseaddr(_sender)[1])
 CODE_URL = _text("CODE_URL", "")  # where this server's code can be read, for teams
 DATA_URL = _text("DATA_URL", "https://huggingface.co/datasets/rajpurkarlab/ReXGroundingCT")  # the training data
 DATA_KEY_SECONDS = _number("DATA_KEY_SECONDS", 14 * 24 * 3600)  # how long a script goes on downloading for a person

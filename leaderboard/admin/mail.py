@@ -17,7 +17,7 @@ from leaderboard.notices import announcing
 class OutgoingMailAdmin(ReadOnly):
     """The outbox. What a message says is for nobody but whom it is for."""
 
-    list_display = ("created_at", "to", "kind", "subject", "state", "tries", "due_at", "answer")
+    list_display = ("created_at", "to", "kind", "state", "answer", "tries", "due_at", "subject")
     list_filter = ("state", "kind")
     search_fields = ("to",)
     exclude = ("body", "unsubscribe")
@@ -48,13 +48,14 @@ class AnnouncementAdmin(Decisions, Recorded):
         """How many."""
         if announcement.sent_at or not announcement.pk:
             return "–"
-        return str(len(announcing.recipients_of(announcement)))
+        count = len(announcing.recipients_of(announcement))
+        return f"{count}. It is sent from the list of announcements: choose it, and an action."
 
     @admin.display(description="As it is read")
     def preview(self, announcement: models.Announcement) -> str:
         """The text of the message."""
         if not announcement.pk:
-            return "Save it first. Then choose in the list what to do with it."
+            return "Save it first."
         return format_html("<pre>{}</pre>", announcing.preview_of(announcement))
 
     def has_change_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:

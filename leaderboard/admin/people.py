@@ -125,7 +125,7 @@ class InvitationAdmin(ReadOnly):
 class TeamApprovalAdmin(ReadOnly, Decisions):
     """Which teams may take part in phases for which organisers approve teams."""
 
-    list_display = ("team", "phase", "state", "asked_by", "asked_at", "decided_by", "decided_at", "reason")
+    list_display = ("team", "phase", "state", "asked_at", "decided_at", "reason", "asked_by", "decided_by")
     list_filter = ("state", "phase")
     search_fields = ("team__name",)
     named = {
@@ -162,9 +162,14 @@ class PersonAdmin(Recorded, UserAdmin):
     """People, and which of them organise."""
 
     form = PersonForm
+    list_display = ("email", "name", "affiliation", "is_staff", "is_active", "date_joined")
+    search_fields = ("email", "name", "affiliation")
+    ordering = ("email",)
+    readonly_fields = ("country", "orcid")  # checked where people give them
     fieldsets = (
-        *(UserAdmin.fieldsets or ()),
-        ("Profile", {"fields": ("name", "affiliation")}),
+        (None, {"fields": ("email", "username", "password")}),
+        ("Profile", {"fields": ("name", "affiliation", "country", "orcid")}),
+        *(UserAdmin.fieldsets or ())[2:],  # permissions and dates; what precedes is Django's idea of a name
         ("This change", {"fields": ("why",)}),
     )
     actions = ("remove_second_factors",)

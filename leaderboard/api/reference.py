@@ -48,11 +48,22 @@ class Operation:
     answer: str
     statuses: list[tuple[str, str]]
 
+    @property
+    def shapes(self) -> list[str]:
+        """The objects that it takes and answers, in this order, each once."""
+        words = f"{self.body} {self.answer}".split()
+        return [word for word in dict.fromkeys(words) if word in described()["components"]["schemas"]]
+
 
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
     """Every operation with what it takes and answers."""
-    context = {"parts": _parts(), "shapes": _shapes(), "per_minute": settings.API_REQUESTS_PER_MINUTE}
+    context = {
+        "parts": _parts(),
+        "shapes": _shapes(),
+        "per_minute": settings.API_REQUESTS_PER_MINUTE,
+        "site_url": settings.SITE_URL,
+    }
     return render(request, "api/reference.html", context)
 
 
@@ -72,8 +83,8 @@ def _operation(method: str, path: str, told: dict[str, Any]) -> Operation:
         id=told["operationId"],
         method=method.upper(),
         path=path,
-        summary=summary,
-        description=rest.strip(),
+        summary=summary.replace("`", ""),
+        description=rest.strip().replace("`", ""),
         scope=told.get("x-scope") or "",
         parameters=[_parameter(one) for one in told.get("parameters", [])],
         body=_of_content(told.get("requestBody", {})),

@@ -25,6 +25,7 @@ from leaderboard.challenge.casesets.official import read_case_set
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.demo import cases as demo_cases
+from leaderboard.demo import telling
 from leaderboard.journey import submitting
 from leaderboard.models import CaseSet, Phase, Submission, Team, User
 from leaderboard.people import addresses, rules, teams
@@ -82,7 +83,9 @@ def make_challenge(say: Say) -> list[Phase]:
             "Hidden cases. The last run that a team hands in before the deadline counts.",
             _import_cases("demo-test", "test", demo_cases.SEED, say),
         )
-        ours.update(try_outs_on=Phase.objects.get(slug="development"))
+        development = Phase.objects.get(slug="development")
+        ours.update(try_outs_on=development)
+        telling.tell(development.case_set)
     return list(ours.all().order_by("slug"))
 
 

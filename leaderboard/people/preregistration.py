@@ -121,9 +121,9 @@ def export(*, by: Actor, why: str = "") -> str:
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 SUBJECTS = {
-    "confirm": "please confirm your pre-registration",
-    "confirmed_before": "you are pre-registered",
-    "opened": "registration is open",
+    "confirm": "Confirm your pre-registration",
+    "confirmed_before": "You are pre-registered",
+    "opened": "Registration is open",
 }
 
 

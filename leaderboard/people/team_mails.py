@@ -32,7 +32,12 @@ def members_of(team: Team, *, but: Iterable[User | None] = ()) -> list[User]:
 
 def tell(people: Iterable[User], subject: str, *paragraphs: str) -> None:
     """Write to each of these people, with a link to the team's page."""
-    _send([one.email for one in people if one.email], subject, *paragraphs, f"{settings.SITE_URL}{reverse('team')}")
+    _send(
+        [one.email for one in people if one.email],
+        subject,
+        *paragraphs,
+        f"Open the team’s page: {settings.SITE_URL}{reverse('team')}",
+    )
 
 
 def tell_of_leaving(user: User, team: Team, *, named_as: str = "") -> None:
@@ -51,9 +56,9 @@ def invite(invitation: Invitation, token: str) -> None:
         f"{named(by)} invites you to the team “{one_line(team.name)}”",
         f"{inviter} invites you to join the team {called} in the ReXGrounding Challenge.",
         WHAT_JOINING_MEANS,
-        f"Look at the invitation here, and accept or decline it. Links of earlier messages do not work any more; this "
-        f"one works for one person, until {instant(invitation.expires_at)}:",
-        settings.SITE_URL + reverse("team_invitation", args=[token]),
+        f"You can accept or decline the invitation until {instant(invitation.expires_at)}. Its link is for one person, "
+        "and links of earlier messages do not work any more.",
+        f"See the invitation: {settings.SITE_URL}{reverse('team_invitation', args=[token])}",
         "You need an account to accept, and can make one on the way. If you do not know who this is, do nothing.",
     )
 

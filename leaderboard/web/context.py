@@ -32,11 +32,22 @@ class Place:
 
 
 _PLACES = (
-    ("home", "Challenge", {"home"}),
+    ("home", "Challenge", {"home", "news", "news_item", "faq"}),
     ("leaderboard", "Leaderboard", {"leaderboard", "board"}),
-    ("guidelines", "Guidelines", {"guidelines", "rules", "data", "case_set"}),
+    ("guidelines", "Guidelines", {"guidelines", "rules", "data", "case_set", "api_reference"}),
     ("submit", "Submit", {"submit", "submit_to"}),
     ("runs", "My runs", {"runs", "compare", "submission", "findings", "cases", "logs", "mask"}),
+)
+
+# The pages of one's account, each of which leads to the others; what lies below one of them is found by its prefix.
+_ACCOUNT = (
+    ("account", "Profile", ("account", "account_end", "socialaccount_connections")),
+    ("account_email", "Email addresses", ("account_email",)),
+    ("account_change_password", "Password", ("account_change_password", "account_set_password")),
+    ("mfa_index", "Second factor, passkeys", ("mfa_",)),
+    ("usersessions_list", "Sessions", ("usersessions_list",)),
+    ("notices", "Notices", ("notices",)),
+    ("tokens", "API tokens", ("tokens",)),
 )
 
 
@@ -99,6 +110,13 @@ class Frame:
         places = _PLACES if self._request.user.is_authenticated else _PLACES[:4]
         return [Place(url, words, name in names) for url, words, names in places]
 
+    @property
+    def account_places(self) -> list[Place]:
+        """The pages of the visitor's account."""
+        match = self._request.resolver_match
+        name = (match.url_name if match else None) or ""
+        return [Place(url, words, _is_of(name, pages)) for url, words, pages in _ACCOUNT]
+
     @cached_property
     def registration_opens_at(self) -> datetime | None:
         """The instant at which people can begin to register, if that is still to come."""
@@ -116,6 +134,10 @@ class Frame:
     code_url = settings.CODE_URL
     data_url = settings.DATA_URL
     evaluation_version = evaluation.VERSION
+
+
+def _is_of(name: str, pages: Sequence[str]) -> bool:
+    return any(name == page or (page.endswith("_") and name.startswith(page)) for page in pages)
 
 
 def frame_of(request: HttpRequest) -> Frame:

@@ -15,7 +15,7 @@ class SignupForm(forms.Form):
         max_length=200,
         required=False,
         label="Affiliation",
-        help_text="Your institution and country. You may leave it empty.",
+        help_text="Your institution.",
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
 
@@ -52,7 +52,7 @@ class TeamForm(forms.Form):
         max_length=Team._meta.get_field("affiliation").max_length,
         required=False,
         label="Institutions",
-        help_text="Shown beside the name. You may leave it empty.",
+        help_text="Shown beside the name.",
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
 

@@ -65,7 +65,7 @@ def test_two_strangers_become_a_team_and_submit(visit, tmp_path, mails):
     alice.get_by_role("button", name="Confirm the address").click()
     alice.get_by_label("Team name").fill("Team A")
     alice.get_by_role("button", name="Found the team").click()
-    link = alice.get_by_label("Link").input_value()
+    link = alice.get_by_label("Link", exact=True).input_value()
 
     bob = visit()
     page = bob.go(link[link.index("/team/") :])

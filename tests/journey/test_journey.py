@@ -14,7 +14,7 @@ from leaderboard.demo import demonstration
 from leaderboard.journey import decisions
 from leaderboard.journey.failure_kinds import FailureKind
 from leaderboard.journey.reasons import KINDS
-from leaderboard.models import Attempt, Phase, Run, RunCase, Submission, Team
+from leaderboard.models import Attempt, CaseSet, Phase, Run, RunCase, Submission, Team
 from tests.journey import algorithms
 from tests.journey.conftest import CASES, World
 from tests.journey.stack import Stack, wait_for
@@ -147,6 +147,10 @@ def test_the_demonstration_hands_in_runs_scores_and_ranks_and_finds_it_all_a_sec
     submissions = Submission.objects.filter(team__name=entrant.team)
     assert {one.phase.slug for one in submissions} == set(demonstration.SLUGS)
     assert len(submissions) == 2
+    assert [one.allows_downloads for one in CaseSet.objects.filter(name__startswith="demo-").order_by("name")] == [
+        False,  # of the test phase, which hides them
+        True,
+    ]
     for submission in submissions:
         assert cast.stage_of(submission) == "scored", stack.log("control")
         assert submission.weights

@@ -98,10 +98,14 @@ class EmailView(allauth_views.EmailView):
     """The addresses of an account."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """With those to which nothing can be sent."""
+        """With those to which nothing can be sent, and whether any is to be confirmed, for the first time or again."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
-        listed = [radio["emailaddress"].email for radio in context["emailaddress_radios"]]
-        return context | {"refused": refusals.refused_among(listed)}
+        listed = [radio["emailaddress"] for radio in context["emailaddress_radios"]]
+        refused = refusals.refused_among([one.email for one in listed])
+        return context | {
+            "refused": refused,
+            "needs_confirmation": bool(refused) or not all(one.verified for one in listed),
+        }
 
     @transaction.atomic
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

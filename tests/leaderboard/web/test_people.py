@@ -119,7 +119,7 @@ def test_a_link_that_is_switched_off_lets_nobody_in_until_a_new_one_is_made(peop
     for code in (old, people.team.join_code):
         assert dora.get(f"/team/join/{code}/").status_code == 404
         assert "not valid any more" in page(dora.post(f"/team/join/{code}/")).text
-    assert "It is switched off" in page(people.browser["Alice"].get("/team/")).text
+    assert "The link is switched off" in page(people.browser["Alice"].get("/team/")).text
     people.browser["Alice"].post("/team/")
     people.team.refresh_from_db()
     assert frank.get(f"/team/join/{old}/").status_code == 404
