@@ -28,9 +28,12 @@ Affiliation = Annotated[str, _said(200, may_be_empty=True)]
 
 
 class Body(Schema):
-    """What is sent: a field that there is not is refused, since it would be taken for kept."""
+    """What is sent: a field that there is not is refused, since it would be taken for kept.
 
-    model_config = ConfigDict(extra="forbid")
+    Values are of the very types of their description: 0.0 is no "false", and "1" no number.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class FieldError(Schema):

@@ -16,6 +16,7 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07
 # of surrogate pairs, which no database and no terminal takes.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -54,6 +55,12 @@ def csv_cell(text: str) -> str:
     """
     line = one_line("".join(letter if letter.isprintable() else " " for letter in sanitised(text)))
     return f"'{line}" if line.startswith(_FORMULA_STARTS) else line
+
+
+def check_no_link(name: str) -> None:
+    """Refuse a name that mail programs would make a link of: messages to strangers hold it. Raises ValidationError."""
+    if _LINK.search(sanitised(name)):
+        raise ValidationError("Leave addresses of pages out of it.")
 
 
 def check_address(address: str) -> None:

@@ -214,7 +214,7 @@ def _tell_of_removal(captain: User, team: Team, gone: User, why: str) -> None:
         [gone],
         f"You are not in the team “{team}” any more",
         f"{named(captain)} removed you from the team “{team}”. Its runs stay with the team.",
-        f"The reason: {why}",
+        f"The reason: {one_line(why)}",  # so that it cannot look like words of ours
     )
     team_mails.tell(
         team_mails.members_of(team, but=[captain]),

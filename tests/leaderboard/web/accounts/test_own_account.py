@@ -62,6 +62,8 @@ def test_the_profile_is_corrected_and_the_record_says_which_part_not_what(alice,
         ("country", "XX", "not one of the available choices"),
         ("name", " ", "required"),
         ("name", "\u200e", "Say how you are called"),
+        ("name", "Win at HTTPS://evil.example", "Leave addresses of pages out"),
+        ("affiliation", "www.evil.example", "Leave addresses of pages out"),
     ],
 )
 def test_what_cannot_be_is_refused_at_its_field(alice, here, field, typed, said):
