@@ -15,13 +15,13 @@ logger = logging.getLogger(__name__)
 Kept = TypeVar("Kept")
 
 
-class _Client(RedisCacheClient):  # type: ignore[misc]  # Django's is not typed
+class _Client(RedisCacheClient):
     """Answers as an empty cache does while the broker is away."""
 
     def add(self, *args: Any) -> bool:
         return _or(True, super().add, *args)
 
-    def get(self, key: str, default: Any) -> Any:
+    def get(self, key: Any, default: Any) -> Any:
         return _or(default, super().get, key, default)
 
     def set(self, *args: Any) -> None:
@@ -31,7 +31,7 @@ class _Client(RedisCacheClient):  # type: ignore[misc]  # Django's is not typed
         return _or(False, super().delete, *args)
 
 
-class BrokerCache(RedisCache):  # type: ignore[misc]  # Django's is not typed
+class BrokerCache(RedisCache):
     """Named in the settings."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ PERMANENT = 500
 CLOSING = 421  # the server is about to hang up, whatever it was asked
 SIGN_IN_FIRST = frozenset({503, 530, 535, 538})  # said to a recipient, too
 _CODED = re.compile(r"5\d\d[ -]+(5\.\d+\.\d+)\b")
-# RFC 3463: the address, but for the sender's (7, 8); the mailbox, unless it is full (2). Some say 5.4.1 for unknown ones.
+# RFC 3463: the address, but for the sender's (7, 8); the mailbox, unless it is full (2). Some say 5.4.1 of no address.
 _OF_ADDRESS = re.compile(r"5\.1\.(?![78]$)|5\.2\.(?!2$)|5\.4\.1$")
 MANY_REFUSALS = 3  # one after another, each to somebody else: then it is not about them
 _away_until = 0.0  # on the monotonic clock
@@ -250,7 +250,7 @@ def _put_off(mail: OutgoingMail, failure: Failure) -> None:
 
 
 def _refuses_everybody(to: str) -> bool:
-    """Whether the server took nothing lately, whoever it was for: its settings, or ours, are wrong and can be mended."""
+    """Whether the server took nothing lately, whoever it was for: settings are wrong, and can be mended."""
     tried = OutgoingMail.objects.exclude(ended_at=None).filter(tries__gt=0).exclude(to=to).order_by("-ended_at", "-pk")
     last = tried.values_list("to", "state", "is_refused")[:MANY_REFUSALS]
     return len({to for to, state, refused in last if state == State.GIVEN_UP and refused}) == MANY_REFUSALS

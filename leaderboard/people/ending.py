@@ -15,11 +15,13 @@ from leaderboard.people.team_locks import lock_team
 
 @transaction.atomic
 def end_account(user: User) -> None:
-    """Delete a person's account; Refused while somebody else depends on it."""
+    """Delete a person's account; Refused while somebody else depends on it. Asked again, it has ended already."""
     locks.one_at_a_time("ends of accounts")  # of two last organisers one stays
     if own := Membership.objects.filter(user=user).select_related("team").first():
         lock_team(own.team)  # before the person, as whoever joins does
-    user = User.objects.select_for_update().get(pk=user.pk)
+    if User.objects.select_for_update().filter(pk=user.pk).first() is None:
+        return
+    user.refresh_from_db()
     _refuse_last_organiser(user)
     _leave(user)
     for address in {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}:

@@ -15,7 +15,7 @@ from leaderboard.core import audit, clock, outbox, refusals
 from leaderboard.core.audit import Actor
 from leaderboard.models import AuditEntry, Draft, NoticeKind, OutgoingMail, Submission, Team, User
 from leaderboard.notices import choices
-from leaderboard.people import captaincy, invitations, personal_data, preregistration, sessions, tokens
+from leaderboard.people import captaincy, ending, invitations, personal_data, preregistration, sessions, tokens
 from leaderboard.web.accounts.sessions import device
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you, is_in, sign_in
@@ -211,6 +211,7 @@ def test_an_account_ends_and_the_teams_runs_stay_without_the_person(alice, here,
     assert User.objects.filter(pk=alice.pk).exists(), "not without the box"
     answer = here.post("/account/delete/", {"sure": "on"}, follow=True)
     assert "Your account is deleted" in page(answer).text
+    ending.end_account(alice)  # whoever pressed twice: the second time it has ended
     assert not is_in(here)
     assert not is_in(other)
     submission.refresh_from_db()
