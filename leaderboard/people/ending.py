@@ -24,16 +24,21 @@ def end_account(user: User) -> None:
     user.refresh_from_db()
     _refuse_last_organiser(user)
     _leave(user)
+    let_go(user)
+    audit.record(Actor.person(user), "delete account", user)
+    audit.forget(user)
+    user.delete()
+
+
+def let_go(user: User) -> None:
+    """Remove what names a person, and does not go with the account's row by itself; whoever deletes that."""
     for address in {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}:
         sign_in.forgive(address)
     for rows in personal_data.by_address(user):
         rows.delete()
     sessions.end_all(user)
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).delete()
-    audit.record(Actor.person(user), "delete account", user)
-    audit.forget(user)
     outbox.forget(user.name)
-    user.delete()
 
 
 def why_not(user: User) -> str:

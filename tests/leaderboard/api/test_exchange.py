@@ -183,6 +183,8 @@ class TestAnswers:
         assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
         type(phase).objects.update(description="New words.")
         assert alice("GET", "/phases", **{"If-None-Match": first["ETag"]}).status_code == 200
+        head = alice("HEAD", "/phases")
+        assert (head.status_code, head.content, head["ETag"] != first["ETag"]) == (200, b"", True)
         assert (first["Cache-Control"], first["Vary"]) == ("private, no-cache", "Authorization, Cookie")
 
     @pytest.mark.parametrize(

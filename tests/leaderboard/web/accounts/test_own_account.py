@@ -276,7 +276,9 @@ def test_whom_an_organiser_deletes_is_named_no_more(alice, from_address):
     olga = cast.person("Olga", is_staff=True, is_superuser=True)
     desk = from_address()
     desk.force_login(olga)
+    OutgoingMail.objects.create(to=ALICE, subject="To Alice", created_at=clock.now(), due_at=clock.now())
     desk.post(f"/admin/leaderboard/user/{alice.pk}/delete/", {"post": "yes"})
+    assert everything_says("alice@") == []
     assert not User.objects.filter(pk=alice.pk).exists()
     assert not AuditEntry.objects.filter(target__contains="Alice").exists()
     assert "Alice" not in json.dumps(list(AuditEntry.objects.values_list("before", flat=True)))
