@@ -114,7 +114,7 @@ class Problems:
     """A middleware: whatever fails below the API's addresses is told as a problem, not as a page.
 
     What is refused before an operation is reached (no text, no such address, no database) has pages of its own. HEAD is
-    GET there, whose body nobody passes on (RFC 9110).
+    GET there, as RFC 9110 asks.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -122,9 +122,11 @@ class Problems:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request."""
-        if request.method == "HEAD" and request.path_info.startswith(ROOT):
+        method = request.method
+        if method == "HEAD" and request.path_info.startswith(ROOT):
             request.method = "GET"
         answer = self._get_response(request)
+        request.method = method
         if answer.status_code < HTTPStatus.BAD_REQUEST or not request.path_info.startswith(ROOT):
             return answer
         if answer.get("Content-Type") == CONTENT_TYPE or not isinstance(answer, HttpResponse):
