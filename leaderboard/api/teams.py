@@ -47,7 +47,7 @@ def found_team(request: HttpRequest, said: TeamIn) -> Status[dict[str, Any]]:
 
 @operation(router, "PATCH", "/team", scope="team", answers=TeamOut)
 def describe_team(request: HttpRequest, said: TeamIn) -> dict[str, Any]:
-    """As captain, change name and institutions. The name stays once something was handed in under it."""
+    """As captain, change name and institutions. The name stays once it was approved, or handed in under."""
     teams.describe(person_of(request), _own_team(request), **_described(said))
     return _own(request)
 
