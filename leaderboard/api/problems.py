@@ -133,6 +133,7 @@ class Problems:
             return answer
         answer.content = _content(answer.status_code, SENTENCES.get(answer.status_code, "")).encode()
         answer["Content-Type"] = CONTENT_TYPE
+        answer["Content-Length"] = str(len(answer.content))  # that of the page's is set by now
         if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             answer.headers.setdefault("Retry-After", str(RETRY_SECONDS))
         return answer

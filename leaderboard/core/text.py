@@ -17,6 +17,7 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 _LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
+NO_ADDRESS = "Enter a valid email address."
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -64,11 +65,13 @@ def check_no_link(name: str) -> None:
 
 
 def check_address(address: str) -> None:
-    """Refuse an email address to whose domain nothing can be sent. Raises ValidationError."""
+    """Refuse an email address to which nothing can be sent: by its domain, or what it hides. Raises ValidationError."""
+    if sanitised(address) != address:  # between quotes, Django takes control characters
+        raise ValidationError(NO_ADDRESS)
     try:
         address.rpartition("@")[2].encode("idna")
     except UnicodeError:
-        raise ValidationError("Enter a valid email address.") from None
+        raise ValidationError(NO_ADDRESS) from None
 
 
 def is_storable(text: str) -> bool:

@@ -221,6 +221,7 @@ class TestAnswers:
         sent = {"content_type": "application/json", **sent}
         answer = Client().generic(method, f"/api/v1{path}", headers=headers, **sent)
         assert (answer.status_code, answer["Content-Type"]) == (status, PROBLEM), answer.content
+        assert answer.headers.get("Content-Length", str(len(answer.content))) == str(len(answer.content))
         told = answer.json()
         assert (told["status"], told["type"], bool(told["detail"])) == (status, "about:blank", True)
         if status == 405:
