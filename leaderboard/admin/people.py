@@ -34,7 +34,7 @@ from leaderboard.admin.bases import (
 from leaderboard.core import audit
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
-from leaderboard.people import approvals, captaincy, sign_in, teams
+from leaderboard.people import approvals, captaincy, ending, sign_in, teams
 
 
 class PersonById(ForeignKeyRawIdWidget):
@@ -193,6 +193,7 @@ class PersonAdmin(Recorded, UserAdmin):
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """Delete, and name the person no more: not in the record either."""
         person, number = cast(models.User, obj), obj.pk
+        ending.let_go(person)
         super().delete_model(request, obj)
         person.pk = number
         audit.forget(person)

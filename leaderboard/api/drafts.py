@@ -10,11 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Router, Status
 
+from leaderboard.api.exchange import may
 from leaderboard.api.operations import operation
 from leaderboard.api.problems import Problem
 from leaderboard.api.schemas import DraftIn, DraftOut, PreviewIn, PreviewOut, SendIn, WordsIn
 from leaderboard.core.markdown import as_html
-from leaderboard.models import Draft, Phase, ResumableUpload, Submission
+from leaderboard.models import ApiToken, Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, pdfs, resumable
 from leaderboard.submissions.places import upload_place
 from leaderboard.web import sending, tus
@@ -57,7 +58,7 @@ def draft_of(request: HttpRequest, draft: Draft) -> dict[str, Any]:
         "weights": _upload(draft.weights_upload),
         "tus": {
             "address": settings.SITE_URL + reverse("begin_upload", args=[draft.pk]),
-            "key": tus.key_of(draft, person_of(request)),
+            "key": tus.key_of(draft, person_of(request)) if may(request, ApiToken.Scope.SUBMIT) else None,
         },
     }
 

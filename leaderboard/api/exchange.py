@@ -65,6 +65,12 @@ def token_of(request: HttpRequest) -> ApiToken | None:
     return found
 
 
+def may(request: HttpRequest, scope: ApiToken.Scope) -> bool:
+    """Whether its token has this scope, too: what is as good as a key to more is shown to no other."""
+    token = token_of(request)
+    return token is not None and scope in token.scopes
+
+
 def _token_said(request: HttpRequest) -> ApiToken | None:
     said = request.headers.get("Authorization", "")
     if not said:

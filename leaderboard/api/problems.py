@@ -113,7 +113,8 @@ def _content(status: int, detail: str, errors: Sequence[Mapping[str, str]] = ())
 class Problems:
     """A middleware: whatever fails below the API's addresses is told as a problem, not as a page.
 
-    What is refused before an operation is reached (no text, no such address, no database) has pages of its own.
+    What is refused before an operation is reached (no text, no such address, no database) has pages of its own. HEAD is
+    GET there, as RFC 9110 asks.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -121,13 +122,18 @@ class Problems:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request."""
+        method = request.method
+        if method == "HEAD" and request.path_info.startswith(ROOT):
+            request.method = "GET"
         answer = self._get_response(request)
+        request.method = method
         if answer.status_code < HTTPStatus.BAD_REQUEST or not request.path_info.startswith(ROOT):
             return answer
         if answer.get("Content-Type") == CONTENT_TYPE or not isinstance(answer, HttpResponse):
             return answer
         answer.content = _content(answer.status_code, SENTENCES.get(answer.status_code, "")).encode()
         answer["Content-Type"] = CONTENT_TYPE
+        answer["Content-Length"] = str(len(answer.content))  # that of the page's is set by now
         if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             answer.headers.setdefault("Retry-After", str(RETRY_SECONDS))
         return answer

@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from leaderboard.submissions.drafts import MAX_WORD_CHARACTERS
 
@@ -21,6 +21,12 @@ def _said(longest: int, *, may_be_empty: bool = False) -> StringConstraints:
     return StringConstraints(max_length=longest, pattern=None if may_be_empty else r"\S")
 
 
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 3.0 is 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE = BeforeValidator(_whole)
 PersonsName = Annotated[str, _said(120)]
 TeamsName = Annotated[str, _said(60)]
 Reason = Annotated[str, _said(500)]
@@ -28,9 +34,12 @@ Affiliation = Annotated[str, _said(200, may_be_empty=True)]
 
 
 class Body(Schema):
-    """What is sent: a field that there is not is refused, since it would be taken for kept."""
+    """What is sent: a field that there is not is refused, since it would be taken for kept.
 
-    model_config = ConfigDict(extra="forbid")
+    Values are of the very types of their description: 0.0 is no "false", and "1" no number.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class FieldError(Schema):
@@ -400,11 +409,11 @@ class PdfOut(Schema):
 class TusOut(Schema):
     """Where a file is sent by tus 1.0, and the bearer token for it, which is good for this draft alone.
 
-    The metadata `part` says what it is: `image` (also of masks), or `weights`.
+    The metadata `part` says what it is: `image` (also of masks), or `weights`. Only tokens with “submit” are told it.
     """
 
     address: str
-    key: str
+    key: str | None
 
 
 class DraftOut(Schema):
@@ -458,7 +467,7 @@ class CaseSetOut(Schema):
 class TermsIn(Body):
     """The version of the terms that was read, and is accepted."""
 
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE]
 
 
 # --- people -----------------------------------------------------------------------------------------------------------
@@ -535,7 +544,7 @@ class TeamOut(Schema):
     slug: str
     affiliation: str
     members: list[MemberOut]
-    join_link: str | None
+    join_link: str | None = Field(description="To its captain, by a token with “team”: it lets people in.")
     places_left: int
     captaincy_offered_to: int | None = Field(description="The member who is asked to be the captain.")
 
@@ -578,7 +587,7 @@ class InvitationOut(Schema):
 class MemberIn(Body):
     """Another member of the team, by their id."""
 
-    member: Annotated[int, Field(ge=1, le=2**63 - 1)]
+    member: Annotated[int, Field(ge=1, le=2**63 - 1), _WHOLE]
 
 
 class RemovalIn(Body):

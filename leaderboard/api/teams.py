@@ -9,6 +9,7 @@ from django.urls import reverse
 from ninja import Router, Status
 
 from leaderboard.api.challenge import NO_TEAM
+from leaderboard.api.exchange import may
 from leaderboard.api.operations import Key, operation
 from leaderboard.api.problems import Problem, of_form
 from leaderboard.api.schemas import (
@@ -24,7 +25,7 @@ from leaderboard.api.schemas import (
     TokenIn,
 )
 from leaderboard.journey.lifecycle import display_name
-from leaderboard.models import Handover, Invitation, Phase, Team, TeamApproval, User
+from leaderboard.models import ApiToken, Handover, Invitation, Phase, Team, TeamApproval
 from leaderboard.people import approvals, captaincy, invitations, teams
 from leaderboard.web.context import person_of
 from leaderboard.web.forms import InvitationForm, TeamForm
@@ -41,13 +42,12 @@ def get_team(request: HttpRequest) -> dict[str, Any]:
 @operation(router, "POST", "/team", scope="team", status=201, answers=TeamOut)
 def found_team(request: HttpRequest, said: TeamIn) -> Status[dict[str, Any]]:
     """Found a team; you are its captain."""
-    person = person_of(request)
-    return Status(201, _team(person, teams.create_team(person, **_described(said))))
+    return Status(201, _team(request, teams.create_team(person_of(request), **_described(said))))
 
 
 @operation(router, "PATCH", "/team", scope="team", answers=TeamOut)
 def describe_team(request: HttpRequest, said: TeamIn) -> dict[str, Any]:
-    """As captain, change name and institutions. The name stays once something was handed in under it."""
+    """As captain, change name and institutions. The name stays once it was approved, or handed in under."""
     teams.describe(person_of(request), _own_team(request), **_described(said))
     return _own(request)
 
@@ -65,15 +65,13 @@ def leave_team(request: HttpRequest) -> Status[None]:
 @operation(router, "POST", "/team/join", scope="team", answers=TeamOut)
 def join_team(request: HttpRequest, said: JoinIn) -> dict[str, Any]:
     """Join the team whose captain handed out this code."""
-    person = person_of(request)
-    return _team(person, teams.join_team(person, said.code))
+    return _team(request, teams.join_team(person_of(request), said.code))
 
 
 @operation(router, "POST", "/team/invitation/accept", scope="team", answers=TeamOut)
 def accept_invitation(request: HttpRequest, said: TokenIn) -> dict[str, Any]:
     """Join the team whose captain sent you an invitation, by what its link ends with."""
-    person = person_of(request)
-    return _team(person, invitations.accept(person, said.token))
+    return _team(request, invitations.accept(person_of(request), said.token))
 
 
 @operation(router, "POST", "/team/invitation/decline", scope="team", status=204, answers=None)
@@ -211,13 +209,14 @@ def _described(said: TeamIn) -> dict[str, str]:
 
 
 def _own(request: HttpRequest) -> dict[str, Any]:
-    return _team(person_of(request), _own_team(request))
+    return _team(request, _own_team(request))
 
 
-def _team(person: User, team: Team) -> dict[str, Any]:
+def _team(request: HttpRequest, team: Team) -> dict[str, Any]:
+    person = person_of(request)
     members = list(team.memberships.select_related("user").order_by("-is_captain", "joined_at"))
     is_captain = any(one.is_captain and one.user_id == person.pk for one in members)
-    shows_link = is_captain and team.join_link_is_on
+    shows_link = is_captain and team.join_link_is_on and may(request, ApiToken.Scope.TEAM)
     return {
         **{name: getattr(team, name) for name in ("name", "slug", "affiliation")},
         "members": [

@@ -9,6 +9,7 @@ hangs occupies one.
     the server takes it                   sent, once
     4xx, or 5xx that is about us          tried again for two days, after pauses from half a minute to an hour
     5xx about the message or its address  given up; of an address that is refused for good, a mark stays (`refusals`)
+    5xx to one after another              tried again as after 4xx: a server that refuses all says nothing of anybody
     the server is away                    tried again within two minutes, nothing else within half a minute
 
 A message may come twice if we die, or lose the database, between the server's yes and our commit, or if that yes is
@@ -53,7 +54,10 @@ AWAY_SECONDS = 30.0
 PERMANENT = 500
 CLOSING = 421  # the server is about to hang up, whatever it was asked
 SIGN_IN_FIRST = frozenset({503, 530, 535, 538})  # said to a recipient, too
-_PASSING = re.compile(r"5\d\d[ -]+5\.(?:7\.\d+|2\.2)\b")  # RFC 3463
+_CODED = re.compile(r"5\d\d[ -]+(5\.\d+\.\d+)\b")
+# RFC 3463: the address, but for the sender's (7, 8); the mailbox, unless it is full (2). Some say 5.4.1 of no address.
+_OF_ADDRESS = re.compile(r"5\.1\.(?![78]$)|5\.2\.(?!2$)|5\.4\.1$")
+MANY_REFUSALS = 3  # one after another, each to somebody else: then it is not about them
 _away_until = 0.0  # on the monotonic clock
 
 
@@ -200,13 +204,14 @@ def failure_of(error: Exception) -> Failure:
 
 
 def _of_recipient(failure: Failure, code: int) -> Failure:
-    """A policy (5.7) is against us, and may be changed; a full mailbox is emptied: the address is a good one.
+    """What is not about the address is against us (a policy, our name, our sender), or passes, as a full mailbox does.
 
     Both are asked again, and hold up nobody: whose address it is could otherwise do that to all.
     """
     if failure.is_away or code < PERMANENT:
         return failure
-    if _PASSING.match(failure.words):
+    coded = _CODED.match(failure.words)
+    if coded and not _OF_ADDRESS.match(coded[1]):
         return failure._replace(is_final=False)
     return failure._replace(is_of_address=True)
 
@@ -226,6 +231,8 @@ def _bare(words: str) -> str:
 
 def _put_off(mail: OutgoingMail, failure: Failure) -> None:
     global _away_until
+    if failure.is_final and _refuses_everybody(mail.to):
+        failure = failure._replace(is_final=False, is_of_address=False)
     mail.answer, mail.is_refused = failure.words, failure.is_refused
     if failure.is_away:
         _away_until = time.monotonic() + AWAY_SECONDS
@@ -240,6 +247,13 @@ def _put_off(mail: OutgoingMail, failure: Failure) -> None:
         longest = LONGEST_PAUSE_AWAY if failure.is_away else LONGEST_PAUSE
         mail.due_at = now + min(longest, FIRST_PAUSE * (1 << min(mail.tries - 1, 10)))
         logger.info("%s was not sent, try %s", mail, mail.tries)
+
+
+def _refuses_everybody(to: str) -> bool:
+    """Whether the server took nothing lately, whoever it was for: settings are wrong, and can be mended."""
+    tried = OutgoingMail.objects.exclude(ended_at=None).filter(tries__gt=0).exclude(to=to).order_by("-ended_at", "-pk")
+    last = tried.values_list("to", "state", "is_refused")[:MANY_REFUSALS]
+    return len({to for to, state, refused in last if state == State.GIVEN_UP and refused}) == MANY_REFUSALS
 
 
 def _end(mail: OutgoingMail, state: State) -> None:

@@ -16,6 +16,8 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07
 # of surrogate pairs, which no database and no terminal takes.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
+NO_ADDRESS = "Enter a valid email address."
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -56,12 +58,20 @@ def csv_cell(text: str) -> str:
     return f"'{line}" if line.startswith(_FORMULA_STARTS) else line
 
 
+def check_no_link(name: str) -> None:
+    """Refuse a name that mail programs would make a link of: messages to strangers hold it. Raises ValidationError."""
+    if _LINK.search(sanitised(name)):
+        raise ValidationError("Leave addresses of pages out of it.")
+
+
 def check_address(address: str) -> None:
-    """Refuse an email address to whose domain nothing can be sent. Raises ValidationError."""
+    """Refuse an email address to which nothing can be sent: by its domain, or what it hides. Raises ValidationError."""
+    if sanitised(address) != address:  # between quotes, Django takes control characters
+        raise ValidationError(NO_ADDRESS)
     try:
         address.rpartition("@")[2].encode("idna")
     except UnicodeError:
-        raise ValidationError("Enter a valid email address.") from None
+        raise ValidationError(NO_ADDRESS) from None
 
 
 def is_storable(text: str) -> bool:

@@ -15,23 +15,30 @@ from leaderboard.people.team_locks import lock_team
 
 @transaction.atomic
 def end_account(user: User) -> None:
-    """Delete a person's account; Refused while somebody else depends on it."""
+    """Delete a person's account; Refused while somebody else depends on it. Asked again, it has ended already."""
     locks.one_at_a_time("ends of accounts")  # of two last organisers one stays
     if own := Membership.objects.filter(user=user).select_related("team").first():
         lock_team(own.team)  # before the person, as whoever joins does
-    user = User.objects.select_for_update().get(pk=user.pk)
+    if User.objects.select_for_update().filter(pk=user.pk).first() is None:
+        return
+    user.refresh_from_db()
     _refuse_last_organiser(user)
     _leave(user)
+    let_go(user)
+    audit.record(Actor.person(user), "delete account", user)
+    audit.forget(user)
+    user.delete()
+
+
+def let_go(user: User) -> None:
+    """Remove what names a person, and does not go with the account's row by itself; whoever deletes that."""
     for address in {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}:
         sign_in.forgive(address)
     for rows in personal_data.by_address(user):
         rows.delete()
     sessions.end_all(user)
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).delete()
-    audit.record(Actor.person(user), "delete account", user)
-    audit.forget(user)
     outbox.forget(user.name)
-    user.delete()
 
 
 def why_not(user: User) -> str:

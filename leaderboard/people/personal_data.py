@@ -96,7 +96,9 @@ def of(user: User) -> dict[str, Any]:
             DataAcceptance.objects.filter(user=user).values("terms__case_set__name", "terms__version", "accepted_at")
         ),
         "notices_stopped": list(NoticeStop.objects.filter(user=user).values("kind", "at")),
-        "api_tokens": list(ApiToken.objects.filter(user=user).values("name", "scopes", "created_at", "last_used_on")),
+        "api_tokens": list(
+            ApiToken.objects.filter(user=user).values("name", "scopes", "created_at", "expires_at", "last_used_on")
+        ),
         "team": list(Membership.objects.filter(user=user).values("team__name", "is_captain", "joined_at")),
         "invitations_sent": list(
             Invitation.objects.filter(invited_by=user).values("team__name", "email", "sent_at", "state")
@@ -120,7 +122,11 @@ def of(user: User) -> dict[str, Any]:
             .order_by("pk")
             .values("pk", "team__name", "phase__slug", "algorithm", "accepted_at")
         ),
-        "drafts": list(Draft.objects.filter(created_by=user).values("pk", "phase__slug", "created_at", "words")),
+        "drafts": list(
+            Draft.objects.filter(Q(created_by=user) | Q(submitted_by=user))
+            .order_by("created_at")
+            .values("pk", "phase__slug", "created_at", "submitted_at", "words")
+        ),
         "second_factors": [_factor(one) for one in Authenticator.objects.filter(user=user)],
         "connected_accounts": list(
             SocialAccount.objects.filter(user=user).values("provider", "uid", "date_joined", "last_login")

@@ -13,9 +13,12 @@ account is under attack, chooses a new password by email: that makes the device 
 
 from dataclasses import dataclass
 
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+
 from leaderboard.models import User
 from leaderboard.people import throttle
-from leaderboard.people.throttle import Limit
+from leaderboard.people.throttle import Limit, TooSoon
 
 SENTENCE = (
     "Too many tries: wait {wait}, then try again. A device on which you signed in before is not held up by what others "
@@ -27,6 +30,8 @@ PAIR = Limit(free=5, first_seconds=10, longest_seconds=15 * MINUTE, forget_secon
 ACCOUNT = Limit(free=30, first_seconds=5, longest_seconds=5 * MINUTE, forget_seconds=2 * MINUTE)
 ADDRESS = Limit(free=30, first_seconds=10, longest_seconds=15 * MINUTE, forget_seconds=MINUTE)
 DEVICE = Limit(free=8, first_seconds=10, longest_seconds=5 * MINUTE, forget_seconds=5 * MINUTE)
+# Longer than a code of an app is right: 30 seconds, those before, and those after.
+TAKEN = Limit(free=1, first_seconds=3 * MINUTE, longest_seconds=3 * MINUTE, forget_seconds=3 * MINUTE)
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,30 @@ def count_code(user: User, address: str, device: str = "") -> PasswordTry:
     limits |= dict(zip(shared, (ACCOUNT, ADDRESS), strict=False))
     throttle.count(limits, sentence=CODES)
     return PasswordTry(own, shared)
+
+
+def take_code(user: User, code: str) -> bool:
+    """Whether a code that is right was not taken before, by anybody; from now on it was.
+
+    allauth remembers it in the broker's memory, for 30 seconds; a code is right for longer, as clocks may differ.
+    """
+    letters = "".join(letter for letter in code if letter.isalnum()).lower()
+    try:
+        throttle.count({throttle.key_of("taken", str(user.pk), letters): TAKEN}, sentence=CODES)
+    except TooSoon:
+        return False
+    return True
+
+
+def has_second_factor(user: User) -> bool:
+    """Whether signing in takes more than a password."""
+    own = Authenticator.objects.filter(user=user)
+    return bool(own.exclude(type=Authenticator.Type.RECOVERY_CODES).exists())
+
+
+def lacks_second_factor(user: User) -> bool:
+    """Whether it is an organiser to whom nothing is open before they have one: by no page, token or stream."""
+    return settings.STAFF_SECOND_FACTOR and user.is_staff and not has_second_factor(user)
 
 
 def forgive(email: str) -> None:

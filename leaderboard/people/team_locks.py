@@ -5,10 +5,18 @@ from django.conf import settings
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, Team, User
 
+NOT_IN_IT = "You are not in this team any more."
+
 
 def lock_team(team: Team) -> Team:
-    """Serialise what draws on the team's quota, or changes its members. Call inside a transaction."""
-    return Team.objects.select_for_update().get(pk=team.pk)
+    """Serialise what draws on the team's quota, or changes its members. Call inside a transaction.
+
+    Refused if it has ended meanwhile, with its last member.
+    """
+    locked: Team | None = Team.objects.select_for_update().filter(pk=team.pk).first()
+    if locked is None:
+        raise Refused(NOT_IN_IT)
+    return locked
 
 
 def check_in_no_team(user: User) -> None:
@@ -37,7 +45,7 @@ def membership_of(user: User, team: Team) -> Membership:
     """The person's place in the team; Refused for somebody who has left it."""
     membership: Membership | None = team.memberships.filter(user=user, user__is_active=True).first()
     if membership is None:
-        raise Refused("You are not in this team any more.")
+        raise Refused(NOT_IN_IT)
     return membership
 
 

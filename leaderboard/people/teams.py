@@ -13,7 +13,7 @@ from leaderboard.core import audit, clock, locks
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line, sanitised
-from leaderboard.models import Membership, Team, User
+from leaderboard.models import Membership, Team, TeamApproval, User
 from leaderboard.models.people import new_join_code
 from leaderboard.people import addresses, captaincy, invitations, team_mails
 from leaderboard.people.names import skeleton
@@ -62,7 +62,7 @@ def create_team(user: User, *, name: str, affiliation: str = "") -> Team:
 
 
 def describe(captain: User, team: Team, *, name: str, affiliation: str) -> None:
-    """Change name and institutions. Only the captain may; the name stays once something was handed in under it."""
+    """Change name and institutions. Only the captain may; the name stays once it was approved, or handed in under."""
     name = _storable_name(name)
     with transaction.atomic():
         locks.one_at_a_time("teams' names")
@@ -72,6 +72,8 @@ def describe(captain: User, team: Team, *, name: str, affiliation: str) -> None:
         if name != team.name:
             if team.submissions.exists():
                 raise Refused("The team has handed in under its name: write to the organisers to change it.")
+            if team.approvals.filter(state=TeamApproval.State.APPROVED).exists():
+                raise Refused("The organisers approved the team under its name: write to them to change it.")
             team.skeleton, team.name = free_skeleton(name, but=team), name
         team.affiliation = one_line(affiliation)
         team.save(update_fields=["name", "skeleton", "affiliation"])
@@ -214,7 +216,7 @@ def _tell_of_removal(captain: User, team: Team, gone: User, why: str) -> None:
         [gone],
         f"You are not in the team “{team}” any more",
         f"{named(captain)} removed you from the team “{team}”. Its runs stay with the team.",
-        f"The reason: {why}",
+        f"The reason: {one_line(why)}",  # so that it cannot look like words of ours
     )
     team_mails.tell(
         team_mails.members_of(team, but=[captain]),

@@ -20,6 +20,7 @@ from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import ApiAnswer, ApiToken, User
+from leaderboard.people.sign_in import lacks_second_factor
 
 PREFIX = "rexg_pat_"
 MOST_OF_ONE = 20
@@ -73,7 +74,7 @@ def find(text: str, at: datetime) -> ApiToken | None:
     if form is None or compose(form[1]) != text:
         return None
     known = ApiToken.objects.select_related("user").filter(token_hash=hash_of(text), user__is_active=True).first()
-    return None if known is None or is_over(known, at) else known
+    return None if known is None or is_over(known, at) or lacks_second_factor(known.user) else known
 
 
 def is_over(token: ApiToken, at: datetime) -> bool:

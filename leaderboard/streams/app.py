@@ -33,6 +33,7 @@ from django.http import HttpRequest  # noqa: E402
 from leaderboard.core import clock, database, process_heartbeat  # noqa: E402
 from leaderboard.models import ApiToken, User  # noqa: E402
 from leaderboard.people import tokens  # noqa: E402
+from leaderboard.people.sign_in import lacks_second_factor  # noqa: E402
 from leaderboard.progress import watching  # noqa: E402
 from leaderboard.streams.following import Look, follow  # noqa: E402
 from leaderboard.streams.hub import Hub  # noqa: E402
@@ -205,7 +206,8 @@ def _person_of(proof: Proof) -> int | None:
     request = HttpRequest()
     request.session = SessionStore(proof.session or None)
     person = get_user(request)
-    return person.pk if isinstance(person, User) and person.is_active else None
+    may = isinstance(person, User) and person.is_active and not lacks_second_factor(person)
+    return person.pk if may else None
 
 
 def _look(submission_id: int, person: int, proof: Proof) -> Look | None:

@@ -16,7 +16,7 @@ from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
-from leaderboard.people.team_locks import lock_team
+from leaderboard.people.team_locks import lock_team, membership_of
 from leaderboard.states import SubmissionKind
 from leaderboard.submissions import admission, pdfs, resumable
 from leaderboard.submissions.admission import Description
@@ -35,9 +35,9 @@ MAX_WORD_CHARACTERS = 30_000  # more than any field takes: what is too long is k
 
 
 def begin(person: User, team: Team, phase: Phase, words: Mapping[str, str]) -> Draft:
-    """A new draft. Raises Refused when the team has as many as it may."""
+    """A new draft. Raises Refused when the team has as many as it may, or the person has left it at this moment."""
     with transaction.atomic():
-        lock_team(team)
+        membership_of(person, lock_team(team))
         if Draft.objects.filter(team=team).count() >= MOST_OF_A_TEAM:
             raise Refused(f"Your team has {MOST_OF_A_TEAM} drafts already. Hand one of them in, or delete it.")
         return Draft.objects.create(

@@ -3,17 +3,23 @@
 from django import forms
 from django.http import HttpRequest
 
-from leaderboard.core.text import check_address, one_line
+from leaderboard.core.text import check_address, check_no_link, one_line
 from leaderboard.models import Invitation, Team, User
 
 
 class SignupForm(forms.Form):
     """What registration asks for beside an address and a password. allauth builds its own form on top of this one."""
 
-    name = forms.CharField(max_length=120, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(
+        max_length=120,
+        label="Your name",
+        validators=[check_no_link],
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
     affiliation = forms.CharField(
         max_length=200,
         required=False,
+        validators=[check_no_link],
         label="Affiliation",
         help_text="Your institution.",
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
@@ -46,6 +52,7 @@ class TeamForm(forms.Form):
         max_length=Team._meta.get_field("name").max_length,
         label="Team name",
         help_text="Shown on the leaderboard.",
+        validators=[check_no_link],
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     affiliation = forms.CharField(
@@ -53,6 +60,7 @@ class TeamForm(forms.Form):
         required=False,
         label="Institutions",
         help_text="Shown beside the name.",
+        validators=[check_no_link],
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
 

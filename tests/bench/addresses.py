@@ -425,7 +425,7 @@ _PEOPLE = [
     Address("/account/notices/stop/{stop}/", 10, method="POST"),
     Address("/account/signup/", 3),
     Address("/account/tokens/", 6, who="captain"),
-    Address("/account/tokens/", 12, who="captain", method="POST", body=_text("name=ci&scopes=read&days=30")),
+    Address("/account/tokens/", 9, who="captain", method="POST", body=_text("name=ci&scopes=read&days=30"), status=302),
     Address("/account/tokens/{token}/revoke/", 10, who="captain", method="POST", status=302),
     Address("/account/confirm-email/", 2),
     Address("/account/confirm-email/none/", 2),

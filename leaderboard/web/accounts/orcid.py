@@ -4,6 +4,9 @@ An account is made here, with an address that is confirmed; ORCID is connected t
 on. ORCID names no address of most people, and what it names would be no proof that a message reaches somebody.
 """
 
+import logging
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -11,22 +14,28 @@ from allauth.socialaccount import signals
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.openid_connect import views as openid_views
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from requests import RequestException
 
 from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.people.profile import ORCID, orcid_of
 
+logger = logging.getLogger(__name__)
+View = Callable[[HttpRequest, str], HttpResponseBase]
+
 UNKNOWN = (
     "No account here is connected with this ORCID iD. Register, or sign in with your password; then connect it on the "
     "page of your account."
 )
+AWAY = "ORCID does not answer at present. Try again later, or sign in another way."
 DIFFERENT = "An account has one ORCID iD. Disconnect the present one first."
 
 
@@ -66,6 +75,25 @@ class Adapter(DefaultSocialAccountAdapter):
 def _has_another(request: HttpRequest, sociallogin: SocialLogin) -> bool:
     others = SocialAccount.objects.filter(user_id=request.user.pk, provider=ORCID)
     return bool(others.exclude(uid=sociallogin.account.uid).exists())
+
+
+def _unless_away(view: View) -> View:
+    """A step of signing in for which ORCID is asked; where that does not answer, back to where one came from."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+        try:
+            return view(request, provider_id)
+        except (RequestException, KeyError) as error:  # it does not answer, or not as OpenID Connect says
+            logger.warning("ORCID is away: %r", error)
+            messages.error(request, AWAY)
+            return redirect("account" if request.user.is_authenticated else "account_login")
+
+    return wrapped
+
+
+login = _unless_away(openid_views.login)
+callback = _unless_away(openid_views.callback)
 
 
 @receiver(signals.social_account_added)

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
-from leaderboard.web.accounts.second_factor import has_second_factor
+from leaderboard.people.sign_in import lacks_second_factor
 from leaderboard.web.context import person_of
 
 OPEN = ("/account/", "/theme/", "/healthz", "/clock", "/privacy/", "/worker/v1/")
@@ -29,4 +29,4 @@ class SecondFactorOfOrganisers:
 
 
 def _lacks_one(request: HttpRequest) -> bool:
-    return bool(request.user.is_authenticated and request.user.is_staff and not has_second_factor(person_of(request)))
+    return bool(request.user.is_authenticated and lacks_second_factor(person_of(request)))

@@ -11,9 +11,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from leaderboard.core.refusal import Refused
+from leaderboard.core.text import check_no_link
 from leaderboard.models import User
 from leaderboard.people import ending, personal_data, profile
-from leaderboard.web.accounts.second_factor import has_second_factor
+from leaderboard.people.sign_in import has_second_factor
 from leaderboard.web.context import person_of
 
 UNPROCESSABLE = 422
@@ -22,10 +23,16 @@ UNPROCESSABLE = 422
 class ProfileForm(forms.Form):
     """What a person says of themselves."""
 
-    name = forms.CharField(max_length=120, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(
+        max_length=120,
+        label="Your name",
+        validators=[check_no_link],
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
     affiliation = forms.CharField(
         max_length=User._meta.get_field("affiliation").max_length,
         required=False,
+        validators=[check_no_link],
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
     country = forms.ChoiceField(

@@ -9,7 +9,7 @@ from typing import Any
 import qrcode
 from allauth.core import context
 from allauth.mfa import signals
-from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter, get_adapter
 from allauth.mfa.base import forms as base_forms
 from allauth.mfa.base import views as base_views
 from allauth.mfa.models import Authenticator
@@ -57,7 +57,7 @@ class Adapter(DefaultMFAAdapter):
 
 
 class CountsTries:
-    """A form with a code: each try is counted before the code is looked at."""
+    """A form with a code: each try is counted before the code is looked at, and no code is taken twice."""
 
     user: User
 
@@ -69,6 +69,8 @@ class CountsTries:
         except TooSoon as refusal:
             raise not_yet(refusal) from None
         code: str = super().clean_code()  # type: ignore[misc]
+        if not sign_in.take_code(self.user, code):
+            raise get_adapter().validation_error("incorrect_code")
         tried.was_right()
         return code
 
@@ -95,12 +97,6 @@ class ReauthenticateView(SaysHowLong, base_views.ReauthenticateView):
 
 class ActivateTOTPView(SaysHowLong, totp_views.ActivateTOTPView):
     """Add an authenticator app."""
-
-
-def has_second_factor(user: User) -> bool:
-    """Whether signing in takes more than a password."""
-    own = Authenticator.objects.filter(user=user)
-    return bool(own.exclude(type=Authenticator.Type.RECOVERY_CODES).exists())
 
 
 @receiver(signals.authenticator_added)

@@ -1,7 +1,11 @@
-"""The page of one's personal tokens for the API: made here, shown once, revoked."""
+"""The page of one's personal tokens for the API: made here, shown once, revoked.
+
+Whoever finds somebody's browser open makes none: the password, or a second factor, is asked for once more.
+"""
 
 from http import HTTPStatus
 
+from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -41,6 +45,7 @@ class TokenForm(forms.Form):
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required(enabled=lambda request: request.method == "POST")  # type: ignore[untyped-decorator]  # allauth
 def tokens_page(request: HttpRequest) -> HttpResponse:
     """The person's tokens, and the form to make one; what was made is shown once, in the answer."""
     person, form, made = person_of(request), TokenForm(request.POST or None), ""

@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from leaderboard.web.accounts import notices, own, second_factor, sessions, tokens, views
+from leaderboard.web.accounts import notices, orcid, own, second_factor, sessions, tokens, views
 
 urlpatterns = [
     path("", own.account, name="account"),
@@ -31,6 +31,7 @@ urlpatterns = [
     path("2fa/", include("allauth.mfa.urls")),
     path("sessions/", sessions.sessions, name="usersessions_list"),
     path("connected/", include("allauth.socialaccount.urls")),
-    path("", include("allauth.socialaccount.providers.openid_connect.urls")),
+    path("oidc/<str:provider_id>/login/", orcid.login, name="openid_connect_login"),
+    path("oidc/<str:provider_id>/login/callback/", orcid.callback, name="openid_connect_callback"),
     path("", include("allauth.account.urls")),
 ]

@@ -12,6 +12,7 @@ from leaderboard.core import clock, events
 from leaderboard.models import ApiAnswer, ApiToken, AuditEntry, Draft, Team, User
 from leaderboard.people import tokens
 from tests.leaderboard import cast
+from tests.leaderboard.web.accounts.conftest import confirm_it_is_you
 from tests.leaderboard.web.scene import page
 
 pytestmark = pytest.mark.django_db
@@ -74,11 +75,13 @@ class TestTokens:
 class TestTokenPage:
     def test_it_shows_a_new_token_once(self, people):
         browser = people.browser["Alice"]
-        made = browser.post("/account/tokens/", {"name": "laptop <b>", "scopes": ["read"], "days": "30"})
+        asked = browser.post("/account/tokens/", {"name": "laptop <b>", "scopes": ["read", "team"], "days": "30"})
+        assert (asked.status_code, ApiToken.objects.count()) == (302, 0)
+        made = browser.post(asked["Location"], {"password": "correct horse"})
         [field] = page(made).all("input", id="new-token")
         token = tokens.find(str(field["value"]), clock.now())
         assert token is not None
-        assert token.expires_at is not None
+        assert (token.expires_at is not None, token.scopes) == (True, ["read", "team"])
         again = browser.get("/account/tokens/").content.decode()
         assert "laptop &lt;b&gt;" in again
         assert str(field["value"]) not in again
@@ -86,6 +89,7 @@ class TestTokenPage:
         assert [one.action for one in AuditEntry.objects.filter(user_id=people.alice.pk)[:1]] == ["make token"]
 
     def test_it_says_what_is_missing(self, people):
+        confirm_it_is_you(people.browser["Alice"])
         answer = people.browser["Alice"].post("/account/tokens/", {"name": ""})
         assert answer.status_code == 422
         assert "Choose what the token may do." in page(answer).text
@@ -96,6 +100,7 @@ class TestTokenPage:
         row, _ = tokens.issue(people.alice, name="laptop", scopes=["read"])
         people.browser["Charlie"].post(f"/account/tokens/{row.pk}/revoke/")
         assert ApiToken.objects.filter(pk=row.pk).exists()
+        confirm_it_is_you(people.browser["Alice"])
         answer = people.browser["Alice"].post("/account/tokens/", {"name": "second", "scopes": ["read"]})
         assert (answer.status_code, ApiToken.objects.count()) == (422, 1)
 
@@ -183,6 +188,8 @@ class TestAnswers:
         assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
         type(phase).objects.update(description="New words.")
         assert alice("GET", "/phases", **{"If-None-Match": first["ETag"]}).status_code == 200
+        head = alice("HEAD", "/phases")
+        assert (head.status_code, head.content, head["ETag"] != first["ETag"]) == (200, b"", True)
         assert (first["Cache-Control"], first["Vary"]) == ("private, no-cache", "Authorization, Cookie")
 
     @pytest.mark.parametrize(
@@ -199,6 +206,11 @@ class TestAnswers:
             ("POST", "/drafts", {"data": '{"phase": NaN}'}, 400),
             ("POST", "/drafts", {"data": '{"phase": "dev", "unknown": 1}'}, 422),
             ("POST", "/drafts", {"data": '{"phase": "nowhere"}'}, 404),
+            ("PATCH", "/me/notices", {"data": '{"runs": 0.0}'}, 422),
+            ("POST", "/team/captaincy/offer", {"data": '{"member": "1"}'}, 422),
+            ("POST", "/team/captaincy/offer", {"data": '{"member": true}'}, 422),
+            ("POST", "/team/captaincy/offer", {"data": '{"member": 1e999}'}, 422),
+            ("POST", "/team/captaincy/offer", {"data": '{"member": 1.0}'}, 409),
             ("POST", "/drafts", {"data": '{"phase": "\\u0000\\ud800"}'}, 404),
             ("POST", "/drafts", {"data": "a=b", "content_type": "application/x-www-form-urlencoded"}, 415),
             ("POST", "/preview", {"data": "x" * 1_100_000}, 413),
@@ -209,6 +221,7 @@ class TestAnswers:
         sent = {"content_type": "application/json", **sent}
         answer = Client().generic(method, f"/api/v1{path}", headers=headers, **sent)
         assert (answer.status_code, answer["Content-Type"]) == (status, PROBLEM), answer.content
+        assert answer.headers.get("Content-Length", str(len(answer.content))) == str(len(answer.content))
         told = answer.json()
         assert (told["status"], told["type"], bool(told["detail"])) == (status, "about:blank", True)
         if status == 405:

@@ -42,6 +42,7 @@ def test_a_program_hands_in_and_decides(people, api):
     assert (early.status_code, early["Content-Type"]) == (422, "application/problem+json")
     assert early.json()["detail"] == "Choose the archive of your image."
     assert alice("PATCH", where, WORDS).json()["words"]["algorithm"] == "Grounder"
+    assert api(people.alice, "read").get(where)["tus"]["key"] is None, "a key to change it is more than reading"
     send_file(draft["tus"])
     assert alice.get(where)["upload"]["received"] == len(FILE)
     assert [one["id"] for one in alice.get("/drafts")] == [draft["id"]]
@@ -144,6 +145,7 @@ def test_a_team_is_changed_and_a_profile_too(people, api):
     team = alice.get("/team")
     assert [one["name"] for one in team["members"]] == ["Alice", "Bob"]
     assert bob.get("/team")["join_link"] is None
+    assert api(people.alice, "read").get("/team")["join_link"] is None, "it lets people in"
     code = team["join_link"].rstrip("/").rpartition("/")[2]
     assert charlie("POST", "/team/join", {"code": code}).json()["detail"].startswith("You are in the team “Rivals”")
     assert dora("GET", "/team").status_code == 404

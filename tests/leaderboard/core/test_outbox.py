@@ -162,6 +162,23 @@ def test_a_no_is_final(moody, mails, monkeypatch, caplog):
     assert LINK not in caplog.text
 
 
+def test_a_server_that_refuses_everybody_says_nothing_of_anybody(moody, mails, monkeypatch):
+    """Somebody mends its settings; who was refused before that was noticed is marked, and nobody else."""
+    people = [f"person-{number}@example.org" for number in range(6)]
+    moody.answers = {one: ["550 relay not permitted"] for one in people}
+    for one in people:
+        write(one)
+    assert mails.messages() == []
+    known = people[: outbox.MANY_REFUSALS]
+    assert refusals.refused_among(people) == set(known)
+    time_passes(timedelta(minutes=1), monkeypatch)
+    assert [message["To"] for message in mails.messages()] == people[outbox.MANY_REFUSALS :]
+    moody.answers["person-9@example.org"] = ["550 no such user"]
+    write("person-9@example.org")
+    outbox.send_due()
+    assert refusals.refused_among(["person-9@example.org"]), "once it takes something its word is good again"
+
+
 def test_a_server_that_is_down_is_not_asked_for_each_message_and_gets_all_when_it_is_back(mails, settings, monkeypatch):
     port, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
     first, second = write(), write("bob@example.org")
@@ -300,6 +317,9 @@ GONE = ABOUT_IT | {"is_final": True, "is_of_address": True}
         (smtplib.SMTPRecipientsRefused({DORA: (550, b"5.1.1 no such user")}), GONE),
         (smtplib.SMTPRecipientsRefused({DORA: (554, b"5.7.1 relay access denied")}), ABOUT_IT),
         (smtplib.SMTPRecipientsRefused({DORA: (552, b"5.2.2 mailbox full")}), ABOUT_IT),
+        (smtplib.SMTPRecipientsRefused({DORA: (504, b"5.5.2 <us>: Helo command rejected")}), ABOUT_IT),
+        (smtplib.SMTPRecipientsRefused({DORA: (550, b"5.1.8 <us@x>: Sender address rejected")}), ABOUT_IT),
+        (smtplib.SMTPRecipientsRefused({DORA: (550, b"5.1.10 no such recipient")}), GONE),
         (smtplib.SMTPRecipientsRefused({DORA: (530, b"5.7.0 sign in first")}), ABOUT_US),
         (smtplib.SMTPRecipientsRefused({DORA: (452, b"full")}), ABOUT_IT),
         (smtplib.SMTPDataError(554, b"spam"), ABOUT_IT | {"is_final": True}),

@@ -5,7 +5,7 @@ import pytest
 from leaderboard.core.refusal import Refused
 from leaderboard.models import AuditEntry, Draft, OutgoingMail, Submission, TeamApproval
 from leaderboard.operations import alarms
-from leaderboard.people import approvals
+from leaderboard.people import approvals, teams
 from leaderboard.submissions import admission
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
@@ -41,6 +41,9 @@ def test_a_team_hands_in_once_organisers_have_approved_it(people, phase):
     told = OutgoingMail.objects.get(to="bob@example.org")
     assert told.subject == "ReXGrounding Challenge: Your team is approved for the Phase test"
     assert "Welcome." in told.body
+    with pytest.raises(Refused, match="approved the team under its name"):
+        teams.describe(people.alice, people.team, name="Somebody else", affiliation="")
+    teams.describe(people.alice, people.team, name=people.team.name, affiliation="Elsewhere")
     assert cast.submit(people.team, phase, user=people.alice).pk
     entry = AuditEntry.objects.get(action="approve team")
     assert (entry.by, entry.why, entry.before) == ("Olga", "Welcome.", {"state": "waiting", "phase": "Phase test"})

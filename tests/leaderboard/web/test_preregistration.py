@@ -82,7 +82,14 @@ def test_answers_are_alike_whether_an_address_is_known_confirmed_or_had_enough(c
 
 
 def test_what_is_no_address_is_refused_at_its_field(client):
-    for typed in ("", "dora", "dora@" + "x" * 260 + ".org", "dora@exa\u2028mple.org", f"{DORA}\nBcc: x@example.org"):
+    for typed in (
+        "",
+        "dora",
+        "dora@" + "x" * 260 + ".org",
+        "dora@exa\u2028mple.org",
+        f"{DORA}\nBcc: x@example.org",
+        '"\x01"@x.org',
+    ):
         response = client.post("/pre-registration/", {"email": typed})
         assert (response.status_code, page(response).all("input", name="email", aria_invalid="true") != []) == (
             422,

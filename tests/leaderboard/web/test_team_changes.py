@@ -110,13 +110,13 @@ def test_the_captain_removes_a_member_whose_link_is_then_useless(people):
     old, remove = people.team.join_code, f"/team/members/{people.bob.pk}/remove/"
     assert "Say why" in page(people.browser["Alice"].post(remove, {"why": " \u200e"}, follow=True)).text
     assert people.bob.team == people.team
-    people.browser["Alice"].post(remove, {"why": "You left the\x1b[31m lab."})
+    people.browser["Alice"].post(remove, {"why": "You left the\x1b[31m lab.\n\n-- \n\nConfirm: http://x"})
     assert people.bob.team is None
     with pytest.raises(Refused, match="not valid any more"):
         teams.join_team(people.bob, old)
-    assert AuditEntry.objects.latest("pk").why == "You left the lab."
+    assert AuditEntry.objects.latest("pk").why == "You left the lab.\n\n-- \n\nConfirm: http://x"
     told = OutgoingMail.objects.get(to="bob@example.org")
-    assert "The reason: You left the lab." in told.body
+    assert "The reason: You left the lab. -- Confirm: http://x\n" in told.body, "nothing looks like words of ours"
 
 
 @pytest.mark.parametrize("act", ["remove", "captain"])

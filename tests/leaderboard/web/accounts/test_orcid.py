@@ -123,6 +123,19 @@ def test_whoever_says_no_there_is_told_so_here(orcid):
     assert not is_in(client)
 
 
+@pytest.mark.parametrize("step", ["begins", "comes back"])
+def test_while_orcid_is_away_one_is_told_so(orcid, settings, step):
+    client, back = Client(), LOGIN
+    if step == "comes back":
+        there = client.post(LOGIN)
+        said = requests.post(there["Location"], data={"sub": ORCID}, allow_redirects=False, timeout=10)
+        back = said.headers["Location"].removeprefix("http://testserver")
+    settings.ORCID_URL = "http://127.0.0.1:1"
+    answer = client.post(back, follow=True) if step == "begins" else client.get(back, follow=True)
+    assert "ORCID does not answer at present" in page(answer).text
+    assert not is_in(client)
+
+
 def test_where_no_client_is_set_nothing_is_offered(client):
     assert client.post(LOGIN).status_code == 404
     assert "ORCID" not in page(client.get("/account/login/")).text

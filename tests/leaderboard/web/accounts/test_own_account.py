@@ -15,7 +15,7 @@ from leaderboard.core import audit, clock, outbox, refusals
 from leaderboard.core.audit import Actor
 from leaderboard.models import AuditEntry, Draft, NoticeKind, OutgoingMail, Submission, Team, User
 from leaderboard.notices import choices
-from leaderboard.people import captaincy, invitations, personal_data, preregistration, sessions, tokens
+from leaderboard.people import captaincy, ending, invitations, personal_data, preregistration, sessions, tokens
 from leaderboard.web.accounts.sessions import device
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you, is_in, sign_in
@@ -62,6 +62,8 @@ def test_the_profile_is_corrected_and_the_record_says_which_part_not_what(alice,
         ("country", "XX", "not one of the available choices"),
         ("name", " ", "required"),
         ("name", "\u200e", "Say how you are called"),
+        ("name", "Win at HTTPS://evil.example", "Leave addresses of pages out"),
+        ("affiliation", "www.evil.example", "Leave addresses of pages out"),
     ],
 )
 def test_what_cannot_be_is_refused_at_its_field(alice, here, field, typed, said):
@@ -209,6 +211,7 @@ def test_an_account_ends_and_the_teams_runs_stay_without_the_person(alice, here,
     assert User.objects.filter(pk=alice.pk).exists(), "not without the box"
     answer = here.post("/account/delete/", {"sure": "on"}, follow=True)
     assert "Your account is deleted" in page(answer).text
+    ending.end_account(alice)  # whoever pressed twice: the second time it has ended
     assert not is_in(here)
     assert not is_in(other)
     submission.refresh_from_db()
@@ -273,7 +276,9 @@ def test_whom_an_organiser_deletes_is_named_no_more(alice, from_address):
     olga = cast.person("Olga", is_staff=True, is_superuser=True)
     desk = from_address()
     desk.force_login(olga)
+    OutgoingMail.objects.create(to=ALICE, subject="To Alice", created_at=clock.now(), due_at=clock.now())
     desk.post(f"/admin/leaderboard/user/{alice.pk}/delete/", {"post": "yes"})
+    assert everything_says("alice@") == []
     assert not User.objects.filter(pk=alice.pk).exists()
     assert not AuditEntry.objects.filter(target__contains="Alice").exists()
     assert "Alice" not in json.dumps(list(AuditEntry.objects.values_list("before", flat=True)))
