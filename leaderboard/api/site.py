@@ -42,8 +42,15 @@ def _refuse(word: str) -> None:
 class Api(NinjaAPI):
     """The API; its description says of refusals how they come."""
 
+    _description: OpenAPISchema | None = None
+
     def get_openapi_schema(self, **named: Any) -> OpenAPISchema:
-        """The description in OpenAPI 3.1."""
+        """The description in OpenAPI 3.1: made once, as it does not change while the server runs."""
+        if self._description is None:
+            self._description = self._describe(**named)
+        return self._description
+
+    def _describe(self, **named: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**named)
         for path in schema["paths"].values():
             for operation in path.values():

@@ -19,6 +19,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
+from django.urls import URLPattern, URLResolver
 
 from leaderboard.admin.bases import ReadOnly
 from leaderboard.admin.site import RegistrationAdmin
@@ -208,13 +209,13 @@ def _people(teams: list[Team]) -> dict[str, Any]:
     newcomer, _ = User.objects.get_or_create(username="newcomer", defaults=told)
     confirm(newcomer)
     member = teams[0].memberships.filter(is_captain=False).earliest("pk")
-    found["token"] = _token(found["captain"], TOKEN)
-    _token(found["runner"], RUNNERS)
-    _token(newcomer.pk, NEWCOMERS)
+    found["token"] = give_token(found["captain"], TOKEN)
+    give_token(found["runner"], RUNNERS)
+    give_token(newcomer.pk, NEWCOMERS)
     return {**found, "newcomer": newcomer.pk, "member": member.user_id}
 
 
-def _token(person: int, text: str) -> int:
+def give_token(person: int, text: str) -> int:
     """A personal token of this text with every scope, of which today's use is known."""
     told = {"name": "bench", "scopes": ApiToken.Scope.values, "created_at": clock.now(), "user_id": person}
     told["last_used_on"] = clock.now().date()
@@ -491,6 +492,7 @@ _RUNS = [
     ),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
     Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
+    Address("/runs/{scored_public}/events/", 0, who="captain", status=204),  # a process of its own answers
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_FACTS),
@@ -560,7 +562,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    gone = 20 if model in (Phase, Team) else 16  # more kinds of rows go with these
+    gone = 20 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
     deleting = 403 if model is DataTerms else status  # what people accepted stays
     yield Address(
         f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it"
@@ -603,7 +605,7 @@ _API = [
     _api("/team", 9, 409, method="POST", body=_json(name="Another")),
     _api("/team/join", 10, 409, method="POST", body=_json(code="none"), token=NEWCOMERS),
     _api("/team/leave", 9, 409, method="POST"),
-    _api("/team/join-link", 8, method="POST"),
+    _api("/team/join-link", 12, method="POST"),
     _api("/team", 12, 409, method="PATCH", body=_json(name="Grounders of Basel")),
     _api("/team/join-link", 9, 204, method="DELETE"),
     _api("/team/members/{member}/remove", 24, method="POST", body=_json(why="So")),
@@ -652,11 +654,24 @@ _API = [
     _api("/drafts/{draft}", 6),
     _api("/drafts/{draft}", 8, method="PATCH", body=_json(algorithm="Grounder")),
     _api("/drafts/{draft}", 14, 204, method="DELETE"),
+    _api("/drafts/{draft}/pdf", 9, 415, method="PUT", body=_text("%PDF-1.7")),  # sent as something else
     _api("/drafts/{draft}/pdf", 9, 204, method="DELETE"),
     _api("/drafts/{draft}/send", 9, 422, method="POST"),
     _api("/drafts/{draft}/take-back", 10, method="POST"),
     _api("/preview", 2, method="POST", body=_json(method="$x$")),
 ]
+
+
+def routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[str]:
+    """Every route of the site, as `resolve` names it."""
+    for pattern in patterns:
+        route = str(pattern.pattern)
+        whole = before + route.removeprefix("^") if before else route
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, whole)
+        else:
+            yield whole
+
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_API, *_admin_pages()]
 
