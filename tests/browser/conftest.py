@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
+from django.conf import settings as configured
 from django.test import Client
 from playwright.sync_api import Browser, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
 from leaderboard.models import User
+from tests.mail_server import mail_server
+from tests.outbox import Outbox, send_to
 
 # Playwright's synchronous API keeps an event loop in this thread; Django would refuse to reach its database from there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -67,8 +69,8 @@ def visit(browser: Browser, live_server) -> Iterator[Callable[..., Visitor]]:
         if person:
             client = Client()
             client.force_login(person)
-            session = client.cookies[settings.SESSION_COOKIE_NAME].value
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+            session = client.cookies[configured.SESSION_COOKIE_NAME].value
+            context.add_cookies([{"name": configured.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         visitor = Visitor(context.new_page(), live_server.url)
         visitor.page.on("console", lambda message: visitor.complaints.append(message.text))
         visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
@@ -81,3 +83,10 @@ def visit(browser: Browser, live_server) -> Iterator[Callable[..., Visitor]]:
         visitor.page.context.close()
         assert visitor.complaints == []
         assert visitor.hosts == {urlsplit(live_server.url).netloc}
+
+
+@pytest.fixture
+def mails(tmp_path, settings) -> Iterator[Outbox]:
+    """A real mail server."""
+    with mail_server(tmp_path / "mails") as server:
+        yield send_to(server, settings)
