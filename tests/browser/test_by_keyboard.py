@@ -29,7 +29,6 @@ class Person:
 
     def __init__(self, visitor: Visitor, mails: Outbox) -> None:
         self.visitor, self.mails, self.keys = visitor, mails, Keyboard(visitor.page)
-        visitor.page.set_default_timeout(5000)
 
     def go(self, address: str) -> Keyboard:
         self.visitor.go(address)
