@@ -189,6 +189,8 @@ ACCOUNT_FORMS = {
         "signup": "SignupForm",
         "change_password": "ChangePasswordForm",
         "reset_password": "ResetPasswordForm",
+        "reset_password_from_key": "ResetPasswordKeyForm",
+        "set_password": "SetPasswordForm",
     }.items()
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "username"

@@ -2,17 +2,26 @@
 
 import gc
 import math
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings as configured
 from django.db import connection
 from django.test import TransactionTestCase
 
 from leaderboard.core import blobs
 from tests import databases
+from tests.realsite import RealSite, running_site
 
 OUTBOX = "leaderboard.core.outbox.EmailBackend"
+# Of the real site: low, so that tests reach them, and wait seconds.
+LIMITS = {"UPLOAD_SILENT_SECONDS": "3", "UPLOAD_PACE_SECONDS": "4", "UPLOADS_AT_ONCE": "4"}
+LIMITS |= {"UPLOADS_PER_PERSON": "2", "UPLOADS_PER_TEAM": "3"}
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -96,3 +105,21 @@ def forgetful_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def quick_static_files(settings) -> None:
     """A server lists its static files when it starts; here each test's client would, before its first request."""
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(scope="session")
+def site(django_db_setup) -> Iterator[RealSite]:
+    """The site as real processes on the database of these tests, with a store of its own, for all that upload there.
+
+    A file that asks for it belongs to the group `site`: its processes are started once.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="rexg-t-"))  # short: the path of a socket has 107 characters at most
+    database = (
+        urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{configured.DATABASES['default']['NAME']}").geturl()
+    )
+    own = {"DATABASE_URL": database, "STORE_DIR": str(folder / "store")}
+    try:
+        with running_site(folder, {**os.environ, **LIMITS, **own}) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder)

@@ -19,6 +19,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
+from django.urls import URLPattern, URLResolver
 
 from leaderboard.admin.bases import ReadOnly
 from leaderboard.admin.site import RegistrationAdmin
@@ -209,13 +210,13 @@ def _people(teams: list[Team]) -> dict[str, Any]:
     newcomer, _ = User.objects.get_or_create(username="newcomer", defaults=told)
     confirm(newcomer)
     member = teams[0].memberships.filter(is_captain=False).earliest("pk")
-    found["token"] = _token(found["captain"], TOKEN)
-    _token(found["runner"], RUNNERS)
-    _token(newcomer.pk, NEWCOMERS)
+    found["token"] = give_token(found["captain"], TOKEN)
+    give_token(found["runner"], RUNNERS)
+    give_token(newcomer.pk, NEWCOMERS)
     return {**found, "newcomer": newcomer.pk, "member": member.user_id}
 
 
-def _token(person: int, text: str) -> int:
+def give_token(person: int, text: str) -> int:
     """A personal token of this text with every scope, of which today's use is known."""
     told = {"name": "bench", "scopes": ApiToken.Scope.values, "created_at": clock.now(), "user_id": person}
     told["last_used_on"] = clock.now().date()
@@ -492,6 +493,7 @@ _RUNS = [
     ),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
     Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
+    Address("/runs/{scored_public}/events/", 0, who="captain", status=204),  # a process of its own answers
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/cases/", 11, who="captain", reads=_FACTS),
@@ -654,11 +656,24 @@ _API = [
     _api("/drafts/{draft}", 6),
     _api("/drafts/{draft}", 8, method="PATCH", body=_json(algorithm="Grounder")),
     _api("/drafts/{draft}", 14, 204, method="DELETE"),
+    _api("/drafts/{draft}/pdf", 9, 415, method="PUT", body=_text("%PDF-1.7")),  # sent as something else
     _api("/drafts/{draft}/pdf", 9, 204, method="DELETE"),
     _api("/drafts/{draft}/send", 9, 422, method="POST"),
     _api("/drafts/{draft}/take-back", 10, method="POST"),
     _api("/preview", 2, method="POST", body=_json(method="$x$")),
 ]
+
+
+def routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[str]:
+    """Every route of the site, as `resolve` names it."""
+    for pattern in patterns:
+        route = str(pattern.pattern)
+        whole = before + route.removeprefix("^") if before else route
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, whole)
+        else:
+            yield whole
+
 
 ADDRESSES = [*_PUBLIC, *_PEOPLE, *_RUNS, *_ORGANISERS, *_HOSTS, *_API, *_admin_pages()]
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
+from django.conf import settings as configured
 from django.test import Client
 from playwright.sync_api import Browser, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
 from leaderboard.models import User
+from tests.mail_server import mail_server
+from tests.outbox import Outbox, send_to
 
 # Playwright's synchronous API keeps an event loop in this thread; Django would refuse to reach its database from there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -62,14 +64,16 @@ def visit(browser: Browser, live_server) -> Iterator[Callable[..., Visitor]]:
     """visit(person, viewport) -> Visitor. Fails at the end if a page complained or asked another host for anything."""
     visitors: list[Visitor] = []
 
-    def begin(person: User | None = None, viewport: ViewportSize | None = None, **options) -> Visitor:
+    def begin(
+        person: User | None = None, viewport: ViewportSize | None = None, home: str = live_server.url, **options
+    ) -> Visitor:
         context = browser.new_context(viewport=viewport or WIDE, timezone_id="America/Los_Angeles", **options)
         if person:
             client = Client()
             client.force_login(person)
-            session = client.cookies[settings.SESSION_COOKIE_NAME].value
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
-        visitor = Visitor(context.new_page(), live_server.url)
+            session = client.cookies[configured.SESSION_COOKIE_NAME].value
+            context.add_cookies([{"name": configured.SESSION_COOKIE_NAME, "value": session, "url": home}])
+        visitor = Visitor(context.new_page(), home)
         visitor.page.on("console", lambda message: visitor.complaints.append(message.text))
         visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
         visitor.page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).netloc))
@@ -80,4 +84,11 @@ def visit(browser: Browser, live_server) -> Iterator[Callable[..., Visitor]]:
     for visitor in visitors:
         visitor.page.context.close()
         assert visitor.complaints == []
-        assert visitor.hosts == {urlsplit(live_server.url).netloc}
+        assert visitor.hosts == {urlsplit(visitor.home).netloc}
+
+
+@pytest.fixture
+def mails(tmp_path, settings) -> Iterator[Outbox]:
+    """A real mail server."""
+    with mail_server(tmp_path / "mails") as server:
+        yield send_to(server, settings)

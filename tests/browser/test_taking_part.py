@@ -11,8 +11,7 @@ from leaderboard.core import clock
 from leaderboard.models import Membership, PreRegistration, Registration, Submission, Team, User
 from tests.browser.conftest import PHONE
 from tests.leaderboard import cast
-from tests.mail_server import mail_server, text_of
-from tests.outbox import send_to
+from tests.mail_server import text_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -26,13 +25,6 @@ def register(page: Page, name: str) -> None:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password (again)").fill(PASSWORD)
     page.get_by_role("button", name="Register").click()
-
-
-@pytest.fixture
-def mails(tmp_path, settings):
-    """A real mail server."""
-    with mail_server(tmp_path / "mails") as server:
-        yield send_to(server, settings)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "none"])

@@ -8,22 +8,17 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 from leaderboard.models import OutgoingMail, TeamApproval
 from leaderboard.people import approvals, invitations
 from tests.browser.conftest import PHONE
+from tests.browser.keyboard import Keyboard
 from tests.leaderboard import cast
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 NARROW: ViewportSize = {"width": 320, "height": 700}
-MOST_STOPS = 60  # of the Tab key on one page
 
 
 def press(page: Page, target: Locator, key: str = "Enter") -> None:
     """Go to it by Tab from where the focus is, and press the key."""
-    for _ in range(MOST_STOPS):
-        page.keyboard.press("Tab")
-        if target.evaluate("it => it === document.activeElement"):
-            page.keyboard.press(key)
-            return
-    raise AssertionError(f"Tab does not lead to {target}")
+    Keyboard(page).press(target, key)
 
 
 def button(page: Page, name: str) -> Locator:

@@ -65,7 +65,24 @@ class SignupForm(allauth_forms.SignupForm):
         return saved
 
 
-class ChangePasswordForm(allauth_forms.ChangePasswordForm):
+class SentenceCase:
+    """A form of allauth's whose labels are written as all others here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():  # type: ignore[attr-defined]
+            field.label = str(field.label).capitalize()
+
+
+class ResetPasswordKeyForm(SentenceCase, allauth_forms.ResetPasswordKeyForm):
+    """Choosing a new password by the link of a message."""
+
+
+class SetPasswordForm(SentenceCase, allauth_forms.SetPasswordForm):
+    """Setting the first password of an account that was made without one."""
+
+
+class ChangePasswordForm(SentenceCase, allauth_forms.ChangePasswordForm):
     """Changing the password: the present one is tried as at the door."""
 
     def clean_oldpassword(self) -> str:

@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import TestCase, override_settings
-from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.urls import get_resolver, resolve
 
 from leaderboard.core import blobs
 from tests.bench import addresses, population
@@ -88,17 +88,6 @@ def _run(command: Command, watched: Watched) -> Asked:
     return Asked("", 0, queries.asked)
 
 
-def routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[str]:
-    """Every route of the site, as `resolve` names it."""
-    for pattern in patterns:
-        route = str(pattern.pattern)
-        whole = before + route.removeprefix("^") if before else route
-        if isinstance(pattern, URLResolver):
-            yield from routes(pattern.url_patterns, whole)
-        else:
-            yield whole
-
-
 def whole_columns(sql: str) -> set[str]:
     """The columns that a SELECT, or one inside it, reads as they are."""
     return set(WHOLE_COLUMN.findall(sql)) if sql.startswith("SELECT") else set()
@@ -106,7 +95,7 @@ def whole_columns(sql: str) -> set[str]:
 
 def test_every_address_of_the_site_is_measured(asked):
     measured = {asked[FEW][address.name].route for address in ADDRESSES}
-    assert set(routes(get_resolver().url_patterns)) - measured == set()
+    assert set(addresses.routes(get_resolver().url_patterns)) - measured == set()
 
 
 def test_every_address_answers_as_it_should(asked):

@@ -30,6 +30,14 @@ def cookie(browser: Client) -> dict[str, str]:
     return {"Cookie": f"rexg_session={browser.cookies['rexg_session'].value}"}
 
 
+def proof(people, who: str) -> dict[str, str]:
+    """Of who it is: a session, or of a program its person's token."""
+    if who.endswith("program"):
+        _, token = tokens.issue(people.charlie, name="a program", scopes=["read"])
+        return {"Authorization": f"Bearer {token}"}
+    return cookie(people.browser[who])
+
+
 class Stream:
     """One open stream, read event by event."""
 
@@ -75,16 +83,18 @@ def test_a_stream_says_that_what_is_shown_has_changed_and_ends_with_the_run(site
 
 
 @pytest.mark.parametrize(
-    ("who", "status"), [("nobody", 401), ("Charlie", 404), ("Bob", 200), ("Olga", 200)], ids=lambda one: str(one)
+    ("who", "status"),
+    [("nobody", 401), ("Charlie", 404), ("Charlie's program", 404), ("Bob", 200), ("Olga", 200)],
+    ids=lambda one: str(one),
 )
 def test_a_run_is_followed_by_those_alone_to_whom_there_is_one(site, people, run, who, status):
-    headers = {} if who == "nobody" else cookie(people.browser[who])
+    headers = {} if who == "nobody" else proof(people, who)
     with opened(site, f"/runs/{run.submission_id}/events/", headers) as stream:
         assert stream.answer.status == status
         if status != 200:
             said = json.loads(stream.answer.read())
             assert (said["status"], stream.answer.headers["Content-Type"]) == (status, "application/problem+json")
-    with opened(site, "/runs/999999999/events/", cookie(people.browser["Charlie"])) as stream:
+    with opened(site, "/runs/999999999/events/", proof(people, "Charlie")) as stream:
         missing = json.loads(stream.answer.read())
     if status == 404:
         assert said == missing
