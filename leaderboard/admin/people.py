@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from leaderboard import models
 from leaderboard.admin.bases import (
     Decisions,
+    Named,
     ReadOnly,
     ReasonForm,
     Recorded,
@@ -49,9 +50,11 @@ class MembershipForms(forms.BaseInlineFormSet):
         # Through iter(): list() would count them first, which is another question.
         self.people = self.people or list(iter(cast(Iterable[Any], user.choices)))
         user.choices = self.people
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = "Delete"
 
 
-class MembershipInline(admin.TabularInline):
+class MembershipInline(Named, admin.TabularInline):
     """The members of a team."""
 
     model = models.Membership

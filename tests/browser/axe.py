@@ -24,8 +24,17 @@ def bring(page: Page) -> None:
     page.evaluate(AXE_SCRIPT)
 
 
-def found(page: Page, *, without: Sequence[str] = (), tags: Sequence[str] = (*STANDARDS, *ALSO)) -> list[str]:
-    """What axe finds on a page as it is now, but for parts of it: rule, element, and what is wrong with it."""
+def found(
+    page: Page,
+    *,
+    without: Sequence[str] = (),
+    tags: Sequence[str] = (*STANDARDS, *ALSO),
+    references: bool = True,
+) -> list[str]:
+    """What axe finds on a page as it is now, but for parts of it: rule, element, and what is wrong with it.
+
+    With `references` also attributes that name an element which is not there.
+    """
     page.evaluate(SETTLE)  # colours on their way to a theme's are nobody's
-    said = page.evaluate(RUN, [list(tags), list(without)]) + page.evaluate(NOWHERE)
-    return cast(list[str], said)
+    said = page.evaluate(RUN, [list(tags), list(without)])
+    return cast(list[str], said + page.evaluate(NOWHERE) if references else said)

@@ -41,7 +41,7 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def pages(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[dict[str, Kept]]:
+def pages(django_db_setup, django_db_blocker, tmp_path_factory) -> dict[str, Kept]:
     """Every page, as it was answered."""
     store = tmp_path_factory.mktemp("store")
     hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -50,7 +50,7 @@ def pages(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[dict
         blobs.prepare()
         found = every_page()
         connection.close()
-    yield found
+    return found
 
 
 def own(pages: Mapping[str, Kept]) -> dict[str, Kept]:
@@ -127,3 +127,21 @@ def test_every_template_of_a_page_is_looked_at(pages):
     shown = {template for page in pages.values() for template in page.templates}
     known = {str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.html") if IS_PAGE.search(path.read_text())}
     assert known - shown == set(ELSEWHERE)
+
+
+def test_axe_finds_nothing_in_the_administration(pages, browser: Browser):
+    """Its lists and its forms; its looks are Django's, and so is what is best practice there."""
+    problems: dict[str, list[str]] = {}
+    ours = re.compile(r"/admin/(\w+/\w+/([^/]+/change/)?)? ")
+    looked = different({name: page for name, page in pages.items() if ours.search(name)})
+    assert len(looked) > 20
+    with served(looked) as addresses, browser.new_context() as context:
+        page = context.new_page()
+        page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
+        for name, address in addresses.items():
+            page.goto(address)
+            axe.bring(page)
+            said = axe.found(page, tags=axe.STANDARDS, references=False)
+            if said or page.evaluate(IS_WIDER):
+                problems[name] = said or ["scrolls sideways"]
+    assert problems == {}
