@@ -1,16 +1,19 @@
 """What the admins have in common: rows to read, rows to edit with a record of it, actions that are decisions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.options import InlineModelAdmin
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminSplitDateTime, FilteredSelectMultiple
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.deletion import Collector
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from leaderboard import models
 from leaderboard.core import audit
@@ -41,7 +44,37 @@ class ReasonForm(ActionForm):
     why = reason_field()
 
 
-class Decisions(admin.ModelAdmin):
+class Named(admin.options.BaseModelAdmin):
+    """An admin whose fields have names that are read out where Django gives them none.
+
+    These are the two halves of an instant, both lists of a choice of many, and what stands in the rows of a table.
+    """
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> forms.Field | None:
+        """The field of a form, with its name."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is None:
+            return None
+        name = capfirst(str(field.label or db_field.verbose_name))
+        if isinstance(field.widget, AdminSplitDateTime):
+            for half, widget in zip(("date", "time"), field.widget.widgets, strict=True):
+                widget.attrs["aria-label"] = f"{name}: {half}"
+        inner = cast(forms.Widget, getattr(field.widget, "widget", field.widget))
+        if isinstance(self, InlineModelAdmin) or isinstance(inner, FilteredSelectMultiple):
+            inner.attrs["aria-label"] = name
+        return field
+
+
+class NamedValues(admin.AllValuesFieldListFilter):
+    """A filter whose empty value can be read and pressed."""
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """What can be chosen."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "(none)"}
+
+
+class Decisions(Named, admin.ModelAdmin):
     """An admin whose actions are decisions: each is carried out, recorded, and answered, one thing after the other."""
 
     action_form = ReasonForm
@@ -77,7 +110,7 @@ class RecordedForm(forms.ModelForm):
     why = reason_field()
 
 
-class Recorded(admin.ModelAdmin):
+class Recorded(Named, admin.ModelAdmin):
     """An admin of rows that people edit: every change of a row, or of the rows inside it, is recorded."""
 
     form: type[forms.ModelForm] = RecordedForm

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from leaderboard import models
-from leaderboard.admin.bases import Decisions, ReadOnly, Recorded
+from leaderboard.admin.bases import Decisions, NamedValues, ReadOnly, Recorded
 from leaderboard.core.refusal import Refused
 from leaderboard.notices import announcing
 
@@ -18,7 +18,7 @@ class OutgoingMailAdmin(ReadOnly):
     """The outbox. What a message says is for nobody but whom it is for."""
 
     list_display = ("created_at", "to", "kind", "state", "answer", "tries", "due_at", "subject")
-    list_filter = ("state", "kind")
+    list_filter = ("state", ("kind", NamedValues))
     search_fields = ("to",)
     exclude = ("body", "unsubscribe")
     ordering = ("-pk",)

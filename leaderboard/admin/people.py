@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from leaderboard import models
 from leaderboard.admin.bases import (
     Decisions,
+    Named,
     ReadOnly,
     ReasonForm,
     Recorded,
@@ -45,10 +46,21 @@ class PersonById(ForeignKeyRawIdWidget):
         return "", ""
 
 
-class MembershipInline(admin.TabularInline):
+class MembershipForms(forms.BaseInlineFormSet):
+    """The forms of a team's members."""
+
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
+        """The box that takes one out has a name."""
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = "Delete"
+
+
+class MembershipInline(Named, admin.TabularInline):
     """The members of a team."""
 
     model = models.Membership
+    formset = MembershipForms
     extra = 0
     readonly_fields = ("is_captain",)  # chosen above, in one step: a team has one
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from leaderboard import models
-from leaderboard.admin.bases import Decisions, ReadOnly, RecordedForm, organiser_of, reason_of
+from leaderboard.admin.bases import Decisions, NamedValues, ReadOnly, RecordedForm, organiser_of, reason_of
 from leaderboard.core.text import sanitised
 from leaderboard.journey import decisions
 from leaderboard.states import RunState, SubmissionState, as_stage
@@ -50,6 +50,7 @@ class RunInline(admin.TabularInline):
     """The runs of a submission."""
 
     model = models.Run
+    template = "admin/wide_inline.html"
     fields = ("number", "state", "reason", "faults", "started_at", "ended_at")
     readonly_fields = fields
     extra = 0
@@ -154,7 +155,7 @@ class AttemptAdmin(ReadOnly):
     """Each container that ran."""
 
     list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
-    list_filter = ("host", "fault")
+    list_filter = ("host", ("fault", NamedValues))
     named = {"host": models.Host.objects.all(), "batch": BATCHES}
     unlisted = ("container", "log", "detail")
     readonly_fields = ("how_it_ended", "what_failed", "what_it_printed")
