@@ -11,7 +11,9 @@ from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import User
+from leaderboard.people.names import skeleton
 
+NAMELESS = "Say how you are called."  # in signs that one sees
 ORCID = "orcid"  # the name of the provider
 FIELDS = ("name", "affiliation", "country", "orcid")
 _ORCID = re.compile(r"\d{15}[\dX]", re.ASCII)
@@ -63,8 +65,8 @@ def connected_orcid(user: User) -> str:
 def change(user: User, *, name: str, affiliation: str, country: str, orcid: str) -> None:
     """Say something else of oneself. The record holds which of it changed, never what it says."""
     name = one_line(name)
-    if not name:
-        raise Refused("Say how you are called.")
+    if not skeleton(name):
+        raise Refused(NAMELESS)
     said = {"name": name, "affiliation": one_line(affiliation), "country": country, "orcid": orcid_of(orcid)}
     if (connected := connected_orcid(user)) and said["orcid"] != connected:
         raise Refused(f"You sign in with the ORCID iD {connected}. Disconnect it before you name another one.")

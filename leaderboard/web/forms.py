@@ -5,6 +5,8 @@ from django.http import HttpRequest
 
 from leaderboard.core.text import check_address, check_no_link, one_line
 from leaderboard.models import Invitation, Team, User
+from leaderboard.people.names import skeleton
+from leaderboard.people.profile import NAMELESS
 
 
 class SignupForm(forms.Form):
@@ -26,6 +28,13 @@ class SignupForm(forms.Form):
     )
 
     field_order = ("name", "affiliation", "email", "password1", "password2")
+
+    def clean_name(self) -> str:
+        """A name that is seen."""
+        name: str = self.cleaned_data["name"]
+        if not skeleton(one_line(name)):
+            raise forms.ValidationError(NAMELESS)
+        return name
 
     def signup(self, request: HttpRequest, user: User) -> None:
         """Called by allauth once the account exists."""

@@ -229,7 +229,7 @@ SCENES: dict[str, Scene] = {
     "another address, wrongly": _post("/account/email/", confirmed=True, action_add="", email="no address"),
     "it is you, wrongly": _post("/account/reauthenticate/", password="wrong"),
     "a profile, wrongly": _post("/account/", name="", orcid="0000-0000-0000-0000"),
-    "a token, wrongly": _post("/account/tokens/", name="", days="0"),
+    "a token, wrongly": _post("/account/tokens/", confirmed=True, name="", days="0"),
     "a team, wrongly": _post("/team/", "newcomer", action="create", name=""),
     "a code to join, wrongly": _post("/team/", "newcomer", action="join", code="none"),
     "a team's words, wrongly": _post("/team/edit/", name=""),

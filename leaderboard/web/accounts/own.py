@@ -76,7 +76,7 @@ def account(request: HttpRequest) -> HttpResponse:
         try:
             profile.change(person, **form.cleaned_data)
         except Refused as refusal:
-            form.add_error("name" if not form.cleaned_data["name"].strip() else "orcid", str(refusal))
+            form.add_error("name" if str(refusal) == profile.NAMELESS else "orcid", str(refusal))
         else:
             messages.success(request, "Saved.")
             return redirect("account")

@@ -1,5 +1,6 @@
 """Uploads that are slow, silent, cut off or too many, at the real site: nginx and gunicorn with the shipped rules."""
 
+import json
 import socket
 import tarfile
 import time
@@ -10,6 +11,7 @@ import pytest
 from django.test import Client
 
 from leaderboard.models import Submission
+from leaderboard.people import tokens
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import Page
@@ -217,6 +219,16 @@ def test_an_encoding_that_there_is_not_is_refused_in_words(site):
     answer, content = site.ask("POST", "/theme/", b"--b--\r\n", {"Content-Type": "multipart/form-data; charset=rot13"})
     assert answer.status == 400
     assert "another encoding than UTF-8" in Page(content.decode()).text
+
+
+def test_answers_of_the_api_come_whole_whatever_was_asked(site, team):
+    """Links repeat a long address, quoted; a problem stands in the place of a page of another length."""
+    _, token = tokens.issue(team.memberships.get(is_captain=True).user, name="a program", scopes=["read"])
+    known = {"Authorization": f"Bearer {token}"}
+    answer, _ = site.ask("GET", f"/api/v1/submissions?words={'%2525' * 700}", headers=known)
+    assert (answer.status, len(answer.headers["Link"]) > 4096) == (200, True)
+    answer, content = site.ask("DELETE", "/api/v1/me", headers=known)
+    assert (answer.status, json.loads(content)["status"]) == (405, 405)
 
 
 @pytest.mark.parametrize(
