@@ -52,6 +52,7 @@ class Keyboard:
         """Write into a field in place of what it holds."""
         self.to(self.page.get_by_label(label, exact=True))
         self.page.keyboard.press("Control+a")
+        self.page.keyboard.press("Delete")
         self.page.keyboard.type(text)
 
     def tick(self, label: str) -> None:

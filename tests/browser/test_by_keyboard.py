@@ -136,6 +136,7 @@ def run_programs(dora: Person) -> None:
     keys.reads("Confirm that it is you")
     keys.write("Password", FIRST)
     keys.press("Go on")
+    keys.reads("API tokens")
     token = keys.page.get_by_label("Token", exact=True).input_value()
     asked = Client().get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})
     assert (asked.status_code, asked.json()["email"]) == (200, DORA)
@@ -152,6 +153,11 @@ def live_with_an_account(dora: Person) -> None:
     assert NoticeStop.objects.count() == 1
     keys = dora.go("/account/")
     keys.write("Your name", "Dora K.")
+    keys.write("ORCID iD (optional)", "0000-0000-0000-0000")
+    keys.press("Save")
+    expect(keys.page.get_by_text("This ORCID iD is mistyped").first).to_be_visible()
+    expect(keys.page.get_by_role("alert").first).to_be_focused()  # at what is wrong, also without a script
+    keys.write("ORCID iD (optional)", "")
     keys.select(keys.page.get_by_label("Country"), "Switz")
     keys.press("Save")
     expect(keys.page.get_by_text("Saved.")).to_be_visible()
@@ -176,6 +182,7 @@ def add_a_second_factor(dora: Person) -> None:
     keys.press("Add the app")
     keys.reads("Recovery codes")
     codes = keys.page.get_by_role("main").locator("li code").all_inner_texts()
+    dora.visitor.complaints.clear()  # Chromium's, about the status of what was refused
     dora.sign_out()
     dora.sign_in(FIRST)
     keys.reads("Enter a code")

@@ -171,7 +171,13 @@ def test_the_form_works_without_a_script(visit, tmp_path):
     charlie = cast.person("Charlie")
     cast.team_of(charlie)
     cast.phase(slug="dev")
-    page = visit(charlie, java_script_enabled=False).go("/submit/dev/")
+    visitor = visit(charlie, java_script_enabled=False)
+    page = visitor.go("/submit/dev/")
+    fill_in(page, tmp_path, method="Too short." + 100 * " ")  # the browser counts the spaces
+    page.get_by_role("button", name="Submit the run").click()
+    expect(page.get_by_text("you wrote 10").first).to_be_visible()
+    expect(page.locator("#summary")).to_be_focused()
+    visitor.complaints.clear()  # Chromium's, about the status
     fill_in(page, tmp_path)
     page.get_by_role("button", name="Submit the run").click()
     expect(page.get_by_role("heading", name="LungText in the Phase dev")).to_be_visible()
