@@ -50,6 +50,8 @@ def pages(django_db_setup, django_db_blocker, tmp_path_factory) -> dict[str, Kep
         blobs.prepare()
         found = every_page()
         connection.close()
+        # The browser's event loop has connections of its own; those of before it would stay taken to the end.
+        connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has it
     return found
 
 
