@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from leaderboard.models import AuditEntry
+from tests.browser import axe
 from tests.browser.conftest import PHONE
 from tests.leaderboard import cast
 
@@ -28,6 +29,11 @@ def sign_in(page: Page) -> None:
 def sign_out(page: Page, home: str) -> None:
     page.goto(f"{home}/account/logout/")
     page.get_by_role("main").get_by_role("button", name="Sign out").click()
+
+
+def check_by_axe(page: Page) -> None:
+    axe.bring(page)
+    assert axe.found(page) == []
 
 
 def test_a_passkey_is_added_asked_for_and_replaces_the_password(visit):
@@ -63,7 +69,15 @@ def test_a_passkey_is_added_asked_for_and_replaces_the_password(visit):
     assert visitor.is_as_wide_as_the_screen()
     page.get_by_role("link", name="Remove").click()
     page.get_by_role("link", name="key", exact=False).first.click()
+    check_by_axe(page)
     page.get_by_role("button", name="Use a key").click()
+    expect(page.get_by_role("button", name="Remove the key")).to_be_visible()
+    check_by_axe(page)
+    removal = page.url
+    page.goto(removal.replace("/remove/", "/edit/"))
+    expect(page.get_by_label("Name")).to_have_value("My phone")
+    check_by_axe(page)
+    page.goto(removal)
     page.get_by_role("button", name="Remove the key").click()
     expect(page.get_by_text("You have none.")).to_be_visible()
     actions = AuditEntry.objects.filter(user_id=alice.pk).values_list("action", flat=True)
