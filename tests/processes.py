@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
-PROCESSES_PER_CORE = 2  # tests wait for containers, clocks and one another about as long as they work
+PROCESSES_PER_CORE = 3  # tests wait for containers, clocks and one another longer than they work
 MOST_PROCESSES = 8
 FEW_FILES = 4  # so few are done before several processes have started
 FIRST_SANDBOX_UID = 60600
@@ -40,6 +40,11 @@ BEGIN_EARLY = (
     "tests/deploy/test_images.py",
     "tests/upgrade/",
     "tests/dev/",
+    "tests/leaderboard/web/test_real_uploads.py",
+    "tests/browser/test_accessibility.py",
+    "tests/browser/test_by_keyboard.py",
+    "tests/leaderboard/web/test_rivals.py",
+    "tests/leaderboard/web/test_query_counts.py",
     "tests/leaderboard/operations/test_backup.py",
     "tests/leaderboard/journey/test_pipeline.py",
     "tests/containers/host/",
@@ -48,7 +53,6 @@ BEGIN_EARLY = (
     "tests/deploy/",
     "tests/leaderboard/demo/",
     "tests/leaderboard/journey/",
-    "tests/leaderboard/web/test_real_uploads.py",
     "tests/leaderboard/web/test_tus.py",
     "tests/browser/",
 )

@@ -8,7 +8,7 @@ from ninja import Query, Router
 from evaluation import CATEGORIES
 from leaderboard.api.operations import Key, operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
-from leaderboard.api.schemas import CaseOut, ContainerOut, FindingOut
+from leaderboard.api.schemas.cases import CaseOut, ContainerOut, FindingOut
 from leaderboard.models import Run
 from leaderboard.progress import cases as case_lines
 from leaderboard.progress import containers

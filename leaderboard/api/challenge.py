@@ -10,7 +10,7 @@ from ninja import Query, Router
 from leaderboard.api.operations import operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
 from leaderboard.api.problems import Problem
-from leaderboard.api.schemas import BoardRowOut, PhaseOut, QuotaOut, ScoresOut
+from leaderboard.api.schemas.challenge import BoardRowOut, PhaseOut, QuotaOut, ScoresOut
 from leaderboard.board.board import lines_of, make_board
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.rows import GroupLine, Row

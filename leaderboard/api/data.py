@@ -9,7 +9,7 @@ from django.urls import reverse
 from ninja import Router
 
 from leaderboard.api.operations import operation
-from leaderboard.api.schemas import CaseSetOut, TermsIn
+from leaderboard.api.schemas.data import CaseSetOut, TermsIn
 from leaderboard.board.disclosure import DataDisclosure, downloadable_sets
 from leaderboard.challenge import downloads
 from leaderboard.web.context import person_of

@@ -13,7 +13,7 @@ from ninja import Router, Status
 from leaderboard.api.exchange import may
 from leaderboard.api.operations import operation
 from leaderboard.api.problems import Problem
-from leaderboard.api.schemas import DraftIn, DraftOut, PreviewIn, PreviewOut, SendIn, WordsIn
+from leaderboard.api.schemas.drafts import DraftIn, DraftOut, PreviewIn, PreviewOut, SendIn, WordsIn
 from leaderboard.core.markdown import as_html
 from leaderboard.models import ApiToken, Draft, Phase, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, pdfs, resumable

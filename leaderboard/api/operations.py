@@ -10,7 +10,7 @@ from ninja.security import HttpBearer
 
 from leaderboard.api.exchange import JSON, exchange
 from leaderboard.api.repeats import HEADER, LONGEST
-from leaderboard.api.schemas import ProblemDetails
+from leaderboard.api.schemas.base import ProblemDetails
 
 View = TypeVar("View", bound=Callable[..., Any])
 Key = Annotated[int, Path(ge=1, le=2**63 - 1)]

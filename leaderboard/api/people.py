@@ -9,7 +9,7 @@ from ninja import Router
 from leaderboard.api.exchange import token_of
 from leaderboard.api.operations import operation
 from leaderboard.api.problems import Problem, of_form
-from leaderboard.api.schemas import NoticesIn, NoticesOut, ProfileIn, ProfileOut, RulesIn
+from leaderboard.api.schemas.people import NoticesIn, NoticesOut, ProfileIn, ProfileOut, RulesIn
 from leaderboard.models import NoticeKind, User
 from leaderboard.notices import choices
 from leaderboard.people import profile

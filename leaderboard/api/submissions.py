@@ -12,7 +12,8 @@ from leaderboard.api.drafts import draft_of
 from leaderboard.api.operations import Key, operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
 from leaderboard.api.problems import Problem
-from leaderboard.api.schemas import AgainIn, DraftOut, NoteIn, SubmissionLine, SubmissionOut, WhyIn
+from leaderboard.api.schemas.drafts import DraftOut
+from leaderboard.api.schemas.submissions import AgainIn, NoteIn, SubmissionLine, SubmissionOut, WhyIn
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused

@@ -12,7 +12,7 @@ from leaderboard.api.challenge import NO_TEAM
 from leaderboard.api.exchange import may
 from leaderboard.api.operations import Key, operation
 from leaderboard.api.problems import Problem, of_form
-from leaderboard.api.schemas import (
+from leaderboard.api.schemas.teams import (
     ApprovalIn,
     ApprovalOut,
     InvitationIn,

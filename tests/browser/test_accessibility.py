@@ -99,10 +99,13 @@ def look(page: Page, number: int, address: str, without: Sequence[str]) -> Itera
     """What is wrong with a page, but for some of its parts."""
     page.goto(address)
     axe.bring(page)
-    for width, theme in views(number):
+    for place, (width, theme) in enumerate(views(number)):
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        yield from (f"{width} px, {theme}: {problem}" for problem in axe.found(page, without=without))
+        yield from (
+            f"{width} px, {theme}: {problem}"
+            for problem in axe.found(page, without=without, rules=axe.BY_LOOKS if place else ())
+        )
         if page.evaluate(IS_WIDER):
             yield f"{width} px: scrolls sideways"
     page.set_viewport_size({"width": 1920, "height": HEIGHT})

@@ -362,7 +362,10 @@ function showErrors(html) {
   const answer = new DOMParser().parseFromString(html, "text/html");
   const theirs = answer.getElementById("submission-form");
   if (!theirs) return false;
-  part("summary").replaceChildren(...answer.getElementById("summary").childNodes);
+  const summary = answer.getElementById("summary");
+  // The focus is moved below; a browser that is asked twice says that it did not.
+  summary.querySelectorAll("[autofocus]").forEach((one) => one.removeAttribute("autofocus"));
+  part("summary").replaceChildren(...summary.childNodes);
   for (const field of form.querySelectorAll("[data-field]")) {
     const twin = theirs.querySelector(`[data-field="${field.dataset.field}"]`);
     if (!twin) continue;  // the phase asks for it no more

@@ -80,7 +80,11 @@ def children_of(pid):
 
 def open_files(pid):
     """What a process has open, by descriptor."""
-    return {int(link.name): str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            found[int(link.name)] = str(link.readlink())
+    return found
 
 
 def holds(pid, marker):

@@ -1,0 +1,100 @@
+"""Phases, quotas, boards."""
+
+from datetime import date, datetime
+
+from ninja import Schema
+from pydantic import Field
+
+from leaderboard.api.schemas.base import Interval
+
+
+class PhaseLimits(Schema):
+    """What a run may take."""
+
+    case_seconds: int
+    startup_seconds: int
+    cases_per_container: int
+    cpus: float
+    gpus: int
+    memory_bytes: int
+    max_archive_bytes: int
+    max_unpacked_bytes: int
+    max_masks_bytes: int
+
+
+class PhaseOut(Schema):
+    """A phase, with its policies."""
+
+    slug: str
+    name: str
+    description: str
+    opens_at: datetime
+    closes_at: datetime
+    is_open: bool
+    takes_post_challenge_runs: bool
+    cases_are_public: bool
+    takes: list[str] = Field(description="What teams hand in: images, masks.")
+    counting: str = Field(description="Which run counts: the last or the best.")
+    publication: str
+    revealed_at: datetime | None
+    try_outs: bool
+    try_out_required: bool
+    commitment: str = Field(description="Whether it is asked for: no, optional, required.")
+    commitment_text: str
+    pdf: str = Field(description="Whether it is asked for: no, optional, required.")
+    limits: PhaseLimits
+
+
+class QuotaOut(Schema):
+    """What a team has left of one kind. `refusal` says why none can be handed in now, if that is so."""
+
+    kind: str
+    today_limit: int
+    today_used: int
+    today_left: int
+    total_limit: int | None
+    total_used: int
+    total_left: int | None
+    renews_at: datetime | None
+    refusal: str
+
+
+class ScoresOut(Schema):
+    """Scores with their 95 % intervals."""
+
+    dice: float
+    dice_ci: Interval | None
+    hit_rate: float
+    hit_rate_ci: Interval | None
+    instance_precision: float
+    instance_recall: float
+    instance_f1: float
+    instance_f1_ci: Interval | None
+    distance_precision: float | None
+    distance_recall: float | None
+    distance_f1: float | None
+    distance_f1_ci: Interval | None
+
+
+class GroupOut(ScoresOut):
+    """A group of `n` findings."""
+
+    code: str
+    label: str
+    n: int
+
+
+class BoardRowOut(ScoresOut):
+    """A team's run on a board. Masks that stand apart, and post-challenge runs, have no rank."""
+
+    listed: str = Field(description="ranked, masks, or post_challenge")
+    rank: int | None
+    team: str
+    team_slug: str
+    affiliation: str
+    algorithm: str
+    entry: str
+    lost_cases: int
+    runs: int
+    submitted_on: date
+    groups: list[GroupOut]
