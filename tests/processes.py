@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
-PROCESSES_PER_CORE = 3  # tests wait for containers, clocks and one another longer than they work
+PROCESSES_PER_CORE = 2  # tests wait for containers, clocks and one another about as long as they work
 MOST_PROCESSES = 8
 FEW_FILES = 4  # so few are done before several processes have started
 FIRST_SANDBOX_UID = 60600

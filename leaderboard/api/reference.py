@@ -10,7 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from leaderboard.api.site import described
+
+def _described() -> dict[str, Any]:
+    from leaderboard.api.site import described  # not above: every process would load it as it starts
+
+    return described()
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Operation:
     def shapes(self) -> list[str]:
         """The objects that it takes and answers, in this order, each once."""
         words = f"{self.body} {self.answer}".split()
-        return [word for word in dict.fromkeys(words) if word in described()["components"]["schemas"]]
+        return [word for word in dict.fromkeys(words) if word in _described()["components"]["schemas"]]
 
 
 @require_safe
@@ -70,7 +74,7 @@ def reference(request: HttpRequest) -> HttpResponse:
 @cache
 def _parts() -> list[tuple[str, list[Operation]]]:
     parts: dict[str, list[Operation]] = {}
-    for path, methods in described()["paths"].items():
+    for path, methods in _described()["paths"].items():
         for method, told in methods.items():
             parts.setdefault(told["tags"][0], []).append(_operation(method, path, told))
     return list(parts.items())
@@ -106,7 +110,7 @@ def _of_content(told: dict[str, Any]) -> str:
 
 @cache
 def _shapes() -> list[Shape]:
-    shapes = described()["components"]["schemas"]
+    shapes = _described()["components"]["schemas"]
     return [Shape(name, one.get("description", ""), list(_fields(one))) for name, one in sorted(shapes.items())]
 
 

@@ -12,7 +12,8 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
 from leaderboard.api import cases, challenge, data, drafts, people, submissions, teams
-from leaderboard.api.problems import CONTENT_TYPE, HANDLED, of_error
+from leaderboard.api.errors import HANDLED, of_error
+from leaderboard.api.problems import CONTENT_TYPE
 from leaderboard.core.text import storable
 
 DESCRIPTION = (
