@@ -64,13 +64,9 @@ def get_board(
     board = make_board(Disclosure.to_public(phase, instant_of(request)), track, group=group, sort=sort)
     listed = {"ranked": board.rows, "masks": board.masks, "post_challenge": board.after}
     rows = [(name, row) for name, rows in listed.items() for row in rows]
-    first = (page - 1) * per_page
-    lines = lines_of(row for _, row in rows[first : first + per_page])
-
-    def make(listed: tuple[str, Row]) -> dict[str, Any]:
-        return _row(*listed, lines=lines[listed[1].run.pk])
-
-    return page_of(request, response, rows, (page, per_page), make=make)
+    found = page_of(request, response, rows, (page, per_page))
+    lines = lines_of(row for _, row in found["items"])
+    return found | {"items": [_row(name, row, lines[row.run.pk]) for name, row in found["items"]]}
 
 
 def _phase(phase: Phase, at: datetime) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from leaderboard.people.names import skeleton
 from leaderboard.people.profile import NAMELESS
 
 
-class SignupForm(forms.Form):
-    """What registration asks for beside an address and a password. allauth builds its own form on top of this one."""
+class PersonForm(forms.Form):
+    """What a person is called, and where they work."""
 
     name = forms.CharField(
         max_length=120,
@@ -19,7 +19,7 @@ class SignupForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     affiliation = forms.CharField(
-        max_length=200,
+        max_length=User._meta.get_field("affiliation").max_length,
         required=False,
         validators=[check_no_link],
         label="Affiliation",
@@ -27,14 +27,18 @@ class SignupForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
 
-    field_order = ("name", "affiliation", "email", "password1", "password2")
-
     def clean_name(self) -> str:
         """A name that is seen."""
         name: str = self.cleaned_data["name"]
         if not skeleton(one_line(name)):
             raise forms.ValidationError(NAMELESS)
         return name
+
+
+class SignupForm(PersonForm):
+    """What registration asks for beside an address and a password. allauth builds its own form on top of this one."""
+
+    field_order = ("name", "affiliation", "email", "password1", "password2")
 
     def signup(self, request: HttpRequest, user: User) -> None:
         """Called by allauth once the account exists."""

@@ -11,30 +11,17 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from leaderboard.core.refusal import Refused
-from leaderboard.core.text import check_no_link
-from leaderboard.models import User
 from leaderboard.people import ending, personal_data, profile
 from leaderboard.people.sign_in import has_second_factor
 from leaderboard.web.context import person_of
+from leaderboard.web.forms import PersonForm
 
 UNPROCESSABLE = 422
 
 
-class ProfileForm(forms.Form):
+class ProfileForm(PersonForm):
     """What a person says of themselves."""
 
-    name = forms.CharField(
-        max_length=120,
-        label="Your name",
-        validators=[check_no_link],
-        widget=forms.TextInput(attrs={"autocomplete": "name"}),
-    )
-    affiliation = forms.CharField(
-        max_length=User._meta.get_field("affiliation").max_length,
-        required=False,
-        validators=[check_no_link],
-        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
-    )
     country = forms.ChoiceField(
         required=False,
         choices=lambda: [("", "–"), *profile.country_choices()],
