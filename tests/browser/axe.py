@@ -10,15 +10,28 @@ STANDARDS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 ALSO = ("best-practice",)
 # What may be otherwise at another width, or in another theme; the other rules read what a page is built of.
 BY_LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
-RUN = """([type, values, without]) => axe.run({include: document, exclude: without}, {
-    preload: false, resultTypes: ["violations"], runOnly: {type, values},
-}).then(result => result.violations.flatMap(
-    one => one.nodes.map(node => `${one.id}: ${node.html.slice(0, 200)} ${node.failureSummary}`)))"""
+RUN = """([within, options]) => axe.run(within, {...options, preload: false, resultTypes: ["violations"]}).then(
+    result => result.violations.flatMap(
+        one => one.nodes.map(node => `${one.id}: ${node.html.slice(0, 200)} ${node.failureSummary}`)))"""
 # axe is not sure of these, but they are wrong.
 NOWHERE = """["aria-describedby", "aria-labelledby", "aria-controls", "for"].flatMap(name =>
     [...document.querySelectorAll(`[${name}]`)].flatMap(one => one.getAttribute(name).split(/\\s+/)
         .filter(id => id && !document.getElementById(id)).map(id => `${name}: nothing is called ${id}`)))"""
 SETTLE = "document.getAnimations().forEach(one => one.cancel())"
+# All elements in their order: the number of the one around it (or -1), and what styles depend on.
+PARTS = """() => {
+  const counts = /^(class|type|role|scope|hidden|disabled|open|aria-(?!label|describedby|controls).*|data-.*)$/;
+  const said = ({name, value}) => name.startsWith("data-") ? name : `${name}=${value}`;
+  const all = [...document.querySelectorAll("*")], numbers = new Map(all.map((one, number) => [one, number]));
+  return all.map(one => [numbers.get(one.parentElement) ?? -1, [
+    one.tagName, one.checkVisibility(), one.checked,
+    ...[...one.attributes].filter(one => counts.test(one.name)).map(said).sort()].join(" ")]);
+}"""
+MARK = """numbers => {
+  const all = document.querySelectorAll("*"), marked = numbers.map(number => all[number]);
+  document.querySelectorAll("[data-new]").forEach(one => one.removeAttribute("data-new"));
+  marked.forEach(one => one.setAttribute("data-new", ""));
+}"""
 
 
 def bring(page: Page) -> None:
@@ -26,18 +39,42 @@ def bring(page: Page) -> None:
     page.evaluate(AXE_SCRIPT)
 
 
-def found(
-    page: Page,
-    *,
-    without: Sequence[str] = (),
-    tags: Sequence[str] = (*STANDARDS, *ALSO),
-    references: bool = True,
-    rules: Sequence[str] = (),
-) -> list[str]:
-    """What axe finds on a page as it is now, but for parts of it: rule, element, and what is wrong with it.
-
-    With `references` also attributes that name an element which is not there; with `rules` by these alone.
-    """
+def found(page: Page, *, tags: Sequence[str] = (*STANDARDS, *ALSO), but: Sequence[str] = ()) -> list[str]:
+    """What axe finds on a page as it is now, `but` by these rules: rule, element, and what is wrong with it."""
     page.evaluate(SETTLE)  # colours on their way to a theme's are nobody's
-    said = page.evaluate(RUN, ["rule" if rules else "tag", list(rules or tags), list(without)])
-    return cast(list[str], said + page.evaluate(NOWHERE) if references and not rules else said)
+    left_out = {rule: {"enabled": False} for rule in but}
+    return cast(list[str], page.evaluate(RUN, ["html", {"runOnly": list(tags), "rules": left_out}]))
+
+
+def references_to_nothing(page: Page) -> list[str]:
+    """Attributes that name an element which is not there."""
+    return cast(list[str], page.evaluate(NOWHERE))
+
+
+class Looks:
+    """Looks at what pages show, and only once at what was shown before: the same elements inside the same ones."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[int, str], int] = {}
+
+    def mark_new(self, page: Page) -> bool:
+        """Mark the outermost parts of a page that were on none before. Whether there are any."""
+        new = self._new(page.evaluate(PARTS))
+        page.evaluate(MARK, new)
+        return bool(new)
+
+    def _new(self, parts: Sequence[tuple[int, str]]) -> list[int]:
+        kinds: list[int] = []
+        new: dict[int, bool] = {-1: False}  # and whether it is inside another that is
+        for number, (around, part) in enumerate(parts):
+            known = len(self._kinds)
+            kinds.append(self._kinds.setdefault((kinds[around] if around >= 0 else -1, part), known))
+            if len(self._kinds) > known:
+                new[number] = around in new and around >= 0
+        return [number for number, is_inside in new.items() if number >= 0 and not is_inside]
+
+    def found(self, page: Page) -> list[str]:
+        """What is wrong with how the marked parts look now."""
+        page.evaluate(SETTLE)
+        options = {"runOnly": {"type": "rule", "values": list(BY_LOOKS)}}
+        return cast(list[str], page.evaluate(RUN, [{"include": [["[data-new]"]]}, options]))

@@ -1,15 +1,12 @@
 """Every page of the site is looked at by axe, and for what axe does not see, in both themes and from 320 to 1920 px.
 
-Each page is seen at 320 and 1280 px, light and dark. Which theme goes with which width alternates from page to page, as
-their parts are the same, and a page without a part that is new in its second view is not shown in that one.
-REX_EVERY_VIEW=1 shows each in every combination. Above 1280 px the layout changes no more.
+What a page is built of is read once; how it looks, at 320 and 1280 px, light and dark, but for parts that another page
+showed in the same place. Above 1280 px the layout changes no more.
 """
 
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,8 +23,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 Theme = Literal["light", "dark"]
 WIDTHS = (320, 1280)
 THEMES: tuple[Theme, Theme] = ("light", "dark")
-FRAME = (".site-head", ".phase-line", ".site-foot")  # looked at once, where they are alike
-EVERY_VIEW = bool(os.environ.get("REX_EVERY_VIEW"))
 HEIGHT = 240  # what lies below counts as much, and is not painted
 IS_WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -85,66 +80,33 @@ def different(pages: Mapping[str, Kept]) -> dict[str, Kept]:
     return {name: pages[name] for name in firsts.values()}
 
 
-def views(number: int) -> list[tuple[int, Theme]]:
-    """The widths and themes in which the page with this number is seen."""
-    if EVERY_VIEW:
-        return [(width, theme) for width in (*WIDTHS, 1920) for theme in THEMES]
-    return [(width, THEMES[(number + place) % 2]) for place, width in enumerate(WIDTHS)]
-
-
-def frame_of(page: Kept) -> object:
-    """What a page's head and foot are built of."""
-    head, _, rest = page.html.decode().partition("<main")
-    return tuple(Outline(head + rest.partition("</main>")[2]).parts)
-
-
-class Seen:
-    """Which parts were seen in which view, so that a page is shown once more only for what is new there."""
-
-    def __init__(self) -> None:
-        self._parts: dict[tuple[int, Theme], set[object]] = {}
-
-    def adds(self, view: tuple[int, Theme], html: str) -> bool:
-        """Whether a page has parts (each with the one before it) that were not seen in this view; they are then."""
-        parts = Outline(html).parts
-        known = self._parts.setdefault(view, set())
-        before = len(known)
-        known.update(pairwise(parts))
-        return len(known) > before
-
-
-def look(page: Page, views: Sequence[tuple[int, Theme]], address: str, without: Sequence[str]) -> Iterator[str]:
-    """What is wrong with a page, but for some of its parts; by all rules in the first view, by looks in the others."""
+def look(page: Page, address: str, looks: Mapping[int, axe.Looks], tags: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with a page: with what it is built of, and with its looks at each of these widths."""
     page.goto(address)
     axe.bring(page)
-    for place, (width, theme) in enumerate(views):
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        page.set_viewport_size({"width": width, "height": HEIGHT})
-        yield from (
-            f"{width} px, {theme}: {problem}"
-            for problem in axe.found(page, without=without, rules=axe.BY_LOOKS if place else ())
-        )
-    for width in (*WIDTHS, 1920):
+    yield from axe.found(page, tags=tags, but=axe.BY_LOOKS)
+    for width, at_width in looks.items():
         page.set_viewport_size({"width": width, "height": HEIGHT})
         if page.evaluate(IS_WIDER):
             yield f"{width} px: scrolls sideways"
+        for theme in THEMES if at_width.mark_new(page) else ():
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            yield from (f"{width} px, {theme}: {problem}" for problem in at_width.found(page))
+    page.set_viewport_size({"width": 1920, "height": HEIGHT})
+    if page.evaluate(IS_WIDER):
+        yield "1920 px: scrolls sideways"
 
 
 @pytest.mark.timeout(900)
 def test_axe_finds_nothing_on_any_page(pages, browser: Browser):
     problems: dict[str, list[str]] = {}
-    looked = different(own(pages))
-    with served(looked) as addresses, browser.new_context() as context:
+    looks = {width: axe.Looks() for width in WIDTHS}
+    with served(different(own(pages))) as addresses, browser.new_context() as context:
         page = context.new_page()
-        frames: set[object] = set()
-        seen = Seen()
-        for number, (name, address) in enumerate(addresses.items()):
-            frame, html = frame_of(looked[name]), looked[name].html.decode()
-            first, *others = views(number)
-            new = [view for view in others if EVERY_VIEW or seen.adds(view, html)]
-            if found := list(look(page, [first, *new], address, FRAME if frame in frames else ())):
+        for name, address in addresses.items():
+            found = [*look(page, address, looks, (*axe.STANDARDS, *axe.ALSO)), *axe.references_to_nothing(page)]
+            if found:
                 problems[name] = found
-            frames.add(frame)
     assert problems == {}
 
 
@@ -160,13 +122,10 @@ def test_axe_finds_nothing_in_the_administration(pages, browser: Browser):
     ours = re.compile(r"/admin/(\w+/\w+/([^/]+/change/)?)? ")
     looked = different({name: page for name, page in pages.items() if ours.search(name)})
     assert len(looked) > 20
+    looks = {WIDTHS[0]: axe.Looks()}
     with served(looked) as addresses, browser.new_context() as context:
         page = context.new_page()
-        page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
         for name, address in addresses.items():
-            page.goto(address)
-            axe.bring(page)
-            said = axe.found(page, tags=axe.STANDARDS, references=False)
-            if said or page.evaluate(IS_WIDER):
-                problems[name] = said or ["scrolls sideways"]
+            if found := list(look(page, address, looks, axe.STANDARDS)):
+                problems[name] = found
     assert problems == {}
