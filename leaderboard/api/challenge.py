@@ -62,11 +62,9 @@ def get_board(
     """The board of a phase as everybody sees it: ranked rows, then masks that stand apart and post-challenge runs."""
     phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
     board = make_board(Disclosure.to_public(phase, instant_of(request)), track, group=group, sort=sort)
-    listed = {"ranked": board.rows, "masks": board.masks, "post_challenge": board.after}
-    rows = [(name, row) for name, rows in listed.items() for row in rows]
-    found = page_of(request, response, rows, (page, per_page))
-    lines = lines_of(row for _, row in found["items"])
-    return found | {"items": [_row(name, row, lines[row.run.pk]) for name, row in found["items"]]}
+    found = page_of(request, response, board.everything, (page, per_page))
+    lines = lines_of(found["items"])
+    return found | {"items": [_row(row, lines.get(row.run.pk, [])) for row in found["items"]]}
 
 
 def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
@@ -99,10 +97,10 @@ def _quota(kind: kinds.Kind) -> dict[str, Any]:
     }
 
 
-def _row(listed: str, row: Row, lines: list[GroupLine]) -> dict[str, Any]:
+def _row(row: Row, lines: list[GroupLine]) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in ScoresOut.model_fields},
-        "listed": listed,
+        "listed": row.listed,
         "rank": row.rank,
         "team": row.team.name,
         "team_slug": row.team.slug,

@@ -1,17 +1,42 @@
 """The ranked board of a phase and track, as a reader may see it."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from django.db.models import Count, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 import evaluation
 from evaluation import Group, Summary
-from leaderboard.board.counting import counting_standings, fewest_findings, post_challenge_standings, unranked_masks
+from leaderboard.board.counting import counting_standings, post_challenge_standings, unranked_masks
 from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.places import NUMBERS, Found, Place, find, findings_of_groups, places
 from leaderboard.board.ranking import SORT_KEYS, ranks, sort_key
-from leaderboard.board.rows import Board, Figures, GroupLine, Row
+from leaderboard.board.rows import Board, Figures, GroupLine, Listing, Row
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.models import Phase, Standing
+from leaderboard.models import Standing, Submission
 from leaderboard.states import SubmissionKind
+
+# What a row of a board shows. A row that is opened shows more of its submission.
+_OF_SUBMISSION = ("team", "phase", "kind", "entry", "track", "algorithm", "accepted_at", "paper_url", "code_url")
+_OF_A_ROW = (
+    *("scope", "evaluation_version", "cases", "lost_cases", "run__submission", "run__ended_at"),
+    *(f"run__submission__{name}" for name in (*_OF_SUBMISSION, "commitment", "committed_at")),
+    *(f"run__submission__team__{name}" for name in ("name", "slug", "affiliation")),
+)
+
+# How many runs of the same kind a team has had in the phase.
+_RUNS = (
+    Submission.objects.filter(
+        **{name: OuterRef(f"run__submission__{name}") for name in ("phase", "kind", "team")},
+        charged=True,
+        withdrawn_at=None,
+    )
+    .order_by()
+    .values("team")
+    .values(count=Count("pk"))
+)
 
 
 def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "rank") -> Board:
@@ -21,87 +46,66 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
     """
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
-    by_group = group != ALL
-    standings = counting_standings(disclosure, track, with_groups=by_group) if disclosure.scope else []
-    masks = unranked_masks(disclosure, track, with_groups=by_group) if disclosure.scope else []
     to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
-    came_after = post_challenge_standings(to_others, track, with_groups=by_group) if disclosure.scope else []
-    runs = _runs_of(disclosure.phase)
-    last = max(
-        (standing.run.ended_at for standing in (*standings, *masks, *came_after) if standing.run.ended_at), default=None
-    )
+    look = partial(find, group=group, number=sort if sort in NUMBERS else "dice")
+    ranked = look(counting_standings(disclosure, track))
+    masks = look(unranked_masks(disclosure, track))
+    after = look(post_challenge_standings(to_others, track))
+    order = sort_key(sort)
+    rows = sorted(_with_ranks(places(disclosure, ranked, group)), key=order)
+    apart = sorted(places(disclosure, masks, group), key=order)
+    later = sorted(places(to_others, after, group), key=order)
+    found = [*ranked, *masks, *after]
     return Board(
         disclosure=disclosure,
         track=track,
         group=group,
-        rows=sorted(_ranked(disclosure, standings, group, runs), key=sort_key(sort)),
-        masks=sorted(_unranked(disclosure, masks, group, runs), key=sort_key(sort)),
-        after=sorted(_unranked(to_others, came_after, group, runs), key=sort_key(sort)),
-        cases=next((one.cases for one in (*standings, *masks, *came_after)), 0),
+        rows=_listing(rows, group),
+        masks=_listing(apart, group),
+        after=_listing(later, group),
+        everything=_listing([*rows, *apart, *later], group),
+        reach=max((one.reach for one in (*rows, *later)), default=0.0),
+        cases=next((one.cases for one in found), 0),
         cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
-        updated_at=disclosure.shown_instant(last) if last else None,
-        standings=standings,
+        updated_at=_last_end(disclosure, found),
+        sample=next((one.standing for one in ranked), None),
     )
 
 
-def shown_groups(board: Board) -> list[tuple[str, str]]:
-    """The groups, each with its label, by which a board can be read: those that are shown of all that have them."""
-    fewest = fewest_findings(board.standings)
-    shown = {code for code, findings in fewest.items() if board.disclosure.shows_group(findings)}
-    return [(code, label) for code, label in GROUPS.items() if code == ALL or code in shown]
+def _last_end(disclosure: Disclosure, found: Sequence[Found]) -> datetime | None:
+    """When the last of their runs ended, as it is shown."""
+    last = max((one.ended_at for one in found if one.ended_at is not None), default=None)
+    return disclosure.shown_instant(datetime.fromtimestamp(last, UTC)) if last is not None else None
 
 
-def _runs_of(phase: Phase) -> Counter[tuple[int, str]]:
-    """How many runs the teams have had of each kind, by team and kind."""
-    return Counter(phase.submissions.filter(charged=True, withdrawn_at=None).values_list("team_id", "kind"))
+def _with_ranks(ranked: Sequence[Place]) -> list[Place]:
+    return [one._replace(rank=rank) for one, rank in zip(ranked, ranks([one.dice for one in ranked]), strict=True)]
 
 
-def _ranked(
-    disclosure: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
-) -> list[Row]:
-    shown = [(one, numbers) for one in standings if (numbers := _numbers(disclosure, one, group))]
-    places = ranks([disclosure.rounded(numbers["dice"]) for _, numbers in shown])
-    return [
-        _row(disclosure, standing, numbers, rank=rank, runs=_runs_beside(standing, runs))
-        for (standing, numbers), rank in zip(shown, places, strict=True)
-    ]
+def _listing(some: Sequence[Place], group: str) -> Sequence[Row]:
+    return Listing(some, partial(_read_rows, group=group)) if some else []
 
 
-def _unranked(
-    disclosure: Disclosure, standings: Sequence[Standing], group: str, runs: Counter[tuple[int, str]]
-) -> list[Row]:
-    """The rows of runs that have no rank."""
-    return [
-        _row(disclosure, standing, numbers, rank=None, runs=_runs_beside(standing, runs))
-        for standing in standings
-        if (numbers := _numbers(disclosure, standing, group))
-    ]
+def _read_rows(some: Sequence[Place], group: str) -> list[Row]:
+    """The rows of these places; one that was deleted meanwhile is left out."""
+    found = (
+        Standing.objects.filter(pk__in=[one.standing for one in some])
+        .select_related("run__submission__team")
+        .only(*_OF_A_ROW)
+        .annotate(numbers=F("summary" if group == ALL else f"groups__{group}"), runs=Coalesce(Subquery(_RUNS), 0))
+    )
+    known = {one.pk: one for one in found}
+    pairs = [(place, known[place.standing]) for place in some if place.standing in known]
+    return [_row(place, one, one.numbers, one.runs) for place, one in pairs]
 
 
-def _runs_beside(standing: Standing, runs: Counter[tuple[int, str]]) -> int:
-    """How many runs the standing's team has had of the same kind."""
+def _row(place: Place, standing: Standing, numbers: Summary | Group, runs: int) -> Row:
     submission = standing.run.submission
-    return runs[submission.team_id, submission.kind]
-
-
-def _numbers(disclosure: Disclosure, standing: Standing, group: str) -> Summary | Group | None:
-    """The numbers by which the standing is ranked; None where it has none, or they are not shown."""
-    if group == ALL:
-        return standing.summary
-    return standing.groups[group] if _is_shown(disclosure, standing, group) else None
-
-
-def _is_shown(disclosure: Disclosure, standing: Standing, code: str) -> bool:
-    """Whether the standing has such a group, and its numbers are shown."""
-    return code in standing.groups and disclosure.shows_group(standing.groups[code]["n"])
-
-
-def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *, rank: int | None, runs: int) -> Row:
-    submission = standing.run.submission
+    submission.phase = place.disclosure.phase
     return Row(
-        **vars(disclosure.scores(numbers)),
-        rank=rank,
+        **vars(place.disclosure.scores(numbers)),
+        rank=place.rank,
         team=submission.team,
         submission=submission,
         run=standing.run,
@@ -111,8 +115,23 @@ def _row(disclosure: Disclosure, standing: Standing, numbers: Summary | Group, *
         runs=runs,
         date=submission.accepted_at,
         standing=standing,
-        disclosure=disclosure,
+        disclosure=place.disclosure,
     )
+
+
+def shown_groups(board: Board) -> list[tuple[str, str]]:
+    """The groups, each with its label, by which a board can be read: those that are shown of all that have them.
+
+    One standing tells how large they are: all that are ranked beside it are of the same cases.
+    """
+    sizes = findings_of_groups(board.sample) if board.sample is not None else {}
+    shown = {code for code, findings in sizes.items() if board.disclosure.shows_group(findings)}
+    return [(code, label) for code, label in GROUPS.items() if code == ALL or code in shown]
+
+
+def _is_shown(disclosure: Disclosure, standing: Standing, code: str) -> bool:
+    """Whether the standing has such a group, and its numbers are shown."""
+    return code in standing.groups and disclosure.shows_group(standing.groups[code]["n"])
 
 
 def lines_of(rows: Iterable[Row]) -> dict[int, list[GroupLine]]:

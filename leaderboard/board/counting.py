@@ -16,14 +16,13 @@ A run without a single usable mask has failed, and does not count. (Where few ca
 "scored"; they kept that state, and do not count either.)
 """
 
-from collections.abc import Iterable
-from functools import partial, reduce
+from collections.abc import Callable, Iterable
+from functools import reduce
 from itertools import product
-from operator import or_
+from operator import attrgetter, or_
 from typing import NamedTuple
 
-from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery, Value
 
 import evaluation
 from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
@@ -44,64 +43,40 @@ class _Candidate(NamedTuple):
     dice_half: float | None
 
 
-_FEWEST = """
-    SELECT one.key, min((one.value ->> 'n')::integer)
-    FROM leaderboard_standing, jsonb_each(groups) AS one
-    WHERE id = ANY(%s) GROUP BY one.key
-"""
-# What a row of a board shows. A row that is opened shows more of its submission.
-_OF_SUBMISSION = ("team", "phase", "kind", "entry", "track", "algorithm", "accepted_at", "paper_url", "code_url")
-_OF_A_ROW = (
-    *("scope", "evaluation_version", "dice", "cases", "lost_cases", "summary"),
-    *("run__submission", "run__ended_at"),
-    *(f"run__submission__{name}" for name in (*_OF_SUBMISSION, "commitment", "committed_at")),
-    *(f"run__submission__team__{name}" for name in ("name", "slug", "affiliation")),
-)
 _COLUMNS = ("pk", "run_id", *(f"run__submission{of}" for of in ("_id", "__team_id", "__track", "__phase_id")))
 
 
-def counting_standings(disclosure: Disclosure, track: str, *, with_groups: bool = False) -> list[Standing]:
-    """One standing per team that has a counting run, in no particular order; of a submission its latest run counts.
+def counting_standings(disclosure: Disclosure, track: str) -> list[int]:
+    """The key of one standing per team that has a counting run, in no particular order.
 
-    Without the groups of findings, which are most of all bytes, unless they are asked for; here and below.
+    Of a submission its latest run counts. None where no numbers are shown; here and below.
     """
-    return _one_of_each_team(disclosure, track, _may_rank(disclosure), with_groups=with_groups)
+    return _one_of_each_team(disclosure, track, _may_rank(disclosure))
 
 
-def unranked_masks(disclosure: Disclosure, track: str, *, with_groups: bool = False) -> list[Standing]:
+def unranked_masks(disclosure: Disclosure, track: str) -> list[int]:
     """Where the phase does not rank masks: one standing per team that handed some in, chosen as its counting run is."""
     if disclosure.phase.masks_are_ranked:
         return []
     of_masks = Q(run__submission__entry=Submission.Entry.MASKS)
-    return _one_of_each_team(disclosure, track, _may_count(disclosure) & of_masks, with_groups=with_groups)
+    return _one_of_each_team(disclosure, track, _may_count(disclosure) & of_masks)
 
 
-def post_challenge_standings(disclosure: Disclosure, track: str, *, with_groups: bool = False) -> list[Standing]:
+def post_challenge_standings(disclosure: Disclosure, track: str) -> list[int]:
     """One standing per team that has a post-challenge run, chosen as its counting run is."""
     if disclosure.phase.post_challenge_opens_at is None and disclosure.at < disclosure.phase.closes_at:
         return []
-    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure), with_groups=with_groups)
+    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure))
 
 
-def fewest_findings(standings: Iterable[Standing]) -> dict[str, int]:
-    """Of each group of findings that any of the standings has: the fewest that one of them has."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FEWEST, [[one.pk for one in standings]])
-        return dict(cursor.fetchall())
-
-
-def _one_of_each_team(disclosure: Disclosure, track: str, among: Q, *, with_groups: bool) -> list[Standing]:
+def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[int]:
+    if disclosure.scope is None:
+        return []
     rows = _that_may_count(among & Q(run__submission__track__in=_competing(track)))
     if disclosure.phase.counting == Phase.Counting.LAST:
         last = rows.order_by("run__submission__team_id", "-run__submission_id", "-run__number")
-        chosen = list(last.distinct("run__submission__team_id").values_list("pk", flat=True))
-    else:
-        chosen = [one.standing for one in _chosen(disclosure, _candidates(rows))]
-    found = Standing.objects.filter(pk__in=chosen).select_related("run__submission__team")
-    standings = list(found.only(*_OF_A_ROW, *(["groups"] if with_groups else [])))
-    for standing in standings:
-        standing.run.submission.phase = disclosure.phase
-    return standings
+        return list(last.distinct("run__submission__team_id").values_list("pk", flat=True))
+    return [one.standing for one in _chosen(disclosure, _candidates(rows, disclosure))]
 
 
 def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[int, str], list[int]]:
@@ -132,14 +107,17 @@ def _chosen(disclosure: Disclosure, candidates: Iterable[_Candidate]) -> list[_C
         of_team.setdefault(one.team, []).append(one)
     if disclosure.phase.counting == Phase.Counting.LAST:
         return [runs[-1] for runs in of_team.values()]
-    return [max(runs, key=partial(_ranking_score, disclosure)) for runs in of_team.values()]
+    score = _ranking_score(disclosure)
+    return [max(runs, key=score) for runs in of_team.values()]
 
 
-def _ranking_score(disclosure: Disclosure, one: _Candidate) -> float:
+def _ranking_score(disclosure: Disclosure) -> Callable[[_Candidate], float]:
     """By what a team's best run is chosen: the same for every reader, or boards would differ in more than decimals."""
     by_half = scope_for_best_run(disclosure.phase) == Standing.Scope.HALF
-    score = (one.dice_half if by_half else one.dice_all) or 0.0
-    return score if disclosure.is_revealed and not disclosure.stays_rounded else round(score, DECIMALS)
+    dice = attrgetter("dice_half" if by_half else "dice_all")
+    if disclosure.is_revealed and not disclosure.stays_rounded:
+        return lambda one: dice(one) or 0.0
+    return lambda one: round(dice(one) or 0.0, DECIMALS)
 
 
 def _competing(track: str) -> list[str]:
@@ -180,10 +158,17 @@ def _that_may_count(among: Q) -> QuerySet[Standing]:
     )
 
 
-def _candidates(rows: QuerySet[Standing]) -> list[_Candidate]:
-    """The standings that may count, the earliest-accepted first."""
-    of_run = Standing.objects.filter(run=OuterRef("run"))
-    over_all, over_half = (of_run.filter(scope=scope) for scope in (Standing.Scope.ALL, Standing.Scope.HALF))
+def _candidates(rows: QuerySet[Standing], board: Disclosure | None = None) -> list[_Candidate]:
+    """The standings that may count, the earliest-accepted first; of one board's, only the Dice by which it chooses."""
     ordered = rows.order_by("run__submission_id", "run__number")
-    scores = (Subquery(over_all.values("dice")), Subquery(over_half.values("dice")))
+    scores = [_dice(scope, board) for scope in (Standing.Scope.ALL, Standing.Scope.HALF)]
     return [_Candidate(*row) for row in ordered.values_list(*_COLUMNS, *scores)]
+
+
+def _dice(scope: Standing.Scope, board: Disclosure | None) -> F | Subquery | Value:
+    """The Dice of a standing's run over these cases: where the board has it in its own standings, that one."""
+    if board and scope != scope_for_best_run(board.phase):
+        return Value(None, FloatField())
+    if board and scope == board.scope:
+        return F("dice")
+    return Subquery(Standing.objects.filter(run=OuterRef("run"), scope=scope).values("dice"))

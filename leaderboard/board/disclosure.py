@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self, overload
 
 from django.db.models import Q, QuerySet
@@ -27,6 +28,7 @@ from leaderboard.states import RunState, SubmissionKind, SubmissionState
 DECIMALS = 3
 FEWEST_FINDINGS = 10
 COARSE_PERCENT = 5
+VARIES = 2  # over so many cases or findings a number can vary
 NO_WIDTH = 1e-9  # what the last bits of two sums may differ by
 # Decisions of people, and what was found before anything ran: shown at once, also on hidden cases.
 SHOWN_AT_ONCE = frozenset({RunState.CANCELLED, SubmissionState.REJECTED})
@@ -173,7 +175,7 @@ class Disclosure:
             return Standing.Scope.ALL
         return Standing.Scope.HALF if self.phase.publication == Phase.Publication.HALF else None
 
-    @property
+    @cached_property
     def shows_exact_scores(self) -> bool:
         """Whether numbers are shown unrounded and groups of any size."""
         return self.reader is Reader.ORGANISER or (self.is_revealed and not self.stays_rounded)
@@ -197,34 +199,34 @@ class Disclosure:
         """A score as it is shown."""
         return value if value is None or self.shows_exact_scores else round(value, DECIMALS)
 
-    def rounded_interval(self, ends: Sequence[float | None] | None) -> Interval | None:
-        """A 95 % interval as it is shown; None where there is none.
+    def rounded_interval(self, ends: Sequence[float | None] | None, count: int = VARIES) -> Interval | None:
+        """A 95 % interval of a number over `count` cases or findings, as it is shown; None where there is none.
 
-        One without width is none: a number that no resample of the cases changes (of the findings of one case, or 0 or
-        1 of all) would look certain, and is not.
+        Over one of them nothing says how such a number would vary. One without width is none, too: a number that no
+        resample of the cases changes (of the findings of one case, or 0 or 1 of all) would look certain, and is not.
         """
-        low, high = ends if ends and len(ends) == 2 else (None, None)
+        low, high = ends if ends and len(ends) == 2 and count >= VARIES else (None, None)
         if low is None or high is None or high - low <= NO_WIDTH:
             return None
         return self.rounded(low), self.rounded(high)
 
     def scores(self, numbers: Summary | Group) -> Scores:
         """The scores of a summary or a group as they are shown."""
-        known: Mapping[str, Any] = numbers["confidence_intervals"]
-        intervals = dict.fromkeys(known) if _has_one(numbers) else known
+        ends: Mapping[str, Any] = numbers["confidence_intervals"]
+        count = _fewest(numbers)
         return Scores(
             dice=self.rounded(numbers["dice"]),
-            dice_ci=self.rounded_interval(intervals["dice"]),
+            dice_ci=self.rounded_interval(ends["dice"], count),
             hit_rate=self.rounded(numbers["hit_rate"]),
-            hit_rate_ci=self.rounded_interval(intervals["hit_rate"]),
+            hit_rate_ci=self.rounded_interval(ends["hit_rate"], count),
             instance_precision=self.rounded(numbers["instance_precision"]),
             instance_recall=self.rounded(numbers["instance_recall"]),
             instance_f1=self.rounded(numbers["instance_f1"]),
-            instance_f1_ci=self.rounded_interval(intervals["instance_f1"]),
+            instance_f1_ci=self.rounded_interval(ends["instance_f1"], count),
             distance_precision=self.rounded(numbers["distance_precision"]),
             distance_recall=self.rounded(numbers["distance_recall"]),
             distance_f1=self.rounded(numbers["distance_f1"]),
-            distance_f1_ci=self.rounded_interval(intervals["distance_f1"]),
+            distance_f1_ci=self.rounded_interval(ends["distance_f1"], count),
         )
 
 
@@ -268,9 +270,9 @@ def scope_for_best_run(phase: Phase) -> Standing.Scope:
     return Standing.Scope.HALF if phase.publication == Phase.Publication.HALF else Standing.Scope.ALL
 
 
-def _has_one(numbers: Mapping[str, Any]) -> bool:
-    """Whether a summary is of one case, or a group of one finding: nothing says how such a number would vary."""
-    return bool(min(numbers.get("total_cases", 2), numbers.get("n", 2)) < 2)
+def _fewest(numbers: Mapping[str, Any]) -> int:
+    """How many cases a summary is of, or findings a group; whichever are fewer, where both are known."""
+    return min((numbers[name] for name in ("total_cases", "n") if name in numbers), default=VARIES)
 
 
 def _minute(at: datetime) -> datetime:

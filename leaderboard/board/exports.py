@@ -53,6 +53,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 
 _FACTS = ("phase", "track", "findings", "cases", "evaluation_version", "as_of")
 _OF_ROW = ("listed", "rank", "team", "affiliation", "algorithm", "entry", "lost_cases", "runs", "submitted")
+_LISTED = {"ranked": "ranked", "masks": "masks, not ranked", "post_challenge": "post-challenge, not ranked"}
 SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
 COLUMNS = (*_OF_ROW, *(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high")), *_FACTS)
 
@@ -65,11 +66,10 @@ def as_csv(board: Board) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    listed = {"ranked": board.rows, "masks, not ranked": board.masks, "post-challenge, not ranked": board.after}
-    for kind, rows in listed.items():
-        for row in rows:
-            cells = {"listed": kind, **_cells(row), **_facts(board)}
-            writer.writerow({name: csv_cell(one) if isinstance(one, str) else one for name, one in cells.items()})
+    facts = _facts(board)
+    for row in board.everything:
+        cells = {"listed": _LISTED[row.listed], **_cells(row), **facts}
+        writer.writerow({name: csv_cell(one) if isinstance(one, str) else one for name, one in cells.items()})
     return text.getvalue()
 
 

@@ -3,23 +3,25 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from leaderboard.board.rows import Row
+from leaderboard.board.places import NUMBERS, Place
 
-SORT_KEYS = ("rank", "team", "dice", "hit_rate", "instance_f1", "distance_f1", "date")
+SORT_KEYS = ("rank", "team", *NUMBERS, "date")
 
 
 def ranks(scores: Sequence[float]) -> list[int]:
     """Competition ranks ("1224") of scores, highest first; equal scores share a rank."""
-    ordered = sorted(scores, reverse=True)
-    return [ordered.index(score) + 1 for score in scores]
+    first: dict[float, int] = {}
+    for rank, score in enumerate(sorted(scores, reverse=True), start=1):
+        first.setdefault(score, rank)
+    return [first[score] for score in scores]
 
 
-def sort_key(sort: str) -> Callable[[Row], Any]:
-    """By what rows are sorted for one of SORT_KEYS."""
+def sort_key(sort: str) -> Callable[[Place], Any]:
+    """By what places are sorted for one of SORT_KEYS; a number is the one that was asked for."""
     if sort == "rank":
-        return lambda row: (row.rank or 0, -row.dice, row.date, row.team.name.lower())
+        return lambda one: (one.rank or 0, -one.dice, one.date, one.name)
     if sort == "team":
-        return lambda row: row.team.name.lower()
+        return lambda one: one.name
     if sort == "date":
-        return lambda row: (-row.date.timestamp(), row.team.name.lower())
-    return lambda row: (-(getattr(row, sort) or 0.0), row.rank or 0, row.team.name.lower())
+        return lambda one: (-one.date, one.name)
+    return lambda one: (-(one.asked or 0.0), one.rank or 0, one.name)

@@ -1,11 +1,13 @@
 """What a board consists of: its rows, and the groups of findings within a row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 
 from evaluation import CATEGORIES, Kind, kind_of
 from leaderboard.board.disclosure import Disclosure, Scores
+from leaderboard.board.places import Place
 from leaderboard.models import Phase, Run, Standing, Submission, Team
 
 
@@ -65,6 +67,40 @@ class Row(Scores):
         """Names the row on its page: a team can have two, of which one is not ranked."""
         return self.team.slug if self.rank else f"after.{self.team.slug}"
 
+    @property
+    def listed(self) -> str:
+        """In which of the board's lists it stands: "ranked", "masks", "post_challenge"."""
+        if self.rank:
+            return "ranked"
+        return "post_challenge" if self.submission.is_post_challenge else "masks"
+
+
+class Listing(Sequence[Row]):
+    """A list of a board: its places, in their order. Rows are read as they are asked for, those of a slice together."""
+
+    def __init__(self, places: Sequence[Place], read: Callable[[Sequence[Place]], list[Row]]) -> None:
+        self.places = places
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self[:])
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        if isinstance(place, slice):
+            wanted = self.places[place]
+            return self._read(wanted) if wanted else []
+        [row] = self._read([self.places[place]])
+        return row
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figures(Scores):
@@ -76,25 +112,28 @@ class Figures(Scores):
     evaluation_version: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """The ranked board of a phase and track, as `disclosure` lets it be read.
 
     `scope` is None while nothing is published; `masks` are what was handed in as masks, where these are not ranked;
-    `after` are the post-challenge runs, which are never ranked.
+    `after` are the post-challenge runs, which are never ranked; `everything` is all three, one after the other. `reach`
+    is how far the dots and intervals of what it draws go, `sample` one of the ranked standings (its key).
     """
 
     disclosure: Disclosure
     track: str
     group: str
-    rows: list[Row]
-    masks: list[Row]
-    after: list[Row]
+    rows: Sequence[Row]
+    masks: Sequence[Row]
+    after: Sequence[Row]
+    everything: Sequence[Row]
+    reach: float
     cases: int
     cases_total: int
     evaluation_version: str
     updated_at: datetime | None
-    standings: Sequence[Standing]
+    sample: int | None
 
     @property
     def phase(self) -> Phase:

@@ -62,6 +62,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "calendar": WEBCAL + reverse("calendar"),
         "news": published_news(now).defer("body")[:NEWS_ON_HOME],
         "board": shown_board,
+        "first": shown,
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown),
         "categories": [
             ("Typically non-focal", categories_of(Kind.NON_FOCAL)),
@@ -116,7 +117,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "open": opened.key if opened else "",
         "open_tables": group_tables(groups),
         "address": Address(request.path, {**asked, "page": page.number, "after": after.number, "masks": masks.number}),
-        "axis": axis_for(reach(row.dice, row.dice_ci) for row in (*shown.rows, *shown.after)),
+        "axis": axis_for([shown.reach]),
         "groups": shown_groups(shown),
         "group_label": GROUPS[asked["group"]],
         "phases": Phase.objects.all(),
