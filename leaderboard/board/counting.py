@@ -16,13 +16,13 @@ A run without a single usable mask has failed, and does not count. (Where few ca
 "scored"; they kept that state, and do not count either.)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from itertools import product
-from operator import attrgetter, or_
+from operator import or_
 from typing import NamedTuple
 
-from django.db.models import Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 import evaluation
 from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
@@ -76,7 +76,22 @@ def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[int]
     if disclosure.phase.counting == Phase.Counting.LAST:
         last = rows.order_by("run__submission__team_id", "-run__submission_id", "-run__number")
         return list(last.distinct("run__submission__team_id").values_list("pk", flat=True))
-    return [one.standing for one in _chosen(disclosure, _candidates(rows, disclosure))]
+    return _best_of_each_team(disclosure, rows)
+
+
+def _best_of_each_team(disclosure: Disclosure, rows: QuerySet[Standing]) -> list[int]:
+    """The standings (their keys) of the best runs; of equal ones the earliest-accepted."""
+    scope = scope_for_best_run(disclosure.phase)
+    dice = F("dice") if scope == disclosure.scope else _dice_over(scope)
+    ordered = rows.order_by("run__submission_id", "run__number")
+    read = ordered.values_list("run__submission_id", "run__submission__team_id", "pk", dice)
+    score = _score(disclosure)
+    of_team: dict[int, tuple[float, int]] = {}
+    for team, standing, found in {submission: rest for submission, *rest in read}.values():  # its latest run
+        reached = score(found)
+        if team not in of_team or reached > of_team[team][0]:
+            of_team[team] = reached, standing
+    return [standing for _, standing in of_team.values()]
 
 
 def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[int, str], list[int]]:
@@ -94,30 +109,28 @@ def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[in
     for disclosure, track in product(shown, Submission.Track.values):
         phase, competing = disclosure.phase, _competing(track)
         rows = [one for one in latest.values() if one.phase == phase.pk and one.track in competing]
-        winners = [_chosen(disclosure, rows[: number + 1])[0].run for number in range(len(rows))]
+        winners = [_counting(disclosure, rows[: number + 1]).run for number in range(len(rows))]
         found[phase.pk, track] = list(dict.fromkeys(winners))
     return found
 
 
-def _chosen(disclosure: Disclosure, candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    """The one that counts of each team, as the phase says: the last, or the best."""
-    latest_run = {one.submission: one for one in candidates}
-    of_team: dict[int, list[_Candidate]] = {}
-    for one in latest_run.values():
-        of_team.setdefault(one.team, []).append(one)
+def _counting(disclosure: Disclosure, candidates: Sequence[_Candidate]) -> _Candidate:
+    """The one that counts of a team's, which stand in the order in which they were accepted."""
     if disclosure.phase.counting == Phase.Counting.LAST:
-        return [runs[-1] for runs in of_team.values()]
-    score = _ranking_score(disclosure)
-    return [max(runs, key=score) for runs in of_team.values()]
-
-
-def _ranking_score(disclosure: Disclosure) -> Callable[[_Candidate], float]:
-    """By what a team's best run is chosen: the same for every reader, or boards would differ in more than decimals."""
+        return candidates[-1]
     by_half = scope_for_best_run(disclosure.phase) == Standing.Scope.HALF
-    dice = attrgetter("dice_half" if by_half else "dice_all")
+    score = _score(disclosure)
+    return max(candidates, key=lambda one: score(one.dice_half if by_half else one.dice_all))
+
+
+def _score(disclosure: Disclosure) -> Callable[[float | None], float]:
+    """By what a team's best run is chosen, of the run's Dice: the same for every reader.
+
+    Else boards would differ in more than decimals.
+    """
     if disclosure.is_revealed and not disclosure.stays_rounded:
-        return lambda one: dice(one) or 0.0
-    return lambda one: round(dice(one) or 0.0, DECIMALS)
+        return lambda dice: dice or 0.0
+    return lambda dice: round(dice or 0.0, DECIMALS)
 
 
 def _competing(track: str) -> list[str]:
@@ -158,17 +171,13 @@ def _that_may_count(among: Q) -> QuerySet[Standing]:
     )
 
 
-def _candidates(rows: QuerySet[Standing], board: Disclosure | None = None) -> list[_Candidate]:
-    """The standings that may count, the earliest-accepted first; of one board's, only the Dice by which it chooses."""
+def _candidates(rows: QuerySet[Standing]) -> list[_Candidate]:
+    """The standings that may count, the earliest-accepted first."""
     ordered = rows.order_by("run__submission_id", "run__number")
-    scores = [_dice(scope, board) for scope in (Standing.Scope.ALL, Standing.Scope.HALF)]
+    scores = [_dice_over(scope) for scope in (Standing.Scope.ALL, Standing.Scope.HALF)]
     return [_Candidate(*row) for row in ordered.values_list(*_COLUMNS, *scores)]
 
 
-def _dice(scope: Standing.Scope, board: Disclosure | None) -> F | Subquery | Value:
-    """The Dice of a standing's run over these cases: where the board has it in its own standings, that one."""
-    if board and scope != scope_for_best_run(board.phase):
-        return Value(None, FloatField())
-    if board and scope == board.scope:
-        return F("dice")
+def _dice_over(scope: Standing.Scope) -> Subquery:
+    """The Dice over these cases of the run of a standing that is asked about."""
     return Subquery(Standing.objects.filter(run=OuterRef("run"), scope=scope).values("dice"))

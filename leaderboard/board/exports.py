@@ -64,41 +64,28 @@ def as_csv(board: Board) -> str:
     What is not shown is empty; numbers are as they are shown, and nobody's words are taken for a formula.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\r\n")
     facts = _facts(board)
-    for row in board.everything:
-        cells = {"listed": _LISTED[row.listed], **_cells(row), **facts}
-        writer.writerow({name: csv_cell(one) if isinstance(one, str) else one for name, one in cells.items()})
+    writer.writerow(COLUMNS)
+    writer.writerows([*_cells(row), *facts] for row in board.everything)
     return text.getvalue()
 
 
-def _facts(board: Board) -> dict[str, Any]:
-    return {
-        "phase": board.phase.name,
-        "track": board.track,
-        "findings": board.group,
-        "cases": board.cases,
-        "evaluation_version": board.evaluation_version,
-        "as_of": f"{board.disclosure.at.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
-    }
+def _facts(board: Board) -> list[str | int]:
+    """What is the same in each row."""
+    as_of = f"{board.disclosure.at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+    return [csv_cell(board.phase.name), board.track, board.group, board.cases, board.evaluation_version, as_of]
 
 
-def _cells(row: Row) -> dict[str, Any]:
-    known = {
-        "rank": row.rank,
-        "team": row.team.name,
-        "affiliation": row.affiliation,
-        "algorithm": row.algorithm,
-        "entry": row.submission.get_entry_display(),
-        "lost_cases": row.lost_cases,
-        "runs": row.runs,
-        "submitted": f"{row.date.astimezone(UTC):%Y-%m-%d}",
-    }
-    for name in SHOWN:
-        low, high = getattr(row, f"{name}_ci") or (None, None)
-        known |= {name: _shown(getattr(row, name)), f"{name}_low": _shown(low), f"{name}_high": _shown(high)}
-    return known
+def _cells(row: Row) -> list[str | int | None]:
+    """What it shows; words of its team as a cell may hold them."""
+    words = [csv_cell(one) for one in (row.team.name, row.affiliation, row.algorithm)]
+    date = f"{row.date.astimezone(UTC):%Y-%m-%d}"
+    numbers = (end for name in SHOWN for end in (getattr(row, name), *(getattr(row, f"{name}_ci") or (None, None))))
+    return [
+        *(_LISTED[row.listed], row.rank, *words, row.submission.get_entry_display(), row.lost_cases, row.runs, date),
+        *map(_shown, numbers),
+    ]
 
 
 def _shown(value: float | None) -> str | None:

@@ -25,6 +25,8 @@ _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 def sanitised(value: object) -> str:
     """Text without terminal colours, control characters and direction overrides."""
     text = str(value).replace("\r\n", "\n").replace("\r", "\n")
+    if text.isascii() and text.isprintable():  # nothing of that is in it
+        return text
     return _INVISIBLE.sub("", _ESCAPE_SEQUENCE.sub("", text))
 
 
@@ -54,7 +56,8 @@ def csv_cell(text: str) -> str:
 
     What a spreadsheet would take for one, in whatever width its sign is written, gets an apostrophe in front.
     """
-    line = one_line("".join(letter if letter.isprintable() else " " for letter in sanitised(text)))
+    shown = sanitised(text)
+    line = one_line(shown if shown.isprintable() else "".join(one if one.isprintable() else " " for one in shown))
     return f"'{line}" if line.startswith(_FORMULA_STARTS) else line
 
 

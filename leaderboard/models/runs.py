@@ -200,6 +200,14 @@ class Standing(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "scope"], name="one_standing_per_scope")]
+        indexes = [
+            # What boards ask of all standings, whose rows are long.
+            models.Index(
+                fields=["scope", "run"],
+                include=["id", "evaluation_version", "dice", "cases", "lost_cases"],
+                name="standings_of_boards",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.scope} standing of {self.run}"

@@ -167,6 +167,13 @@ class Submission(WithPdf):
             models.Index(fields=["state"]),
             models.Index(fields=["upload"]),
             models.Index(fields=["id"], condition=Q(compared_at=None), name="submissions_to_compare"),
+            # What boards ask of all submissions of a phase, whose rows are long.
+            models.Index(
+                fields=["phase", "kind", "team"],
+                include=["id", "track", "entry", "accepted_at", "charged", "disqualified_at"],
+                condition=Q(withdrawn_at=None),
+                name="submissions_of_boards",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -120,7 +120,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "axis": axis_for([shown.reach]),
         "groups": shown_groups(shown),
         "group_label": GROUPS[asked["group"]],
-        "phases": Phase.objects.all(),
+        "phases": Phase.objects.only("slug", "name"),
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
         "revealed": disclosure.is_revealed,
