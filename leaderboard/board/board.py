@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 
 from django.db.models import Count, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
@@ -39,23 +40,27 @@ _RUNS = (
 )
 
 
-def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "rank") -> Board:
-    """The board as its reader may see it.
+def make_board(
+    disclosure: Disclosure, track: str, *, group: str = ALL, sort: str = "rank", only_ranked: bool = False
+) -> Board:
+    """The board as its reader may see it; `only_ranked`, without the runs that stand apart.
 
     `group` ranks by one group of findings, `sort` is one of SORT_KEYS. Raises KeyError for an unknown group or key.
     """
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
     to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
-    look = partial(find, group=group, number=sort if sort in NUMBERS else "dice")
-    ranked = look(counting_standings(disclosure, track))
-    masks = look(unranked_masks(disclosure, track))
-    after = look(post_challenge_standings(to_others, track))
+    lists = (
+        counting_standings(disclosure, track),
+        [] if only_ranked else unranked_masks(disclosure, track),
+        [] if only_ranked else post_challenge_standings(to_others, track),
+    )
+    known = find(chain(*lists), group, sort if sort in NUMBERS else "dice")
+    ranked, masks, after = ([known[one] for one in standings if one in known] for standings in lists)
     order = sort_key(sort)
     rows = sorted(_with_ranks(places(disclosure, ranked, group)), key=order)
     apart = sorted(places(disclosure, masks, group), key=order)
     later = sorted(places(to_others, after, group), key=order)
-    found = [*ranked, *masks, *after]
     return Board(
         disclosure=disclosure,
         track=track,
@@ -65,15 +70,15 @@ def make_board(disclosure: Disclosure, track: str, *, group: str = ALL, sort: st
         after=_listing(later, group),
         everything=_listing([*rows, *apart, *later], group),
         reach=max((one.reach for one in (*rows, *later)), default=0.0),
-        cases=next((one.cases for one in found), 0),
+        cases=next((one.cases for one in (*ranked, *masks, *after)), 0),
         cases_total=disclosure.phase.case_set.cases.count(),
         evaluation_version=evaluation.VERSION,
-        updated_at=_last_end(disclosure, found),
+        updated_at=_last_end(disclosure, known.values()),
         sample=next((one.standing for one in ranked), None),
     )
 
 
-def _last_end(disclosure: Disclosure, found: Sequence[Found]) -> datetime | None:
+def _last_end(disclosure: Disclosure, found: Iterable[Found]) -> datetime | None:
     """When the last of their runs ended, as it is shown."""
     last = max((one.ended_at for one in found if one.ended_at is not None), default=None)
     return disclosure.shown_instant(datetime.fromtimestamp(last, UTC)) if last is not None else None

@@ -86,12 +86,12 @@ def _best_of_each_team(disclosure: Disclosure, rows: QuerySet[Standing]) -> list
     ordered = rows.order_by("run__submission_id", "run__number")
     read = ordered.values_list("run__submission_id", "run__submission__team_id", "pk", dice)
     score = _score(disclosure)
-    of_team: dict[int, tuple[float, int]] = {}
-    for team, standing, found in {submission: rest for submission, *rest in read}.values():  # its latest run
-        reached = score(found)
-        if team not in of_team or reached > of_team[team][0]:
-            of_team[team] = reached, standing
-    return [standing for _, standing in of_team.values()]
+    best: dict[int, tuple[float, int]] = {}
+    for _, team, standing, found in {row[0]: row for row in read}.values():  # of a submission its latest run
+        reached = found or 0.0
+        if team not in best or (reached > best[team][0] and score(reached) > score(best[team][0])):
+            best[team] = reached, standing
+    return [standing for _, standing in best.values()]
 
 
 def counting_runs(disclosures: Iterable[Disclosure], team: int) -> dict[tuple[int, str], list[int]]:

@@ -3,7 +3,7 @@
 They are read of every run of a board, however few are shown; what else a row shows is read with the row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.db import connection
@@ -56,7 +56,7 @@ class Place(NamedTuple):
         return max(self.dice, self.dice_ci[1] if self.dice_ci else 0.0)
 
 
-# The numbers are unpacked once, by the inner query: each operator would do so again.
+# The inner query unpacks the numbers, once: else each operator would. For that it leaves something out of a summary.
 _FIND = """
     SELECT standing.id, standing.cases, extract(epoch FROM run.ended_at)::float8,
         extract(epoch FROM submission.accepted_at)::float8, team.name, (numbers ->> 'n')::integer,
@@ -64,7 +64,8 @@ _FIND = """
         (numbers #>> '{confidence_intervals,dice,0}')::float8, (numbers #>> '{confidence_intervals,dice,1}')::float8,
         (numbers ->> %(number)s)::float8
     FROM (
-        SELECT id, run_id, cases, CASE WHEN %(group)s = %(all)s THEN summary ELSE groups -> %(group)s END AS numbers
+        SELECT id, run_id, cases,
+            CASE WHEN %(group)s = %(all)s THEN summary - 'resamples_skipped' ELSE groups -> %(group)s END AS numbers
         FROM leaderboard_standing WHERE id = ANY(%(standings)s) OFFSET 0
     ) AS standing
     JOIN leaderboard_run AS run ON run.id = standing.run_id
@@ -76,13 +77,14 @@ _FINDINGS = """
 """
 
 
-def find(standings: Sequence[int], group: str, number: str) -> list[Found]:
-    """What is to be known of these standings (their keys) over a group of findings; `number` is one of NUMBERS."""
-    if not standings:
-        return []
+def find(standings: Iterable[int], group: str, number: str) -> dict[int, Found]:
+    """What is to be known of these standings, by their keys, over a group of findings; `number` is one of NUMBERS."""
+    keys = list(standings)
+    if not keys:
+        return {}
     with connection.cursor() as cursor:
-        cursor.execute(_FIND, {"standings": list(standings), "group": group, "all": ALL, "number": number})
-        return [Found(*row) for row in cursor.fetchall()]
+        cursor.execute(_FIND, {"standings": keys, "group": group, "all": ALL, "number": number})
+        return {row[0]: Found(*row) for row in cursor.fetchall()}
 
 
 def places(disclosure: Disclosure, found: Iterable[Found], group: str) -> list[Place]:

@@ -55,7 +55,7 @@ def home(request: HttpRequest) -> HttpResponse:
     now = instant_of(request)
     phases = list(Phase.objects.select_related("case_set"))
     current = newest_phase(phases, now)
-    shown_board = make_board(Disclosure.to_public(current, now), MAIN) if current else None
+    shown_board = make_board(Disclosure.to_public(current, now), MAIN, only_ranked=True) if current else None
     shown = shown_board.rows[:ON_HOME] if shown_board else []
     context = {
         "dates": timeline(phases, ChallengeDate.objects.all(), now),
