@@ -22,7 +22,7 @@ from leaderboard.states import SubmissionKind
 # What a row of a board shows. A row that is opened shows more of its submission.
 _OF_SUBMISSION = ("team", "phase", "kind", "entry", "track", "algorithm", "accepted_at", "paper_url", "code_url")
 _OF_A_ROW = (
-    *("scope", "evaluation_version", "cases", "lost_cases", "run__submission", "run__ended_at"),
+    *("run", "lost_cases", "run__submission"),
     *(f"run__submission__{name}" for name in (*_OF_SUBMISSION, "commitment", "committed_at")),
     *(f"run__submission__team__{name}" for name in ("name", "slug", "affiliation")),
 )
@@ -143,7 +143,7 @@ def lines_of(rows: Iterable[Row]) -> dict[int, list[GroupLine]]:
     """The groups of findings of a board's rows, by the key of the run: one question for some rows, none for none."""
     known = {row.run.pk: row for row in rows}
     standings = Standing.objects.filter(pk__in=[row.standing.pk for row in known.values()]).defer("summary")
-    return {one.run_id: group_lines(one, known[one.run_id].disclosure) for one in standings}
+    return {one.run_id: group_lines(one, known[one.run_id].disclosure) for one in standings.iterator()}
 
 
 def group_lines(standing: Standing, disclosure: Disclosure) -> list[GroupLine]:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from leaderboard.api.schemas.base import Interval
 
@@ -59,8 +59,11 @@ class QuotaOut(Schema):
     refusal: str
 
 
-class ScoresOut(Schema):
+class ScoresOut(BaseModel):
     """Scores with their 95 % intervals."""
+
+    # Not ninja's Schema, which asks a Python object for each value: a page of a board has thousands.
+    model_config = ConfigDict(from_attributes=True)
 
     dice: float
     dice_ci: Interval | None
