@@ -212,6 +212,22 @@ def test_a_board_can_be_ranked_by_a_group_and_sorted_by_a_column(teams):
     assert shown(phase, sort="team") == [(2, first), (1, second)]
 
 
+def test_of_a_board_the_rows_that_are_shown_are_read_together_and_no_others(teams, django_assert_num_queries):
+    phase = cast.phase()
+    scored(teams[0], phase, 0.5)
+    second = scored(teams[1], phase, 0.4)
+    board = seen.board_by_public(phase)
+    with django_assert_num_queries(0):
+        assert (len(board.rows), board.rows[2:], board.reach) == (2, [], 0.501)
+    with django_assert_num_queries(1):
+        [row] = board.rows[1:]
+    assert (row.rank, row.submission, row.listed) == (2, second, "ranked")
+    with django_assert_num_queries(1):
+        assert [one.rank for one in board.everything] == [1, 2]
+    second.delete()
+    assert [one.rank for one in board.rows] == [1], "what is gone meanwhile is left out"
+
+
 def test_an_unknown_group_is_an_error(teams):
     with pytest.raises(KeyError):
         seen.board_by_public(cast.phase(), "main", group="9z")

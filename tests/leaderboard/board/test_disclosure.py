@@ -65,6 +65,11 @@ def test_single_cases_and_exact_instants_are_for_public_cases_and_organisers(rea
     assert not shown.is_visible(None)
 
 
+@pytest.mark.parametrize("value", [0.0625, 0.0045, 0.9995, 0.0005, 0.12349999999999999, 1.0])
+def test_scores_are_rounded_as_they_lie_nearest_and_ties_to_the_even_side(value):
+    assert disclosure().rounded(value) == round(value, 3)
+
+
 @pytest.mark.parametrize("ends", [None, [], [None, None], [0.1, None]])
 def test_an_interval_that_there_is_not_is_not_shown(ends):
     assert disclosure().rounded_interval(ends) is None
