@@ -6,6 +6,7 @@ Everything that a team wrote passes through `sanitised` (or `markdown`, which us
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Protocol
 
 from django import template
@@ -262,6 +263,7 @@ ICONS = _STATE_ICONS | _STEP_ICONS | {"opened", "closed", "mark"}
 
 
 @register.simple_tag
+@cache  # a page has dozens, and static files keep their addresses while a process lives
 def icon(name: str) -> SafeString:
     """A shape of the sprite, for the eye alone: words always stand beside it. LookupError for an unknown name."""
     if name not in ICONS:
