@@ -519,6 +519,7 @@ _ORGANISERS = [
     Address("/organisers/health/panel/", 31, who="organiser"),
     Address("/metrics", 31, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
+    Address("/organisers/equal-entries/{equality}/", 6, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
 ]
 _HOSTS = [

@@ -65,7 +65,7 @@ ELSEWHERE = {
     "metrics",
     "submission_events",
     "health_panel",
-    "look_at_equal_entries",
+    "equality",
     "news_item",
     "question",
     "pre_registration_confirm",
