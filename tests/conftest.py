@@ -71,10 +71,12 @@ def quick_flush() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def no_answers_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def no_answers_of_before() -> Iterator[None]:
     """Whatever a test changes within a minute is found anew: tests move instants into the past."""
-    monkeypatch.setattr(minutes, "MOST", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(minutes, "MOST", 0)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -182,7 +182,7 @@ def _group_codes(case: str, finding: FindingResult, sizes: Sizes | None, limits:
 
 @lru_cache(maxsize=2)  # the same cases come again and again
 def _drawn(n_cases: int, seed: int, resamples: int) -> Floats:
-    """How often each case counts: row 0 is the set itself, each further row a bootstrap resample of it. Not writable."""
+    """How often each case counts: row 0 is the set itself, each further row a bootstrap resample of it."""
     indices = np.random.default_rng(seed).integers(0, n_cases, (resamples, n_cases))
     cells = indices + np.arange(1, resamples + 1)[:, None] * n_cases
     drawn = np.bincount(cells.ravel(), minlength=(resamples + 1) * n_cases).reshape(-1, n_cases).astype(np.float64)

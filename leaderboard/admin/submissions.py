@@ -156,6 +156,7 @@ class AttemptAdmin(ReadOnly):
 
     list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
     list_filter = ("host", ("fault", NamedValues))
+    ordering = ("-pk",)
     named = {"host": models.Host.objects.all(), "batch": BATCHES}
     unlisted = ("container", "log", "detail")
     readonly_fields = ("how_it_ended", "what_failed", "what_it_printed")

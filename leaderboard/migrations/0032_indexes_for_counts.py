@@ -21,6 +21,10 @@ class Migration(migrations.Migration):
             index=models.Index(fields=['ended_at'], name='leaderboard_ended_a_f62f45_idx'),
         ),
         migrations.AddIndex(
+            model_name='attempt',
+            index=models.Index(condition=models.Q(('fault', ''), _negated=True), fields=['fault'], name='attempts_with_a_fault'),
+        ),
+        migrations.AddIndex(
             model_name='runcase',
             index=models.Index(fields=['run', 'decided_at'], name='decided_cases_of_a_run'),
         ),

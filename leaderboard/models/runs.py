@@ -121,7 +121,10 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["fence"]
         constraints = [models.UniqueConstraint(fields=["batch", "fence"], name="one_attempt_per_fence")]
-        indexes = [models.Index(fields=["ended_at"])]
+        indexes = [
+            models.Index(fields=["ended_at"]),
+            models.Index(fields=["fault"], condition=~Q(fault=""), name="attempts_with_a_fault"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.fence} at {self.batch}"
