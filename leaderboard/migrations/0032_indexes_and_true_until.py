@@ -11,6 +11,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name='outgoingmail',
+            name='true_until',
+            field=models.DateTimeField(blank=True, help_text='from then on it is not sent any more: what it says would be no use, or not true', null=True),
+        ),
         migrations.AlterField(
             model_name='runcase',
             name='run',
