@@ -35,7 +35,7 @@ from leaderboard.admin.bases import (
 from leaderboard.core import audit
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
-from leaderboard.people import approvals, captaincy, ending, sign_in, teams
+from leaderboard.people import account_mails, approvals, captaincy, ending, sign_in, teams
 
 
 class PersonById(ForeignKeyRawIdWidget):
@@ -195,6 +195,7 @@ class PersonAdmin(Recorded, UserAdmin):
                 kinds = sorted(Authenticator.objects.filter(user=person).values_list("type", flat=True))
                 Authenticator.objects.filter(user=person).delete()
                 if kinds:
+                    account_mails.tell_of("factors_removed", person)
                     audit.record(
                         *(organiser_of(request), "remove second factors", person),
                         before={"factors": kinds},
@@ -221,6 +222,7 @@ class PersonAdmin(Recorded, UserAdmin):
         if before and after and before.password != after.password:
             action = "set password" if after.has_usable_password() else "disable password"
             sign_in.forgive(after.email)
+            account_mails.tell_of("password_of_organisers", after)
             audit.record(organiser_of(request), action, after)
         return response
 
