@@ -34,7 +34,7 @@ from leaderboard.admin.bases import (
 )
 from leaderboard.core import audit
 from leaderboard.core.refusal import Refused
-from leaderboard.core.text import one_line
+from leaderboard.core.text import check_no_link, one_line
 from leaderboard.people import account_mails, approvals, captaincy, ending, sign_in, teams
 
 
@@ -95,6 +95,7 @@ class TeamForm(RecordedForm):
         name = one_line(self.cleaned_data["name"])
         if self.instance.pk and name == self.instance.name:
             return name  # also where another one, founded before names were compared, looks the same
+        check_no_link(name)
         try:
             self.instance.skeleton = teams.free_skeleton(name, but=self.instance)
         except Refused as refusal:
@@ -167,6 +168,13 @@ class PersonForm(UserChangeForm):
     """A person's row, with a line for the reason of the change."""
 
     why = reason_field()
+
+    def clean_name(self) -> str:
+        """No address of a page, unless it was there before."""
+        name: str = self.cleaned_data["name"]
+        if name != self.initial.get("name"):
+            check_no_link(name)
+        return name
 
 
 @admin.register(models.User)

@@ -1,7 +1,7 @@
 """What people are told by mail about the safety of their account: each change of what lets somebody in.
 
-Nobody can switch these off, nor use them up (they are in no count of mail_limits). They go to the main address as it was
-before the change, and are written in the transaction of the change where that is ours.
+Nobody can switch these off, nor use them up (they are in no count of mail_limits). They go to the main address as it
+was before the change, and are written in the transaction of the change where that is ours.
 """
 
 from collections.abc import Mapping
@@ -96,10 +96,10 @@ def _on_tokens() -> tuple[str, str]:
 def _send(to: str, subject: str, *paragraphs: str) -> None:
     if not to:
         return
+    if_not = "If it was not you: choose a new password, end all sessions, revoke API tokens, and write to"
     body = [
         *(*paragraphs, f"This was on {instant(clock.now())}."),
-        "If it was not you: choose a new password, end all sessions, revoke API tokens, and write to "
-        f"{settings.CONTACT_EMAIL}.",
+        f"{if_not} {settings.CONTACT_EMAIL}.",
         f"Look at your account: {_address('account')}",
         FOOTER,
     ]

@@ -1,4 +1,4 @@
-"""Whatever lets somebody in is told to its owner when it changes: by each page that does it, and it cannot be stopped."""
+"""Whatever lets somebody in is told to its owner when it changes, by each page that does it, and nobody stops it."""
 
 import re
 from pathlib import Path
