@@ -23,7 +23,7 @@ from leaderboard.operations.health import Level, snapshot
 from leaderboard.web.context import instant_of, person_of
 
 View = Callable[..., HttpResponse]
-EQUALITIES_PER_PAGE = 20
+EQUALITIES_PER_PAGE = 10
 ENTRIES_PER_PAGE = 50
 MOST_DIGITS = 19  # of a key
 REFRESH_SECONDS = 10

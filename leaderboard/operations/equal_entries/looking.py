@@ -15,13 +15,15 @@ FEW = 4  # entries of each that stand in the list of all
 def equalities() -> QuerySet[Equality]:
     """All that was found, newest first; what nobody looked at since it was joined stands before.
 
-    Of its entries a FEW are there (`few`), those that joined last; `size` says how many there are.
+    Of its entries a FEW are there (`few`), those that joined last; `size` says how many there are, `teams` of how many
+    teams.
     """
     of_it = EqualEntry.objects.filter(equality=OuterRef("pk")).order_by()
     unseen = of_it.filter(pk__gt=OuterRef("last_seen"))
     told = {
         "newest": Subquery(of_it.values("equality").values(newest=Max("pk"))),
         "size": Subquery(of_it.values("equality").values(size=Count("pk"))),
+        "teams": Subquery(of_it.values("equality").values(teams=Count("submission__team", distinct=True))),
     }
     rows = Equality.objects.alias(opened=Q(looked_at=None) | Exists(unseen)).annotate(**told)
     few = Prefetch("entries", _entries()[:FEW], to_attr="few")

@@ -48,6 +48,7 @@ def test_of_many_entries_the_last_few_stand_in_the_list_and_all_on_pages_of_thei
     )
     listed = page(olga.get(ADDRESS))
     assert [listed.all("a", href=f"/runs/{one.pk}/") != [] for one in _entries(equality)] == [False] * 2 + [True] * 4
+    assert "All 6 entries, of 2 teams," in listed.text
     [way] = listed.all("a", href=f"{ADDRESS}{equality.pk}/")
     monkeypatch.setattr(organisers, "ENTRIES_PER_PAGE", 4)
     pages = [page(olga.get(f"{way['href']}?page={number}")) for number in (1, 2)]
