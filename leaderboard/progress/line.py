@@ -139,7 +139,7 @@ def _line(present: _Present, at: datetime) -> Line:
 def _progress_of(hidden: Sequence[OpenRun], at: datetime, shares: Shares) -> dict[int, Progress]:
     """How far the runs on hidden cases are, by their pages."""
     minute, keys = minute_of(at), frozenset(run.key for run in hidden)
-    decided, _ = found_once(at, ("decided", keys), lambda: rows.decided(keys, minute))
+    decided = found_once(at, ("decided", keys), lambda: rows.decided_before(minute, keys))
     return {run.key: _progress(run, decided.get(run.key, 0), minute, shares) for run in hidden}
 
 
