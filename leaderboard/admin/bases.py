@@ -48,7 +48,6 @@ class ShortLists(admin.ModelAdmin):
     """An admin whose lists cost little, however long they are."""
 
     list_per_page = 50
-    show_full_result_count = False  # beside that of what was searched for
 
 
 class Named(admin.options.BaseModelAdmin):
