@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
+from django.db.models.functions import Greatest, TruncMinute
 
 from leaderboard.core.minutes import minute_of
 from leaderboard.hosts.slots import Slot, hosts_that_take_work, slots_of
@@ -103,9 +104,9 @@ def last_times(minute: datetime) -> list[Line]:
     rows = Run.objects.filter(submission__entry=_OF_AN_IMAGE).order_by()
     is_scored = Q(submission__kind=SubmissionKind.SCORED)
     lines = rows.annotate(is_scored=ExpressionWrapper(is_scored, BooleanField()))
-    found = lines.values_list("submission__team", "is_scored").annotate(began=started, over=ended)
-    times = [(minute_of(max(filter(None, at))), (team, scored)) for team, scored, *at in found if any(at)]
-    return [line for _, line in sorted(times)]
+    last = TruncMinute(Greatest(started, ended))  # the one that is there, if one is
+    found = lines.values("submission__team", "is_scored").annotate(last=last).exclude(last=None)
+    return list(found.order_by("last", "submission__team", "is_scored").values_list("submission__team", "is_scored"))
 
 
 def offered(at: datetime) -> dict[tuple[int, str], Slot]:
