@@ -102,7 +102,7 @@ urlpatterns = [
     path("organisers/health/", organisers.health, name="health"),
     path("organisers/health/panel/", organisers.health_panel, name="health_panel"),
     path("organisers/equal-entries/", organisers.equal_entries, name="equal_entries"),
-    path("organisers/equal-entries/<int:pk>/", organisers.look_at_equal_entries, name="look_at_equal_entries"),
+    path("organisers/equal-entries/<int:pk>/", organisers.equality_entries, name="equality"),
     path("metrics", organisers.prometheus, name="metrics"),
     path("account/", include("leaderboard.web.accounts.urls")),
     path("api/v1/reference/", reference, name="api_reference"),

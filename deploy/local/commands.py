@@ -194,6 +194,7 @@ def bench(state: State, arguments: Sequence[str]) -> int:
     if not arguments:
         raise LocalError("name a benchmark: ./dev bench NAME, where tests/bench has them.")
     with _services(state, "bench", SERVICES) as (stack, run):
+        collect_static(state, stack.environment(), say)
         return run([sys.executable, "-m", "tests.bench", *arguments], stack.test_environment(), cwd=state.clone)
 
 

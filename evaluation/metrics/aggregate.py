@@ -8,7 +8,8 @@ as often as it was drawn.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -118,28 +119,34 @@ def paired_differences(
     if not names or any([case["name"] for case in cases] != names for cases in ordered):
         raise EvaluationError("results can be compared on the same cases only")
     drawn = _drawn(len(names), seed, resamples)
-    ours, *theirs = (_compared(cases, metric, drawn, _groups(cases, sizes, limits)) for cases in ordered)
+    ours, *theirs = (_compared(cases, metric, drawn, sizes, limits) for cases in ordered)
     return [{code: _difference(one[code] - ours[code]) for code in ours if code in one} for one in theirs]
 
 
 def _compared(
-    cases: Sequence[CaseResult], metric: str, drawn: Floats, groups: Mapping[str, Findings]
+    cases: Sequence[CaseResult], metric: str, drawn: Floats, sizes: Sizes | None, limits: Limits | None
 ) -> dict[str, Floats]:
     """The number over all cases and in each group, for each row of `drawn`."""
-    everything = [case["findings"] for case in cases]
-    found = {code: _in_group(metric, findings, drawn) for code, findings in {OVERALL: everything, **groups}.items()}
+    findings = [(case["name"], finding) for case in cases for finding in case["findings"]]
+    case_of = np.repeat(np.arange(len(cases)), [len(case["findings"]) for case in cases])
+    table = np.array([_summands(finding) for _, finding in findings], np.float64).reshape(-1, len(SUMS))
+    codes = [_group_codes(name, finding, sizes, limits) for name, finding in findings]
+    groups = [OVERALL, *_in_order(codes)]
+    members = [np.array([group == OVERALL or group in its for its in codes], bool) for group in groups]
+
+    def per_case(name: str) -> Floats:
+        column = table[:, SUMS.index(name)]
+        return np.array([np.bincount(case_of[these], column[these], len(cases)) for these in members])
+
+    counted, *sums = (_added(drawn, per_case(name)) for name in COMPARED[metric])
     if metric == "dice":
-        per_case = _sums_per_case(everything)
-        found[OVERALL] = _added(drawn, per_case["dice"] / per_case["n"]) / len(cases)
-    return found
-
-
-def _in_group(metric: str, findings: Findings, drawn: Floats) -> Floats:
-    per_case = _sums_per_case(findings)
-    counted, *sums = (_added(drawn, per_case[name]) for name in COMPARED[metric])
-    if len(sums) == 1:
-        return ratio(sums[0], counted, otherwise=np.nan)
-    return np.where(counted > 0, precision_recall_f1(*sums)[2], np.nan)
+        numbers = ratio(sums[0], counted, otherwise=np.nan)
+        numbers[0] = _added(drawn, per_case("dice")[0] / per_case("n")[0]) / len(cases)
+    elif len(sums) == 1:
+        numbers = ratio(sums[0], counted, otherwise=np.nan)
+    else:
+        numbers = np.where(counted > 0, precision_recall_f1(*sums)[2], np.nan)
+    return dict(zip(groups, numbers, strict=True))
 
 
 def _difference(values: Floats) -> Difference:
@@ -150,16 +157,21 @@ def _difference(values: Floats) -> Difference:
 def _groups(cases: Sequence[CaseResult], sizes: Sizes | None, limits: Limits | None) -> dict[str, Findings]:
     """The findings of each group that has any, per case."""
     codes = [[_group_codes(case["name"], finding, sizes, limits) for finding in case["findings"]] for case in cases]
-    present = {code for case in codes for finding in case for code in finding}
-    categories = sorted(present - {*Kind, *SizeGroup})
     return {
         group: [
             [finding for finding, its in zip(case["findings"], of_case, strict=True) if group in its]
             for case, of_case in zip(cases, codes, strict=True)
         ]
-        for group in (Kind.FOCAL.value, Kind.NON_FOCAL.value, *categories, *(size.value for size in SizeGroup))
-        if group in present
+        for group in _in_order(its for of_case in codes for its in of_case)
     }
+
+
+def _in_order(codes: Iterable[set[str]]) -> list[str]:
+    """The groups of findings with these codes, in the order in which they are told."""
+    present = set[str]().union(*codes)
+    categories = sorted(present - {*Kind, *SizeGroup})
+    ordered = (Kind.FOCAL.value, Kind.NON_FOCAL.value, *categories, *(size.value for size in SizeGroup))
+    return [group for group in ordered if group in present]
 
 
 def _group_codes(case: str, finding: FindingResult, sizes: Sizes | None, limits: Limits | None) -> set[str]:
@@ -168,12 +180,14 @@ def _group_codes(case: str, finding: FindingResult, sizes: Sizes | None, limits:
     return {code for code in (category, kind_of(category), size) if code is not None}
 
 
+@lru_cache(maxsize=2)  # the same cases come again and again
 def _drawn(n_cases: int, seed: int, resamples: int) -> Floats:
     """How often each case counts: row 0 is the set itself, each further row a bootstrap resample of it."""
     indices = np.random.default_rng(seed).integers(0, n_cases, (resamples, n_cases))
     cells = indices + np.arange(1, resamples + 1)[:, None] * n_cases
     drawn = np.bincount(cells.ravel(), minlength=(resamples + 1) * n_cases).reshape(-1, n_cases).astype(np.float64)
     drawn[0] = 1.0
+    drawn.flags.writeable = False
     return drawn
 
 
@@ -211,9 +225,9 @@ def _summands(finding: FindingResult) -> list[float]:
 
 
 def _added(drawn: Floats, per_case: Floats) -> Floats:
-    """The sum over all cases, one for each row of `drawn`."""
+    """The sum over all cases, one for each row of `drawn`; of each row of `per_case`, if it has several."""
     # Not a matrix product: the order in which BLAS adds, so the last bit, may depend on its number of threads.
-    total: Floats = np.einsum("rc,c->r", drawn, per_case)
+    total: Floats = np.einsum("...c,rc->...r", per_case, drawn)
     return total
 
 

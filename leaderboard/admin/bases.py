@@ -1,6 +1,6 @@
 """What the admins have in common: rows to read, rows to edit with a record of it, actions that are decisions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from django import forms
@@ -10,7 +10,7 @@ from django.contrib.admin.options import InlineModelAdmin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminSplitDateTime, FilteredSelectMultiple
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import PROTECT, Model, Prefetch, QuerySet
 from django.db.models.deletion import Collector
 from django.http import HttpRequest
 from django.utils.text import capfirst
@@ -44,6 +44,12 @@ class ReasonForm(ActionForm):
     why = reason_field()
 
 
+class ShortLists(admin.ModelAdmin):
+    """An admin whose lists cost little, however long they are."""
+
+    list_per_page = 50
+
+
 class Named(admin.options.BaseModelAdmin):
     """An admin whose fields have names that are read out where Django gives them none.
 
@@ -66,15 +72,20 @@ class Named(admin.options.BaseModelAdmin):
 
 
 class NamedValues(admin.AllValuesFieldListFilter):
-    """A filter whose empty value can be read and pressed."""
+    """A filter whose empty value can be read and pressed, whether or not there is such a row now."""
+
+    def __init__(self, field: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(field, *args, **kwargs)
+        self.others = self.lookup_choices.exclude(**{field.name: ""})  # of which there are few
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         """What can be chosen."""
+        self.lookup_choices: Any = ["", *self.others]
         for choice in super().choices(changelist):
             yield {**choice, "display": choice["display"] or "(none)"}
 
 
-class Decisions(Named, admin.ModelAdmin):
+class Decisions(Named, ShortLists):
     """An admin whose actions are decisions: each is carried out, recorded, and answered, one thing after the other."""
 
     action_form = ReasonForm
@@ -104,13 +115,24 @@ def _deleted_with(row: Model) -> list[str]:
     return sorted(f"{one._meta.verbose_name} {audit.described(one)}" for one in gone)
 
 
+def _what_keeps(rows: Sequence[Model] | QuerySet[Any]) -> list[str]:
+    """What refers to the rows so that they cannot be deleted: how many rows of which kind."""
+    kinds = {type(row) for row in rows}
+    found = []
+    for relation in (one for kind in kinds for one in kind._meta.related_objects if one.on_delete is PROTECT):
+        theirs = relation.related_model._default_manager.filter(**{f"{relation.field.name}__in": rows})
+        if count := theirs.count():
+            found.append(f"{count:,} {relation.related_model._meta.verbose_name_plural}")
+    return found
+
+
 class RecordedForm(forms.ModelForm):
     """A row's form with a line for the reason of the change."""
 
     why = reason_field()
 
 
-class Recorded(Named, admin.ModelAdmin):
+class Recorded(Named, ShortLists):
     """An admin of rows that people edit: every change of a row, or of the rows inside it, is recorded."""
 
     form: type[forms.ModelForm] = RecordedForm
@@ -127,6 +149,12 @@ class Recorded(Named, admin.ModelAdmin):
         verb = "change" if old else "add"
         action = f"{verb} {new._meta.verbose_name}"
         audit.record_change(organiser_of(request), action, old, new, why=reason_of(request))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What would go; where others refer to it, and so keep it, how many these are, and none of them."""
+        if keeping := _what_keeps(objs):
+            return [], {}, set(), keeping
+        return super().get_deleted_objects(objs, request)
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
@@ -182,7 +210,7 @@ class _Listed(ChangeList):
         return rows.prefetch_related(*named).defer(*of.unlisted)
 
 
-class ReadOnly(admin.ModelAdmin):
+class ReadOnly(ShortLists):
     """Rows that the server writes and people read. A list of them asks the same few questions however long it is."""
 
     list_select_related = ()

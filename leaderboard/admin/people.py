@@ -34,8 +34,8 @@ from leaderboard.admin.bases import (
 )
 from leaderboard.core import audit
 from leaderboard.core.refusal import Refused
-from leaderboard.core.text import one_line
-from leaderboard.people import approvals, captaincy, ending, sign_in, teams
+from leaderboard.core.text import check_no_link, one_line
+from leaderboard.people import account_mails, approvals, captaincy, ending, sign_in, teams
 
 
 class PersonById(ForeignKeyRawIdWidget):
@@ -95,6 +95,7 @@ class TeamForm(RecordedForm):
         name = one_line(self.cleaned_data["name"])
         if self.instance.pk and name == self.instance.name:
             return name  # also where another one, founded before names were compared, looks the same
+        check_no_link(name)
         try:
             self.instance.skeleton = teams.free_skeleton(name, but=self.instance)
         except Refused as refusal:
@@ -168,6 +169,13 @@ class PersonForm(UserChangeForm):
 
     why = reason_field()
 
+    def clean_name(self) -> str:
+        """No address of a page, unless it was there before."""
+        name: str = self.cleaned_data["name"]
+        if name != self.initial.get("name"):
+            check_no_link(name)
+        return name
+
 
 @admin.register(models.User)
 class PersonAdmin(Recorded, UserAdmin):
@@ -195,6 +203,7 @@ class PersonAdmin(Recorded, UserAdmin):
                 kinds = sorted(Authenticator.objects.filter(user=person).values_list("type", flat=True))
                 Authenticator.objects.filter(user=person).delete()
                 if kinds:
+                    account_mails.tell_of("factors_removed", person)
                     audit.record(
                         *(organiser_of(request), "remove second factors", person),
                         before={"factors": kinds},
@@ -221,6 +230,7 @@ class PersonAdmin(Recorded, UserAdmin):
         if before and after and before.password != after.password:
             action = "set password" if after.has_usable_password() else "disable password"
             sign_in.forgive(after.email)
+            account_mails.tell_of("password_of_organisers", after)
             audit.record(organiser_of(request), action, after)
         return response
 

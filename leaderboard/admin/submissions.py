@@ -156,6 +156,8 @@ class AttemptAdmin(ReadOnly):
 
     list_display = ("batch", "fence", "host", "slot", "claimed_at", "ended_at", "fault")
     list_filter = ("host", ("fault", NamedValues))
+    ordering = ("-pk",)
+    show_full_result_count = False  # of those that a filter leaves it is enough
     named = {"host": models.Host.objects.all(), "batch": BATCHES}
     unlisted = ("container", "log", "detail")
     readonly_fields = ("how_it_ended", "what_failed", "what_it_printed")
@@ -183,4 +185,5 @@ class StateChangeAdmin(ReadOnly):
 
     list_display = ("at", "submission", "run", "batch", "from_state", "to_state", "by", "why")
     ordering = ("-pk",)
+    show_full_result_count = False
     named = {"submission": SUBMISSIONS, "run": RUNS, "batch": BATCHES}

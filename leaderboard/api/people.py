@@ -45,7 +45,7 @@ def change_profile(request: HttpRequest, said: ProfileIn) -> dict[str, Any]:
     """Change your name, affiliation, country (ISO 3166-1, two letters) or ORCID iD. An empty one is taken away."""
     person = person_of(request)
     words = {field: getattr(person, field) for field in profile.FIELDS}
-    form = ProfileForm(words | {name: value for name, value in said.dict().items() if value is not None})
+    form = ProfileForm(words | {name: value for name, value in said.dict().items() if value is not None}, kept=words)
     if not form.is_valid():
         raise of_form(form)
     profile.change(person, **form.cleaned_data)

@@ -1,11 +1,14 @@
 """The API as a whole: its operations, how it reads bodies, and its description in OpenAPI 3.1."""
 
 import json
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.openapi.schema import OpenAPISchema
@@ -65,11 +68,18 @@ def _answer(status: int, answer: dict[str, Any]) -> dict[str, Any]:
     return answer | {"content": {CONTENT_TYPE: next(iter(answer["content"].values()))}}
 
 
+def _to_be_read(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """405 to whoever would write there, before anything else is said of such a request."""
+    found: Callable[..., HttpResponse] = csrf_exempt(require_safe(view))
+    return found
+
+
 api = Api(
     title="ReXGrounding Challenge",
     version="1",
     description=DESCRIPTION,
     docs_url=None,
+    docs_decorator=_to_be_read,
     parser=Bodies(),
     servers=[{"url": settings.SITE_URL}],
 )

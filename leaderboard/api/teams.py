@@ -1,5 +1,6 @@
 """One's team: who is in it, who is asked to, who captains it, and what organisers say to it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -48,7 +49,8 @@ def found_team(request: HttpRequest, said: TeamIn) -> Status[dict[str, Any]]:
 @operation(router, "PATCH", "/team", scope="team", answers=TeamOut)
 def describe_team(request: HttpRequest, said: TeamIn) -> dict[str, Any]:
     """As captain, change name and institutions. The name stays once it was approved, or handed in under."""
-    teams.describe(person_of(request), _own_team(request), **_described(said))
+    team = _own_team(request)
+    teams.describe(person_of(request), team, **_described(said, {"name": team.name, "affiliation": team.affiliation}))
     return _own(request)
 
 
@@ -201,8 +203,8 @@ def _own_invitation(request: HttpRequest, pk: int) -> Invitation:
     return get_object_or_404(Invitation, pk=pk, team=_own_team(request))
 
 
-def _described(said: TeamIn) -> dict[str, str]:
-    form = TeamForm(said.dict())
+def _described(said: TeamIn, kept: Mapping[str, str] | None = None) -> dict[str, str]:
+    form = TeamForm(said.dict(), kept=kept)
     if not form.is_valid():
         raise of_form(form)
     return dict(form.cleaned_data)

@@ -10,6 +10,7 @@ hangs occupies one.
     4xx, or 5xx that is about us          tried again for two days, after pauses from half a minute to an hour
     5xx about the message or its address  given up; of an address that is refused for good, a mark stays (`refusals`)
     5xx to one after another              tried again as after 4xx: a server that refuses all says nothing of anybody
+    it would not be true any more         given up unsent: what it says has an end (`true_until`), as a deadline has
     the server is away                    tried again within two minutes, nothing else within half a minute
 
 A message may come twice if we die, or lose the database, between the server's yes and our commit, or if that yes is
@@ -35,7 +36,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connectio
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from django.db.models import Case, Value, When
+from django.db.models import Case, QuerySet, Value, When
 
 from leaderboard.core import clock, locks, refusals, task_queue
 from leaderboard.core.mail_message import message_of
@@ -57,6 +58,7 @@ SIGN_IN_FIRST = frozenset({503, 530, 535, 538})  # said to a recipient, too
 _CODED = re.compile(r"5\d\d[ -]+(5\.\d+\.\d+)\b")
 # RFC 3463: the address, but for the sender's (7, 8); the mailbox, unless it is full (2). Some say 5.4.1 of no address.
 _OF_ADDRESS = re.compile(r"5\.1\.(?![78]$)|5\.2\.(?!2$)|5\.4\.1$")
+TOO_LATE = "it was too late for what it says"
 MANY_REFUSALS = 3  # one after another, each to somebody else: then it is not about them
 _away_until = 0.0  # on the monotonic clock
 
@@ -163,6 +165,11 @@ def _send_next() -> bool:
     mail = due.order_by(Case(When(kind="", then=Value(0)), default=Value(1)), "due_at", "pk").first()
     if mail is None:
         return False
+    if mail.true_until and mail.true_until <= clock.now():
+        mail.answer = TOO_LATE
+        _end(mail, State.GIVEN_UP)
+        mail.save()
+        return True
     failure = _deliver(mail)
     mail.tries += 1
     if failure is None:
@@ -260,15 +267,23 @@ def _end(mail: OutgoingMail, state: State) -> None:
     mail.state, mail.ended_at, mail.body, mail.unsubscribe = state, clock.now(), "", ""
 
 
-@transaction.atomic
 def drop_notices(to: Iterable[str], *, kind: str, why: str) -> None:
     """Send no more of what waits: notices (of a kind; of any where it is empty) to addresses. Waits for no mail server.
 
     The one that is being sent at this moment still goes.
     """
     waiting = OutgoingMail.objects.filter(state=State.WAITING, to__in=list(to))
-    chosen = waiting.filter(kind=kind) if kind else waiting.exclude(kind="")
-    for mail in chosen.select_for_update(skip_locked=True):
+    _drop(waiting.filter(kind=kind) if kind else waiting.exclude(kind=""), why)
+
+
+def drop_notices_with(words: str, *, kind: str, why: str) -> None:
+    """Likewise of what has these words in it, whoever it is for."""
+    _drop(OutgoingMail.objects.filter(state=State.WAITING, kind=kind, body__contains=words), why)
+
+
+@transaction.atomic
+def _drop(mails: QuerySet[OutgoingMail], why: str) -> None:
+    for mail in mails.select_for_update(skip_locked=True):
         mail.answer = why
         _end(mail, State.GIVEN_UP)
         mail.save()

@@ -5,6 +5,7 @@ in `leaderboard.processes.host_api`, what an operator types in `manage.py`.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,17 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07
 # of surrogate pairs, which no database and no terminal takes.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
-_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
+# What mail programs make a link of: a scheme, or a host's name (or an email address, which ends with one). Two letters
+# after a dot may begin a top-level domain; which ones there are changes, and differs by program.
+_LINK = re.compile(
+    r"://|\b(?:https?|ftps?|mailto|tel|sms|data|file|javascript):\S|\bwww\.|[^\W_](?:[\w-]*[^\W_])?\.[^\W\d_]{2}"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}\b",
+    re.IGNORECASE,
+)
+_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")  # which IDNA takes for one
+LINK_IN_NAME = (
+    "Leave addresses of pages out of it: this looks like one. After a dot inside a name put a space, as in “Dr. Who”."
+)
 NO_ADDRESS = "Enter a valid email address."
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -63,8 +74,9 @@ def csv_cell(text: str) -> str:
 
 def check_no_link(name: str) -> None:
     """Refuse a name that mail programs would make a link of: messages to strangers hold it. Raises ValidationError."""
-    if _LINK.search(sanitised(name)):
-        raise ValidationError("Leave addresses of pages out of it.")
+    seen = "".join(letter for letter in sanitised(name).translate(_DOTS) if unicodedata.category(letter) != "Cf")
+    if _LINK.search(unicodedata.normalize("NFKC", seen)):
+        raise ValidationError(LINK_IN_NAME)
 
 
 def check_address(address: str) -> None:

@@ -127,7 +127,7 @@ def forecast(works: tuple[Work, ...], slots: tuple[SlotState, ...], turns: Turns
     return _Replay(works, slots, turns).times()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
     """A run in the replay: what waits of it, and how many containers it has at work."""
 
@@ -146,7 +146,11 @@ class _Run:
         return self.began and not (self.waiting or self.at_work or self.gated)
 
 
-@dataclass
+_Head = tuple[tuple[Any, ...], _Run]
+"""A place that may be next, before it how urgent it is."""
+
+
+@dataclass(eq=False)
 class _Team:
     """A team's line in the replay, with the next of its places of each kind of needs, as it stands."""
 
@@ -154,7 +158,7 @@ class _Team:
     slots: int = 0
     under_way: int = 0
     number: int = 0
-    best: dict[Needs, tuple[tuple[Any, ...], _Run]] = field(default_factory=dict)
+    best: dict[Needs, _Head] = field(default_factory=dict)
 
     def look(self) -> None:
         """Find the next place of each kind of needs anew, after something changed."""
@@ -182,6 +186,8 @@ class _Replay:
         self.now, self._ties = 0.0, 0
         self._runs = {work.key: self._run(work) for work in works}
         self._kinds = {work.needs: work for work in works}  # one of each, by which slots are tried
+        # The next place of each team, by kind, the most urgent first; what is not its team's any more is passed over.
+        self._heads: dict[Needs, list[tuple[tuple[Any, ...], int, _Head, _Team]]] = {needs: [] for needs in self._kinds}
         self._teams: dict[Line, _Team] = {}
         for run in sorted(self._runs.values(), key=lambda run: run.work.order):
             team = self._teams.setdefault(run.work.line, _Team())
@@ -229,7 +235,7 @@ class _Replay:
     def times(self) -> dict[int, Times]:
         """Play until nothing happens any more."""
         for team in self._teams.values():
-            team.look()
+            self._look(team)
         while self._agenda:
             self.now = self._agenda[0][0]
             while self._agenda and self._agenda[0][0] <= self.now:
@@ -249,7 +255,7 @@ class _Replay:
             run.ready, run.gated = True, False
         if run.is_over and run.finish == math.inf:
             self._finish(run)
-        team.look()
+        self._look(team)
 
     def _finish(self, run: _Run) -> None:
         """All its containers have ended; what is left is scored."""
@@ -276,16 +282,23 @@ class _Replay:
             team.number = self._last_turn
             team.slots += 1
             run.at_work += 1
-            team.look()
+            self._look(team)
+
+    def _look(self, team: _Team) -> None:
+        """Find a team's next places anew, after something changed."""
+        team.look()
+        for needs, head in team.best.items():
+            self._ties += 1
+            heapq.heappush(self._heads[needs], (head[0], self._ties, head, team))
 
     def _next(self) -> tuple[_Run, _Team, Slot] | None:
-        slots = {needs: slot for needs, one in self._kinds.items() if (slot := fitting(self._free, one))}
-        heads = (
-            (key, run, team, slots[needs])
-            for team in self._teams.values()
-            for needs, (key, run) in team.best.items()
-            if needs in slots
-        )
+        heads = []
+        for needs, one in self._kinds.items():
+            if slot := fitting(self._free, one):
+                heap = self._heads[needs]
+                while heap and heap[0][3].best.get(needs) is not heap[0][2]:
+                    heapq.heappop(heap)
+                heads += [(*heap[0][2], heap[0][3], slot)] if heap else []
         best = min(heads, key=lambda head: head[0], default=None)
         return best[1:] if best else None
 

@@ -3,6 +3,8 @@
 Found by operations.equal_entries.
 """
 
+from functools import cached_property
+
 from django.conf import settings
 from django.db import models
 
@@ -73,10 +75,15 @@ class Equality(models.Model):
         """Whether nobody looked at it since it was found, or since somebody joined."""
         return self.looked_at is None or self.newest > self.last_seen
 
-    @property
+    @cached_property
     def newest(self) -> int:
         """The key of the entry that joined last."""
-        return max((entry.pk for entry in self.entries.all()), default=0)
+        return self.entries.aggregate(newest=models.Max("pk"))["newest"] or 0
+
+    @cached_property
+    def size(self) -> int:
+        """How many entries share in it."""
+        return self.entries.count()
 
 
 class EqualEntry(models.Model):

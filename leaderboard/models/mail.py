@@ -27,6 +27,11 @@ class OutgoingMail(models.Model):
     body = models.TextField(blank=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     created_at = models.DateTimeField()
+    true_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="from then on it is not sent any more: what it says would be no use, or not true",
+    )
     due_at = models.DateTimeField(help_text="when it is tried, or tried again")
     ended_at = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)

@@ -121,6 +121,10 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["fence"]
         constraints = [models.UniqueConstraint(fields=["batch", "fence"], name="one_attempt_per_fence")]
+        indexes = [
+            models.Index(fields=["ended_at"]),
+            models.Index(fields=["fault"], condition=~Q(fault=""), name="attempts_with_a_fault"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.fence} at {self.batch}"
@@ -135,7 +139,7 @@ class RunCase(models.Model):
         FAILED = "failed", "failed"
         MISSING = "missing", "no mask written"
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="cases")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="cases", db_index=False)  # constraints have one
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="run_cases")
     position = models.PositiveSmallIntegerField(help_text="order within the run, shuffled")
     token = models.CharField(max_length=32, default=new_token, help_text="its opaque name, new for every run")
@@ -163,7 +167,11 @@ class RunCase(models.Model):
         indexes = [
             models.Index(
                 fields=["mask_digest", "case", "id"], condition=Q(mask_digest__gt=""), name="cases_by_their_mask"
-            )
+            ),
+            models.Index(fields=["run", "decided_at"], name="decided_cases_of_a_run"),
+            models.Index(
+                fields=["decided_at"], condition=Q(outcome="finished", result__isnull=True), name="cases_to_be_scored"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["run", "case"], name="a_case_once_per_run"),

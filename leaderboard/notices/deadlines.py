@@ -3,6 +3,9 @@
 For each phase a row says which deadline is known and what was told of it. A deadline that was moved is told of, whoever
 moved it by whatever way, and its reminders begin anew; one of which less than a week is left then has no reminder of a
 week. A phase that is not open yet is nobody's yet: nothing is told of it.
+
+A message may wait for a mail server that is away. So it names the instant and not what is left until then; it is not
+sent any more once that has passed, nor once the deadline was moved again.
 """
 
 import logging
@@ -14,7 +17,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.urls import reverse
 
-from leaderboard.core import clock
+from leaderboard.core import clock, outbox
 from leaderboard.core.text import instant
 from leaderboard.models import NoticeKind, Phase, ToldDeadline
 from leaderboard.notices.recipients import members_of_teams, recipients
@@ -23,7 +26,7 @@ from leaderboard.notices.writing import Notice, write
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 30.0
 # The shorter one first: who is late tells what is nearest, and nothing else.
-REMINDERS = (("day_at", timedelta(days=1), "a day"), ("week_at", timedelta(days=7), "a week"))
+REMINDERS = (("day_at", timedelta(days=1)), ("week_at", timedelta(days=7)))
 LAST_HOURS = (
     "What counts is when the last byte of a submission is here. The upload of a large image takes its time, and the "
     "last hours are the busiest."
@@ -60,47 +63,45 @@ def _look_at(phase: Phase) -> None:
     if told is None:  # another process is at it
         return
     if told.closes_at != phase.closes_at:
+        outbox.drop_notices_with(_button(phase), kind=NoticeKind.DEADLINES, why="the deadline was moved")
         if phase.opens_at <= at < max(told.closes_at, phase.closes_at):
-            _tell(_moved(phase, told.closes_at))
+            _tell(_moved(phase, told.closes_at, at))
         ToldDeadline.objects.filter(pk=told.pk).update(**known, week_at=None, day_at=None)
-    elif reminder := _due_reminder(phase, told, at):
-        field, words = reminder
-        _tell(_near(phase, words))
+    elif field := _due_reminder(phase, told, at):
+        _tell(_near(phase))
         ToldDeadline.objects.filter(pk=told.pk).update(**{field: at})
 
 
-def _due_reminder(phase: Phase, told: ToldDeadline, at: datetime) -> tuple[str, str] | None:
-    """The field and the words of the reminder that is due: of those whose instant has come, the nearest alone."""
+def _due_reminder(phase: Phase, told: ToldDeadline, at: datetime) -> str:
+    """The field of the reminder that is due: of those whose instant has come, the nearest alone."""
     if at >= phase.closes_at:
-        return None
-    for field, ahead, words in REMINDERS:
+        return ""
+    for field, ahead in REMINDERS:
         due_at = phase.closes_at - ahead
         if due_at <= at:
             is_new = getattr(told, field) is None and due_at > max(told.since, phase.opens_at)
-            return (field, words) if is_new else None
-    return None
+            return field if is_new else ""
+    return ""
 
 
 def _tell(notice: Notice) -> None:
     write(notice, recipients(members_of_teams(), NoticeKind.DEADLINES))
 
 
-def _near(phase: Phase, words: str) -> Notice:
-    paragraphs = [
-        f"The {phase.name} takes runs until {instant(phase.closes_at)}: {words} from now.",
-        LAST_HOURS,
-        _button(phase),
-    ]
-    return Notice(NoticeKind.DEADLINES, f"The {phase.name} closes in {words}", paragraphs, BECAUSE)
+def _near(phase: Phase) -> Notice:
+    closes = instant(phase.closes_at)
+    paragraphs = [f"The {phase.name} takes runs until {closes}.", LAST_HOURS, _button(phase)]
+    return Notice(NoticeKind.DEADLINES, f"The {phase.name} closes on {closes}", paragraphs, BECAUSE, phase.closes_at)
 
 
-def _moved(phase: Phase, before: datetime) -> Notice:
+def _moved(phase: Phase, before: datetime, at: datetime) -> Notice:
     paragraphs = [
         f"The {phase.name} now closes on {instant(phase.closes_at)}.",
         f"Its deadline was {instant(before)} before.",
         _button(phase),
     ]
-    return Notice(NoticeKind.DEADLINES, f"The deadline of the {phase.name} was moved", paragraphs, BECAUSE)
+    until = phase.closes_at if phase.closes_at > at else None  # that it is over already stays true
+    return Notice(NoticeKind.DEADLINES, f"The deadline of the {phase.name} was moved", paragraphs, BECAUSE, until)
 
 
 def _button(phase: Phase) -> str:

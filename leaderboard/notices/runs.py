@@ -98,19 +98,21 @@ def kind_of(submission: Submission) -> NoticeKind:
 def notice_of(submission: Submission, disclosure: Disclosure) -> Notice:
     """What the page of a submission says now, as a message to its team."""
     view = submission_view(submission, disclosure)
-    what, became = submission.get_kind_display(), _WHAT_BECAME[view.state]
+    kind = "" if submission.is_scored else f" ({submission.get_kind_display().lower()})"
+    became = _WHAT_BECAME[view.state]
     if submission.is_try_out and view.state == RunState.SCORED:
         became = "has ended"
-    name = f"“{one_line(submission.algorithm)}” of {one_line(submission.team.name)}"
+    name = f"“{one_line(submission.algorithm)}” of {one_line(submission.team.name)} in the {submission.phase.name}"
+    what = f"Submission {submission.pk}{kind} {became}"
     paragraphs = [
-        f"{name} in the {submission.phase.name}: {what.lower()} {submission.pk} {became}.",
+        f"{what}: {name}.",
         f"{view.headline}. {view.reason}".strip() if view.headline else "",
         view.advice,
         _numbers(view),
         f"See all of it: {settings.SITE_URL}{reverse('submission', args=[submission.pk])}",
     ]
     because = f"you are in the team {one_line(submission.team.name)}"
-    return Notice(kind_of(submission), f"{what} {submission.pk} {became}", paragraphs, because)
+    return Notice(kind_of(submission), what, paragraphs, because)
 
 
 def _numbers(view: SubmissionView) -> str:

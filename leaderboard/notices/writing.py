@@ -1,6 +1,7 @@
 """From the words of a notice to a message for each recipient, in the outbox."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
@@ -15,12 +16,13 @@ from leaderboard.notices.recipients import Recipient
 
 
 class Notice(NamedTuple):
-    """What is told, and why its recipients are (“You get this because ...”)."""
+    """What is told, and why its recipients are (“You get this because ...”); not sent when it is not true any more."""
 
     kind: NoticeKind
     subject: str
     paragraphs: Sequence[str]
     because: str
+    true_until: datetime | None = None
 
 
 def write(notice: Notice, to: Iterable[Recipient]) -> int:
@@ -36,6 +38,7 @@ def mail_of(notice: Notice, to: Recipient) -> OutgoingMail:
     return OutgoingMail(
         kind=notice.kind,
         unsubscribe=stop,
+        true_until=notice.true_until,
         to=to.email,
         sender=settings.DEFAULT_FROM_EMAIL,
         subject=one_line(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{notice.subject}"),

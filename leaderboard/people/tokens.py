@@ -20,6 +20,7 @@ from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import ApiAnswer, ApiToken, User
+from leaderboard.people import account_mails
 from leaderboard.people.sign_in import lacks_second_factor
 
 PREFIX = "rexg_pat_"
@@ -65,6 +66,7 @@ def issue(person: User, *, name: str, scopes: Iterable[str], days: int | None = 
             user=person, name=name, scopes=chosen, token_hash=hash_of(text), created_at=now, expires_at=expires_at
         )
         audit.record(Actor.person(person), "make token", token, after={"scopes": chosen, "expires_at": expires_at})
+        account_mails.tell_of_token(token)
     return token, text
 
 

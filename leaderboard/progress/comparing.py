@@ -13,6 +13,7 @@ from evaluation import OVERALL, CaseResult
 from leaderboard.board.board import group_lines
 from leaderboard.board.disclosure import Disclosure, Interval, Scores, Viewer
 from leaderboard.board.rows import GroupLine
+from leaderboard.core.minutes import found_once
 from leaderboard.models import Finding, Phase, RunCase, Standing
 from leaderboard.progress.comparison import Comparison, Difference, FindingRow, GroupRow, Score, Tally, score_of
 from leaderboard.progress.listing import Line
@@ -57,13 +58,15 @@ def compare(lines: Sequence[Line], metric: str, viewer: Viewer) -> Comparison:
     first = lines[0].submission
     disclosure = _strictest([viewer.of_submission(line.submission) for line in lines])
     results = _results(lines) if disclosure.shows_cases else []
-    paired = _paired(results, metric, first.cases_of or first.phase)
+    runs = tuple(line.run for line in lines)  # whose results do not change any more
+    phase = first.cases_of or first.phase
+    paired = found_once(viewer.at, ("paired", runs, metric, phase.pk), lambda: _paired(results, metric, phase))
     is_of_one = bool(results) and len(results[0]) < 2
     overall = [_of_pair(one.get(OVERALL), is_of_one=is_of_one) for one in paired]
     findings = _findings(results, [line.submission.pk for line in lines])
     return Comparison(
         disclosure=disclosure,
-        cases_of=first.cases_of or first.phase,
+        cases_of=phase,
         metric=metric,
         lines=lines,
         overall=overall or _of_shown([line.figures for line in lines], metric),

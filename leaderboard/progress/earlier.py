@@ -5,12 +5,14 @@ On public cases by their containers; on hidden ones by when they started and end
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 from django.db.models import Count, F, Max, Sum
 
+from leaderboard.core.minutes import minute_of
 from leaderboard.journey.forecast import Pace
 from leaderboard.models import Attempt, Run, Submission
 from leaderboard.progress.paces import (
@@ -23,19 +25,34 @@ from leaderboard.progress.paces import (
     checked_bytes,
     even,
 )
-from leaderboard.progress.shares import Shares, Span, minute_of
+from leaderboard.progress.shares import Shares, Span
 from leaderboard.states import RunState, SubmissionKind
 
 MOST_EARLIER = 60  # of the last scored runs, by which the others are judged
 
 
-def earlier_runs(runs: Sequence[OpenRun], sizes: Mapping[int, int], minute: datetime, shares: Shares) -> Earlier:
-    """What tells of these runs: the last scored ones of their images, and of their phases.
+@dataclass(frozen=True)
+class Wanted:
+    """Of what earlier runs are asked: runs of these images by these teams, and in these phases."""
+
+    images: frozenset[int]
+    teams: frozenset[int]
+    phases: frozenset[int]
+
+    @classmethod
+    def by(cls, runs: Sequence[OpenRun]) -> Self:
+        """What tells of these runs."""
+        images = frozenset(run.image for run in runs if run.image)
+        return cls(images, frozenset(run.team for run in runs), frozenset(run.phase for run in runs))
+
+
+def earlier_runs(wanted: Wanted, sizes: Mapping[int, int], minute: datetime, shares: Shares) -> Earlier:
+    """The last scored runs, and how long checks of their images took.
 
     `sizes` are the numbers of cases of the case sets.
     """
     columns = ("pk", "started_at", "ended_at", "submission__team", "submission__image", *_OF_PHASE, *_OF_CHECK)
-    rows = Run.objects.filter(pk__in=_chosen(runs, minute)).order_by("-ended_at").values_list(*columns, named=True)
+    rows = Run.objects.filter(pk__in=_chosen(wanted, minute)).order_by("-ended_at").values_list(*columns, named=True)
     spent = _spent([row.pk for row in rows if row.submission__phase__cases_are_public])
     seen, checks = [], []
     for row in rows:
@@ -63,14 +80,16 @@ _OF_CHECK = (
 )
 
 
-def _chosen(runs: Sequence[OpenRun], minute: datetime) -> list[int]:
+def _chosen(wanted: Wanted, minute: datetime) -> list[int]:
     scored = Run.objects.filter(state=RunState.SCORED, ended_at__lt=minute, submission__entry=Submission.Entry.IMAGE)
     scored = scored.exclude(submission__kind=SubmissionKind.TRY_OUT)  # which are on few cases, of another phase
-    images, teams = {run.image for run in runs if run.image}, {run.team for run in runs}
     by = ("submission__team_id", "submission__image_id", "submission__phase_id")
-    same = scored.filter(submission__image__in=images, submission__team__in=teams).order_by(*by, "-ended_at")
-    here = scored.filter(submission__phase__in={run.phase for run in runs}).order_by("-ended_at")
-    return [*same.distinct(*by).values_list("pk", flat=True), *here.values_list("pk", flat=True)[:MOST_EARLIER]]
+    same = scored.filter(submission__image__in=wanted.images, submission__team__in=wanted.teams)
+    here = scored.filter(submission__phase__in=wanted.phases).order_by("-ended_at")
+    return [
+        *same.order_by(*by, "-ended_at").distinct(*by).values_list("pk", flat=True),
+        *here.values_list("pk", flat=True)[:MOST_EARLIER],
+    ]
 
 
 _Spent = tuple[float, int, datetime]  # seconds in containers, how many there were, the last one's end

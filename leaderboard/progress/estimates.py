@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.core import disk_space
-from leaderboard.journey.forecast import Times, Work, forecast, line_up
+from leaderboard.journey.forecast import Times, Work, forecast
 from leaderboard.models import Run, Submission
 from leaderboard.progress.line import Line, line_at
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, RunState, Stage, SubmissionState
@@ -64,16 +64,11 @@ def estimate_of(submission: Submission, run: Run | None, stage: Stage, disclosur
     if work is None:
         return None
     waits = queued and not work.began
-    place = _place(line, key) if stage == RunState.QUEUED and waits else 1 if stage == RunState.QUEUED else None
+    place = (line.queue.index(key) + 1 if waits else 1) if stage == RunState.QUEUED else None
     if why := _nothing_starts(work, line) if waits else _nothing_goes_on():
         return Estimate(place=place, none=why)
     times = forecast(line.works, line.slots, line.turns)[key]
     return _in_words(line, work, place, times, waits, disclosure)
-
-
-def _place(line: Line, key: int) -> int:
-    """Its place among those whose images are checked."""
-    return line_up([work for work in line.works if work.key > 0], line.turns).index(key) + 1
 
 
 def _nothing_starts(work: Work, line: Line) -> str:

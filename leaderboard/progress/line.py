@@ -6,23 +6,23 @@ of 5 %. Which slots such runs have is not asked, but guessed: what is offered an
 """
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import cached_property
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
+from django.db.models import Count
 
-from leaderboard.hosts.slots import Slot, fitting, hosts_that_take_work, slots_of, usefulness
-from leaderboard.journey.forecast import Pace, SlotState, Turns, Work
-from leaderboard.models import Attempt, Case, Run, RunCase, Submission
-from leaderboard.progress.earlier import earlier_runs
-from leaderboard.progress.paces import FILES, Basis, Container, Earlier, OpenRun, Progress, checked_bytes, paces_of
-from leaderboard.progress.shares import Shares, Span, minute_of
-from leaderboard.states import ENDED, UNCHECKED, RunState, SubmissionKind
-
-MOST_SPANS = 1000  # of the last runs that started, beside which others were under way
+from leaderboard.core.minutes import found_once, minute_of
+from leaderboard.hosts.slots import Slot, fitting, usefulness
+from leaderboard.journey.forecast import Pace, SlotState, Turns, Work, line_up
+from leaderboard.models import Case
+from leaderboard.progress import line_rows as rows
+from leaderboard.progress.earlier import Wanted, earlier_runs
+from leaderboard.progress.paces import Basis, Container, Earlier, OpenRun, Progress, paces_of
+from leaderboard.progress.shares import Shares, Span
+from leaderboard.states import SubmissionKind
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,31 @@ class Line:
     def work(self, key: int) -> Work | None:
         """The run of this key."""
         return next((work for work in self.works if work.key == key), None)
+
+    @cached_property
+    def queue(self) -> list[int]:
+        """The keys of the runs that did not begin, of those whose images are checked, as they will."""
+        return line_up([work for work in self.works if work.key > 0], self.turns)
+
+
+@dataclass(frozen=True)
+class _Present:
+    """What may change at any moment, as it is now; all else is as of the minute.
+
+    sizes: the numbers of cases of the case sets; offered: the slots of the hosts that take work, each with its place.
+    """
+
+    minute: datetime
+    sizes: tuple[tuple[int, int], ...]
+    runs: tuple[OpenRun, ...]
+    offered: tuple[tuple[tuple[int, str], Slot], ...]
+    decided: tuple[tuple[int, int], ...]
+    containers: tuple[tuple[int, tuple[Container, ...]], ...]
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """What hosts offer."""
+        return tuple(slot for _, slot in self.offered)
 
 
 @dataclass(frozen=True)
@@ -68,88 +93,54 @@ class _Known:
 
 
 def line_at(at: datetime) -> Line:
-    """The line as it may be told at this instant; a dozen questions to the database, however long it is."""
+    """The line as it may be told at this instant; a dozen questions to the database, however long it is.
+
+    Half of them are asked once in a minute, as long as what may change at any moment does not.
+    """
+    present = _present(at)
+    return found_once(at, present, lambda: _line(present, at))
+
+
+def _present(at: datetime) -> _Present:
     minute = minute_of(at)
     sizes = dict(Case.objects.order_by().values_list("case_set").annotate(Count("pk")))
-    runs = [*_open_runs(minute, sizes), *_unchecked(sizes)]
-    began = {run.key: run for run in runs if run.began(minute)}
-    decided, in_batch = _decided(set(began), minute)
-    offered = _offered(at)
-    shares = Shares([*offered.values()], _spans(minute))
-    hidden = [run for run in began.values() if run.hidden]
-    progress = {run.key: _progress(run, decided.get(run.key, 0), minute, shares) for run in hidden}
-    containers = _containers(began.keys() - progress.keys(), minute, in_batch)
-    known = _Known(minute, runs, decided, containers, progress, earlier_runs(runs, sizes, minute, shares))
+    runs = [*rows.open_runs(minute, sizes), *rows.unchecked(sizes)]
+    public = {run.key for run in runs if run.began(minute) and not run.hidden}
+    decided, in_batch = rows.decided(public, minute)
+    containers = rows.containers(public, minute, in_batch)
+    return _Present(
+        minute,
+        tuple(sorted(sizes.items())),
+        tuple(runs),
+        tuple(rows.offered(at).items()),
+        tuple(decided.items()),
+        tuple((run, tuple(of_run)) for run, of_run in containers.items()),
+    )
+
+
+def _line(present: _Present, at: datetime) -> Line:
+    minute, runs, sizes, slots = present.minute, present.runs, dict(present.sizes), present.slots
+    shares = found_once(at, ("shares", slots), lambda: Shares(slots, rows.spans(minute)))
+    hidden = [run for run in runs if run.began(minute) and run.hidden]
+    progress = _progress_of(hidden, at, shares)
+    containers = dict(present.containers)
+    wanted = Wanted.by(runs)
+    asked = wanted, present.sizes, slots
+    earlier = found_once(at, asked, lambda: earlier_runs(wanted, sizes, minute, shares))
+    known = _Known(minute, runs, dict(present.decided), containers, progress, earlier)
     found = paces_of(runs, {**containers, **progress}, known.earlier)
     paces = {key: pace for key, (pace, _) in found.items()}
-    at_work = _at_work(known, offered, paces)
+    at_work = _at_work(known, dict(present.offered), paces)
     works = tuple(_work(known, run, paces[run.key], at_work.cases[run.key]) for run in runs)
-    turns = _last_served({run.team for run in runs}, minute)
+    turns = _last_served({run.team for run in runs}, at)
     return Line(minute, works, tuple(at_work.slots), turns, {key: basis for key, (_, basis) in found.items()})
 
 
-# --- rows -------------------------------------------------------------------------------------------------------------
-
-_OF_SUBMISSION = ("pk", "team", "image", "weights", "kind", "phase__gpus", "phase__batch_size")
-_OF_PHASE = ("pk", "cases_are_public", "case_set")
-_COLUMNS = (
-    *_OF_SUBMISSION,
-    "phase__try_out_cases",
-    *(f"{phase}__{name}" for phase in ("phase", "cases_of") for name in _OF_PHASE),
-)
-_OF_AN_IMAGE = Submission.Entry.IMAGE  # masks that were handed in wait for no machine
-
-
-def _of(columns: Sequence[Any], sizes: Mapping[int, int], **more: Any) -> OpenRun:
-    """Of the columns of a submission; a try-out runs on the first few cases of another phase."""
-    pk, team, image, weights, kind, gpus, batch_size, few, *phases = columns
-    own, other = phases[: len(_OF_PHASE)], phases[len(_OF_PHASE) :]
-    phase, public, case_set = other if other[0] is not None else own
-    cases = min(few, sizes[case_set]) if other[0] is not None else sizes[case_set]
-    needs = {"cases_are_public": public, "has_weights": weights is not None, "gpus": gpus}
-    size = {"batch_size": batch_size, "cases": cases}
-    return OpenRun(submission=pk, team=team, image=image, phase=phase, kind=kind, **needs, **size, **more)
-
-
-def _open_runs(minute: datetime, sizes: Mapping[int, int]) -> list[OpenRun]:
-    """What was not over at the minute; what somebody cancelled is."""
-    open_ = ~Q(state__in=ENDED) | Q(ended_at__gte=minute)
-    rows = Run.objects.filter(open_, submission__entry=_OF_AN_IMAGE).exclude(state=RunState.CANCELLED)
-    columns = ("pk", "number", "started_at", *(f"submission__{name}" for name in _COLUMNS))
-    found = rows.order_by("submission", "number").values_list(*columns)
-    return [_of(of, sizes, key=key, number=number, started_at=began) for key, number, began, *of in found]
-
-
-def _unchecked(sizes: Mapping[int, int]) -> list[OpenRun]:
-    """Submissions whose image is being checked."""
-    rows = Submission.objects.filter(state__in=UNCHECKED, entry=_OF_AN_IMAGE).order_by("pk")
-    return [
-        _of(columns[len(FILES) :], sizes, key=-columns[len(FILES)], upload_bytes=checked_bytes(*columns[: len(FILES)]))
-        for columns in rows.values_list(*FILES, *_COLUMNS)
-    ]
-
-
-def _spans(minute: datetime) -> list[Span]:
-    """When the last runs were under way."""
-    rows = Run.objects.filter(started_at__lt=minute, submission__entry=_OF_AN_IMAGE).order_by("-started_at")
-    rows = rows.exclude(submission__kind=SubmissionKind.TRY_OUT)  # which take what the others leave
-    needs = ("submission__phase__gpus", "submission__phase__cases_are_public", "submission__weights")
-    found = rows.values_list(*needs, "started_at", "ended_at")[:MOST_SPANS]
-    return [
-        Span(gpus, public, weights is not None, minute_of(began), minute_of(min(ended or minute, minute)))
-        for gpus, public, weights, began, ended in found
-    ]
-
-
-def _decided(runs: set[int], minute: datetime) -> tuple[dict[int, int], dict[object, int]]:
-    """How many cases of each run were decided at the minute; and how many each batch has now."""
-    rows = RunCase.objects.filter(run__in=runs).order_by().values_list("run", "batch")
-    done = Count("pk", filter=Q(decided_at__lt=minute))
-    of_run, in_batch = Counter[int](), {}
-    for run, batch, total, decided in rows.annotate(total=Count("pk"), done=done):
-        of_run[run] += decided
-        in_batch[batch] = total
-    return of_run, in_batch
+def _progress_of(hidden: Sequence[OpenRun], at: datetime, shares: Shares) -> dict[int, Progress]:
+    """How far the runs on hidden cases are, by their pages."""
+    minute, keys = minute_of(at), frozenset(run.key for run in hidden)
+    decided = found_once(at, ("decided", keys), lambda: rows.decided_before(minute, keys))
+    return {run.key: _progress(run, decided.get(run.key, 0), minute, shares) for run in hidden}
 
 
 def _progress(run: OpenRun, decided: int, minute: datetime, shares: Shares) -> Progress:
@@ -160,37 +151,10 @@ def _progress(run: OpenRun, decided: int, minute: datetime, shares: Shares) -> P
     return Progress.of(decided, run.cases, run.batch_size, span.seconds, had)
 
 
-def _containers(runs: set[int], minute: datetime, in_batch: Mapping[object, int]) -> dict[int, list[Container]]:
-    """The containers of these runs that were claimed before the minute, but for those that had ended by our fault."""
-    rows = Attempt.objects.filter(batch__run__in=runs, claimed_at__lt=minute)
-    rows = rows.exclude(~Q(fault=""), ended_at__lt=minute)
-    columns = ("batch__run", "batch", "batch__is_canary", "claimed_at", "ended_at", "host", "slot")
-    found: dict[int, list[Container]] = defaultdict(list)
-    for run, batch, canary, claimed_at, ended_at, host, slot in rows.order_by("pk").values_list(*columns):
-        ended = ended_at if ended_at and ended_at < minute else None
-        found[run].append(Container(canary, claimed_at, ended, in_batch.get(batch, 0), (host, slot)))
-    return found
-
-
-def _last_served(teams: set[int], minute: datetime) -> Turns:
+def _last_served(teams: Set[int], at: datetime) -> Turns:
     """The teams' lines with the number of their last turn, as starts and ends of their runs tell it."""
-    started = Max("started_at", filter=Q(started_at__lt=minute))
-    ended = Max("ended_at", filter=Q(ended_at__lt=minute))
-    rows = Run.objects.filter(submission__team__in=teams, submission__entry=_OF_AN_IMAGE).order_by()
-    is_scored = Q(submission__kind=SubmissionKind.SCORED)
-    lines = rows.annotate(is_scored=ExpressionWrapper(is_scored, BooleanField()))
-    found = lines.values_list("submission__team", "is_scored").annotate(began=started, over=ended)
-    times = [(minute_of(max(filter(None, at))), (team, scored)) for team, scored, *at in found if any(at)]
-    return tuple((line, number) for number, (_, line) in enumerate(sorted(times), start=1))
-
-
-def _offered(at: datetime) -> dict[tuple[int, str], Slot]:
-    """The slots of the hosts that take work, by host and name."""
-    return {
-        (host.pk, str(said.get("name"))): slot
-        for host in hosts_that_take_work(at)
-        for slot, said in zip(slots_of(host), host.slots, strict=True)
-    }
+    times = found_once(at, "last served", lambda: rows.last_times(minute_of(at)))
+    return tuple((line, number) for number, line in enumerate((line for line in times if line[0] in teams), start=1))
 
 
 # --- what the replay begins with --------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from statistics import median
 from typing import Self
 
@@ -140,6 +141,34 @@ class Earlier:
     runs: Sequence[Seen]
     check_seconds_per_gb: float
 
+    @cached_property
+    def of_teams(self) -> Mapping[int, Sequence[Seen]]:
+        """The runs of each team, the newest first."""
+        found: dict[int, list[Seen]] = {}
+        for one in self.runs:
+            found.setdefault(one.team, []).append(one)
+        return found
+
+    @cached_property
+    def in_phases(self) -> Mapping[int, "Teams"]:
+        """What the last run of each team tells, by phase."""
+        found: dict[int, dict[int, Pace]] = {}
+        for one in reversed(self.runs):
+            found.setdefault(one.phase, {})[one.team] = one.pace
+        return {phase: Teams(by_team) for phase, by_team in found.items()}
+
+
+@dataclass(frozen=True)
+class Teams:
+    """How fast runs of several teams in one phase are."""
+
+    paces: Mapping[int, Pace]
+
+    @cached_property
+    def middle(self) -> Pace:
+        """The middle of all teams."""
+        return _middle([*self.paces.values()])
+
 
 FILES = ("upload_file", "upload_bytes", "weights_file", "weights_bytes")
 """Columns of a submission, as `checked_bytes` asks for them."""
@@ -169,19 +198,19 @@ def paces_of(runs: Sequence[OpenRun], told: Mapping[int, Told], earlier: Earlier
 def _so_far(run: OpenRun, runs: Sequence[OpenRun], known: Mapping[int, tuple[Pace, Basis]]) -> tuple[Pace, Basis]:
     """What the runs that go on in the same phase tell of one of which nothing is known."""
     by_team = {one.team: known[one.key][0] for one in runs if one.phase == run.phase and known[one.key][1]}
-    return _of_teams(by_team, run)
+    return _of_teams(Teams(by_team), run)
 
 
-def _of_teams(by_team: Mapping[int, Pace], run: OpenRun) -> tuple[Pace, Basis]:
+def _of_teams(teams: Teams, run: OpenRun) -> tuple[Pace, Basis]:
     """The middle of all teams in the run's phase; on hidden cases that of a few alone would tell of each."""
-    if by_team and (not run.hidden or len(by_team) >= FEWEST_TEAMS):
-        return _middle([*by_team.values()]), Basis.PHASE
+    if teams.paces and (not run.hidden or len(teams.paces) >= FEWEST_TEAMS):
+        return teams.middle, Basis.PHASE
     return UNKNOWN, Basis.NONE
 
 
 def _pace_of(run: OpenRun, told: Told, earlier: Earlier) -> tuple[Pace, Basis]:
     """By what is told of itself, else by earlier runs: of its image, of its team, of others."""
-    prior, basis = _prior(run, earlier.runs)
+    prior, basis = _prior(run, earlier)
     if isinstance(told, Progress):
         return _by_progress(told, prior, basis)
     return _by_containers(told, prior, basis)
@@ -218,14 +247,14 @@ def even(case: float, scoring: float) -> Pace:
     return Pace(coarse(case), coarse(case), scoring)
 
 
-def _prior(run: OpenRun, earlier: Sequence[Seen]) -> tuple[Pace, Basis]:
+def _prior(run: OpenRun, earlier: Earlier) -> tuple[Pace, Basis]:
     """What earlier runs say of this one: of its image, else of its team, else of all teams in its phase."""
-    own = [one for one in earlier if one.team == run.team]
+    own = earlier.of_teams.get(run.team, ())
     if same := [one for one in own if run.image and one.image == run.image]:
         return next((one for one in same if one.phase == run.phase), same[0]).pace, Basis.IMAGE
     if here := [one.pace for one in own if one.phase == run.phase]:
         return _middle(here[:3]), Basis.TEAM
-    return _of_teams({one.team: one.pace for one in reversed(earlier) if one.phase == run.phase}, run)
+    return _of_teams(earlier.in_phases.get(run.phase, Teams({})), run)
 
 
 def _middle(paces: Sequence[Pace]) -> Pace:

@@ -89,8 +89,3 @@ class _Steps:
         """Of those before it."""
         count = bisect(self._seconds, at.timestamp())
         return count * at.timestamp() - self._sums[count]
-
-
-def minute_of(at: datetime) -> datetime:
-    """The minute that had begun."""
-    return at.replace(second=0, microsecond=0)

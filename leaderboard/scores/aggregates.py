@@ -1,7 +1,9 @@
 """The numbers of a whole run: the results of its cases aggregated, over all of them and over the public half."""
 
+import math
+
 import evaluation
-from leaderboard.models import CaseSet, Run, Standing
+from leaderboard.models import CaseSet, Finding, Run, Standing
 
 
 def aggregate(run: Run) -> None:
@@ -35,9 +37,7 @@ def aggregate(run: Run) -> None:
 
 def finding_sizes(case_set: CaseSet) -> dict[tuple[str, str], float]:
     """Each finding's share of its volume, by case name and finding key."""
-    sizes = {}
-    for case in case_set.cases.prefetch_related("findings"):
-        height, width, depth = case.shape
-        for finding in case.findings.all():
-            sizes[case.name, str(finding.channel)] = finding.voxels / (height * width * depth)
-    return sizes
+    volumes = {name: math.prod(shape) for name, shape in case_set.cases.values_list("name", "shape")}
+    findings = Finding.objects.filter(case__case_set=case_set).order_by("case", "channel")
+    found = findings.values_list("case__name", "channel", "voxels")
+    return {(name, str(channel)): voxels / volumes[name] for name, channel, voxels in found}

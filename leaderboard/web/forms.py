@@ -1,5 +1,8 @@
 """What people type. Limits come from admission and the models; every refusal is a sentence at its field."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django import forms
 from django.http import HttpRequest
 
@@ -9,19 +12,39 @@ from leaderboard.people.names import skeleton
 from leaderboard.people.profile import NAMELESS
 
 
-class PersonForm(forms.Form):
+class WithNames(forms.Form):
+    """A form with a name and an affiliation, which others read in mails: no address of a page is in them.
+
+    kept: what they were before, and may stay.
+    """
+
+    def __init__(self, *args: Any, kept: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kept = kept or {}
+
+    def clean(self) -> dict[str, Any]:
+        """Look at both."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        for field in ("name", "affiliation"):
+            if cleaned.get(field) and cleaned[field] != self.kept.get(field):
+                try:
+                    check_no_link(cleaned[field])
+                except forms.ValidationError as error:
+                    self.add_error(field, error)
+        return cleaned
+
+
+class PersonForm(WithNames):
     """What a person is called, and where they work."""
 
     name = forms.CharField(
         max_length=120,
         label="Your name",
-        validators=[check_no_link],
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     affiliation = forms.CharField(
         max_length=User._meta.get_field("affiliation").max_length,
         required=False,
-        validators=[check_no_link],
         label="Affiliation",
         help_text="Your institution.",
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
@@ -58,14 +81,13 @@ class AddressForm(forms.Form):
     )
 
 
-class TeamForm(forms.Form):
+class TeamForm(WithNames):
     """To found a team."""
 
     name = forms.CharField(
         max_length=Team._meta.get_field("name").max_length,
         label="Team name",
         help_text="Shown on the leaderboard.",
-        validators=[check_no_link],
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     affiliation = forms.CharField(
@@ -73,7 +95,6 @@ class TeamForm(forms.Form):
         required=False,
         label="Institutions",
         help_text="Shown beside the name.",
-        validators=[check_no_link],
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
     )
 

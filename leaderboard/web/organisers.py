@@ -12,7 +12,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from leaderboard.core.audit import Actor
 from leaderboard.models import Equality
@@ -23,7 +23,8 @@ from leaderboard.operations.health import Level, snapshot
 from leaderboard.web.context import instant_of, person_of
 
 View = Callable[..., HttpResponse]
-EQUALITIES_PER_PAGE = 25
+EQUALITIES_PER_PAGE = 10
+ENTRIES_PER_PAGE = 50
 MOST_DIGITS = 19  # of a key
 REFRESH_SECONDS = 10
 
@@ -83,17 +84,28 @@ def _page(request: HttpRequest, template: str) -> HttpResponse:
 @require_safe
 @_for_organisers
 def equal_entries(request: HttpRequest) -> HttpResponse:
-    """What entries of different teams have in common; what nobody looked at stands first."""
+    """What entries of different teams have in common, with some of them; what nobody looked at stands first."""
     page = Paginator(equality.equalities(), EQUALITIES_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "least_percent": round(100 * LEAST_SHARE), "note_characters": equality.MAX_NOTE_CHARACTERS}
-    return render(request, "organisers/equal_entries.html", context)
+    context = {"page": page, "few": equality.FEW, "least_percent": round(100 * LEAST_SHARE)}
+    return render(request, "organisers/equal_entries.html", context | _NOTE)
 
 
-@require_POST
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
 @_for_organisers
-def look_at_equal_entries(request: HttpRequest, pk: int) -> HttpResponse:
-    """Note that somebody looked at it."""
-    found = get_object_or_404(Equality, pk=pk)
+def equality_entries(request: HttpRequest, pk: int) -> HttpResponse:
+    """All entries that share in one thing, by the page; or note that somebody looked at it."""
+    found = get_object_or_404(Equality.objects.select_related("looked_by"), pk=pk)
+    if request.method == "POST":
+        return _look_at(request, found)
+    page = Paginator(equality.entries_of(found), ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "organisers/equality.html", {"found": found, "page": page} | _NOTE)
+
+
+_NOTE = {"note_characters": equality.MAX_NOTE_CHARACTERS}
+
+
+def _look_at(request: HttpRequest, found: Equality) -> HttpResponse:
     seen = request.POST.get("last_seen", "")
     last_seen = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < MOST_DIGITS else 0
     by = Actor.person(person_of(request))

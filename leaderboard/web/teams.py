@@ -134,7 +134,8 @@ def _of_a_team(view: View) -> View:
 @_of_a_team
 def team_edit(request: HttpRequest, own: Team) -> HttpResponse:
     """Change the team's name and institutions."""
-    form = TeamForm(request.POST or None, initial={"name": own.name, "affiliation": own.affiliation})
+    known = {"name": own.name, "affiliation": own.affiliation}
+    form = TeamForm(request.POST or None, initial=known, kept=known)
     if not _is_captain(request, own):
         messages.error(request, "Only the captain can change this.")
         return redirect("team")

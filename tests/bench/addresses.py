@@ -444,7 +444,7 @@ _FACTS = frozenset({"external_data"})
 _PAGE = _FACTS | {"method"}
 _PARTS = _PAGE | {"container", "log"}
 _RESULTS = _PARTS | {"groups"}  # once it has ended
-_ESTIMATE = 13  # what estimates ask of the queue, the machines and earlier runs, and what is left of the team's runs
+_ESTIMATE = 14  # what estimates ask of the queue, the machines and earlier runs, and what is left of the team's runs
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
     Address("/submit/", 6, who="captain"),
@@ -484,7 +484,7 @@ _RUNS = [
     Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 25, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 30, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 31, who="organiser", reads=_PARTS),
     *(
         Address("/runs/{scored_public}/", 32, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
@@ -521,6 +521,7 @@ _ORGANISERS = [
     Address("/organisers/health/panel/", 31, who="organiser"),
     Address("/metrics", 31, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
+    Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
 ]
 _HOSTS = [

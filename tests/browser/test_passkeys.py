@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from leaderboard.models import AuditEntry
+from leaderboard.models import AuditEntry, OutgoingMail
 from tests.browser import axe
 from tests.browser.conftest import PHONE
 from tests.leaderboard import cast
@@ -88,6 +88,9 @@ def test_a_passkey_is_added_asked_for_and_replaces_the_password(visit):
         "remove passkey",
         "remove recovery codes",
     }
+    told = OutgoingMail.objects.filter(to="alice@example.org").order_by("pk").values_list("subject", flat=True)
+    subjects = [subject.partition(": ")[2] for subject in told]
+    assert subjects == ["A passkey was added", "A passkey was removed"]
 
 
 def test_without_a_key_the_page_says_so_and_without_scripts_what_is_missing(visit):

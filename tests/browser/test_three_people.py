@@ -137,7 +137,7 @@ def hears_of_it(alice: Visitor, bob: Visitor, run: Run, mails: Outbox) -> None:
     runs.write_due()
     for person, email in ((alice, ALICE), (bob, BOB)):
         message = mails.messages(email)[-1]
-        assert f"Run {run.submission_id} is scored" in str(message["Subject"])
+        assert f"Submission {run.submission_id} is scored" in str(message["Subject"])
         [link] = re.findall(r"https?://[^/]+(/runs/\S+)", text_of(message))
         expect(person.go(link).get_by_role("heading", name="Scored")).to_be_visible()
 

@@ -26,6 +26,16 @@ share is one row that each of them joins. So it costs the same however many entr
 """
 
 from leaderboard.operations.equal_entries.finding import compare_run, compare_submission, runs, submissions
-from leaderboard.operations.equal_entries.looking import MAX_NOTE_CHARACTERS, equalities, look_at
+from leaderboard.operations.equal_entries.looking import FEW, MAX_NOTE_CHARACTERS, entries_of, equalities, look_at
 
-__all__ = ["MAX_NOTE_CHARACTERS", "compare_run", "compare_submission", "equalities", "look_at", "runs", "submissions"]
+__all__ = [
+    "FEW",
+    "MAX_NOTE_CHARACTERS",
+    "compare_run",
+    "compare_submission",
+    "entries_of",
+    "equalities",
+    "look_at",
+    "runs",
+    "submissions",
+]

@@ -12,12 +12,13 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from leaderboard.challenge import downloads
 from leaderboard.challenge.phases import offers_try_outs, taking_phases
 from leaderboard.core import clock, events
+from leaderboard.core.minutes import found_once, minute_of
 from leaderboard.hosts import gpus, slots
 from leaderboard.hosts.slots import Slot
 from leaderboard.models import (
@@ -183,7 +184,7 @@ def _facts(at: datetime) -> Facts:
             for one in ProcessHeartbeat.objects.filter(at__gt=at - FORGOTTEN)
         },
         hosts=hosts,
-        phases=_phase_facts(at, day),
+        phases=_phase_facts(at),
         free_slots=len(free),
         oldest_image=_oldest(
             at, Submission.objects.filter(state__in=(SubmissionState.RECEIVED, SubmissionState.VALIDATING))
@@ -231,10 +232,11 @@ def _broker_answers() -> bool:
 
 def _oldest(at: datetime, waiting: QuerySet[Run] | QuerySet[Submission]) -> float | None:
     """For how long the one that waits longest has been in its state."""
-    ours, begun = (Q(history__batch=None), "created_at")
+    ours, begun = {"run": OuterRef("pk"), "batch": None}, "created_at"
     if waiting.model is Submission:
-        ours, begun = (Q(history__run=None), "accepted_at")
-    entered = waiting.annotate(entered=Coalesce(Max("history__at", filter=ours), begun))
+        ours, begun = {"submission": OuterRef("pk"), "run": None}, "accepted_at"
+    last = StateChange.objects.filter(**ours).order_by("-at").values("at")[:1]  # looked up for each: they are few
+    entered = waiting.order_by().annotate(entered=Coalesce(Subquery(last), begun))
     return _since(at, entered.aggregate(first=Min("entered"))["first"])
 
 
@@ -269,9 +271,8 @@ def _host_facts(at: datetime, hour: datetime) -> tuple[HostFacts, ...]:
     )
 
 
-def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
+def _phase_facts(at: datetime) -> tuple[PhaseFacts, ...]:
     """The phases that are open or still have something to do."""
-    cases = RunCase.objects.all()
     moving = (*ACTIVE_RUN_STATES, RunState.QUEUED, RunState.HALTED)
     images = Submission.objects.filter(state__in=(SubmissionState.RECEIVED, SubmissionState.VALIDATING))
     checking = _counts(images, "phase")
@@ -279,14 +280,8 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     runs = Run.objects.filter(state__in=moving).values_list("submission__phase", "state").order_by()
     for phase_id, state, count in runs.annotate(Count("pk")):
         states.setdefault(phase_id, Counter())[state] = count
-    open_cases = _counts(cases.filter(outcome="", run__state__in=moving), "run__submission__phase")
-    # A case is decided before its run ends: so the cases of runs that ended before need not be looked at.
-    recent = Q(run__ended_at=None) | Q(run__ended_at__gt=day)
-    of_images = Q(run__submission__entry=Submission.Entry.IMAGE)  # masks that were handed in held no slot
-    decided = _counts(cases.filter(recent, of_images, decided_at__gt=day), "run__submission__phase")
-    took = Attempt.objects.filter(ended_at__gt=day).values_list("batch__run__submission__phase").order_by()
-    held = took.annotate(held=Sum(F("ended_at") - F("claimed_at")))
-    seconds = {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
+    open_cases = _counts(RunCase.objects.filter(decided_at=None, run__state__in=moving), "run__submission__phase")
+    seconds = found_once(at, "seconds of a case", lambda: _case_seconds(minute_of(at)))
     found = []
     for phase in Phase.objects.select_related("try_outs_on"):
         is_open = phase.opens_at <= at < phase.closes_at
@@ -313,8 +308,22 @@ def _phase_facts(at: datetime, day: datetime) -> tuple[PhaseFacts, ...]:
     return tuple(found)
 
 
+def _case_seconds(minute: datetime) -> dict[int, float]:
+    """How long a slot was held for a case in the day before the minute, on average, by phase."""
+    day = minute - timedelta(days=1)
+    # A case is decided before its run ends: so the cases of runs that ended before need not be looked at.
+    recent = Q(run__ended_at=None) | Q(run__ended_at__gt=day)
+    of_images = Q(run__submission__entry=Submission.Entry.IMAGE)  # masks that were handed in held no slot
+    in_time = Q(decided_at__gt=day, decided_at__lt=minute)
+    decided = _counts(RunCase.objects.filter(recent, of_images, in_time), "run__submission__phase")
+    took = Attempt.objects.filter(ended_at__gt=day, ended_at__lt=minute).order_by()
+    held = took.values_list("batch__run__submission__phase").annotate(held=Sum(F("ended_at") - F("claimed_at")))
+    return {phase: duration.total_seconds() / decided[phase] for phase, duration in held if phase in decided}
+
+
 def _counts(rows: QuerySet[Any], key: str) -> dict[int, int]:
-    return dict(rows.values_list(key).annotate(Count("pk")).order_by())
+    """How many rows there are, by key. Counted as rows are, so that an index may be enough."""
+    return dict(rows.values_list(key).annotate(rows=Count("*")).order_by())
 
 
 def _counted(rows: QuerySet[Any], some: Q) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from leaderboard.models import User
-from leaderboard.people import addresses, mail_limits, sign_in
+from leaderboard.people import account_mails, addresses, mail_limits, sign_in
 from leaderboard.people.throttle import TooSoon
 from leaderboard.web.accounts.clients import address_of, device_of, remember_device
 from leaderboard.web.context import frame_of
@@ -90,6 +90,12 @@ class Adapter(DefaultAccountAdapter):
                 super().send_mail(template_prefix, email, context)
         except TooSoon:
             logger.info("not sent, there were enough of these to one address: %s", template_prefix)
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """What lets somebody in was changed: in our words, whatever was sent before."""
+        account_mails.tell_of(template_prefix.rpartition("/")[2], user, context, to=email or "")
 
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         """The link of the message, which leads to where the person was going, in whichever browser it is opened."""

@@ -58,7 +58,7 @@ def account(request: HttpRequest) -> HttpResponse:
     """The profile, and the ways to everything else of the account."""
     person = person_of(request)
     initial = {field: getattr(person, field) for field in profile.FIELDS}
-    form = ProfileForm(request.POST if request.method == "POST" else None, initial=initial)
+    form = ProfileForm(request.POST if request.method == "POST" else None, initial=initial, kept=initial)
     if form.is_bound and form.is_valid():
         try:
             profile.change(person, **form.cleaned_data)

@@ -74,6 +74,12 @@ class ReauthenticateView(SaysHowLong, allauth_views.ReauthenticateView):
 class PasswordChangeView(SaysHowLong, allauth_views.PasswordChangeView):
     """Change the password."""
 
+    @transaction.atomic
+    def form_valid(self, form: Any) -> HttpResponse:
+        """The password and the message about it, or neither."""
+        response: HttpResponse = super().form_valid(form)
+        return response
+
 
 class PasswordResetView(SaysHowLong, allauth_views.PasswordResetView):
     """Ask for a link to choose a new password."""
@@ -82,6 +88,7 @@ class PasswordResetView(SaysHowLong, allauth_views.PasswordResetView):
 class PasswordResetFromKeyView(allauth_views.PasswordResetFromKeyView):
     """Choose a new password by the link of a message."""
 
+    @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
         """Whoever opens the message is the owner: tries of others are forgiven, and this device is known."""
         response: HttpResponse = super().form_valid(form)

@@ -201,6 +201,7 @@ class TestAnswers:
             ("GET", "/submissions?page=0", {}, 422),
             ("GET", "/phases/%00", {}, 400),
             ("DELETE", "/me", {}, 405),
+            *((method, "/openapi.json", {}, 405) for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")),
             ("POST", "/drafts", {"data": "{"}, 400),
             ("POST", "/drafts", {"data": "[" * 200_000}, 400),
             ("POST", "/drafts", {"data": '{"phase": NaN}'}, 400),
@@ -219,7 +220,7 @@ class TestAnswers:
     def test_every_refusal_is_a_problem(self, people, api, method, path, sent, status):
         headers = {"Authorization": f"Bearer {api(people.alice).text}"}
         sent = {"content_type": "application/json", **sent}
-        answer = Client().generic(method, f"/api/v1{path}", headers=headers, **sent)
+        answer = Client(enforce_csrf_checks=True).generic(method, f"/api/v1{path}", headers=headers, **sent)
         assert (answer.status_code, answer["Content-Type"]) == (status, PROBLEM), answer.content
         assert answer.headers.get("Content-Length", str(len(answer.content))) == str(len(answer.content))
         told = answer.json()

@@ -11,7 +11,7 @@ from django.test import Client
 from leaderboard.challenge import downloads
 from leaderboard.core import blobs, clock, outbox
 from leaderboard.journey import pipeline
-from leaderboard.models import CaseSet, Draft, Submission
+from leaderboard.models import CaseSet, Draft, Submission, User
 from leaderboard.people import approvals, tokens
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import scored
@@ -177,6 +177,10 @@ def test_a_team_is_changed_and_a_profile_too(people, api):
     changed = dora("PATCH", "/me", {"name": "Dora  D.\u202e"}).json()
     assert (changed["name"], changed["team"]["name"]) == ("Dora D.", "Solo")
     assert dora("PATCH", "/me", {"name": ""}).status_code == 422
+    for refused in (dora("PATCH", "/me", {"affiliation": "evil.com"}), dora("POST", "/team", {"name": "evil.com"})):
+        assert (refused.status_code, "Leave addresses" in refused.json()["detail"]) == (409, True)
+    User.objects.filter(pk=dora.token.user_id).update(affiliation="kept.example")
+    assert dora("PATCH", "/me", {"name": "Dora D."}).json()["affiliation"] == "kept.example"
     assert dora("PATCH", "/me", {"orcid": "0000-0002-1825-0098"}).status_code == 409
     told = dora("PATCH", "/me", {"orcid": "https://orcid.org/0000000218250097", "country": "CH"}).json()
     assert (told["orcid"], told["country"]) == ("0000-0002-1825-0097", "CH")
@@ -194,7 +198,7 @@ def test_somebody_is_invited_and_answers(people, api, mailoutbox):
     assert charlie("DELETE", f"/team/invitations/{sent['id']}").status_code == 404
     assert alice("POST", f"/team/invitations/{sent['id']}/again").json()["sends"] == 2
     outbox.send_due()
-    old, new = (re.findall(r"/team/invitation/([^/\s]+)/", mail.body)[0] for mail in mailoutbox)
+    old, new = (found for mail in mailoutbox for found in re.findall(r"/team/invitation/([^/\s]+)/", mail.body))
     assert dora("POST", "/team/invitation/accept", {"token": old}).status_code == 409
     assert len(dora("POST", "/team/invitation/accept", {"token": new}).json()["members"]) == 3
     emil = alice("POST", "/team/invitations", {"email": "emil@example.org"}).json()

@@ -36,6 +36,19 @@ def test_public_cases_have_nothing_to_withhold():
         changed(cast.phase(), cases_are_public=True, publication="half").full_clean()
 
 
+def test_what_keeps_a_phase_from_being_deleted_is_counted_and_not_listed(client, django_assert_max_num_queries):
+    phase, team = cast.phase(runs_per_day=9), cast.team_of(cast.person("Alice"))
+    client.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
+    for _ in range(9):
+        cast.submit(team, phase)
+    with django_assert_max_num_queries(8):
+        shown = client.get(f"/admin/leaderboard/phase/{phase.pk}/delete/").content.decode()
+    assert "9 submissions" in shown
+    assert "Grounder" not in shown
+    client.post(f"/admin/leaderboard/phase/{phase.pk}/delete/", {"post": "yes"})
+    assert Phase.objects.get() == phase
+
+
 @pytest.mark.parametrize("field", ["cpus", "batch_size", "runs_per_day", "case_seconds"])
 def test_a_phase_in_which_nothing_could_run_is_refused(field):
     with pytest.raises(ValidationError, match="greater than or equal"):

@@ -44,13 +44,24 @@ PREFIX = "ReXGrounding Challenge: "
 def test_members_are_told_once_of_a_scored_run_with_the_numbers_of_its_page(team):
     run = scene.scored(team, cast.phase(cases_are_public=True), dice=0.3129)
     PendingNotice.objects.create(change=StateChange.objects.get(run=run, to_state="scored"))
-    subject = f"{PREFIX}Run {run.submission_id} is scored"
+    subject = f"{PREFIX}Submission {run.submission_id} is scored"
     assert told() == [(to, subject) for to in BOTH]
     assert told() == [(to, subject) for to in BOTH]
     (text,) = bodies()
     assert "“Grounder” of Team of Alice in the Phase test" in text
     assert "Dice 0.313, hit rate 0.626, over all its cases." in text
     assert f"/runs/{run.submission_id}/" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("post_challenge", "(post-challenge run) is scored"), ("try_out", "(try-out) has ended")]
+)
+def test_what_is_no_entry_is_named_as_what_it_is(team, kind, words):
+    phase = cast.phase(cases_are_public=True)
+    run = scene.scored(team, phase)
+    Submission.objects.update(kind=kind, cases_of=phase if kind == "try_out" else None)
+    PendingNotice.objects.create(change=StateChange.objects.get(run=run, to_state="scored"))
+    assert {subject for _, subject in told()} == {f"{PREFIX}Submission {run.submission_id} {words}"}
 
 
 def test_what_is_not_published_is_in_no_message(team):
@@ -74,7 +85,7 @@ def test_on_hidden_cases_it_is_told_when_the_minute_is_over_and_in_the_order_of_
     assert told() == []
     monkeypatch.setattr(clock, "now", lambda: minute + timedelta(seconds=60))
     assert [subject for _, subject in told()] == [
-        f"{PREFIX}Run {one.pk} has failed" for one in (first, second) for _ in BOTH
+        f"{PREFIX}Submission {one.pk} has failed" for one in (first, second) for _ in BOTH
     ]
 
 
@@ -92,7 +103,7 @@ def test_an_interruption_is_told_only_if_it_lasts(team, monkeypatch):
     assert told() == []
     later = clock.now() + runs.GRACE + timedelta(seconds=1)
     monkeypatch.setattr(clock, "now", lambda: later)
-    assert told() == [(to, f"{PREFIX}Run {submission.pk} is interrupted by our fault") for to in BOTH]
+    assert told() == [(to, f"{PREFIX}Submission {submission.pk} is interrupted by our fault") for to in BOTH]
     assert not PendingNotice.objects.exists()
 
 
@@ -127,7 +138,7 @@ def test_what_fails_does_not_keep_others_waiting(team, monkeypatch, caplog):
         end(one, "canary", "failed")
     honest = runs.notice_of
     monkeypatch.setattr(runs, "notice_of", lambda one, shown: 1 / 0 if one == first else honest(one, shown))
-    assert {subject for _, subject in told()} == {f"{PREFIX}Run {second.pk} has failed"}
+    assert {subject for _, subject in told()} == {f"{PREFIX}Submission {second.pk} has failed"}
     assert "could not be written" in caplog.text
     monkeypatch.setattr(runs, "notice_of", honest)
     assert len(told()) == 4

@@ -205,7 +205,9 @@ def test_work_is_counted_by_phase_with_its_age(run):
 def test_the_backlog_is_what_slots_were_held_for_and_not_only_the_programs_own_time(run):
     order = gpu_host.claim(Host.objects.get(), gpu_host.waiting(run))
     gpu_host.report(Host.objects.get(), order, [gpu_host.finished(order, 0, masks.nifti(masks.cube()))])
-    Attempt.objects.update(claimed_at=F("ended_at") - timedelta(seconds=40))
+    ago = timedelta(minutes=1)  # the average is as of the last full minute
+    RunCase.objects.update(decided_at=F("decided_at") - ago)
+    Attempt.objects.update(ended_at=F("ended_at") - ago, claimed_at=F("ended_at") - ago - timedelta(seconds=40))
     (phase,) = health.facts().phases
     assert (phase.open_cases, phase.backlog_seconds) == (2, 80)
 

@@ -65,6 +65,7 @@ def test_the_profile_is_corrected_and_the_record_says_which_part_not_what(alice,
         ("name", "\u200b\u3164", "Say how you are called"),
         ("name", "Win at HTTPS://evil.example", "Leave addresses of pages out"),
         ("affiliation", "www.evil.example", "Leave addresses of pages out"),
+        ("name", "evil.com", "After a dot inside a name put a space"),
     ],
 )
 def test_what_cannot_be_is_refused_at_its_field(alice, here, field, typed, said):
