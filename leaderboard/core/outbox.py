@@ -26,7 +26,7 @@ import re
 import smtplib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connectio
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from django.db.models import Case, Value, When
+from django.db.models import Case, Count, Max, Min, Q, QuerySet, Value, When
 
 from leaderboard.core import clock, locks, refusals, task_queue
 from leaderboard.core.mail_message import message_of
@@ -51,6 +51,7 @@ LONGEST_PAUSE_AWAY = timedelta(minutes=2)  # so that an hour without a mail serv
 TRIED_FOR = timedelta(days=2)
 KEPT = timedelta(days=30)
 AWAY_SECONDS = 30.0
+LATE = timedelta(minutes=2)  # a message that was not sent by then is late, and pages say so
 PERMANENT = 500
 CLOSING = 421  # the server is about to hang up, whatever it was asked
 SIGN_IN_FIRST = frozenset({503, 530, 535, 538})  # said to a recipient, too
@@ -114,17 +115,44 @@ def forget(name: str) -> None:
         mail.save(update_fields=["subject"])
 
 
-def take_back(to: str, *, unsubscribe: str) -> None:
-    """Remove the messages to an address that wait and are stopped here; one that is being sent goes on."""
+def take_back(to: str, chosen: Callable[[OutgoingMail], bool]) -> None:
+    """Remove those of the messages to an address that wait and say what is over; one that is being sent goes on."""
     waiting = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, to=to)
     # By their keys: a DELETE of its own would wait for a mail server that is slow to take one of them.
-    chosen = list(waiting.filter(unsubscribe=unsubscribe).values_list("pk", flat=True))
-    OutgoingMail.objects.filter(pk__in=chosen).delete()
+    over = [mail.pk for mail in waiting if chosen(mail)]
+    OutgoingMail.objects.filter(pk__in=over).delete()
 
 
 def due() -> int:
     """How many messages wait to be sent now; not those that are put off."""
     return OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now()).count()
+
+
+def waiting_since(*, with_notices: bool) -> datetime | None:
+    """When the oldest message was written that waits for the mail server; one that is refused itself does not."""
+    waiting = OutgoingMail.objects.filter(state=State.WAITING)
+    if not with_notices:  # which wait for all others
+        waiting = waiting.filter(kind="")
+    refused = Q(is_refused=True)
+    found = waiting.aggregate(oldest=Min("created_at", filter=~refused), refused=Count("pk", filter=refused))
+    if found["oldest"] or found["refused"] < MANY_REFUSALS:
+        oldest: datetime | None = found["oldest"]
+        return oldest
+    return _refused_since(waiting.filter(refused))
+
+
+def _refused_since(refused: QuerySet[OutgoingMail]) -> datetime | None:
+    """When the oldest of those was written that came after the last that was sent, if they are to several addresses."""
+    last = OutgoingMail.objects.filter(state=State.SENT).aggregate(at=Max("ended_at"))["at"]
+    since = refused.filter(created_at__gt=last) if last else refused
+    found = since.aggregate(addresses=Count("to", distinct=True), at=Min("created_at"))
+    return found["at"] if found["addresses"] >= MANY_REFUSALS else None
+
+
+def late_since(at: datetime) -> datetime | None:
+    """Since when messages wait that people wait for, if that is longer than it should be."""
+    since = waiting_since(with_notices=False)
+    return since if since and since < at - LATE else None
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------

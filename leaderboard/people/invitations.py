@@ -2,7 +2,8 @@
 
 The link is in the message alone: the database has a hash of its token, so that neither a backup nor an organiser can
 join by it, and each message that is sent again has a link of its own. Which address an invitation went to binds nobody:
-people have several. An invitation ends when it is accepted, declined or withdrawn, and expires by itself.
+people have several. An invitation ends when it is accepted, declined or withdrawn, and expires by itself. A message
+that waits in the outbox with a link that does not work any more is taken back.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from leaderboard.core import audit, clock
+from leaderboard.core import audit, clock, outbox
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Invitation, Membership, Team, User
@@ -91,6 +92,7 @@ def send_again(captain: User, invitation: Invitation) -> None:
     if invitation.sends >= MOST_SENDS:
         raise Refused(f"It was sent {MOST_SENDS} times. Give the person the team’s link instead.")
     _count(captain, team, invitation.email)
+    _take_back_message(invitation)
     token, now = secrets.token_urlsafe(32), clock.now()
     invitation.token_hash, invitation.sends, invitation.invited_by = _hashed(token), invitation.sends + 1, captain
     invitation.sent_at, invitation.expires_at = now, now + VALID_FOR
@@ -149,10 +151,17 @@ def tell_of_new_member(user: User, team: Team) -> None:
 
 def revoke_all_by(user: User, team: Team) -> None:
     """Make useless what somebody sent who was removed from the team: it may have gone to another address of theirs."""
-    rows = team.invitations.filter(state=State.OPEN)
-    own = addresses.all_of(user)
-    mine = [one.pk for one in rows if one.invited_by_id == user.pk or one.email in own]
-    rows.filter(pk__in=mine).update(state=State.REVOKED, ended_at=clock.now())
+    own, now = addresses.all_of(user), clock.now()
+    for one in team.invitations.filter(state=State.OPEN):
+        if one.invited_by_id == user.pk or one.email in own:
+            _end(one, State.REVOKED, now)
+
+
+def revoke_all(team: Team) -> None:
+    """Make useless what a team sent that nobody is in any more."""
+    now = clock.now()
+    for one in team.invitations.filter(state=State.OPEN):
+        _end(one, State.REVOKED, now)
 
 
 def forget_old() -> None:
@@ -189,6 +198,16 @@ def _of_link(token: str) -> tuple[Team, Invitation]:
 def _end(invitation: Invitation, state: State, at: datetime) -> None:
     invitation.state, invitation.ended_at = state, at
     invitation.save(update_fields=["state", "ended_at", "accepted_by"])
+    _take_back_message(invitation)
+
+
+def _take_back_message(invitation: Invitation) -> None:
+    """Send no message any more whose link is of no use."""
+    known = invitation.token_hash
+    outbox.take_back(
+        invitation.email,
+        lambda mail: any(_hashed(token) == known for token in team_mails.invitations_in(mail.body)),
+    )
 
 
 def _count(captain: User, team: Team, email: str) -> None:

@@ -68,7 +68,8 @@ def unsubscribe(link_key: UUID) -> None:
     """Let the address go, with what waits to be sent there. Also where it has gone already: asking twice is fine."""
     row = PreRegistration.objects.select_for_update().filter(link_key=link_key).first()
     if row is not None:
-        outbox.take_back(row.email, unsubscribe=_address("pre_registration_unsubscribe", row))
+        address = _address("pre_registration_unsubscribe", row)
+        outbox.take_back(row.email, lambda mail: mail.unsubscribe == address)
         row.delete()
 
 

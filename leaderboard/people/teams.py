@@ -175,10 +175,20 @@ def leave_team(user: User, team: Team) -> None:
         captaincy.forget(team, user)
         audit.record(Actor.person(user), "leave team", team)
         if not others:
-            audit.record(Actor.person(user), "delete team", team, before=audit.state_of(team))
-            team.delete()
+            end_team(team, user)
             return
         team_mails.tell_of_leaving(user, team)
+
+
+def end_team(team: Team, by: User) -> None:
+    """What becomes of a team that nobody is in any more: one that has submitted stays, and lets nobody in."""
+    invitations.revoke_all(team)
+    if team.submissions.exists():
+        team.join_link_is_on = False
+        team.save(update_fields=["join_link_is_on"])
+        return
+    audit.record(Actor.person(by), "delete team", team, before=audit.state_of(team))
+    team.delete()
 
 
 def _check_may_end(team: Team) -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,40 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_pages_say_since_when_messages_are_late(moody, mails, settings, monkeypatch, client):
+    """Also where the server answers and refuses everybody; not for one address, nor while others are served."""
+
+    def said() -> str:
+        return client.get("/account/password/reset/done/").content.decode()
+
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
+    write()
+    outbox.send_due()
+    assert "Messages have waited since" not in said()
+    time_passes(timedelta(minutes=3), monkeypatch)
+    assert "Messages have waited since" in said()
+    settings.EMAIL_PORT = port
+    people = [DORA, "amy@example.org", "bob@example.org"]
+    moody.answers = {one: ["451 disk full"] * 9 for one in people}
+    for number, one in enumerate(people, start=1):
+        OutgoingMail.objects.filter(to=one).delete()
+        write(one)
+        outbox.send_due()
+        time_passes(timedelta(minutes=3), monkeypatch)
+        assert ("Messages have waited since" in said()) is (number == outbox.MANY_REFUSALS)
+    write("cai@example.org")
+    outbox.send_due()
+    assert "Messages have waited since" not in said()
+
+
+def test_a_message_that_comes_late_says_when_it_was_written(mails, monkeypatch):
+    write()
+    time_passes(timedelta(hours=1), monkeypatch)
+    (message,) = mails.messages(DORA)
+    written = OutgoingMail.objects.get().created_at
+    assert abs(parsedate_to_datetime(message["Date"]) - written) < timedelta(seconds=1)
 
 
 def test_after_two_days_a_message_is_given_up(settings, monkeypatch):

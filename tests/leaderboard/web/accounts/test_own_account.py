@@ -13,9 +13,9 @@ from django.db.models import F
 from leaderboard.challenge import downloads
 from leaderboard.core import audit, clock, outbox, refusals
 from leaderboard.core.audit import Actor
-from leaderboard.models import AuditEntry, Draft, NoticeKind, OutgoingMail, Submission, Team, User
+from leaderboard.models import AuditEntry, Draft, Invitation, NoticeKind, OutgoingMail, Submission, Team, User
 from leaderboard.notices import choices
-from leaderboard.people import captaincy, ending, invitations, personal_data, preregistration, sessions, tokens
+from leaderboard.people import captaincy, ending, invitations, personal_data, preregistration, sessions, teams, tokens
 from leaderboard.web.accounts.sessions import device
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you, is_in, sign_in
@@ -237,6 +237,7 @@ def test_a_captain_of_others_hands_over_first(alice, here):
 def test_a_team_that_is_left_alone_ends_unless_it_has_submitted(alice, here, submitted):
     team, phase = cast.team_of(alice), cast.phase()
     Draft.objects.create(team=team, phase=phase, created_by=alice, changed_at=clock.now())
+    invitations.invite(alice, team, "zoe@example.org")
     if submitted:
         cast.submit_checked(team, phase, user=alice)
     confirm_it_is_you(here)
@@ -245,6 +246,9 @@ def test_a_team_that_is_left_alone_ends_unless_it_has_submitted(alice, here, sub
     assert Team.objects.exists() is submitted
     assert Submission.objects.exists() is submitted
     assert not Draft.objects.exists()
+    assert not Invitation.objects.filter(state="open").exists(), "nobody finds a team's runs without its members"
+    assert teams.find_by_link(team.join_code) is None
+    assert not OutgoingMail.objects.filter(to="zoe@example.org").exists()
 
 
 def test_the_last_organiser_stays(from_address):
