@@ -16,7 +16,12 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07
 # of surrogate pairs, which no database and no terminal takes.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
-_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
+# Mail programs also link a bare host, by its end: `lab.example.de/x`, `example.com`. Honest names have dots, too.
+_LINK = re.compile(
+    r"://|\bwww\.|\w\.(?:[a-z]{2}/|(?:app|biz|click|com|dev|info|io|link|net|online|org|shop|site|top|xyz)\b)",
+    re.IGNORECASE,
+)
+_LONGEST_MAILBOX = 64  # RFC 5321
 NO_ADDRESS = "Enter a valid email address."
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -69,10 +74,13 @@ def check_no_link(name: str) -> None:
 
 def check_address(address: str) -> None:
     """Refuse an email address to which nothing can be sent: by its domain, or what it hides. Raises ValidationError."""
+    mailbox, _, domain = address.rpartition("@")
     if sanitised(address) != address:  # between quotes, Django takes control characters
         raise ValidationError(NO_ADDRESS)
+    if len(mailbox) > _LONGEST_MAILBOX or domain.startswith("["):  # a machine by its number: nobody's, or our network's
+        raise ValidationError(NO_ADDRESS)
     try:
-        address.rpartition("@")[2].encode("idna")
+        domain.encode("idna")
     except UnicodeError:
         raise ValidationError(NO_ADDRESS) from None
 

@@ -59,6 +59,8 @@ def invite(captain: User, team: Team, email: str) -> Invitation:
     addresses.check_confirmed(captain, "invite somebody")
     team, email = lock_team(team), normalised(email)
     check_captain(captain, team, "invite somebody")
+    if email in addresses.all_of(captain):  # of nobody else it is told whose an address is
+        raise Refused("This is your own address, and you are in the team.")
     check_has_a_place(team)
     now = clock.now()
     earlier = open_of(team).filter(email=email).first()

@@ -6,9 +6,11 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db import connection
 
 from leaderboard.core.refusal import Refused
+from leaderboard.core.text import check_no_link
 from leaderboard.models import Team
 from leaderboard.people import names, teams
 from tests.leaderboard import cast
@@ -100,6 +102,19 @@ def test_the_table_is_the_one_by_which_stored_names_were_compared():
 def test_a_name_of_which_nothing_is_seen_is_refused(name):
     with pytest.raises(Refused, match="at least one"):
         teams.create_team(cast.person("Alice"), name=name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Win at evil.com", "Evil.ORG", "lab.example.de/win", "Ann <ann@evil.net>", "http://x"]
+)
+def test_a_name_of_which_mail_programs_make_a_link_is_refused(name):
+    with pytest.raises(ValidationError, match="Leave addresses"):
+        check_no_link(name)
+
+
+def test_names_may_have_dots():
+    for name in ("Dr. med. Ann Lee", "U.S. Lab", "Univ.-Klinik St.Gallen", "Dept. Radiology/Oncology", "Perception.AI"):
+        check_no_link(name)
 
 
 @pytest.mark.django_db

@@ -113,6 +113,12 @@ def test_what_is_not_valid_any_more_answers_like_what_never_was(people, client):
     assert mails_to(EVE) == [], "a mail server that was away brings no link of no use"
 
 
+@pytest.mark.parametrize("email", ["Alice@Example.org", "a@[127.0.0.1]", "a" * 65 + "@example.org"])
+def test_nobody_invites_themselves_or_whom_no_mail_reaches(people, email):
+    assert people.browser["Alice"].post("/team/invitations/", {"email": email}).status_code == 422
+    assert not OutgoingMail.objects.exists()
+
+
 def test_somebody_without_an_account_can_decline_and_the_captain_is_told(people, client):
     link = invited(people)
     assert page(client.post(link, {"answer": "decline"})).all("h1")
