@@ -135,10 +135,8 @@ def waiting_since(*, with_notices: bool) -> datetime | None:
         waiting = waiting.filter(kind="")
     refused = Q(is_refused=True)
     found = waiting.aggregate(oldest=Min("created_at", filter=~refused), refused=Count("pk", filter=refused))
-    if found["oldest"] or found["refused"] < MANY_REFUSALS:
-        oldest: datetime | None = found["oldest"]
-        return oldest
-    return _refused_since(waiting.filter(refused))
+    everybody = _refused_since(waiting.filter(refused)) if found["refused"] >= MANY_REFUSALS else None
+    return min(filter(None, [found["oldest"], everybody]), default=None)
 
 
 def _refused_since(refused: QuerySet[OutgoingMail]) -> datetime | None:

@@ -17,7 +17,7 @@ from leaderboard.progress.listing import Line
 
 register = template.Library()
 
-# (where the axis ends, in how many parts it is divided): at most five gridlines, and four where labels have two decimals
+# (where the axis ends, in how many parts it is divided): at most five gridlines, four where labels have two decimals
 _AXES = ((0.06, 3), (0.12, 3), (0.2, 4), (0.3, 3), (0.4, 4), (0.5, 5), (0.6, 3), (0.8, 4), (1.0, 5))
 
 

@@ -90,7 +90,7 @@ class PhaseFacts:
 
 @dataclass(frozen=True)
 class MailFacts:
-    """The outbox. `oldest` is how long one waits for the mail server: none that is refused itself, for its address say."""
+    """The outbox. `oldest` is how long one waits for the mail server; not one that is refused for its own address."""
 
     waiting: int = 0
     oldest: float | None = None
