@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from leaderboard.core import audit, clock, outbox
 from leaderboard.core.audit import Actor
@@ -49,7 +49,8 @@ def open_of(team: Team) -> QuerySet[Invitation]:
 
 def find(token: str, at: datetime) -> Invitation | None:
     """The invitation behind a link, if it can be accepted at this instant."""
-    found = Invitation.objects.filter(token_hash=_hashed(token), state=State.OPEN, expires_at__gt=at)
+    members = Membership.objects.filter(team=OuterRef("team"))  # nobody joins a team that nobody is in any more
+    found = Invitation.objects.filter(Exists(members), token_hash=_hashed(token), state=State.OPEN, expires_at__gt=at)
     return found.select_related("team", "invited_by").first()
 
 

@@ -1,6 +1,7 @@
 """A person's own account: corrected, looked at, taken along, ended; and what then is left of the person."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -281,12 +282,18 @@ def test_whom_an_organiser_deletes_is_named_no_more(alice, from_address):
     olga = cast.person("Olga", is_staff=True, is_superuser=True)
     desk = from_address()
     desk.force_login(olga)
+    team = cast.team_of(alice, name="Wonder")
+    invitations.invite(alice, team, "zoe@example.org")
+    [link] = re.findall(r"/team/invitation/\S+", OutgoingMail.objects.get().body)
+    OutgoingMail.objects.all().delete()
     OutgoingMail.objects.create(to=ALICE, subject="To Alice", created_at=clock.now(), due_at=clock.now())
     desk.post(f"/admin/leaderboard/user/{alice.pk}/delete/", {"post": "yes"})
     assert everything_says("alice@") == []
     assert not User.objects.filter(pk=alice.pk).exists()
     assert not AuditEntry.objects.filter(target__contains="Alice").exists()
     assert "Alice" not in json.dumps(list(AuditEntry.objects.values_list("before", flat=True)))
+    assert teams.find_by_link(team.join_code) is None
+    assert from_address().get(link).status_code == 404, "nobody joins whom nobody is in"
 
 
 # --- the notice -------------------------------------------------------------------------------------------------------
