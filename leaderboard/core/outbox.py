@@ -117,10 +117,8 @@ def forget(name: str) -> None:
 
 def take_back(to: str, chosen: Callable[[OutgoingMail], bool]) -> None:
     """Remove those of the messages to an address that wait and say what is over; one that is being sent goes on."""
-    waiting = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, to=to)
-    # By their keys: a DELETE of its own would wait for a mail server that is slow to take one of them.
-    over = [mail.pk for mail in waiting if chosen(mail)]
-    OutgoingMail.objects.filter(pk__in=over).delete()
+    waiting = OutgoingMail.objects.select_for_update().filter(state=State.WAITING, to=to).order_by("pk")
+    OutgoingMail.objects.filter(pk__in=[mail.pk for mail in waiting if chosen(mail)]).delete()
 
 
 def due() -> int:
@@ -182,21 +180,40 @@ def _send_on() -> None:
         time.sleep(settings.SWEEP_SECONDS)
 
 
-@transaction.atomic
 def _send_next() -> bool:
-    """Send what is due for longest, notices last; whether there was something. Its row is locked meanwhile."""
-    due = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, due_at__lte=clock.now())
+    """Send what is due for longest, notices last; whether there was something.
+
+    `send_due` lets one process send at a time; no row is locked meanwhile, so that nobody waits for a mail server who
+    takes a message back, or deletes an account.
+    """
+    global _away_until
+    due = OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now())
     mail = due.order_by(Case(When(kind="", then=Value(0)), default=Value(1)), "due_at", "pk").first()
     if mail is None:
         return False
     failure = _deliver(mail)
+    if failure and failure.is_away:
+        _away_until = time.monotonic() + AWAY_SECONDS
+    if failure and failure.is_final and _refuses_everybody(mail.to):
+        failure = failure._replace(is_final=False, is_of_address=False)
+    _note(mail.pk, failure)
+    if failure and failure.is_of_address:  # of its own: whoever holds one row of an address wants no other
+        drop_notices([mail.to], kind="", why="the address was refused")
+    return True
+
+
+@transaction.atomic
+def _note(mail_id: int, failure: "Failure | None") -> None:
+    """What became of a message that was tried, unless it is gone; one that was dropped meanwhile may have been sent."""
+    mail = OutgoingMail.objects.select_for_update().filter(pk=mail_id).first()
+    if mail is None:
+        return
     mail.tries += 1
     if failure is None:
         _end(mail, State.SENT)
-    else:
+    elif mail.state == State.WAITING:
         _put_off(mail, failure)
     mail.save()
-    return True
 
 
 class Failure(NamedTuple):
@@ -256,16 +273,10 @@ def _bare(words: str) -> str:
 
 
 def _put_off(mail: OutgoingMail, failure: Failure) -> None:
-    global _away_until
-    if failure.is_final and _refuses_everybody(mail.to):
-        failure = failure._replace(is_final=False, is_of_address=False)
     mail.answer, mail.is_refused = failure.words, failure.is_refused
-    if failure.is_away:
-        _away_until = time.monotonic() + AWAY_SECONDS
     now = clock.now()
     if failure.is_of_address:
         refusals.note(mail.to, failure.words, now)
-        drop_notices([mail.to], kind="", why="the address was refused")
     if failure.is_final or now - mail.created_at > TRIED_FOR:
         logger.warning("%s was given up after %s tries", mail, mail.tries)
         _end(mail, State.GIVEN_UP)
@@ -294,7 +305,7 @@ def drop_notices(to: Iterable[str], *, kind: str, why: str) -> None:
     """
     waiting = OutgoingMail.objects.filter(state=State.WAITING, to__in=list(to))
     chosen = waiting.filter(kind=kind) if kind else waiting.exclude(kind="")
-    for mail in chosen.select_for_update(skip_locked=True):
+    for mail in chosen.select_for_update().order_by("pk"):
         mail.answer = why
         _end(mail, State.GIVEN_UP)
         mail.save()

@@ -326,6 +326,30 @@ def test_while_one_process_waits_for_the_server_no_other_does(moody, mails):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_the_server_who_deletes_or_drops_what_is_being_sent(moody, mails):
+    """Whoever deletes an account, say, while a mail server hesitates over a message to it."""
+
+    def delete_and_drop() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        outbox.drop_notices(["bob@example.org"], kind="runs", why="not wanted any more")
+        OutgoingMail.objects.filter(to=DORA).delete()
+        connection.close()
+
+    def do_so_meanwhile() -> None:
+        somebody = threading.Thread(target=delete_and_drop)
+        somebody.start()
+        somebody.join()
+
+    moody.before_taking = do_so_meanwhile
+    write()
+    outbox.write([OutgoingMail(kind="runs", to="bob@example.org", sender="c@example.org", body="Words")])
+    outbox.send_due()
+    assert [message["To"] for message in mails.messages()] == [DORA]
+    assert list(OutgoingMail.objects.values_list("to", "state")) == [("bob@example.org", "given_up")]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_no_worker_sent_goes_out_with_the_sweeper(mails):
     write()
     call_command("sweep", once=True)
