@@ -181,14 +181,13 @@ def _send_on() -> None:
 
 
 def _send_next() -> bool:
-    """Send what is due for longest, notices last; whether there was something.
+    """Send one message that is due; whether there was one.
 
     `send_due` lets one process send at a time; no row is locked meanwhile, so that nobody waits for a mail server who
     takes a message back, or deletes an account.
     """
     global _away_until
-    due = OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now())
-    mail = due.order_by(Case(When(kind="", then=Value(0)), default=Value(1)), "due_at", "pk").first()
+    mail = _next()
     if mail is None:
         return False
     failure = _deliver(mail)
@@ -200,6 +199,17 @@ def _send_next() -> bool:
     if failure and failure.is_of_address:  # of its own: whoever holds one row of an address wants no other
         drop_notices([mail.to], kind="", why="the address was refused")
     return True
+
+
+def _next() -> OutgoingMail | None:
+    """What is due for longest, notices last; but to one address in the order in which messages were written.
+
+    Pauses lose that order: what was tried while the server was away is due later than what was not.
+    """
+    due = OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now())
+    notices_last = Case(When(kind="", then=Value(0)), default=Value(1))
+    longest = due.order_by(notices_last, "due_at", "pk").first()
+    return longest and due.filter(to=longest.to).order_by(notices_last, "pk").first()
 
 
 @transaction.atomic

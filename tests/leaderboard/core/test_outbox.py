@@ -224,6 +224,18 @@ def test_pages_say_since_when_messages_are_late(moody, mails, settings, monkeypa
     assert "Messages have waited since" not in said()
 
 
+def test_messages_to_one_address_come_in_the_order_in_which_they_were_written(mails):
+    for number in range(3):
+        EmailMessage(f"Number {number}", "Words", to=[DORA]).send()
+    now = clock.now()
+    for pauses, mail in enumerate(OutgoingMail.objects.order_by("-pk")):  # the first was tried most often
+        mail.due_at = now - timedelta(hours=1) + timedelta(minutes=pauses)
+        mail.save()
+    outbox.send_due()
+    ended = OutgoingMail.objects.order_by("ended_at").values_list("subject", flat=True)
+    assert list(ended) == ["Number 0", "Number 1", "Number 2"]
+
+
 def test_a_message_that_comes_late_says_when_it_was_written(mails, monkeypatch):
     write()
     time_passes(timedelta(hours=1), monkeypatch)
