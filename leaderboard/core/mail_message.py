@@ -8,7 +8,7 @@ announce, so that nobody's name or title turns into a link. Styles are inline, a
 
 import re
 from collections.abc import Sequence
-from email.utils import parseaddr
+from email.utils import format_datetime, parseaddr
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -60,6 +60,8 @@ def _headers(mail: OutgoingMail) -> dict[str, str]:
     host = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
     name = salted_hmac("leaderboard.outbox", f"{mail.pk} {mail.created_at.timestamp()}").hexdigest()[:24]
     headers = {"Message-ID": f"<{name}@{host}>", "Auto-Submitted": "auto-generated"}
+    # When it was written, as its words mean it (“a day from now”), and in this order programs show what came late.
+    headers["Date"] = format_datetime(mail.created_at)
     if mail.unsubscribe:  # RFC 8058
         headers["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

@@ -27,7 +27,7 @@ import re
 import smtplib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connectio
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import Case, Count, Max, Min, Q, QuerySet, Value, When
 
 from leaderboard.core import clock, locks, refusals, task_queue
 from leaderboard.core.mail_message import message_of
@@ -52,6 +52,7 @@ LONGEST_PAUSE_AWAY = timedelta(minutes=2)  # so that an hour without a mail serv
 TRIED_FOR = timedelta(days=2)
 KEPT = timedelta(days=30)
 AWAY_SECONDS = 30.0
+LATE = timedelta(minutes=2)  # a message that was not sent by then is late, and pages say so
 PERMANENT = 500
 CLOSING = 421  # the server is about to hang up, whatever it was asked
 SIGN_IN_FIRST = frozenset({503, 530, 535, 538})  # said to a recipient, too
@@ -116,17 +117,40 @@ def forget(name: str) -> None:
         mail.save(update_fields=["subject"])
 
 
-def take_back(to: str, *, unsubscribe: str) -> None:
-    """Remove the messages to an address that wait and are stopped here; one that is being sent goes on."""
-    waiting = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, to=to)
-    # By their keys: a DELETE of its own would wait for a mail server that is slow to take one of them.
-    chosen = list(waiting.filter(unsubscribe=unsubscribe).values_list("pk", flat=True))
-    OutgoingMail.objects.filter(pk__in=chosen).delete()
+def take_back(to: str, chosen: Callable[[OutgoingMail], bool]) -> None:
+    """Remove those of the messages to an address that wait and say what is over; one that is being sent goes on."""
+    waiting = OutgoingMail.objects.select_for_update().filter(state=State.WAITING, to=to).order_by("pk")
+    OutgoingMail.objects.filter(pk__in=[mail.pk for mail in waiting if chosen(mail)]).delete()
 
 
 def due() -> int:
     """How many messages wait to be sent now; not those that are put off."""
     return OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now()).count()
+
+
+def waiting_since(*, with_notices: bool) -> datetime | None:
+    """When the oldest message was written that waits for the mail server; one that is refused itself does not."""
+    waiting = OutgoingMail.objects.filter(state=State.WAITING)
+    if not with_notices:  # which wait for all others
+        waiting = waiting.filter(kind="")
+    refused = Q(is_refused=True)
+    found = waiting.aggregate(oldest=Min("created_at", filter=~refused), refused=Count("pk", filter=refused))
+    everybody = _refused_since(waiting.filter(refused)) if found["refused"] >= MANY_REFUSALS else None
+    return min(filter(None, [found["oldest"], everybody]), default=None)
+
+
+def _refused_since(refused: QuerySet[OutgoingMail]) -> datetime | None:
+    """When the oldest of those was written that came after the last that was sent, if they are to several addresses."""
+    last = OutgoingMail.objects.filter(state=State.SENT).aggregate(at=Max("ended_at"))["at"]
+    since = refused.filter(created_at__gt=last) if last else refused
+    found = since.aggregate(addresses=Count("to", distinct=True), at=Min("created_at"))
+    return found["at"] if found["addresses"] >= MANY_REFUSALS else None
+
+
+def late_since(at: datetime) -> datetime | None:
+    """Since when messages wait that people wait for, if that is longer than it should be."""
+    since = waiting_since(with_notices=False)
+    return since if since and since < at - LATE else None
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------
@@ -158,26 +182,53 @@ def _send_on() -> None:
         time.sleep(settings.SWEEP_SECONDS)
 
 
-@transaction.atomic
 def _send_next() -> bool:
-    """Send what is due for longest, notices last; whether there was something. Its row is locked meanwhile."""
-    due = OutgoingMail.objects.select_for_update(skip_locked=True).filter(state=State.WAITING, due_at__lte=clock.now())
-    mail = due.order_by(Case(When(kind="", then=Value(0)), default=Value(1)), "due_at", "pk").first()
+    """Send one message that is due; whether there was one.
+
+    `send_due` lets one process send at a time; no row is locked meanwhile, so that nobody waits for a mail server who
+    takes a message back, or deletes an account.
+    """
+    global _away_until
+    mail = _next()
     if mail is None:
         return False
     if mail.true_until and mail.true_until <= clock.now():
-        mail.answer = TOO_LATE
-        _end(mail, State.GIVEN_UP)
-        mail.save()
+        _drop(OutgoingMail.objects.filter(pk=mail.pk, state=State.WAITING), TOO_LATE)
         return True
     failure = _deliver(mail)
+    if failure and failure.is_away:
+        _away_until = time.monotonic() + AWAY_SECONDS
+    if failure and failure.is_final and _refuses_everybody(mail.to):
+        failure = failure._replace(is_final=False, is_of_address=False)
+    _note(mail.pk, failure)
+    if failure and failure.is_of_address:  # of its own: whoever holds one row of an address wants no other
+        drop_notices([mail.to], kind="", why="the address was refused")
+    return True
+
+
+def _next() -> OutgoingMail | None:
+    """What is due for longest, notices last; but to one address in the order in which messages were written.
+
+    Pauses lose that order: what was tried while the server was away is due later than what was not.
+    """
+    due = OutgoingMail.objects.filter(state=State.WAITING, due_at__lte=clock.now())
+    notices_last = Case(When(kind="", then=Value(0)), default=Value(1))
+    longest = due.order_by(notices_last, "due_at", "pk").first()
+    return longest and due.filter(to=longest.to).order_by(notices_last, "pk").first()
+
+
+@transaction.atomic
+def _note(mail_id: int, failure: "Failure | None") -> None:
+    """What became of a message that was tried, unless it is gone; one that was dropped meanwhile may have been sent."""
+    mail = OutgoingMail.objects.select_for_update().filter(pk=mail_id).first()
+    if mail is None:
+        return
     mail.tries += 1
     if failure is None:
         _end(mail, State.SENT)
-    else:
+    elif mail.state == State.WAITING:
         _put_off(mail, failure)
     mail.save()
-    return True
 
 
 class Failure(NamedTuple):
@@ -237,16 +288,10 @@ def _bare(words: str) -> str:
 
 
 def _put_off(mail: OutgoingMail, failure: Failure) -> None:
-    global _away_until
-    if failure.is_final and _refuses_everybody(mail.to):
-        failure = failure._replace(is_final=False, is_of_address=False)
     mail.answer, mail.is_refused = failure.words, failure.is_refused
-    if failure.is_away:
-        _away_until = time.monotonic() + AWAY_SECONDS
     now = clock.now()
     if failure.is_of_address:
         refusals.note(mail.to, failure.words, now)
-        drop_notices([mail.to], kind="", why="the address was refused")
     if failure.is_final or now - mail.created_at > TRIED_FOR:
         logger.warning("%s was given up after %s tries", mail, mail.tries)
         _end(mail, State.GIVEN_UP)
@@ -283,7 +328,7 @@ def drop_notices_with(words: str, *, kind: str, why: str) -> None:
 
 @transaction.atomic
 def _drop(mails: QuerySet[OutgoingMail], why: str) -> None:
-    for mail in mails.select_for_update(skip_locked=True):
+    for mail in mails.select_for_update().order_by("pk"):
         mail.answer = why
         _end(mail, State.GIVEN_UP)
         mail.save()

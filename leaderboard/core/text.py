@@ -28,6 +28,7 @@ _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")  # which IDNA takes for one
 LINK_IN_NAME = (
     "Leave addresses of pages out of it: this looks like one. After a dot inside a name put a space, as in “Dr. Who”."
 )
+_LONGEST_MAILBOX = 64  # RFC 5321
 NO_ADDRESS = "Enter a valid email address."
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -81,10 +82,13 @@ def check_no_link(name: str) -> None:
 
 def check_address(address: str) -> None:
     """Refuse an email address to which nothing can be sent: by its domain, or what it hides. Raises ValidationError."""
+    mailbox, _, domain = address.rpartition("@")
     if sanitised(address) != address:  # between quotes, Django takes control characters
         raise ValidationError(NO_ADDRESS)
+    if len(mailbox) > _LONGEST_MAILBOX or domain.startswith("["):  # a machine by its number: nobody's, or our network's
+        raise ValidationError(NO_ADDRESS)
     try:
-        address.rpartition("@")[2].encode("idna")
+        domain.encode("idna")
     except UnicodeError:
         raise ValidationError(NO_ADDRESS) from None
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0030_api_tokens'),
+        ('leaderboard', '0031_board_indexes'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from leaderboard.core import audit, locks, outbox
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, User
-from leaderboard.people import personal_data, sessions, sign_in, team_mails
+from leaderboard.people import personal_data, sessions, sign_in, team_mails, teams
 from leaderboard.people.team_locks import lock_team
 
 
@@ -63,7 +63,7 @@ def _refuse_captain_of_others(user: User) -> None:
 
 
 def _leave(user: User) -> None:
-    """The team goes on without the person. One that nobody is in any more ends, unless it has submitted."""
+    """The team goes on without the person; or ends, if nobody else is in it."""
     own = Membership.objects.filter(user=user).select_related("team").first()
     if own is None:
         return
@@ -75,6 +75,4 @@ def _leave(user: User) -> None:
         team_mails.tell_of_leaving(user, team, named_as="Somebody whose account is deleted")
         return
     team.drafts.all().delete()  # nobody could reach them any more; their files go with the next round of retention
-    if not team.submissions.exists():
-        audit.record(Actor.person(user), "delete team", team, before=audit.state_of(team))
-        team.delete()
+    teams.end_team(team, user)

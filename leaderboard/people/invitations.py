@@ -2,7 +2,8 @@
 
 The link is in the message alone: the database has a hash of its token, so that neither a backup nor an organiser can
 join by it, and each message that is sent again has a link of its own. Which address an invitation went to binds nobody:
-people have several. An invitation ends when it is accepted, declined or withdrawn, and expires by itself.
+people have several. An invitation ends when it is accepted, declined or withdrawn, and expires by itself. A message
+that waits in the outbox with a link that does not work any more is taken back.
 """
 
 import hashlib
@@ -12,9 +13,9 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from leaderboard.core import audit, clock
+from leaderboard.core import audit, clock, outbox
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Invitation, Membership, Team, User
@@ -48,7 +49,8 @@ def open_of(team: Team) -> QuerySet[Invitation]:
 
 def find(token: str, at: datetime) -> Invitation | None:
     """The invitation behind a link, if it can be accepted at this instant."""
-    found = Invitation.objects.filter(token_hash=_hashed(token), state=State.OPEN, expires_at__gt=at)
+    members = Membership.objects.filter(team=OuterRef("team"))  # nobody joins a team that nobody is in any more
+    found = Invitation.objects.filter(Exists(members), token_hash=_hashed(token), state=State.OPEN, expires_at__gt=at)
     return found.select_related("team", "invited_by").first()
 
 
@@ -58,6 +60,8 @@ def invite(captain: User, team: Team, email: str) -> Invitation:
     addresses.check_confirmed(captain, "invite somebody")
     team, email = lock_team(team), normalised(email)
     check_captain(captain, team, "invite somebody")
+    if email in addresses.all_of(captain):  # of nobody else it is told whose an address is
+        raise Refused("This is your own address, and you are in the team.")
     check_has_a_place(team)
     now = clock.now()
     earlier = open_of(team).filter(email=email).first()
@@ -91,6 +95,7 @@ def send_again(captain: User, invitation: Invitation) -> None:
     if invitation.sends >= MOST_SENDS:
         raise Refused(f"It was sent {MOST_SENDS} times. Give the person the team’s link instead.")
     _count(captain, team, invitation.email)
+    _take_back_message(invitation)
     token, now = secrets.token_urlsafe(32), clock.now()
     invitation.token_hash, invitation.sends, invitation.invited_by = _hashed(token), invitation.sends + 1, captain
     invitation.sent_at, invitation.expires_at = now, now + VALID_FOR
@@ -149,10 +154,17 @@ def tell_of_new_member(user: User, team: Team) -> None:
 
 def revoke_all_by(user: User, team: Team) -> None:
     """Make useless what somebody sent who was removed from the team: it may have gone to another address of theirs."""
-    rows = team.invitations.filter(state=State.OPEN)
-    own = addresses.all_of(user)
-    mine = [one.pk for one in rows if one.invited_by_id == user.pk or one.email in own]
-    rows.filter(pk__in=mine).update(state=State.REVOKED, ended_at=clock.now())
+    own, now = addresses.all_of(user), clock.now()
+    for one in team.invitations.filter(state=State.OPEN):
+        if one.invited_by_id == user.pk or one.email in own:
+            _end(one, State.REVOKED, now)
+
+
+def revoke_all(team: Team) -> None:
+    """Make useless what a team sent that nobody is in any more."""
+    now = clock.now()
+    for one in team.invitations.filter(state=State.OPEN):
+        _end(one, State.REVOKED, now)
 
 
 def forget_old() -> None:
@@ -189,6 +201,16 @@ def _of_link(token: str) -> tuple[Team, Invitation]:
 def _end(invitation: Invitation, state: State, at: datetime) -> None:
     invitation.state, invitation.ended_at = state, at
     invitation.save(update_fields=["state", "ended_at", "accepted_by"])
+    _take_back_message(invitation)
+
+
+def _take_back_message(invitation: Invitation) -> None:
+    """Send no message any more whose link is of no use."""
+    known = invitation.token_hash
+    outbox.take_back(
+        invitation.email,
+        lambda mail: any(_hashed(token) == known for token in team_mails.invitations_in(mail.body)),
+    )
 
 
 def _count(captain: User, team: Team, email: str) -> None:

@@ -68,7 +68,7 @@ def unsubscribe(link_key: UUID) -> None:
     """Let the address go, with what waits to be sent there. Also where it has gone already: asking twice is fine."""
     row = PreRegistration.objects.select_for_update().filter(link_key=link_key).first()
     if row is not None:
-        outbox.take_back(row.email, unsubscribe=_address("pre_registration_unsubscribe", row))
+        _take_back(row)
         row.delete()
 
 
@@ -127,7 +127,14 @@ SUBJECTS = {
 }
 
 
+def _take_back(row: PreRegistration) -> None:
+    """Send nothing of what waits: the address is let go, or is told something newer."""
+    unsubscribe = _address("pre_registration_unsubscribe", row)
+    outbox.take_back(row.email, lambda mail: mail.unsubscribe == unsubscribe)
+
+
 def _write(row: PreRegistration, what: str) -> None:
+    _take_back(row)
     unsubscribe = _address("pre_registration_unsubscribe", row)
     context = {
         "site": settings.SITE_URL,

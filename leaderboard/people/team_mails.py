@@ -3,6 +3,7 @@
 Names that people typed go into it as one line. A person without a name is never called by an address.
 """
 
+import re
 from collections.abc import Iterable
 
 from django.conf import settings
@@ -61,6 +62,11 @@ def invite(invitation: Invitation, token: str) -> None:
         f"See the invitation: {settings.SITE_URL}{reverse('team_invitation', args=[token])}",
         "You need an account to accept, and can make one on the way. If you do not know who this is, do nothing.",
     )
+
+
+def invitations_in(body: str) -> list[str]:
+    """The tokens of the invitations that a message has links to."""
+    return re.findall(reverse("team_invitation", args=["TOKEN"]).replace("TOKEN", r"([\w-]+)"), body)
 
 
 def decided(approval: TeamApproval) -> None:

@@ -6,7 +6,7 @@ A person is in at most one team; a team has one captain.
 from itertools import chain, count
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.text import slugify
 
 from leaderboard.core import audit, clock, locks
@@ -121,15 +121,20 @@ def _free_slug(name: str) -> str:
 
 def find_by_link(code: str) -> Team | None:
     """The team whose present link this is, if it is switched on."""
-    found = Team.objects.filter(join_code=code, join_link_is_on=True)
-    return found.select_related("join_link_made_by").first()
+    return _let_in_by(code).select_related("join_link_made_by").first()
+
+
+def _let_in_by(code: str) -> QuerySet[Team]:
+    """Of a team that nobody is in, whoever deleted its last member's account, nobody sees the runs by an old link."""
+    members = Membership.objects.filter(team=OuterRef("pk"))
+    return Team.objects.filter(Exists(members), join_code=code, join_link_is_on=True)
 
 
 def join_team(user: User, code: str) -> Team:
     """Join the team whose captain handed out `code`."""
     addresses.check_confirmed(user, "join a team")
     with transaction.atomic():
-        team = Team.objects.select_for_update().filter(join_code=code, join_link_is_on=True).first()
+        team = _let_in_by(code).select_for_update().first()
         if team is None:
             raise Refused(NO_LINK)
         if Membership.objects.filter(user=user, team=team).exists():
@@ -175,10 +180,20 @@ def leave_team(user: User, team: Team) -> None:
         captaincy.forget(team, user)
         audit.record(Actor.person(user), "leave team", team)
         if not others:
-            audit.record(Actor.person(user), "delete team", team, before=audit.state_of(team))
-            team.delete()
+            end_team(team, user)
             return
         team_mails.tell_of_leaving(user, team)
+
+
+def end_team(team: Team, by: User) -> None:
+    """What becomes of a team that nobody is in any more: one that has submitted stays, and lets nobody in."""
+    invitations.revoke_all(team)
+    if team.submissions.exists():
+        team.join_link_is_on = False
+        team.save(update_fields=["join_link_is_on"])
+        return
+    audit.record(Actor.person(by), "delete team", team, before=audit.state_of(team))
+    team.delete()
 
 
 def _check_may_end(team: Team) -> None:

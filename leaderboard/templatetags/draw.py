@@ -17,8 +17,8 @@ from leaderboard.progress.listing import Line
 
 register = template.Library()
 
-# (where the axis ends, in how many parts it is divided): at most five gridlines, labels of one or two decimals
-_AXES = ((0.05, 5), (0.1, 5), (0.2, 4), (0.3, 3), (0.4, 4), (0.5, 5), (0.6, 3), (0.8, 4), (1.0, 5))
+# (where the axis ends, in how many parts it is divided): at most five gridlines, four where labels have two decimals
+_AXES = ((0.06, 3), (0.12, 3), (0.2, 4), (0.3, 3), (0.4, 4), (0.5, 5), (0.6, 3), (0.8, 4), (1.0, 5))
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Axis:
 
 
 def axis_for(values: Iterable[float]) -> Axis:
-    """The shortest axis that holds all of `values` (Dice, rates: 0 to 1)."""
-    largest = max(values, default=0.0)
+    """The shortest axis that holds all of `values` (Dice, rates: 0 to 1); the whole one where nothing is above 0."""
+    largest = max(values, default=0.0) or 1.0
     return next((Axis(end, parts) for end, parts in _AXES if largest <= end), Axis(*_AXES[-1]))
 
 

@@ -12,7 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 import evaluation
 from leaderboard.challenge.phases import Stretch, phases_to_come, stretches
-from leaderboard.core import clock
+from leaderboard.core import clock, outbox
 from leaderboard.models import Phase, Team, User
 from leaderboard.people import registration
 from leaderboard.states import SubmissionKind
@@ -121,6 +121,11 @@ class Frame:
     def registration_opens_at(self) -> datetime | None:
         """The instant at which people can begin to register, if that is still to come."""
         return registration.opens_later(self.now)
+
+    @cached_property
+    def mail_late_since(self) -> datetime | None:
+        """Since when messages wait, where that is longer than it should be: said where somebody waits for one."""
+        return outbox.late_since(self.now)
 
     @property
     def theme(self) -> str:

@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 
 from leaderboard.challenge import downloads
 from leaderboard.challenge.phases import offers_try_outs, taking_phases
-from leaderboard.core import clock, events
+from leaderboard.core import clock, events, outbox
 from leaderboard.core.minutes import found_once, minute_of
 from leaderboard.hosts import gpus, slots
 from leaderboard.hosts.slots import Slot
@@ -91,7 +91,7 @@ class PhaseFacts:
 
 @dataclass(frozen=True)
 class MailFacts:
-    """The outbox. A message that is refused itself, for its address say, does not make `oldest` old."""
+    """The outbox. `oldest` is how long one waits for the mail server; not one that is refused for its own address."""
 
     waiting: int = 0
     oldest: float | None = None
@@ -336,11 +336,11 @@ def _mail_facts(at: datetime, hour: datetime) -> MailFacts:
     waiting, ended = Q(state=OutgoingMail.State.WAITING), Q(ended_at__gt=hour)
     found = OutgoingMail.objects.filter(waiting | ended).aggregate(
         waiting=Count("pk", filter=waiting),
-        oldest=Min("created_at", filter=waiting & Q(is_refused=False)),
         sent=Count("pk", filter=Q(state=OutgoingMail.State.SENT)),
         given_up=Count("pk", filter=Q(state=OutgoingMail.State.GIVEN_UP)),
     )
-    return MailFacts(found["waiting"], _since(at, found["oldest"]), found["sent"], found["given_up"])
+    oldest = outbox.waiting_since(with_notices=True)
+    return MailFacts(found["waiting"], _since(at, oldest), found["sent"], found["given_up"])
 
 
 def _uploads() -> int:

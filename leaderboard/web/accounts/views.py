@@ -5,7 +5,7 @@ from typing import Any
 from allauth.account import views as allauth_views
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
-from allauth.account.signals import email_confirmed
+from allauth.account.signals import email_confirmed, email_removed
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,7 +16,7 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from leaderboard.core import refusals
+from leaderboard.core import outbox, refusals
 from leaderboard.notices.links import works_url
 from leaderboard.people import addresses, mail_limits, sign_in
 from leaderboard.people.throttle import TooSoon
@@ -33,6 +33,12 @@ WORKS = "account/email/address_works"
 def _let_notices_go_there(email_address: EmailAddress, **_: Any) -> None:
     """A message has reached the address."""
     refusals.forgive(email_address.email)
+
+
+@receiver(email_removed)
+def _let_no_notice_go_there(email_address: EmailAddress, **_: Any) -> None:
+    """What waits for a mail server would tell of runs whoever reads there now."""
+    outbox.drop_notices([email_address.email], kind="", why="the address was removed")
 
 
 class SaysHowLong:

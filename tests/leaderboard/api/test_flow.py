@@ -196,6 +196,7 @@ def test_somebody_is_invited_and_answers(people, api, mailoutbox):
     assert [one["id"] for one in alice.get("/team/invitations")] == [sent["id"]]
     assert bob.get("/team/invitations") == charlie.get("/team/invitations") == []
     assert charlie("DELETE", f"/team/invitations/{sent['id']}").status_code == 404
+    outbox.send_due()
     assert alice("POST", f"/team/invitations/{sent['id']}/again").json()["sends"] == 2
     outbox.send_due()
     old, new = (found for mail in mailoutbox for found in re.findall(r"/team/invitation/([^/\s]+)/", mail.body))

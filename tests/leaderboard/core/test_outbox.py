@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,52 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def test_pages_say_since_when_messages_are_late(moody, mails, settings, monkeypatch, client):
+    """Also where the server answers and refuses everybody; not for one address, nor while others are served."""
+
+    def said() -> str:
+        return client.get("/account/password/reset/done/").content.decode()
+
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
+    write()
+    outbox.send_due()
+    assert "Messages have waited since" not in said()
+    time_passes(timedelta(minutes=3), monkeypatch)
+    assert "Messages have waited since" in said()
+    settings.EMAIL_PORT = port
+    people = [DORA, "amy@example.org", "bob@example.org"]
+    moody.answers = {one: ["451 disk full"] * 9 for one in people}
+    for number, one in enumerate(people, start=1):
+        OutgoingMail.objects.filter(to=one).delete()
+        write(one)
+        outbox.send_due()
+        time_passes(timedelta(minutes=3), monkeypatch)
+        assert ("Messages have waited since" in said()) is (number == outbox.MANY_REFUSALS)
+    write("cai@example.org")
+    outbox.send_due()
+    assert "Messages have waited since" not in said()
+
+
+def test_messages_to_one_address_come_in_the_order_in_which_they_were_written(mails):
+    for number in range(3):
+        EmailMessage(f"Number {number}", "Words", to=[DORA]).send()
+    now = clock.now()
+    for pauses, mail in enumerate(OutgoingMail.objects.order_by("-pk")):  # the first was tried most often
+        mail.due_at = now - timedelta(hours=1) + timedelta(minutes=pauses)
+        mail.save()
+    outbox.send_due()
+    ended = OutgoingMail.objects.order_by("ended_at").values_list("subject", flat=True)
+    assert list(ended) == ["Number 0", "Number 1", "Number 2"]
+
+
+def test_a_message_that_comes_late_says_when_it_was_written(mails, monkeypatch):
+    write()
+    time_passes(timedelta(hours=1), monkeypatch)
+    (message,) = mails.messages(DORA)
+    written = OutgoingMail.objects.get().created_at
+    assert abs(parsedate_to_datetime(message["Date"]) - written) < timedelta(seconds=1)
+
+
 def test_after_two_days_a_message_is_given_up(settings, monkeypatch):
     settings.EMAIL_TRANSPORT = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
@@ -288,6 +335,30 @@ def test_while_one_process_waits_for_the_server_no_other_does(moody, mails):
         answer.set()
         one.join()
     assert len(mails.messages(DORA)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_the_server_who_deletes_or_drops_what_is_being_sent(moody, mails):
+    """Whoever deletes an account, say, while a mail server hesitates over a message to it."""
+
+    def delete_and_drop() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        outbox.drop_notices(["bob@example.org"], kind="runs", why="not wanted any more")
+        OutgoingMail.objects.filter(to=DORA).delete()
+        connection.close()
+
+    def do_so_meanwhile() -> None:
+        somebody = threading.Thread(target=delete_and_drop)
+        somebody.start()
+        somebody.join()
+
+    moody.before_taking = do_so_meanwhile
+    write()
+    outbox.write([OutgoingMail(kind="runs", to="bob@example.org", sender="c@example.org", body="Words")])
+    outbox.send_due()
+    assert [message["To"] for message in mails.messages()] == [DORA]
+    assert list(OutgoingMail.objects.values_list("to", "state")) == [("bob@example.org", "given_up")]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,6 +17,7 @@ from leaderboard.states import RunState, SubmissionState
 from leaderboard.submissions import drafts, resumable, uploads
 from leaderboard.submissions.quota import quota_of
 from tests.leaderboard import cast, seen
+from tests.leaderboard.web.scene import page
 
 pytestmark = pytest.mark.django_db
 FILE = tarfile.TarInfo("layer.tar").tobuf() + bytes(5000)
@@ -230,6 +231,11 @@ class TestDrafts:
         cast.submit(team, phase, algorithm="LungText", external_data="CT-RATE")
         said = drafts.said_last(team)
         assert (said["algorithm"], said["external"], said["external_data"]) == ("LungText", "some", "CT-RATE")
+
+    def test_its_page_says_without_scripts_how_much_of_its_file_is_here(self, alice, draft, client):
+        receive(begin(draft), 2000)
+        client.force_login(alice)
+        assert "image.tar, 2 kB of 5.51 kB here" in page(client.get(f"/submit/dev/?draft={draft.pk}")).text
 
     def test_another_team_finds_none_of_it(self, draft):
         assert drafts.find(draft.pk, cast.team_of(cast.person("Charlie"))) is None

@@ -68,12 +68,19 @@ def test_an_address_counts_once_its_owner_pressed_the_button_behind_the_link(cli
     assert PreRegistration.objects.get().confirmed_at
 
 
+def test_whoever_asks_again_while_mail_waits_gets_one_message(client, mailoutbox):
+    ask(client)
+    ask(client)
+    assert len(sent(mailoutbox)) == 1
+
+
 def test_answers_are_alike_whether_an_address_is_known_confirmed_or_had_enough(client, mailoutbox):
     answers = []
     for _ in range(5):
         response = client.post("/pre-registration/", {"email": DORA})
         answers.append((response.status_code, dict(response.headers), response.content))
         PreRegistration.objects.update(confirmed_at=clock.now())
+        outbox.send_due()
     assert all(answer == answers[0] for answer in answers)
     bodies = sent(mailoutbox)
     assert len(bodies) == 3  # and no more for a while

@@ -100,7 +100,7 @@ def test_markdown_brings_in_nothing_from_elsewhere(source, part, absent):
 
 
 @pytest.mark.parametrize(
-    ("largest", "end"), [(0.0, 0.05), (0.04, 0.05), (0.316, 0.4), (0.61, 0.8), (1.0, 1.0), (3.0, 1.0)]
+    ("largest", "end"), [(0.0, 1.0), (0.04, 0.06), (0.1, 0.12), (0.316, 0.4), (0.61, 0.8), (1.0, 1.0), (3.0, 1.0)]
 )
 def test_an_axis_begins_at_zero_and_holds_its_largest_value(largest, end):
     assert draw.axis_for([largest]).end == end

@@ -12,6 +12,7 @@ from leaderboard.models import NoticeKind, OutgoingMail
 from leaderboard.notices import choices, links, writing
 from leaderboard.notices.recipients import Recipient
 from tests.leaderboard import cast
+from tests.leaderboard.web.accounts.conftest import confirm_it_is_you
 from tests.mail_server import text_of
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,16 @@ def test_what_waits_of_a_kind_that_is_stopped_is_not_sent(alice, mails):
     assert len(mails.messages(alice.email)) == 1
     ended = OutgoingMail.objects.filter(kind="runs").values_list("state", "body", "unsubscribe")
     assert list(ended) == [("given_up", "", "")]
+
+
+def test_what_waits_for_an_address_that_is_removed_is_not_sent(alice, browser, mails):
+    notice_to(alice)
+    EmailAddress.objects.filter(user=alice).update(primary=False)
+    EmailAddress.objects.create(user=alice, email="new@example.org", primary=True, verified=True)
+    confirm_it_is_you(browser)
+    browser.post("/account/email/", {"email": alice.email, "action_remove": ""})
+    assert not EmailAddress.objects.filter(email=alice.email).exists()
+    assert mails.messages(alice.email) == []
 
 
 def test_nobody_forges_a_link(alice):

@@ -74,7 +74,9 @@ def test_whoever_connected_orcid_signs_in_with_it(orcid):
     alice.refresh_from_db()
     assert alice.orcid == ORCID
     assert AuditEntry.objects.filter(user_id=alice.pk, action="connect ORCID").exists()
-    assert ORCID in page(here.get("/account/")).text
+    shown = page(here.get("/account/")).text
+    assert ORCID in shown
+    assert "Your ORCID iD is connected: you can sign in with it." in shown
 
     there = Client()
     assert "Sign in with ORCID" in page(there.get("/account/login/")).text
@@ -121,6 +123,10 @@ def test_whoever_says_no_there_is_told_so_here(orcid):
     answer = go_there_and_back(client, ORCID, action="deny")
     assert "Nothing was changed." in page(answer).text
     assert not is_in(client)
+    _, alice = signed_in("Alice")
+    confirm_it_is_you(alice)
+    answer = go_there_and_back(alice, ORCID, connect=True, action="deny")
+    assert page(answer).all("a", class_="btn", href="/account/"), "back to where one came from"
 
 
 @pytest.mark.parametrize("step", ["begins", "comes back"])

@@ -1,6 +1,7 @@
 """A person's own account: corrected, looked at, taken along, ended; and what then is left of the person."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +14,9 @@ from django.db.models import F
 from leaderboard.challenge import downloads
 from leaderboard.core import audit, clock, outbox, refusals
 from leaderboard.core.audit import Actor
-from leaderboard.models import AuditEntry, Draft, NoticeKind, OutgoingMail, Submission, Team, User
+from leaderboard.models import AuditEntry, Draft, Invitation, NoticeKind, OutgoingMail, Submission, Team, User
 from leaderboard.notices import choices
-from leaderboard.people import captaincy, ending, invitations, personal_data, preregistration, sessions, tokens
+from leaderboard.people import captaincy, ending, invitations, personal_data, preregistration, sessions, teams, tokens
 from leaderboard.web.accounts.sessions import device
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you, is_in, sign_in
@@ -238,6 +239,7 @@ def test_a_captain_of_others_hands_over_first(alice, here):
 def test_a_team_that_is_left_alone_ends_unless_it_has_submitted(alice, here, submitted):
     team, phase = cast.team_of(alice), cast.phase()
     Draft.objects.create(team=team, phase=phase, created_by=alice, changed_at=clock.now())
+    invitations.invite(alice, team, "zoe@example.org")
     if submitted:
         cast.submit_checked(team, phase, user=alice)
     confirm_it_is_you(here)
@@ -246,6 +248,9 @@ def test_a_team_that_is_left_alone_ends_unless_it_has_submitted(alice, here, sub
     assert Team.objects.exists() is submitted
     assert Submission.objects.exists() is submitted
     assert not Draft.objects.exists()
+    assert not Invitation.objects.filter(state="open").exists(), "nobody finds a team's runs without its members"
+    assert teams.find_by_link(team.join_code) is None
+    assert not OutgoingMail.objects.filter(to="zoe@example.org").exists()
 
 
 def test_the_last_organiser_stays(from_address):
@@ -278,12 +283,18 @@ def test_whom_an_organiser_deletes_is_named_no_more(alice, from_address):
     olga = cast.person("Olga", is_staff=True, is_superuser=True)
     desk = from_address()
     desk.force_login(olga)
+    team = cast.team_of(alice, name="Wonder")
+    invitations.invite(alice, team, "zoe@example.org")
+    [link] = re.findall(r"/team/invitation/\S+", OutgoingMail.objects.get().body)
+    OutgoingMail.objects.all().delete()
     OutgoingMail.objects.create(to=ALICE, subject="To Alice", created_at=clock.now(), due_at=clock.now())
     desk.post(f"/admin/leaderboard/user/{alice.pk}/delete/", {"post": "yes"})
     assert everything_says("alice@") == []
     assert not User.objects.filter(pk=alice.pk).exists()
     assert not AuditEntry.objects.filter(target__contains="Alice").exists()
     assert "Alice" not in json.dumps(list(AuditEntry.objects.values_list("before", flat=True)))
+    assert teams.find_by_link(team.join_code) is None
+    assert from_address().get(link).status_code == 404, "nobody joins whom nobody is in"
 
 
 # --- the notice -------------------------------------------------------------------------------------------------------

@@ -74,6 +74,9 @@ def test_an_app_is_added_after_the_password_and_asked_for_from_then_on(
         sign_in(lost, ALICE, RIGHT)
         lost.post(AUTHENTICATE, {"code": code})
         assert is_in(lost) is lets_in, "a recovery code is taken once"
+    kept = Authenticator.objects.get(type=Authenticator.Type.RECOVERY_CODES).wrap()
+    assert all(kept.validate_code(code) for code in recovery[1:])
+    assert "None is left" in page(here.get("/account/2fa/")).text
     assert list(AuditEntry.objects.filter(user_id=alice.pk).values_list("action", flat=True)) == [
         "add recovery codes",
         "add authenticator app",
