@@ -114,8 +114,8 @@ def _played(made: "Challenge", options: argparse.Namespace, chance: random.Rando
 
 @contextmanager
 def _virtual_clock() -> Iterator[Callable[[float], None]]:
-    """The database's clock as the simulation sets it."""
-    from leaderboard.core import clock
+    """The database's clock as the simulation sets it; each challenge has the minutes of the one before."""
+    from leaderboard.core import clock, minutes
 
     at = [EPOCH]
 
@@ -125,7 +125,7 @@ def _virtual_clock() -> Iterator[Callable[[float], None]]:
     def now() -> datetime:
         return at[0]
 
-    with mock.patch.object(clock, "now", now):
+    with mock.patch.object(clock, "now", now), mock.patch.object(minutes, "MOST", 0):
         yield set_clock
 
 
