@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from tests import databases
 from tests.realsite import RealSite, running_site
 
 OUTBOX = "leaderboard.core.outbox.EmailBackend"
+RUNNING_SITE: list[RealSite] = []  # one or none
+SITE_ENDS = ExitStack()
 # Of the real site: low, so that tests reach them, and wait seconds.
 LIMITS = {"UPLOAD_SILENT_SECONDS": "3", "UPLOAD_PACE_SECONDS": "4", "UPLOADS_AT_ONCE": "4"}
 LIMITS |= {"UPLOADS_PER_PERSON": "2", "UPLOADS_PER_TEAM": "3"}
@@ -115,12 +118,20 @@ def quick_static_files(settings) -> None:
     settings.WHITENOISE_AUTOREFRESH = True
 
 
-@pytest.fixture(scope="session")
-def site(django_db_setup) -> Iterator[RealSite]:
+@pytest.fixture
+def site(django_db_setup) -> RealSite:
     """The site as real processes on the database of these tests, with a store of its own, for all that upload there.
 
-    A file that asks for it belongs to the group `site`: its processes are started once.
+    A file that asks for it belongs to the group `site`: its processes are started once, and end with the group.
     """
+    if not RUNNING_SITE:
+        RUNNING_SITE.append(SITE_ENDS.enter_context(_site()))
+        SITE_ENDS.callback(RUNNING_SITE.clear)
+    return RUNNING_SITE[0]
+
+
+@contextmanager
+def _site() -> Iterator[RealSite]:
     folder = Path(tempfile.mkdtemp(prefix="rexg-t-"))  # short: the path of a socket has 107 characters at most
     database = (
         urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{configured.DATABASES['default']['NAME']}").geturl()
@@ -131,3 +142,15 @@ def site(django_db_setup) -> Iterator[RealSite]:
             yield running
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The site ends with its group, before the tables are emptied: others would find its signs of life there."""
+    if nextitem is None or _group_of(nextitem) != _group_of(item):
+        SITE_ENDS.close()
+
+
+def _group_of(item: pytest.Item) -> object:
+    marker = item.get_closest_marker("xdist_group")
+    return marker and marker.args
