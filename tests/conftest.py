@@ -118,20 +118,27 @@ def quick_static_files(settings) -> None:
     settings.WHITENOISE_AUTOREFRESH = True
 
 
+@pytest.fixture(scope="session")
+def site_ends(django_db_setup) -> Iterator[ExitStack]:
+    """What ends the real site, at the latest before its database goes."""
+    with SITE_ENDS:
+        yield SITE_ENDS
+
+
 @pytest.fixture
-def site(django_db_setup) -> RealSite:
+def site(site_ends, django_db_blocker) -> RealSite:
     """The site as real processes on the database of these tests, with a store of its own, for all that upload there.
 
     A file that asks for it belongs to the group `site`: its processes are started once, and end with the group.
     """
     if not RUNNING_SITE:
-        RUNNING_SITE.append(SITE_ENDS.enter_context(_site()))
-        SITE_ENDS.callback(RUNNING_SITE.clear)
+        RUNNING_SITE.append(site_ends.enter_context(_site(django_db_blocker)))
+        site_ends.callback(RUNNING_SITE.clear)
     return RUNNING_SITE[0]
 
 
 @contextmanager
-def _site() -> Iterator[RealSite]:
+def _site(django_db_blocker) -> Iterator[RealSite]:
     folder = Path(tempfile.mkdtemp(prefix="rexg-t-"))  # short: the path of a socket has 107 characters at most
     database = (
         urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{configured.DATABASES['default']['NAME']}").geturl()
@@ -142,12 +149,14 @@ def _site() -> Iterator[RealSite]:
             yield running
     finally:
         shutil.rmtree(folder)
+        with django_db_blocker.unblock():
+            databases.empty_tables()
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """The site ends with its group, before the tables are emptied: others would find its signs of life there."""
-    if nextitem is None or _group_of(nextitem) != _group_of(item):
+    """The site ends with its group: others would find its signs of life in their database."""
+    if nextitem is not None and _group_of(nextitem) != _group_of(item):
         SITE_ENDS.close()
 
 
