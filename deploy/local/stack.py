@@ -251,7 +251,7 @@ def is_healthy(socket: Path) -> bool:
 def find_chromium(environment: Mapping[str, str]) -> str | None:
     """The browser of the tests."""
     chosen = environment.get("REX_CHROMIUM")
-    return chosen or apt.find_program(*apt.TEST_PROGRAMS["chromium"])
+    return chosen or apt.find_program(*apt.TEST_PROGRAMS[apt.BROWSER])
 
 
 def _manage(supervisor: Supervisor, stack: Stack, *arguments: str) -> None:

@@ -1,7 +1,7 @@
 """Every page of the site is looked at by axe, and for what axe does not see, in both themes and from 320 to 1920 px.
 
-What a page is built of is read once; how it looks, at 320 and 1280 px, light and dark, but for parts that another page
-showed in the same place. Above 1280 px the layout changes no more.
+What a page is built of is read once; how it looks, light and dark, but for parts that were seen in the same place: on
+another page, or at 320 px of those that are there at 1280 px, too. Above that the layout changes no more.
 """
 
 import re
@@ -80,18 +80,18 @@ def different(pages: Mapping[str, Kept]) -> dict[str, Kept]:
     return {name: pages[name] for name in firsts.values()}
 
 
-def look(page: Page, address: str, looks: Mapping[int, axe.Looks], tags: tuple[str, ...]) -> Iterator[str]:
-    """What is wrong with a page: with what it is built of, and with its looks at each of these widths."""
+def look(page: Page, address: str, looks: axe.Looks, tags: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with a page: with what it is built of, and with how its new parts look."""
     page.goto(address)
     axe.bring(page)
     yield from axe.found(page, tags=tags, but=axe.BY_LOOKS)
-    for width, at_width in looks.items():
+    for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
         if page.evaluate(IS_WIDER):
             yield f"{width} px: scrolls sideways"
-        for theme in THEMES if at_width.mark_new(page) else ():
+        for theme in THEMES if looks.mark_new(page) else ():
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-            yield from (f"{width} px, {theme}: {problem}" for problem in at_width.found(page))
+            yield from (f"{width} px, {theme}: {problem}" for problem in looks.found(page))
     page.set_viewport_size({"width": 1920, "height": HEIGHT})
     if page.evaluate(IS_WIDER):
         yield "1920 px: scrolls sideways"
@@ -100,7 +100,7 @@ def look(page: Page, address: str, looks: Mapping[int, axe.Looks], tags: tuple[s
 @pytest.mark.timeout(900)
 def test_axe_finds_nothing_on_any_page(pages, browser: Browser):
     problems: dict[str, list[str]] = {}
-    looks = {width: axe.Looks() for width in WIDTHS}
+    looks = axe.Looks()
     with served(different(own(pages))) as addresses, browser.new_context() as context:
         page = context.new_page()
         for name, address in addresses.items():
@@ -122,7 +122,7 @@ def test_axe_finds_nothing_in_the_administration(pages, browser: Browser):
     ours = re.compile(r"/admin/(\w+/\w+/([^/]+/change/)?)? ")
     looked = different({name: page for name, page in pages.items() if ours.search(name)})
     assert len(looked) > 20
-    looks = {WIDTHS[0]: axe.Looks()}
+    looks = axe.Looks()
     with served(looked) as addresses, browser.new_context() as context:
         page = context.new_page()
         for name, address in addresses.items():

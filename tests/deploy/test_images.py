@@ -33,6 +33,7 @@ from tests.deploy.conftest import DEPLOY, ROOT, eventually
 pytestmark = pytest.mark.engine
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 LEFT_OUT = {"..", "site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "lib2to3", "pydoc_data"}
+WHEELS = Path("/usr/share/python-wheels")  # where Debian's Python takes pip from for a new environment
 PROGRAMS = ("sh", "mkdir", "chmod", "chown", "rm")
 # Most of all bytes are these packages'. Of them the image has pip's records and what a server loads when it starts.
 LARGE = {"SimpleITK", "cc3d", "numpy", "numpy.libs", "scipy", "scipy.libs"}
@@ -86,6 +87,7 @@ def files(target: str) -> Iterator[tuple[str, Path]]:
     yield "usr/local/bin/python3", Path(sys.executable).resolve()
     yield "usr/share/zoneinfo/UTC", Path("/usr/share/zoneinfo/UTC")
     yield from ((f"usr/bin/{name}", Path(shutil.which(name) or name).resolve()) for name in PROGRAMS)
+    yield from ((str(path.relative_to("/")), path) for path in WHEELS.glob("*.whl"))
     for library in {Path(sysconfig.get_path("stdlib")), Path(sys.base_prefix) / "lib" / VERSION}:
         for path in library.rglob("*"):
             inside = path.relative_to(library)

@@ -34,4 +34,4 @@ def scores(submission: Submission) -> dict[str, Any]:
 def assert_nothing_is_left(engine, stack) -> None:
     label = {"label": f"{LABEL_INSTANCE}={stack.instance}"}
     wait_for(lambda: engine.containers(all=True, filters=label) == [], "the containers to be gone", 20)
-    assert not engine.volumes(filters=label)["Volumes"]
+    wait_for(lambda: not engine.volumes(filters=label)["Volumes"], "their volumes to be gone", 20)
