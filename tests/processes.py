@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
-PROCESSES_FOR_CORES = 3, 2  # so many for so many: tests wait for containers and clocks, and engine and database work
+PROCESSES_PER_CORE = 2  # tests wait for containers, clocks and one another about as long as they work
 MOST_PROCESSES = 8
 FEW_FILES = 4  # so few are done before several processes have started
 FIRST_SANDBOX_UID = 60600
@@ -77,8 +77,7 @@ def wanted_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
     files = {file for path in paths for file in (path.rglob("test_*.py") if path.is_dir() else [path])}
     if len(files) <= FEW_FILES:
         return 0
-    processes, cores = PROCESSES_FOR_CORES
-    return min(MOST_PROCESSES, processes * len(os.sched_getaffinity(0)) // cores)
+    return min(MOST_PROCESSES, PROCESSES_PER_CORE * len(os.sched_getaffinity(0)))
 
 
 def unit_of(test: str) -> str:

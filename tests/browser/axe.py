@@ -20,7 +20,7 @@ NOWHERE = """["aria-describedby", "aria-labelledby", "aria-controls", "for"].fla
 SETTLE = "document.getAnimations().forEach(one => one.cancel())"
 # All elements in their order: the number of the one around it (or -1), and what styles depend on.
 PARTS = """() => {
-  const counts = /^(class|type|role|scope|hidden|disabled|open|aria-(?!label|describedby|controls).*|data-.*)$/;
+  const counts = /^(class|type|role|scope|hidden|disabled|open|aria-(?!label|describedby|controls).*|data-(?!new$).*)$/;
   const said = ({name, value}) => name.startsWith("data-") ? name : `${name}=${value}`;
   const all = [...document.querySelectorAll("*")], numbers = new Map(all.map((one, number) => [one, number]));
   return all.map(one => [numbers.get(one.parentElement) ?? -1, [

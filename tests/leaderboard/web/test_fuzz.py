@@ -100,7 +100,7 @@ PLAIN = [address for address in ADDRESSES if not address.state]
 
 
 def plain(what: str, among: Sequence[str] = ()) -> list[Address]:
-    """The addresses that get this value, and not another among those that are alike, in a query or a form."""
+    """The addresses that get this value, and not another among those that are alike, in a path, a query or a form."""
     alike = among or next(pair for pair in ALIKE if what in pair)
     return [address for number, address in enumerate(PLAIN) if number % len(alike) == alike.index(what)]
 
@@ -116,7 +116,7 @@ def test_in_the_query(fuzzed, what):
 @pytest.mark.parametrize("what", HOSTILE)
 def test_in_the_path(fuzzed, what):
     value = quote(HOSTILE[what][:200])
-    for address in PLAIN:
+    for address in plain(what):
         for name in fuzzed._watched:
             if f"{{{name}}}" in address.path:
                 others = {**fuzzed._watched, name: value}
