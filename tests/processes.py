@@ -19,7 +19,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
-PROCESSES_PER_CORE = 2  # tests wait for containers, clocks and one another about as long as they work
+# So many for so many: tests wait for containers and clocks, while engine, database and browsers work beside them. With
+# one more each takes longer than is gained.
+PROCESSES, FOR_CORES = 3, 2
 MOST_PROCESSES = 8
 FEW_FILES = 4  # so few are done before several processes have started
 FIRST_SANDBOX_UID = 60600
@@ -77,7 +79,7 @@ def wanted_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
     files = {file for path in paths for file in (path.rglob("test_*.py") if path.is_dir() else [path])}
     if len(files) <= FEW_FILES:
         return 0
-    return min(MOST_PROCESSES, PROCESSES_PER_CORE * len(os.sched_getaffinity(0)))
+    return min(MOST_PROCESSES, PROCESSES * len(os.sched_getaffinity(0)) // FOR_CORES)
 
 
 def unit_of(test: str) -> str:

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test import TestCase, override_settings
 from django.urls import get_resolver, resolve
+from django.utils import timezone
 from django.utils.html import escape
 
 from leaderboard.api.site import described
@@ -261,7 +262,8 @@ def asked(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Aske
         world = World()
         with pytest.MonkeyPatch.context() as patch:
             at = clock.now()
-            patch.setattr(clock, "now", lambda: at)  # answers differ by what is told alone
+            for module in (clock, timezone):  # that of Django is allauth's
+                patch.setattr(module, "now", lambda: at)  # answers differ by what is told alone
             yield _ask_all(world)
         transaction.set_rollback(True)
 
