@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlencode
 
 import pytest
 from django.conf import settings
+from django.core import signing
 from django.db import connection, transaction
 from django.test import TestCase, override_settings
 from django.urls import get_resolver, resolve
@@ -264,6 +265,8 @@ def asked(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Aske
             at = clock.now()
             for module in (clock, timezone):  # that of Django is allauth's
                 patch.setattr(module, "now", lambda: at)  # answers differ by what is told alone
+            stamp = signing.TimestampSigner().timestamp()
+            patch.setattr(signing.TimestampSigner, "timestamp", lambda _self: stamp)  # of signed keys
             yield _ask_all(world)
         transaction.set_rollback(True)
 
