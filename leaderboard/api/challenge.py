@@ -11,9 +11,8 @@ from leaderboard.api.operations import operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
 from leaderboard.api.problems import Problem
 from leaderboard.api.schemas.challenge import BoardRowOut, PhaseOut, QuotaOut, ScoresOut
-from leaderboard.board.board import lines_of, make_board
-from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.rows import GroupLine, Row
+from leaderboard.board.reading import read_board
+from leaderboard.board.rows import Row
 from leaderboard.challenge import phases
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import Phase
@@ -61,10 +60,8 @@ def get_board(
 ) -> dict[str, Any]:
     """The board of a phase as everybody sees it: ranked rows, then masks that stand apart and post-challenge runs."""
     phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
-    board = make_board(Disclosure.to_public(phase, instant_of(request)), track, group=group, sort=sort)
-    found = page_of(request, response, board.everything, (page, per_page))
-    lines = lines_of(found["items"])
-    return found | {"items": [_row(row, lines.get(row.run.pk, [])) for row in found["items"]]}
+    board = read_board(phase, track, instant_of(request), group=group, sort=sort, opened=True)
+    return page_of(request, response, board.everything, (page, per_page), make=_row)
 
 
 def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
@@ -97,18 +94,12 @@ def _quota(kind: kinds.Kind) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, lines: list[GroupLine]) -> dict[str, Any]:
+def _row(row: Row) -> dict[str, Any]:
+    names = (*ScoresOut.model_fields, "listed", "rank", "affiliation", "algorithm", "entry", "lost_cases", "runs")
     return {
-        **{name: getattr(row, name) for name in ScoresOut.model_fields},
-        "listed": row.listed,
-        "rank": row.rank,
+        **{name: getattr(row, name) for name in names},
         "team": row.team.name,
         "team_slug": row.team.slug,
-        "affiliation": row.affiliation,
-        "algorithm": row.algorithm,
-        "entry": row.submission.entry,
-        "lost_cases": row.lost_cases,
-        "runs": row.runs,
         "submitted_on": row.date.date(),
-        "groups": lines,
+        "groups": row.opened.groups,
     }

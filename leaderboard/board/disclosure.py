@@ -97,6 +97,7 @@ class Disclosure:
     """What `reader` may see of `phase` at the instant `at` (UTC, by the database's clock, read once a request).
 
     That is of its entries, unless `kind` is another one; a try-out runs on the public cases of the phase `cases_of`.
+    Of runs it is what happened before `until`, where that is told: a board does not change with each instant.
     """
 
     reader: Reader
@@ -104,6 +105,7 @@ class Disclosure:
     at: datetime
     kind: str = SubmissionKind.SCORED
     cases_of: Phase | None = None
+    until: datetime | None = None
 
     @classmethod
     def to_public(cls, phase: Phase, at: datetime) -> Self:
@@ -139,7 +141,7 @@ class Disclosure:
     @property
     def visible_until(self) -> datetime:
         """What happened before this instant may be seen."""
-        return self.at if self.shows_cases else _minute(self.at)
+        return self.until or (self.at if self.shows_cases else _minute(self.at))
 
     def shown_instant(self, at: datetime) -> datetime:
         """An instant in a run's life as it is shown: exact, or its minute."""
@@ -147,7 +149,9 @@ class Disclosure:
 
     def visible(self, field: str) -> Q:
         """Restricts rows to those whose instant `field` may be seen."""
-        return Q(**{f"{field}__isnull": False}) if self.shows_cases else Q(**{f"{field}__lt": self.visible_until})
+        if self.shows_cases and self.until is None:
+            return Q(**{f"{field}__isnull": False})
+        return Q(**{f"{field}__lt": self.visible_until})
 
     def is_visible(self, at: datetime | None) -> bool:
         """Whether something that happened at this instant (None: not yet) may be seen."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from leaderboard.board.rows import Board, Row
 from leaderboard.core.text import csv_cell, printable
+from leaderboard.models import Submission
 
 NUMBERS = (
     "dice",
@@ -28,11 +29,7 @@ NUMBERS = (
 def as_json(board: Board) -> dict[str, Any]:
     """The ranked table for scripts."""
     return {
-        "phase": board.phase.slug,
-        "track": board.track,
-        "scope": board.scope,
-        "cases": board.cases,
-        "evaluation_version": board.evaluation_version,
+        **board.facts,
         "rows": [_row_as_json(row) for row in board.rows],
         "masks": [_row_as_json(row) for row in board.masks],
         "post_challenge": [_row_as_json(row) for row in board.after],
@@ -45,13 +42,13 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "rank": row.rank,
         "team": row.team.slug,
         "algorithm": row.algorithm,
-        "entry": row.submission.entry,
-        "submission": row.submission.pk,
+        "entry": row.entry,
+        "submission": row.submission,
         **{name: getattr(row, name) for name in NUMBERS},
     }
 
 
-_FACTS = ("phase", "track", "findings", "cases", "evaluation_version", "as_of")
+_FACTS = ("phase", "track", "findings", "cases", "evaluation_version", "version", "as_of")
 _OF_ROW = ("listed", "rank", "team", "affiliation", "algorithm", "entry", "lost_cases", "runs", "submitted")
 _LISTED = {"ranked": "ranked", "masks": "masks, not ranked", "post_challenge": "post-challenge, not ranked"}
 SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
@@ -59,7 +56,7 @@ COLUMNS = (*_OF_ROW, *(f"{name}{end}" for name in SHOWN for end in ("", "_low", 
 
 
 def as_csv(board: Board) -> str:
-    """The board's rows for spreadsheets, in its order: what its page shows, as of the minute of the reading.
+    """The board's rows for spreadsheets, in its order: what its page shows, of which version, and since when.
 
     What is not shown is empty; numbers are as they are shown, and nobody's words are taken for a formula.
     """
@@ -71,10 +68,12 @@ def as_csv(board: Board) -> str:
     return text.getvalue()
 
 
-def _facts(board: Board) -> list[str | int]:
-    """What is the same in each row."""
-    as_of = f"{board.disclosure.at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
-    return [csv_cell(board.phase.name), board.track, board.group, board.cases, board.evaluation_version, as_of]
+def _facts(board: Board) -> list[str | int | None]:
+    """What is the same in each row; `as_of` is the minute from which its version shows."""
+    version = board.version
+    as_of = f"{version.visible_from.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if version else None
+    of_version = [version.evaluation_version, version.number] if version else [None, None]
+    return [csv_cell(board.phase.name), board.track, board.group, board.cases, *of_version, as_of]
 
 
 def _cells(row: Row) -> list[str | int | None]:
@@ -83,7 +82,7 @@ def _cells(row: Row) -> list[str | int | None]:
     date = f"{row.date.astimezone(UTC):%Y-%m-%d}"
     numbers = (end for name in SHOWN for end in (getattr(row, name), *(getattr(row, f"{name}_ci") or (None, None))))
     return [
-        *(_LISTED[row.listed], row.rank, *words, row.submission.get_entry_display(), row.lost_cases, row.runs, date),
+        *(_LISTED[row.listed], row.rank, *words, Submission.Entry(row.entry).label, row.lost_cases, row.runs, date),
         *map(_shown, numbers),
     ]
 
@@ -113,7 +112,7 @@ def _line(row: Row, cases: int) -> str:
     return (
         f"{row.rank or '–':>4}  {team:<24.24} {algorithm:<24.24} {row.dice:>6.3f}  {interval:<13} "
         f"{row.hit_rate:>8.3f} {_number(row.instance_f1)} {_number(row.distance_f1)}  {lost}"
-        f"{'  masks' if row.submission.is_of_masks else ''}"
+        f"{'  masks' if row.is_of_masks else ''}"
     )
 
 

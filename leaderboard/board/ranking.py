@@ -1,11 +1,42 @@
 """Ranks, and the orders in which a board can be read."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple, Self
 
-from leaderboard.board.places import NUMBERS, Place
+from leaderboard.models import BoardRow
 
-SORT_KEYS = ("rank", "team", *NUMBERS, "date")
+NUMBERS = ("dice", "reach", "hit_rate", "instance_f1", "distance_f1")
+"""The numbers of a row, in the order in which they are stored."""
+SORT_KEYS = ("rank", "team", "dice", "hit_rate", "instance_f1", "distance_f1", "date")
+
+
+class Place(NamedTuple):
+    """A row (its key) with what it is ranked and sorted by; `rank` is None where it is not ranked.
+
+    `date` is when its run was accepted, `name` its team's in small letters, `numbers` as NUMBERS says.
+    """
+
+    row: int
+    date: datetime
+    name: str
+    numbers: Sequence[float | None]
+    rank: int | None = None
+
+    @classmethod
+    def of(cls, row: BoardRow, group: str) -> Self:
+        """The place of a row by its numbers over a group of findings."""
+        return cls(row.pk, row.accepted_at, row.name, row.numbers[group])
+
+    @property
+    def dice(self) -> float:
+        """What it is ranked by."""
+        return self.numbers[0] or 0.0
+
+    @property
+    def reach(self) -> float:
+        """How far its dot and its interval reach."""
+        return self.numbers[1] or 0.0
 
 
 def ranks(scores: Sequence[float]) -> list[int]:
@@ -16,12 +47,21 @@ def ranks(scores: Sequence[float]) -> list[int]:
     return [first[score] for score in scores]
 
 
+def ranked(places: Sequence[Place]) -> list[Place]:
+    """The same with their ranks, best first."""
+    found = [
+        one._replace(rank=rank) for one, rank in zip(places, ranks([one.dice for one in places]), strict=True)
+    ]
+    return sorted(found, key=sort_key("rank"))
+
+
 def sort_key(sort: str) -> Callable[[Place], Any]:
-    """By what places are sorted for one of SORT_KEYS; a number is the one that was asked for."""
+    """By what places are sorted for one of SORT_KEYS. Ties are broken for the eye alone: they share their rank."""
     if sort == "rank":
         return lambda one: (one.rank or 0, -one.dice, one.date, one.name)
     if sort == "team":
         return lambda one: one.name
     if sort == "date":
-        return lambda one: (-one.date, one.name)
-    return lambda one: (-(one.asked or 0.0), one.rank or 0, one.name)
+        return lambda one: (-one.date.timestamp(), one.name)
+    number = NUMBERS.index(sort)
+    return lambda one: (-(one.numbers[number] or 0.0), one.rank or 0, one.name)

@@ -1,14 +1,15 @@
 """What a board consists of: its rows, and the groups of findings within a row."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import overload
+from typing import Any, NamedTuple, Self, overload
 
 from evaluation import CATEGORIES, Kind, kind_of
-from leaderboard.board.disclosure import Disclosure, Scores
-from leaderboard.board.places import Place
-from leaderboard.models import Phase, Run, Standing, Submission, Team
+from leaderboard.board.disclosure import Scores
+from leaderboard.challenge.categories import ALL, GROUPS
+from leaderboard.models import BoardRow, BoardVersion, Phase, Submission
+from leaderboard.states import SubmissionKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +17,12 @@ class GroupLine(Scores):
     """One group of `n` findings within a row."""
 
     code: str
-    label: str
     n: int
+
+    @property
+    def label(self) -> str:
+        """What the group is called."""
+        return GROUPS[self.code]
 
 
 @dataclass(frozen=True)
@@ -43,24 +48,78 @@ def _of_kind(lines: Sequence[GroupLine], kind: Kind) -> list[GroupLine]:
     return [line for line in lines if line.code in CATEGORIES and kind_of(line.code) is kind]
 
 
+class ShownTeam(NamedTuple):
+    """A team as a board names it."""
+
+    pk: int
+    name: str
+    slug: str
+
+
+class Opened(NamedTuple):
+    """What an opened row says on top: its groups of findings, and words of its team (Markdown)."""
+
+    groups: list[GroupLine]
+    method: str
+    external_data: str
+
+
+def _with_tuples(read: Mapping[str, Any]) -> dict[str, Any]:
+    """Intervals as they were before they were stored as JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
+
+
+_SCORES = [field.name for field in fields(Scores)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row(Scores):
-    """A team's run on the board. Numbers are as the phase's policy shows them; None is "not shown".
+    """A team's run on the board. Numbers are as they were published; None is "not shown".
 
-    `rank` is that of the team's counting run; masks that stand apart, and post-challenge runs, have none.
+    `rank` is that of the team's counting run; masks that stand apart, and post-challenge runs, have none. `submission`
+    is its key.
     """
 
     rank: int | None
-    team: Team
-    submission: Submission
-    run: Run
+    team: ShownTeam
+    submission: int
     algorithm: str
     affiliation: str
+    entry: str
+    kind: str
     lost_cases: int
     runs: int
     date: datetime
-    standing: Standing
-    disclosure: Disclosure
+    paper_url: str
+    code_url: str
+    commitment: str
+    committed_at: datetime | None
+    source: BoardRow
+
+    @classmethod
+    def of(cls, row: BoardRow, rank: int | None, group: str = ALL) -> Self:
+        """A row with its numbers over a group of findings."""
+        shown = {**row.shown}
+        if group != ALL:
+            [line] = (one for one in row.opened["groups"] if one["code"] == group)
+            shown |= {name: line[name] for name in _SCORES}
+        committed_at, team = shown.pop("committed_at"), shown.pop("team")
+        return cls(
+            **_with_tuples(shown),
+            team=ShownTeam(*team),
+            committed_at=datetime.fromisoformat(committed_at) if committed_at else None,
+            rank=rank,
+            submission=row.submission_id,
+            date=row.accepted_at,
+            source=row,
+        )
+
+    @property
+    def opened(self) -> Opened:
+        """What it says when it is opened; read when it is asked for, unless it was with the row."""
+        said = self.source.opened
+        lines = [GroupLine(**_with_tuples(numbers)) for numbers in said["groups"]]
+        return Opened(lines, said["method"], said["external_data"])
 
     @property
     def key(self) -> str:
@@ -68,19 +127,31 @@ class Row(Scores):
         return self.team.slug if self.rank else f"after.{self.team.slug}"
 
     @property
+    def is_of_masks(self) -> bool:
+        """Whether masks were handed in, which no container of ours wrote."""
+        return self.entry == Submission.Entry.MASKS
+
+    @property
     def listed(self) -> str:
         """In which of the board's lists it stands: "ranked", "masks", "post_challenge"."""
         if self.rank:
             return "ranked"
-        return "post_challenge" if self.submission.is_post_challenge else "masks"
+        return "post_challenge" if self.kind == SubmissionKind.POST_CHALLENGE else "masks"
+
+
+Read = Callable[[Sequence[int]], Mapping[int, BoardRow]]
 
 
 class Listing(Sequence[Row]):
-    """A list of a board: its places, in their order. Rows are read as they are asked for, those of a slice together."""
+    """A list of a board: the keys of its rows in their order, each with its rank or None.
 
-    def __init__(self, places: Sequence[Place], read: Callable[[Sequence[Place]], list[Row]]) -> None:
+    Rows are read as they are asked for, those of a slice together; one that was deleted meanwhile is left out.
+    """
+
+    def __init__(self, places: Sequence[tuple[int, int | None]], read: Read, group: str) -> None:
         self.places = places
         self._read = read
+        self._group = group
 
     def __len__(self) -> int:
         return len(self.places)
@@ -95,11 +166,10 @@ class Listing(Sequence[Row]):
     def __getitem__(self, place: slice) -> list[Row]: ...
 
     def __getitem__(self, place: int | slice) -> Row | list[Row]:
-        if isinstance(place, slice):
-            wanted = self.places[place]
-            return self._read(wanted) if wanted else []
-        [row] = self._read([self.places[place]])
-        return row
+        wanted = self.places[place] if isinstance(place, slice) else [self.places[place]]
+        known = self._read([key for key, _ in wanted]) if wanted else {}
+        rows = [Row.of(known[key], rank, self._group) for key, rank in wanted if key in known]
+        return rows if isinstance(place, slice) else rows[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,33 +184,53 @@ class Figures(Scores):
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """The ranked board of a phase and track, as `disclosure` lets it be read.
+    """The ranked board of a phase and track, read by one group of findings and in one order.
 
-    `scope` is None while nothing is published; `masks` are what was handed in as masks, where these are not ranked;
-    `after` are the post-challenge runs, which are never ranked; `everything` is all three, one after the other. `reach`
-    is how far the dots and intervals of what it draws go, `sample` one of the ranked standings (its key).
+    `version` is None before the first one was made; `masks` are what was handed in as masks, where these are not
+    ranked; `after` are the post-challenge runs, which are never ranked; `everything` is all three, one after the other.
+    `reach` is how far the dots and intervals of what it draws go.
     """
 
-    disclosure: Disclosure
+    phase: Phase
     track: str
     group: str
+    version: BoardVersion | None
     rows: Sequence[Row]
     masks: Sequence[Row]
     after: Sequence[Row]
     everything: Sequence[Row]
     reach: float
-    cases: int
-    cases_total: int
-    evaluation_version: str
-    updated_at: datetime | None
-    sample: int | None
 
     @property
-    def phase(self) -> Phase:
-        """The phase that it is of."""
-        return self.disclosure.phase
+    def scope(self) -> str:
+        """The cases that feed its numbers; empty where nothing is published."""
+        return self.version.scope if self.version else ""
 
     @property
-    def scope(self) -> Standing.Scope | None:
-        """The cases that feed its numbers; None while nothing is published."""
-        return self.disclosure.scope
+    def is_revealed(self) -> bool:
+        """Whether its numbers are exact, and groups of any size shown."""
+        return bool(self.version and self.version.is_revealed)
+
+    @property
+    def cases(self) -> int:
+        """How many these are; 0 while it has no row."""
+        return self.version.cases if self.version else 0
+
+    @property
+    def groups(self) -> list[tuple[str, str]]:
+        """The groups, each with its label, by which it can be read."""
+        shown = self.version.groups if self.version else []
+        return [(code, label) for code, label in GROUPS.items() if code == ALL or code in shown]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """By what it was made: for whoever reads or quotes it."""
+        version = self.version
+        return {
+            "phase": self.phase.slug,
+            "track": self.track,
+            "version": version.number if version else None,
+            "scope": self.scope or None,
+            "cases": self.cases,
+            "evaluation_version": version.evaluation_version if version else None,
+        }

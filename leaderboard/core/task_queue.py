@@ -49,6 +49,11 @@ def enqueue_look(run_id: int) -> None:
     enqueue("leaderboard.look_at_run", run_id, "scoring")
 
 
+def enqueue_board(phase_id: int) -> None:
+    """Have a scoring worker make what is due of a phase's boards."""
+    enqueue("leaderboard.make_board", phase_id, "scoring")
+
+
 def enqueue_mail(mail_id: int) -> None:
     """Have a control worker send what the outbox holds."""
     enqueue("leaderboard.send_mail", mail_id, "control")

@@ -8,7 +8,7 @@ because it looks at its runs.
 from django.db import transaction
 
 from leaderboard.challenge.phases import lock_phase
-from leaderboard.core import audit, clock, events
+from leaderboard.core import audit, clock, events, task_queue
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import faults, lifecycle, planning
@@ -130,6 +130,7 @@ def _set_disqualification(submission: Submission, action: str, *, reason: str, b
     row.disqualified_reason, row.disqualified_at = reason, clock.now() if reason else None
     row.save(update_fields=fields)
     audit.record(by, action, row, before=before, after=audit.state_of(row, fields), why=why)
+    task_queue.enqueue_board(row.phase_id)
     submission.refresh_from_db(fields=fields)
 
 
@@ -177,6 +178,7 @@ def _set_withdrawal(
         recorded = f"{action}{AS_ORGANISER}" if as_organiser else action
         audit.record(by, recorded, row, before=before, after=audit.state_of(row, fields), why=why)
         events.announce(row.pk)
+        task_queue.enqueue_board(row.phase_id)
     submission.refresh_from_db(fields=["withdrawn_at", "brought_back_at"])
 
 

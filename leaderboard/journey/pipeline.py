@@ -363,6 +363,7 @@ def finish(run: Run) -> None:
     """Every case has a score: aggregate, and the run stands on the leaderboard."""
     aggregates.aggregate(run)
     lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
+    task_queue.enqueue_board(run.submission.phase_id)
     if run.submission.cases_are_public:
         looks.ask_for_hints(run)
 

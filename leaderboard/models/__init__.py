@@ -1,6 +1,7 @@
 """The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
 from leaderboard.models.audit import AuditEntry
+from leaderboard.models.boards import BoardRow, BoardVersion
 from leaderboard.models.challenge import Case, CaseSet, DataAcceptance, DataTerms, Finding, Phase
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
@@ -26,6 +27,8 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Batch",
+    "BoardRow",
+    "BoardVersion",
     "Case",
     "CaseSet",
     "ChallengeDate",

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 
+from leaderboard.board import versions
 from leaderboard.challenge import downloads
 from leaderboard.core import clock, outbox, process_heartbeat, task_queue
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
@@ -28,9 +29,11 @@ from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunStat
 logger = logging.getLogger(__name__)
 RECENT = timedelta(days=1)
 LOOK_AGAIN = timedelta(minutes=10)  # after the beginning of a look that came to nothing
+BOARD_SECONDS = 15.0  # between two looks at all boards
 KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 _copies_asked_at = -math.inf  # when copies of public files were last asked for, on the same clock
+_boards_asked_at = -math.inf  # when boards were last asked for, likewise
 _last_sweep: tuple[datetime, float] | None = None  # by the database's clock, and by the monotonic one
 
 
@@ -56,6 +59,7 @@ def sweep() -> None:
     _each(equal_entries.submissions(), equal_entries.compare_submission)
     _each(equal_entries.runs(), equal_entries.compare_run)
     _ask_for_copies()
+    _ask_for_boards(at)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     runs.write_due()
     deadlines.look()
@@ -81,6 +85,16 @@ def _ask_for_copies() -> None:
     waiting = downloads.uncopied().first()
     if waiting is not None and not downloads.is_copying():
         task_queue.enqueue_copying(waiting.pk)
+
+
+def _ask_for_boards(at: datetime) -> None:
+    """Have boards looked at now and then: a message may be lost, an instant may come, organisers edit rows."""
+    global _boards_asked_at
+    if time.monotonic() - _boards_asked_at < BOARD_SECONDS:
+        return
+    _boards_asked_at = time.monotonic()
+    for phase in versions.living(at):
+        task_queue.enqueue_board(phase)
 
 
 def note_outage() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import shared_task, signals
 
+from leaderboard.board import versions
 from leaderboard.challenge import downloads
 from leaderboard.core import locks, outbox, process_heartbeat, scratch, task_queue
 from leaderboard.journey import pipeline
@@ -51,6 +52,12 @@ def score_batch(_batch_id: str) -> None:
 def look_at_run(_run_id: str) -> None:
     """Look at the masks of the scored run whose turn it is."""
     pipeline.look_next(processes=_processes)
+
+
+@shared_task(name="leaderboard.make_board")
+def make_board(phase_id: str) -> None:
+    """Make what is due of the boards of a phase."""
+    versions.make(int(phase_id))
 
 
 @shared_task(name="leaderboard.copy_public_files")

@@ -10,8 +10,8 @@ from typing import Any
 
 import evaluation
 from evaluation import OVERALL, CaseResult
-from leaderboard.board.board import group_lines
 from leaderboard.board.disclosure import Disclosure, Interval, Scores, Viewer
+from leaderboard.board.numbers import group_lines
 from leaderboard.board.rows import GroupLine
 from leaderboard.core.minutes import found_once
 from leaderboard.models import Finding, Phase, RunCase, Standing

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from containers.protocol.verdicts import describe_exit
-from leaderboard.board.board import group_lines
 from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.numbers import group_lines
 from leaderboard.board.rows import GroupTable, group_tables
 from leaderboard.journey.selectors import awaiting_a_look
 from leaderboard.models import Attempt, Batch, Run, RunCase

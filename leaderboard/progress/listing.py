@@ -9,9 +9,9 @@ from typing import Self
 
 from django.db.models import Prefetch, QuerySet
 
-from leaderboard.board.board import figures
 from leaderboard.board.counting import counting_runs
 from leaderboard.board.disclosure import Viewer
+from leaderboard.board.numbers import figures
 from leaderboard.board.rows import Figures
 from leaderboard.models import Phase, Run, Standing, Submission, Team
 from leaderboard.progress.case_facts import counts_of

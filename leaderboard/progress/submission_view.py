@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from django.db.models import Q
 
-from leaderboard.board.board import figures
 from leaderboard.board.disclosure import SHOWN_AT_ONCE, Disclosure, Reader
+from leaderboard.board.numbers import figures
 from leaderboard.board.rows import Figures
 from leaderboard.challenge import phases
 from leaderboard.core import disk_space

@@ -15,8 +15,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from containers.protocol.sizes import binary_size, decimal_size
+from leaderboard.board.rows import ShownTeam
 from leaderboard.core.markdown import as_html
 from leaderboard.core.text import sanitised
+from leaderboard.models import Team
 
 register = template.Library()
 
@@ -252,6 +254,12 @@ def link(address: _Address, **changes: str | int) -> str:
 def same(one: object, other: object) -> bool:
     """Whether two things are equal: a comparison to give a name to with `with`."""
     return one == other
+
+
+@register.filter
+def is_team(shown: ShownTeam, team: Team | None) -> bool:
+    """Whether a board names this team."""
+    return team is not None and shown.pk == team.pk
 
 
 # --- states -----------------------------------------------------------------------------------------------------------

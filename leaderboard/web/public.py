@@ -16,9 +16,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind
 from leaderboard.board import exports
-from leaderboard.board.board import lines_of, make_board, shown_groups
-from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import SORT_KEYS
+from leaderboard.board.reading import read_board
 from leaderboard.board.rows import Board, group_tables
 from leaderboard.challenge.calendar import as_calendar
 from leaderboard.challenge.categories import ALL, GROUPS, categories_of
@@ -55,7 +54,7 @@ def home(request: HttpRequest) -> HttpResponse:
     now = instant_of(request)
     phases = list(Phase.objects.select_related("case_set"))
     current = newest_phase(phases, now)
-    shown_board = make_board(Disclosure.to_public(current, now), MAIN, only_ranked=True) if current else None
+    shown_board = read_board(current, MAIN, now) if current else None
     shown = shown_board.rows[:ON_HOME] if shown_board else []
     context = {
         "dates": timeline(phases, ChallengeDate.objects.all(), now),
@@ -100,14 +99,12 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's board: ranked, sorted, filtered and opened as the address says."""
     shown, asked = _asked_board(request, slug)
-    phase, disclosure = shown.phase, shown.disclosure
+    phase, now = shown.phase, instant_of(request)
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
     masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
     opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
-    groups = lines_of([opened])[opened.run.pk] if opened else []
-    if opened:
-        opened.submission.refresh_from_db(fields=["method", "external_data"])
+    said = opened.opened if opened else None
     context = {
         "board": shown,
         "page": page,
@@ -115,17 +112,17 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "masks": masks,
         "asked": asked,
         "open": opened.key if opened else "",
-        "open_tables": group_tables(groups),
+        "said": said,
+        "open_tables": group_tables(said.groups) if said else [],
         "address": Address(request.path, {**asked, "page": page.number, "after": after.number, "masks": masks.number}),
         "axis": axis_for([shown.reach]),
-        "groups": shown_groups(shown),
         "group_label": GROUPS[asked["group"]],
         "phases": Phase.objects.only("slug", "name"),
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
-        "revealed": disclosure.is_revealed,
+        "revealed": shown.is_revealed,
         "csv": _csv_address(phase, asked),
-        "announces_try_out": announces_try_out(phase, disclosure.at),
+        "announces_try_out": announces_try_out(phase, now),
     }
     return render(request, "board.html", context)
 
@@ -141,8 +138,8 @@ def _asked_board(request: HttpRequest, slug: str) -> tuple[Board, dict[str, str]
     known = {"track": Submission.Track.values, "group": GROUPS, "sort": SORT_KEYS}
     if any(value not in known[key] for key, value in asked.items()):
         raise Http404
-    disclosure = Disclosure.to_public(phase, instant_of(request))
-    return make_board(disclosure, asked["track"], group=asked["group"], sort=asked["sort"]), asked
+    at = instant_of(request)
+    return read_board(phase, asked["track"], at, group=asked["group"], sort=asked["sort"]), asked
 
 
 def _csv_address(phase: Phase, asked: dict[str, str]) -> str:

@@ -11,12 +11,14 @@ from typing import Any
 
 from django.db.models import F
 
+from leaderboard.board import versions
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.hosts.registry import hash_token
 from leaderboard.journey import pipeline, submitting
 from leaderboard.models import (
     AlgorithmImage,
+    BoardVersion,
     Case,
     CaseSet,
     Finding,
@@ -146,6 +148,10 @@ def stage_of(submission: Submission) -> Stage:
 def let_a_minute_pass() -> None:
     """What happened to runs so far happened a minute ago: on hidden cases it can be seen now."""
     earlier = timedelta(minutes=1)
+    for phase in Phase.objects.values_list("pk", flat=True):
+        versions.make(phase)
+    BoardVersion.objects.update(visible_from=F("visible_from") - earlier, runs_until=F("runs_until") - earlier)
+    BoardVersion.objects.filter(visible_from__gt=clock.now()).update(visible_from=clock.now())  # made for the next but one
     StateChange.objects.update(at=F("at") - earlier)
     Run.objects.update(started_at=F("started_at") - earlier, ended_at=F("ended_at") - earlier)
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
+from leaderboard.board.reading import read_board, unpublished_board
 from leaderboard.board.rows import Board
 from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
@@ -22,9 +22,9 @@ def by_organiser(submission: Submission) -> SubmissionView:
 
 def board_by_public(phase: Phase, track: str = "main", **choices: Any) -> Board:
     """The board as anybody sees it."""
-    return make_board(Disclosure.to_public(phase, clock.now()), track, **choices)
+    return read_board(phase, track, clock.now(), **choices)
 
 
-def board_by_organiser(phase: Phase, track: str = "main", **choices: Any) -> Board:
+def board_by_organiser(phase: Phase, track: str = "main") -> Board:
     """The board as an organiser sees it."""
-    return make_board(Disclosure(Reader.ORGANISER, phase, clock.now()), track, **choices)
+    return unpublished_board(Disclosure(Reader.ORGANISER, phase, clock.now()), track)

@@ -11,10 +11,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
 from django.urls import reverse
 
+import evaluation
 from evaluation import CaseStatus
 from leaderboard.board import exports
-from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
+from leaderboard.board.reading import unpublished_board
 from leaderboard.core import clock, events
 from leaderboard.demo import demonstration
 from leaderboard.models import Phase, RunCase, Submission
@@ -59,9 +60,9 @@ class Command(BaseCommand):
             )
 
     def _show_board(self, phase: Phase) -> None:
-        shown = make_board(Disclosure.to_public(phase, clock.now()), Submission.Track.MAIN)
+        shown = unpublished_board(Disclosure.to_public(phase, clock.now()), Submission.Track.MAIN)
         kind = "public" if phase.cases_are_public else "hidden"
-        self.stdout.write(f"\n{phase.name}: {shown.cases} {kind} cases, evaluation version {shown.evaluation_version}")
+        self.stdout.write(f"\n{phase.name}: {shown.cases} {kind} cases, evaluation version {evaluation.VERSION}")
         self.stdout.write(exports.as_table(shown))
 
     def _say(self, line: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from leaderboard.board import exports
-from leaderboard.board.board import make_board
 from leaderboard.board.disclosure import Disclosure, Reader
+from leaderboard.board.reading import read_board, unpublished_board
 from leaderboard.core import clock
 from leaderboard.models import Phase, Submission
 
@@ -31,8 +31,11 @@ class Command(BaseCommand):
         if phase is None:
             known = ", ".join(Phase.objects.values_list("slug", flat=True))
             raise CommandError(f"There is no phase {options['phase']}. Known: {known or 'none yet'}")
-        reader = Reader.ORGANISER if options["unrounded"] else Reader.PUBLIC
-        shown = make_board(Disclosure(reader, phase, clock.now()), options["track"])
+        at, track = clock.now(), options["track"]
+        if options["unrounded"]:
+            shown = unpublished_board(Disclosure(Reader.ORGANISER, phase, at), track)
+        else:
+            shown = read_board(phase, track, at)
         if options["json"]:
             self.stdout.write(json.dumps(exports.as_json(shown), indent=2))
         else:

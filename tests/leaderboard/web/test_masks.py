@@ -201,8 +201,8 @@ class TestTheBoard:
 
     def test_ranked_with_the_images_they_are_marked(self, alice, phase, two):
         board = seen.board_by_public(phase, "main")
-        assert [(row.rank, row.submission) for row in board.rows] == [(1, two.ours), (2, two.theirs)]
-        assert board.masks == []
+        assert [(row.rank, row.submission) for row in board.rows] == [(1, two.ours.pk), (2, two.theirs.pk)]
+        assert not board.masks
         text = page(alice.get("/leaderboard/dev/")).text
         assert "masks" in text.partition("Alice and Bob")[2].partition("Rivals")[0]
         assert [row["entry"] for row in exports.as_json(board)["rows"]] == ["masks", "image"]
@@ -213,8 +213,8 @@ class TestTheBoard:
         Phase.objects.update(masks_are_ranked=False)
         phase.refresh_from_db()
         board = seen.board_by_public(phase, "main")
-        assert [(row.rank, row.submission) for row in board.rows] == [(1, two.theirs)]
-        assert [(row.rank, row.submission) for row in board.masks] == [(None, two.ours)]
+        assert [(row.rank, row.submission) for row in board.rows] == [(1, two.theirs.pk)]
+        assert [(row.rank, row.submission) for row in board.masks] == [(None, two.ours.pk)]
         assert "Masks, not ranked" in page(alice.get("/leaderboard/dev/")).text
         told = exports.as_json(board)
         assert [(row["rank"], row["entry"]) for row in told["masks"]] == [(None, "masks")]
@@ -227,8 +227,8 @@ class TestTheBoard:
         phase.refresh_from_db()
         image = scored(people.team, phase, dice=0.2).submission
         board = seen.board_by_public(phase, "main")
-        assert [row.submission for row in board.rows] == [two.theirs, image]
-        assert [row.submission for row in board.masks] == [two.ours]
+        assert [row.submission for row in board.rows] == [two.theirs.pk, image.pk]
+        assert [row.submission for row in board.masks] == [two.ours.pk]
 
 
 def test_the_guidelines_say_which_phase_takes_them(alice, phase):

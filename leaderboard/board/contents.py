@@ -1,0 +1,116 @@
+"""What a board shows of a run: its numbers as they may be seen, and its submission's words.
+
+A row is made once of the same things, and then shared by all versions of the board: `basis` names what it was made of.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Count
+
+from leaderboard.board.disclosure import Disclosure, Scores
+from leaderboard.board.numbers import group_lines
+from leaderboard.challenge.categories import ALL
+from leaderboard.models import BoardRow, Standing, Submission
+
+LAYOUT = 1
+"""Of what is kept in a row; another one makes all rows anew."""
+_OF_SUBMISSION = (
+    *("id", "team_id", "team__name", "team__slug", "team__affiliation", "algorithm", "entry", "kind", "accepted_at"),
+    *("paper_url", "code_url", "commitment", "committed_at", "method", "external_data"),
+)
+_COLUMNS = (
+    *("id", "evaluation_version", "dice", "lost_cases"),
+    *(f"run__submission__{name}" for name in _OF_SUBMISSION),
+    *("cases", "run__ended_at"),
+)
+# Of these a row shows what its source says.
+_WORDS = ("algorithm", "affiliation", "entry", "kind", "lost_cases", "runs", "paper_url", "code_url", "commitment")
+
+
+class Source(NamedTuple):
+    """What a row is made of, but for the scores; `runs` is how many of its kind its team has had in the phase."""
+
+    standing: int
+    evaluation_version: str
+    dice: float
+    lost_cases: int
+    submission: int
+    team: int
+    team_name: str
+    slug: str
+    affiliation: str
+    algorithm: str
+    entry: str
+    kind: str
+    accepted_at: datetime
+    paper_url: str
+    code_url: str
+    commitment: str
+    committed_at: datetime | None
+    method: str
+    external_data: str
+    cases: int
+    ended_at: datetime
+    runs: int
+
+    def basis(self, disclosure: Disclosure) -> str:
+        """Names the row that is made of it: the same of the same."""
+        told = self._asdict()
+        del told["cases"], told["ended_at"]
+        parts = [LAYOUT, disclosure.shows_exact_scores, told]
+        return sha256(json.dumps(parts, cls=DjangoJSONEncoder).encode()).hexdigest()
+
+
+def sources(disclosure: Disclosure, standings: Iterable[int]) -> list[Source]:
+    """What the rows of these standings (their keys) are made of, in no particular order."""
+    keys = list(standings)
+    if not keys:
+        return []
+    submissions = Submission.objects.filter(phase=disclosure.phase, kind=disclosure.kind, withdrawn_at=None)
+    counted = submissions.filter(charged=True).order_by().values_list("team").annotate(Count("pk"))
+    runs = dict(counted)
+    found = Standing.objects.filter(pk__in=keys).values_list(*_COLUMNS)
+    return [Source(*columns, runs=runs.get(columns[5], 0)) for columns in found]
+
+
+def rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:
+    """Rows (which are not saved) with their numbers as the reader may see them; `made_of` by `basis`."""
+    standings = Standing.objects.in_bulk([source.standing for source in made_of.values()])
+    return [
+        _row(disclosure, basis, source, standings[source.standing])
+        for basis, source in made_of.items()
+        if source.standing in standings
+    ]
+
+
+def _row(disclosure: Disclosure, basis: str, source: Source, standing: Standing) -> BoardRow:
+    scores, lines = disclosure.scores(standing.summary), group_lines(standing, disclosure)
+    return BoardRow(
+        basis=basis,
+        submission_id=source.submission,
+        accepted_at=source.accepted_at,
+        name=source.team_name.lower(),
+        numbers={ALL: _numbers(scores), **{line.code: _numbers(line) for line in lines}},
+        shown={
+            **vars(scores),
+            "team": (source.team, source.team_name, source.slug),
+            **{name: getattr(source, name) for name in _WORDS},
+            "committed_at": source.committed_at.isoformat() if source.committed_at else None,
+        },
+        opened={
+            "groups": [vars(line) for line in lines],
+            "method": source.method,
+            "external_data": source.external_data,
+        },
+    )
+
+
+def _numbers(scores: Scores) -> list[float | None]:
+    """In the order of ranking.NUMBERS."""
+    reach = max(scores.dice, scores.dice_ci[1] if scores.dice_ci else 0.0)
+    return [scores.dice, reach, scores.hit_rate, scores.instance_f1, scores.distance_f1]

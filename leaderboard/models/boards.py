@@ -1,0 +1,66 @@
+"""Boards as they are published: a version is made when something changed, never altered, and only read from then on."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from leaderboard.models.challenge import Phase
+from leaderboard.models.runs import Standing
+from leaderboard.models.submissions import Submission
+
+
+class BoardRow(models.Model):
+    """What a board shows of one run, shared by all versions in which nothing of it changed.
+
+    `shown` is what a row of the table says, `opened` what an opened row says on top, both with numbers as they are
+    shown. `numbers` are those by which boards are ranked, sorted and drawn: of each group of findings that is shown
+    [Dice, how far its interval reaches, hit rate, instance F1, distance F1].
+    """
+
+    basis = models.CharField(max_length=64, unique=True, help_text="sha256 of what it was made of")
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="+")
+    accepted_at = models.DateTimeField()
+    name = models.TextField(help_text="its team's, as it is sorted by")
+    numbers: "models.JSONField[dict[str, list[float | None]], dict[str, list[float | None]]]" = models.JSONField()
+    shown = models.JSONField()
+    opened = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"row of {self.submission_id}"
+
+
+class BoardVersion(models.Model):
+    """The board of a phase and track as the public may see it from an instant on, until the next version's.
+
+    `ranked`, `masks` and `after` are the keys of its rows, best first: those with a rank, masks that stand apart, and
+    post-challenge runs. `scope` is empty where nothing is published.
+    """
+
+    phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="board_versions")
+    track = models.CharField(max_length=8, choices=Submission.Track)
+    number = models.PositiveIntegerField(help_text="counts the versions of this phase and track")
+    made_at = models.DateTimeField()
+    visible_from = models.DateTimeField()
+    runs_until = models.DateTimeField(help_text="runs that ended from then on are not in it")
+    evaluation_version = models.CharField(max_length=20)
+    scope = models.CharField(max_length=4, choices=Standing.Scope, blank=True)
+    is_revealed = models.BooleanField(help_text="whether numbers are exact, and groups of any size shown")
+    rules = models.JSONField(help_text="the rules of the phase by which it was made")
+    cases = models.PositiveIntegerField(help_text="that feed its numbers")
+    cases_total = models.PositiveIntegerField(help_text="of the case set")
+    last_end_at = models.DateTimeField(null=True, help_text="when the last of its runs ended, as it is shown")
+    groups = models.JSONField(help_text="the groups of findings by which it can be read")
+    reach = models.FloatField(help_text="how far the intervals of its rows reach")
+    ranked = ArrayField(models.BigIntegerField())
+    ranks = ArrayField(models.PositiveIntegerField())
+    masks = ArrayField(models.BigIntegerField())
+    after = ArrayField(models.BigIntegerField())
+    digest = models.CharField(max_length=64, help_text="sha256 of all that it says")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["phase", "track", "number"], name="one_version_of_a_board_per_number")
+        ]
+        indexes = [models.Index(fields=["phase", "track", "-visible_from"], name="versions_of_boards")]
+
+    def __str__(self) -> str:
+        return f"version {self.number} of the board of {self.phase_id}, {self.track}"
