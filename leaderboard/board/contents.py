@@ -29,11 +29,15 @@ _COLUMNS = (
     *("cases", "run__ended_at"),
 )
 # Of these a row shows what its source says.
-_WORDS = ("algorithm", "affiliation", "entry", "kind", "lost_cases", "runs", "paper_url", "code_url", "commitment")
+_WORDS = ("algorithm", "affiliation", "entry", "kind", "lost_cases", "paper_url", "code_url", "commitment")
+_OF_VERSIONS = ("cases", "ended_at", "runs")
 
 
 class Source(NamedTuple):
-    """What a row is made of, but for the scores; `runs` is how many of its kind its team has had in the phase."""
+    """What a row is made of, but for the scores; and what the version has to say of it.
+
+    `cases` is what its numbers are over, `runs` how many runs of its kind its team has had in the phase.
+    """
 
     standing: int
     evaluation_version: str
@@ -61,7 +65,8 @@ class Source(NamedTuple):
     def basis(self, disclosure: Disclosure) -> str:
         """Names the row that is made of it: the same of the same."""
         told = self._asdict()
-        del told["cases"], told["ended_at"]
+        for name in _OF_VERSIONS:
+            del told[name]
         parts = [LAYOUT, disclosure.shows_exact_scores, told]
         return sha256(json.dumps(parts, cls=DjangoJSONEncoder).encode()).hexdigest()
 
@@ -75,7 +80,7 @@ def sources(disclosure: Disclosure, standings: Iterable[int]) -> list[Source]:
     counted = submissions.filter(charged=True).order_by().values_list("team").annotate(Count("pk"))
     runs = dict(counted)
     found = Standing.objects.filter(pk__in=keys).values_list(*_COLUMNS)
-    return [Source(*columns, runs=runs.get(columns[5], 0)) for columns in found]
+    return [Source._make((*columns, runs.get(columns[5], 0))) for columns in found]
 
 
 def rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:

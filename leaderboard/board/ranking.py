@@ -1,6 +1,6 @@
 """Ranks, and the orders in which a board can be read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
@@ -49,14 +49,16 @@ def ranks(scores: Sequence[float]) -> list[int]:
 
 def ranked(places: Sequence[Place]) -> list[Place]:
     """The same with their ranks, best first."""
-    found = [
-        one._replace(rank=rank) for one, rank in zip(places, ranks([one.dice for one in places]), strict=True)
-    ]
-    return sorted(found, key=sort_key("rank"))
+    found = ranks([one.dice for one in places])
+    return in_order([one._replace(rank=rank) for one, rank in zip(places, found, strict=True)])
 
 
-def sort_key(sort: str) -> Callable[[Place], Any]:
-    """By what places are sorted for one of SORT_KEYS. Ties are broken for the eye alone: they share their rank."""
+def in_order(places: Iterable[Place], sort: str = "rank") -> list[Place]:
+    """The same in the order of one of SORT_KEYS. Ties are broken for the eye alone: they share their rank."""
+    return sorted(places, key=_sort_key(sort))
+
+
+def _sort_key(sort: str) -> Callable[[Place], Any]:
     if sort == "rank":
         return lambda one: (one.rank or 0, -one.dice, one.date, one.name)
     if sort == "team":

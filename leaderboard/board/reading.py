@@ -1,14 +1,16 @@
 """Boards as somebody reads them: a version, ranked by one group of findings and in one order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
+from typing import Any
 
-from leaderboard.board.contents import rows
+from leaderboard.board.contents import Source, rows
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.ranking import SORT_KEYS, Place, ranked, sort_key
-from leaderboard.board.rows import Board, Listing, Read
-from leaderboard.board.versions import Lists, describe, latest
+from leaderboard.board.ranking import SORT_KEYS, Place, in_order, ranked
+from leaderboard.board.rows import Board, Listed, Listing, Read
+from leaderboard.board.versions import describe, gather, latest
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import BoardRow, BoardVersion, Phase
 
@@ -24,7 +26,13 @@ def read_board(
 
 
 def board_of(
-    phase: Phase, track: str, version: BoardVersion | None, *, group: str = ALL, sort: str = "rank", opened: bool = False
+    phase: Phase,
+    track: str,
+    version: BoardVersion | None,
+    *,
+    group: str = ALL,
+    sort: str = "rank",
+    opened: bool = False,
 ) -> Board:
     """A version of a board, likewise; None before the first one was made."""
     return _board(phase, track, version, partial(_read, opened=opened or group != ALL), group, sort)
@@ -37,58 +45,60 @@ def _read(keys: Sequence[int], *, opened: bool) -> Mapping[int, BoardRow]:
 
 def unpublished_board(disclosure: Disclosure, track: str) -> Board:
     """The board as its reader would see it at this instant, made for this reader alone."""
-    lists = Lists.of(disclosure, track)
     known: dict[int, BoardRow] = {}
-    found = []
-    for who, made_of in (lists.ranked, lists.masks, lists.after):
-        some = rows(who, {one.basis(who): one for one in made_of})
-        for row in some:
-            row.pk = len(known) + 1
+
+    def make(who: Disclosure, made_of: Mapping[str, Source]) -> Iterator[BoardRow]:
+        for row in rows(who, made_of):
+            row.pk = len(known)
             known[row.pk] = row
-        found.append(some)
-    version = describe(disclosure, track, lists, found)
+            yield row
+
+    version = describe(disclosure, track, gather(disclosure, track, make))
     return _board(disclosure.phase, track, version, lambda _keys: known, ALL, "rank")
 
 
 def _board(phase: Phase, track: str, version: BoardVersion | None, read: Read, group: str, sort: str) -> Board:
     if group not in GROUPS or sort not in SORT_KEYS:
         raise KeyError(group if group not in GROUPS else sort)
-    lists, reach = _as_made(version) if (group, sort) == (ALL, "rank") else _anew(version, group, sort)
-    rows, masks, after = (Listing(places, read, group) for places in lists)
-    everything = Listing([place for places in lists for place in places], read, group)
+    lists: Lists = [[], [], []]
+    reach = 0.0
+    if version is not None:
+        lists, reach = _as_made(version) if (group, sort) == (ALL, "rank") else _anew(version, group, sort)
+    ranked, masks, after = (Listing(listed, read, group) for listed in lists)
     return Board(
         phase=phase,
         track=track,
         group=group,
         version=version,
-        rows=rows,
+        rows=ranked,
         masks=masks,
         after=after,
-        everything=everything,
+        everything=Listing(list(chain(*lists)), read, group),
         reach=reach,
     )
 
 
-Places = list[tuple[int, int | None]]
+Lists = list[list[Listed]]
 
 
-def _as_made(version: BoardVersion | None) -> tuple[list[Places], float]:
-    if version is None:
-        return [[], [], []], 0.0
-    first: Places = list(zip(version.ranked, version.ranks, strict=True))
-    return [first, [(row, None) for row in version.masks], [(row, None) for row in version.after]], version.reach
+def _as_made(version: BoardVersion) -> tuple[Lists, float]:
+    ranks = [*version.ranks, *[None] * (len(version.rows) - len(version.ranks))]
+    return _split(version, list(zip(version.rows, ranks, version.runs, strict=True))), version.reach
 
 
-def _anew(version: BoardVersion | None, group: str, sort: str) -> tuple[list[Places], float]:
+def _split(version: BoardVersion, listed: list[Any]) -> list[list[Any]]:
+    """What is said of all rows, by list."""
+    ranked = len(version.ranks)
+    apart = ranked + version.masks_count
+    return [listed[:ranked], listed[ranked:apart], listed[apart:]]
+
+
+def _anew(version: BoardVersion, group: str, sort: str) -> tuple[Lists, float]:
     """Ranked by another group of findings, or in another order."""
-    if version is None:
-        return [[], [], []], 0.0
-    keys = {*version.ranked, *version.masks, *version.after}
-    stored = BoardRow.objects.filter(pk__in=keys, numbers__has_key=group)
-    found = {row: Place(row, *more) for row, *more in stored.values_list("pk", "accepted_at", "name", f"numbers__{group}")}
-    first, masks, after = (
-        [found[row] for row in some if row in found] for some in (version.ranked, version.masks, version.after)
-    )
-    first, order = ranked(first), sort_key(sort)
+    columns = ("pk", "accepted_at", "name", f"numbers__{group}")
+    stored = BoardRow.objects.filter(pk__in=version.rows, numbers__has_key=group).values_list(*columns)
+    found, runs = {row[0]: Place(*row) for row in stored}, dict(zip(version.rows, version.runs, strict=True))
+    first, masks, after = ([found[row] for row in some if row in found] for some in _split(version, version.rows))
+    lists = (ranked(first), masks, after)
     reach = max((one.reach for one in (*first, *after)), default=0.0)
-    return [[(one.row, one.rank) for one in sorted(some, key=order)] for some in (first, masks, after)], reach
+    return [[(one.row, one.rank, runs[one.row]) for one in in_order(some, sort)] for some in lists], reach

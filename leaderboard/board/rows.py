@@ -97,7 +97,7 @@ class Row(Scores):
     source: BoardRow
 
     @classmethod
-    def of(cls, row: BoardRow, rank: int | None, group: str = ALL) -> Self:
+    def of(cls, row: BoardRow, rank: int | None, runs: int, group: str) -> Self:
         """A row with its numbers over a group of findings."""
         shown = {**row.shown}
         if group != ALL:
@@ -109,6 +109,7 @@ class Row(Scores):
             team=ShownTeam(*team),
             committed_at=datetime.fromisoformat(committed_at) if committed_at else None,
             rank=rank,
+            runs=runs,
             submission=row.submission_id,
             date=row.accepted_at,
             source=row,
@@ -139,16 +140,18 @@ class Row(Scores):
         return "post_challenge" if self.kind == SubmissionKind.POST_CHALLENGE else "masks"
 
 
+Listed = tuple[int, int | None, int]
+"""A row (its key), its rank, and how many runs its team has had."""
 Read = Callable[[Sequence[int]], Mapping[int, BoardRow]]
 
 
 class Listing(Sequence[Row]):
-    """A list of a board: the keys of its rows in their order, each with its rank or None.
+    """A list of a board, in its order.
 
     Rows are read as they are asked for, those of a slice together; one that was deleted meanwhile is left out.
     """
 
-    def __init__(self, places: Sequence[tuple[int, int | None]], read: Read, group: str) -> None:
+    def __init__(self, places: Sequence[Listed], read: Read, group: str) -> None:
         self.places = places
         self._read = read
         self._group = group
@@ -167,8 +170,8 @@ class Listing(Sequence[Row]):
 
     def __getitem__(self, place: int | slice) -> Row | list[Row]:
         wanted = self.places[place] if isinstance(place, slice) else [self.places[place]]
-        known = self._read([key for key, _ in wanted]) if wanted else {}
-        rows = [Row.of(known[key], rank, self._group) for key, rank in wanted if key in known]
+        known = self._read([row for row, _, _ in wanted]) if wanted else {}
+        rows = [Row.of(known[row], rank, runs, self._group) for row, rank, runs in wanted if row in known]
         return rows if isinstance(place, slice) else rows[0]
 
 
@@ -219,7 +222,7 @@ class Board:
     @property
     def groups(self) -> list[tuple[str, str]]:
         """The groups, each with its label, by which it can be read."""
-        shown = self.version.groups if self.version else []
+        shown = self.version.shown_groups if self.version else []
         return [(code, label) for code, label in GROUPS.items() if code == ALL or code in shown]
 
     @property

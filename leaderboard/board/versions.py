@@ -8,25 +8,26 @@ second at which they ended; what people decided, a reveal among it, shows at onc
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
 import evaluation
 from leaderboard.board.contents import Source, rows, sources
 from leaderboard.board.counting import counting_standings, post_challenge_standings, unranked_masks
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.ranking import Place, ranked, sort_key
+from leaderboard.board.ranking import Place, in_order, ranked
 from leaderboard.challenge.categories import ALL
 from leaderboard.core import clock, locks
-from leaderboard.models import BoardRow, BoardVersion, Phase, Submission
-from leaderboard.states import SubmissionKind
+from leaderboard.models import BoardRow, BoardVersion, Phase, Run, Submission
+from leaderboard.states import RunState, SubmissionKind
 
+RECENT = timedelta(minutes=1)
 LEAD = timedelta(seconds=5)  # for making a version before the minute from which it shows
 
 
@@ -35,44 +36,45 @@ def latest(phase: Phase, track: str, at: datetime) -> BoardVersion | None:
     return _of(phase, track).filter(visible_from__lte=at).order_by("-visible_from", "-number").first()
 
 
-def _of(phase: Phase, track: str) -> Any:
+def _of(phase: Phase, track: str) -> QuerySet[BoardVersion]:
     return BoardVersion.objects.filter(phase=phase, track=track)
 
 
 # --- what a version says ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Lists:
-    """What a board is made of: of each of its lists, who sees it, and what each row is made of."""
+class Entry(NamedTuple):
+    """A row of a board, and what it is made of."""
 
-    ranked: tuple[Disclosure, list[Source]]
-    masks: tuple[Disclosure, list[Source]]
-    after: tuple[Disclosure, list[Source]]
-
-    @classmethod
-    def of(cls, disclosure: Disclosure, track: str) -> "Lists":
-        """As they are at its instant."""
-        to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
-        return cls(
-            (disclosure, sources(disclosure, counting_standings(disclosure, track))),
-            (disclosure, sources(disclosure, unranked_masks(disclosure, track))),
-            (to_others, sources(to_others, post_challenge_standings(to_others, track))),
-        )
-
-    @property
-    def every(self) -> list[Source]:
-        """What all rows are made of."""
-        return [*self.ranked[1], *self.masks[1], *self.after[1]]
+    row: BoardRow
+    source: Source
 
 
-def describe(disclosure: Disclosure, track: str, lists: Lists, found: Sequence[Sequence[BoardRow]]) -> BoardVersion:
-    """A version (which is not saved) of these rows, of each list."""
-    first, masks, after = ([Place.of(row, ALL) for row in some] for some in found)
-    first = ranked(first)
-    by_rank = sort_key("rank")
-    phase, every = disclosure.phase, lists.every
-    last_end = max((one.ended_at for one in every), default=None)
+Find = Callable[[Disclosure, Mapping[str, Source]], Iterable[BoardRow]]
+"""The rows that are made of these sources, which are named by their `basis`."""
+
+
+def gather(disclosure: Disclosure, track: str, find: Find) -> list[list[Entry]]:
+    """What a board lists at this instant: what is ranked, masks that stand apart, and post-challenge runs."""
+    to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
+    return [
+        _entries(disclosure, counting_standings(disclosure, track), find),
+        _entries(disclosure, unranked_masks(disclosure, track), find),
+        _entries(to_others, post_challenge_standings(to_others, track), find),
+    ]
+
+
+def _entries(disclosure: Disclosure, standings: Iterable[int], find: Find) -> list[Entry]:
+    made_of = {source.basis(disclosure): source for source in sources(disclosure, standings)}
+    return [Entry(row, made_of[row.basis]) for row in find(disclosure, made_of)]
+
+
+def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]]) -> BoardVersion:
+    """A version (which is not saved) that lists these."""
+    ranks, masks, after = ([Place.of(one.row, ALL) for one in some] for some in lists)
+    order = [*(ranks := ranked(ranks)), *in_order(masks), *in_order(after)]
+    phase, sources_of = disclosure.phase, {one.row.pk: one.source for some in lists for one in some}
+    last_end = max((one.ended_at for one in sources_of.values()), default=None)
     version = BoardVersion(
         phase=phase,
         track=track,
@@ -81,15 +83,15 @@ def describe(disclosure: Disclosure, track: str, lists: Lists, found: Sequence[S
         scope=disclosure.scope or "",
         is_revealed=disclosure.is_revealed,
         rules=_rules(phase),
-        cases=next((one.cases for one in every), 0),
+        cases=next((one.cases for one in sources_of.values()), 0),
         cases_total=phase.case_set.cases.count(),
         last_end_at=disclosure.shown_instant(last_end) if last_end else None,
-        groups=sorted({code for some in found for row in some for code in row.numbers} - {ALL}),
-        reach=max((one.reach for one in (*first, *after)), default=0.0),
-        ranked=[one.row for one in first],
-        ranks=[one.rank for one in first],
-        masks=[one.row for one in sorted(masks, key=by_rank)],
-        after=[one.row for one in sorted(after, key=by_rank)],
+        shown_groups=sorted({code for some in lists for one in some for code in one.row.numbers} - {ALL}),
+        reach=max((one.reach for one in (*ranks, *after)), default=0.0),
+        rows=[one.row for one in order],
+        ranks=[one.rank for one in ranks],
+        masks_count=len(masks),
+        runs=[sources_of[one.row].runs for one in order],
     )
     version.digest = _digest(version)
     return version
@@ -101,8 +103,8 @@ def _rules(phase: Phase) -> dict[str, Any]:
 
 
 def _digest(version: BoardVersion) -> str:
-    names = ("evaluation_version", "scope", "is_revealed", "rules", "cases_total", "ranked", "ranks", "masks", "after")
-    told = {name: getattr(version, name) for name in names}
+    of_numbers = ("evaluation_version", "scope", "is_revealed", "rules", "cases_total")
+    told = {name: getattr(version, name) for name in (*of_numbers, "rows", "ranks", "masks_count", "runs")}
     return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
@@ -114,6 +116,13 @@ def living(at: datetime) -> list[int]:
     opened = Phase.objects.filter(opens_at__lte=at)
     without = opened.filter(board_versions=None)
     return list((opened.filter(archived_at=None) | without).order_by("pk").distinct().values_list("pk", flat=True))
+
+
+def overdue() -> list[int]:
+    """The phases (their keys) of which a run was scored a moment ago, and since then no board was made."""
+    recent = Run.objects.filter(state=RunState.SCORED, ended_at__gt=clock.now() - RECENT)
+    since = BoardVersion.objects.filter(phase=OuterRef("submission__phase"), made_at__gt=OuterRef("ended_at"))
+    return list(recent.filter(~Exists(since)).values_list("submission__phase", flat=True).distinct())
 
 
 def make(phase_id: int) -> None:
@@ -141,7 +150,7 @@ def _make_now(phase: Phase, track: str) -> bool:
     disclosure = Disclosure.to_public(phase, now)
     if before and not disclosure.shows_cases:
         disclosure = replace(disclosure, until=before.runs_until)
-    version = _stored(disclosure, track)
+    version = describe(disclosure, track, gather(disclosure, track, _stored_rows))
     if before and before.digest == version.digest:
         return False
     _of(phase, track).filter(visible_from__gt=now).delete()  # made of what is not so any more
@@ -156,7 +165,7 @@ def _make_next(phase: Phase, track: str) -> bool:
     disclosure = Disclosure.to_public(phase, next_minute(now + LEAD))
     if disclosure.shows_cases:
         return False
-    version = _stored(disclosure, track)
+    version = describe(disclosure, track, gather(disclosure, track, _stored_rows))
     others = _of(phase, track).order_by("-visible_from", "-number")
     before = others.filter(visible_from__lt=disclosure.at).first()
     planned = others.filter(visible_from__gte=disclosure.at)
@@ -181,19 +190,11 @@ def _save(version: BoardVersion, *, visible_from: datetime) -> None:
     version.save(force_insert=True)
 
 
-def _stored(disclosure: Disclosure, track: str) -> BoardVersion:
-    """The version as it would be, its rows stored."""
-    lists = Lists.of(disclosure, track)
-    found = [_stored_rows(*some) for some in (lists.ranked, lists.masks, lists.after)]
-    return describe(disclosure, track, lists, found)
-
-
-def _stored_rows(disclosure: Disclosure, made_of: Sequence[Source]) -> list[BoardRow]:
+def _stored_rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:
     """The rows, with what they are ranked by; those that are not there yet are made."""
-    by_basis = {one.basis(disclosure): one for one in made_of}
-    stored = BoardRow.objects.filter(basis__in=by_basis)
-    missing = by_basis.keys() - set(stored.values_list("basis", flat=True))
+    stored = BoardRow.objects.filter(basis__in=made_of)
+    missing = made_of.keys() - set(stored.values_list("basis", flat=True))
     if missing:
-        new = rows(disclosure, {basis: by_basis[basis] for basis in sorted(missing)})
+        new = rows(disclosure, {basis: made_of[basis] for basis in sorted(missing)})
         BoardRow.objects.bulk_create(new, ignore_conflicts=True)
-    return list(stored.only("accepted_at", "name", "numbers"))
+    return list(stored.only("basis", "accepted_at", "name", "numbers"))

@@ -31,8 +31,9 @@ class BoardRow(models.Model):
 class BoardVersion(models.Model):
     """The board of a phase and track as the public may see it from an instant on, until the next version's.
 
-    `ranked`, `masks` and `after` are the keys of its rows, best first: those with a rank, masks that stand apart, and
-    post-challenge runs. `scope` is empty where nothing is published.
+    `rows` are the keys of its rows: those with a rank, then masks that stand apart, then post-challenge runs, of each
+    list the best first. `ranks` has the ranks of the first ones, `runs` how many runs of its kind the team of each row
+    has had in the phase. `scope` is empty where nothing is published.
     """
 
     phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="board_versions")
@@ -48,12 +49,12 @@ class BoardVersion(models.Model):
     cases = models.PositiveIntegerField(help_text="that feed its numbers")
     cases_total = models.PositiveIntegerField(help_text="of the case set")
     last_end_at = models.DateTimeField(null=True, help_text="when the last of its runs ended, as it is shown")
-    groups = models.JSONField(help_text="the groups of findings by which it can be read")
+    shown_groups = models.JSONField(help_text="the groups of findings by which it can be read")
     reach = models.FloatField(help_text="how far the intervals of its rows reach")
-    ranked = ArrayField(models.BigIntegerField())
+    rows = ArrayField(models.BigIntegerField())
     ranks = ArrayField(models.PositiveIntegerField())
-    masks = ArrayField(models.BigIntegerField())
-    after = ArrayField(models.BigIntegerField())
+    masks_count = models.PositiveIntegerField(help_text="how many of the rows are masks that stand apart")
+    runs = ArrayField(models.PositiveIntegerField())
     digest = models.CharField(max_length=64, help_text="sha256 of all that it says")
 
     class Meta:

@@ -44,8 +44,10 @@ def validate_image(_submission_id: str) -> None:
 
 @shared_task(name="leaderboard.score_batch")
 def score_batch(_batch_id: str) -> None:
-    """Score masks of the batch whose turn it is."""
+    """Score masks of the batch whose turn it is. Boards do not wait for the masks of others."""
     pipeline.score_next(processes=_processes)
+    for phase in versions.overdue():
+        versions.make(phase)
 
 
 @shared_task(name="leaderboard.look_at_run")

@@ -63,8 +63,7 @@ Row = TypeVar("Row", bound=Model)
 HEAVY = frozenset(
     {"summary", "groups", "result", "log", "method", "external_data", "container", "config", "before", "after"}
 )
-BOARD = frozenset({"summary"})
-OPENED = frozenset({"summary", "groups", "method", "external_data"})
+SHOWN = frozenset({"summary", "groups", "method", "external_data"})
 # The personal tokens of the captain, the runner and the newcomer.
 TOKEN, RUNNERS, NEWCOMERS = (tokens.compose(letter * 30) for letter in "crn")
 NO_ROWS = "of few findings no group is shown, so there are no rows to read"
@@ -325,15 +324,15 @@ def _text(text: str) -> Callable[[Watched], object]:
 # --- the addresses ----------------------------------------------------------------------------------------------------
 
 _PUBLIC = [
-    Address("/", 11, reads=BOARD),
-    Address("/", 13, who="captain", reads=BOARD),
+    Address("/", 11),
+    Address("/", 13, who="captain"),
     Address("/leaderboard/", 2, status=302),
-    Address("/leaderboard/{public_phase}/", 9, reads=BOARD),
-    Address("/leaderboard/{hidden_phase}/", 9, reads=BOARD),
+    Address("/leaderboard/{public_phase}/", 9),
+    Address("/leaderboard/{hidden_phase}/", 9),
     Address("/leaderboard/{public_phase}/?group=focal&sort=hit_rate&track=overall", 9),
     Address("/leaderboard/{hidden_phase}/?group=focal&sort=hit_rate&track=overall", 8, grows=NO_ROWS),
-    Address("/leaderboard/{hidden_phase}/board.csv", 6, reads=BOARD),
-    Address("/leaderboard/{public_phase}/?open={open_row}", 14, who="captain", reads=OPENED),
+    Address("/leaderboard/{hidden_phase}/board.csv", 6),
+    Address("/leaderboard/{public_phase}/?open={open_row}", 14, who="captain"),
     Address("/guidelines/", 3),
     Address("/downloads/template.zip", 0),
     Address("/downloads/scorer.zip", 0),
@@ -599,7 +598,7 @@ _API = [
     Address("/api/v1/", 2, status=404),
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),
-    Address("/api/v1/phases/{hidden_phase}/board", 7, reads=BOARD | {"groups"}),
+    Address("/api/v1/phases/{hidden_phase}/board", 7),
     Address("/api/v1/me", 1, status=401),
     _api("/phases", 3),
     _api("/phases/{hidden_phase}/quota", 8),
@@ -687,7 +686,7 @@ class Command:
 
     line: str
     queries: int
-    reads: frozenset[str]
+    reads: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -696,8 +695,8 @@ class Command:
 
 
 COMMANDS = [
-    Command("standings --phase {public_phase}", 7, BOARD),
-    Command("standings --phase {hidden_phase} --json --unrounded", 8, BOARD),
+    Command("standings --phase {public_phase}", 7),
+    Command("standings --phase {hidden_phase} --json --unrounded", 12, SHOWN),
     Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
     Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
 ]

@@ -23,6 +23,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 
 import evaluation
+from leaderboard.board import versions
 from leaderboard.core import clock
 from leaderboard.hosts.registry import hash_token
 from leaderboard.journey.reasons import FAILED_LATER, INTERRUPTED
@@ -106,6 +107,8 @@ class _Filling:
         self._write_news()
         made = Made(self.hosts, self.kinds, self.case_sets, self.submissions, self.fates, self.runs)
         Writer(self.size, made, self.rng, self.now).write()
+        for phase in self.phases:
+            versions.make(phase.pk)
 
     def _digest(self, *of: object) -> str:
         return "sha256:" + hashlib.sha256(repr(of).encode()).hexdigest()

@@ -151,7 +151,9 @@ def let_a_minute_pass() -> None:
     for phase in Phase.objects.values_list("pk", flat=True):
         versions.make(phase)
     BoardVersion.objects.update(visible_from=F("visible_from") - earlier, runs_until=F("runs_until") - earlier)
-    BoardVersion.objects.filter(visible_from__gt=clock.now()).update(visible_from=clock.now())  # made for the next but one
+    BoardVersion.objects.filter(visible_from__gt=clock.now()).update(
+        visible_from=clock.now()
+    )  # made for the next but one
     StateChange.objects.update(at=F("at") - earlier)
     Run.objects.update(started_at=F("started_at") - earlier, ended_at=F("ended_at") - earlier)
 

@@ -214,7 +214,7 @@ class TestWorkers:
         pipeline.score_next(processes=1)
         run.refresh_from_db()
         assert run.state == RunState.SCORED
-        assert told == []
+        assert told == [("scoring", str(run.submission.phase_id))], "there is a board to make"
 
     def test_an_image_is_checked_whichever_the_message_named_and_the_next_is_asked_for(self, told):
         phase = cast.phase(cast.case_set(1), runs_per_day=9)

@@ -20,6 +20,7 @@ from leaderboard.models import (
     ApiToken,
     Attempt,
     AuditEntry,
+    BoardRow,
     Case,
     Draft,
     Finding,
@@ -37,6 +38,7 @@ from leaderboard.models import (
 PUBLIC = {
     *("leaderboard.Phase", "leaderboard.CaseSet", "leaderboard.DataTerms", "leaderboard.Registration"),
     *("leaderboard.NewsItem", "leaderboard.FaqSection", "leaderboard.Question", "leaderboard.ChallengeDate"),
+    "leaderboard.BoardVersion",
     *("auth.Permission", "contenttypes.ContentType"),
     "sessions.Session",  # asking writes the asker's own
     "leaderboard.Throttle",  # counts tries, under hashes
@@ -44,6 +46,7 @@ PUBLIC = {
 #: What a board shows of a team and of its counting run.
 ON_BOARDS = {
     Team: ("name", "slug", "affiliation"),
+    BoardRow: ("basis", "name", "shown", "opened"),
     Submission: ("algorithm", "method", "external_data", "paper_url", "code_url"),
 }
 SHORTEST = 8  # a shorter text says little, and stands in pages by chance
