@@ -4,16 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from leaderboard.board.places import NUMBERS, Place
+from leaderboard.certainty import ranking
 
 SORT_KEYS = ("rank", "team", *NUMBERS, "date")
 
 
 def ranks(scores: Sequence[float]) -> list[int]:
     """Competition ranks ("1224") of scores, highest first; equal scores share a rank."""
-    first: dict[float, int] = {}
-    for rank, score in enumerate(sorted(scores, reverse=True), start=1):
-        first.setdefault(score, rank)
-    return [first[score] for score in scores]
+    found: list[int] = ranking.ranks(scores).tolist()
+    return found
 
 
 def sort_key(sort: str) -> Callable[[Place], Any]:
