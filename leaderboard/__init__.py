@@ -9,4 +9,5 @@ submissions | hosts | scores     what a team hands in; GPU hosts; masks to numbe
 people | challenge               teams and rules; phases, categories, case sets
 core                             clock, locks, files, text, disk space, events, task queue, audit
 models, states                   the rows that hold the truth; every state and legal transition, as data
+certainty                        how sure a ranking is: statistics of arrays, without Django
 """

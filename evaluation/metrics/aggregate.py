@@ -87,6 +87,20 @@ def summarise(
     }
 
 
+def resampled_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) -> Floats:
+    """The means over cases of `values` (..., cases), as (..., 1 + resamples).
+
+    The first is that of the cases themselves, each further one that of a resample of them: the same resamples, to the
+    bit, as behind every interval that `summarise` gives for this seed, if the cases are in the order of their names.
+    Raises `EvaluationError` without any case.
+    """
+    cases = values.shape[-1]
+    if not cases:
+        raise EvaluationError("there are no cases to resample")
+    means: Floats = _added(_drawn(cases, seed, resamples), values) / cases
+    return means
+
+
 class Difference(NamedTuple):
     """By how much a number is higher than another one, and the 95 % interval of that over resamples of the cases.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from leaderboard.certainty import ranking
 from leaderboard.models import BoardRow
 
 NUMBERS = ("dice", "reach", "hit_rate", "instance_f1", "distance_f1")
@@ -41,10 +42,8 @@ class Place(NamedTuple):
 
 def ranks(scores: Sequence[float]) -> list[int]:
     """Competition ranks ("1224") of scores, highest first; equal scores share a rank."""
-    first: dict[float, int] = {}
-    for rank, score in enumerate(sorted(scores, reverse=True), start=1):
-        first.setdefault(score, rank)
-    return [first[score] for score in scores]
+    found: list[int] = ranking.ranks(scores).tolist()
+    return found
 
 
 def ranked(places: Sequence[Place]) -> list[Place]:

@@ -5,6 +5,7 @@ import sys
 
 NAMES = (
     "batches",
+    "certainty",
     "estimates",
     "fairness",
     "last-hour",

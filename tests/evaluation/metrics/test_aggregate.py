@@ -6,7 +6,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from evaluation import COMPARED, OVERALL, EvaluationError, paired_differences, seed_from, size_limits, summarise
+from evaluation import (
+    COMPARED,
+    OVERALL,
+    EvaluationError,
+    paired_differences,
+    resampled_means,
+    seed_from,
+    size_limits,
+    summarise,
+)
 from tests.evaluation.builders import case_result, finding_result
 
 CASES = [
@@ -173,6 +182,22 @@ def test_the_seed_depends_on_the_digest_alone():
 def test_no_cases_or_the_same_case_twice_is_refused(cases):
     with pytest.raises(EvaluationError):
         summarise(cases, seed=1)
+
+
+def test_means_over_resamples_are_those_behind_the_intervals():
+    cases = [case_result(f"{number:02}", finding_result(dice=number / 13)) for number in range(12)]
+    dice = np.array([one["dice"] for one in cases])
+    summary = summarise(cases, seed=1)["summary"]
+    means = resampled_means(np.stack([dice, 1 - dice]), seed=1)
+    assert means.shape == (2, 1001)
+    assert means[0, 0] == summary["dice"]
+    assert np.percentile(means[0, 1:], [2.5, 97.5]).tolist() == summary["confidence_intervals"]["dice"]
+    assert means[1] == pytest.approx(1 - means[0])
+
+
+def test_without_cases_there_is_nothing_to_resample():
+    with pytest.raises(EvaluationError, match="no cases"):
+        resampled_means(np.empty((3, 0)), seed=1)
 
 
 def better(result, by):
