@@ -119,13 +119,15 @@ def _zeros(entry: Distribution) -> str:
 
 
 def _said(entries: Sequence[Distribution]) -> str:
-    said = [
-        f"{name(entry.name)}: mean {score(entry.mean)} of {counted(entry.n, 'finding')}{' that are shown' if None in entry.counts else ''}"
-        + ("" if entry.zeros is None else f", {_zeros(entry)} with Dice 0")
-        for entry in entries[:5]
-    ]
+    said = ". ".join(_one(entry) for entry in entries[:5])
     more = f" And {counted(len(entries) - 5, 'more entry', 'more entries')}." if len(entries) > 5 else ""
-    return f"{'. '.join(said)}.{more}"
+    return f"{said}.{more}"
+
+
+def _one(entry: Distribution) -> str:
+    shown = " that are shown" if None in entry.counts else ""
+    zeros = "" if entry.zeros is None else f", {_zeros(entry)} with Dice 0"
+    return f"{name(entry.name)}: mean {score(entry.mean)} of {counted(entry.n, 'finding')}{shown}{zeros}"
 
 
 def _table(about: About, edges: Sequence[float], entries: Sequence[Distribution]) -> Table:

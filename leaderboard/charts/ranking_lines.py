@@ -76,7 +76,7 @@ def _levels(teams: Sequence[RankedTeam]) -> _Levels:
     official = [team.ranks[0] for team in teams if team.ranks[0] is not None] or every
     return _Levels(
         max(min(every), min(official) - _BEYOND),
-        min(max(every), max(max(official), min(official) + len(teams) - 1) + _BEYOND),
+        min(max(every), max(official) + _BEYOND),
     )
 
 

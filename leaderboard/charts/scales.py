@@ -61,6 +61,14 @@ def signed_axis_for(values: Iterable[float]) -> SignedAxis:
     return SignedAxis(next((end for end in _REACHES if largest <= end), _REACHES[-1]))
 
 
+def round_step(length: float, most: int) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50, ... of which no more than `most` make `length`: where ranks are labelled."""
+    step = 1
+    while length / step > most:
+        step = step * 5 // 2 if str(step).startswith("2") else step * 2
+    return step
+
+
 # --- time -------------------------------------------------------------------------------------------------------------
 
 _DAY = timedelta(days=1)

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from leaderboard.charts.picture import About, Picture, Table, nothing
 from leaderboard.charts.rows import MIDDLE, Row, in_rows, kind
+from leaderboard.charts.scales import round_step
 from leaderboard.charts.shapes import key
 from leaderboard.charts.svg import at, element
 from leaderboard.charts.words import counted, name, ranks, share
@@ -75,10 +76,8 @@ class _Span:
         """Each rank, or as many round ones as a phone has room for."""
         if self.count <= _MANY:
             return [(self.share(rank), str(rank)) for rank in range(self.first, self.last + 1)]
-        every = next(step for step in (5, 10, 20, 50, 100) if self.count / step <= 8)
+        every = round_step(self.count, 8)
         named = [rank for rank in range(self.first, self.last + 1) if rank % every == 0]
-        if named[0] - self.first > every // 2:
-            named.insert(0, self.first)
         return [(self.share(rank), str(rank)) for rank in named]
 
 

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from leaderboard.charts.labels import end_label, spread
 from leaderboard.charts.picture import About, Picture, Table, drawn, nothing
-from leaderboard.charts.scales import TimeAxis, axis_for
+from leaderboard.charts.scales import TimeAxis, axis_for, round_step
 from leaderboard.charts.svg import at, element, percent
 from leaderboard.charts.words import counted, name, score
 
@@ -67,7 +67,7 @@ def ranks_over_time(about: About, lines: Sequence[TeamLine], begins: datetime, e
     def y(value: float) -> float:
         return round(_TOP + (base - _TOP) * (value - first) / max(1.0, last - first), 1)
 
-    every = next(step for step in (1, 2, 5, 10, 20, 50, 100) if (last - first) / step <= 10)
+    every = round_step(last - first, 10)
     named = [first, *(rank for rank in range(int(first) + 1, int(last) + 1) if rank % every == 0)]
     kept = [rank for rank in named if rank == first or y(rank) - y(first) >= _LINE]
     ticks = [(y(rank), f"{rank:g}") for rank in kept]
