@@ -57,7 +57,7 @@ def distribution_plot(about: About, edges: Sequence[float], entries: Sequence[Di
             [*_bars(about, edges, entry, largest), *_mean(entry)],
             score(entry.mean),
             interval(entry.interval),
-            remark="" if entry.zeros is None else f"{_zeros(entry)} with Dice 0",
+            remark="" if entry.zeros is None else f"{_zeros(entry)} at 0",
             css=kind(is_own=entry.is_own),
         )
         for entry in entries
@@ -133,14 +133,14 @@ def _one(entry: Distribution) -> str:
 def _table(about: About, edges: Sequence[float], entries: Sequence[Distribution]) -> Table:
     bins = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
     return Table(
-        about.title,
+        f"{about.title}: how many in each bin. {DASH}: not shown.",
         ("Entry", "Mean", "95 % interval", "Dice 0", *bins),
         [
             (
                 name(entry.name),
                 score(entry.mean),
                 interval(entry.interval) or DASH,
-                *("not shown" if count is None else str(count) for count in (entry.zeros, *entry.counts)),
+                *(DASH if count is None else str(count) for count in (entry.zeros, *entry.counts)),
             )
             for entry in entries
         ],

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from leaderboard.charts.labels import both_lengths
 from leaderboard.charts.picture import About, Picture, Table, drawn, hatched, hatching, nothing
 from leaderboard.charts.svg import element, lines, percent
-from leaderboard.charts.words import counted, name, score
+from leaderboard.charts.words import DASH, counted, name, score
 
 _HEAD = 40  # pixels, of code and n
 _ROW = 28
@@ -158,9 +158,11 @@ def _said(categories: Sequence[Category], columns: Sequence[int], teams: Sequenc
 
 
 def _table(about: About, categories: Sequence[Category], teams: Sequence[Team], not_shown: str) -> Table:
-    heads = [f"{one.code} {one.label}{'' if one.n is None else f', n {one.n}'}" for one in categories]
+    """Codes are heads, since 14 names would find no room; the caption tells them."""
+    heads = [one.code if one.n is None else f"{one.code} ({one.n})" for one in categories]
+    names = ", ".join(f"{one.code} {one.label}" for one in categories)
     return Table(
-        about.title,
+        f"{about.title}. In brackets: the number of findings. {DASH}: {not_shown}. {names}.",
         ("Team", *heads),
-        [(name(team.name), *(not_shown if mean is None else score(mean) for mean in team.means)) for team in teams],
+        [(name(team.name), *(score(mean) for mean in team.means)) for team in teams],
     )

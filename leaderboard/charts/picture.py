@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from leaderboard.charts.svg import element, lines, percent
 
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+_LONG = 24  # letters
 _NOTHING = "Nothing to show yet."
 
 
@@ -21,9 +22,16 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     @property
-    def labelled(self) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Rows as a template takes them: the head, then each cell with the head of its column."""
-        return [(row[0], list(zip(self.heads[1:], row[1:], strict=True))) for row in self.rows]
+    def columns(self) -> list[tuple[str, str]]:
+        """The heads after the first, each with the class of its cells: `n` of numbers, `w` of what needs a line."""
+        places = range(1, len(self.heads))
+        return [(self.heads[at], "w" if any(len(row[at]) > _LONG for row in self.rows) else "n") for at in places]
+
+    @property
+    def labelled(self) -> list[tuple[str, list[tuple[tuple[str, str], str]]]]:
+        """Rows as a template takes them: the head, then each cell after its column."""
+        columns = self.columns
+        return [(row[0], list(zip(columns, row[1:], strict=True))) for row in self.rows]
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ _RANK = 28  # pixels, of a rank before a name
 class Row:
     """An entry: its marks lie around `MIDDLE`, in a picture whose zero is the row's upper left corner.
 
-    `detail` follows the number where there is room, `remark` the name. `css`: `own` or `reference`, which the row also
-    says in words.
+    `detail` follows the number where there is room; `remark`, of a few letters, the name. `css`: `own` or `reference`,
+    which the row also says in words.
     """
 
     name: str
@@ -82,7 +82,7 @@ def _name(row: Row, has_ranks: bool) -> SafeString:
         "text",
         element("title", name(row.name)) if short != name(row.name) else "",
         element("tspan", str(row.rank), css="rk") if row.rank is not None else "",
-        element("tspan", short, x=_RANK if has_ranks else None) if has_ranks else short,
+        element("tspan", short, x=_RANK) if has_ranks else short,
         element("tspan", word, css="ci") if word else "",
         css="t",
         y=13,

@@ -154,11 +154,11 @@ def _table(about: About, bins: Sequence[Bin], lines: Sequence[SizeLine], unit: s
     def cell(line: SizeLine, place: int) -> str:
         mean, ends = line.means[place], line.interval(place)
         if mean is None:
-            return "not shown"
+            return DASH
         return f"{score(mean)} ({interval(ends)})" if ends else score(mean)
 
     return Table(
-        about.title,
+        f"{about.title}. {DASH}: not shown.",
         ("Size", "n", *(name(line.name) for line in lines)),
         [
             (_words(one, unit), DASH if one.n is None else str(one.n), *(cell(line, place) for line in lines))

@@ -2,7 +2,7 @@
 
 from leaderboard.charts.distributions import Distribution, distribution_plot
 from leaderboard.charts.picture import About
-from tests.leaderboard.charts.reading import elements, pixels, said
+from tests.leaderboard.charts.reading import elements, pixels, said, texts
 
 ABOUT = About("it", "Dice of single findings")
 EDGES = (0.0, 0.5, 1.0)
@@ -26,10 +26,11 @@ def test_a_bin_that_is_not_shown_is_hatched_and_counts_in_no_share():
     picture = distribution_plot(ABOUT, EDGES, [Distribution("A", (None, 30), 10, 0.3)])
     assert len(elements(picture.drawing, "na")) == 1
     assert said(picture.drawing) == "A: mean 0.300 of 40 findings that are shown, 25 % with Dice 0."
-    assert picture.table.rows == [("A", "0.300", "–", "10", "not shown", "30")]
+    assert picture.table.rows == [("A", "0.300", "–", "10", "–", "30")]
 
 
 def test_where_zeros_are_not_shown_nothing_is_said_of_them():
     drawing = distribution_plot(ABOUT, EDGES, [Distribution("A", (10, 30), None, None)]).drawing
-    assert "with Dice 0" not in drawing
+    assert "at 0" not in texts(drawing, "t")[0]
+    assert "with Dice 0" not in said(drawing)
     assert not elements(drawing, "zero")

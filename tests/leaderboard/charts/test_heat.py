@@ -36,11 +36,12 @@ def test_shades_are_as_fine_as_the_largest_mean_allows():
     assert shades(0.0, 0.1, 1.0) == ["h0", "h1", "h8"]
 
 
-def test_a_mean_that_is_not_shown_is_hatched_and_the_table_says_why():
+def test_a_mean_that_is_not_shown_is_hatched_and_key_and_table_say_why():
     picture = heat_map(ABOUT, CATEGORIES, [Team("Fissure", [0.2, None])], "after the reveal")
     assert [one.get("fill") for one in elements(picture.drawing, "na")] == ["url(#it-0-hatch)"]
     assert "after the reveal" in picture.key
-    assert picture.table.rows == [("Fissure", "0.200", "after the reveal")]
+    assert "–: after the reveal." in picture.table.caption
+    assert picture.table.rows == [("Fissure", "0.200", "–")]
 
 
 def test_n_stands_under_each_head_unless_it_is_not_told():

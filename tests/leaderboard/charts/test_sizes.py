@@ -14,7 +14,7 @@ def test_a_bin_of_which_nobody_is_shown_is_hatched_and_not_told():
     picture = size_plot(ABOUT, BINS, [SizeLine("Fissure", (None, 0.2, 0.4))], "mL")
     assert [one.get("x") for one in elements(picture.drawing, "na")] == ["0%"]
     assert texts(picture.drawing, "n") == ["–", "40", "12"]
-    assert picture.table.rows[0] == ("0 to 1 mL", "–", "not shown")
+    assert picture.table.rows[0] == ("0 to 1 mL", "–", "–")
 
 
 def test_no_line_crosses_a_bin_that_is_not_shown():
