@@ -7,6 +7,7 @@ board                            the leaderboard, and what a reader may see (dis
 journey                          what a submission goes through: pipeline, lifecycle, scheduling, faults, decisions
 submissions | hosts | scores     what a team hands in; GPU hosts; masks to numbers
 people | challenge               teams and rules; phases, categories, case sets
+charts                           pictures as SVG, from plain data
 core                             clock, locks, files, text, disk space, events, task queue, audit
 models, states                   the rows that hold the truth; every state and legal transition, as data
 certainty                        how sure a ranking is: statistics of arrays, without Django

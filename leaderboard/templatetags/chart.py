@@ -1,27 +1,19 @@
 """Scores over time as SVG that the server draws: x in per cent, y in pixels, as in `draw`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from itertools import pairwise
 from typing import Any
 
 from django import template
 
+from leaderboard.charts.scales import LAST_LABEL, Axis, TimeAxis, axis_for, reach
 from leaderboard.progress.listing import Line
 from leaderboard.progress.over_time import Picture
-from leaderboard.templatetags.draw import Axis, axis_for, reach
 
 register = template.Library()
 
 _TOP, _BASE = 20.0, 194.0  # pixels, of the largest value on the axis and of 0
-_STEPS = tuple(
-    timedelta(hours=hours)
-    for hours in (1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, *(24 * days for days in (1, 2, 4, 7, 14, 28, 56)))
-)
-_LABELS, _LONG_LABELS = 5, 2.5  # as many as a phone has room for: days, days with hours
-_LAST_LABEL = 0.86  # of the width: a label further right would leave the picture
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ def chart(picture: Picture, name: str, is_in_table: bool) -> dict[str, Any]:
     """
     axis = axis_for(reach(line.figures.dice, line.figures.dice_ci) for line in picture.scored if line.figures)
     axis = max(axis, axis_for(step.dice for step in picture.steps), key=lambda one: one.end)
-    share = _Time(picture.begins, picture.ends)
+    time = TimeAxis(picture.begins, picture.ends)
     return {
         "picture": picture,
         "name": name,
@@ -55,76 +47,47 @@ def chart(picture: Picture, name: str, is_in_table: bool) -> dict[str, Any]:
             for part in range(axis.parts + 1)
         ],
         "base": _BASE,
-        "dates": list(_dates(picture, share)),
-        "dots": [_dot(picture, line, axis, share) for line in picture.scored],
-        "flat": _flat(picture, axis, share),
-        "rises": _rises(picture, axis, share),
-        "failed": [share.percent(at) for at in picture.failed],
-        "at_work": [share.percent(at) for at in picture.at_work],
-        "now": picture.now and share.percent(picture.now),
-        "deadline": picture.deadline and share.percent(picture.deadline),
-        "deadline_is_late": picture.deadline is not None and share.of(picture.deadline) > _LAST_LABEL - 0.06,
+        "dates": [(f"{100 * share:.2f}%", words) for share, words in time.ticks()],
+        "dots": [_dot(picture, line, axis, time) for line in picture.scored],
+        "flat": _flat(picture, axis, time),
+        "rises": _rises(picture, axis, time),
+        "failed": [time.percent(at) for at in picture.failed],
+        "at_work": [time.percent(at) for at in picture.at_work],
+        "now": picture.now and time.percent(picture.now),
+        "deadline": picture.deadline and time.percent(picture.deadline),
+        "deadline_is_late": picture.deadline is not None and time.share(picture.deadline) > LAST_LABEL - 0.06,
     }
-
-
-class _Time:
-    """Where an instant lies between two."""
-
-    def __init__(self, begins: datetime, ends: datetime) -> None:
-        self._begins, self._length = begins, ends - begins
-
-    def of(self, at: datetime) -> float:
-        return min(max((at - self._begins) / self._length, 0.0), 1.0)
-
-    def percent(self, at: datetime) -> str:
-        return f"{100 * self.of(at):.2f}%"
 
 
 def _y(axis: Axis, value: float) -> float:
     return round(_BASE - (_BASE - _TOP) * min(max(value / axis.end, 0.0), 1.0), 1)
 
 
-def _dot(picture: Picture, line: Line, axis: Axis, share: _Time) -> _Dot:
+def _dot(picture: Picture, line: Line, axis: Axis, time: TimeAxis) -> _Dot:
     shown = line.figures
     assert shown is not None
     at = line.submission.accepted_at
     low, high = (_y(axis, end) for end in shown.dice_ci) if shown.dice_ci else (None, None)
     y = _y(axis, shown.dice)
-    anchor = "before" if share.of(at) > 0.4 else "after"
-    return _Dot(share.percent(at), y, low, high, picture.counts(line), shown.dice, (high or y) - 8, anchor)
+    anchor = "before" if time.share(at) > 0.4 else "after"
+    return _Dot(time.percent(at), y, low, high, picture.counts(line), shown.dice, (high or y) - 8, anchor)
 
 
-def _flat(picture: Picture, axis: Axis, share: _Time) -> list[tuple[str, str, float]]:
+def _flat(picture: Picture, axis: Axis, time: TimeAxis) -> list[tuple[str, str, float]]:
     """Lines along which one run counted: until the next did, now, or the deadline."""
     ends = [step.since for step in picture.steps[1:]] + [picture.now or picture.phase.closes_at]
     return [
-        (share.percent(step.since), share.percent(end), _y(axis, step.dice))
+        (time.percent(step.since), time.percent(end), _y(axis, step.dice))
         for step, end in zip(picture.steps, ends, strict=False)
     ]
 
 
-def _rises(picture: Picture, axis: Axis, share: _Time) -> list[tuple[str, float, float]]:
+def _rises(picture: Picture, axis: Axis, time: TimeAxis) -> list[tuple[str, float, float]]:
     """Lines between one run that counted and the next."""
     return [
-        (share.percent(after.since), _y(axis, before.dice), _y(axis, after.dice))
+        (time.percent(after.since), _y(axis, before.dice), _y(axis, after.dice))
         for before, after in pairwise(picture.steps)
     ]
-
-
-def _dates(picture: Picture, share: _Time) -> Iterator[tuple[str, str]]:
-    """Labels of the axis of time, in UTC: at midnights, or at full hours of a short time."""
-    length = picture.ends - picture.begins
-    step = next((one for one in _STEPS if length / one <= _room(one)), length / _LABELS)
-    words = "%b %-d" if step >= _DAY else "%b %-d %H:%M"
-    at = picture.begins.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    while at < picture.ends:
-        if at >= picture.begins and share.of(at) <= (_LAST_LABEL if step >= _DAY else _LAST_LABEL - 0.14):
-            yield share.percent(at), f"{at:{words}}"
-        at += step
-
-
-def _room(step: timedelta) -> float:
-    return _LABELS if step >= _DAY else _LONG_LABELS
 
 
 def _said(picture: Picture) -> str:

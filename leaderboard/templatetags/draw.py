@@ -5,38 +5,19 @@ stylesheet, so both themes and print work. Every axis of scores begins at 0; 0 i
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from leaderboard.board.rows import GroupTable
+from leaderboard.charts.scales import Axis, SignedAxis, axis_for, reach, signed_axis_for
+from leaderboard.charts.shapes import COMPARED
+from leaderboard.charts.shapes import shape as shape_of
 from leaderboard.progress.comparison import Comparison, Difference
 from leaderboard.progress.listing import Line
 
 register = template.Library()
-
-# (where the axis ends, in how many parts it is divided): at most five gridlines, four where labels have two decimals
-_AXES = ((0.06, 3), (0.12, 3), (0.2, 4), (0.3, 3), (0.4, 4), (0.5, 5), (0.6, 3), (0.8, 4), (1.0, 5))
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A scale from 0 to `end`, divided into `parts`."""
-
-    end: float
-    parts: int
-
-    def percent(self, value: float) -> str:
-        """Where `value` lies on the axis, as an SVG length."""
-        return f"{min(max(value / self.end, 0.0), 1.0) * 100:.2f}%"
-
-
-def axis_for(values: Iterable[float]) -> Axis:
-    """The shortest axis that holds all of `values` (Dice, rates: 0 to 1); the whole one where nothing is above 0."""
-    largest = max(values, default=0.0) or 1.0
-    return next((Axis(end, parts) for end, parts in _AXES if largest <= end), Axis(*_AXES[-1]))
 
 
 @register.filter
@@ -49,11 +30,6 @@ def shared_axis(tables: Iterable[GroupTable]) -> Axis:
 def lines_axis(lines: Iterable[Line]) -> Axis:
     """The axis on which runs of a list can be compared."""
     return axis_for(reach(line.figures.dice, line.figures.dice_ci) for line in lines if line.figures)
-
-
-def reach(value: float | None, ends: Sequence[float] | None) -> float:
-    """How far a dot and its interval reach."""
-    return max(value or 0.0, ends[1] if ends else 0.0)
 
 
 @register.simple_tag
@@ -100,22 +76,13 @@ def dot(axis: Axis, value: float | None, ends: Sequence[float] | None, css: str 
 
 # --- runs side by side ------------------------------------------------------------------------------------------------
 
-# A shape for each run that is compared, around the middle of a dot: colour alone never tells them apart.
-_SHAPES = (
-    '<circle class="a" r="4.5"/>',
-    '<path class="b" d="M-4.5 -4.5h9v9h-9z"/>',
-    '<path class="c" d="M0 -5.5l5.5 5.5-5.5 5.5-5.5-5.5z"/>',
-    '<path class="d" d="M0 -5.5l5.5 9.5h-11z"/>',
-    '<path class="e" d="M0 5.5l5.5 -9.5h-11z"/>',
-)
 _LANE = 14  # pixels
-_REACHES = (0.02, 0.04, 0.08, 0.2, 0.4, 1.0)
 
 
 @register.simple_tag
 def shape(place: int) -> SafeString:
     """The shape of a compared run."""
-    return mark_safe(f'<svg class="shp" viewBox="-8 -8 16 16" aria-hidden="true">{_SHAPES[place]}</svg>')  # noqa: S308
+    return shape_of(place)
 
 
 @register.filter
@@ -142,7 +109,7 @@ def _lane(axis: Axis, place: int, value: float, ends: Sequence[float] | None, y:
     return format_html(
         '<line class="iv" x1="{}" x2="{}" y1="{}" y2="{}"/><svg class="at" x="{}" y="{}">{}</svg>',
         *(low, high, y, y, axis.percent(value), y),
-        mark_safe(_SHAPES[place]),  # noqa: S308
+        COMPARED[place],
     )
 
 
@@ -152,19 +119,14 @@ def reach_of(comparison: Comparison) -> float:
     shown = [one for row in comparison.groups for _, one in row.against if one]
     ends = sorted(max(map(abs, (one.value, *(one.ends or ())))) for one in shown)
     largest = ends[int(0.9 * (len(ends) - 1))] if ends else 0.0
-    return _reach(largest)
+    return signed_axis_for([largest]).furthest
 
 
 @register.filter
 def reach_overall(comparison: Comparison) -> float:
     """The same for the differences over all cases, which all fit."""
-    return _reach(
-        max((max(map(abs, (one.value, *(one.ends or ())))) for one in comparison.overall if one), default=0.0)
-    )
-
-
-def _reach(largest: float) -> float:
-    return next((one for one in _REACHES if largest <= one), _REACHES[-1])
+    shown = [one for one in comparison.overall if one]
+    return signed_axis_for(end for one in shown for end in (one.value, *(one.ends or ()))).furthest
 
 
 @register.simple_tag
@@ -187,9 +149,5 @@ def dif(furthest: float, difference: Difference | None) -> SafeString:
     return format_html(
         '<svg class="{}" aria-hidden="true"><line class="z" x1="50%" x2="50%" y1="0" y2="100%"/>'
         '<line class="iv" x1="{}" x2="{}" y1="50%" y2="50%"/><circle class="pt" cx="{}" cy="50%" r="4"/></svg>',
-        *(css, *(_around_zero(furthest, one) for one in (*ends, difference.value))),
+        *(css, *map(SignedAxis(furthest).percent, (*ends, difference.value))),
     )
-
-
-def _around_zero(furthest: float, value: float) -> str:
-    return f"{50 + 50 * min(max(value / furthest, -1.0), 1.0):.2f}%"

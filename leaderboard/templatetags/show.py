@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from containers.protocol.sizes import binary_size, decimal_size
 from leaderboard.board.rows import ShownTeam
+from leaderboard.charts.words import interval, signed, signed_interval
 from leaderboard.core.markdown import as_html
 from leaderboard.core.text import sanitised
 from leaderboard.models import Team
@@ -139,23 +140,9 @@ def score(value: float | None) -> str | SafeString:
     return f"{value:.3f}"
 
 
-@register.filter
-def interval(ends: Sequence[float] | None) -> str:
-    """A 95 % interval: `0.259–0.316`; nothing where there is none."""
-    return f"{ends[0]:.3f}–{ends[1]:.3f}" if ends else ""
-
-
-@register.filter
-def signed(value: float) -> str:
-    """A difference of two scores: `+0.040`, `−0.008`, `0.000`."""
-    text = f"{value:+.3f}".replace("-", "−")
-    return text[1:] if text.strip("+−0.") == "" else text
-
-
-@register.filter
-def signed_interval(ends: Sequence[float] | None) -> str:
-    """The interval of a difference: `+0.015 to +0.063`; nothing where there is none."""
-    return f"{signed(ends[0])} to {signed(ends[1])}" if ends else ""
+register.filter(interval)
+register.filter(signed)
+register.filter(signed_interval)
 
 
 @register.filter

@@ -24,9 +24,9 @@ from leaderboard.challenge.categories import ALL, GROUPS, categories_of
 from leaderboard.challenge.dates import lines, timeline
 from leaderboard.challenge.news import published_news
 from leaderboard.challenge.phases import announces_try_out, newest_phase
+from leaderboard.charts.scales import axis_for, reach
 from leaderboard.core import clock
 from leaderboard.models import ChallengeDate, Phase, Submission
-from leaderboard.templatetags.draw import axis_for, reach
 from leaderboard.web.conditional import unless_unchanged
 from leaderboard.web.context import THEME_COOKIE, THEMES, came_from, instant_of
 

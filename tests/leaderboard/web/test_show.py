@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from leaderboard.charts.scales import Axis, axis_for
+from leaderboard.charts.words import interval
 from leaderboard.core.text import sanitised
 from leaderboard.templatetags import draw, show
 
@@ -43,8 +45,8 @@ def test_durations(value, words):
 def test_scores_have_three_decimals_and_a_missing_one_has_words():
     assert show.score(0.5) == "0.500"
     assert "not published" in show.score(None)
-    assert show.interval((0.259, 0.3161)) == "0.259–0.316"
-    assert show.interval(None) == ""
+    assert interval((0.259, 0.3161)) == "0.259–0.316"
+    assert interval(None) == ""
 
 
 @pytest.mark.parametrize(
@@ -103,14 +105,14 @@ def test_markdown_brings_in_nothing_from_elsewhere(source, part, absent):
     ("largest", "end"), [(0.0, 1.0), (0.04, 0.06), (0.1, 0.12), (0.316, 0.4), (0.61, 0.8), (1.0, 1.0), (3.0, 1.0)]
 )
 def test_an_axis_begins_at_zero_and_holds_its_largest_value(largest, end):
-    assert draw.axis_for([largest]).end == end
+    assert axis_for([largest]).end == end
 
 
 def test_a_dot_and_its_interval_lie_on_the_axis():
-    svg = draw.dot(draw.Axis(0.4, 4), 0.3, (0.2, 0.5))
+    svg = draw.dot(Axis(0.4, 4), 0.3, (0.2, 0.5))
     assert 'x1="50.00%" x2="100.00%"' in svg
     assert 'cx="75.00%"' in svg
 
 
 def test_without_a_score_nothing_is_drawn_but_the_grid():
-    assert "circle" not in draw.dot(draw.Axis(0.4, 4), None, None)
+    assert "circle" not in draw.dot(Axis(0.4, 4), None, None)
