@@ -47,6 +47,7 @@ BOARDS = {
     "",
     "leaderboard/<slug:slug>/",
     "leaderboard/<slug:slug>/board.csv",
+    "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/",
     "api/v1/phases/<slug:slug>/board",
     "team/join/<slug:code>/",
     "team/invitation/<slug:token>/",

@@ -1,0 +1,242 @@
+"""The boards: the present one, each version at an address of its own, what changed from one to the next."""
+
+from datetime import datetime
+from typing import ClassVar, NamedTuple
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.db.models import F, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.feedgenerator import Atom1Feed
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_safe
+
+from leaderboard.board import exports
+from leaderboard.board.changes import in_words
+from leaderboard.board.ranking import SORT_KEYS
+from leaderboard.board.reading import board_of, read_board
+from leaderboard.board.rows import Board, group_tables
+from leaderboard.board.versions import shown_versions
+from leaderboard.challenge.categories import ALL, GROUPS
+from leaderboard.challenge.phases import announces_try_out, newest_phase
+from leaderboard.charts.scales import axis_for
+from leaderboard.core.text import one_line, xml_text
+from leaderboard.models import BoardVersion, Phase, Submission
+from leaderboard.web.conditional import unless_unchanged
+from leaderboard.web.context import instant_of
+
+ROWS_PER_PAGE = 25
+VERSIONS_PER_PAGE = 25
+IN_FEED = 30
+MAIN = Submission.Track.MAIN
+ORDERS = (
+    ("rank", "Rank"),
+    ("hit_rate", "Hit rate"),
+    ("instance_f1", "Instance F1"),
+    ("distance_f1", "Distance F1"),
+    ("team", "Team"),
+    ("date", "Date"),
+)
+
+
+class Asked(NamedTuple):
+    """Which board, ranked by which findings, and in which order."""
+
+    track: str
+    group: str
+    sort: str
+
+
+@require_safe
+def leaderboard(request: HttpRequest) -> HttpResponse:
+    """To the board of the phase that was asked for, or of the newest one, with the other choices kept."""
+    slug = request.GET.get("phase")
+    phases = list(Phase.objects.all())
+    phase = next((one for one in phases if one.slug == slug), None) or newest_phase(phases, instant_of(request))
+    if phase is None:
+        return render(request, "board/none.html")
+    choices = {key: request.GET[key] for key in ("track", "group", "sort") if request.GET.get(key)}
+    return redirect(Address(reverse("board", args=[phase.slug]), {}).with_(**choices))
+
+
+# --- a board ----------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def board(request: HttpRequest, slug: str) -> HttpResponse:
+    """A phase's board: ranked, sorted, filtered and opened as the address says."""
+    phase, asked = _phase(slug), _asked(request, track=request.GET.get("track", MAIN))
+    shown = read_board(phase, asked.track, instant_of(request), group=asked.group, sort=asked.sort)
+    return _page(request, shown, asked)
+
+
+@require_safe
+def board_version(request: HttpRequest, slug: str, track: str, number: int) -> HttpResponse:
+    """A version of a board as it was published; its address stays what it is."""
+    phase, asked = _phase(slug), _asked(request, track=track)
+    shown = shown_versions(phase, track, instant_of(request))
+    version = get_object_or_404(shown, number=number)
+    later = shown.filter(number__gt=number).order_by("number").first()
+    replaced_at = later.visible_from if later else None
+    board = board_of(phase, track, version, group=asked.group, sort=asked.sort)
+    return _page(request, board, asked, is_fixed=True, replaced_at=replaced_at)
+
+
+def _page(
+    request: HttpRequest,
+    shown: Board,
+    asked: Asked,
+    *,
+    is_fixed: bool = False,
+    replaced_at: datetime | None = None,
+) -> HttpResponse:
+    """A board's page. An address that `is_fixed` names a version, which another one may have replaced."""
+    phase = shown.phase
+    choices = {**asked._asdict(), "track": MAIN if is_fixed else asked.track}
+    page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
+    masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
+    opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
+    said = opened.opened if opened else None
+    context = {
+        "board": shown,
+        "page": page,
+        "after": after,
+        "masks": masks,
+        "asked": asked,
+        "open": opened.key if opened else "",
+        "said": said,
+        "open_tables": group_tables(said.groups) if said else [],
+        "address": Address(
+            request.path, {**choices, "page": page.number, "after": after.number, "masks": masks.number}
+        ),
+        "axis": axis_for([shown.reach]),
+        "group_label": GROUPS[asked.group],
+        "phases": Phase.objects.only("slug", "name"),
+        "tracks": Submission.Track.choices,
+        "orders": ORDERS,
+        "revealed": shown.is_revealed,
+        "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._asdict()),
+        "cited": _cited(shown),
+        "announces_try_out": announces_try_out(phase, instant_of(request)),
+        "is_fixed": is_fixed,
+        "replaced_at": replaced_at,
+    }
+    return render(request, "board.html", context)
+
+
+def _phase(slug: str) -> Phase:
+    return get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+
+
+def _asked(request: HttpRequest, *, track: str) -> Asked:
+    """What an address asks for; what there is not is not found."""
+    asked = Asked(track, request.GET.get("group", ALL), request.GET.get("sort", "rank"))
+    if track not in Submission.Track.values or asked.group not in GROUPS or asked.sort not in SORT_KEYS:
+        raise Http404
+    return asked
+
+
+@require_safe
+def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
+    """All rows of the board that the address asks for, for a spreadsheet."""
+    phase, asked = _phase(slug), _asked(request, track=request.GET.get("track", MAIN))
+    shown = read_board(phase, asked.track, instant_of(request), group=asked.group, sort=asked.sort)
+    name = content_disposition_header(as_attachment=True, filename=f"board-{phase.slug}.csv")
+    headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(exports.as_csv(shown), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cited(shown: Board) -> dict[str, str] | None:
+    """What a paper needs to name this version."""
+    if shown.version is None:
+        return None
+    url = settings.SITE_URL + address_of(shown.phase, shown.version)
+    return {"url": url, "bibtex": exports.as_bibtex(shown.phase, shown.version, url)}
+
+
+def address_of(phase: Phase, version: BoardVersion) -> str:
+    """Where a version can be read for ever."""
+    return reverse("board_version", args=[phase.slug, version.track, version.number])
+
+
+class Address:
+    """Links to the same board with one thing changed. What is as it would be anyway stays out of the address."""
+
+    _USUAL: ClassVar[dict[str, str | int]] = {
+        "track": MAIN,
+        "group": "all",
+        "sort": "rank",
+        "page": 1,
+        "after": 1,
+        "masks": 1,
+        "open": "",
+    }
+
+    def __init__(self, path: str, now: dict[str, str | int]) -> None:
+        self._path = path
+        self._now = now
+
+    def with_(self, **changes: str | int) -> str:
+        """The address with these changes."""
+        told = {key: value for key, value in {**self._now, **changes}.items() if value != self._USUAL[key]}
+        return f"{self._path}{'?' if told else ''}{urlencode(told)}"
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def board_versions(request: HttpRequest, slug: str, track: str) -> HttpResponse:
+    """All versions of a board, the newest first, each with what is new in it."""
+    phase = _phase(slug)
+    _asked(request, track=track)
+    page = Paginator(_told(phase, track, request), VERSIONS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "phase": phase,
+        "track": Submission.Track(track),
+        "tracks": Submission.Track.choices,
+        "page": page,
+        "versions": [(one, address_of(phase, one), [in_words(change) for change in one.changes]) for one in page],
+    }
+    return render(request, "board/versions.html", context)
+
+
+def _told(phase: Phase, track: str, request: HttpRequest) -> QuerySet[BoardVersion]:
+    shown = shown_versions(phase, track, instant_of(request)).order_by("-number")
+    return shown.only("phase", "track", "number", "visible_from", "changes", "evaluation_version").annotate(
+        teams=F("ranks__len")
+    )
+
+
+@require_safe
+def board_feed(request: HttpRequest, slug: str, track: str) -> HttpResponseBase:
+    """The newest versions of a board with what is new in them, for readers of feeds."""
+    phase = _phase(slug)
+    _asked(request, track=track)
+    name = one_line(f"ReXGrounding Challenge: leaderboard, {phase.name}, {Submission.Track(track).label} track")
+    listed = settings.SITE_URL + reverse("board_versions", args=[phase.slug, track])
+    made = Atom1Feed(
+        title=xml_text(name),
+        link=listed,
+        feed_url=settings.SITE_URL + reverse("board_feed", args=[phase.slug, track]),
+        description="",
+        author_name="The ReXGrounding Challenge",
+        language="en",
+    )
+    versions = list(_told(phase, track, request)[:IN_FEED])
+    for version in versions:
+        address = settings.SITE_URL + address_of(phase, version)
+        made.add_item(
+            f"Version {version.number}",
+            address,
+            description=xml_text(" ".join(map(in_words, version.changes)) or "The board changed."),
+            unique_id=address,
+            pubdate=version.visible_from,
+            updateddate=version.visible_from,
+        )
+    changed_at = versions[0].visible_from if versions else phase.opens_at
+    return unless_unchanged(request, made.writeString("utf-8").encode(), made.content_type, changed_at)
