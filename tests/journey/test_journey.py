@@ -59,7 +59,8 @@ def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, 
     assert cast.stage_of(submission) == "scored", stack.log("control")
     assert len(scores(submission)) == CASES
     assert all(result["status"] == "scored" for result in scores(submission).values())
-    wait_for(lambda: BoardVersion.objects.filter(phase=phase, track="main").exclude(rows=[]).exists(), "its board")
+    boards = BoardVersion.objects.filter(phase=phase, track="main").exclude(rows=[])
+    wait_for(boards.exists, "its board", PATIENCE_SECONDS)
     cast.let_a_minute_pass()
     out = StringIO()
     call_command("standings", phase=phase.slug, json=True, stdout=out)

@@ -33,7 +33,7 @@ def teams(phase) -> list[Team]:
 def news(phase: Phase) -> list[str]:
     """What the next version says that is new."""
     versions.make(phase.pk)
-    return [*map(in_words, BoardVersion.objects.filter(phase=phase, track="main").order_by("number").last().changes)]
+    return [*map(in_words, BoardVersion.objects.filter(phase=phase, track="main").latest("number").changes)]
 
 
 def test_the_first_version_has_nothing_new(phase, teams):

@@ -19,7 +19,7 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 @pytest.fixture
 def phase(people) -> Phase:
-    """An open phase on public cases, named in a way that TeX would stumble over; of its board there are two versions."""
+    """An open phase, named in a way that TeX would stumble over; of its board there are two versions."""
     made = cast.phase(slug="dev", cases_are_public=True, name="Dev & 50% {more}")
     scored(people.team, made, dice=0.4)
     versions.make(made.pk)
