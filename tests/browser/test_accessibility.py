@@ -8,14 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from django.db import connection
-from django.test import override_settings
 from playwright.sync_api import Browser, Page
 
-from leaderboard.core import blobs
 from tests.browser import axe
 from tests.browser.every_page import Kept, every_page, served
 
@@ -39,13 +37,9 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def pages(django_db_setup, django_db_blocker, tmp_path_factory) -> dict[str, Kept]:
+def pages(django_db_setup, django_db_blocker, module_store) -> dict[str, Kept]:
     """Every page, as it was answered."""
-    store = tmp_path_factory.mktemp("store")
-    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    kept: dict[str, Any] = {"STORE_DIR": store, "FILE_UPLOAD_TEMP_DIR": store / "incoming", "PASSWORD_HASHERS": hashers}
-    with django_db_blocker.unblock(), override_settings(**kept):
-        blobs.prepare()
+    with django_db_blocker.unblock():
         found = every_page()
         connection.close()
         # The browser's event loop has connections of its own; those of before it would stay taken to the end.
