@@ -1,6 +1,8 @@
 """The boards: the present one, each version at an address of its own, what changed from one to the next."""
 
+import json
 from datetime import datetime
+from hashlib import sha256
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlencode
 
@@ -11,8 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
-from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_safe
+from django.utils.http import content_disposition_header, quote_etag
+from django.views.decorators.http import condition, require_safe
 
 from leaderboard.board import exports
 from leaderboard.board.changes import in_words
@@ -23,10 +25,11 @@ from leaderboard.board.versions import shown_versions
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.scales import axis_for
+from leaderboard.core.minutes import minute_of
 from leaderboard.core.text import one_line, xml_text
 from leaderboard.models import BoardVersion, Phase, Submission
 from leaderboard.web.conditional import unless_unchanged
-from leaderboard.web.context import instant_of
+from leaderboard.web.context import THEME_COOKIE, instant_of
 
 ROWS_PER_PAGE = 25
 VERSIONS_PER_PAGE = 25
@@ -65,7 +68,24 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
 # --- a board ----------------------------------------------------------------------------------------------------------
 
 
+def _etag(request: HttpRequest, slug: str, track: str = "", number: int | None = None) -> str | None:
+    """Of what a visitor sees of a board within a minute; None for who is signed in, and where there is nothing yet.
+
+    Around the board there are the phases, whose times are told in minutes, and the theme.
+    """
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return None
+    at = instant_of(request)
+    shown = BoardVersion.objects.filter(phase__slug=slug, track=track or request.GET.get("track", MAIN))
+    newest = shown.filter(visible_from__lte=at).order_by("-visible_from", "-number").values_list("digest", flat=True)
+    if (digest := newest.first()) is None:
+        return None
+    told = [digest, minute_of(at).isoformat(), request.get_full_path(), request.COOKIES.get(THEME_COOKIE, "")]
+    return quote_etag(sha256(json.dumps(told).encode()).hexdigest()[:32])
+
+
 @require_safe
+@condition(etag_func=_etag)
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's board: ranked, sorted, filtered and opened as the address says."""
     phase, asked = _phase(slug), _asked(request, track=request.GET.get("track", MAIN))
@@ -74,6 +94,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
+@condition(etag_func=_etag)
 def board_version(request: HttpRequest, slug: str, track: str, number: int) -> HttpResponse:
     """A version of a board as it was published; its address stays what it is."""
     phase, asked = _phase(slug), _asked(request, track=track)

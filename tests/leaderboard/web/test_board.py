@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from leaderboard.board import versions
 from leaderboard.core import clock
 from leaderboard.models import Phase
 from tests.leaderboard import cast
@@ -82,6 +83,26 @@ def test_an_opened_row_of_the_own_team_leads_to_its_run(people, phase):
 @pytest.mark.parametrize("query", ["track=third", "group=9z", "sort=shoe-size"])
 def test_an_address_that_makes_no_sense_is_not_found(client, phase, query):
     assert client.get(f"/leaderboard/dev/?{query}").status_code == 404
+
+
+def test_a_visitor_who_has_the_board_is_told_so_until_it_changes(client, phase, people):
+    versions.make(phase.pk)
+    asks = {"headers": {"If-None-Match": client.get("/leaderboard/dev/")["ETag"]}}
+    again = client.get("/leaderboard/dev/", **asks)
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/leaderboard/dev/?sort=team", **asks).status_code == 200
+    client.post("/theme/", {"theme": "dark"})
+    assert client.get("/leaderboard/dev/", **asks).status_code == 200
+    assert "ETag" not in people.browser["Bob"].get("/leaderboard/dev/")
+
+
+def test_a_changed_board_is_sent_to_who_has_the_one_before(client, phase, people):
+    Phase.objects.update(cases_are_public=True)
+    versions.make(phase.pk)
+    tag = client.get("/leaderboard/dev/")["ETag"]
+    scored(people.team, phase, dice=0.7)
+    versions.make(phase.pk)
+    assert "0.700" in client.get("/leaderboard/dev/", headers={"If-None-Match": tag}).content.decode()
 
 
 def test_a_page_beyond_the_last_one_shows_the_last_one(client, phase):
