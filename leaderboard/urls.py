@@ -37,6 +37,7 @@ urlpatterns = [
     path("leaderboard/", public.leaderboard, name="leaderboard"),
     path("leaderboard/<slug:slug>/", public.board, name="board"),
     path("leaderboard/<slug:slug>/board.csv", public.board_csv, name="board_csv"),
+    path("leaderboard/<slug:slug>/half.txt", public.board_half, name="board_half"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
     path("downloads/examples.zip", examples, name="examples"),
     path("data/", data.data, name="data"),

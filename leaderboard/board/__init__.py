@@ -7,6 +7,7 @@
     versions                         boards as they are published: made when something changed
     reading                          boards as they are read
     exports                          the board as JSON, as CSV and for a terminal
+    half                             the public half of a case set: how even it is; opened at the reveal
 
 May import `journey` and below.
 """

@@ -16,12 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind
 from leaderboard.board import exports
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.reading import read_board
 from leaderboard.board.rows import Board, group_tables
 from leaderboard.challenge.calendar import as_calendar
 from leaderboard.challenge.categories import ALL, GROUPS, categories_of
 from leaderboard.challenge.dates import lines, timeline
+from leaderboard.challenge.halves.kept import Half
 from leaderboard.challenge.news import published_news
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.scales import axis_for, reach
@@ -100,6 +102,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's board: ranked, sorted, filtered and opened as the address says."""
     shown, asked = _asked_board(request, slug)
     phase, now = shown.phase, instant_of(request)
+    disclosure = Disclosure.to_public(phase, now)
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
     masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
@@ -122,6 +125,8 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "orders": ORDERS,
         "revealed": shown.is_revealed,
         "csv": _csv_address(phase, asked),
+        "half_commitment": disclosure.half_commitment,
+        "opens_half": disclosure.opens_half,
         "announces_try_out": announces_try_out(phase, now),
     }
     return render(request, "board.html", context)
@@ -153,6 +158,16 @@ def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
     name = content_disposition_header(as_attachment=True, filename=f"board-{shown.phase.slug}.csv")
     headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}
     return HttpResponse(exports.as_csv(shown), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@require_safe
+def board_half(request: HttpRequest, slug: str) -> HttpResponse:
+    """From the reveal on: which cases the public half had, under their tags; its SHA-256 is what the board showed."""
+    phases = Phase.objects.select_related("case_set").filter(publication=Phase.Publication.HALF)
+    phase = get_object_or_404(phases, slug=slug)
+    if not Viewer(Reader.PUBLIC, instant_of(request)).of_half(phase.case_set).shows_opening:
+        raise Http404
+    return HttpResponse(Half(phase.case_set).opening, content_type="text/plain; charset=utf-8")
 
 
 class Address:

@@ -332,6 +332,7 @@ _PUBLIC = [
     Address("/leaderboard/{public_phase}/?group=focal&sort=hit_rate&track=overall", 9),
     Address("/leaderboard/{hidden_phase}/?group=focal&sort=hit_rate&track=overall", 8, grows=NO_ROWS),
     Address("/leaderboard/{hidden_phase}/board.csv", 6),
+    Address("/leaderboard/{hidden_phase}/half.txt", 4, status=404),
     Address("/leaderboard/{public_phase}/?open={open_row}", 14, who="captain"),
     Address("/guidelines/", 3),
     Address("/downloads/template.zip", 0),

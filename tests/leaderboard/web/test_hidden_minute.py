@@ -110,6 +110,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "home": ["/"],
         "board": ["/leaderboard/test/", *(f"/leaderboard/test/{order}" for order in orders)],
         "board_csv": ["/leaderboard/test/board.csv"],
+        "board_half": ["/leaderboard/test/half.txt"],
         "submit_to": ["/submit/test/"],
         "submission": [f"/runs/{one.pk}/" for one in submissions],
         "submission_panel": [f"/runs/{one.pk}/panel/" for one in submissions],
