@@ -18,11 +18,13 @@ from django.views.decorators.http import condition, require_safe
 
 from leaderboard.board import exports
 from leaderboard.board.changes import in_words
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.reading import board_of, read_board
 from leaderboard.board.rows import Board, group_tables
 from leaderboard.board.versions import shown_versions
 from leaderboard.challenge.categories import ALL, GROUPS
+from leaderboard.challenge.halves.kept import Half
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.scales import axis_for
 from leaderboard.core.minutes import minute_of
@@ -115,7 +117,7 @@ def _page(
     replaced_at: datetime | None = None,
 ) -> HttpResponse:
     """A board's page. An address that `is_fixed` names a version, which another one may have replaced."""
-    phase = shown.phase
+    phase, disclosure = shown.phase, Disclosure.to_public(shown.phase, instant_of(request))
     choices = {**asked._asdict(), "track": MAIN if is_fixed else asked.track}
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
@@ -142,7 +144,9 @@ def _page(
         "revealed": shown.is_revealed,
         "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._asdict()),
         "cited": _cited(shown),
-        "announces_try_out": announces_try_out(phase, instant_of(request)),
+        "half_commitment": disclosure.half_commitment,
+        "opens_half": disclosure.opens_half,
+        "announces_try_out": announces_try_out(phase, disclosure.at),
         "is_fixed": is_fixed,
         "replaced_at": replaced_at,
     }
@@ -169,6 +173,16 @@ def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
     name = content_disposition_header(as_attachment=True, filename=f"board-{phase.slug}.csv")
     headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}
     return HttpResponse(exports.as_csv(shown), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@require_safe
+def board_half(request: HttpRequest, slug: str) -> HttpResponse:
+    """From the reveal on: which cases the public half had, under their tags; its SHA-256 is what the board showed."""
+    phases = Phase.objects.select_related("case_set").filter(publication=Phase.Publication.HALF)
+    phase = get_object_or_404(phases, slug=slug)
+    if not Viewer(Reader.PUBLIC, instant_of(request)).of_half(phase.case_set).shows_opening:
+        raise Http404
+    return HttpResponse(Half(phase.case_set).opening, content_type="text/plain; charset=utf-8")
 
 
 def _cited(shown: Board) -> dict[str, str] | None:
