@@ -70,7 +70,7 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
 # --- a board ----------------------------------------------------------------------------------------------------------
 
 
-def _etag(request: HttpRequest, slug: str, track: str = "", number: int | None = None) -> str | None:
+def _etag(request: HttpRequest, slug: str, track: str = "", **_: object) -> str | None:
     """Of what a visitor sees of a board within a minute; None for who is signed in, and where there is nothing yet.
 
     Around the board there are the phases, whose times are told in minutes, and the theme.
