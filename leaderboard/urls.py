@@ -39,6 +39,7 @@ urlpatterns = [
     path("leaderboard/<slug:slug>/", boards.board, name="board"),
     path("leaderboard/<slug:slug>/board.csv", boards.board_csv, name="board_csv"),
     path("leaderboard/<slug:slug>/half.txt", boards.board_half, name="board_half"),
+    path("leaderboard/<slug:slug>/<slug:track>/shake-up/", boards.board_shake_up, name="board_shake_up"),
     path("leaderboard/<slug:slug>/<slug:track>/versions/", boards.board_versions, name="board_versions"),
     path("leaderboard/<slug:slug>/<slug:track>/feed.atom", boards.board_feed, name="board_feed"),
     path("leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/", boards.board_version, name="board_version"),

@@ -22,21 +22,25 @@ from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.reading import board_of, read_board
 from leaderboard.board.rows import Board, group_tables
-from leaderboard.board.versions import shown_versions
+from leaderboard.board.shake_up import shake_up_of
+from leaderboard.board.versions import latest, shown_versions
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.challenge.halves.kept import Half
 from leaderboard.challenge.phases import announces_try_out, newest_phase
+from leaderboard.charts.picture import About
+from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
 from leaderboard.charts.scales import axis_for
 from leaderboard.core.minutes import minute_of
-from leaderboard.core.text import one_line, xml_text
+from leaderboard.core.text import one_line, sanitised, xml_text
 from leaderboard.models import BoardVersion, Phase, Submission
 from leaderboard.web.conditional import unless_unchanged
-from leaderboard.web.context import THEME_COOKIE, instant_of
+from leaderboard.web.context import THEME_COOKIE, frame_of, instant_of
 
 ROWS_PER_PAGE = 25
 VERSIONS_PER_PAGE = 25
 IN_FEED = 30
 MAIN = Submission.Track.MAIN
+WAYS = ("All cases", "Public half", "Withheld half")
 ORDERS = (
     ("rank", "Rank"),
     ("hit_rate", "Hit rate"),
@@ -144,6 +148,7 @@ def _page(
         "revealed": shown.is_revealed,
         "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._asdict()),
         "cited": _cited(shown),
+        "has_shake_up": shown.is_revealed and phase.publication == Phase.Publication.HALF,
         "half_commitment": disclosure.half_commitment,
         "opens_half": disclosure.opens_half,
         "announces_try_out": announces_try_out(phase, disclosure.at),
@@ -219,6 +224,40 @@ class Address:
         """The address with these changes."""
         told = {key: value for key, value in {**self._now, **changes}.items() if value != self._USUAL[key]}
         return f"{self._path}{'?' if told else ''}{urlencode(told)}"
+
+
+# --- the reveal -------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def board_shake_up(request: HttpRequest, slug: str, track: str) -> HttpResponse:
+    """How ranks changed when the withheld half of the cases was revealed; before that there is nothing to see."""
+    phase = _phase(slug)
+    _asked(request, track=track)
+    version = latest(phase, track, instant_of(request))
+    moves = shake_up_of(version) if version else []
+    if not moves:
+        raise Http404
+    page = Paginator(moves, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    shown, own = {row.submission: row.team for row in board_of(phase, track, version).rows}, frame_of(request).team
+    teams = [
+        RankedTeam(
+            sanitised(team.name),
+            (move.rank, move.public_rank, move.withheld_rank),
+            is_own=own is not None and own.pk == team.pk,
+        )
+        for move in page
+        if (team := shown.get(move.submission))
+    ]
+    context = {
+        "phase": phase,
+        "track": Submission.Track(track),
+        "page": page,
+        "moved": sum(move.gained != 0 for move in moves),
+        "first_stays": moves[0].public_rank == moves[0].rank,
+        "picture": ranking_lines(About("shake-up", "Ranks on all cases and on either half"), WAYS, teams),
+    }
+    return render(request, "board/shake_up.html", context)
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------

@@ -336,6 +336,7 @@ _PUBLIC = [
     Address("/leaderboard/{hidden_phase}/main/versions/1/", 9),
     Address("/leaderboard/{hidden_phase}/main/feed.atom", 4),
     Address("/leaderboard/{hidden_phase}/half.txt", 4, status=404),
+    Address("/leaderboard/{hidden_phase}/main/shake-up/", 4, status=404),
     Address("/leaderboard/{public_phase}/?open={open_row}", 14, who="captain"),
     Address("/guidelines/", 3),
     Address("/downloads/template.zip", 0),

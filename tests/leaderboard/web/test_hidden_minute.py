@@ -113,6 +113,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "board_versions": ["/leaderboard/test/main/versions/"],
         "board_version": [f"/leaderboard/test/main/versions/{number}/" for number in (1, 2, 3)],
         "board_feed": ["/leaderboard/test/main/feed.atom"],
+        "board_shake_up": ["/leaderboard/test/main/shake-up/"],
         "board_half": ["/leaderboard/test/half.txt"],
         "submit_to": ["/submit/test/"],
         "submission": [f"/runs/{one.pk}/" for one in submissions],
