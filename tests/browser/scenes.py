@@ -33,7 +33,7 @@ from leaderboard.models import (
     TeamApproval,
     User,
 )
-from leaderboard.web import boards
+from leaderboard.web import boards, public
 from tests.bench.population import PASSWORD
 
 Scene = Callable[["Stage"], Any]  # gives the answer, as a test client does
