@@ -77,7 +77,6 @@ def different(pages: Mapping[str, Kept]) -> dict[str, Kept]:
 def look(page: Page, address: str, looks: axe.Looks) -> Iterator[str]:
     """What is wrong with a page: with what it is built of, and with how its new parts look."""
     page.goto(address)
-    axe.bring(page)
     yield from (*axe.found(page, but=axe.BY_LOOKS), *axe.references_to_nothing(page))
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
@@ -96,6 +95,7 @@ def test_axe_finds_nothing_on_any_page(pages, browser: Browser):
     problems: dict[str, list[str]] = {}
     looks = axe.Looks()
     with served(different(own(pages))) as addresses, browser.new_context() as context:
+        axe.bring_to_all(context)
         page = context.new_page()
         for name, address in addresses.items():
             if found := list(look(page, address, looks)):
@@ -116,11 +116,11 @@ def test_axe_finds_nothing_in_the_administration(pages, browser: Browser):
     looked = different({name: page for name, page in pages.items() if ours.search(name)})
     assert len(looked) > 20
     with served(looked) as addresses, browser.new_context() as context:
+        axe.bring_to_all(context)
         page = context.new_page()
         page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
         for name, address in addresses.items():
             page.goto(address)
-            axe.bring(page)
             said = axe.found(page, tags=axe.STANDARDS)
             if said or page.evaluate(IS_WIDER):
                 problems[name] = said or ["scrolls sideways"]

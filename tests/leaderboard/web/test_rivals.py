@@ -157,7 +157,7 @@ class World:
         self.absent = {name: value if name in OPEN_NAMES else _absent(value) for name, value in self.watched.items()}
         self.site = Site()
         for person in (self.rival.pk, self.watched["captain"]):
-            self.site.client(person)  # signs in
+            self.site.client(person).get("/account/sessions/")  # signs in; and is listed there, as of now
         self.rivals = Rivals(self.rival)
         self.files = _files()
 
