@@ -23,7 +23,7 @@ from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.reading import board_of, read_board
 from leaderboard.board.rows import Board, group_tables
 from leaderboard.board.shake_up import shake_up_of
-from leaderboard.board.versions import latest, shown_versions
+from leaderboard.board.versions import shown_versions
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.challenge.halves.kept import Half
 from leaderboard.challenge.phases import announces_try_out, newest_phase
@@ -83,10 +83,12 @@ def _etag(request: HttpRequest, slug: str, track: str = "", **_: object) -> str 
         return None
     at = instant_of(request)
     shown = BoardVersion.objects.filter(phase__slug=slug, track=track or request.GET.get("track", MAIN))
-    newest = shown.filter(visible_from__lte=at).order_by("-visible_from", "-number").values_list("digest", flat=True)
-    if (digest := newest.first()) is None:
+    newest = (
+        shown.filter(visible_from__lte=at).order_by("-visible_from", "-number").values_list("number", "visible_from")
+    )
+    if (version := newest.first()) is None:
         return None
-    told = [digest, minute_of(at).isoformat(), request.get_full_path(), request.COOKIES.get(THEME_COOKIE, "")]
+    told = [str(version), minute_of(at).isoformat(), request.get_full_path(), request.COOKIES.get(THEME_COOKIE, "")]
     return quote_etag(sha256(json.dumps(told).encode()).hexdigest()[:32])
 
 
@@ -234,12 +236,12 @@ def board_shake_up(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """How ranks changed when the withheld half of the cases was revealed; before that there is nothing to see."""
     phase = _phase(slug)
     _asked(request, track=track)
-    version = latest(phase, track, instant_of(request))
-    moves = shake_up_of(version) if version else []
+    shown = read_board(phase, track, instant_of(request))
+    moves = shake_up_of(shown.version) if shown.version else []
     if not moves:
         raise Http404
     page = Paginator(moves, ROWS_PER_PAGE).get_page(request.GET.get("page"))
-    shown, own = {row.submission: row.team for row in board_of(phase, track, version).rows}, frame_of(request).team
+    named, own = {row.submission: row.team for row in shown.rows}, frame_of(request).team
     teams = [
         RankedTeam(
             sanitised(team.name),
@@ -247,7 +249,7 @@ def board_shake_up(request: HttpRequest, slug: str, track: str) -> HttpResponse:
             is_own=own is not None and own.pk == team.pk,
         )
         for move in page
-        if (team := shown.get(move.submission))
+        if (team := named.get(move.submission))
     ]
     context = {
         "phase": phase,
