@@ -18,7 +18,7 @@ def phase(people) -> Phase:
     """A phase that shows half of its cases: the rivals lead on the public half, and not on all of them."""
     made = cast.phase(cast.case_set(4), publication="half")
     for team, public, dice in ((people.team, 0.5, 0.45), (people.rivals, 0.6, 0.4)):
-        run = scored(team, made, dice=dice)
+        run = scored(team, made, dice=dice, at=clock.now() - timedelta(minutes=9))
         Standing.objects.filter(run=run, scope="half").update(dice=public, cases=2)
     return made
 
