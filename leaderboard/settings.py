@@ -392,5 +392,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": []},  # not Django's own: it mails each error, with what the request held, to ADMINS
         "django.request": {"level": "ERROR"},
+        # Whoever likes sends a Host that is not ours, and is answered so: each would fill a page of the log.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -221,9 +221,9 @@ class Board:
 
     @property
     def groups(self) -> list[tuple[str, str]]:
-        """The groups, each with its label, by which it can be read."""
-        shown = self.version.shown_groups if self.version else []
-        return [(code, label) for code, label in GROUPS.items() if code == ALL or code in shown]
+        """The groups, each with its label, by which it can be read, and the one by which it is."""
+        shown = {ALL, self.group, *(self.version.shown_groups if self.version else ())}
+        return [(code, label) for code, label in GROUPS.items() if code in shown]
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def invite(invitation: Invitation, token: str) -> None:
         f"{inviter} invites you to join the team {called} in the ReXGrounding Challenge.",
         WHAT_JOINING_MEANS,
         f"You can accept or decline the invitation until {instant(invitation.expires_at)}. Its link is for one person, "
-        "and links of earlier messages do not work any more.",
+        "and links of any earlier message do not work any more.",
         f"See the invitation: {settings.SITE_URL}{reverse('team_invitation', args=[token])}",
         "You need an account to accept, and can make one on the way. If you do not know who this is, do nothing.",
     )

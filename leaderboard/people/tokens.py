@@ -60,6 +60,8 @@ def issue(person: User, *, name: str, scopes: Iterable[str], days: int | None = 
         User.objects.select_for_update().get(pk=person.pk)  # so that two at once are counted
         if person.api_tokens.count() >= MOST_OF_ONE:
             raise Refused(f"You have {MOST_OF_ONE} tokens already. Revoke one that is not used.")
+        if person.api_tokens.filter(name__iexact=name).exists():  # a form that was sent again, or two of a name
+            raise Refused(f"You have a token “{name}” already. Give this one another name, or revoke that one.")
         now = clock.now()
         expires_at = now + timedelta(days=days) if days else None
         token = ApiToken.objects.create(

@@ -246,7 +246,7 @@ def test_a_try_out_is_in_no_picture_and_compared_with_its_like_alone(people):
     phase = cast.phase(slug="test", publication="everything", try_outs_on=public, runs_per_day=9)
     run, tried = scored(people.team, phase), scored(people.team, phase, kind="try_out", dice=0.91)
     text = page(compared(people, "Alice", run, tried)).text
-    assert f"submission {tried.submission_id}: a try-out, scored on" in text
+    assert f"(submission {tried.submission_id}): a try-out, scored on" in text
     scored(people.team, phase, dice=0.4)
     listed = page(people.browser["Alice"].get("/runs/"))
     assert "2 scored runs" in listed.text
@@ -288,8 +288,8 @@ def test_a_run_of_another_team_is_as_unknown_as_one_that_nobody_has(people, monk
 def test_what_cannot_be_compared_is_said(many):
     good, poor, lost, hidden, waits = (many.runs[name] for name in ("good", "poor", "lost", "hidden", "waits"))
     text = page(compared(many, "Bob", good, lost, waits, poor)).text
-    assert f"submission {lost.submission_id}: no score: failed" in text
-    assert f"submission {waits.submission_id}: no score: in the queue" in text
+    assert f"(submission {lost.submission_id}): no score: failed" in text
+    assert f"(submission {waits.submission_id}): no score: in the queue" in text
     assert "2 runs in the Development, side by side" in text
     assert "different phases" in page(compared(many, "Bob", good, hidden)).text
     assert "Fewer than two of these runs" in page(compared(many, "Bob", good, lost)).text
