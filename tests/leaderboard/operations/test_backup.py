@@ -260,7 +260,7 @@ NEWER_TABLES = (
     *("handover", "invitation", "teamapproval"),
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
     *("apianswer", "apitoken"),
-    *("boardrow", "boardversion"),
+    *("boardrow", "boardversion", "runscores"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),
