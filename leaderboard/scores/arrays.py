@@ -21,7 +21,7 @@ from leaderboard.scores import layout
 from leaderboard.scores.layout import Floats, Integers, Table
 
 Booleans = NDArray[np.bool_]
-AT_ONCE = 40  # arrays that the sweeper makes in a row: some tenths of a second
+AT_ONCE = 40  # arrays that the sweeper makes in a row: a second, on disks that are busy
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def fill(run: int, version: str) -> None:
 
 
 def cases_of(run: int) -> Cases:
-    """The cases of a run (its key), of which all arrays of runs on the same cases are made; one query."""
+    """The cases of a run (its key), in the order of the columns of `case_dice`; one query. LookupError without any."""
     return _cases_of([run])[run]
 
 

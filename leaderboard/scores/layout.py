@@ -9,7 +9,9 @@ channel, as in its result. Layout 1 is two runs of bytes, little-endian and with
 What a result says on top follows from this: `n_reference` is tp + fn, `n_predicted` is tp + fp. Only the reason for
 which a case was lost, which is words, is not here.
 
-Whoever changes anything of this raises LAYOUT: arrays of another layout are made anew (`leaderboard.scores.arrays`).
+Whoever changes anything of this raises LAYOUT: arrays of another layout are made anew from the results of cases
+(`leaderboard.scores.arrays`). Where these are gone, as those of an older evaluation version may be, the array's layout
+has to stay readable.
 """
 
 import json

@@ -260,13 +260,14 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
 NEWER_TABLES = (
     *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
+    "runscores",
     *("dataacceptance", "dataterms"),
     *("equalentry", "equality", "imagelayer", "layeruse"),
     *("announcement", "noticestop", "pendingnotice", "refusedaddress", "tolddeadline"),
     *("handover", "invitation", "teamapproval"),
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
     *("apianswer", "apitoken"),
-    *("boardrow", "boardversion", "runscores"),
+    *("boardrow", "boardversion"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),
