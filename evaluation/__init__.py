@@ -29,6 +29,7 @@ from evaluation.metrics.aggregate import (
     paired_differences,
     resampled_means,
     seed_from,
+    size_group,
     size_limits,
     summarise,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "resampled_means",
     "score_case",
     "seed_from",
+    "size_group",
     "size_limits",
     "summarise",
 ]

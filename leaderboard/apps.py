@@ -1,5 +1,7 @@
 """The one Django app of the project."""
 
+import gc
+
 from django.apps import AppConfig
 
 
@@ -23,3 +25,5 @@ class LeaderboardConfig(AppConfig):
         blobs.prepare()
         # Every form's: Django's own lets through what no mail can be sent to; the mail would fail then, not the form.
         forms.EmailField.default_validators = [*forms.EmailField.default_validators, text.check_address]
+        # What was imported stays to the end: Python need not look through it again and again, nor when it ends.
+        gc.freeze()

@@ -12,6 +12,9 @@ from celery import Celery
 from containers.protocol.task_queue import survive_lost_acknowledgements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
+# Django's checks, which Celery would repeat in each worker, load every page and the whole API: no task needs them, and
+# `manage.py migrate` checks.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 survive_lost_acknowledgements()
 app = Celery("leaderboard")

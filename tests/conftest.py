@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as configured
 from django.db import connection
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 
 from leaderboard.board import reading, versions
 from leaderboard.core import blobs, clock, minutes
@@ -85,25 +85,43 @@ def no_answers_of_before() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_tests(django_test_environment: None) -> Iterator[None]:
+    """What differs from a server's settings in all tests."""
+    with override_settings(
+        # Hashing a password well takes long on purpose; tests make dozens of people.
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        # Messages go through the outbox, as everywhere; pytest's Django would send them past it, into its own.
+        EMAIL_TRANSPORT=configured.EMAIL_BACKEND,
+        EMAIL_BACKEND=OUTBOX,
+        # A server lists its static files when it starts; here each test's client would, before its first request.
+        WHITENOISE_AUTOREFRESH=True,
+    ):
+        yield
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each test's store lies: apart, since pytest lists all of its folders to find a new one's number."""
+    return tmp_path_factory.mktemp("stores")
+
+
+@pytest.fixture(scope="module")
+def module_store(stores: Path) -> Iterator[None]:
+    """A private folder for every kind of file, for what a module's tests share."""
+    folder = Path(tempfile.mkdtemp(dir=stores))
+    with override_settings(STORE_DIR=folder, FILE_UPLOAD_TEMP_DIR=folder / "incoming"):
+        blobs.prepare()
+        yield
+
+
 @pytest.fixture(autouse=True)
-def store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(settings, stores: Path) -> Path:
     """A private folder for every kind of file."""
-    settings.STORE_DIR = tmp_path_factory.mktemp("store")
+    settings.STORE_DIR = Path(tempfile.mkdtemp(dir=stores))
     settings.FILE_UPLOAD_TEMP_DIR = settings.STORE_DIR / "incoming"
     blobs.prepare()
     return settings.STORE_DIR
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings) -> None:
-    """Hashing a password well takes long on purpose; tests make dozens of people."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(autouse=True)
-def outbox(settings) -> None:
-    """Messages go through the outbox, as everywhere; pytest's Django would send them past it, into its own."""
-    settings.EMAIL_TRANSPORT, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, OUTBOX
 
 
 @pytest.fixture(autouse=True)
@@ -125,12 +143,6 @@ def boards_keep_up(monkeypatch: pytest.MonkeyPatch) -> None:
         return versions.latest(phase, track, clock.now())
 
     monkeypatch.setattr(reading, "latest", latest)
-
-
-@pytest.fixture(autouse=True)
-def quick_static_files(settings) -> None:
-    """A server lists its static files when it starts; here each test's client would, before its first request."""
-    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(scope="session")

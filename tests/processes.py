@@ -8,16 +8,19 @@ there carries the process's name. Of the broker each process has a database, whe
 from __future__ import annotations
 
 import argparse
+import gc
+import json
 import os
 import sys
 import time
 from collections.abc import Generator, MutableMapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
 
 # So many for so many: tests wait for containers and clocks, while engine, database and browsers work beside them. With
 # one more each takes longer than is gained.
@@ -96,21 +99,32 @@ def order_of(test: str) -> int:
     return next((place for place, start in enumerate(early) if test.startswith(start)), len(early))
 
 
-class Units(LoadGroupScheduling):  # type: ignore[misc]  # xdist has no types
+class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives groups and units to the processes, in the order in which they were collected."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False
 
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        groups: dict[str, str] = json.loads(_groups_file(self.config).read_text())
+        return groups
+
     def _split_scope(self, nodeid: str) -> str:
-        group: str = super()._split_scope(nodeid)
-        return unit_of(nodeid) if group == nodeid else group
+        return self._groups.get(nodeid) or unit_of(nodeid)
+
+
+def _groups_file(config: Any) -> Path:
+    """Where the first process writes the groups of tests: xdist would tell them by names that pytest 9.2 hides."""
+    folder: Path = config._tmp_path_factory.getbasetemp()
+    return folder / "groups.json"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Before Django's settings are read."""
+    """Before Django's settings are read, and half a million objects are made that stay."""
+    gc.disable()
     if process := os.environ.get("PYTEST_XDIST_WORKER"):
         own_services(os.environ, 1 + int(process.removeprefix("gw")))
 
@@ -122,7 +136,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Our own way, whatever `--dist` says."""
     return Units(config, log)
 
@@ -136,8 +150,9 @@ def is_compiled() -> bool:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Let the first process collect alone where nothing is compiled yet: all others would compile the same."""
-    folder: Path = node.config._tmp_path_factory.getbasetemp()
-    node.workerinput["compiled"] = "" if is_compiled() else str(folder / "compiled")
+    groups = _groups_file(node.config)
+    node.workerinput["groups"] = str(groups)
+    node.workerinput["compiled"] = "" if is_compiled() else str(groups.with_name("compiled"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,12 +167,17 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     try:
         return (yield)
     finally:
+        gc.enable()
         if compiled:
             compiled.touch()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One process alone keeps the usual order."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: order_of(item.nodeid))
+    """Order the tests, and tell their groups. One process alone keeps the usual order."""
+    if not (inputs := getattr(config, "workerinput", None)):
+        return
+    items.sort(key=lambda item: order_of(item.nodeid))
+    if inputs["workerid"] == "gw0":
+        marks = {item.nodeid: item.get_closest_marker("xdist_group") for item in items}
+        Path(inputs["groups"]).write_text(json.dumps({test: mark.args[0] for test, mark in marks.items() if mark}))

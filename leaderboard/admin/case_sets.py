@@ -6,10 +6,14 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 
 from leaderboard import models
 from leaderboard.admin.bases import Decisions, ReadOnly, Recorded, RecordedForm, organiser_of, reason_of
+from leaderboard.board.disclosure import Reader, Viewer
+from leaderboard.board.half import ShownHalf
 from leaderboard.challenge import downloads
+from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.templatetags.show import digest
 
@@ -20,6 +24,13 @@ class CaseSetAdmin(ReadOnly, Decisions):
 
     list_display = ("name", "short_digest", "imported_at", "allows_downloads", "copied_at")
     actions = ("allow_downloads", "end_downloads")
+    readonly_fields = ("half",)
+
+    @admin.display(description="public half")
+    def half(self, case_set: models.CaseSet) -> str:
+        """How even both halves are, and what organisers may know of them now."""
+        shown = ShownHalf.of(Viewer(Reader.ORGANISER, clock.now()).of_half(case_set))
+        return render_to_string("admin/half.html", {"half": shown})
 
     @admin.display(description="digest")
     def short_digest(self, case_set: models.CaseSet) -> str:

@@ -16,7 +16,7 @@ from leaderboard.admin.bases import (
     reason_of,
 )
 from leaderboard.admin.sizes import SizeField
-from leaderboard.challenge.phases import check_change, save_phase
+from leaderboard.challenge.phases import check_reveal, check_try_out, save_phase
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions
@@ -30,10 +30,12 @@ class PhaseForm(RecordedForm):
         super()._post_clean()  # type: ignore[misc]
         if self.errors:
             return
-        try:
-            check_change(models.Phase.objects.filter(pk=self.instance.pk).first(), self.instance, clock.now())
-        except Refused as refusal:
-            self.add_error("try_out_required_from", str(refusal))
+        old, now = models.Phase.objects.filter(pk=self.instance.pk).first(), clock.now()
+        for field, check in (("revealed_at", check_reveal), ("try_out_required_from", check_try_out)):
+            try:
+                check(old, self.instance, now)
+            except Refused as refusal:
+                self.add_error(field, str(refusal))
 
 
 @admin.register(models.Phase)

@@ -11,6 +11,7 @@ from leaderboard.api.operations import operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
 from leaderboard.api.problems import Problem
 from leaderboard.api.schemas.challenge import BoardRowOut, PhaseOut, QuotaOut, ScoresOut
+from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.reading import read_board
 from leaderboard.board.rows import Row
 from leaderboard.challenge import phases
@@ -29,13 +30,13 @@ NO_TEAM = "You are in no team. Found one, or join one."
 def list_phases(request: HttpRequest) -> list[dict[str, Any]]:
     """All phases with their dates and limits, the one that closes first first."""
     now = instant_of(request)
-    return [_phase(phase, now) for phase in Phase.objects.all()]
+    return [_phase(phase, now) for phase in Phase.objects.select_related("case_set")]
 
 
 @operation(router, "GET", "/phases/{slug:slug}", scope="", answers=PhaseOut)
 def get_phase(request: HttpRequest, slug: str) -> dict[str, Any]:
     """One phase."""
-    return _phase(get_object_or_404(Phase, slug=slug), instant_of(request))
+    return _phase(get_object_or_404(Phase.objects.select_related("case_set"), slug=slug), instant_of(request))
 
 
 @operation(router, "GET", "/phases/{slug:slug}/quota", answers=list[QuotaOut])
@@ -73,6 +74,7 @@ def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
     asked = ("revealed_at", "commitment", "commitment_text", "pdf")
     return {
         **{name: getattr(phase, name) for name in (*names, *asked)},
+        "half_commitment": Disclosure.to_public(phase, at).half_commitment,
         "is_open": phase.opens_at <= at < phase.closes_at,
         "takes_post_challenge_runs": phases.takes_post_challenge(phase, at),
         "takes": [name for name, takes in (("images", phase.takes_images), ("masks", phase.takes_masks)) if takes],

@@ -7,6 +7,8 @@
     versions                         boards as they are published: made when something changed
     reading                          boards as they are read
     exports                          the board as JSON, as CSV and for a terminal
+    shake_up                         ranks on the public half, on the rest, and on all cases, after a reveal
+    half                             the public half of a case set: how even it is; opened at the reveal
 
 May import `journey` and below.
 """

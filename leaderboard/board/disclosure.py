@@ -8,6 +8,8 @@ what is in the cases, and would be a channel out of the hidden set. Organisers, 
 A post-challenge run on hidden cases stays rounded, without small groups, after the reveal too: else the cases could be
 asked about for ever. A try-out is shown as its own cases are, which are public, whatever its phase hides.
 
+Which cases are the public half nobody is told before the reveal, also no organiser; that it stands, everybody.
+
 Whoever hands out numbers, states, instants or reasons takes a `Disclosure` and asks it; nobody else knows these rules.
 """
 
@@ -67,6 +69,10 @@ class Viewer:
     def of_submission(self, submission: Submission) -> "Disclosure":
         """What this reader may see of a submission, by its kind and its phase."""
         return Disclosure(self.reader, submission.phase, self.at, submission.kind, submission.cases_of)
+
+    def of_half(self, case_set: CaseSet) -> "HalfDisclosure":
+        """What this reader may see of the public half of these cases."""
+        return HalfDisclosure(self.reader, case_set, self.at)
 
     @property
     def minute(self) -> datetime:
@@ -179,6 +185,21 @@ class Disclosure:
             return Standing.Scope.ALL
         return Standing.Scope.HALF if self.phase.publication == Phase.Publication.HALF else None
 
+    @property
+    def half_commitment(self) -> str:
+        """The commitment to the public half, wherever the phase has one: before and after the reveal, for everybody.
+
+        "" where the cases were imported before there were commitments.
+        """
+        return self.phase.case_set.half_commitment if self.phase.publication == Phase.Publication.HALF else ""
+
+    @cached_property
+    def opens_half(self) -> bool:
+        """Whether that commitment is opened."""
+        return (
+            bool(self.half_commitment) and self.is_revealed and self.viewer.of_half(self.phase.case_set).shows_opening
+        )
+
     @cached_property
     def shows_exact_scores(self) -> bool:
         """Whether numbers are shown unrounded and groups of any size."""
@@ -234,6 +255,38 @@ class Disclosure:
             distance_f1=self.rounded(numbers["distance_f1"]),
             distance_f1_ci=self.rounded_interval(ends["distance_f1"], count),
         )
+
+
+@dataclass(frozen=True)
+class HalfDisclosure:
+    """What `reader` may see of the public half of a case set at the instant `at`.
+
+    How even it is, organisers may know at any time; which cases it has, under their tags, everybody from the reveal on,
+    and by name, with the secret, organisers. The reveal is that of every phase that shows the half of these cases.
+    """
+
+    reader: Reader
+    case_set: CaseSet
+    at: datetime
+
+    @property
+    def shows_balance(self) -> bool:
+        """Whether the counts of both halves are shown."""
+        return self.reader is Reader.ORGANISER
+
+    @cached_property
+    def shows_opening(self) -> bool:
+        """Whether the commitment is opened: of each case, under its tag, on which side it is."""
+        if not self.case_set.half_commitment:
+            return False
+        phases = self.case_set.phases.filter(publication=Phase.Publication.HALF)
+        revealed = [Disclosure(self.reader, phase, self.at).is_revealed for phase in phases]
+        return bool(revealed) and all(revealed)
+
+    @property
+    def shows_names(self) -> bool:
+        """Whether the cases are named, and the secret is told."""
+        return self.reader is Reader.ORGANISER and self.shows_opening
 
 
 @dataclass(frozen=True)

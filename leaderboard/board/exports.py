@@ -7,7 +7,7 @@ from typing import Any
 
 from leaderboard.board.rows import Board, Row
 from leaderboard.core.text import csv_cell, printable
-from leaderboard.models import Submission
+from leaderboard.models import BoardVersion, Phase, Submission
 
 NUMBERS = (
     "dice",
@@ -90,6 +90,28 @@ def _cells(row: Row) -> list[str | int | None]:
 def _shown(value: float | None) -> str | None:
     """A score with the decimals of the page: more would tell apart what shares a rank there."""
     return None if value is None else f"{value:.3f}"
+
+
+# What TeX would take for more than a character.
+_IN_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_IN_TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+def as_bibtex(phase: Phase, version: BoardVersion, url: str) -> str:
+    """An entry that names a version of a board; `url` is where it stays."""
+    name = "".join(_IN_TEX.get(character, character) for character in printable(phase.name))
+    date = version.visible_from.astimezone(UTC)
+    track = Submission.Track(version.track).label
+    lines = {
+        "title": f"{{{{ReXGrounding}} Challenge: leaderboard, {name}, {track} track, version {version.number}}}",
+        "author": "{{The {ReXGrounding} Challenge}}",
+        "year": f"{{{date:%Y}}}",
+        "month": f"{date:%b}".lower(),
+        "howpublished": f"{{\\url{{{url}}}}}",
+        "note": f"{{Shown from {date:%Y-%m-%d %H:%M} UTC, evaluation version {version.evaluation_version}}}",
+    }
+    said = "".join(f"  {field:<12} = {value},\n" for field, value in lines.items())
+    return f"@misc{{rexgrounding-{phase.slug}-{version.track}-v{version.number},\n{said}}}"
 
 
 def as_table(board: Board) -> str:

@@ -15,9 +15,10 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 import evaluation
+from leaderboard.board.changes import find_changes
 from leaderboard.board.contents import Source, rows, sources
 from leaderboard.board.counting import counting_standings, post_challenge_standings, unranked_masks
 from leaderboard.board.disclosure import Disclosure
@@ -33,7 +34,12 @@ LEAD = timedelta(seconds=5)  # for making a version before the minute from which
 
 def latest(phase: Phase, track: str, at: datetime) -> BoardVersion | None:
     """The version that shows at this instant; None before the first one was made."""
-    return _of(phase, track).filter(visible_from__lte=at).order_by("-visible_from", "-number").first()
+    return shown_versions(phase, track, at).order_by("-visible_from", "-number").first()
+
+
+def shown_versions(phase: Phase, track: str, at: datetime) -> QuerySet[BoardVersion]:
+    """All versions that show, or did, at this instant."""
+    return _of(phase, track).filter(visible_from__lte=at)
 
 
 def _of(phase: Phase, track: str) -> QuerySet[BoardVersion]:
@@ -185,8 +191,10 @@ def next_minute(at: datetime) -> datetime:
 
 
 def _save(version: BoardVersion, *, visible_from: datetime) -> None:
-    last = _of(version.phase, version.track).aggregate(last=Max("number"))["last"]
-    version.number, version.made_at, version.visible_from = (last or 0) + 1, clock.now(), visible_from
+    last = _of(version.phase, version.track).order_by("-number").first()
+    version.number = last.number + 1 if last else 1
+    version.changes = find_changes(last, version)
+    version.made_at, version.visible_from = clock.now(), visible_from
     version.save(force_insert=True)
 
 

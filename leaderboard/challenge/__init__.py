@@ -5,6 +5,7 @@
     news                             news, questions and answers: which are public
     categories                       the groups of findings that a board can rank by
     casesets/                        case sets as the organisers deliver them, checked; knows no Django
+    halves/                          the public half of a case set: drawn with a secret, committed to, opened later
     importing                        from checked files to rows and blobs, all or nothing
 
 May import `core` and below.

@@ -5,7 +5,6 @@ but the CT itself. Blobs are written before the rows: an import that is interrup
 names, and repeating it finds them in place.
 """
 
-import random
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from django.db import transaction
 
 from leaderboard.challenge.casesets.nifti import NiftiError, rewrite_volume
 from leaderboard.challenge.casesets.official import CaseSetProblems, CheckedCase, CheckedCaseSet, case_set_digest
+from leaderboard.challenge.halves.kept import draw_half
 from leaderboard.core import audit, blobs
 from leaderboard.core.audit import Actor
 from leaderboard.models import Case, CaseSet, Finding
@@ -58,10 +58,11 @@ def import_case_set(
                 "another name, and point the phase at it."
             )
         case_set = CaseSet.objects.create(name=name, digest=digest)
-        public = _draw_public_half([case.name for case in checked.cases], digest)
+        public = draw_half(case_set, checked.cases)
         for case, volume, mask in stored:
             _make_case(case_set, case, volume, mask, in_public_half=case.name in public)
-        audit.record(by, "import case set", case_set, after={"cases": len(stored), "digest": digest})
+        imported = {"cases": len(stored), "digest": digest, "half_commitment": case_set.half_commitment}
+        audit.record(by, "import case set", case_set, after=imported)
     return case_set, True
 
 
@@ -102,10 +103,3 @@ def _make_case(
         )
         for channel, finding in enumerate(checked.findings)
     )
-
-
-def _draw_public_half(names: list[str], digest: str) -> set[str]:
-    """Half of the cases, fixed by the content of the case set: nobody can choose it, everybody can check it."""
-    drawn = sorted(names)
-    random.Random(digest).shuffle(drawn)  # noqa: S311  reproducible on purpose
-    return set(drawn[: len(drawn) // 2])

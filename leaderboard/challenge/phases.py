@@ -1,7 +1,8 @@
 """Phases: which are open at an instant and for what, and what organisers decide about them.
 
 A phase may ask for a passed try-out before a run. That is announced at least `NOTICE` ahead, and in the last hours
-before the deadline nobody is asked for it: `check_change` holds organisers to it.
+before the deadline nobody is asked for it: `check_try_out` holds organisers to it. `check_reveal` keeps what the full
+result tells from whoever could still hand something in.
 """
 
 from collections.abc import Collection, Sequence
@@ -133,13 +134,27 @@ def lock_phase(phase_id: int) -> Phase:
 def save_phase(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Make a phase, or change its policies: a decision, with what it was before. Raises Refused."""
     old = Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk).first()
-    check_change(old, phase, clock.now())
+    now = clock.now()
+    check_reveal(old, phase, now)
+    check_try_out(old, phase, now)
     policies = [field.attname for field in Phase._meta.concrete_fields if field.editable and not field.primary_key]
     phase.save(update_fields=policies if old else None)  # that it was archived meanwhile is no policy
     audit.record_change(by, "change phase" if old else "add phase", old, phase, fields=policies, why=why)
 
 
-def check_change(old: Phase | None, new: Phase, at: datetime) -> None:
+def check_reveal(old: Phase | None, new: Phase, at: datetime) -> None:
+    """Refuse a reveal before the deadline, and a deadline after a reveal, be it one that is taken back with it."""
+    if new.revealed_at and new.revealed_at < new.closes_at:
+        raise Refused(
+            "The full result is revealed once the phase has closed. Choose a reveal at the deadline or later, and a "
+            "deadline not after the reveal."
+        )
+    revealed = old.revealed_at if old else None
+    if old and revealed and revealed <= at and new.closes_at > max(revealed, old.closes_at):
+        raise Refused("The full result is out: the deadline cannot be moved past that reveal any more.")
+
+
+def check_try_out(old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse to ask for a try-out without notice, or anew in the last hours before the deadline."""
     asks, asked = new.try_out_required_from, old.try_out_required_from if old else None
     if asks is None:

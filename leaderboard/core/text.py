@@ -47,6 +47,11 @@ def one_line(text: str) -> str:
     return " ".join(sanitised(text).split())
 
 
+def xml_text(text: str) -> str:
+    """Text without the two characters that a page may hold, and XML may not."""
+    return text.replace("\ufffe", "").replace("\uffff", "")
+
+
 def instant(at: datetime) -> str:
     """An instant in a sentence, in UTC."""
     return f"{at.astimezone(UTC):%b %-d, %Y %H:%M} UTC"

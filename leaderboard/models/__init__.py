@@ -2,7 +2,7 @@
 
 from leaderboard.models.audit import AuditEntry
 from leaderboard.models.boards import BoardRow, BoardVersion
-from leaderboard.models.challenge import Case, CaseSet, DataAcceptance, DataTerms, Finding, Phase
+from leaderboard.models.challenge import Case, CaseSet, DataAcceptance, DataTerms, Finding, HalfSecret, Phase
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
@@ -39,6 +39,7 @@ __all__ = [
     "Equality",
     "FaqSection",
     "Finding",
+    "HalfSecret",
     "Handover",
     "Host",
     "ImageLayer",

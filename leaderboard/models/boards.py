@@ -55,6 +55,7 @@ class BoardVersion(models.Model):
     ranks = ArrayField(models.PositiveIntegerField())
     masks_count = models.PositiveIntegerField(help_text="how many of the rows are masks that stand apart")
     runs = ArrayField(models.PositiveIntegerField())
+    changes = models.JSONField(help_text="what is new in it (board.changes)")
     digest = models.CharField(max_length=64, help_text="sha256 of all that it says")
 
     class Meta:

@@ -19,6 +19,13 @@ class CaseSet(models.Model):
     name = models.SlugField(max_length=60, unique=True)
     digest = models.CharField(max_length=80, help_text="sha256 over dataset facts, volumes and masks")
     imported_at = models.DateTimeField(auto_now_add=True)
+    half_commitment = models.CharField(
+        max_length=80,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Fixes which cases are the public half (docs/public-half.md). Empty: imported before there were any.",
+    )
     # What organisers decide about its files. A trigger of the database keeps it false while a phase hides the cases.
     allows_downloads = models.BooleanField(
         default=False, db_default=False, help_text="Its volumes and masks may be downloaded, by who accepts the terms."
@@ -29,6 +36,16 @@ class CaseSet(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class HalfSecret(models.Model):
+    """What the public half of a case set was drawn by. Told to nobody before the reveal."""
+
+    case_set = models.OneToOneField(CaseSet, on_delete=models.CASCADE, primary_key=True, related_name="half_secret")
+    secret = models.CharField(max_length=64, help_text="32 random bytes, in hexadecimal")
+
+    def __str__(self) -> str:
+        return f"secret of the half of {self.case_set}"
 
 
 class DataTerms(models.Model):

@@ -21,9 +21,9 @@ rename, after everything in it is on the disk. Each file is hashed when it is co
 
 It does not use pg_dump: the server's image has no PostgreSQL programs, and theirs must fit the database's version.
 
-A backup holds the reference masks, people's addresses (of who pre-registered, too), and hashes of passwords and of
-hosts' tokens: its folders are for one user alone. It does not hold settings and secrets (SECRET_KEY and the rest of the
-environment), nor sessions, nor messages to people.
+A backup holds the reference masks, the secrets of public halves, people's addresses (of who pre-registered, too), and
+hashes of passwords and of hosts' tokens: its folders are for one user alone. It does not hold settings and secrets
+(SECRET_KEY and the rest of the environment), nor sessions, nor messages to people.
 """
 
 import fcntl

@@ -33,7 +33,7 @@ class Place:
 
 _PLACES = (
     ("home", "Challenge", {"home", "news", "news_item", "faq"}),
-    ("leaderboard", "Leaderboard", {"leaderboard", "board"}),
+    ("leaderboard", "Leaderboard", {"leaderboard", "board", "board_version", "board_versions", "board_shake_up"}),
     ("guidelines", "Guidelines", {"guidelines", "rules", "data", "case_set", "api_reference"}),
     ("submit", "Submit", {"submit", "submit_to"}),
     ("runs", "My runs", {"runs", "compare", "submission", "findings", "cases", "logs", "mask"}),

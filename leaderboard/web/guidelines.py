@@ -176,6 +176,7 @@ def guidelines(request: HttpRequest) -> HttpResponse:
             "model": contract.MODEL_DIR,
         },
         "sample": SAMPLE,
+        "site_url": settings.SITE_URL,
         "mask_phases": [phase for phase in shown if phase.takes_masks],
         "failures": reasons.FAILURES,
         "hand_in": HAND_IN,

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from leaderboard.challenge.news import faq, is_public, published_news
 from leaderboard.core.markdown import as_html
-from leaderboard.core.text import one_line
+from leaderboard.core.text import one_line, xml_text
 from leaderboard.models import NewsItem, Question
 from leaderboard.web.conditional import unless_unchanged
 from leaderboard.web.context import instant_of
@@ -74,21 +74,16 @@ def feed(request: HttpRequest) -> HttpResponseBase:
     )
     for item in published_news(instant_of(request))[:IN_FEED]:
         made.add_item(
-            _xml(one_line(item.title)),
+            xml_text(one_line(item.title)),
             settings.SITE_URL + reverse("news_item", args=[item.slug]),
             description=None,  # type: ignore[arg-type]  # its text is content, not a summary
             unique_id=item.key.urn,
             pubdate=item.published_at,
             updateddate=max(item.published_at or item.changed_at, item.changed_at),
-            text=_xml(as_html(item.body, below=1, of_organisers=True)),
+            text=xml_text(as_html(item.body, below=1, of_organisers=True)),
         )
     content = made.writeString("utf-8").encode()
     return unless_unchanged(request, content, made.content_type, made.latest_post_date())
-
-
-def _xml(text: str) -> str:
-    """Text without the two characters that a page may hold, and XML may not."""
-    return text.replace("\ufffe", "").replace("\uffff", "")
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

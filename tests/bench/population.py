@@ -24,6 +24,7 @@ from django.db import connection, transaction
 
 import evaluation
 from leaderboard.board import versions
+from leaderboard.challenge.halves.kept import Half, draw_by
 from leaderboard.core import clock
 from leaderboard.hosts.registry import hash_token
 from leaderboard.journey.reasons import FAILED_LATER, INTERRUPTED
@@ -227,7 +228,6 @@ class _Filling:
                 volume_bytes=180_000_000,
                 reference=self._digest(name, "reference", number),
                 reference_bytes=40_000,
-                in_public_half=number % 2 == 0,
             )
             for number in range(self.size.cases)
         )
@@ -243,6 +243,8 @@ class _Filling:
             for number, case in enumerate(cases)
             for channel in range(len(self._kind(number).categories))
         )
+        half = draw_by(hashlib.sha256(name.encode()).digest(), made, Half(made).cases)
+        made.cases.filter(name__in=half).update(in_public_half=True)
         return made
 
     def _make_phases(self) -> list[Phase]:

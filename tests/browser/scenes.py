@@ -18,6 +18,7 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from leaderboard import urls
+from leaderboard.board import versions
 from leaderboard.core import clock
 from leaderboard.demo import mails as demo_mails
 from leaderboard.demo.mails import Mail, mail, mails
@@ -32,7 +33,7 @@ from leaderboard.models import (
     TeamApproval,
     User,
 )
-from leaderboard.web import public
+from leaderboard.web import boards, public
 from tests.bench.population import PASSWORD
 
 Scene = Callable[["Stage"], Any]  # gives the answer, as a test client does
@@ -176,8 +177,21 @@ def _refused_address(stage: Stage) -> Any:
 
 
 def _no_phase(stage: Stage) -> Any:
-    with patch.object(public, "newest_phase", return_value=None):
+    with patch.object(boards, "newest_phase", return_value=None):
         return stage.client(None).get("/leaderboard/")
+
+
+def _revealed(path: str) -> Scene:
+    """An address of the hidden phase, of which all is shown."""
+
+    def scene(stage: Stage) -> Any:
+        at = clock.now() - timedelta(minutes=2)
+        hidden = Phase.objects.filter(slug=stage.watched["hidden_phase"])
+        hidden.update(closes_at=at, revealed_at=at)
+        versions.make(hidden.get().pk)
+        return stage.client().get(stage.place(path))
+
+    return scene
 
 
 def _everything_asked(**form: str) -> Scene:
@@ -269,6 +283,8 @@ SCENES: dict[str, Scene] = {
     "an address that is refused": _refused_address,
     # submissions
     "no phase": _no_phase,
+    "a board after the reveal": _revealed("/leaderboard/{hidden_phase}/"),
+    "what a reveal changed": _revealed("/leaderboard/{hidden_phase}/main/shake-up/"),
     "a phase that asks for everything": _everything_asked(),
     "a phase that asks for everything, wrongly": _everything_asked(entry="masks", kind="run"),
     "a draft with an image that was kept": _image_kept,

@@ -8,14 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from django.db import connection
-from django.test import override_settings
 from playwright.sync_api import Browser, Page
 
-from leaderboard.core import blobs
 from tests.browser import axe
 from tests.browser.every_page import Kept, every_page, served
 
@@ -39,13 +37,9 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def pages(django_db_setup, django_db_blocker, tmp_path_factory) -> dict[str, Kept]:
+def pages(django_db_setup, django_db_blocker, module_store) -> dict[str, Kept]:
     """Every page, as it was answered."""
-    store = tmp_path_factory.mktemp("store")
-    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    kept: dict[str, Any] = {"STORE_DIR": store, "FILE_UPLOAD_TEMP_DIR": store / "incoming", "PASSWORD_HASHERS": hashers}
-    with django_db_blocker.unblock(), override_settings(**kept):
-        blobs.prepare()
+    with django_db_blocker.unblock():
         found = every_page()
         connection.close()
         # The browser's event loop has connections of its own; those of before it would stay taken to the end.
@@ -83,7 +77,6 @@ def different(pages: Mapping[str, Kept]) -> dict[str, Kept]:
 def look(page: Page, address: str, looks: axe.Looks) -> Iterator[str]:
     """What is wrong with a page: with what it is built of, and with how its new parts look."""
     page.goto(address)
-    axe.bring(page)
     yield from (*axe.found(page, but=axe.BY_LOOKS), *axe.references_to_nothing(page))
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
@@ -102,6 +95,7 @@ def test_axe_finds_nothing_on_any_page(pages, browser: Browser):
     problems: dict[str, list[str]] = {}
     looks = axe.Looks()
     with served(different(own(pages))) as addresses, browser.new_context() as context:
+        axe.bring_to_all(context)
         page = context.new_page()
         for name, address in addresses.items():
             if found := list(look(page, address, looks)):
@@ -122,11 +116,11 @@ def test_axe_finds_nothing_in_the_administration(pages, browser: Browser):
     looked = different({name: page for name, page in pages.items() if ours.search(name)})
     assert len(looked) > 20
     with served(looked) as addresses, browser.new_context() as context:
+        axe.bring_to_all(context)
         page = context.new_page()
         page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
         for name, address in addresses.items():
             page.goto(address)
-            axe.bring(page)
             said = axe.found(page, tags=axe.STANDARDS)
             if said or page.evaluate(IS_WIDER):
                 problems[name] = said or ["scrolls sideways"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -58,6 +59,29 @@ def test_tests_that_start_services_are_one_unit_and_long_ones_a_unit_each() -> N
     assert processes.unit_of("tests/evaluation/test_fuzzing.py::test_x[a::b]") == "tests/evaluation/test_fuzzing.py"
     first = processes.SINGLY[0]
     assert processes.unit_of(f"{first}::test_a") != processes.unit_of(f"{first}::test_b")
+
+
+GROUPED = """
+import os, pathlib, pytest
+
+pytestmark = pytest.mark.xdist_group("shared")
+
+def test_it():
+    assert os.environ["PYTEST_XDIST_WORKER"]
+    pathlib.Path(__file__).with_suffix(".process").write_text(str(os.getpid()))
+"""
+
+
+def test_what_is_marked_with_one_group_is_run_by_one_process(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"test_{number}.py").write_text(GROUPED)
+    plugins = ("-p", "xdist.plugin", "-p", "tests.processes")
+    command = [sys.executable, "-m", "pytest", *plugins, "-n2", "--dist=loadscope", f"--rootdir={tmp_path}", "."]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    by = [file.read_text() for file in tmp_path.glob("*.process")]
+    assert (len(by), len(set(by))) == (4, 1)
 
 
 def test_long_tests_begin_first() -> None:

@@ -14,7 +14,7 @@ from leaderboard.demo import demonstration
 from leaderboard.journey import decisions
 from leaderboard.journey.failure_kinds import FailureKind
 from leaderboard.journey.reasons import KINDS
-from leaderboard.models import Attempt, CaseSet, Phase, Run, RunCase, Submission, Team
+from leaderboard.models import Attempt, BoardVersion, CaseSet, Phase, Run, RunCase, Submission, Team
 from tests.journey import algorithms
 from tests.journey.conftest import CASES, World
 from tests.journey.stack import Stack, wait_for
@@ -59,6 +59,8 @@ def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, 
     assert cast.stage_of(submission) == "scored", stack.log("control")
     assert len(scores(submission)) == CASES
     assert all(result["status"] == "scored" for result in scores(submission).values())
+    boards = BoardVersion.objects.filter(phase=phase, track="main").exclude(rows=[])
+    wait_for(boards.exists, "its board", PATIENCE_SECONDS)
     cast.let_a_minute_pass()
     out = StringIO()
     call_command("standings", phase=phase.slug, json=True, stdout=out)

@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import F
 
 from leaderboard.board import versions
+from leaderboard.challenge.halves import kept
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.hosts.registry import hash_token
@@ -84,6 +85,14 @@ def case_set(count: int = 3, *, name: str = "cases", findings: int = 1) -> CaseS
                 voxels=64,
             )
     return made
+
+
+def draw_half(cases: CaseSet, secret: bytes = bytes(range(32))) -> CaseSet:
+    """The same cases, with a half that was drawn and committed to as an import does it."""
+    half = kept.draw_by(secret, cases, kept.Half(cases).cases)
+    cases.cases.update(in_public_half=False)
+    cases.cases.filter(name__in=half).update(in_public_half=True)
+    return cases
 
 
 def phase(cases: CaseSet | None = None, **fields: Any) -> Phase:

@@ -1,5 +1,6 @@
 """A database of an earlier commit, with much under way, as the present code reads it once it is migrated."""
 
+import random
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -97,6 +98,18 @@ def test_everything_about_each_submission_is_as_the_old_code_told_it(site: Upgra
     for role, before in site.recording.submissions.items():
         now, then = sorted_attempts(told("submission", str(before["id"]))), sorted_attempts(site.now(before))
         assert without_news(now, then) == then, role
+
+
+def test_case_sets_keep_their_public_half_and_have_no_commitment(site: Upgraded) -> None:
+    """It was drawn by the digest alone, as nobody draws it any more."""
+    for key, name, digest in site.database.ask("SELECT id, name, digest FROM leaderboard_caseset"):
+        query = f"SELECT name, in_public_half FROM leaderboard_case WHERE case_set_id = {key} ORDER BY name"
+        halves = dict(site.database.ask(query))
+        drawn = list(halves)
+        random.Random(digest).shuffle(drawn)
+        assert {case for case in halves if halves[case]} == set(drawn[: len(drawn) // 2])
+        shown = told("show_half", name)
+        assert (shown["commitment"], shown["holds"], shown["public"]) == ("", None, sum(halves.values()))
 
 
 STATES = {

@@ -36,6 +36,7 @@ class PhaseOut(Schema):
     takes: list[str] = Field(description="What teams hand in: images, masks.")
     counting: str = Field(description="Which run counts: the last or the best.")
     publication: str
+    half_commitment: str = Field(description="Fixes which cases are the public half, where one is shown; may be empty.")
     revealed_at: datetime | None
     try_outs: bool
     try_out_required: bool

@@ -11,11 +11,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
 from django.urls import reverse
 
-import evaluation
 from evaluation import CaseStatus
 from leaderboard.board import exports
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
-from leaderboard.board.reading import unpublished_board
+from leaderboard.board.reading import read_board, unpublished_board
 from leaderboard.core import clock, events
 from leaderboard.demo import demonstration
 from leaderboard.models import Phase, RunCase, Submission
@@ -24,6 +23,7 @@ from leaderboard.progress.stages import shown_stages
 from leaderboard.states import ENDED
 
 GIVE_UP_SECONDS = 660
+BOARD_SECONDS = 150
 LOOK_AGAIN_SECONDS = 2.0
 LOOK_AT_MOST_EVERY_SECONDS = 0.5  # looking costs time that the runs could use
 
@@ -45,6 +45,7 @@ class Command(BaseCommand):
         submissions = demonstration.submit_for_teams(phases, self._say)
         self._watch(submissions)
         for phase in phases:
+            _await_board(phase)
             self._show_board(phase)
         for phase in phases if options["check"] else ():
             if problem := demonstration.check_over_http(phase):
@@ -60,9 +61,9 @@ class Command(BaseCommand):
             )
 
     def _show_board(self, phase: Phase) -> None:
-        shown = unpublished_board(Disclosure.to_public(phase, clock.now()), Submission.Track.MAIN)
+        shown = read_board(phase, Submission.Track.MAIN, clock.now())
         kind = "public" if phase.cases_are_public else "hidden"
-        self.stdout.write(f"\n{phase.name}: {shown.cases} {kind} cases, evaluation version {evaluation.VERSION}")
+        self.stdout.write(f"\n{phase.name}: {shown.cases} {kind} cases, version {shown.facts['version']}")
         self.stdout.write(exports.as_table(shown))
 
     def _say(self, line: str) -> None:
@@ -95,6 +96,20 @@ class Command(BaseCommand):
                 if line not in before:
                     self.stdout.write(line)
         self.stdout.flush()
+
+
+def _await_board(phase: Phase) -> None:
+    """Wait until the board that is shown says what is so: on hidden cases that is up to two minutes later."""
+    deadline = time.monotonic() + BOARD_SECONDS
+    while time.monotonic() < deadline:
+        at, track = clock.now(), Submission.Track.MAIN
+        so = unpublished_board(Disclosure.to_public(phase, at), track)
+        if [row.submission for row in read_board(phase, track, at).rows] == [row.submission for row in so.rows]:
+            return
+        time.sleep(LOOK_AGAIN_SECONDS)
+    raise CommandError(
+        f"The board of the {phase.name} was not made within {BOARD_SECONDS} s. See the logs: ./dev status"
+    )
 
 
 def _lines(submissions: list[Submission], viewer: Viewer) -> list[str]:

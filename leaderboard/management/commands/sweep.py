@@ -23,6 +23,7 @@ class Command(BaseCommand):
     """The sweeper's process."""
 
     help = "Derive what should be happening from the database, and put it right, every few seconds."
+    requires_system_checks: list[str] = []  # as `migrate` has checked: they would load every page and the whole API
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """--once for a single look."""

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leaderboard.board.disclosure import Disclosure, Reader, reader_of, scope_for_best_run
-from leaderboard.models import Phase, Standing
+from leaderboard.board.disclosure import Disclosure, Reader, Viewer, reader_of, scope_for_best_run
+from leaderboard.models import CaseSet, Phase, Standing
 from tests.leaderboard import cast
 
 AT = datetime(2026, 9, 1, 12, 34, 56, 789, tzinfo=UTC)
@@ -97,3 +97,48 @@ def test_of_one_finding_or_one_case_there_is_no_interval():
     several["confidence_intervals"] |= {"dice": [0.4, 0.4]}
     assert shown.scores(several).dice_ci is None, "two findings of one case"
     assert shown.scores(several).hit_rate_ci is not None
+
+
+class TestThePublicHalf:
+    @pytest.fixture
+    def cases(self, db):
+        return cast.draw_half(cast.case_set(4))
+
+    @staticmethod
+    def shown(reader: str, cases: CaseSet) -> tuple[bool, bool, bool]:
+        found = Viewer(Reader(reader), AT).of_half(cases)
+        return found.shows_balance, found.shows_opening, found.shows_names
+
+    @pytest.mark.parametrize("publication", ["half", "everything", "nothing"])
+    def test_the_commitment_is_shown_where_the_half_is_from_the_start_and_for_ever(self, cases, publication):
+        for revealed_at in (None, AT - timedelta(days=1)):
+            phase = cast.phase(cases, slug=f"{revealed_at is None}", publication=publication, revealed_at=revealed_at)
+            commitment = cases.half_commitment if publication == "half" else ""
+            assert {Disclosure(reader, phase, AT).half_commitment for reader in Reader} == {commitment}
+
+    @pytest.mark.parametrize("reader", list(Reader))
+    def test_before_the_reveal_organisers_see_how_even_it_is_and_nobody_which_cases_it_has(self, cases, reader):
+        cast.phase(cases, publication="half", revealed_at=AT + timedelta(microseconds=1))
+        assert self.shown(reader, cases) == (reader == "organiser", False, False)
+
+    @pytest.mark.parametrize("reader", list(Reader))
+    def test_at_the_reveal_it_is_opened_to_all_and_named_to_organisers(self, cases, reader):
+        cast.phase(cases, publication="half", revealed_at=AT)
+        assert self.shown(reader, cases) == (reader == "organiser", True, reader == "organiser")
+
+    def test_it_stays_closed_while_another_phase_still_shows_the_half_of_these_cases(self, cases):
+        cast.phase(cases, publication="half", revealed_at=AT)
+        cast.phase(cases, slug="other", publication="everything")
+        assert self.shown("organiser", cases) == (True, True, True)
+        cast.phase(cases, slug="later", publication="half")
+        assert self.shown("organiser", cases) == (True, False, False)
+
+    def test_a_half_that_no_phase_shows_is_not_opened(self, cases):
+        cast.phase(cases, publication="everything", revealed_at=AT)
+        assert self.shown("organiser", cases) == (True, False, False)
+
+    def test_one_that_was_drawn_before_there_were_commitments_is_not_opened(self, db):
+        before = cast.case_set(4)
+        phase = cast.phase(before, publication="half", revealed_at=AT)
+        assert Disclosure.to_public(phase, AT).half_commitment == ""
+        assert self.shown("organiser", before) == (True, False, False)

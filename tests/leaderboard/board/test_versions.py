@@ -207,6 +207,7 @@ def test_of_two_processes_one_makes_it(teams, phase):
         other.execute("SELECT pg_advisory_lock(%s)", [locks._number("board", phase.pk)])
         versions.make(phase.pk)
         assert not BoardVersion.objects.exists()
+        other.execute("SELECT pg_advisory_unlock_all()")
     versions.make(phase.pk)
     assert BoardVersion.objects.exists()
 

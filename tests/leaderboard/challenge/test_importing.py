@@ -10,6 +10,7 @@ import pytest
 import SimpleITK
 from django.core.management import CommandError, call_command
 
+from leaderboard.challenge.halves.kept import Half
 from leaderboard.core import blobs
 from leaderboard.demo.synthesis import generate
 from leaderboard.models import AuditEntry, Case, CaseSet, Finding
@@ -122,12 +123,41 @@ def test_a_truncated_volume_is_named_and_nothing_is_imported(files):
     assert not CaseSet.objects.exists()
 
 
-def test_half_of_the_cases_is_drawn_by_content(files):
+def half_of(name: str) -> set[str]:
+    return set(Case.objects.filter(case_set__name=name, in_public_half=True).values_list("name", flat=True))
+
+
+def test_half_of_the_cases_is_drawn_with_a_secret_and_committed_to(files):
+    run(files)
+    half = Half(CaseSet.objects.get())
+    assert len(half_of("test")) == 1
+    assert half.secret is not None
+    assert len(half.secret) == 32
+    assert half.is_as_committed
+    assert half.is_as_drawn
+    assert AuditEntry.objects.get().after["half_commitment"] == half.case_set.half_commitment != ""
+
+
+def test_the_content_of_a_set_does_not_give_its_half(files):
+    run(files)
+    first = CaseSet.objects.get()
+    secret = first.half_secret.secret
+    first.delete()
+    run(files)
+    second = CaseSet.objects.get()
+    assert second.digest == first.digest
+    assert second.half_secret.secret != secret
+    assert second.half_commitment != first.half_commitment
+
+
+def test_the_same_cases_under_another_name_have_the_same_half(files):
     run(files)
     run(files, "again")
-    halves = [
-        set(Case.objects.filter(case_set__name=name, in_public_half=True).values_list("name", flat=True))
-        for name in ("test", "again")
-    ]
-    assert halves[0] == halves[1]
-    assert len(halves[0]) == 1
+    assert half_of("test") == half_of("again")
+    assert len(set(CaseSet.objects.values_list("half_commitment", flat=True))) == 1
+
+
+def test_the_secret_is_in_no_record(files):
+    run(files)
+    secret = CaseSet.objects.get().half_secret.secret
+    assert secret not in json.dumps(list(AuditEntry.objects.values("target", "before", "after", "why")))

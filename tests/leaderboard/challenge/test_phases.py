@@ -113,6 +113,50 @@ class TestARequiredTryOut:
         assert Phase.objects.get().try_out_required_from is None
 
 
+class TestAReveal:
+    @pytest.fixture
+    def closed(self):
+        return cast.phase(opens_at=in_days(-9), closes_at=in_days(-2))
+
+    def test_it_is_not_before_the_deadline(self, closed):
+        with pytest.raises(Refused, match="once the phase has closed"):
+            saved(closed, revealed_at=closed.closes_at - timedelta(microseconds=1))
+        saved(Phase.objects.get(), revealed_at=closed.closes_at)
+
+    def test_a_phase_is_not_made_with_one_before_its_deadline(self, closed):
+        new = Phase(name="New", slug="new", case_set=closed.case_set, opens_at=in_days(0), closes_at=in_days(2))
+        with pytest.raises(Refused, match="once the phase has closed"):
+            saved(new, revealed_at=in_days(1))
+
+    def test_the_deadline_is_not_moved_past_it(self, closed):
+        saved(closed, revealed_at=in_days(1))
+        with pytest.raises(Refused, match="a deadline not after the reveal"):
+            saved(Phase.objects.get(), closes_at=in_days(2))
+        saved(Phase.objects.get(), closes_at=in_days(2), revealed_at=in_days(3))  # it was still to come
+
+    @pytest.mark.parametrize("revealed_at", [None, 3])
+    def test_once_it_is_out_the_deadline_stays_before_it_also_if_it_is_taken_back(self, closed, revealed_at):
+        saved(closed, revealed_at=in_days(-1))
+        with pytest.raises(Refused, match="The full result is out"):
+            saved(Phase.objects.get(), closes_at=in_days(2), revealed_at=revealed_at and in_days(revealed_at))
+        saved(Phase.objects.get(), closes_at=in_days(-1.5))
+
+    def test_the_administrations_form_says_so_at_the_reveal(self, client):
+        phase = cast.phase()
+        client.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
+        address = f"/admin/leaderboard/phase/{phase.pk}/change/"
+        shown = client.get(address).context["adminform"].form.initial
+        sent = {name: value for name, value in shown.items() if value is not None}
+        for name in ("try_out_required_from", "post_challenge_opens_at", "post_challenge_closes_at"):
+            sent[f"{name}_0"] = sent[f"{name}_1"] = ""
+        dates = {"opens_at": phase.opens_at, "closes_at": phase.closes_at, "revealed_at": phase.opens_at}
+        for name, at in dates.items():
+            sent |= {f"{name}_0": f"{at:%Y-%m-%d}", f"{name}_1": f"{at:%H:%M:%S}"}
+        form = client.post(address, sent).context["adminform"].form
+        assert [*form.errors] == ["revealed_at"]
+        assert Phase.objects.get().revealed_at is None
+
+
 def test_try_outs_are_made_on_public_cases_alone():
     hidden = cast.phase(slug="hidden")
     with pytest.raises(ValidationError, match="choose a phase whose cases are public"):

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from leaderboard.challenge.halves.commitment import commitment_to, opening
+from leaderboard.core import clock
 from leaderboard.core.text import printable
 from leaderboard.hosts.registry import hash_token
-from leaderboard.models import Case, Host, Phase, Submission
+from leaderboard.models import Case, CaseSet, Host, Phase, Submission
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -200,3 +203,40 @@ def test_a_command_whose_words_nobody_reads_ends_without_a_traceback(phase, comm
     os.close(writer)
     assert told.stderr == b""
     assert told.returncode == 141
+
+
+class TestShowHalf:
+    @pytest.fixture
+    def cases(self) -> CaseSet:
+        cases = cast.draw_half(cast.case_set(4))
+        cast.phase(cases, publication="half")
+        return cases
+
+    def test_it_shows_how_even_the_halves_are_and_no_case_before_the_reveal(self, cases):
+        for shown in (run("show_half", "cases"), run("show_half", "cases", json=True)):
+            assert cases.half_commitment in shown
+            assert ("case_00" in shown, cases.half_secret.secret in shown) == (False, False)
+        told = json.loads(shown)
+        assert (told["public"], told["withheld"], told["holds"]) == (2, 2, True)
+        assert {"code": "2d", "public": 2, "withheld": 2, "n": 4}.items() <= told["balance"][-2].items()
+
+    def test_from_the_reveal_on_it_has_all_that_it_takes_to_check_the_commitment(self, cases):
+        earlier = clock.now() - timedelta(minutes=1)
+        Phase.objects.update(closes_at=earlier, revealed_at=earlier)
+        told = json.loads(run("show_half", "cases", json=True))
+        names = [one["name"] for one in told["cases"]]
+        half = [one["name"] for one in told["cases"] if one["side"] == "public"]
+        text = opening(bytes.fromhex(told["secret"]), names, half, cases.digest)
+        assert commitment_to(text) == told["commitment"]
+        assert "secret: " in run("show_half", "cases")
+
+    def test_a_half_that_was_changed_is_an_error(self, cases):
+        Case.objects.update(in_public_half=True)
+        with pytest.raises(CommandError, match="not the one that was drawn"):
+            run("show_half", "cases")
+
+    def test_a_set_of_before_has_none_and_an_unknown_one_is_told(self):
+        cast.case_set(4)
+        assert "imported before there were any" in run("show_half", "cases")
+        with pytest.raises(CommandError, match="Known: cases"):
+            run("show_half", "nothing")

@@ -268,6 +268,7 @@ NEWER_TABLES = (
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
     *("apianswer", "apitoken"),
     *("boardrow", "boardversion"),
+    "halfsecret",
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),
@@ -287,7 +288,12 @@ NEWER_COLUMNS = (
     *(("submission", "kind"), ("submission", "cases_of_id")),
     *(("phase", f"try_{one}") for one in ("outs_on_id", "out_cases", "outs_per_day", "out_required_from")),
     *(("phase", f"post_challenge_{one}") for one in ("opens_at", "closes_at", "per_day", "total")),
-    *(("caseset", "allows_downloads"), ("caseset", "copied_at"), ("case", "reference_bytes")),
+    *(
+        ("caseset", "allows_downloads"),
+        ("caseset", "copied_at"),
+        ("caseset", "half_commitment"),
+        ("case", "reference_bytes"),
+    ),
     *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("team", f"join_link_{name}") for name in ("is_on", "made_by_id", "made_at")),

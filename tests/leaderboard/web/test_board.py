@@ -1,13 +1,15 @@
 """The leaderboard page: the order, the filters and the opened row are in the address."""
 
 import csv
+import hashlib
 import io
 from datetime import timedelta
 
 import pytest
 
+from leaderboard.board import versions
 from leaderboard.core import clock
-from leaderboard.models import Phase
+from leaderboard.models import CaseSet, Phase
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page, scored
 
@@ -84,6 +86,26 @@ def test_an_address_that_makes_no_sense_is_not_found(client, phase, query):
     assert client.get(f"/leaderboard/dev/?{query}").status_code == 404
 
 
+def test_a_visitor_who_has_the_board_is_told_so_until_it_changes(client, phase, people):
+    versions.make(phase.pk)
+    asks = {"headers": {"If-None-Match": client.get("/leaderboard/dev/")["ETag"]}}
+    again = client.get("/leaderboard/dev/", **asks)
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/leaderboard/dev/?sort=team", **asks).status_code == 200
+    client.post("/theme/", {"theme": "dark"})
+    assert client.get("/leaderboard/dev/", **asks).status_code == 200
+    assert "ETag" not in people.browser["Bob"].get("/leaderboard/dev/")
+
+
+def test_a_changed_board_is_sent_to_who_has_the_one_before(client, phase, people):
+    Phase.objects.update(cases_are_public=True)
+    versions.make(phase.pk)
+    tag = client.get("/leaderboard/dev/")["ETag"]
+    scored(people.team, phase, dice=0.7)
+    versions.make(phase.pk)
+    assert "0.700" in client.get("/leaderboard/dev/", headers={"If-None-Match": tag}).content.decode()
+
+
 def test_a_page_beyond_the_last_one_shows_the_last_one(client, phase):
     assert "Rivals" in page(client.get("/leaderboard/dev/?page=99")).text
 
@@ -128,3 +150,76 @@ def test_a_board_says_where_its_phase_stands_and_leaves_as_a_table_of_what_it_sh
     Phase.objects.filter(pk=phase.pk).update(revealed_at=before)
     assert "The full result was revealed on" in page(client.get("/leaderboard/dev/")).text
     assert client.get("/leaderboard/dev/board.csv?group=9z").status_code == 404
+
+
+# --- the public half --------------------------------------------------------------------------------------------------
+
+
+def test_the_commitment_to_the_half_is_on_its_board_before_there_is_a_row(client):
+    cases = cast.draw_half(cast.case_set(4))
+    cast.phase(cases, slug="half", publication="half")
+    cast.phase(cases, slug="all", publication="everything")
+    assert cases.half_commitment in page(client.get("/leaderboard/half/")).text
+    assert "commitment" not in page(client.get("/leaderboard/all/")).text
+    assert client.get("/leaderboard/half/half.txt").status_code == 404
+
+
+def test_the_commitment_is_there_before_the_phase_opens(client):
+    cases = cast.draw_half(cast.case_set(4))
+    cast.phase(cases, publication="half", opens_at=clock.now() + timedelta(hours=1))
+    assert cases.half_commitment in page(client.get("/leaderboard/test/")).text
+
+
+def test_at_the_reveal_everybody_can_check_it_and_reads_no_name(client):
+    cases = cast.draw_half(cast.case_set(4))
+    phase = cast.phase(cases, publication="half")
+    before = page(client.get("/leaderboard/test/")).text
+    assert not page(client.get("/leaderboard/test/")).all("a", href="/leaderboard/test/half.txt")
+    earlier = clock.now() - timedelta(minutes=1)
+    Phase.objects.filter(pk=phase.pk).update(closes_at=earlier, revealed_at=earlier)
+    assert page(client.get("/leaderboard/test/")).all("a", href="/leaderboard/test/half.txt")
+    answer = client.get("/leaderboard/test/half.txt")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert f"sha256:{hashlib.sha256(answer.content).hexdigest()}" in before
+    assert answer.content.count(b" public\n") == answer.content.count(b" withheld\n") == 2
+    assert b"case_0" not in answer.content
+    assert cases.half_secret.secret.encode() not in answer.content
+
+
+@pytest.mark.parametrize("revealed", [False, True])
+def test_of_a_half_that_was_drawn_before_there_were_commitments_nothing_is_said(client, revealed):
+    earlier = clock.now() - timedelta(minutes=1)
+    phase = cast.phase(publication="half")
+    if revealed:
+        Phase.objects.filter(pk=phase.pk).update(closes_at=earlier, revealed_at=earlier)
+    assert "commitment" not in page(client.get("/leaderboard/test/")).text
+    assert client.get("/leaderboard/test/half.txt").status_code == 404
+
+
+def test_programs_read_the_commitment_with_the_phase(client):
+    cases = cast.draw_half(cast.case_set(4))
+    cast.phase(cases, slug="half", publication="half")
+    cast.phase(cases, slug="all")
+    told = {one["slug"]: one["half_commitment"] for one in client.get("/api/v1/phases").json()}
+    assert told == {"half": cases.half_commitment, "all": ""}
+    assert client.get("/api/v1/phases/half").json()["half_commitment"] == cases.half_commitment
+
+
+def test_the_administration_shows_how_even_it_is_and_names_its_cases_from_the_reveal_on(people):
+    cases = cast.draw_half(cast.case_set(4))
+    cast.phase(cases, publication="half")
+    people.olga.is_superuser = True
+    people.olga.save()
+    address, secret = f"/admin/leaderboard/caseset/{cases.pk}/change/", cases.half_secret.secret
+    shown = people.browser["Olga"].get(address).content.decode()
+    assert (
+        "2 cases feed what is shown before the reveal, 2 are withheld" in page(people.browser["Olga"].get(address)).text
+    )
+    assert "Nodules and masses" in shown
+    assert ("case_000" in shown, secret in shown) == (False, False)
+    earlier = clock.now() - timedelta(minutes=1)
+    Phase.objects.update(closes_at=earlier, revealed_at=earlier)
+    shown = people.browser["Olga"].get(address).content.decode()
+    assert ("case_000" in shown, secret in shown) == (True, True)
+    CaseSet.objects.update(half_commitment="sha256:" + "0" * 64)
+    assert "not the one that was drawn" in people.browser["Olga"].get(address).content.decode()

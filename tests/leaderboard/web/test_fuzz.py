@@ -8,9 +8,8 @@ from urllib.parse import quote
 
 import pytest
 from django.db import transaction
-from django.test import Client, override_settings
+from django.test import Client
 
-from leaderboard.core import blobs
 from tests.bench import addresses, population
 from tests.bench.addresses import ADDRESSES, Address, Watched
 from tests.bench.measuring import Site
@@ -76,14 +75,10 @@ class Fuzzed:
 
 
 @pytest.fixture(scope="module")
-def fuzzed(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Fuzzed]:
+def fuzzed(django_db_setup, django_db_blocker, module_store) -> Iterator[Fuzzed]:
     """A small challenge with something behind every address."""
     axes = dict.fromkeys(("teams", "runs", "cases", "phases", "members", "hosts", "findings", "reruns"), 3)
-    store = tmp_path_factory.mktemp("store")
-    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    kept = {"STORE_DIR": store, "FILE_UPLOAD_TEMP_DIR": store / "incoming", "PASSWORD_HASHERS": hashers}
-    with django_db_blocker.unblock(), override_settings(**kept), transaction.atomic():
-        blobs.prepare()
+    with django_db_blocker.unblock(), transaction.atomic():
         population.fill(Size(**axes, busy=2, slots=1, batch_size=1, kinds=2, distinct=1))
         yield Fuzzed(addresses.watched())
         transaction.set_rollback(True)

@@ -2,9 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Iterator
 from io import StringIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from django.apps import apps
@@ -14,7 +13,6 @@ from django.db import connection, transaction
 from django.test import TestCase, override_settings
 from django.urls import get_resolver, resolve
 
-from leaderboard.core import blobs
 from tests.bench import addresses, population
 from tests.bench.addresses import ADDRESSES, COMMANDS, HEAVY, Address, Command, Watched
 from tests.bench.measuring import Queries, Site
@@ -43,15 +41,10 @@ def size(count: int) -> Size:
 
 
 @pytest.fixture(scope="module")
-def asked(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[dict[int, dict[str, Asked]]]:
+def asked(django_db_setup, django_db_blocker, module_store) -> dict[int, dict[str, Asked]]:
     """What everything asks with few and with many of everything, by its name."""
-    store = tmp_path_factory.mktemp("store")
-    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    kept: dict[str, Any] = {"STORE_DIR": store, "FILE_UPLOAD_TEMP_DIR": store / "incoming", "PASSWORD_HASHERS": hashers}
-    kept |= {"TEAM_MOST_MEMBERS": 2 * MANY}  # so that places are left
-    with django_db_blocker.unblock(), override_settings(**kept):
-        blobs.prepare()
-        yield {count: _ask_all(count) for count in (FEW, MANY)}
+    with django_db_blocker.unblock(), override_settings(TEAM_MOST_MEMBERS=2 * MANY):  # so that places are left
+        return {count: _ask_all(count) for count in (FEW, MANY)}
 
 
 def _ask_all(count: int) -> dict[str, Asked]:
