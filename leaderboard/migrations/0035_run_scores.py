@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0033_board_versions'),
+        ('leaderboard', '0034_drawn_half'),
     ]
 
     operations = [
