@@ -240,8 +240,9 @@ def _summands(finding: FindingResult) -> list[float]:
 
 def _added(drawn: Floats, per_case: Floats) -> Floats:
     """The sum over all cases, one for each row of `drawn`; of each row of `per_case`, if it has several."""
-    # Not a matrix product: the order in which BLAS adds, so the last bit, may depend on its number of threads.
-    total: Floats = np.einsum("...c,rc->...r", per_case, drawn)
+    # Not a matrix product: the order in which BLAS adds, so the last bit, may depend on its number of threads. And
+    # einsum's depends on how the numbers lie in memory, which a selection of cases changes.
+    total: Floats = np.einsum("...c,rc->...r", np.ascontiguousarray(per_case), drawn)
     return total
 
 

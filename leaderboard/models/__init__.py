@@ -11,7 +11,7 @@ from leaderboard.models.mail import OutgoingMail, RefusedAddress
 from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
-from leaderboard.models.runs import Attempt, Batch, Run, RunCase, Standing
+from leaderboard.models.runs import Attempt, Batch, Run, RunCase, RunScores, Standing
 from leaderboard.models.site import ChallengeDate, FaqSection, NewsItem, PreRegistration, Question, Registration
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
 from leaderboard.models.teams import Handover, Invitation, TeamApproval
@@ -62,6 +62,7 @@ __all__ = [
     "RulesAcceptance",
     "Run",
     "RunCase",
+    "RunScores",
     "Standing",
     "StateChange",
     "Submission",

@@ -219,3 +219,29 @@ class Standing(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} standing of {self.run}"
+
+
+class RunScores(models.Model):
+    """The scores of all findings of a run by one evaluation version, as one array (leaderboard/scores/arrays.py).
+
+    `cases` and `findings` are little-endian bytes, which `layout` says how to read (leaderboard/scores/layout.py).
+    Nothing of a person or a team is in it; it is kept as long as the run, whatever becomes of masks and images.
+    """
+
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, related_name="scores", db_index=False
+    )  # the constraint has one
+    evaluation_version = models.CharField(max_length=20)
+    layout = models.PositiveSmallIntegerField()
+    digest = models.CharField(max_length=64, help_text="sha256 of its cases and findings: which arrays fit each other")
+    cases = models.BinaryField()
+    findings = models.BinaryField()
+
+    class Meta:
+        verbose_name_plural = "run scores"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "evaluation_version"], name="one_array_per_evaluation_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"scores of run {self.run_id}, evaluation version {self.evaluation_version}"

@@ -7,7 +7,7 @@ workers are killed, hosts go silent, and pauses end. Running it twice at once ma
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,16 +24,19 @@ from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submis
 from leaderboard.notices import deadlines, runs
 from leaderboard.operations import alarms, equal_entries
 from leaderboard.people import preregistration
+from leaderboard.scores import arrays
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
 RECENT = timedelta(days=1)
 LOOK_AGAIN = timedelta(minutes=10)  # after the beginning of a look that came to nothing
 BOARD_SECONDS = 15.0  # between two looks at all boards
+ARRAYS_SECONDS = 60.0  # between two looks at which runs lack an array of scores, once none did
 KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 _copies_asked_at = -math.inf  # when copies of public files were last asked for, on the same clock
 _boards_asked_at = -math.inf  # when boards were last asked for, likewise
+_arrays_looked_at = -math.inf  # when no run lacked an array of scores, likewise
 _last_sweep: tuple[datetime, float] | None = None  # by the database's clock, and by the monotonic one
 
 
@@ -58,6 +61,7 @@ def sweep() -> None:
     pipeline.fill_slots()
     _each(equal_entries.submissions(), equal_entries.compare_submission)
     _each(equal_entries.runs(), equal_entries.compare_run)
+    _make_arrays()
     _ask_for_copies()
     _ask_for_boards(at)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
@@ -95,6 +99,17 @@ def _ask_for_boards(at: datetime) -> None:
     _boards_asked_at = time.monotonic()
     for phase in versions.living(at):
         task_queue.enqueue_board(phase)
+
+
+def _make_arrays() -> None:
+    """Some arrays of scores that runs of before lack. Nobody waits for them: the results say the same, only slower."""
+    global _arrays_looked_at
+    if time.monotonic() - _arrays_looked_at < ARRAYS_SECONDS:
+        return
+    waiting = arrays.missing()
+    _each(waiting, lambda one: arrays.fill(*one))
+    if len(waiting) < arrays.AT_ONCE:
+        _arrays_looked_at = time.monotonic()
 
 
 def note_outage() -> None:
@@ -152,7 +167,7 @@ def _after_clock_set_back(at: datetime) -> None:
     ProcessHeartbeat.objects.filter(at__gt=at).update(at=at)
 
 
-def _each(things: QuerySet[Any], act: Callable[[Any], object]) -> None:
+def _each(things: Iterable[Any], act: Callable[[Any], object]) -> None:
     for thing in things:
         try:
             act(thing)

@@ -1,9 +1,13 @@
-"""The numbers of a whole run: the results of its cases aggregated, over all of them and over the public half."""
+"""The numbers of a whole run: the results of its cases aggregated, over all of them and over the public half.
+
+With them the scores of its findings are written as one array.
+"""
 
 import math
 
 import evaluation
 from leaderboard.models import CaseSet, Finding, Run, Standing
+from leaderboard.scores import arrays
 
 
 def aggregate(run: Run) -> None:
@@ -33,6 +37,8 @@ def aggregate(run: Run) -> None:
                 "groups": numbers["groups"],
             },
         )
+    if results := [case.result for case in cases if case.result is not None]:
+        arrays.write(run.pk, results, evaluation.VERSION)
 
 
 def finding_sizes(case_set: CaseSet) -> dict[tuple[str, str], float]:

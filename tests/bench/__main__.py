@@ -12,6 +12,7 @@ NAMES = (
     "many-uploads",
     "pages",
     "run",
+    "scores",
     "scoring",
     "streams",
     "uploads",

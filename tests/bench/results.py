@@ -16,6 +16,7 @@ import evaluation
 from evaluation import Aggregates, CaseResult, CaseStatus
 from leaderboard.journey.reasons import FAILURES
 from leaderboard.models import RunCase
+from leaderboard.scores.layout import Packed, pack
 from tests.evaluation import builders
 
 GRID = (24, 24, 16)
@@ -50,12 +51,16 @@ class Treated:
 
 @dataclass(frozen=True)
 class RunResults:
-    """A whole run: its cases by number, the place of each in the run's order; per scope the numbers and cases lost."""
+    """A whole run: its cases by number, the place of each in the run's order; per scope the numbers and cases lost.
+
+    `packed` is its array of scores.
+    """
 
     cases: Sequence[Treated]
     places: Sequence[int]
     numbers: Mapping[str, Aggregates]
     lost: Mapping[str, int]
+    packed: Packed
 
 
 def kinds(count: int, findings: int | None, rng: random.Random) -> list[Kind]:
@@ -139,7 +144,7 @@ def run_results(cases: Sequence[tuple[str, Kind, bool]], digest: str, rng: rando
     lost = {
         scope: sum(one.result["status"] != CaseStatus.SCORED for one in members) for scope, members in scopes.items()
     }
-    return RunResults(treated, places, numbers, lost)
+    return RunResults(treated, places, numbers, lost, pack(one.result for one in treated))
 
 
 def _treated(name: str, kind: Kind, skill: Sequence[float], unreliable: float, rng: random.Random) -> Treated:

@@ -11,6 +11,7 @@ from django.db import connection
 
 import evaluation
 from leaderboard.models import CaseSet, Host, Run, Submission
+from leaderboard.scores.layout import LAYOUT
 from leaderboard.states import RunState, SubmissionState
 from tests.bench import results
 from tests.bench.plan import ACCEPTED, Fate, Size
@@ -33,7 +34,7 @@ class Made:
 
 
 class Writer:
-    """Writes cases of runs, batches, attempts, standings and history for what is there."""
+    """Writes cases of runs, batches, attempts, standings, scores and history for what is there."""
 
     def __init__(self, size: Size, made: Made, rng: random.Random, now: datetime) -> None:
         self.size, self.made, self.rng, self.now = size, made, rng, now
@@ -88,6 +89,7 @@ class Writer:
                 for scope, numbers in run.numbers.items()
             ),
         )
+        self._copy(cursor, "bench_scores", [(index, case_set, LAYOUT, *run.packed)])
 
     def _run_rows(self) -> Iterator[tuple[object, ...]]:
         """Of each run: which results it has, how many of its cases are decided and scored, and where it runs now."""
@@ -156,8 +158,9 @@ CREATE TEMP TABLE bench_case (results int, case_set int, place int, case_id bigi
     seconds float8, result jsonb);
 CREATE TEMP TABLE bench_standing (results int, case_set int, scope text, dice float8, cases int, lost int,
     summary jsonb, groups jsonb);
+CREATE TEMP TABLE bench_scores (results int, case_set int, layout int, cases bytea, findings bytea, digest text);
 """
-DROP = "DROP TABLE bench_run, bench_change, bench_log, bench_case, bench_standing, bench_batch"
+DROP = "DROP TABLE bench_run, bench_change, bench_log, bench_case, bench_standing, bench_scores, bench_batch"
 
 # The first case has a batch of its own; `planned` says whether a run has more than that one yet.
 _BATCHES = """
@@ -222,6 +225,11 @@ INSERT INTO leaderboard_standing (run_id, scope, evaluation_version, dice, cases
 SELECT run, scope, %(version)s, dice, cases, lost, summary, groups
 FROM bench_run JOIN bench_standing USING (case_set, results) WHERE state = 'scored'
 """
+_INSERT_SCORES = """
+INSERT INTO leaderboard_runscores (run_id, evaluation_version, layout, digest, cases, findings)
+SELECT run, %(version)s, layout, digest, cases, findings
+FROM bench_run JOIN bench_scores USING (case_set, results) WHERE state = 'scored'
+"""
 _INSERT_CHANGES = """
 INSERT INTO leaderboard_statechange (submission_id, run_id, batch_id, from_state, to_state, at, by, why)
 SELECT submission, run, NULL, origin, state, at, 'server', CASE WHEN state = 'halted' THEN 'host_lost' ELSE '' END
@@ -240,5 +248,6 @@ STATEMENTS = (
     _INSERT_ATTEMPTS,
     _INSERT_CASES,
     _INSERT_STANDINGS,
+    _INSERT_SCORES,
     _INSERT_CHANGES,
 )

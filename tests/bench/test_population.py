@@ -5,7 +5,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.fields.json import KT
 
-from leaderboard.models import Attempt, Batch, Run, RunCase, Standing, Submission
+from leaderboard.models import Attempt, Batch, Run, RunCase, RunScores, Standing, Submission
 from leaderboard.scores import aggregates
 from leaderboard.states import BatchState, RunState
 from tests.bench import population
@@ -34,14 +34,17 @@ def test_the_same_seed_gives_the_same_rows():
     assert found[0] != found[2]
 
 
-def test_standings_are_what_the_server_makes_of_the_cases():
+def test_standings_and_arrays_are_what_the_server_makes_of_the_cases():
     population.fill(SMALL)
     columns = ("scope", "dice", "cases", "lost_cases", "summary", "groups")
+    of_arrays = ("evaluation_version", "layout", "digest", "cases", "findings")
     for run in Run.objects.filter(state=RunState.SCORED)[:3]:
-        written = list(run.standings.order_by("scope").values_list(*columns))
+        written = list(run.standings.order_by("scope").values_list(*columns)), list(run.scores.values_list(*of_arrays))
         Standing.objects.filter(run=run).delete()
+        RunScores.objects.filter(run=run).delete()
         aggregates.aggregate(run)
-        assert written == list(run.standings.order_by("scope").values_list(*columns))
+        assert written[0] == list(run.standings.order_by("scope").values_list(*columns))
+        assert written[1] == list(run.scores.values_list(*of_arrays))
 
 
 def test_rows_go_together_as_the_journey_leaves_them():

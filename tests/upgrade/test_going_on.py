@@ -47,6 +47,17 @@ def test_what_had_ended_stays_as_it_was(ended: World) -> None:
     assert ended.upgraded.database.value(undecided) == 0, "the sweeper decides in which way runs of before failed"
 
 
+def test_every_scored_run_has_its_array_of_scores(ended: World) -> None:
+    """Those of before got theirs from the sweeper."""
+    of_run = "of_run.run_id = one.run_id AND of_run.evaluation_version = one.evaluation_version"
+    lacking = (
+        "SELECT count(*) FROM leaderboard_standing AS one "
+        f"WHERE scope = 'all' AND NOT EXISTS (SELECT FROM leaderboard_runscores AS of_run WHERE {of_run})"
+    )
+    assert ended.upgraded.database.value(lacking) == 0
+    assert ended.upgraded.database.value("SELECT count(*) FROM leaderboard_runscores") > len(ENDED) / 2
+
+
 def test_each_run_that_ended_is_charged_once_and_nothing_else_is(ended: World) -> None:
     free = {"rejected", "withdrawn", "received"}  # no container of theirs ever started
     charged = {role for role in ended.upgraded.recording.roles if ended.ends[role]["charged"]}

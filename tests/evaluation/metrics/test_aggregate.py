@@ -195,6 +195,17 @@ def test_means_over_resamples_are_those_behind_the_intervals():
     assert means[1] == pytest.approx(1 - means[0])
 
 
+def test_the_same_numbers_have_the_same_means_however_they_lie_in_memory():
+    """To the bit: a selection of cases comes column by column, and einsum would add it in another order."""
+    values = np.random.default_rng(0).random((5, 40))
+    half = np.arange(40) % 2 == 0
+    selected = values[:, half]
+    assert not selected.flags.c_contiguous
+    one_by_one = [resampled_means(np.ascontiguousarray(row[half]), seed=1) for row in values]
+    assert (resampled_means(selected, seed=1) == one_by_one).all()
+    assert (resampled_means(selected[3], seed=1) == one_by_one[3]).all()
+
+
 def test_without_cases_there_is_nothing_to_resample():
     with pytest.raises(EvaluationError, match="no cases"):
         resampled_means(np.empty((3, 0)), seed=1)

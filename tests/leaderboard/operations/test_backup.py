@@ -91,6 +91,9 @@ def run_to_the_end(submission: Submission, host) -> None:
     assert run.state == "scored"
 
 
+ARRAYS = "SELECT evaluation_version, layout, digest, cases, findings FROM leaderboard_runscores"
+
+
 def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, folder, bare_machine):
     run_to_the_end(accepted(team, phase), host)
     cast.let_a_minute_pass()
@@ -107,6 +110,9 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     there = bare_machine.manage("standings", phase=phase.slug, json=True)
     assert json.loads(there.stdout)["rows"]
     assert json.loads(there.stdout) == json.loads(here.getvalue())
+    with connection.cursor() as cursor:
+        cursor.execute(ARRAYS)
+        assert bare_machine.ask(ARRAYS) == cursor.fetchall() != []
     for store in backup.STORES:
         ours, theirs = set(store.digests()), set(blobs.Store(store.kind, bare_machine.store).digests())
         assert ours == theirs != set(), store.kind
@@ -254,6 +260,7 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
 NEWER_TABLES = (
     *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
+    "runscores",
     *("dataacceptance", "dataterms"),
     *("equalentry", "equality", "imagelayer", "layeruse"),
     *("announcement", "noticestop", "pendingnotice", "refusedaddress", "tolddeadline"),
@@ -295,11 +302,9 @@ NEWER_COLUMNS = (
 )
 
 
-def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, bare_machine):
-    """As if it had been made before the last migrations: they run after the rows are there."""
-    gpu_host.claim(host, gpu_host.waiting(accepted(team, phase).runs.get()))
-    made = backup.make(folder)
-    manifest = json.loads((made.folder / "manifest.json").read_text())
+def as_of_before(made: Path) -> None:
+    """Change a backup into what it would have been before the last migrations."""
+    manifest = json.loads((made / "manifest.json").read_text())
     manifest["migrations"] = [row for row in manifest["migrations"] if row[1] not in NEWER]
     del manifest["blobs"]["pdfs"]
     for name in NEWER_TABLES:
@@ -307,10 +312,16 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, f
         manifest["sequences"].pop(f"leaderboard_{name}_id_seq", None)
     for name, column in NEWER_COLUMNS:
         table = f"leaderboard_{name}"
-        without_column(made.folder / "tables" / table, manifest["tables"][table], column)
-    (made.folder / "manifest.json").write_text(json.dumps(manifest))
-    applied = made.folder / "tables" / "django_migrations"
+        without_column(made / "tables" / table, manifest["tables"][table], column)
+    (made / "manifest.json").write_text(json.dumps(manifest))
+    applied = made / "tables" / "django_migrations"
     applied.write_text("".join(line for line in applied.open() if not any(name in line for name in NEWER)))
+
+
+def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, bare_machine):
+    """As if it had been made before the last migrations: they run after the rows are there."""
+    gpu_host.claim(host, gpu_host.waiting(accepted(team, phase).runs.get()))
+    as_of_before(backup.make(folder).folder)
     said = bare_machine.manage("restore", str(folder))
     assert said.returncode == 0, said.stderr
     assert bare_machine.ask("SELECT ticket, kind FROM leaderboard_submission") == [("", "scored")]
@@ -319,3 +330,14 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, f
     assert bare_machine.ask("SELECT state, lease_until FROM leaderboard_batch") == [("waiting", None)]
     # who was served last is known
     assert bare_machine.ask("SELECT kind, number FROM leaderboard_turn") == [("slot", 1)]
+
+
+def test_runs_of_an_older_backup_get_the_arrays_of_scores_that_they_had_here(team, phase, host, folder, bare_machine):
+    run_to_the_end(accepted(team, phase), host)
+    as_of_before(backup.make(folder).folder)
+    assert bare_machine.manage("restore", str(folder)).returncode == 0
+    assert bare_machine.ask(ARRAYS) == []
+    assert bare_machine.manage("sweep", once=True).returncode == 0
+    with connection.cursor() as cursor:
+        cursor.execute(ARRAYS)
+        assert bare_machine.ask(ARRAYS) == cursor.fetchall() != []
