@@ -32,7 +32,7 @@ from leaderboard.admin.bases import (
     reason_field,
     reason_of,
 )
-from leaderboard.core import audit
+from leaderboard.core import audit, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import check_no_link, one_line
 from leaderboard.people import account_mails, approvals, captaincy, ending, sign_in, teams
@@ -108,10 +108,17 @@ class TeamAdmin(Recorded):
     """Teams and their members."""
 
     form = TeamForm
-    list_display = ("name", "affiliation", "created_at")
+    list_display = ("name", "affiliation", "is_of_organisers", "created_at")
+    list_filter = ("is_of_organisers",)
     search_fields = ("name",)
     exclude = ("join_code",)
     inlines = (MembershipInline,)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
+        """Save, and have the boards say so on which the team stands."""
+        super().save_model(request, obj, form, change)
+        for phase in models.Phase.objects.filter(submissions__team=obj.pk).distinct():
+            task_queue.enqueue_board(phase.pk)
 
     @transaction.atomic
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

@@ -10,9 +10,11 @@ from ninja import Query, Router
 from leaderboard.api.operations import operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
 from leaderboard.api.problems import Problem
-from leaderboard.api.schemas.challenge import BoardRowOut, PhaseOut, QuotaOut, ScoresOut
+from leaderboard.api.schemas.challenge import BoardRowOut, PhaseOut, QuotaOut, ReferenceRowOut, ScoresOut
 from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.exports import reference_as_json
 from leaderboard.board.reading import read_board
+from leaderboard.board.references import references_of
 from leaderboard.board.rows import Row
 from leaderboard.challenge import phases
 from leaderboard.challenge.categories import ALL, GROUPS
@@ -59,10 +61,20 @@ def get_board(
     page: PageNumber = 1,
     per_page: PerPage = 25,
 ) -> dict[str, Any]:
-    """The board of a phase as everybody sees it: ranked rows, then masks that stand apart and post-challenge runs."""
+    """The board of a phase as everybody sees it: what counts, then masks that stand apart and post-challenge runs.
+
+    Organisers' own teams stand between the others, without a rank.
+    """
     phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
     board = read_board(phase, track, instant_of(request), group=group, sort=sort, opened=True)
     return page_of(request, response, board.everything, (page, per_page), make=_row)
+
+
+@operation(router, "GET", "/phases/{slug:slug}/references", scope="", answers=list[ReferenceRowOut])
+def list_references(request: HttpRequest, slug: str) -> list[dict[str, Any]]:  # noqa: ARG001  ninja asks for it
+    """Results from elsewhere that the board of a phase shows apart, without a rank; the highest Dice first."""
+    phase = get_object_or_404(Phase, slug=slug)
+    return [{**reference_as_json(one), "numbers": one.by_group} for one in references_of(phase)]
 
 
 def _phase(phase: Phase, at: datetime) -> dict[str, Any]:

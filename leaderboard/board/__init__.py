@@ -4,6 +4,7 @@
     counting                         which of a team's runs counts
     contents, ranking                what a board shows of a run; ranks and orders
     rows, numbers                    what a board consists of; the numbers of one run
+    references                       results from elsewhere, which stand apart without a rank
     versions                         boards as they are published: made when something changed
     reading                          boards as they are read
     exports                          the board as JSON, as CSV and for a terminal

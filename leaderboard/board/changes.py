@@ -19,10 +19,10 @@ RULES = {
 
 
 class _Ranked(NamedTuple):
-    """A row among those that are ranked."""
+    """A row among those that are ranked; organisers' own teams have no rank."""
 
     submission: int
-    rank: int
+    rank: int | None
     name: str
 
 
@@ -55,15 +55,18 @@ def _of_rows(before: BoardVersion, version: BoardVersion) -> Iterator[Change]:
             yield {"what": "entered", "team": entry.name, "rank": entry.rank}
         elif gone[team].submission != entry.submission:
             yield {"what": "run", "team": entry.name, "rank": entry.rank, "from": gone[team].rank}
+        elif (gone[team].rank is None) != (entry.rank is None):
+            yield {"what": "whose", "team": entry.name, "rank": entry.rank}
     yield from ({"what": "left", "team": gone[team].name} for team in gone if team not in come)
 
 
-def _ranked(row: BoardRow, rank: int) -> _Ranked:
+def _ranked(row: BoardRow, rank: int | None) -> _Ranked:
     return _Ranked(row.submission_id, rank, row.shown["team"][1])
 
 
 def in_words(change: Change) -> str:
     """A change as a line of a list."""
+    rank = change.get("rank")
     match change["what"]:
         case "revealed":
             return "The full result was revealed."
@@ -72,8 +75,14 @@ def in_words(change: Change) -> str:
         case "rule":
             return f"Another rule: {RULES[change['rule']]}."
         case "entered":
-            return f"{change['team']} entered at rank {change['rank']}."
+            return f"{change['team']} entered {f'at rank {rank}' if rank else 'without a rank'}."
+        case "whose" if rank:
+            return f"{change['team']} is no team of the organisers any more: rank {rank}."
+        case "whose":
+            return f"{change['team']} is marked as a team of the organisers, and has no rank."
         case "left":
             return f"{change['team']} left the board."
-    moved = "" if change["from"] == change["rank"] else f", before it was {change['from']}"
-    return f"Another run of {change['team']} counts: rank {change['rank']}{moved}."
+    if rank is None:
+        return f"Another run of {change['team']} is shown, without a rank."
+    moved = "" if change["from"] in (rank, None) else f", before it was {change['from']}"
+    return f"Another run of {change['team']} counts: rank {rank}{moved}."

@@ -20,7 +20,8 @@ from leaderboard.models import BoardRow, Standing, Submission
 LAYOUT = 1
 """Of what is kept in a row; another one makes all rows anew."""
 _OF_SUBMISSION = (
-    *("id", "team_id", "team__name", "team__slug", "team__affiliation", "algorithm", "entry", "kind", "accepted_at"),
+    *("id", "team_id", "team__name", "team__slug", "team__affiliation", "team__is_of_organisers"),
+    *("algorithm", "entry", "kind", "accepted_at"),
     *("paper_url", "code_url", "commitment", "committed_at", "method", "external_data"),
 )
 _COLUMNS = (
@@ -29,7 +30,10 @@ _COLUMNS = (
     *("cases", "run__ended_at"),
 )
 # Of these a row shows what its source says.
-_WORDS = ("algorithm", "affiliation", "entry", "kind", "lost_cases", "paper_url", "code_url", "commitment")
+_WORDS = (
+    *("algorithm", "affiliation", "of_organisers", "entry", "kind", "lost_cases", "paper_url", "code_url"),
+    "commitment",
+)
 _OF_VERSIONS = ("cases", "ended_at", "runs")
 
 
@@ -48,6 +52,7 @@ class Source(NamedTuple):
     team_name: str
     slug: str
     affiliation: str
+    of_organisers: bool
     algorithm: str
     entry: str
     kind: str

@@ -5,6 +5,7 @@ import io
 from datetime import UTC
 from typing import Any
 
+from leaderboard.board.references import Reference
 from leaderboard.board.rows import Board, Row
 from leaderboard.core.text import csv_cell, printable
 from leaderboard.models import BoardVersion, Phase, Submission
@@ -33,6 +34,7 @@ def as_json(board: Board) -> dict[str, Any]:
         "rows": [_row_as_json(row) for row in board.rows],
         "masks": [_row_as_json(row) for row in board.masks],
         "post_challenge": [_row_as_json(row) for row in board.after],
+        "references": [reference_as_json(one) for one in board.references],
     }
 
 
@@ -42,29 +44,53 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "rank": row.rank,
         "team": row.team.slug,
         "algorithm": row.algorithm,
+        "of_organisers": row.of_organisers,
         "entry": row.entry,
         "submission": row.submission,
         **{name: getattr(row, name) for name in NUMBERS},
     }
 
 
+_OF_REFERENCE = ("table", "algorithm", "institution", "prompt", "training", "not_comparable", "link", "source")
+_MORE_OF_REFERENCE = ("source_link", "cases", "findings")
+
+
+def reference_as_json(reference: Reference) -> dict[str, Any]:
+    """A reference row for scripts: never ranked, with the numbers of all groups of findings that its source gives."""
+    row = reference.row
+    return {
+        "name": row.name,
+        **{name: getattr(row, name) for name in (*_OF_REFERENCE, *_MORE_OF_REFERENCE)},
+        "published_on": row.published_on and row.published_on.isoformat(),
+        "source_date": row.source_date and row.source_date.isoformat(),
+        "numbers": row.numbers,
+    }
+
+
 _FACTS = ("phase", "track", "findings", "cases", "evaluation_version", "version", "as_of")
 _OF_ROW = ("listed", "rank", "team", "affiliation", "algorithm", "entry", "lost_cases", "runs", "submitted")
-_LISTED = {"ranked": "ranked", "masks": "masks, not ranked", "post_challenge": "post-challenge, not ranked"}
+_LISTED = {
+    "ranked": "ranked",
+    "organisers": "organisers, not ranked",
+    "masks": "masks, not ranked",
+    "post_challenge": "post-challenge, not ranked",
+}
 SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
-COLUMNS = (*_OF_ROW, *(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high")), *_FACTS)
+COLUMNS = (*_OF_ROW, *(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high")), *_FACTS, "not_comparable")
 
 
 def as_csv(board: Board) -> str:
     """The board's rows for spreadsheets, in its order: what its page shows, of which version, and since when.
 
-    What is not shown is empty; numbers are as they are shown, and nobody's words are taken for a formula.
+    Reference rows come last, with the sentence that says what makes them not comparable. What is not shown is empty;
+    numbers are as they are shown, and nobody's words are taken for a formula.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     facts = _facts(board)
     writer.writerow(COLUMNS)
-    writer.writerows([*_cells(row), *facts] for row in board.everything)
+    writer.writerows([*_cells(row), *facts, None] for row in board.everything)
+    writer.writerows(_reference_cells(board, one) for one in board.references)
     return text.getvalue()
 
 
@@ -80,11 +106,28 @@ def _cells(row: Row) -> list[str | int | None]:
     """What it shows; words of its team as a cell may hold them."""
     words = [csv_cell(one) for one in (row.team.name, row.affiliation, row.algorithm)]
     date = f"{row.date.astimezone(UTC):%Y-%m-%d}"
-    numbers = (end for name in SHOWN for end in (getattr(row, name), *(getattr(row, f"{name}_ci") or (None, None))))
     return [
         *(_LISTED[row.listed], row.rank, *words, Submission.Entry(row.entry).label, row.lost_cases, row.runs, date),
-        *map(_shown, numbers),
+        *_numbers(row),
     ]
+
+
+def _reference_cells(board: Board, reference: Reference) -> list[str | int | None]:
+    """The same of a reference row: it has no team and no run, its cases are its source's, and no version scored it."""
+    row = reference.row
+    date = row.published_on.isoformat() if row.published_on else None
+    return [
+        *("reference, not ranked", None, None, csv_cell(row.institution), csv_cell(row.name), None, None, None, date),
+        *_numbers(reference.numbers),
+        *(csv_cell(board.phase.name), board.track, board.group, row.cases, None, None, None),
+        csv_cell(row.not_comparable),
+    ]
+
+
+def _numbers(scores: object) -> list[str | None]:
+    """The numbers of SHOWN with the ends of their intervals."""
+    found = ((getattr(scores, name), *(getattr(scores, f"{name}_ci") or (None, None))) for name in SHOWN)
+    return [_shown(end) for ends in found for end in ends]
 
 
 def _shown(value: float | None) -> str | None:
@@ -115,27 +158,41 @@ def as_bibtex(phase: Phase, version: BoardVersion, url: str) -> str:
 
 
 def as_table(board: Board) -> str:
-    """The ranked table for a terminal, and below it what is not ranked: masks that stand apart, post-challenge runs."""
+    """The ranked table for a terminal, and below it what is not ranked: masks, post-challenge runs, reference rows."""
     apart = {"Masks that were handed in, not ranked:": board.masks, "Post-challenge runs, not ranked:": board.after}
-    if not board.rows and not any(apart.values()):
+    references = board.references
+    if not board.rows and not any(apart.values()) and not references:
         return "Nothing is published yet."
     head = f"{'Rank':>4}  {'Team':<24} {'Algorithm':<24} {'Dice':>6}  {'95 % interval':<13} "
     lines = [head + f"{'Hit rate':>8} {'Inst. F1':>8} {'Dist. F1':>8}  Lost"]
     lines += [_line(row, board.cases) for row in board.rows]
     for title, rows in apart.items():
         lines += [title, *(_line(row, board.cases) for row in rows)] if rows else []
+    lines += ["Reference rows, not ranked:", *map(_reference_line, references)] if references else []
     return "\n".join(lines)
 
 
+def _reference_line(reference: Reference) -> str:
+    row, numbers = reference.row, reference.numbers
+    named = f"{printable(row.name):<24.24} {printable(row.institution):<24.24}"
+    return (
+        f"{'–':>4}  {named} {numbers.dice:>6.3f}  {_interval(numbers.dice_ci):<13} {_number(numbers.hit_rate)} "
+        f"{_number(numbers.instance_f1)} {_number(numbers.distance_f1)}  {printable(row.not_comparable)}"
+    )
+
+
 def _line(row: Row, cases: int) -> str:
-    interval = f"{row.dice_ci[0]:.3f}–{row.dice_ci[1]:.3f}" if row.dice_ci else "–"
     team, algorithm = printable(row.team.name), printable(row.algorithm)
     lost = f"{row.lost_cases} of {cases} cases" if row.lost_cases else "–"
     return (
-        f"{row.rank or '–':>4}  {team:<24.24} {algorithm:<24.24} {row.dice:>6.3f}  {interval:<13} "
+        f"{row.rank or '–':>4}  {team:<24.24} {algorithm:<24.24} {row.dice:>6.3f}  {_interval(row.dice_ci):<13} "
         f"{row.hit_rate:>8.3f} {_number(row.instance_f1)} {_number(row.distance_f1)}  {lost}"
-        f"{'  masks' if row.is_of_masks else ''}"
+        f"{'  masks' if row.is_of_masks else ''}{'  organisers' if row.of_organisers else ''}"
     )
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return f"{ends[0]:.3f}–{ends[1]:.3f}" if ends else "–"
 
 
 def _number(value: float | None) -> str:

@@ -15,19 +15,21 @@ SORT_KEYS = ("rank", "team", "dice", "hit_rate", "instance_f1", "distance_f1", "
 class Place(NamedTuple):
     """A row (its key) with what it is ranked and sorted by; `rank` is None where it is not ranked.
 
-    `date` is when its run was accepted, `name` its team's in small letters, `numbers` as NUMBERS says.
+    `date` is when its run was accepted, `name` its team's in small letters, `numbers` as NUMBERS says. What does not
+    compete holds no rank, wherever it stands.
     """
 
     row: int
     date: datetime
     name: str
     numbers: Sequence[float | None]
+    competes: bool = True
     rank: int | None = None
 
     @classmethod
-    def of(cls, row: BoardRow, group: str) -> Self:
+    def of(cls, row: BoardRow, group: str, *, competes: bool = True) -> Self:
         """The place of a row by its numbers over a group of findings."""
-        return cls(row.pk, row.accepted_at, row.name, row.numbers[group])
+        return cls(row.pk, row.accepted_at, row.name, row.numbers[group], competes)
 
     @property
     def dice(self) -> float:
@@ -47,9 +49,11 @@ def ranks(scores: Sequence[float]) -> list[int]:
 
 
 def ranked(places: Sequence[Place]) -> list[Place]:
-    """The same with their ranks, best first."""
-    found = ranks([one.dice for one in places])
-    return in_order([one._replace(rank=rank) for one, rank in zip(places, found, strict=True)])
+    """The same with the ranks of those that compete, best first: the others stand between them and move none."""
+    competing = [one for one in places if one.competes]
+    found = ranks([one.dice for one in competing])
+    others = [one for one in places if not one.competes]
+    return in_order([*(one._replace(rank=rank) for one, rank in zip(competing, found, strict=True)), *others])
 
 
 def in_order(places: Iterable[Place], sort: str = "rank") -> list[Place]:
@@ -59,7 +63,7 @@ def in_order(places: Iterable[Place], sort: str = "rank") -> list[Place]:
 
 def _sort_key(sort: str) -> Callable[[Place], Any]:
     if sort == "rank":
-        return lambda one: (one.rank or 0, -one.dice, one.date, one.name)
+        return lambda one: (-one.dice, one.date, one.name)
     if sort == "team":
         return lambda one: one.name
     if sort == "date":

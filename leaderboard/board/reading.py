@@ -97,7 +97,9 @@ def _anew(version: BoardVersion, group: str, sort: str) -> tuple[Lists, float]:
     """Ranked by another group of findings, or in another order."""
     columns = ("pk", "accepted_at", "name", f"numbers__{group}")
     stored = BoardRow.objects.filter(pk__in=version.rows, numbers__has_key=group).values_list(*columns)
-    found, runs = {row[0]: Place(*row) for row in stored}, dict(zip(version.rows, version.runs, strict=True))
+    unranked = {row for row, rank in zip(version.rows, version.ranks, strict=False) if rank is None}
+    found = {row[0]: Place(*row)._replace(competes=row[0] not in unranked) for row in stored}
+    runs = dict(zip(version.rows, version.runs, strict=True))
     first, masks, after = ([found[row] for row in some if row in found] for some in _split(version, version.rows))
     lists = (ranked(first), masks, after)
     reach = max((one.reach for one in (*first, *after)), default=0.0)

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, NamedTuple, Self, overload
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, Self, overload
 
 from evaluation import CATEGORIES, Kind, kind_of
-from leaderboard.board.disclosure import Scores
+from leaderboard.board.disclosure import Interval, Scores
+from leaderboard.board.references import Reference, references_of
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import BoardRow, BoardVersion, Phase, Submission
 from leaderboard.states import SubmissionKind
@@ -25,17 +27,45 @@ class GroupLine(Scores):
         return GROUPS[self.code]
 
 
+class Line(Protocol):
+    """A group of findings as a table shows it, of a run or of a reference row."""
+
+    @property
+    def code(self) -> str:
+        """Which one."""
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+
+    @property
+    def n(self) -> int | None:
+        """How many findings it has, if that is known."""
+
+    @property
+    def dice(self) -> float:
+        """Their Dice."""
+
+    @property
+    def dice_ci(self) -> Interval | None:
+        """Its 95 % interval."""
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Their hit rate."""
+
+
 @dataclass(frozen=True)
 class GroupTable:
     """Groups of findings that stand in one table."""
 
     title: str
     head: str
-    lines: list[GroupLine]
+    lines: Sequence[Line]
 
 
-def group_tables(lines: Sequence[GroupLine]) -> list[GroupTable]:
-    """The groups of a run in tables: by kind and size, non-focal, focal; those with no line left out."""
+def group_tables(lines: Sequence[Line]) -> list[GroupTable]:
+    """The groups of a row in tables: by kind and size, non-focal, focal; those with no line left out."""
     tables = (
         GroupTable("By kind and size", "Findings", [line for line in lines if line.code not in CATEGORIES]),
         GroupTable("Non-focal", "Category", _of_kind(lines, Kind.NON_FOCAL)),
@@ -44,7 +74,7 @@ def group_tables(lines: Sequence[GroupLine]) -> list[GroupTable]:
     return [table for table in tables if table.lines]
 
 
-def _of_kind(lines: Sequence[GroupLine], kind: Kind) -> list[GroupLine]:
+def _of_kind(lines: Sequence[Line], kind: Kind) -> list[Line]:
     return [line for line in lines if line.code in CATEGORIES and kind_of(line.code) is kind]
 
 
@@ -76,8 +106,8 @@ _SCORES = [field.name for field in fields(Scores)]
 class Row(Scores):
     """A team's run on the board. Numbers are as they were published; None is "not shown".
 
-    `rank` is that of the team's counting run; masks that stand apart, and post-challenge runs, have none. `submission`
-    is its key.
+    `rank` is that of the team's counting run; organisers' own teams, masks that stand apart, and post-challenge runs
+    have none. `submission` is its key.
     """
 
     rank: int | None
@@ -95,6 +125,7 @@ class Row(Scores):
     commitment: str
     committed_at: datetime | None
     source: BoardRow
+    of_organisers: bool = False
 
     @classmethod
     def of(cls, row: BoardRow, rank: int | None, runs: int, group: str) -> Self:
@@ -125,7 +156,7 @@ class Row(Scores):
     @property
     def key(self) -> str:
         """Names the row on its page: a team can have two, of which one is not ranked."""
-        return self.team.slug if self.rank else f"after.{self.team.slug}"
+        return f"after.{self.team.slug}" if self.is_post_challenge else self.team.slug
 
     @property
     def is_of_masks(self) -> bool:
@@ -133,11 +164,18 @@ class Row(Scores):
         return self.entry == Submission.Entry.MASKS
 
     @property
+    def is_post_challenge(self) -> bool:
+        """Whether it came after the deadline."""
+        return self.kind == SubmissionKind.POST_CHALLENGE
+
+    @property
     def listed(self) -> str:
-        """In which of the board's lists it stands: "ranked", "masks", "post_challenge"."""
+        """For what it is listed: "ranked", "organisers", "masks", "post_challenge"; the last three without a rank."""
         if self.rank:
             return "ranked"
-        return "post_challenge" if self.kind == SubmissionKind.POST_CHALLENGE else "masks"
+        if self.is_post_challenge:
+            return "post_challenge"
+        return "organisers" if self.of_organisers else "masks"
 
 
 Listed = tuple[int, int | None, int]
@@ -189,9 +227,10 @@ class Figures(Scores):
 class Board:
     """The ranked board of a phase and track, read by one group of findings and in one order.
 
-    `version` is None before the first one was made; `masks` are what was handed in as masks, where these are not
-    ranked; `after` are the post-challenge runs, which are never ranked; `everything` is all three, one after the other.
-    `reach` is how far the dots and intervals of what it draws go.
+    `version` is None before the first one was made; `rows` are what counts, organisers' teams among them without a
+    rank; `masks` are what was handed in as masks, where these are not ranked; `after` are the post-challenge runs,
+    which are never ranked; `everything` is all three, one after the other. `reach` is how far the dots and intervals of
+    what it draws go.
     """
 
     phase: Phase
@@ -203,6 +242,11 @@ class Board:
     after: Sequence[Row]
     everything: Sequence[Row]
     reach: float
+
+    @cached_property
+    def references(self) -> list[Reference]:
+        """Results from elsewhere, for a list of their own; read when they are asked for."""
+        return references_of(self.phase, self.group)
 
     @property
     def scope(self) -> str:

@@ -71,7 +71,8 @@ def shake_up_of(version: BoardVersion) -> list[Move]:
 
 def _of_halves(version: BoardVersion) -> list[OfHalves]:
     """Of each ranked entry its latest run that has both standings."""
-    ranked = BoardRow.objects.filter(pk__in=version.rows[: len(version.ranks)]).values("submission")
+    with_rank = [row for row, rank in zip(version.rows, version.ranks, strict=False) if rank is not None]
+    ranked = BoardRow.objects.filter(pk__in=with_rank).values("submission")
     standings = Standing.objects.filter(
         run__submission__in=ranked, run__state=RunState.SCORED, evaluation_version=version.evaluation_version
     )

@@ -61,7 +61,7 @@ Find = Callable[[Disclosure, Mapping[str, Source]], Iterable[BoardRow]]
 
 
 def gather(disclosure: Disclosure, track: str, find: Find) -> list[list[Entry]]:
-    """What a board lists at this instant: what is ranked, masks that stand apart, and post-challenge runs."""
+    """What a board lists at this instant: what counts, masks that stand apart, and post-challenge runs."""
     to_others = disclosure.of_kind(SubmissionKind.POST_CHALLENGE)
     return [
         _entries(disclosure, counting_standings(disclosure, track), find),
@@ -77,8 +77,8 @@ def _entries(disclosure: Disclosure, standings: Iterable[int], find: Find) -> li
 
 def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]]) -> BoardVersion:
     """A version (which is not saved) that lists these."""
-    ranks, masks, after = ([Place.of(one.row, ALL) for one in some] for some in lists)
-    order = [*(ranks := ranked(ranks)), *in_order(masks), *in_order(after)]
+    first, masks, after = ([_place(one) for one in some] for some in lists)
+    order = [*(ranks := ranked(first)), *in_order(masks), *in_order(after)]
     phase, sources_of = disclosure.phase, {one.row.pk: one.source for some in lists for one in some}
     last_end = max((one.ended_at for one in sources_of.values()), default=None)
     version = BoardVersion(
@@ -101,6 +101,11 @@ def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]
     )
     version.digest = _digest(version)
     return version
+
+
+def _place(entry: Entry) -> Place:
+    """Where it stands; organisers' own teams hold no rank."""
+    return Place.of(entry.row, ALL, competes=not entry.source.of_organisers)
 
 
 def _rules(phase: Phase) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.utils.text import slugify
 
 from containers.example import base as example
-from leaderboard.challenge import importing
+from leaderboard.challenge import importing, reference_rows
 from leaderboard.challenge.casesets.official import read_case_set
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
@@ -77,21 +77,23 @@ def make_challenge(say: Say) -> list[Phase]:
             runs_per_day=10,
             runs_total=100,
         )
-        _make_phase(
+        test = _make_phase(
             "Test phase",
             "test",
             "Hidden cases. The last run that a team hands in before the deadline counts.",
             _import_cases("demo-test", "test", demo_cases.SEED, say),
         )
+        for name, table in reference_rows.published().items():
+            reference_rows.import_table(test, name, table, by=Actor.command_line())
         development = Phase.objects.get(slug="development")
         ours.update(try_outs_on=development)
         telling.tell(development.case_set)
     return list(ours.all().order_by("slug"))
 
 
-def _make_phase(name: str, slug: str, description: str, case_set: CaseSet, **policies: Any) -> None:
+def _make_phase(name: str, slug: str, description: str, case_set: CaseSet, **policies: Any) -> Phase:
     now = clock.now()
-    Phase.objects.create(
+    return Phase.objects.create(
         name=name,
         slug=slug,
         description=description,

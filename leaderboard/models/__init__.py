@@ -11,6 +11,7 @@ from leaderboard.models.mail import OutgoingMail, RefusedAddress
 from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
+from leaderboard.models.references import ReferenceRow
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, RunScores, Standing
 from leaderboard.models.site import ChallengeDate, FaqSection, NewsItem, PreRegistration, Question, Registration
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
@@ -56,6 +57,7 @@ __all__ = [
     "PreRegistration",
     "ProcessHeartbeat",
     "Question",
+    "ReferenceRow",
     "RefusedAddress",
     "Registration",
     "ResumableUpload",

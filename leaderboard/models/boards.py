@@ -31,9 +31,10 @@ class BoardRow(models.Model):
 class BoardVersion(models.Model):
     """The board of a phase and track as the public may see it from an instant on, until the next version's.
 
-    `rows` are the keys of its rows: those with a rank, then masks that stand apart, then post-challenge runs, of each
-    list the best first. `ranks` has the ranks of the first ones, `runs` how many runs of its kind the team of each row
-    has had in the phase. `scope` is empty where nothing is published.
+    `rows` are the keys of its rows: those of the ranked list, then masks that stand apart, then post-challenge runs, of
+    each list the best first. `ranks` has the ranks of the first ones, None for what organisers' own teams handed in;
+    `runs` how many runs of its kind the team of each row has had in the phase. `scope` is empty where nothing is
+    published.
     """
 
     phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="board_versions")
@@ -52,7 +53,7 @@ class BoardVersion(models.Model):
     shown_groups = models.JSONField(help_text="the groups of findings by which it can be read")
     reach = models.FloatField(help_text="how far the intervals of its rows reach")
     rows = ArrayField(models.BigIntegerField())
-    ranks = ArrayField(models.PositiveIntegerField())
+    ranks = ArrayField(models.PositiveIntegerField(null=True))
     masks_count = models.PositiveIntegerField(help_text="how many of the rows are masks that stand apart")
     runs = ArrayField(models.PositiveIntegerField())
     changes = models.JSONField(help_text="what is new in it (board.changes)")

@@ -54,6 +54,12 @@ class Team(models.Model):
     # What the name looks like (people/names.py). None: founded before names were compared, beside one that looks alike,
     # or by code of before while the server was upgraded.
     skeleton = models.TextField(null=True, unique=True, editable=False)  # noqa: DJ001  no two are equal but for None
+    is_of_organisers = models.BooleanField(
+        "of the organisers",
+        default=False,
+        db_default=False,
+        help_text="Boards show its runs, marked, without a rank: it moves no other team and wins no award.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from leaderboard.board.rows import GroupTable
 from leaderboard.charts.scales import Axis, SignedAxis, axis_for, reach, signed_axis_for
-from leaderboard.charts.shapes import COMPARED
+from leaderboard.charts.shapes import COMPARED, DIAMOND
 from leaderboard.charts.shapes import shape as shape_of
+from leaderboard.charts.svg import element
 from leaderboard.progress.comparison import Comparison, Difference
 from leaderboard.progress.listing import Line
 
@@ -48,6 +49,15 @@ def ticks(axis: Axis) -> SafeString:
 
 def _anchor(part: int, parts: int) -> str:
     return "first" if part == 0 else "last" if part == parts else "middle" if 2 * part == parts else ""
+
+
+@register.simple_tag
+def reference_dot(axis: Axis, value: float, ends: Sequence[float] | None) -> SafeString:
+    """The same for what was not run here: a hollow diamond, its interval dashed."""
+    low, high = (axis.percent(end) for end in ends or (value, value))
+    line = element("line", css="iv ref", x1=low, x2=high, y1="50%", y2="50%")
+    mark = element("svg", element("path", css="hollow", d=DIAMOND), css="at", x=axis.percent(value), y="50%")
+    return element("svg", *([line] if ends else []), mark, css=f"di g{axis.parts}", aria_hidden="true")
 
 
 @register.simple_tag

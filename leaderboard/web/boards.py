@@ -21,6 +21,7 @@ from leaderboard.board.changes import in_words
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.reading import board_of, read_board
+from leaderboard.board.references import sources_of
 from leaderboard.board.rows import Board, group_tables
 from leaderboard.board.shake_up import shake_up_of
 from leaderboard.board.versions import shown_versions
@@ -29,7 +30,7 @@ from leaderboard.challenge.halves.kept import Half
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.picture import About
 from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
-from leaderboard.charts.scales import axis_for
+from leaderboard.charts.scales import axis_for, reach
 from leaderboard.core.minutes import minute_of
 from leaderboard.core.text import one_line, sanitised, xml_text
 from leaderboard.models import BoardVersion, Phase, Submission
@@ -130,19 +131,24 @@ def _page(
     masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
     opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
     said = opened.opened if opened else None
+    references = [] if is_fixed else shown.references  # which are in no version
+    reference = next((one for one in references if one.key == request.GET.get("open")), None)
+    sources = sources_of(references)
     context = {
         "board": shown,
         "page": page,
         "after": after,
         "masks": masks,
         "asked": asked,
-        "open": opened.key if opened else "",
+        "open": opened.key if opened else reference.key if reference else "",
         "said": said,
-        "open_tables": group_tables(said.groups) if said else [],
+        "open_tables": group_tables(said.groups if said else reference.lines if reference else []),
+        "references": [(one, sources.index(one.source) + 1) for one in references],
+        "sources": sources,
         "address": Address(
             request.path, {**choices, "page": page.number, "after": after.number, "masks": masks.number}
         ),
-        "axis": axis_for([shown.reach]),
+        "axis": axis_for([shown.reach, *(reach(one.numbers.dice, one.numbers.dice_ci) for one in references)]),
         "group_label": GROUPS[asked.group],
         "phases": Phase.objects.only("slug", "name"),
         "tracks": Submission.Track.choices,

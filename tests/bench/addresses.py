@@ -134,6 +134,7 @@ def watched() -> dict[str, Any]:
     found |= _people(teams)
     found |= _host_at_work(found["running_public"], found["waiting_public"])
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
+    found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
@@ -338,6 +339,7 @@ _PUBLIC = [
     Address("/leaderboard/{hidden_phase}/half.txt", 4, status=404),
     Address("/leaderboard/{hidden_phase}/main/shake-up/", 4, status=404),
     Address("/leaderboard/{public_phase}/?open={open_row}", 14, who="captain"),
+    Address("/leaderboard/{public_phase}/?open={open_reference}", 9),
     Address("/guidelines/", 3),
     Address("/downloads/template.zip", 0),
     Address("/downloads/scorer.zip", 0),
@@ -604,6 +606,7 @@ _API = [
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),
     Address("/api/v1/phases/{hidden_phase}/board", 7),
+    Address("/api/v1/phases/{hidden_phase}/references", 3),
     Address("/api/v1/me", 1, status=401),
     _api("/phases", 3),
     _api("/phases/{hidden_phase}/quota", 8),

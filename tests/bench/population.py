@@ -51,6 +51,7 @@ from leaderboard.models import (
     PreRegistration,
     ProcessHeartbeat,
     Question,
+    ReferenceRow,
     RefusedAddress,
     Registration,
     RulesAcceptance,
@@ -70,6 +71,7 @@ PASSWORD = "correct horse battery"
 ORGANISER = "organiser@example.org"
 GIB = 1 << 30
 HOUR = timedelta(hours=1)
+_REFERENCE_NUMBERS = {"all": {"dice": 0.2, "dice_ci": [0.1, 0.3], "hit_rate": 0.4}, "focal": {"n": 90, "dice": 0.3}}
 SENTENCE = "A frozen text encoder conditions a 3D U-Net at four scales by cross-attention. "
 
 
@@ -98,6 +100,7 @@ class _Filling:
         self.kinds = results.kinds(self.size.kinds, self.size.findings, self.rng)
         self.case_sets = [self._make_case_set(name) for name in ("public-cases", "hidden-cases")]
         self.phases = self._make_phases()
+        self._show_references()
         self._invite_and_approve()
         self.images = self._make_images()
         self.fates: list[Fate] = []
@@ -265,6 +268,15 @@ class _Filling:
             counting=Phase.Counting.BEST if hidden else Phase.Counting.LAST,
             runs_total=max(20, self.size.runs),
             batch_size=self.size.batch_size,
+        )
+
+    def _show_references(self) -> None:
+        """Results from elsewhere on the boards of each phase."""
+        told = {"table": "baselines", "not_comparable": "Another case set.", "source": "A paper", "cases": 200}
+        ReferenceRow.objects.bulk_create(
+            ReferenceRow(phase=phase, algorithm=f"Baseline {one}", numbers=_REFERENCE_NUMBERS, **told)
+            for phase in self.phases
+            for one in range(17)
         )
 
     # --- what teams handed in -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from ninja import Schema
 from pydantic import BaseModel, ConfigDict, Field
 
 from leaderboard.api.schemas.base import Interval
+from leaderboard.challenge.reference_rows import Numbers
 
 
 class PhaseLimits(Schema):
@@ -88,10 +89,33 @@ class GroupOut(ScoresOut):
     n: int
 
 
-class BoardRowOut(ScoresOut):
-    """A team's run on a board. Masks that stand apart, and post-challenge runs, have no rank."""
+class ReferenceRowOut(BaseModel):
+    """A result from elsewhere beside a board, never ranked: `not_comparable` says why.
 
-    listed: str = Field(description="ranked, masks, or post_challenge")
+    `numbers` are by group of findings (“all” among them), 0 to 1, with 95 % intervals; what is not known is null.
+    """
+
+    name: str
+    table: str
+    algorithm: str
+    institution: str
+    prompt: str = Field(description="text, box, or empty")
+    training: str = Field(description="zero-shot, fine-tuned, or empty")
+    not_comparable: str
+    link: str
+    published_on: date | None
+    source: str
+    source_link: str
+    source_date: date | None
+    cases: int | None
+    findings: int | None
+    numbers: dict[str, Numbers]
+
+
+class BoardRowOut(ScoresOut):
+    """A team's run on a board. Organisers' own teams, masks that stand apart, and post-challenge runs have no rank."""
+
+    listed: str = Field(description="ranked, organisers, masks, or post_challenge")
     rank: int | None
     team: str
     team_slug: str

@@ -11,7 +11,7 @@ from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.board.ranking import ranks as ranks_of
 from leaderboard.core import clock
 from leaderboard.journey import decisions
-from leaderboard.models import Phase, Run, Standing, Submission
+from leaderboard.models import BoardVersion, Phase, Run, Standing, Submission, Team
 from leaderboard.progress import listing
 from leaderboard.states import RunState
 from tests.leaderboard import cast, seen
@@ -230,6 +230,49 @@ def test_of_a_board_the_rows_that_are_shown_are_read_together_and_no_others(team
 def test_an_unknown_group_is_an_error(teams):
     with pytest.raises(KeyError):
         seen.board_by_public(cast.phase(), "main", group="9z")
+
+
+class TestTeamsOfTheOrganisers:
+    @pytest.fixture
+    def phase(self, teams):
+        """Three teams, of which the second best is the organisers' own."""
+        phase = cast.phase(cases_are_public=True, takes="both")
+        ours = cast.team_of(cast.person("Olga"), name="Baseline")
+        for team, dice in ((teams[0], 0.6), (ours, 0.5), (teams[1], 0.4)):
+            scored(team, phase, dice)
+        Team.objects.filter(pk=ours.pk).update(is_of_organisers=True)
+        return phase
+
+    def ranks(self, phase, **choices):
+        return [(row.rank, row.team.name) for row in seen.board_by_public(phase, **choices).rows]
+
+    def test_it_stands_where_its_dice_puts_it_without_a_rank_and_takes_none(self, phase):
+        expected = [(1, "Team of Alice"), (None, "Baseline"), (2, "Team of Charlie")]
+        assert self.ranks(phase) == expected
+        assert self.ranks(phase, group="focal") == expected
+        assert [(row.rank, row.team.name) for row in seen.board_by_organiser(phase).rows] == expected
+
+    def test_equal_scores_of_others_share_their_rank_around_it(self, phase, teams):
+        scored(cast.team_of(cast.person("Dora")), phase, 0.6)
+        assert [rank for rank, _ in self.ranks(phase)] == [1, 1, None, 3]
+
+    def test_in_another_order_it_holds_no_rank_either(self, phase):
+        assert self.ranks(phase, sort="team") == [(None, "Baseline"), (1, "Team of Alice"), (2, "Team of Charlie")]
+
+    def test_every_export_says_whose_it_is(self, phase):
+        board = seen.board_by_public(phase)
+        told = exports.as_json(board)["rows"][1]
+        assert (told["rank"], told["of_organisers"]) == (None, True)
+        assert exports.as_csv(board).splitlines()[2].startswith('"organisers, not ranked",,Baseline')
+        assert exports.as_table(board).splitlines()[2].endswith("organisers")
+        assert [row.listed for row in board.rows] == ["ranked", "organisers", "ranked"]
+
+    def test_a_new_version_says_so_once_organisers_have_set_it(self, phase, teams):
+        seen.board_by_public(phase)
+        Team.objects.filter(pk=teams[0].pk).update(is_of_organisers=True)
+        seen.board_by_public(phase)
+        made = BoardVersion.objects.filter(track="main").order_by("number")
+        assert [one.ranks for one in made] == [[1, None, 2], [None, None, 1]]
 
 
 class TestAfterTheChallenge:

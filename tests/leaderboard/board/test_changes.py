@@ -73,3 +73,18 @@ def test_the_result_is_revealed(teams):
     versions.make(hidden.pk)
     Phase.objects.filter(pk=hidden.pk).update(revealed_at=clock.now())
     assert news(hidden) == ["The full result was revealed."]
+
+
+def test_a_team_is_marked_as_one_of_the_organisers_and_is_told_without_ranks(phase, teams):
+    Team.objects.filter(pk=teams[0].pk).update(is_of_organisers=True)
+    assert news(phase) == ["Alice's is marked as a team of the organisers, and has no rank."]
+    scored(teams[0], phase, dice=0.5)
+    assert news(phase) == ["Another run of Alice's is shown, without a rank."]
+    Team.objects.filter(pk=teams[0].pk).update(is_of_organisers=False)
+    assert news(phase) == ["Alice's is no team of the organisers any more: rank 1."]
+
+
+def test_a_team_of_the_organisers_enters_without_a_rank(phase, teams):
+    Team.objects.filter(pk=teams[2].pk).update(is_of_organisers=True)
+    scored(teams[2], phase, dice=0.35)
+    assert news(phase) == ["Charlie's entered without a rank."]

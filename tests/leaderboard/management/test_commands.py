@@ -17,7 +17,7 @@ from leaderboard.challenge.halves.commitment import commitment_to, opening
 from leaderboard.core import clock
 from leaderboard.core.text import printable
 from leaderboard.hosts.registry import hash_token
-from leaderboard.models import Case, CaseSet, Host, Phase, Submission
+from leaderboard.models import Case, CaseSet, Host, Phase, ReferenceRow, Submission
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -140,6 +140,40 @@ def test_standings_prints_the_ranked_table(phase):
     table = run("standings", phase=phase.slug)
     assert "1 of 2 cases" in table
     assert "0.500" in table
+
+
+def test_import_reference_takes_published_tables_by_name_and_says_what_it_did(phase):
+    asked = {"published": ["rexrank_100"], "phase": phase.slug}
+    assert run("import_reference", dry_run=True, **asked).startswith("rexrank_100: would be 7 added (DVSM; ")
+    assert not ReferenceRow.objects.exists()
+    said = json.loads(run("import_reference", json=True, **asked))
+    assert [len(said["rexrank_100"][word]) for word in ("added", "changed", "removed", "unchanged")] == [7, 0, 0, 0]
+    assert run("import_reference", **asked) == "rexrank_100: 7 unchanged\n"
+    assert run("standings", phase=phase.slug).splitlines()[1] == "Reference rows, not ranked:"
+
+
+def test_import_reference_says_what_is_wrong_with_a_file_and_takes_nothing_of_it(phase, tmp_path):
+    file = tmp_path / "rows.json"
+    good = {"algorithm": "A", "numbers": {"all": {"dice": 0.2}}}
+    table = {
+        "source": "A paper",
+        "not_comparable": "So",
+        "rows": [good, {"algorithm": "B", "numbers": {"all": {"dice": 2}}}],
+    }
+    file.write_text(json.dumps({"ours": table}))
+    with pytest.raises(CommandError, match=r"ours, row 2 \(B\), numbers.all.dice: Input should be less than"):
+        run("import_reference", str(file), phase=phase.slug)
+    assert not ReferenceRow.objects.exists()
+    with pytest.raises(CommandError, match="Name a file, or"):
+        run("import_reference", phase=phase.slug)
+    with pytest.raises(CommandError, match="cannot be read"):
+        run("import_reference", str(tmp_path / "none.json"), phase=phase.slug)
+    with pytest.raises(CommandError, match=r"There is no phase finals\. Known: test"):
+        run("import_reference", published=["rexrank_100"], phase="finals")
+
+
+def test_import_reference_prints_the_schema_of_its_files():
+    assert "not_comparable" in json.loads(run("import_reference", schema=True))["$defs"]["Table"]["required"]
 
 
 def test_standings_lists_the_phases_that_there_are(phase):

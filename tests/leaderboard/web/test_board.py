@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.board import versions
+from leaderboard.board.references import references_of
+from leaderboard.challenge.reference_rows import Table, import_table, published
 from leaderboard.core import clock
-from leaderboard.models import CaseSet, Phase
+from leaderboard.models import AuditEntry, CaseSet, Phase, ReferenceRow, Team
 from tests.leaderboard import cast
-from tests.leaderboard.web.scene import page, scored
+from tests.leaderboard.web.scene import HOSTILE, page, scored
 
 pytestmark = pytest.mark.django_db
 
@@ -223,3 +225,87 @@ def test_the_administration_shows_how_even_it_is_and_names_its_cases_from_the_re
     assert ("case_000" in shown, secret in shown) == (True, True)
     CaseSet.objects.update(half_commitment="sha256:" + "0" * 64)
     assert "not the one that was drawn" in people.browser["Olga"].get(address).content.decode()
+
+
+# --- what is not ranked -----------------------------------------------------------------------------------------------
+
+
+class TestReferenceRows:
+    @pytest.fixture
+    def references(self, phase):
+        """The published tables beside the board."""
+        for name, table in published().items():
+            import_table(phase, name, table, by=cast.OPERATOR)
+        return references_of(phase)
+
+    def test_each_says_what_makes_it_not_comparable_and_names_its_source(self, client, references):
+        found = page(client.get("/leaderboard/dev/"))
+        assert len(found.all("tbody", class_="ref")) == 17
+        for one in references:
+            assert one.row.not_comparable in found.text
+            assert one.row.source in found.text
+        assert {link["href"] for link in found.all("a") if (link["href"] or "").startswith("#source-")} == {
+            "#source-1",
+            "#source-2",
+        }
+        assert found.all("li", id="source-1")
+
+    def test_they_are_hollow_on_the_axis_of_the_teams_which_reaches_as_far_as_they_do(self, client, phase, references):
+        import_table(phase, "far", one_row(0.93), by=cast.OPERATOR)
+        found = page(client.get("/leaderboard/dev/"))
+        assert len(found.all("path", class_="hollow")) == 18
+        [first, *_] = found.all("svg", class_="at")
+        assert first["x"] == "93.00%", "of an axis that ends at 1"
+        assert found.all("circle", class_="pt")[0]["cx"] == "50.00%", "where the best team has 0.5"
+
+    def test_the_address_opens_one_with_its_categories(self, client, references):
+        closed = page(client.get("/leaderboard/dev/"))
+        assert "Bronchiectasis" not in closed.text.partition("Reference rows")[2]
+        opened = page(client.get(f"/leaderboard/dev/?open={references[0].key}"))
+        said = opened.text.partition("Reference rows")[2]
+        assert "Published on Jul 13, 2026" in said
+        assert "1b Bronchiectasis 4 few" in said
+        assert opened.all("tr", class_="opened", id=f"row-{references[0].key}")
+
+    def test_a_group_shows_those_that_have_it(self, client, references):
+        found = page(client.get("/leaderboard/dev/?group=2d"))
+        assert len(found.all("tbody", class_="ref")) == 7
+
+    def test_their_words_are_text(self, client, phase, references):
+        hostile = ReferenceRow.objects.filter(pk=references[0].row.pk)
+        hostile.update(**dict.fromkeys(("algorithm", "not_comparable", "institution", "source"), HOSTILE))
+        html = client.get("/leaderboard/dev/").content.decode()
+        assert "<script>alert" not in html
+        assert "\u202e" not in html
+
+    def test_a_version_that_was_published_stays_as_it_was(self, client, phase, references):
+        versions.make(phase.pk)
+        assert "Reference rows" not in page(client.get("/leaderboard/dev/main/versions/1/")).text
+
+    def test_without_any_there_is_no_section(self, client, phase):
+        assert "Reference rows" not in page(client.get("/leaderboard/dev/")).text
+
+
+def one_row(dice: float) -> Table:
+    """A table of one row."""
+    row = {"algorithm": "Far", "numbers": {"all": {"dice": dice}}}
+    return Table.model_validate({"source": "A paper", "not_comparable": "Another case set.", "rows": [row]})
+
+
+def test_a_team_of_the_organisers_is_marked_and_has_a_dash_for_a_rank(client, phase, people):
+    Team.objects.filter(pk=people.rivals.pk).update(is_of_organisers=True)
+    found = page(client.get("/leaderboard/dev/?open=rivals"))
+    assert "–no rank Rivals organisers" in found.text
+    assert "A team of the organisers: not ranked, no award." in found.text
+    assert "1 Alice and Bob" in found.text
+    assert "– Rivals organisers" in page(client.get("/")).text
+
+
+def test_organisers_set_it_in_the_administration_and_the_board_follows(admin_client, client, phase, people):
+    change = f"/admin/leaderboard/team/{people.rivals.pk}/change/"
+    told = {"name": "Rivals", "slug": people.rivals.slug, "is_of_organisers": "on", "why": "Ours"}
+    inline = {f"memberships-{name}_FORMS": 0 for name in ("TOTAL", "INITIAL")}
+    assert admin_client.post(change, {**told, **inline}).status_code == 302
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.why, entry.after["is_of_organisers"]) == ("change team", "Ours", True)
+    assert "no rank Rivals" in page(client.get("/leaderboard/dev/")).text

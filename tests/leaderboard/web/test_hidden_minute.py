@@ -148,7 +148,7 @@ def api_addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     named = {f"/submissions/{{pk}}{part}": [f"/submissions/{one.pk}{part}" for one in submissions] for part in of_one}
     return {
         **{path: [path] for path in plain},
-        **{f"/phases/{{slug}}{part}": [f"/phases/test{part}"] for part in ("", "/quota", "/board")},
+        **{f"/phases/{{slug}}{part}": [f"/phases/test{part}"] for part in ("", "/quota", "/board", "/references")},
         **named,
         "/submissions": ["/submissions", *(f"/submissions?state={state}" for state in STATES)],
         "/submissions/{pk}/logs/{batch}/{attempt}": [f"/submissions/{one.pk}/logs/1/1" for one in submissions],

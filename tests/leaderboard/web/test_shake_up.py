@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.models import Phase, Standing
+from leaderboard.models import Phase, Standing, Team
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page, scored
 
@@ -41,6 +41,14 @@ def test_after_it_everybody_reads_who_rose_and_who_fell(client, phase, people):
     assert "the first one is another" in shown.text
     assert shown.text.index("Alice and Bob") < shown.text.index("Rivals")
     assert page(client.get("/leaderboard/test/")).all("a", href=ADDRESS)
+
+
+def test_a_team_of_the_organisers_has_no_rank_to_move(client, phase, people):
+    Team.objects.filter(pk=people.team.pk).update(is_of_organisers=True)
+    reveal(phase)
+    shown = page(client.get(ADDRESS))
+    assert "No team’s rank changed at the reveal." in shown.text
+    assert "Alice and Bob" not in shown.text
 
 
 def test_where_everything_was_shown_there_is_none(client, phase):
