@@ -105,6 +105,18 @@ def test_a_version_that_cannot_be_there_in_time_is_made_for_the_minute_after(at,
     assert (told(phase, 119.9), told(phase, 120)) == ([], [mine.pk])
 
 
+def test_beside_a_version_that_was_made_in_time_a_later_run_waits_for_the_next(at, teams, phase):
+    versions.make(phase.pk)
+    first = ended(teams[0], phase, 0.5, 31)
+    at.seconds = 32
+    versions.make(phase.pk)
+    second = ended(teams[1], phase, 0.6, 58)
+    for at.seconds in (58.5, 60, 75, 110):
+        versions.make(phase.pk)
+    assert (told(phase, 60), told(phase, 119.9)) == ([first.pk], [first.pk])
+    assert told(phase, 120) == [second.pk, first.pk]
+
+
 def test_a_version_that_took_longer_than_its_minute_is_made_anew(at, teams, phase, monkeypatch):
     versions.make(phase.pk)
     mine = ended(teams[0], phase, 0.5, 40)
@@ -123,7 +135,9 @@ def test_a_version_that_took_longer_than_its_minute_is_made_anew(at, teams, phas
 def test_a_version_that_nobody_saw_gives_way_to_one_that_says_more(at, teams, phase):
     versions.make(phase.pk)
     first = ended(teams[0], phase, 0.5, 31)
+    at.seconds = 32
     versions.make(phase.pk)
+    assert told(phase, 60) == [first.pk]
     second = ended(teams[1], phase, 0.6, 40)
     at.seconds = 41
     versions.make(phase.pk)
@@ -161,6 +175,7 @@ def test_rows_in_which_nothing_changed_are_shared(at, teams, phase):
     versions.make(phase.pk)
     [row] = BoardRow.objects.all()
     ended(teams[1], phase, 0.6, 31)
+    at.seconds = 32
     versions.make(phase.pk)
     rows = [one.rows for one in BoardVersion.objects.filter(track="main").order_by("number")]
     assert BoardRow.objects.count() == 2
