@@ -19,7 +19,9 @@ class ApiClient:
     def __init__(self, person: User | None = None, *scopes: str) -> None:
         self.token, self.text, self._client = None, "", Client()
         if person:
-            self.token, self.text = tokens.issue(person, name="a program", scopes=scopes or ApiToken.Scope.values)
+            self.token, self.text = tokens.issue(
+                person, name=f"program {person.api_tokens.count()}", scopes=scopes or ApiToken.Scope.values
+            )
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         if self.text:

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from leaderboard.core import clock, events
+from leaderboard.core.refusal import Refused
 from leaderboard.models import ApiAnswer, ApiToken, AuditEntry, Draft, Team, User
 from leaderboard.people import tokens
 from tests.leaderboard import cast
@@ -28,6 +29,12 @@ class TestTokens:
         assert text not in str(ApiToken.objects.values().get())
         assert text[9:] not in str(list(AuditEntry.objects.values()))
         assert tokens.find(text, clock.now()) == row
+
+    def test_a_form_that_is_sent_again_makes_no_second_one_of_its_name(self, people):
+        tokens.issue(people.alice, name="laptop", scopes=["read"])
+        with pytest.raises(Refused, match="You have a token “Laptop” already"):
+            tokens.issue(people.alice, name="Laptop", scopes=["read"])
+        tokens.issue(people.bob, name="laptop", scopes=["read"])
 
     def test_a_mistyped_one_asks_the_database_nothing(self, django_assert_num_queries):
         now, text = clock.now(), tokens.compose("0" * 30)
