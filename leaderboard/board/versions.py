@@ -34,12 +34,23 @@ LEAD = timedelta(seconds=5)  # for making a version before the minute from which
 
 def latest(phase: Phase, track: str, at: datetime) -> BoardVersion | None:
     """The version that shows at this instant; None before the first one was made."""
-    return shown_versions(phase, track, at).order_by("-visible_from", "-number").first()
+    return shown_versions(phase, track, at).first()
+
+
+def latest_tag(slug: str, track: str, at: datetime) -> str | None:
+    """Names that version of the phase with this slug among all of its board, by one short question."""
+    shown = _shown(BoardVersion.objects.filter(phase__slug=slug, track=track), at)
+    found = shown.values_list("number", "visible_from").first()
+    return f"{found[0]} {found[1].isoformat()}" if found else None
 
 
 def shown_versions(phase: Phase, track: str, at: datetime) -> QuerySet[BoardVersion]:
-    """All versions that show, or did, at this instant."""
-    return _of(phase, track).filter(visible_from__lte=at)
+    """All versions that show, or did, at this instant, the present one first."""
+    return _shown(_of(phase, track), at)
+
+
+def _shown(versions: QuerySet[BoardVersion], at: datetime) -> QuerySet[BoardVersion]:
+    return versions.filter(visible_from__lte=at).order_by("-visible_from", "-number")
 
 
 def _of(phase: Phase, track: str) -> QuerySet[BoardVersion]:

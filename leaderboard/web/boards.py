@@ -24,7 +24,7 @@ from leaderboard.board.reading import board_of, read_board
 from leaderboard.board.references import sources_of
 from leaderboard.board.rows import Board, group_tables
 from leaderboard.board.shake_up import shake_up_of
-from leaderboard.board.versions import shown_versions
+from leaderboard.board.versions import latest_tag, shown_versions
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.challenge.halves.kept import Half
 from leaderboard.challenge.phases import announces_try_out, newest_phase
@@ -83,13 +83,10 @@ def _etag(request: HttpRequest, slug: str, track: str = "", **_: object) -> str 
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
         return None
     at = instant_of(request)
-    shown = BoardVersion.objects.filter(phase__slug=slug, track=track or request.GET.get("track", MAIN))
-    newest = (
-        shown.filter(visible_from__lte=at).order_by("-visible_from", "-number").values_list("number", "visible_from")
-    )
-    if (version := newest.first()) is None:
+    version = latest_tag(slug, track or request.GET.get("track", MAIN), at)
+    if version is None:
         return None
-    told = [str(version), minute_of(at).isoformat(), request.get_full_path(), request.COOKIES.get(THEME_COOKIE, "")]
+    told = [version, minute_of(at).isoformat(), request.get_full_path(), request.COOKIES.get(THEME_COOKIE, "")]
     return quote_etag(sha256(json.dumps(told).encode()).hexdigest()[:32])
 
 
