@@ -9,7 +9,6 @@ from leaderboard.api.reference import reference
 from leaderboard.demo.examples import examples
 from leaderboard.demo.mails import mail, mails
 from leaderboard.web import (
-    boards,
     cases,
     downloads,
     drafts,
@@ -35,14 +34,7 @@ handler429 = "leaderboard.web.errors.too_many"  # allauth's name, for its limits
 
 urlpatterns = [
     path("", public.home, name="home"),
-    path("leaderboard/", boards.leaderboard, name="leaderboard"),
-    path("leaderboard/<slug:slug>/", boards.board, name="board"),
-    path("leaderboard/<slug:slug>/board.csv", boards.board_csv, name="board_csv"),
-    path("leaderboard/<slug:slug>/half.txt", boards.board_half, name="board_half"),
-    path("leaderboard/<slug:slug>/<slug:track>/shake-up/", boards.board_shake_up, name="board_shake_up"),
-    path("leaderboard/<slug:slug>/<slug:track>/versions/", boards.board_versions, name="board_versions"),
-    path("leaderboard/<slug:slug>/<slug:track>/feed.atom", boards.board_feed, name="board_feed"),
-    path("leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/", boards.board_version, name="board_version"),
+    path("leaderboard/", include("leaderboard.web.boards.urls")),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
     path("downloads/examples.zip", examples, name="examples"),
     path("data/", data.data, name="data"),

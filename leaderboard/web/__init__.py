@@ -1,6 +1,7 @@
 """The pages: HTTP only. Each view parses the request, makes one call into a package below, renders a template.
 
-    public, boards, guidelines       the challenge, its boards, the container contract
+    public, guidelines               the challenge, the container contract
+    boards                           the boards of its phases
     news, preregistration            news and their feed, questions; who wants to be told when registration opens
     people, submissions              teams and rules; a team's runs: hand in, watch, cancel
     cases                            a run case by case; its masks, logs and numbers as files

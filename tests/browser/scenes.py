@@ -33,7 +33,8 @@ from leaderboard.models import (
     TeamApproval,
     User,
 )
-from leaderboard.web import boards, public
+from leaderboard.web import public
+from leaderboard.web.boards import board as boards
 from tests.bench.population import PASSWORD
 
 Scene = Callable[["Stage"], Any]  # gives the answer, as a test client does

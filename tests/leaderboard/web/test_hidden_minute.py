@@ -23,6 +23,7 @@ from leaderboard.models import OutgoingMail, Run, Submission
 from leaderboard.notices import runs
 from leaderboard.people import tokens
 from leaderboard.progress.listing import STATES
+from leaderboard.web.boards import urls as boards
 from tests.leaderboard import cast, gpu_host, masks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -167,7 +168,8 @@ def test_the_list_of_the_api_is_complete():
 
 
 def test_the_list_of_addresses_is_complete():
-    named = {name for pattern in urls.urlpatterns if (name := getattr(pattern, "name", None))}
+    patterns = (*urls.urlpatterns, *boards.urlpatterns)
+    named = {name for pattern in patterns if (name := getattr(pattern, "name", None))}
     assert named == set(addresses([])) | ELSEWHERE
 
 

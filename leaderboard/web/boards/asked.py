@@ -1,0 +1,85 @@
+"""What an address of a board asks for, and addresses of boards."""
+
+import json
+from hashlib import sha256
+from typing import ClassVar, NamedTuple
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.http import quote_etag
+
+from leaderboard.board.ranking import SORT_KEYS
+from leaderboard.board.versions import latest_tag
+from leaderboard.challenge.categories import ALL, GROUPS
+from leaderboard.core.minutes import minute_of
+from leaderboard.models import BoardVersion, Phase, Submission
+from leaderboard.web.context import THEME_COOKIE, instant_of
+
+MAIN = Submission.Track.MAIN
+
+
+class Asked(NamedTuple):
+    """Which board, ranked by which findings, and in which order."""
+
+    track: str
+    group: str
+    sort: str
+
+
+def phase_of(slug: str) -> Phase:
+    """The phase that an address names."""
+    return get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+
+
+def asked_of(request: HttpRequest, *, track: str) -> Asked:
+    """What an address asks for; what there is not is not found."""
+    asked = Asked(track, request.GET.get("group", ALL), request.GET.get("sort", "rank"))
+    if track not in Submission.Track.values or asked.group not in GROUPS or asked.sort not in SORT_KEYS:
+        raise Http404
+    return asked
+
+
+def board_etag(request: HttpRequest, slug: str, track: str = "", **_: object) -> str | None:
+    """Of what a visitor sees of a board within a minute; None for who is signed in, and where there is nothing yet.
+
+    Around the board there are the phases, whose times are told in minutes, and the theme.
+    """
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return None
+    at = instant_of(request)
+    version = latest_tag(slug, track or request.GET.get("track", MAIN), at)
+    if version is None:
+        return None
+    told = [version, minute_of(at).isoformat(), request.get_full_path(), request.COOKIES.get(THEME_COOKIE, "")]
+    return quote_etag(sha256(json.dumps(told).encode()).hexdigest()[:32])
+
+
+def address_of(phase: Phase, version: BoardVersion) -> str:
+    """Where a version can be read for ever."""
+    return reverse("board_version", args=[phase.slug, version.track, version.number])
+
+
+class Address:
+    """Links to the same board with one thing changed. What is as it would be anyway stays out of the address."""
+
+    _USUAL: ClassVar[dict[str, str | int]] = {
+        "track": MAIN,
+        "group": "all",
+        "sort": "rank",
+        "page": 1,
+        "after": 1,
+        "masks": 1,
+        "open": "",
+    }
+
+    def __init__(self, path: str, now: dict[str, str | int]) -> None:
+        self._path = path
+        self._now = now
+
+    def with_(self, **changes: str | int) -> str:
+        """The address with these changes."""
+        told = {key: value for key, value in {**self._now, **changes}.items() if value != self._USUAL[key]}
+        return f"{self._path}{'?' if told else ''}{urlencode(told)}"

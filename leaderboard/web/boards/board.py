@@ -1,0 +1,139 @@
+"""The board: the present one, and each version at an address of its own."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import condition, require_safe
+
+from leaderboard.board import exports
+from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.reading import board_of, read_board
+from leaderboard.board.references import sources_of
+from leaderboard.board.rows import Board, group_tables
+from leaderboard.board.versions import shown_versions
+from leaderboard.challenge.categories import GROUPS
+from leaderboard.challenge.phases import announces_try_out, newest_phase
+from leaderboard.charts.scales import axis_for, reach
+from leaderboard.models import Phase, Submission
+from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_etag, phase_of
+from leaderboard.web.boards.tabs import tabs_of
+from leaderboard.web.context import instant_of
+
+ROWS_PER_PAGE = 25
+ORDERS = (
+    ("rank", "Rank"),
+    ("hit_rate", "Hit rate"),
+    ("instance_f1", "Instance F1"),
+    ("distance_f1", "Distance F1"),
+    ("team", "Team"),
+    ("date", "Date"),
+)
+
+
+@require_safe
+def leaderboard(request: HttpRequest) -> HttpResponse:
+    """To the board of the phase that was asked for, or of the newest one, with the other choices kept."""
+    slug = request.GET.get("phase")
+    phases = list(Phase.objects.all())
+    phase = next((one for one in phases if one.slug == slug), None) or newest_phase(phases, instant_of(request))
+    if phase is None:
+        return render(request, "board/none.html")
+    choices = {key: request.GET[key] for key in ("track", "group", "sort") if request.GET.get(key)}
+    return redirect(Address(reverse("board", args=[phase.slug]), {}).with_(**choices))
+
+
+@require_safe
+@condition(etag_func=board_etag)
+def board(request: HttpRequest, slug: str) -> HttpResponse:
+    """A phase's board: ranked, sorted, filtered and opened as the address says."""
+    phase, asked = phase_of(slug), asked_of(request, track=request.GET.get("track", MAIN))
+    shown = read_board(phase, asked.track, instant_of(request), group=asked.group, sort=asked.sort)
+    return _page(request, shown, asked)
+
+
+@require_safe
+@condition(etag_func=board_etag)
+def board_version(request: HttpRequest, slug: str, track: str, number: int) -> HttpResponse:
+    """A version of a board as it was published; its address stays what it is."""
+    phase, asked = phase_of(slug), asked_of(request, track=track)
+    shown = shown_versions(phase, track, instant_of(request))
+    version = get_object_or_404(shown, number=number)
+    later = shown.filter(number__gt=number).order_by("number").first()
+    replaced_at = later.visible_from if later else None
+    board = board_of(phase, track, version, group=asked.group, sort=asked.sort)
+    return _page(request, board, asked, is_fixed=True, replaced_at=replaced_at)
+
+
+def _page(
+    request: HttpRequest,
+    shown: Board,
+    asked: Asked,
+    *,
+    is_fixed: bool = False,
+    replaced_at: datetime | None = None,
+) -> HttpResponse:
+    """A board's page. An address that `is_fixed` names a version, which another one may have replaced."""
+    phase, disclosure = shown.phase, Disclosure.to_public(shown.phase, instant_of(request))
+    choices = {**asked._asdict(), "track": MAIN if is_fixed else asked.track}
+    page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
+    masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
+    opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
+    said = opened.opened if opened else None
+    references = [] if is_fixed else shown.references  # which are in no version
+    reference = next((one for one in references if one.key == request.GET.get("open")), None)
+    sources = sources_of(references)
+    context = {
+        "board": shown,
+        "page": page,
+        "after": after,
+        "masks": masks,
+        "asked": asked,
+        "open": opened.key if opened else reference.key if reference else "",
+        "said": said,
+        "open_tables": group_tables(said.groups if said else reference.lines if reference else []),
+        "references": [(one, sources.index(one.source) + 1) for one in references],
+        "sources": sources,
+        "address": Address(
+            request.path, {**choices, "page": page.number, "after": after.number, "masks": masks.number}
+        ),
+        "axis": axis_for([shown.reach, *(reach(one.numbers.dice, one.numbers.dice_ci) for one in references)]),
+        "group_label": GROUPS[asked.group],
+        "phases": Phase.objects.only("slug", "name"),
+        "tracks": Submission.Track.choices,
+        "orders": ORDERS,
+        "revealed": shown.is_revealed,
+        "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._asdict()),
+        "cited": _cited(shown),
+        "has_shake_up": shown.is_revealed and phase.publication == Phase.Publication.HALF,
+        "half_commitment": disclosure.half_commitment,
+        "opens_half": disclosure.opens_half,
+        "announces_try_out": announces_try_out(phase, disclosure.at),
+        "is_fixed": is_fixed,
+        "tabs": tabs_of(phase, asked.track, "board", shown.version.number if is_fixed and shown.version else None),
+        "replaced_at": replaced_at,
+    }
+    return render(request, "board.html", context)
+
+
+@require_safe
+def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
+    """All rows of the board that the address asks for, for a spreadsheet."""
+    phase, asked = phase_of(slug), asked_of(request, track=request.GET.get("track", MAIN))
+    shown = read_board(phase, asked.track, instant_of(request), group=asked.group, sort=asked.sort)
+    name = content_disposition_header(as_attachment=True, filename=f"board-{phase.slug}.csv")
+    headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(exports.as_csv(shown), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cited(shown: Board) -> dict[str, str] | None:
+    """What a paper needs to name this version."""
+    if shown.version is None:
+        return None
+    url = settings.SITE_URL + address_of(shown.phase, shown.version)
+    return {"url": url, "bibtex": exports.as_bibtex(shown.phase, shown.version, url)}

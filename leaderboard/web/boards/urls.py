@@ -1,0 +1,16 @@
+"""The addresses of boards, below /leaderboard/."""
+
+from django.urls import path
+
+from leaderboard.web.boards import board, reveal, versions
+
+urlpatterns = [
+    path("", board.leaderboard, name="leaderboard"),
+    path("<slug:slug>/", board.board, name="board"),
+    path("<slug:slug>/board.csv", board.board_csv, name="board_csv"),
+    path("<slug:slug>/half.txt", reveal.board_half, name="board_half"),
+    path("<slug:slug>/<slug:track>/shake-up/", reveal.board_shake_up, name="board_shake_up"),
+    path("<slug:slug>/<slug:track>/versions/", versions.board_versions, name="board_versions"),
+    path("<slug:slug>/<slug:track>/versions/<int:number>/", board.board_version, name="board_version"),
+    path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
+]
