@@ -6,6 +6,7 @@
     rows, numbers                    what a board consists of; the numbers of one run
     references                       results from elsewhere, which stand apart without a rank
     versions                         boards as they are published: made when something changed
+    certainty, order                 how sure the order of a version is: computed with it; as it is kept
     reading                          boards as they are read
     exports                          the board as JSON, as CSV and for a terminal
     shake_up                         ranks on the public half, on the rest, and on all cases, after a reveal

@@ -237,6 +237,10 @@ class Disclosure:
             return None
         return self.rounded(low), self.rounded(high)
 
+    def rounded_count(self, count: int, of: int) -> int:
+        """How often of so many times something came about, as it is shown: exact, or in whole per cent."""
+        return count if self.shows_exact_scores else round(100 * count / of) * of // 100
+
     def scores(self, numbers: Summary | Group) -> Scores:
         """The scores of a summary or a group as they are shown."""
         ends: Mapping[str, Any] = numbers["confidence_intervals"]

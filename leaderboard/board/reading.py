@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, count, repeat
 from typing import Any
 
 from leaderboard.board.contents import Source, rows
 from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.order import certainty_of
 from leaderboard.board.ranking import SORT_KEYS, Place, in_order, ranked
 from leaderboard.board.rows import Board, Listed, Listing, Read
 from leaderboard.board.versions import describe, gather, latest
@@ -82,8 +83,23 @@ Lists = list[list[Listed]]
 
 
 def _as_made(version: BoardVersion) -> tuple[Lists, float]:
-    ranks = [*version.ranks, *[None] * (len(version.rows) - len(version.ranks))]
-    return _split(version, list(zip(version.rows, ranks, version.runs, strict=True))), version.reach
+    return _split(version, _listed(version)), version.reach
+
+
+def _listed(version: BoardVersion) -> list[Listed]:
+    """All rows, in the order in which they were made, each with what the version says of it."""
+    unranked = len(version.rows) - len(version.ranks)
+    of_all = zip(version.rows, [*version.ranks, *[None] * unranked], version.runs, strict=True)
+    listed = [Listed(*of_row) for of_row in of_all]
+    certainty = certainty_of(version)
+    if certainty is None:
+        return listed
+    intervals = zip(certainty.lows, certainty.highs, strict=True) if certainty.lows else repeat(None)
+    ranked = (at for at, one in enumerate(listed) if one.rank is not None)
+    of_ranked = zip(ranked, count(), intervals, certainty.tied_with_the_top, strict=False)
+    for at, place, interval, tied in of_ranked:
+        listed[at] = listed[at]._replace(place=place, rank_interval=interval, tied_with_the_top=tied)
+    return listed
 
 
 def _split(version: BoardVersion, listed: list[Any]) -> list[list[Any]]:
@@ -94,13 +110,18 @@ def _split(version: BoardVersion, listed: list[Any]) -> list[list[Any]]:
 
 
 def _anew(version: BoardVersion, group: str, sort: str) -> tuple[Lists, float]:
-    """Ranked by another group of findings, or in another order."""
+    """Ranked by another group of findings, or in another order; how sure ranks are, is known of all findings alone."""
     columns = ("pk", "accepted_at", "name", f"numbers__{group}")
     stored = BoardRow.objects.filter(pk__in=version.rows, numbers__has_key=group).values_list(*columns)
+    of_row = {one.row: one for one in _listed(version)}
     unranked = {row for row, rank in zip(version.rows, version.ranks, strict=False) if rank is None}
     found = {row[0]: Place(*row)._replace(competes=row[0] not in unranked) for row in stored}
-    runs = dict(zip(version.rows, version.runs, strict=True))
     first, masks, after = ([found[row] for row in some if row in found] for some in _split(version, version.rows))
     lists = (ranked(first), masks, after)
     reach = max((one.reach for one in (*first, *after)), default=0.0)
-    return [[(one.row, one.rank, runs[one.row]) for one in in_order(some, sort)] for some in lists], reach
+    return [[_again(of_row[one.row], one, group) for one in in_order(some, sort)] for some in lists], reach
+
+
+def _again(listed: Listed, place: Place, group: str) -> Listed:
+    """What a version says of a row, with its rank by a group of findings."""
+    return listed if group == ALL else Listed(listed.row, place.rank, listed.runs)

@@ -1,6 +1,6 @@
 """What a board consists of: its rows, and the groups of findings within a row."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, Self, overload
 
 from evaluation import CATEGORIES, Kind, kind_of
 from leaderboard.board.disclosure import Interval, Scores
+from leaderboard.board.order import Order, certainty_of
 from leaderboard.board.references import Reference, references_of
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import BoardRow, BoardVersion, Phase, Submission
@@ -108,6 +109,9 @@ class Row(Scores):
 
     `rank` is that of the team's counting run; organisers' own teams, masks that stand apart, and post-challenge runs
     have none. `submission` is its key.
+
+    Where it is known how sure the order is, `place` is the row's place among those that hold a rank, `rank_interval`
+    has the ends of the 95 % interval of its rank, and `tied_with_the_top` says that it can't be told from a first one.
     """
 
     rank: int | None
@@ -125,10 +129,13 @@ class Row(Scores):
     commitment: str
     committed_at: datetime | None
     source: BoardRow
+    place: int | None = None
+    rank_interval: tuple[int, int] | None = None
+    tied_with_the_top: bool = False
     of_organisers: bool = False
 
     @classmethod
-    def of(cls, row: BoardRow, rank: int | None, runs: int, group: str) -> Self:
+    def of(cls, row: BoardRow, listed: "Listed", group: str) -> Self:
         """A row with its numbers over a group of findings."""
         shown = {**row.shown}
         if group != ALL:
@@ -139,8 +146,11 @@ class Row(Scores):
             **_with_tuples(shown),
             team=ShownTeam(*team),
             committed_at=datetime.fromisoformat(committed_at) if committed_at else None,
-            rank=rank,
-            runs=runs,
+            rank=listed.rank,
+            runs=listed.runs,
+            place=listed.place,
+            rank_interval=listed.rank_interval,
+            tied_with_the_top=listed.tied_with_the_top,
             submission=row.submission_id,
             date=row.accepted_at,
             source=row,
@@ -178,8 +188,17 @@ class Row(Scores):
         return "organisers" if self.of_organisers else "masks"
 
 
-Listed = tuple[int, int | None, int]
-"""A row (its key), its rank, and how many runs its team has had."""
+class Listed(NamedTuple):
+    """A row (its key) in a list, with what its version says of it (`Row`)."""
+
+    row: int
+    rank: int | None
+    runs: int
+    place: int | None = None
+    rank_interval: tuple[int, int] | None = None
+    tied_with_the_top: bool = False
+
+
 Read = Callable[[Sequence[int]], Mapping[int, BoardRow]]
 
 
@@ -200,6 +219,17 @@ class Listing(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         return iter(self[:])
 
+    def those(self, places: Iterable[int]) -> dict[int, Row]:
+        """The rows at these places of it, read together."""
+        wanted = {place: self.places[place] for place in places}
+        rows = {row.source.pk: row for row in Listing(list(wanted.values()), self._read, self._group)}
+        return {place: rows[one.row] for place, one in wanted.items() if one.row in rows}
+
+    @property
+    def ranked(self) -> "Listing":
+        """Those of it that hold a rank."""
+        return Listing([one for one in self.places if one.rank is not None], self._read, self._group)
+
     @overload
     def __getitem__(self, place: int) -> Row: ...
 
@@ -208,8 +238,8 @@ class Listing(Sequence[Row]):
 
     def __getitem__(self, place: int | slice) -> Row | list[Row]:
         wanted = self.places[place] if isinstance(place, slice) else [self.places[place]]
-        known = self._read([row for row, _, _ in wanted]) if wanted else {}
-        rows = [Row.of(known[row], rank, runs, self._group) for row, rank, runs in wanted if row in known]
+        known = self._read([one.row for one in wanted]) if wanted else {}
+        rows = [Row.of(known[one.row], one, self._group) for one in wanted if one.row in known]
         return rows if isinstance(place, slice) else rows[0]
 
 
@@ -237,16 +267,22 @@ class Board:
     track: str
     group: str
     version: BoardVersion | None
-    rows: Sequence[Row]
-    masks: Sequence[Row]
-    after: Sequence[Row]
-    everything: Sequence[Row]
+    rows: Listing
+    masks: Listing
+    after: Listing
+    everything: Listing
     reach: float
 
     @cached_property
     def references(self) -> list[Reference]:
         """Results from elsewhere, for a list of their own; read when they are asked for."""
         return references_of(self.phase, self.group)
+
+    @cached_property
+    def order(self) -> Order | None:
+        """How sure the order by all findings is, where that is known; read when it is asked for."""
+        stored = certainty_of(self.version) if self.version else None
+        return Order.of(stored) if stored else None
 
     @property
     def scope(self) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 import evaluation
+from leaderboard.board.certainty import Entry, assessed
 from leaderboard.board.changes import find_changes
 from leaderboard.board.contents import Source, rows, sources
 from leaderboard.board.counting import counting_standings, post_challenge_standings, unranked_masks
@@ -25,7 +26,7 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import Place, in_order, ranked
 from leaderboard.challenge.categories import ALL
 from leaderboard.core import clock, locks
-from leaderboard.models import BoardRow, BoardVersion, Phase, Run, Submission
+from leaderboard.models import BoardCertainty, BoardRow, BoardVersion, Phase, Run, Submission
 from leaderboard.states import RunState, SubmissionKind
 
 RECENT = timedelta(minutes=1)
@@ -34,7 +35,7 @@ LEAD = timedelta(seconds=5)  # for making a version before the minute from which
 
 def latest(phase: Phase, track: str, at: datetime) -> BoardVersion | None:
     """The version that shows at this instant; None before the first one was made."""
-    return shown_versions(phase, track, at).first()
+    return with_certainty(shown_versions(phase, track, at)).first()
 
 
 def latest_tag(slug: str, track: str, at: datetime) -> str | None:
@@ -49,6 +50,11 @@ def shown_versions(phase: Phase, track: str, at: datetime) -> QuerySet[BoardVers
     return _shown(_of(phase, track), at)
 
 
+def with_certainty(versions: QuerySet[BoardVersion]) -> QuerySet[BoardVersion]:
+    """The same, read with what rows say of how sure their order is."""
+    return versions.select_related("certainty").defer("certainty__packed")
+
+
 def _shown(versions: QuerySet[BoardVersion], at: datetime) -> QuerySet[BoardVersion]:
     return versions.filter(visible_from__lte=at).order_by("-visible_from", "-number")
 
@@ -58,13 +64,6 @@ def _of(phase: Phase, track: str) -> QuerySet[BoardVersion]:
 
 
 # --- what a version says ----------------------------------------------------------------------------------------------
-
-
-class Entry(NamedTuple):
-    """A row of a board, and what it is made of."""
-
-    row: BoardRow
-    source: Source
 
 
 Find = Callable[[Disclosure, Mapping[str, Source]], Iterable[BoardRow]]
@@ -172,11 +171,12 @@ def _make_now(phase: Phase, track: str) -> bool:
     disclosure = Disclosure.to_public(phase, now)
     if before and not disclosure.shows_cases:
         disclosure = replace(disclosure, until=before.runs_until)
-    version = describe(disclosure, track, gather(disclosure, track, _stored_rows))
+    lists = gather(disclosure, track, _stored_rows)
+    version = describe(disclosure, track, lists)
     if before and before.digest == version.digest:
         return False
     _of(phase, track).filter(visible_from__gt=now).delete()  # made of what is not so any more
-    _save(version, visible_from=now)
+    _save(version, now, assessed(disclosure, version, lists[0]))
     return True
 
 
@@ -188,7 +188,8 @@ def _make_next(phase: Phase, track: str) -> bool:
     disclosure = replace(Disclosure.to_public(phase, next_minute(now + LEAD)), until=now + timedelta.resolution)
     if disclosure.shows_cases:
         return False
-    version = describe(disclosure, track, gather(disclosure, track, _stored_rows))
+    lists = gather(disclosure, track, _stored_rows)
+    version = describe(disclosure, track, lists)
     others = _of(phase, track).order_by("-visible_from", "-number")
     before = others.filter(visible_from__lt=disclosure.at).first()
     planned = others.filter(visible_from__gte=disclosure.at)
@@ -196,7 +197,7 @@ def _make_next(phase: Phase, track: str) -> bool:
         return False
     planned.delete()
     if before is None or before.digest != version.digest:
-        _save(version, visible_from=disclosure.at)
+        _save(version, disclosure.at, assessed(disclosure, version, lists[0]))
     if clock.now() >= disclosure.at:  # it took too long: nobody may have seen it
         transaction.set_rollback(True)
     return True
@@ -207,12 +208,14 @@ def next_minute(at: datetime) -> datetime:
     return (at + timedelta(minutes=1) - timedelta(microseconds=1)).replace(second=0, microsecond=0)
 
 
-def _save(version: BoardVersion, *, visible_from: datetime) -> None:
+def _save(version: BoardVersion, visible_from: datetime, certainty: BoardCertainty | None) -> None:
     last = _of(version.phase, version.track).order_by("-number").first()
     version.number = last.number + 1 if last else 1
     version.changes = find_changes(last, version)
     version.made_at, version.visible_from = clock.now(), visible_from
     version.save(force_insert=True)
+    if certainty:
+        certainty.save(force_insert=True)
 
 
 def _stored_rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:

@@ -49,7 +49,7 @@ class PairTests:
     @cached_property
     def alike(self) -> Booleans:
         """(teams, teams): at [i, j] whether i can't be told from j, neither being better; no team from itself."""
-        return ~(self.better | self.better.T | np.eye(len(self.runs), dtype=bool))
+        return neither_better(self.better)
 
     def not_told_from(self, team: int) -> list[int]:
         """The teams (rows) that a team can't be told from."""
@@ -59,6 +59,11 @@ class PairTests:
         """The teams (rows) of rank 1, and those that can't be told from one of them."""
         top = ranks == 1
         return np.flatnonzero(top | self.alike[top].any(axis=0)).tolist()
+
+
+def neither_better(better: Booleans) -> Booleans:
+    """Who can't be told from whom, (teams, teams), of who is `better` than whom; no team from itself."""
+    return ~(better | better.T | np.eye(len(better), dtype=bool))
 
 
 def paired_tests(scores: Any, runs: Sequence[int] | None = None, before: PairTests | None = None) -> PairTests:

@@ -1,7 +1,7 @@
 """The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
 from leaderboard.models.audit import AuditEntry
-from leaderboard.models.boards import BoardRow, BoardVersion
+from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion
 from leaderboard.models.challenge import Case, CaseSet, DataAcceptance, DataTerms, Finding, HalfSecret, Phase
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
@@ -28,6 +28,7 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Batch",
+    "BoardCertainty",
     "BoardRow",
     "BoardVersion",
     "Case",

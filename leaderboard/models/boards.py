@@ -67,3 +67,21 @@ class BoardVersion(models.Model):
 
     def __str__(self) -> str:
         return f"version {self.number} of the board of {self.phase_id}, {self.track}"
+
+
+class BoardCertainty(models.Model):
+    """How sure the order of a version is, made with it; of those of its rows that hold a rank, in their order.
+
+    `lows` and `highs` are the ends of each one's 95 % interval of ranks, empty where there are none;
+    `tied_with_the_top` says whether it is first, or can't be told from one that is. The rest is in `packed`
+    (`leaderboard.board.order`).
+    """
+
+    version = models.OneToOneField(BoardVersion, on_delete=models.CASCADE, primary_key=True, related_name="certainty")
+    lows = ArrayField(models.PositiveIntegerField())
+    highs = ArrayField(models.PositiveIntegerField())
+    tied_with_the_top = ArrayField(models.BooleanField())
+    packed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"certainty of {self.version}"

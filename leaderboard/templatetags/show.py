@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from containers.protocol.sizes import binary_size, decimal_size
 from leaderboard.board.rows import ShownTeam
-from leaderboard.charts.words import interval, signed, signed_interval
+from leaderboard.charts.words import interval, ranks, signed, signed_interval
 from leaderboard.core.markdown import as_html
 from leaderboard.core.text import sanitised
 from leaderboard.models import Team
@@ -138,6 +138,12 @@ def score(value: float | None) -> str | SafeString:
     if value is None:
         return mark_safe('<span aria-hidden="true">–</span><span class="vh">not published</span>')
     return f"{value:.3f}"
+
+
+@register.filter
+def rank_interval(ends: tuple[int, int] | None) -> str:
+    """The ends of an interval of ranks: `2–5`, or `3`; a dash where there is none."""
+    return ranks(*ends) if ends else DASH
 
 
 register.filter(interval)

@@ -1,27 +1,25 @@
 """The board: the present one, and each version at an address of its own."""
 
-from datetime import datetime
-
 from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import condition, require_safe
 
 from leaderboard.board import exports
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.reading import board_of, read_board
+from leaderboard.board.reading import read_board
 from leaderboard.board.references import sources_of
-from leaderboard.board.rows import Board, group_tables
-from leaderboard.board.versions import shown_versions
+from leaderboard.board.rows import Board, Row, group_tables
 from leaderboard.challenge.categories import GROUPS
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.scales import axis_for, reach
 from leaderboard.models import Phase, Submission
 from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_etag, phase_of
-from leaderboard.web.boards.tabs import tabs_of
+from leaderboard.web.boards.certainty import Told, told_apart
+from leaderboard.web.boards.shown import Shown, shown_board
 from leaderboard.web.context import instant_of
 
 ROWS_PER_PAGE = 25
@@ -51,33 +49,20 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
 @condition(etag_func=board_etag)
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's board: ranked, sorted, filtered and opened as the address says."""
-    phase, asked = phase_of(slug), asked_of(request, track=request.GET.get("track", MAIN))
-    shown = read_board(phase, asked.track, instant_of(request), group=asked.group, sort=asked.sort)
-    return _page(request, shown, asked)
+    asked = asked_of(request, track=request.GET.get("track", MAIN))
+    return _page(request, asked, shown_board(request, phase_of(slug), asked))
 
 
 @require_safe
 @condition(etag_func=board_etag)
 def board_version(request: HttpRequest, slug: str, track: str, number: int) -> HttpResponse:
     """A version of a board as it was published; its address stays what it is."""
-    phase, asked = phase_of(slug), asked_of(request, track=track)
-    shown = shown_versions(phase, track, instant_of(request))
-    version = get_object_or_404(shown, number=number)
-    later = shown.filter(number__gt=number).order_by("number").first()
-    replaced_at = later.visible_from if later else None
-    board = board_of(phase, track, version, group=asked.group, sort=asked.sort)
-    return _page(request, board, asked, is_fixed=True, replaced_at=replaced_at)
+    asked = asked_of(request, track=track)
+    return _page(request, asked, shown_board(request, phase_of(slug), asked, number))
 
 
-def _page(
-    request: HttpRequest,
-    shown: Board,
-    asked: Asked,
-    *,
-    is_fixed: bool = False,
-    replaced_at: datetime | None = None,
-) -> HttpResponse:
-    """A board's page. An address that `is_fixed` names a version, which another one may have replaced."""
+def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
+    shown, is_fixed, _ = found
     phase, disclosure = shown.phase, Disclosure.to_public(shown.phase, instant_of(request))
     choices = {**asked._asdict(), "track": MAIN if is_fixed else asked.track}
     page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
@@ -89,13 +74,15 @@ def _page(
     reference = next((one for one in references if one.key == request.GET.get("open")), None)
     sources = sources_of(references)
     context = {
-        "board": shown,
+        **found.context("board"),
+        "rank_small": "95 % interval" if any(row.rank_interval for row in page) else "",
         "page": page,
         "after": after,
         "masks": masks,
         "asked": asked,
         "open": opened.key if opened else reference.key if reference else "",
         "said": said,
+        "told": _told(shown, opened),
         "open_tables": group_tables(said.groups if said else reference.lines if reference else []),
         "references": [(one, sources.index(one.source) + 1) for one in references],
         "sources": sources,
@@ -107,16 +94,12 @@ def _page(
         "phases": Phase.objects.only("slug", "name"),
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
-        "revealed": shown.is_revealed,
         "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._asdict()),
         "cited": _cited(shown),
         "has_shake_up": shown.is_revealed and phase.publication == Phase.Publication.HALF,
         "half_commitment": disclosure.half_commitment,
         "opens_half": disclosure.opens_half,
         "announces_try_out": announces_try_out(phase, disclosure.at),
-        "is_fixed": is_fixed,
-        "tabs": tabs_of(phase, asked.track, "board", shown.version.number if is_fixed and shown.version else None),
-        "replaced_at": replaced_at,
     }
     return render(request, "board.html", context)
 
@@ -129,6 +112,13 @@ def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
     name = content_disposition_header(as_attachment=True, filename=f"board-{phase.slug}.csv")
     headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}
     return HttpResponse(exports.as_csv(shown), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _told(shown: Board, opened: Row | None) -> Told | None:
+    """From whom the opened row can't be told, where that is known."""
+    if opened is None or opened.place is None or shown.order is None:
+        return None
+    return next(iter(told_apart(shown, shown.order, [opened.place])), None)
 
 
 def _cited(shown: Board) -> dict[str, str] | None:

@@ -7,7 +7,9 @@ from django.urls import reverse
 from leaderboard.models import Phase
 from leaderboard.web.boards.asked import Address
 
-VIEWS: dict[str, str] = {}
+VIEWS = {
+    "board_certainty": "How sure",
+}
 """What each view but the board itself is called, by the name of its address."""
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.boards import board, reveal, versions
+from leaderboard.web.boards import board, certainty, reveal, versions
 
 urlpatterns = [
     path("", board.leaderboard, name="leaderboard"),
@@ -12,5 +12,11 @@ urlpatterns = [
     path("<slug:slug>/<slug:track>/shake-up/", reveal.board_shake_up, name="board_shake_up"),
     path("<slug:slug>/<slug:track>/versions/", versions.board_versions, name="board_versions"),
     path("<slug:slug>/<slug:track>/versions/<int:number>/", board.board_version, name="board_version"),
+    path("<slug:slug>/<slug:track>/certainty/", certainty.board_certainty, name="board_certainty"),
+    path(
+        "<slug:slug>/<slug:track>/versions/<int:number>/certainty/",
+        certainty.board_certainty,
+        name="board_certainty_version",
+    ),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
 ]

@@ -1,0 +1,47 @@
+"""Which board a page is about: the present one, or a version that its address names."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+
+from leaderboard.board.reading import board_of, read_board
+from leaderboard.board.rows import Board
+from leaderboard.board.versions import shown_versions, with_certainty
+from leaderboard.models import Phase
+from leaderboard.web.boards.asked import Asked
+from leaderboard.web.boards.tabs import tabs_of
+from leaderboard.web.context import instant_of
+
+
+class Shown(NamedTuple):
+    """A board, and whether its address names this version, which another one may have replaced at an instant."""
+
+    board: Board
+    is_fixed: bool = False
+    replaced_at: datetime | None = None
+
+    def context(self, view: str) -> dict[str, Any]:
+        """What each of the views of a board (the name of its address) tells of it."""
+        board, version = self.board, self.board.version
+        number = version.number if version and self.is_fixed else None
+        return {
+            "board": board,
+            "revealed": board.is_revealed,
+            "is_fixed": self.is_fixed,
+            "replaced_at": self.replaced_at,
+            "tabs": tabs_of(board.phase, board.track, view, number),
+        }
+
+
+def shown_board(request: HttpRequest, phase: Phase, asked: Asked, number: int | None = None) -> Shown:
+    """What the address asks for: the present board, or its version of this number, or 404."""
+    at = instant_of(request)
+    if number is None:
+        return Shown(read_board(phase, asked.track, at, group=asked.group, sort=asked.sort))
+    versions = shown_versions(phase, asked.track, at)
+    version = get_object_or_404(with_certainty(versions), number=number)
+    later = versions.filter(number__gt=number).order_by("number").first()
+    board = board_of(phase, asked.track, version, group=asked.group, sort=asked.sort)
+    return Shown(board, is_fixed=True, replaced_at=later.visible_from if later else None)
