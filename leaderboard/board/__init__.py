@@ -7,6 +7,7 @@
     references                       results from elsewhere, which stand apart without a rank
     versions                         boards as they are published: made when something changed
     reading                          boards as they are read
+    spread                           findings in bins, by size and by Dice, as they may be shown
     exports                          the board as JSON, as CSV and for a terminal
     shake_up                         ranks on the public half, on the rest, and on all cases, after a reveal
     half                             the public half of a case set: how even it is; opened at the reveal
