@@ -1,0 +1,136 @@
+"""How single findings are spread: by their size, and by the Dice that a run reached in them; in bins that may be shown.
+
+Pure functions of arrays, all of them (findings,) and in one order, that of `FindingScores.findings`. Which cases feed a
+number decides `in_scope`; whoever hands out a mean or a count has taken the findings in scope, and no others.
+
+Before a reveal no bin of fewer than 10 findings is told. Sizes are those of the case set, the same for all runs: there
+neighbours are put together until they are enough. How many findings lie in a bin of Dice is the run's own: there a bin
+is left out, an empty one like one of nine, and with it as many more as it takes that what is left out is no small group
+either: what is told, taken from the whole, would tell it. A mask in a single finding, all others left empty, so tells
+nothing of where its Dice lies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboard.board.disclosure import DECIMALS, Disclosure
+from leaderboard.models import CaseSet, Finding, Standing
+from leaderboard.scores.arrays import FindingScores
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+SIZE_EDGES_ML = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Where bins of sizes begin; the last one has no end. A nodule of 6 mm has 0.1 mL, one of 12 mm has 1 mL."""
+DICE_EDGES = tuple(tenth / 10 for tenth in range(11))
+"""Between these lie the bins of Dice; the last one has both of its ends."""
+NO_DICE = 0.5 * 10**-DECIMALS
+"""What is shown as 0.000 counts as 0: where nothing overlaps, Dice is some 1e-9 (its smoothing)."""
+_ML = 1000.0  # mm³
+
+
+def in_scope(scores: FindingScores, scope: str) -> Booleans:
+    """Whether each finding is of a case that feeds the numbers of this `Standing.Scope`."""
+    if scope == Standing.Scope.ALL:
+        return np.ones(len(scores.findings), bool)
+    in_half: Booleans = scores.cases.in_public_half[scores.case_of]
+    return in_half
+
+
+def sizes_ml(case_set: CaseSet, scores: FindingScores) -> Floats:
+    """The size of each finding's reference in mL; NaN of one that the case set does not have any more. One query."""
+    asked = Finding.objects.filter(case__case_set=case_set).order_by()
+    known = {
+        (name, channel): voxels * spacing[0] * spacing[1] * spacing[2] / _ML
+        for name, channel, voxels, spacing in asked.values_list("case__name", "channel", "voxels", "case__spacing_mm")
+    }
+    names = [scores.cases.names[case] for case in scores.case_of.tolist()]
+    channels = scores.findings["channel"].tolist()
+    return np.array([known.get(key, np.nan) for key in zip(names, channels, strict=True)])
+
+
+# --- by size ----------------------------------------------------------------------------------------------------------
+
+
+class SizeBin(NamedTuple):
+    """`n` findings of a size in mL from `low` to below `high` (None: and larger)."""
+
+    low: float
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class SizeBins:
+    """Bins of sizes that may be shown, the smallest first, and the place of each finding among them (findings,)."""
+
+    bins: Sequence[SizeBin]
+    place_of: Integers
+
+    def means(self, values: Floats, disclosure: Disclosure) -> list[float]:
+        """The mean in each bin of what each finding has (Dice: 0 to 1), as it is shown."""
+        if not self.bins:
+            return []
+        sums = np.bincount(self.place_of, values, len(self.bins))
+        return [disclosure.rounded(float(total) / one.n) for total, one in zip(sums, self.bins, strict=True)]
+
+
+def size_bins(sizes: Floats, disclosure: Disclosure) -> SizeBins:
+    """The bins of findings of these sizes in mL: neighbours together where one alone may not be shown, or is empty.
+
+    Without any bin where all together may not be. Raises ValueError for a size that is not known.
+    """
+    if np.isnan(sizes).any():
+        raise ValueError("the size of a finding is not known")
+    counts = np.bincount(np.searchsorted(SIZE_EDGES_ML, sizes, side="right") - 1, minlength=len(SIZE_EDGES_ML))
+    lows: list[float] = []
+    totals: list[int] = []
+    is_enough = True
+    for low, count in zip(SIZE_EDGES_ML, counts.tolist(), strict=True):
+        if is_enough:
+            lows, totals = [*lows, low], [*totals, 0]
+        totals[-1] += count
+        is_enough = _is_enough(totals[-1], disclosure)
+    if not is_enough and len(totals) > 1:
+        lows.pop()
+        totals[-2:] = [totals[-2] + totals[-1]]
+    if not _is_enough(totals[-1], disclosure):
+        return SizeBins([], np.zeros(len(sizes), np.int64))
+    bins = [SizeBin(*one) for one in zip(lows, [*lows[1:], None], totals, strict=True)]
+    return SizeBins(bins, np.searchsorted(lows, sizes, side="right") - 1)
+
+
+def _is_enough(count: int, disclosure: Disclosure) -> bool:
+    return count > 0 and disclosure.shows_group(count)
+
+
+# --- by Dice ----------------------------------------------------------------------------------------------------------
+
+
+class DiceCounts(NamedTuple):
+    """How many of `n` findings have no Dice, and how many lie between neighbouring DICE_EDGES; None is "not shown"."""
+
+    n: int
+    zeros: int | None
+    counts: Sequence[int | None]
+
+
+def dice_counts(dice: Floats, disclosure: Disclosure) -> DiceCounts:
+    """The histogram of the Dice of findings, each from 0 to 1."""
+    is_zero = dice < NO_DICE
+    counts, _ = np.histogram(dice[~is_zero], DICE_EDGES)
+    zeros, *others = _shown([int(is_zero.sum()), *counts.tolist()], disclosure)
+    return DiceCounts(len(dice), zeros, others)
+
+
+def _shown(counts: Sequence[int], disclosure: Disclosure) -> list[int | None]:
+    """The counts that may be told, when their sum is known."""
+    hidden = {place for place, count in enumerate(counts) if not disclosure.shows_group(count)}
+    while hidden and not disclosure.shows_group(sum(counts[place] for place in hidden)) and len(hidden) < len(counts):
+        hidden.add(min(set(range(len(counts))) - hidden, key=lambda place: (counts[place], place)))
+    return [None if place in hidden else count for place, count in enumerate(counts)]
