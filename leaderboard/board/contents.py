@@ -7,17 +7,21 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Count
 
 from leaderboard.board.disclosure import Disclosure, Scores
 from leaderboard.board.numbers import group_lines
+from leaderboard.board.spread import sizes_ml, spread_of
 from leaderboard.challenge.categories import ALL
 from leaderboard.models import BoardRow, Standing, Submission
+from leaderboard.scores.arrays import Cases, of_scored
+from leaderboard.scores.layout import Floats
 
-LAYOUT = 1
+LAYOUT = 2
 """Of what is kept in a row; another one makes all rows anew."""
 _OF_SUBMISSION = (
     *("id", "team_id", "team__name", "team__slug", "team__affiliation", "team__is_of_organisers"),
@@ -91,14 +95,17 @@ def sources(disclosure: Disclosure, standings: Iterable[int]) -> list[Source]:
 def rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:
     """Rows (which are not saved) with their numbers as the reader may see them; `made_of` by `basis`."""
     standings = Standing.objects.in_bulk([source.standing for source in made_of.values()])
+    spreads = _spreads(disclosure, standings.values())
     return [
-        _row(disclosure, basis, source, standings[source.standing])
+        _row(disclosure, basis, source, standings[source.standing], spreads.get(source.standing))
         for basis, source in made_of.items()
         if source.standing in standings
     ]
 
 
-def _row(disclosure: Disclosure, basis: str, source: Source, standing: Standing) -> BoardRow:
+def _row(
+    disclosure: Disclosure, basis: str, source: Source, standing: Standing, spread: dict[str, Any] | None
+) -> BoardRow:
     scores, lines = disclosure.scores(standing.summary), group_lines(standing, disclosure)
     return BoardRow(
         basis=basis,
@@ -116,8 +123,24 @@ def _row(disclosure: Disclosure, basis: str, source: Source, standing: Standing)
             "groups": [vars(line) for line in lines],
             "method": source.method,
             "external_data": source.external_data,
+            "spread": spread,
         },
     )
+
+
+def _spreads(disclosure: Disclosure, standings: Iterable[Standing]) -> dict[int, dict[str, Any]]:
+    """How the findings of runs are spread, by their standings (their keys); of results that are kept."""
+    found: dict[int, dict[str, Any]] = {}
+    by_version = sorted(standings, key=lambda one: one.evaluation_version)
+    for version, some in groupby(by_version, key=lambda one: one.evaluation_version):
+        standing_of = {one.run_id: one for one in some}
+        sizes: dict[Cases, Floats] = {}  # of the same findings they are the same
+        for run, scores in of_scored(list(standing_of), version).items():
+            if scores.cases not in sizes:
+                sizes[scores.cases] = sizes_ml(disclosure.phase.case_set, scores)
+            standing = standing_of[run]
+            found[standing.pk] = spread_of(scores, sizes[scores.cases], standing.scope, disclosure)
+    return found
 
 
 def _numbers(scores: Scores) -> list[float | None]:

@@ -10,6 +10,7 @@ from evaluation import CATEGORIES, Kind, kind_of
 from leaderboard.board.disclosure import Interval, Scores
 from leaderboard.board.order import Order, certainty_of
 from leaderboard.board.references import Reference, references_of
+from leaderboard.board.spread import DiceCounts, SizeBin
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import BoardRow, BoardVersion, Phase, Submission
 from leaderboard.states import SubmissionKind
@@ -88,11 +89,17 @@ class ShownTeam(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """What an opened row says on top: its groups of findings, and words of its team (Markdown)."""
+    """What an opened row says on top: its groups of findings, and words of its team (Markdown).
+
+    `sizes` are bins of the sizes of findings, each with its mean Dice, `dice` how many findings lie in which bin of
+    Dice; none and None where no single results were kept.
+    """
 
     groups: list[GroupLine]
     method: str
     external_data: str
+    sizes: list[tuple[SizeBin, float]]
+    dice: DiceCounts | None
 
 
 def _with_tuples(read: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +168,10 @@ class Row(Scores):
         """What it says when it is opened; read when it is asked for, unless it was with the row."""
         said = self.source.opened
         lines = [GroupLine(**_with_tuples(numbers)) for numbers in said["groups"]]
-        return Opened(lines, said["method"], said["external_data"])
+        spread = said.get("spread") or {"sizes": [], "dice": None}
+        sizes = [(SizeBin(one["low"], one["high"], one["n"]), one["dice"]) for one in spread["sizes"]]
+        dice = DiceCounts(**spread["dice"]) if spread["dice"] else None
+        return Opened(lines, said["method"], said["external_data"], sizes, dice)
 
     @property
     def key(self) -> str:

@@ -12,7 +12,7 @@ nothing of where its Dice lies.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,21 @@ def sizes_ml(case_set: CaseSet, scores: FindingScores) -> Floats:
     return np.array([known.get(key, np.nan) for key in zip(names, channels, strict=True)])
 
 
+def spread_of(scores: FindingScores, sizes: Floats, scope: str, disclosure: Disclosure) -> dict[str, Any]:
+    """What a row of a board keeps of the findings of this `Standing.Scope`, by their `sizes` and by their Dice.
+
+    `sizes` are bins, each with `low`, `high` (mL), `n` and the mean `dice`; none where the size of one is not known.
+    """
+    here = in_scope(scores, scope)
+    dice, sizes = scores.findings["dice"][here], sizes[here]
+    bins = size_bins(sizes, disclosure) if not np.isnan(sizes).any() else NO_BINS
+    means = bins.means(dice, disclosure)
+    return {
+        "sizes": [{**one._asdict(), "dice": mean} for one, mean in zip(bins.bins, means, strict=True)],
+        "dice": dice_counts(dice, disclosure)._asdict(),
+    }
+
+
 # --- by size ----------------------------------------------------------------------------------------------------------
 
 
@@ -78,6 +93,9 @@ class SizeBins:
             return []
         sums = np.bincount(self.place_of, values, len(self.bins))
         return [disclosure.rounded(float(total) / one.n) for total, one in zip(sums, self.bins, strict=True)]
+
+
+NO_BINS = SizeBins([], np.zeros(0, np.int64))
 
 
 def size_bins(sizes: Floats, disclosure: Disclosure) -> SizeBins:

@@ -11,9 +11,9 @@ from leaderboard.models.submissions import Submission
 class BoardRow(models.Model):
     """What a board shows of one run, shared by all versions in which nothing of it changed.
 
-    `shown` is what a row of the table says, `opened` what an opened row says on top, both with numbers as they are
-    shown. `numbers` are those by which boards are ranked, sorted and drawn: of each group of findings that is shown
-    [Dice, how far its interval reaches, hit rate, instance F1, distance F1].
+    `shown` is what a row of the table says, `opened` what an opened row and pictures say on top, both with numbers as
+    they are shown. `numbers` are those by which boards are ranked, sorted and drawn: of each group of findings that is
+    shown [Dice, how far its interval reaches, hit rate, instance F1, distance F1].
     """
 
     basis = models.CharField(max_length=64, unique=True, help_text="sha256 of what it was made of")

@@ -120,7 +120,19 @@ def of_runs(runs: Sequence[int], version: str = evaluation.VERSION) -> list[Find
 
     Raises LookupError if a run was not scored by this version, ValueError if an array does not fit the run's cases.
     """
-    rows = _rows(runs, version)
+    return _of_rows(_rows(runs, version), version)
+
+
+def of_scored(runs: Sequence[int], version: str = evaluation.VERSION) -> dict[int, FindingScores]:
+    """The scores of those of these runs (their keys) that were scored by this version; two queries.
+
+    Raises ValueError if an array does not fit the run's cases.
+    """
+    rows = _found(runs, version)
+    return dict(zip(rows, _of_rows(list(rows.values()), version), strict=True))
+
+
+def _of_rows(rows: Sequence["_Row"], version: str) -> list[FindingScores]:
     one_of_each = {row.digest: row for row in rows}
     cases = _cases_of([row.run for row in one_of_each.values()])
     known = {digest: _checked(row, cases[row.run]) for digest, row in one_of_each.items()}
@@ -174,16 +186,22 @@ _DICE = Func(
 
 def _rows(runs: Sequence[int], version: str, *, dice_alone: bool = False) -> list[_Row]:
     """What is stored of these runs, in their order; of those of which nothing is, what would be."""
+    found = _found(runs, version, dice_alone=dice_alone)
+    for run in runs:
+        if run not in found:
+            raise LookupError(f"run {run} was not scored by evaluation version {version}")
+    return [found[run] for run in runs]
+
+
+def _found(runs: Sequence[int], version: str, *, dice_alone: bool = False) -> dict[int, _Row]:
+    """The same of those that were scored by this version."""
     asked = RunScores.objects.filter(run__in=runs, evaluation_version=version, layout=layout.LAYOUT)
     columns = ("run", "digest", "cases", _DICE if dice_alone else "findings")
     found = {row[0]: _Row(*row) for row in asked.values_list(*columns)}
     lacking = [run for run in runs if run not in found]
     if lacking:
         found |= _from_results(lacking, version, dice_alone=dice_alone)
-    for run in runs:
-        if run not in found:
-            raise LookupError(f"run {run} was not scored by evaluation version {version}")
-    return [found[run] for run in runs]
+    return found
 
 
 def _from_results(runs: Sequence[int], version: str, *, dice_alone: bool) -> dict[int, _Row]:

@@ -33,7 +33,7 @@ class Place:
 
 _PLACES = (
     ("home", "Challenge", {"home", "news", "news_item", "faq"}),
-    ("leaderboard", "Leaderboard", {"leaderboard", "board", "board_version", "board_versions", "board_shake_up"}),
+    ("leaderboard", "Leaderboard", {"leaderboard"}),
     ("guidelines", "Guidelines", {"guidelines", "rules", "data", "case_set", "api_reference"}),
     ("submit", "Submit", {"submit", "submit_to"}),
     ("runs", "My runs", {"runs", "compare", "submission", "findings", "cases", "logs", "mask"}),
@@ -106,9 +106,10 @@ class Frame:
     def places(self) -> list[Place]:
         """The navigation. Strangers are not offered pages that ask them to sign in."""
         match = self._request.resolver_match
-        name = match.url_name if match else None
+        name = (match.url_name if match else None) or ""
         places = _PLACES if self._request.user.is_authenticated else _PLACES[:4]
-        return [Place(url, words, name in names) for url, words, names in places]
+        of_board = "leaderboard" if name.startswith("board") else name
+        return [Place(url, words, of_board in names) for url, words, names in places]
 
     @property
     def account_places(self) -> list[Place]:

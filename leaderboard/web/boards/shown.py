@@ -35,13 +35,18 @@ class Shown(NamedTuple):
         }
 
 
-def shown_board(request: HttpRequest, phase: Phase, asked: Asked, number: int | None = None) -> Shown:
-    """What the address asks for: the present board, or its version of this number, or 404."""
+def shown_board(
+    request: HttpRequest, phase: Phase, asked: Asked, number: int | None = None, *, opened: bool = False
+) -> Shown:
+    """What the address asks for: the present board, or its version of this number, or 404.
+
+    With `opened`, rows are read with what they say when opened.
+    """
     at = instant_of(request)
     if number is None:
-        return Shown(read_board(phase, asked.track, at, group=asked.group, sort=asked.sort))
+        return Shown(read_board(phase, asked.track, at, group=asked.group, sort=asked.sort, opened=opened))
     versions = shown_versions(phase, asked.track, at)
     version = get_object_or_404(with_certainty(versions), number=number)
     later = versions.filter(number__gt=number).order_by("number").first()
-    board = board_of(phase, asked.track, version, group=asked.group, sort=asked.sort)
+    board = board_of(phase, asked.track, version, group=asked.group, sort=asked.sort, opened=opened)
     return Shown(board, is_fixed=True, replaced_at=later.visible_from if later else None)

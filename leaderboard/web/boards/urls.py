@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.boards import board, certainty, reveal, versions
+from leaderboard.web.boards import board, categories, certainty, reveal, versions
 
 urlpatterns = [
     path("", board.leaderboard, name="leaderboard"),
@@ -17,6 +17,12 @@ urlpatterns = [
         "<slug:slug>/<slug:track>/versions/<int:number>/certainty/",
         certainty.board_certainty,
         name="board_certainty_version",
+    ),
+    path("<slug:slug>/<slug:track>/categories/", categories.board_categories, name="board_categories"),
+    path(
+        "<slug:slug>/<slug:track>/versions/<int:number>/categories/",
+        categories.board_categories,
+        name="board_categories_version",
     ),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
 ]

@@ -80,7 +80,7 @@ def test_the_dice_of_a_single_mask_can_not_be_read_off_a_histogram(place):
 def test_what_is_left_out_of_a_histogram_is_never_a_small_group():
     random = np.random.default_rng(0)
     for _ in range(300):
-        dice = random.beta(*random.uniform(0.2, 3, 2), int(random.integers(0, 200)))
+        dice = random.beta(random.uniform(0.2, 3), random.uniform(0.2, 3), int(random.integers(0, 200)))
         found = dice_counts(dice, HIDDEN)
         told = [count for count in (found.zeros, *found.counts) if count is not None]
         assert all(count >= 10 for count in told)

@@ -267,7 +267,7 @@ NEWER_TABLES = (
     *("handover", "invitation", "teamapproval"),
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
     *("apianswer", "apitoken"),
-    *("boardrow", "boardversion", "referencerow"),
+    *("boardrow", "boardversion", "boardcertainty", "referencerow"),
     "halfsecret",
 )
 NEWER_COLUMNS = (

@@ -1,15 +1,11 @@
 """What the pages have to show, made of rows: scored runs, and runs in the middle of their journey."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
-import evaluation
 from leaderboard.core import clock
-from leaderboard.models import Phase, Run, RunCase, Standing, StateChange, Submission, Team
-from leaderboard.scores import aggregates
-from tests.evaluation import builders
+from leaderboard.models import Phase, Run, Standing, StateChange, Submission, Team
 from tests.leaderboard import cast
 
 HOSTILE = '<script>alert("x")</script>\u202e<b>'
@@ -38,21 +34,6 @@ def scored(
             },
         )
     return in_state(run, "scored", ended_at=clock.now() - timedelta(minutes=1))
-
-
-def scored_by_case(team: Team, phase: Phase, dice: Sequence[float], **fields: Any) -> Run:
-    """A run that was scored, with this Dice in each case in the order of their names, and the same in its findings."""
-    run = cast.submit_checked(team, phase, **fields).runs.get()
-    rows = run.cases.select_related("case").prefetch_related("case__findings").order_by("case__name")
-    for row, value in zip(rows, dice, strict=True):
-        found = [
-            builders.finding_result(one.category, dice=value, key=str(one.channel)) for one in row.case.findings.all()
-        ]
-        row.outcome, row.result = "finished", builders.case_result(row.case.name, *found)
-    RunCase.objects.bulk_update(rows, ["outcome", "result"])
-    aggregates.aggregate(run)
-    ended_at = clock.now() - timedelta(minutes=1)
-    return in_state(run, "scored", ended_at=ended_at, evaluation_version=evaluation.VERSION)
 
 
 def in_state(run: Run, state: str, **fields: Any) -> Run:
