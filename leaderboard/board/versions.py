@@ -146,12 +146,12 @@ def overdue() -> list[int]:
     return list(recent.filter(~Exists(since)).values_list("submission__phase", flat=True).distinct())
 
 
-def make(phase_id: int) -> None:
-    """Make the versions that are due of a phase's boards, until none is; nothing while another process is at it."""
+def make(phase_id: int) -> bool:
+    """Make the versions that are due of a phase's boards, until none is; False while another process is at it."""
     while True:
         with locks.working_on("board", phase_id) as mine:
             if not mine or not _make_once(phase_id):
-                return
+                return mine
 
 
 def _make_once(phase_id: int) -> bool:

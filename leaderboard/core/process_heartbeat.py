@@ -20,6 +20,7 @@ BEAT_SECONDS = min(15.0, settings.LEASE_SECONDS / 4)
 SWEEPER = "sweeper"
 WEB = "web"  # serves everything; else there is a process for each role (deploy/gunicorn_settings.py)
 HOSTS = "hosts"
+BOARD = "board@"  # and a phase's key: when its boards were looked at last
 
 
 def beat(name: str) -> None:

@@ -59,7 +59,8 @@ def look_at_run(_run_id: str) -> None:
 @shared_task(name="leaderboard.make_board")
 def make_board(phase_id: str) -> None:
     """Make what is due of the boards of a phase."""
-    versions.make(int(phase_id))
+    if versions.make(int(phase_id)):
+        process_heartbeat.beat(f"{process_heartbeat.BOARD}{phase_id}")
 
 
 @shared_task(name="leaderboard.copy_public_files")

@@ -5,15 +5,19 @@ Factories make the minimum valid object; a test says only what it is about.
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from django.db import connection
 from django.db.models import F
 
 from leaderboard.board import versions
 from leaderboard.challenge.halves import kept
-from leaderboard.core import clock
+from leaderboard.core import clock, locks
 from leaderboard.core.audit import Actor
 from leaderboard.hosts.registry import hash_token
 from leaderboard.journey import pipeline, submitting
@@ -194,3 +198,14 @@ def host(name: str = "gpu-1", *, slots: int = 1, gpus: int = 0, token: str = TOK
     """A host that has just said hello."""
     offered = [{"name": f"slot{number}", "gpus": [str(number)] * gpus} for number in range(slots)]
     return Host.objects.create(name=name, token_hash=hash_token(token), slots=offered, seen_at=clock.now())
+
+
+@contextmanager
+def another_process_at(kind: str, key: object) -> Iterator[None]:
+    """While another process holds the lock of what is worked on by one alone (core.locks)."""
+    ours = connection.settings_dict
+    where = {"host": ours["HOST"], "port": ours["PORT"], "user": ours["USER"], "password": ours["PASSWORD"]}
+    with psycopg.connect(**where, dbname=ours["NAME"], autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [locks._number(kind, key)])
+        yield
+        other.execute("SELECT pg_advisory_unlock_all()")

@@ -60,6 +60,7 @@ def checks(facts: Facts) -> list[Check]:
         _queue(facts),
         _backlog(facts),
         _scores(facts),
+        _boards(facts),
         _stuck(facts),
         _faults(facts),
         _leases(facts),
@@ -204,6 +205,18 @@ def _scores(facts: Facts) -> Check:
     if level:
         says = f"A mask waits for its scores for {_age(facts.oldest_score)}. Look at the scoring workers' log."
     return Check("scores", "Scoring", level, says)
+
+
+def _boards(facts: Facts) -> Check:
+    name, age = max(facts.boards.items(), key=lambda one: one[1], default=("", None))
+    level = _by_age(age, warning=10 * MINUTE, failing=30 * MINUTE)
+    says = "They follow each score and each decision."
+    if level:
+        says = (
+            f"The board of {name} was not looked at for {_age(age)}, so it may lack runs. "
+            "Look at the scoring workers' log."
+        )
+    return Check("boards", "Boards", level, says)
 
 
 def _stuck(facts: Facts) -> Check:

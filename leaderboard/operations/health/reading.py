@@ -15,10 +15,12 @@ from django.db import Error as DatabaseError
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from leaderboard.board import versions
 from leaderboard.challenge import downloads
 from leaderboard.challenge.phases import offers_try_outs, taking_phases
 from leaderboard.core import clock, events, outbox
 from leaderboard.core.minutes import found_once, minute_of
+from leaderboard.core.process_heartbeat import BOARD
 from leaderboard.hosts import gpus, slots
 from leaderboard.hosts.slots import Slot
 from leaderboard.models import (
@@ -113,6 +115,7 @@ class Facts:
     oldest_image: float | None = None
     oldest_run: float | None = None
     oldest_score: float | None = None
+    boards: dict[str, float] = field(default_factory=dict)  # since when they were not looked at, by the phase's name
     run_waits_beside_free_slot: bool = False
     run_fits_no_host: bool = False  # though some take work
     halted: int = 0
@@ -181,7 +184,7 @@ def _facts(at: datetime) -> Facts:
         broker_answers=_broker_answers(),
         heartbeat_ages={
             one.name: max(0.0, (at - one.at).total_seconds())
-            for one in ProcessHeartbeat.objects.filter(at__gt=at - FORGOTTEN)
+            for one in ProcessHeartbeat.objects.filter(at__gt=at - FORGOTTEN).exclude(name__startswith=BOARD)
         },
         hosts=hosts,
         phases=_phase_facts(at),
@@ -191,6 +194,7 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
+        boards=_board_ages(at),
         run_waits_beside_free_slot=any(slots.fitting(idle, one) for one in waiting),
         run_fits_no_host=bool(offered) and not all(slots.fitting(offered, one) for one in waiting),
         halted=halted,
@@ -216,6 +220,16 @@ def _waiting(queued: QuerySet[Run]) -> list[Submission]:
     waiting = slots.what_they_need().filter(pk__in=queued.values("submission"))
     needs = ("phase_id", "cases_of_id", "with_weights")
     return list(waiting.annotate(with_weights=Q(weights__isnull=False)).order_by(*needs).distinct(*needs))
+
+
+def _board_ages(at: datetime) -> dict[str, float]:
+    """For how long the boards that may change were not looked at, by the phase's name."""
+    looked_at = {one.name: one.at for one in ProcessHeartbeat.objects.filter(name__startswith=BOARD)}
+    phases = Phase.objects.filter(pk__in=versions.living(at)).only("name", "opens_at")
+    return {
+        phase.name: (at - max(phase.opens_at, looked_at.get(f"{BOARD}{phase.pk}", phase.opens_at))).total_seconds()
+        for phase in phases
+    }
 
 
 def _unscored() -> QuerySet[RunCase]:

@@ -2,13 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
-from django.db import connection
 
 from leaderboard.board import versions
 from leaderboard.board.reading import board_of
-from leaderboard.core import clock, locks
+from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.journey import decisions
 from leaderboard.models import BoardRow, BoardVersion, Phase, Run, Standing, Submission, Team
@@ -216,13 +214,9 @@ def test_an_archived_phase_keeps_the_board_that_it_has(teams, phase):
 
 def test_of_two_processes_one_makes_it(teams, phase):
     ended(teams[0], phase, 0.5, -1)
-    ours = connection.settings_dict
-    where = {"host": ours["HOST"], "port": ours["PORT"], "user": ours["USER"], "password": ours["PASSWORD"]}
-    with psycopg.connect(**where, dbname=ours["NAME"], autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [locks._number("board", phase.pk)])
+    with cast.another_process_at("board", phase.pk):
         versions.make(phase.pk)
         assert not BoardVersion.objects.exists()
-        other.execute("SELECT pg_advisory_unlock_all()")
     versions.make(phase.pk)
     assert BoardVersion.objects.exists()
 

@@ -15,6 +15,7 @@ from leaderboard.journey import pipeline
 from leaderboard.models import Attempt, Batch, Host, ProcessHeartbeat, Run, RunCase
 from leaderboard.operations import health
 from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, MailFacts, PhaseFacts
+from leaderboard.processes.tasks import make_board
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -80,6 +81,8 @@ def test_a_server_that_is_well_has_nothing_to_do():
         ({"phases": (replace(PHASE, backlog_seconds=5 * DAY),)}, {"backlog": Level.WARNING}),
         ({"oldest_score": 0.25 * HOUR}, {"scores": Level.WARNING}),
         ({"oldest_score": HOUR}, {"scores": Level.FAILING}),
+        ({"boards": {"Test": 30.0, "Validation": 900.0}}, {"boards": Level.WARNING}),
+        ({"boards": {"Test": HOUR, "Validation": 10.0}}, {"boards": Level.FAILING}),
         ({"halted": 1, "oldest_halted": 60.0}, {"stuck": Level.WARNING}),
         ({"halted": 1, "stuck": 1}, {"stuck": Level.FAILING}),
         ({"faults_last_day": {"internal": 2}}, {}),
@@ -160,7 +163,7 @@ def test_a_busy_host_of_which_only_heartbeats_are_heard_is_in_trouble_and_gets_n
     """Its engine hangs, and with it what says hello: so does a worker of before, which waits for its engine."""
     host, order = Host.objects.get(), gpu_host.claim(Host.objects.get(), gpu_host.waiting(run))
     Host.objects.update(hello_at=clock.now(), slots=[*host.slots, {"name": "slot1", "gpus": []}])
-    assert not levels(replace(health.facts(), heartbeat_ages=WELL.heartbeat_ages))
+    assert not levels(replace(health.facts(), heartbeat_ages=WELL.heartbeat_ages, boards={}))
     assert [slot.gpus for slot in slots.free_slots(clock.now())] == [0]
     Host.objects.update(hello_at=clock.now() - timedelta(seconds=90))
     pipeline.heartbeat(host, uuid.UUID(order["batch"]), fence=order["fence"], done=0)
@@ -185,6 +188,20 @@ def test_a_process_is_alive_by_its_beat():
     ProcessHeartbeat.objects.create(name="control@gone", at=clock.now() - timedelta(days=8))
     assert list(health.facts().heartbeat_ages) == ["control@a"]
     assert health.facts().heartbeat_ages["control@a"] < 30
+
+
+@rows
+def test_a_board_is_well_since_a_worker_looked_at_it(run, monkeypatch):
+    phase = run.submission.phase
+    assert health.facts().boards[phase.name] > HOUR  # since the phase opened
+    make_board(str(phase.pk))
+    assert health.facts().boards[phase.name] < 30
+    assert health.facts().heartbeat_ages == {}
+    later = clock.now() + timedelta(minutes=20)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    with cast.another_process_at("board", phase.pk):  # and which does not come to an end
+        make_board(str(phase.pk))
+    assert levels(health.facts())["boards"] == Level.WARNING
 
 
 @rows
