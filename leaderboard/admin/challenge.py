@@ -60,7 +60,7 @@ class PhaseAdmin(Recorded, Decisions):
     fieldsets = (
         (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
         ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
-        ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at")}),
+        ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at", "show_submitters")}),
         ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
         ("Who takes part", {"fields": ("requires_approval",)}),
         ("What a team says of its entry", {"fields": ("commitment", "commitment_text", "pdf")}),

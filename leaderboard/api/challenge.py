@@ -83,7 +83,7 @@ def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
         limits[name] = getattr(phase, name)
     limits |= {"max_unpacked_bytes": phase.max_unpacked_bytes, "max_masks_bytes": phase.max_masks_bytes}
     names = ("slug", "name", "description", "opens_at", "closes_at", "cases_are_public", "counting", "publication")
-    asked = ("revealed_at", "commitment", "commitment_text", "pdf")
+    asked = ("revealed_at", "commitment", "commitment_text", "pdf", "show_submitters")
     return {
         **{name: getattr(phase, name) for name in (*names, *asked)},
         "half_commitment": Disclosure.to_public(phase, at).half_commitment,

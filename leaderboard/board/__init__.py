@@ -7,6 +7,7 @@
     references                       results from elsewhere, which stand apart without a rank
     versions                         boards as they are published: made when something changed
     certainty, order                 how sure the order of a version is: computed with it; as it is kept
+    all_runs                         all runs that may be shown, as versions list them
     reading                          boards as they are read
     spread                           findings in bins, by size and by Dice, as they may be shown
     exports                          the board as JSON, as CSV and for a terminal

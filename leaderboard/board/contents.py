@@ -39,6 +39,8 @@ _WORDS = (
     "commitment",
 )
 _OF_VERSIONS = ("cases", "ended_at", "runs")
+IN_TABLES = tuple(f"run__submission__{name}" for name in _OF_SUBMISSION if name not in {"method", "external_data"})
+"""The columns of a standing's submission that rows of tables are made of; an opened row says the other ones."""
 
 
 class Source(NamedTuple):
@@ -113,12 +115,7 @@ def _row(
         accepted_at=source.accepted_at,
         name=source.team_name.lower(),
         numbers={ALL: _numbers(scores), **{line.code: _numbers(line) for line in lines}},
-        shown={
-            **vars(scores),
-            "team": (source.team, source.team_name, source.slug),
-            **{name: getattr(source, name) for name in _WORDS},
-            "committed_at": source.committed_at.isoformat() if source.committed_at else None,
-        },
+        shown=shown(scores, source),
         opened={
             "groups": [vars(line) for line in lines],
             "method": source.method,
@@ -141,6 +138,16 @@ def _spreads(disclosure: Disclosure, standings: Iterable[Standing]) -> dict[int,
             standing = standing_of[run]
             found[standing.pk] = spread_of(scores, sizes[scores.cases], standing.scope, disclosure)
     return found
+
+
+def shown(scores: Scores, source: Source) -> dict[str, Any]:
+    """What a row of a table says of a run, as JSON can hold it."""
+    return {
+        **vars(scores),
+        "team": (source.team, source.team_name, source.slug),
+        **{name: getattr(source, name) for name in _WORDS},
+        "committed_at": source.committed_at.isoformat() if source.committed_at else None,
+    }
 
 
 def _numbers(scores: Scores) -> list[float | None]:

@@ -69,6 +69,14 @@ def post_challenge_standings(disclosure: Disclosure, track: str) -> list[int]:
     return _one_of_each_team(disclosure, track, _may_be_shown(disclosure))
 
 
+def shown_standings(disclosure: Disclosure, track: str) -> QuerySet[Standing]:
+    """Of each submission that may be shown the standing of its latest run, whether that counts or not."""
+    if disclosure.scope is None:
+        return Standing.objects.none()
+    rows = _that_may_count(_may_be_shown(disclosure) & Q(run__submission__track__in=_competing(track)))
+    return rows.order_by("run__submission_id", "-run__number").distinct("run__submission_id")
+
+
 def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[int]:
     if disclosure.scope is None:
         return []

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 import evaluation
+from leaderboard.board import all_runs
 from leaderboard.board.certainty import Entry, assessed
 from leaderboard.board.changes import find_changes
 from leaderboard.board.contents import Source, rows, sources
@@ -171,12 +172,12 @@ def _make_now(phase: Phase, track: str) -> bool:
     disclosure = Disclosure.to_public(phase, now)
     if before and not disclosure.shows_cases:
         disclosure = replace(disclosure, until=before.runs_until)
-    lists = gather(disclosure, track, _stored_rows)
-    version = describe(disclosure, track, lists)
+    lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
+    version = all_runs.noted(describe(disclosure, track, lists), runs)
     if before and before.digest == version.digest:
         return False
-    _of(phase, track).filter(visible_from__gt=now).delete()  # made of what is not so any more
-    _save(version, now, assessed(disclosure, version, lists[0]))
+    _take_back(_of(phase, track).filter(visible_from__gt=now))  # made of what is not so any more
+    _save(version, now, assessed(disclosure, version, lists[0]), runs)
     return True
 
 
@@ -188,19 +189,26 @@ def _make_next(phase: Phase, track: str) -> bool:
     disclosure = replace(Disclosure.to_public(phase, next_minute(now + LEAD)), until=now + timedelta.resolution)
     if disclosure.shows_cases:
         return False
-    lists = gather(disclosure, track, _stored_rows)
-    version = describe(disclosure, track, lists)
+    lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
+    version = all_runs.noted(describe(disclosure, track, lists), runs)
     others = _of(phase, track).order_by("-visible_from", "-number")
     before = others.filter(visible_from__lt=disclosure.at).first()
     planned = others.filter(visible_from__gte=disclosure.at)
     if [one.digest for one in planned] == ([version.digest] if before and before.digest != version.digest else []):
         return False
-    planned.delete()
+    _take_back(planned)
     if before is None or before.digest != version.digest:
-        _save(version, disclosure.at, assessed(disclosure, version, lists[0]))
+        _save(version, disclosure.at, assessed(disclosure, version, lists[0]), runs)
     if clock.now() >= disclosure.at:  # it took too long: nobody may have seen it
         transaction.set_rollback(True)
     return True
+
+
+def _take_back(unseen: QuerySet[BoardVersion]) -> None:
+    """Delete versions that nobody has seen."""
+    for version in unseen:
+        all_runs.take_back(version)
+    unseen.delete()
 
 
 def next_minute(at: datetime) -> datetime:
@@ -208,7 +216,9 @@ def next_minute(at: datetime) -> datetime:
     return (at + timedelta(minutes=1) - timedelta(microseconds=1)).replace(second=0, microsecond=0)
 
 
-def _save(version: BoardVersion, visible_from: datetime, certainty: BoardCertainty | None) -> None:
+def _save(
+    version: BoardVersion, visible_from: datetime, certainty: BoardCertainty | None, runs: all_runs.Found
+) -> None:
     last = _of(version.phase, version.track).order_by("-number").first()
     version.number = last.number + 1 if last else 1
     version.changes = find_changes(last, version)
@@ -216,6 +226,7 @@ def _save(version: BoardVersion, visible_from: datetime, certainty: BoardCertain
     version.save(force_insert=True)
     if certainty:
         certainty.save(force_insert=True)
+    all_runs.save(version, runs)
 
 
 def _stored_rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:

@@ -56,6 +56,9 @@ class BoardVersion(models.Model):
     ranks = ArrayField(models.PositiveIntegerField(null=True))
     masks_count = models.PositiveIntegerField(help_text="how many of the rows are masks that stand apart")
     runs = ArrayField(models.PositiveIntegerField())
+    runs_listed = models.PositiveIntegerField(
+        null=True, help_text="how many ListedRuns; None: made before there were any"
+    )
     changes = models.JSONField(help_text="what is new in it (board.changes)")
     digest = models.CharField(max_length=64, help_text="sha256 of all that it says")
 
@@ -85,3 +88,39 @@ class BoardCertainty(models.Model):
 
     def __str__(self) -> str:
         return f"certainty of {self.version}"
+
+
+class ListedRun(models.Model):
+    """A run as a board lists it among all its runs: from one of its versions on, and until another one, if it ended.
+
+    `shown` is what a row of the table says, as in BoardRow.
+    """
+
+    phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="+", db_index=False)
+    track = models.CharField(max_length=8, choices=Submission.Track)
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=60, help_text="of what it was made: the same of the same")
+    accepted_at = models.DateTimeField()
+    name = models.TextField(help_text="its team's, as it is sorted by")
+    dice = models.FloatField(help_text="as it is shown, by which it is sorted")
+    shown = models.JSONField()
+    from_number = models.PositiveIntegerField(help_text="the first version that lists it")
+    to_number = models.PositiveIntegerField(null=True, help_text="the first one that does not any more")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["phase", "track", "key"], condition=models.Q(to_number=None), name="a_run_is_listed_once"
+            )
+        ]
+        indexes = [
+            # Of ten thousand runs a page shows a few: these are found, in their order, without the others' long rows.
+            models.Index(
+                fields=["phase", "track"],
+                include=["id", "from_number", "to_number", "dice", "accepted_at", "submission", "name"],
+                name="runs_of_versions",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"run of {self.submission_id}, listed from version {self.from_number}"

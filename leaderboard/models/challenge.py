@@ -212,6 +212,13 @@ class Phase(models.Model):
         help_text="Rank entries of masks with the images. Else they stand apart, unranked. Marked in any case.",
     )
 
+    show_submitters = models.BooleanField(
+        "name who handed a run in",
+        default=False,
+        db_default=False,
+        help_text="“All runs” of the board names the person beside each run, for everybody to read. Teams are told so "
+        "before they submit; runs from before you switch this on stay without a name.",
+    )
     requires_approval = models.BooleanField(
         "teams are approved by organisers",
         default=False,

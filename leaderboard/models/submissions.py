@@ -84,6 +84,9 @@ class Submission(WithPdf):
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="submissions"
     )
+    shows_submitter = models.BooleanField(
+        default=False, db_default=False, help_text="its team was told that boards name who submitted it"
+    )
     entry = models.CharField(
         max_length=5,
         choices=Entry,

@@ -120,7 +120,7 @@ def of(user: User) -> dict[str, Any]:
         "submissions": list(
             Submission.objects.filter(submitted_by=user)
             .order_by("pk")
-            .values("pk", "team__name", "phase__slug", "algorithm", "accepted_at")
+            .values("pk", "team__name", "phase__slug", "algorithm", "accepted_at", "shows_submitter")
         ),
         "drafts": list(
             Draft.objects.filter(Q(created_by=user) | Q(submitted_by=user))

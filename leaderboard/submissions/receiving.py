@@ -48,6 +48,7 @@ def receive(user: User | None, team: Team, phase: Phase, handed_in: HandedIn, de
         kind=kind,
         cases_of=phase.try_outs_on if kind == SubmissionKind.TRY_OUT else None,
         submitted_by=user,
+        shows_submitter=phase.show_submitters,
         ticket=ticket,
         upload=upload.digest,
         upload_file=upload.file,

@@ -103,6 +103,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     ("Processes and threads", lambda phase: thousands(phase.pids)),
     ("Open-source commitment", lambda phase: phase.get_commitment_display()),
     ("PDF of the method", lambda phase: phase.get_pdf_display()),
+    ("Who submitted a run", lambda phase: "named on the board" if phase.show_submitters else "not shown"),
     ("Image archive, archive of weights: each", lambda phase: gigabytes(phase.max_archive_bytes)),
     ("Image, weights, unpacked: each", lambda phase: gigabytes(phase.max_unpacked_bytes)),
     ("Masks, packed and unpacked", lambda phase: gigabytes(phase.max_masks_bytes) if phase.takes_masks else "–"),

@@ -44,6 +44,7 @@ class PhaseOut(Schema):
     commitment: str = Field(description="Whether it is asked for: no, optional, required.")
     commitment_text: str
     pdf: str = Field(description="Whether it is asked for: no, optional, required.")
+    show_submitters: bool = Field(description="Whether the board names, for everybody, who submitted a run.")
     limits: PhaseLimits
 
 

@@ -25,8 +25,8 @@ class Asked(NamedTuple):
     """Which board, ranked by which findings, and in which order."""
 
     track: str
-    group: str
-    sort: str
+    group: str = ALL
+    sort: str = "rank"
 
 
 def phase_of(slug: str) -> Phase:

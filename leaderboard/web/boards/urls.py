@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.boards import board, categories, certainty, reveal, versions
+from leaderboard.web.boards import board, categories, certainty, reveal, runs, versions
 
 urlpatterns = [
     path("", board.leaderboard, name="leaderboard"),
@@ -24,5 +24,7 @@ urlpatterns = [
         categories.board_categories,
         name="board_categories_version",
     ),
+    path("<slug:slug>/<slug:track>/runs/", runs.board_runs, name="board_runs"),
+    path("<slug:slug>/<slug:track>/versions/<int:number>/runs/", runs.board_runs, name="board_runs_version"),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
 ]

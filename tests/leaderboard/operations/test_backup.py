@@ -267,7 +267,7 @@ NEWER_TABLES = (
     *("handover", "invitation", "teamapproval"),
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
     *("apianswer", "apitoken"),
-    *("boardrow", "boardversion", "boardcertainty", "referencerow"),
+    *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow"),
     "halfsecret",
 )
 NEWER_COLUMNS = (
@@ -297,6 +297,7 @@ NEWER_COLUMNS = (
     *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("team", f"join_link_{name}") for name in ("is_on", "made_by_id", "made_at")),
+    *(("phase", "show_submitters"), ("submission", "shows_submitter")),
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )

@@ -26,6 +26,7 @@ from leaderboard.models import (
     Finding,
     Handover,
     Invitation,
+    ListedRun,
     OutgoingMail,
     ResumableUpload,
     Submission,
@@ -47,6 +48,7 @@ PUBLIC = {
 ON_BOARDS = {
     Team: ("name", "slug", "affiliation"),
     BoardRow: ("basis", "name", "shown", "opened"),
+    ListedRun: ("key", "name", "shown"),
     Submission: ("algorithm", "method", "external_data", "paper_url", "code_url"),
 }
 SHORTEST = 8  # a shorter text says little, and stands in pages by chance

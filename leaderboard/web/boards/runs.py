@@ -1,0 +1,37 @@
+"""All runs of a board, not only those that count: of the present one, and of each version."""
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import condition, require_safe
+
+from leaderboard.board import all_runs
+from leaderboard.models import Submission
+from leaderboard.web.boards.asked import Asked, asked_of, board_etag, phase_of
+from leaderboard.web.boards.shown import shown_board
+
+RUNS_PER_PAGE = 25
+
+
+@require_safe
+@condition(etag_func=board_etag)
+def board_runs(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
+    """All runs of the present board, or of its version `number`, in the order that the address says."""
+    asked_of(request, track=track)
+    sort = request.GET.get("sort", "dice")
+    if sort not in all_runs.ORDERS:
+        raise Http404
+    found = shown_board(request, phase_of(slug), Asked(track), number)
+    phase, version = found.board.phase, found.board.version
+    page = Paginator(all_runs.listed_in(version, sort), RUNS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        **found.context("board_runs"),
+        "page": page,
+        "runs": all_runs.lines(phase, version, list(page)) if version else [],
+        "counting": sum(rank is not None for rank in version.ranks) if version else 0,
+        "sort": sort,
+        "before_page": f"?sort={sort}&page=",
+        "track": Submission.Track(track),
+        "tracks": Submission.Track.choices,
+    }
+    return render(request, "board/runs.html", context)
