@@ -20,6 +20,7 @@ from leaderboard.challenge.categories import GROUPS
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.scales import axis_for, reach
 from leaderboard.models import Phase, Submission
+from leaderboard.rescoring.progress import said_on_board
 from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_etag, phase_of
 from leaderboard.web.boards.tabs import tabs_of
 from leaderboard.web.context import instant_of
@@ -115,6 +116,7 @@ def _page(
         "opens_half": disclosure.opens_half,
         "announces_try_out": announces_try_out(phase, disclosure.at),
         "is_fixed": is_fixed,
+        "is_scored_anew": "" if is_fixed else said_on_board(phase),
         "tabs": tabs_of(phase, asked.track, "board", shown.version.number if is_fixed and shown.version else None),
         "replaced_at": replaced_at,
     }
