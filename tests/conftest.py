@@ -132,6 +132,7 @@ def forgetful_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leaderboard.processes.sweeper._outage_at", -math.inf)
     monkeypatch.setattr("leaderboard.processes.sweeper._last_sweep", None)
     monkeypatch.setattr("leaderboard.processes.sweeper._arrays_looked_at", -math.inf)
+    monkeypatch.setattr("leaderboard.processes.sweeper._rescoring_asked_at", -math.inf)
 
 
 @pytest.fixture(autouse=True)

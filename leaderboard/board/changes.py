@@ -71,7 +71,8 @@ def in_words(change: Change) -> str:
         case "revealed":
             return "The full result was revealed."
         case "evaluation version":
-            return f"Scored by evaluation version {change['to']}."
+            mended = ", on mended references" if "-r" in change["to"] else ""
+            return f"Scored by evaluation version {change['to']}{mended}."
         case "rule":
             return f"Another rule: {RULES[change['rule']]}."
         case "entered":

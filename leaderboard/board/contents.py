@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -127,16 +126,14 @@ def _row(
 
 def _spreads(disclosure: Disclosure, standings: Iterable[Standing]) -> dict[int, dict[str, Any]]:
     """How the findings of runs are spread, by their standings (their keys); of results that are kept."""
+    standing_of = {one.run_id: one for one in standings}
     found: dict[int, dict[str, Any]] = {}
-    by_version = sorted(standings, key=lambda one: one.evaluation_version)
-    for version, some in groupby(by_version, key=lambda one: one.evaluation_version):
-        standing_of = {one.run_id: one for one in some}
-        sizes: dict[Cases, Floats] = {}  # of the same findings they are the same
-        for run, scores in of_scored(list(standing_of), version).items():
-            if scores.cases not in sizes:
-                sizes[scores.cases] = sizes_ml(disclosure.phase.case_set, scores)
-            standing = standing_of[run]
-            found[standing.pk] = spread_of(scores, sizes[scores.cases], standing.scope, disclosure)
+    sizes: dict[Cases, Floats] = {}  # of the same findings they are the same
+    for run, scores in of_scored(list(standing_of)).items():
+        if scores.cases not in sizes:
+            sizes[scores.cases] = sizes_ml(disclosure.phase.case_set, scores)
+        standing = standing_of[run]
+        found[standing.pk] = spread_of(scores, sizes[scores.cases], standing.scope, disclosure)
     return found
 
 

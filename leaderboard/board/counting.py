@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-import evaluation
 from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
 from leaderboard.models import Phase, Standing, Submission
 from leaderboard.states import RunState
@@ -161,6 +160,7 @@ def _may_be_shown(disclosure: Disclosure) -> Q:
     """Restricts standings to those of a phase's runs, of the kind that is asked about, that its board may show."""
     return disclosure.visible("run__ended_at") & Q(
         scope=disclosure.scope,
+        evaluation_version=disclosure.phase.ranked_version,  # numbers of different ones do not compare
         run__submission__phase=disclosure.phase,
         run__submission__kind=disclosure.kind,
     )
@@ -172,7 +172,6 @@ def _that_may_count(among: Q) -> QuerySet[Standing]:
     return Standing.objects.filter(
         among,
         ~Exists(over_all.filter(lost_cases__gte=F("cases"))),  # on the public half alone all of them may be lost
-        evaluation_version=evaluation.VERSION,
         run__state=RunState.SCORED,
         run__submission__disqualified_at=None,
         run__submission__withdrawn_at=None,

@@ -283,7 +283,8 @@ class HalfDisclosure:
         """Whether the commitment is opened: of each case, under its tag, on which side it is."""
         if not self.case_set.half_commitment:
             return False
-        phases = self.case_set.phases.filter(publication=Phase.Publication.HALF)
+        sets = CaseSet.objects.filter(self.case_set.family)  # what mends it has the same half
+        phases = Phase.objects.filter(case_set__in=sets, publication=Phase.Publication.HALF)
         revealed = [Disclosure(self.reader, phase, self.at).is_revealed for phase in phases]
         return bool(revealed) and all(revealed)
 

@@ -15,9 +15,8 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-import evaluation
 from leaderboard.board import all_runs
 from leaderboard.board.certainty import Entry, assessed
 from leaderboard.board.changes import find_changes
@@ -27,7 +26,7 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import Place, in_order, ranked
 from leaderboard.challenge.categories import ALL
 from leaderboard.core import clock, locks
-from leaderboard.models import BoardCertainty, BoardRow, BoardVersion, Phase, Run, Submission
+from leaderboard.models import BoardCertainty, BoardRow, BoardVersion, Phase, Rescoring, Run, Submission
 from leaderboard.states import RunState, SubmissionKind
 
 RECENT = timedelta(minutes=1)
@@ -40,10 +39,14 @@ def latest(phase: Phase, track: str, at: datetime) -> BoardVersion | None:
 
 
 def latest_tag(slug: str, track: str, at: datetime) -> str | None:
-    """Names that version of the phase with this slug among all of its board, by one short question."""
+    """Names that version of the phase with this slug among all of its board, by one short question.
+
+    While the phase is being scored anew it names that, too: the board says so.
+    """
     shown = _shown(BoardVersion.objects.filter(phase__slug=slug, track=track), at)
-    found = shown.values_list("number", "visible_from").first()
-    return f"{found[0]} {found[1].isoformat()}" if found else None
+    anew = Rescoring.objects.filter(phase=OuterRef("phase"), state=Rescoring.State.UNDECIDED).values("pk")
+    found = shown.values_list("number", "visible_from", Subquery(anew)).first()
+    return f"{found[0]} {found[1].isoformat()} {found[2] or ''}" if found else None
 
 
 def shown_versions(phase: Phase, track: str, at: datetime) -> QuerySet[BoardVersion]:
@@ -96,7 +99,7 @@ def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]
         phase=phase,
         track=track,
         runs_until=disclosure.visible_until,
-        evaluation_version=evaluation.VERSION,
+        evaluation_version=phase.ranked_version,
         scope=disclosure.scope or "",
         is_revealed=disclosure.is_revealed,
         rules=_rules(phase),

@@ -54,6 +54,11 @@ def enqueue_board(phase_id: int) -> None:
     enqueue("leaderboard.make_board", phase_id, "scoring")
 
 
+def enqueue_rescoring() -> None:
+    """Have a scoring worker score runs anew, when no mask of a live run waits."""
+    enqueue("leaderboard.rescore", "", "scoring")
+
+
 def enqueue_mail(mail_id: int) -> None:
     """Have a control worker send what the outbox holds."""
     enqueue("leaderboard.send_mail", mail_id, "control")

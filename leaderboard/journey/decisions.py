@@ -6,6 +6,7 @@ because it looks at its runs.
 """
 
 from django.db import transaction
+from django.db.models import Q
 
 from leaderboard.challenge.phases import lock_phase
 from leaderboard.core import audit, clock, events, task_queue
@@ -15,7 +16,7 @@ from leaderboard.journey import faults, lifecycle, planning
 from leaderboard.journey.handed_in import score_masks
 from leaderboard.journey.locking import drop_batches, lock_run
 from leaderboard.journey.pipeline import fill_slots
-from leaderboard.models import Attempt, Phase, Run, RunCase, Submission
+from leaderboard.models import Attempt, Phase, Rescoring, Run, RunCase, Submission
 from leaderboard.states import ENDED, RunState, SubmissionState
 from leaderboard.submissions import admission, uploads
 
@@ -196,6 +197,12 @@ def archive(phase: Phase, *, by: Actor, why: str = "") -> None:
         submissions = phase.submissions.prefetch_related("runs")
         if any(submission.stage not in ENDED for submission in submissions):
             raise Refused(f"The {phase.name} has runs that have not ended. Let them end, or cancel them.")
+        late = Q(state=Rescoring.State.APPLIED, runs__applied_at=None, runs__masks_missing=0, runs__isnull=False)
+        if phase.rescorings.filter(Q(state=Rescoring.State.UNDECIDED) | late).exists():
+            raise Refused(
+                f"Runs of the {phase.name} are being scored anew from their masks. Apply or discard that, or wait for "
+                "its last ones."
+            )
         phase.archived_at = clock.now()
         phase.save(update_fields=["archived_at"])
         audit.record(

@@ -29,8 +29,8 @@ MAX_SLOW = 5  # masks that take too long to be read, after which no other is
 LARGEST_VOXEL_BYTES = 8
 HEADER_BYTES = 18 << 20  # a header with extensions, and what a compressed file may have beside its content
 
-Masks = dict[int, Blob]
-"""The mask of each case, by the case's key."""
+Masks = dict[str, Blob]
+"""The mask of each case, by the case's name: a mended case set has the same."""
 
 
 class MasksUnusable(Exception):
@@ -56,7 +56,7 @@ def check_masks(submission: Submission) -> Masks:
         problems = [*found.problems, *_read(cases, found, folder)]
         if problems:
             raise MasksUnusable(_in_words(problems, len(cases)))
-        return {case.pk: _keep(folder / found.files[case.name]) for case in cases}
+        return {case.name: _keep(folder / found.files[case.name]) for case in cases}
 
 
 @transaction.atomic

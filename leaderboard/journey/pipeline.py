@@ -48,7 +48,7 @@ from leaderboard.journey import (
 from leaderboard.journey.handed_in import MasksUnusable, accept_masks, check_masks
 from leaderboard.journey.locking import LeaseLost, NotForThisHost, drop_batches, held_batch, lock_batch, lock_run
 from leaderboard.journey.selectors import with_phase
-from leaderboard.models import AlgorithmImage, Attempt, Batch, Host, Run, RunCase, Submission, Weights
+from leaderboard.models import AlgorithmImage, Attempt, Batch, Host, Phase, Run, RunCase, Submission, Weights
 from leaderboard.scores import aggregates, scoring
 from leaderboard.states import (
     ACTIVE_RUN_STATES,
@@ -57,6 +57,7 @@ from leaderboard.states import (
     UNCHECKED,
     BatchState,
     RunState,
+    SubmissionKind,
     SubmissionState,
 )
 from leaderboard.submissions import intake, uploads
@@ -322,7 +323,7 @@ def _take_score(run_id: int, case: RunCase, score: evaluation.Assessment) -> boo
     """Write down a score; False when the run ended meanwhile, and with it what is told of its cases."""
     if lock_run(run_id).state in ENDED:
         return False
-    RunCase.objects.filter(scoring.NOT_SCORED, pk=case.pk).update(
+    RunCase.objects.filter(scoring.not_scored(), pk=case.pk).update(
         result=score.result,
         mask_digest=score.mask_digest,
         evaluation_version=evaluation.VERSION,
@@ -361,8 +362,10 @@ def recheck(run: Run) -> None:
 
 def finish(run: Run) -> None:
     """Every case has a score: aggregate, and the run stands on the leaderboard."""
-    aggregates.aggregate(run)
-    lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=evaluation.VERSION)
+    version = aggregates.aggregate(run)
+    lifecycle.move(run, RunState.SCORED, ended_at=clock.now(), evaluation_version=version)
+    if run.submission.kind != SubmissionKind.TRY_OUT:  # the first run says by which version the phase is ranked
+        Phase.objects.filter(pk=run.submission.phase_id, evaluation_version="").update(evaluation_version=version)
     task_queue.enqueue_board(run.submission.phase_id)
     if run.submission.cases_are_public:
         looks.ask_for_hints(run)
@@ -373,16 +376,16 @@ def look_next(*, processes: int) -> None:
 
     Scores go first: before each case, this process scores whatever waits for it.
     """
-    _scores_first(processes)
+    score_first(processes)
     with scheduling.next_look() as run_id:
         if run_id is not None:
-            looks.look_at_run(run_id, partial(_scores_first, processes))
+            looks.look_at_run(run_id, partial(score_first, processes))
     if run_id is not None:
         looks.ask_for_the_next()
 
 
-def _scores_first(processes: int, rest: Callable[[], None] = lambda: None) -> None:
-    """Score what nobody is at work on; `rest` gives back the memory of what this interrupts."""
+def score_first(processes: int, rest: Callable[[], None] = lambda: None) -> None:
+    """Before what can wait, score what nobody is at work on; `rest` gives back the memory of what this interrupts."""
     if scheduling.scores_wait():
         rest()
         while score_next(processes=processes):

@@ -31,23 +31,23 @@ def new_run(submission: Submission, *, by: str) -> Run:
     return run
 
 
-def hand_in(run: Run, masks: Mapping[int, Blob]) -> Batch:
-    """One batch of the masks of all cases, by the cases' keys: as if a host had reported it, ready to be scored."""
+def hand_in(run: Run, masks: Mapping[str, Blob]) -> Batch:
+    """One batch of the masks of all cases, by the cases' names: as if a host had reported it, ready to be scored."""
     at = clock.now()
     batch = Batch.objects.create(run=run, number=1, state=BatchState.REPORTED, notified_at=at)
-    rows = list(run.cases.all())
+    rows = list(run.cases.select_related("case"))
     for row in rows:
-        mask = masks[row.case_id]
+        mask = masks[row.case.name]
         row.batch, row.decided_at = batch, at
         row.outcome, row.output, row.output_bytes = RunCase.Outcome.FINISHED, mask.digest, mask.size
     RunCase.objects.bulk_update(rows, ["batch", "decided_at", "outcome", "output", "output_bytes"])
     return batch
 
 
-def masks_of(submission: Submission) -> dict[int, Blob]:
-    """The masks that were handed in, by the keys of their cases: each of its runs has them all."""
+def masks_of(submission: Submission) -> dict[str, Blob]:
+    """The masks that were handed in, by the names of their cases: each of its runs has them all."""
     rows = RunCase.objects.filter(run__submission=submission).exclude(output="").order_by("run__number")
-    columns = rows.values_list("case_id", "output", "output_bytes")
+    columns = rows.values_list("case__name", "output", "output_bytes")
     return {case: Blob(digest, size or 0) for case, digest, size in columns}
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0037_board_certainty'),
+        ('leaderboard', '0038_rescoring'),
     ]
 
     operations = [

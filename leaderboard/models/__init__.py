@@ -12,6 +12,7 @@ from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, Pen
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.references import ReferenceRow
+from leaderboard.models.rescoring import RescoredCase, RescoredRun, Rescoring
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, RunScores, Standing
 from leaderboard.models.site import ChallengeDate, FaqSection, NewsItem, PreRegistration, Question, Registration
 from leaderboard.models.submissions import AlgorithmImage, ImageProvenance, Submission, Weights
@@ -62,6 +63,9 @@ __all__ = [
     "ReferenceRow",
     "RefusedAddress",
     "Registration",
+    "RescoredCase",
+    "RescoredRun",
+    "Rescoring",
     "ResumableUpload",
     "RulesAcceptance",
     "Run",

@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+import evaluation
+
 GIB = 1 << 30
 MIB = 1 << 20
 MOST_TRY_OUT_CASES = 20
@@ -19,6 +21,18 @@ class CaseSet(models.Model):
     name = models.SlugField(max_length=60, unique=True)
     digest = models.CharField(max_length=80, help_text="sha256 over dataset facts, volumes and masks")
     imported_at = models.DateTimeField(auto_now_add=True)
+    mends = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="mended",
+        help_text="The set as it was first, whose volumes, sentences and public half it has.",
+    )
+    revision = models.PositiveSmallIntegerField(
+        default=0, db_default=0, editable=False, help_text="Counts the sets that mend the same one. 0: it mends none."
+    )
     half_commitment = models.CharField(
         max_length=80,
         blank=True,
@@ -34,8 +48,33 @@ class CaseSet(models.Model):
         null=True, blank=True, editable=False, help_text="Since then all its files lie where they are handed out."
     )
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["mends", "revision"], name="revisions_of_a_case_set_are_numbered"),
+            models.CheckConstraint(
+                condition=models.Q(mends=None, revision=0) | models.Q(mends__isnull=False, revision__gt=0),
+                name="what_mends_a_case_set_has_a_revision",
+            ),
+        ]
+
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def first(self) -> "CaseSet":
+        """The set as it was before anything of it was mended."""
+        return self.mends or self
+
+    @property
+    def family(self) -> models.Q:
+        """The sets that are this one but for what was mended, itself among them."""
+        first = self.mends_id or self.pk
+        return models.Q(pk=first) | models.Q(mends=first)
+
+    @property
+    def evaluation_version(self) -> str:
+        """By which a run on these cases is scored now: that of the metrics, and which revision of the references."""
+        return f"{evaluation.VERSION}{f'-r{self.revision}' if self.revision else ''}"
 
 
 class HalfSecret(models.Model):
@@ -157,6 +196,14 @@ class Phase(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     description = models.TextField(blank=True, help_text="One or two sentences for the leaderboard and the home page.")
     case_set = models.ForeignKey(CaseSet, on_delete=models.PROTECT, related_name="phases")
+    evaluation_version = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="By which its runs are ranked; empty until the first one is scored. A re-scoring changes it.",
+    )
     opens_at = models.DateTimeField("opens at (UTC)")
     closes_at = models.DateTimeField("closes at (UTC)")
 
@@ -307,6 +354,11 @@ class Phase(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def ranked_version(self) -> str:
+        """The evaluation version by which its runs are ranked: no other one's numbers are on its boards."""
+        return self.evaluation_version or self.case_set.evaluation_version
 
     @property
     def takes_images(self) -> bool:

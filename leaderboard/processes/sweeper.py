@@ -24,6 +24,7 @@ from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submis
 from leaderboard.notices import deadlines, runs
 from leaderboard.operations import alarms, equal_entries
 from leaderboard.people import preregistration
+from leaderboard.rescoring import work as rescoring
 from leaderboard.scores import arrays
 from leaderboard.states import ACTIVE_RUN_STATES, UNCHECKED, BatchState, RunState, SubmissionState
 
@@ -36,6 +37,7 @@ KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 _copies_asked_at = -math.inf  # when copies of public files were last asked for, on the same clock
 _boards_asked_at = -math.inf  # when boards were last asked for, likewise
+_rescoring_asked_at = -math.inf  # when workers were last told of runs to score anew, likewise
 _arrays_looked_at = -math.inf  # when no run lacked an array of scores, likewise
 _last_sweep: tuple[datetime, float] | None = None  # by the database's clock, and by the monotonic one
 
@@ -62,6 +64,7 @@ def sweep() -> None:
     _each(equal_entries.submissions(), equal_entries.compare_submission)
     _each(equal_entries.runs(), equal_entries.compare_run)
     _make_arrays()
+    _rescore(at)
     _ask_for_copies()
     _ask_for_boards(at)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
@@ -110,6 +113,15 @@ def _make_arrays() -> None:
     _each(waiting, lambda one: arrays.fill(*one))
     if len(waiting) < arrays.AT_ONCE:
         _arrays_looked_at = time.monotonic()
+
+
+def _rescore(at: datetime) -> None:
+    """Runs that were scored since are taken into re-scorings; workers are told again now and then."""
+    global _rescoring_asked_at
+    _each([at], rescoring.look)
+    if time.monotonic() - _rescoring_asked_at >= settings.NOTIFY_AGAIN_SECONDS:
+        _rescoring_asked_at = time.monotonic()
+        rescoring.knock(at)
 
 
 def note_outage() -> None:

@@ -14,6 +14,7 @@ from leaderboard.board import versions
 from leaderboard.challenge import downloads
 from leaderboard.core import locks, outbox, process_heartbeat, scratch, task_queue
 from leaderboard.journey import pipeline
+from leaderboard.rescoring import work
 
 MAIL_SECONDS = 10.0  # of messages in a row: images wait for their checks; the sweeper's process sends the rest
 COPY_SECONDS = 30.0  # of copying in a row, likewise
@@ -54,6 +55,14 @@ def score_batch(_batch_id: str) -> None:
 def look_at_run(_run_id: str) -> None:
     """Look at the masks of the scored run whose turn it is."""
     pipeline.look_next(processes=_processes)
+
+
+@shared_task(name="leaderboard.rescore")
+def rescore(_key: str) -> None:
+    """Score runs of a re-scoring anew for a while, after everything else that is to be scored."""
+    pipeline.score_first(_processes)
+    if work.work_next(processes=_processes):
+        task_queue.enqueue_rescoring()
 
 
 @shared_task(name="leaderboard.make_board")

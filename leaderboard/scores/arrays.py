@@ -1,9 +1,10 @@
 """The scores of all findings of a run as one array, which is read many times faster than the results of its cases.
 
 An array is written as the run is aggregated, one for each evaluation version: that of an older one stays beside a newer
-one. It says the same as the results, bit for bit. Where there is none of the present layout (of runs that were scored
-before there were any, or as the layout changed, until the sweeper has made theirs) the results are read in its place.
-Who replaces results by those of another evaluation version writes the array of the older one first (`fill`).
+one, and readers get that of the runs' standings unless they name another. It says the same as the results, bit for bit.
+Where there is none of the present layout (of runs that were scored before there were any, or as the layout changed,
+until the sweeper has made theirs) the results are read in its place. Who replaces results by those of another
+evaluation version writes the array of the older one first (`fill`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import numpy as np
-from django.db.models import BinaryField, Exists, F, Func, IntegerField, OuterRef, Value
+from django.db.models import BinaryField, Exists, F, Func, IntegerField, OuterRef, Subquery, Value
 from numpy.typing import NDArray
 
-import evaluation
 from evaluation import CaseResult, CaseStatus
 from leaderboard.models import RunCase, RunScores, Standing
 from leaderboard.scores import layout
@@ -79,8 +79,7 @@ def missing() -> list[tuple[int, str]]:
 
 def fill(run: int, version: str) -> None:
     """Write the array of a run whose standings were made by this version, from its results; nothing without any."""
-    results = _results([run], version).get(run)
-    if results:
+    if results := _results([run], version).get((run, version)):
         write(run, results, version)
 
 
@@ -92,12 +91,13 @@ def cases_of(run: int) -> Cases:
     return _cases_of([run])[run]
 
 
-def case_dice(runs: Sequence[int], version: str = evaluation.VERSION) -> Floats:
+def case_dice(runs: Sequence[int], version: str | None = None) -> Floats:
     """The Dice of each case, from 0 to 1, in these runs (their keys): (runs, cases); one query.
 
     Their mean over all cases, or over those of the public half (`cases_of`), as `evaluation.resampled_means` takes it,
-    is the Dice of the run's standing to the bit. Raises LookupError if a run was not scored by this version, ValueError
-    if the runs are not of the same cases.
+    is the Dice of the run's standing to the bit. Without a `version` it is that of the runs' standings. Raises
+    LookupError if a run was not scored by this version, ValueError if the runs are not of the same cases, or their
+    standings of different versions.
     """
     rows = _rows(runs, version, dice_alone=True)
     if not rows:
@@ -110,33 +110,34 @@ def case_dice(runs: Sequence[int], version: str = evaluation.VERSION) -> Floats:
     return np.stack([layout.means_of_cases(one, case_of, len(cases)) for one in dice])
 
 
-def of_run(run: int, version: str = evaluation.VERSION) -> FindingScores:
+def of_run(run: int, version: str | None = None) -> FindingScores:
     """The scores of one run (its key); two queries. Raises as `of_runs` does."""
     return of_runs([run], version)[0]
 
 
-def of_runs(runs: Sequence[int], version: str = evaluation.VERSION) -> list[FindingScores]:
+def of_runs(runs: Sequence[int], version: str | None = None) -> list[FindingScores]:
     """The scores of these runs (their keys), in this order; two queries.
 
-    Raises LookupError if a run was not scored by this version, ValueError if an array does not fit the run's cases.
+    Without a `version` it is that of the runs' standings. Raises LookupError if a run was not scored by this version,
+    ValueError if an array does not fit the run's cases, or the standings are of different versions.
     """
-    return _of_rows(_rows(runs, version), version)
+    return _of_rows(_rows(runs, version))
 
 
-def of_scored(runs: Sequence[int], version: str = evaluation.VERSION) -> dict[int, FindingScores]:
-    """The scores of those of these runs (their keys) that were scored by this version; two queries.
+def of_scored(runs: Sequence[int]) -> dict[int, FindingScores]:
+    """The scores of those of these runs (their keys) that were scored, each by its standings' version; two queries.
 
     Raises ValueError if an array does not fit the run's cases.
     """
-    rows = _found(runs, version)
-    return dict(zip(rows, _of_rows(list(rows.values()), version), strict=True))
+    rows = _found(runs, None)
+    return dict(zip(rows, _of_rows(list(rows.values())), strict=True))
 
 
-def _of_rows(rows: Sequence["_Row"], version: str) -> list[FindingScores]:
+def _of_rows(rows: Sequence["_Row"]) -> list[FindingScores]:
     one_of_each = {row.digest: row for row in rows}
     cases = _cases_of([row.run for row in one_of_each.values()])
     known = {digest: _checked(row, cases[row.run]) for digest, row in one_of_each.items()}
-    return [_scores(row, version, known[row.digest]) for row in rows]
+    return [_scores(row, known[row.digest]) for row in rows]
 
 
 def _checked(row: "_Row", cases: Cases) -> Cases:
@@ -148,11 +149,11 @@ def _checked(row: "_Row", cases: Cases) -> Cases:
     return cases
 
 
-def _scores(row: "_Row", version: str, cases: Cases) -> FindingScores:
+def _scores(row: "_Row", cases: Cases) -> FindingScores:
     known = layout.unpack_cases(row.cases)
     statuses = [layout.STATUSES[status] for status in known["status"]]
     findings = layout.unpack_findings(row.findings)
-    return FindingScores(row.run, version, cases, statuses, layout.cases_of_findings(known), findings)
+    return FindingScores(row.run, row.version, cases, statuses, layout.cases_of_findings(known), findings)
 
 
 def _cases_of(runs: Iterable[int]) -> dict[int, Cases]:
@@ -173,6 +174,7 @@ class _Row(NamedTuple):
     """What is stored of a run, or would be; of `findings` all, or the first column alone."""
 
     run: int
+    version: str
     digest: str
     cases: bytes
     findings: bytes
@@ -184,19 +186,26 @@ _DICE = Func(
 )
 
 
-def _rows(runs: Sequence[int], version: str, *, dice_alone: bool = False) -> list[_Row]:
+_OF_STANDING = Subquery(
+    Standing.objects.filter(run=OuterRef("run"), scope=Standing.Scope.ALL).values("evaluation_version")
+)
+
+
+def _rows(runs: Sequence[int], version: str | None, *, dice_alone: bool = False) -> list[_Row]:
     """What is stored of these runs, in their order; of those of which nothing is, what would be."""
     found = _found(runs, version, dice_alone=dice_alone)
     for run in runs:
         if run not in found:
-            raise LookupError(f"run {run} was not scored by evaluation version {version}")
+            raise LookupError(f"run {run} was not scored{f' by evaluation version {version}' if version else ''}")
+    if len(versions := {row.version for row in found.values()}) > 1:
+        raise ValueError(f"runs of different evaluation versions do not compare: {', '.join(sorted(versions))}")
     return [found[run] for run in runs]
 
 
-def _found(runs: Sequence[int], version: str, *, dice_alone: bool = False) -> dict[int, _Row]:
-    """The same of those that were scored by this version."""
-    asked = RunScores.objects.filter(run__in=runs, evaluation_version=version, layout=layout.LAYOUT)
-    columns = ("run", "digest", "cases", _DICE if dice_alone else "findings")
+def _found(runs: Sequence[int], version: str | None, *, dice_alone: bool = False) -> dict[int, _Row]:
+    """The same of those that were scored by this version; without one, by that of their standings."""
+    asked = RunScores.objects.filter(run__in=runs, evaluation_version=version or _OF_STANDING, layout=layout.LAYOUT)
+    columns = ("run", "evaluation_version", "digest", "cases", _DICE if dice_alone else "findings")
     found = {row[0]: _Row(*row) for row in asked.values_list(*columns)}
     lacking = [run for run in runs if run not in found]
     if lacking:
@@ -204,20 +213,20 @@ def _found(runs: Sequence[int], version: str, *, dice_alone: bool = False) -> di
     return found
 
 
-def _from_results(runs: Sequence[int], version: str, *, dice_alone: bool) -> dict[int, _Row]:
+def _from_results(runs: Sequence[int], version: str | None, *, dice_alone: bool) -> dict[int, _Row]:
     found = {}
-    for run, results in _results(runs, version).items():
+    for (run, by), results in _results(runs, version).items():
         cases, findings, digest = layout.pack(results)
         some = len(findings) // layout.FINDING.itemsize * layout.DICE_BYTES if dice_alone else None
-        found[run] = _Row(run, digest, cases, findings[:some])
+        found[run] = _Row(run, by, digest, cases, findings[:some])
     return found
 
 
-def _results(runs: Sequence[int], version: str) -> Mapping[int, list[CaseResult]]:
-    """The results of the cases of those of these runs whose standings were made by this evaluation version."""
-    by_version = Standing.objects.filter(run__in=runs, scope=Standing.Scope.ALL, evaluation_version=version)
-    rows = RunCase.objects.filter(run__in=by_version.values("run")).exclude(result=None).order_by()
-    found: dict[int, list[CaseResult]] = {}
-    for run, result in rows.values_list("run", "result"):
-        found.setdefault(run, []).append(cast("CaseResult", result))
+def _results(runs: Sequence[int], version: str | None) -> Mapping[tuple[int, str], list[CaseResult]]:
+    """The results of those of these runs whose standings are of this version, or any; by run and version."""
+    asked = {"run__standings__evaluation_version": version} if version else {}
+    rows = RunCase.objects.filter(run__in=runs, run__standings__scope=Standing.Scope.ALL, **asked).exclude(result=None)
+    found: dict[tuple[int, str], list[CaseResult]] = {}
+    for run, by, result in rows.order_by().values_list("run", "run__standings__evaluation_version", "result"):
+        found.setdefault((run, by), []).append(cast("CaseResult", result))
     return found

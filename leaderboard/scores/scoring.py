@@ -27,14 +27,16 @@ def evaluation_case(case: Case) -> evaluation.Case:
     )
 
 
-# Without a result, or with one of an older evaluation: a server may be upgraded in the middle of a run.
-NOT_SCORED = Q(outcome=RunCase.Outcome.FINISHED) & (Q(result__isnull=True) | ~Q(evaluation_version=evaluation.VERSION))
+def not_scored() -> Q:
+    """Masks without a result, or with one of other metrics: a server may be upgraded in the middle of a run."""
+    by_others = Q(result__isnull=True) | ~Q(evaluation_version=evaluation.VERSION)
+    return Q(outcome=RunCase.Outcome.FINISHED) & by_others
 
 
 def unscored(batch: Batch) -> QuerySet[RunCase]:
     """The masks of the batch that have no score yet, and those of its run that another evaluation version scored."""
     of_this = Q(batch=batch) | Q(run=batch.run, result__isnull=False)
-    cases = RunCase.objects.filter(of_this, NOT_SCORED)
+    cases = RunCase.objects.filter(of_this, not_scored())
     return cases.select_related("case").prefetch_related("case__findings")
 
 

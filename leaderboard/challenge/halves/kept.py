@@ -1,7 +1,8 @@
 """The half of a case set in the database: drawn when the set is imported, and kept for ever.
 
 Two sets of the same content have the same secret, and so the same half: of two halves of the same cases more would be
-known than of one, and nobody imports a set again until its half pleases. The secret has a table of its own: no row
+known than of one, and nobody imports a set again until its half pleases. A set that mends another one has that one's
+half, and its commitment: it was drawn by the references as they were then. The secret has a table of its own: no row
 that pages read brings it along. A set that was imported before secrets has neither secret nor commitment.
 """
 
@@ -22,6 +23,11 @@ from leaderboard.models import Case, CaseSet, Finding, HalfSecret
 def draw_half(case_set: CaseSet, cases: Iterable[CheckedCase]) -> frozenset[str]:
     """Draw the half of a set that is being imported, in its transaction: the names of its cases."""
     return draw_by(_secret_for(case_set.digest), case_set, [_facts_of(case) for case in cases])
+
+
+def half_of(case_set: CaseSet) -> frozenset[str]:
+    """The names of the half of a set, as it has been since it was drawn."""
+    return frozenset(case_set.cases.filter(in_public_half=True).values_list("name", flat=True))
 
 
 def draw_by(secret: bytes, case_set: CaseSet, cases: Sequence[CaseFacts]) -> frozenset[str]:
@@ -86,7 +92,7 @@ class Half:
     @cached_property
     def secret(self) -> bytes | None:
         """What it was drawn by; None for a set that was imported before."""
-        kept = HalfSecret.objects.filter(case_set=self.case_set).first()
+        kept = HalfSecret.objects.filter(case_set=self.case_set.first).first()
         return bytes.fromhex(kept.secret) if kept else None
 
     @property
@@ -99,7 +105,7 @@ class Half:
         """The text that the set's commitment is to, as the rows are now; "" without a secret."""
         if self.secret is None:
             return ""
-        return opening(self.secret, self.names, self.public, self.case_set.digest)
+        return opening(self.secret, self.names, self.public, self.case_set.first.digest)
 
     @property
     def is_as_committed(self) -> bool:
@@ -109,7 +115,8 @@ class Half:
     @property
     def is_as_drawn(self) -> bool:
         """Whether the secret and the set give this very half again."""
-        return self.secret is not None and draw(self.cases, self.secret) == self.public
+        drawn_of = Half(self.case_set.mends).cases if self.case_set.mends else self.cases
+        return self.secret is not None and draw(drawn_of, self.secret) == self.public
 
     @cached_property
     def tags(self) -> dict[str, str]:

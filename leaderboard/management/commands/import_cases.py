@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from leaderboard.challenge import importing
 from leaderboard.challenge.casesets.official import CaseSetProblems, read_case_set
 from leaderboard.core.audit import Actor
+from leaderboard.models import CaseSet
 
 
 class Command(BaseCommand):
@@ -23,9 +24,14 @@ class Command(BaseCommand):
         parser.add_argument("--split", required=True, help="the split's name in the dataset JSON")
         parser.add_argument("--images", required=True, type=Path, help="folder of the CT volumes")
         parser.add_argument("--masks", required=True, type=Path, help="folder of the reference masks")
+        parser.add_argument("--mends", help="a case set of the same volumes whose references or categories were wrong")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check, then import."""
+        mends = CaseSet.objects.filter(name=options["mends"]).first() if options["mends"] else None
+        if options["mends"] and mends is None:
+            known = ", ".join(CaseSet.objects.values_list("name", flat=True))
+            raise CommandError(f"There is no case set {options['mends']}. Known: {known or 'none yet'}")
         try:
             checked = read_case_set(
                 options["dataset_json"],
@@ -37,7 +43,7 @@ class Command(BaseCommand):
             for warning in checked.warnings:
                 self.stderr.write(f"warning: {warning}")
             case_set, is_new = importing.import_case_set(
-                options["name"], checked, by=Actor.command_line(), progress=self._progress("stored")
+                options["name"], checked, by=Actor.command_line(), mends=mends, progress=self._progress("stored")
             )
         except (CaseSetProblems, importing.NameTaken) as error:
             raise CommandError(str(error)) from error

@@ -17,6 +17,7 @@ from leaderboard.challenge.categories import GROUPS
 from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.scales import axis_for, reach
 from leaderboard.models import Phase, Submission
+from leaderboard.rescoring.progress import said_on_board
 from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_etag, phase_of
 from leaderboard.web.boards.certainty import Told, told_apart
 from leaderboard.web.boards.shown import Shown, shown_board
@@ -100,6 +101,7 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
         "half_commitment": disclosure.half_commitment,
         "opens_half": disclosure.opens_half,
         "announces_try_out": announces_try_out(phase, disclosure.at),
+        "is_scored_anew": "" if is_fixed else said_on_board(phase),
     }
     return render(request, "board.html", context)
 
