@@ -18,7 +18,7 @@ from django.db.models.functions import MD5, Cast, JSONArray
 from leaderboard.board.contents import IN_TABLES, LAYOUT, shown, sources
 from leaderboard.board.counting import shown_standings
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.rows import Row
+from leaderboard.board.rows import Listed, Row
 from leaderboard.challenge.categories import ALL
 from leaderboard.models import BoardRow, BoardVersion, ListedRun, Phase, Standing, Submission
 from leaderboard.states import SubmissionKind
@@ -140,7 +140,7 @@ def lines(phase: Phase, version: BoardVersion, keys: Sequence[int]) -> list[RunL
 def _row(one: ListedRun, version: BoardVersion, place: int | None) -> Row:
     rank = version.ranks[place] if place is not None and place < len(version.ranks) else None
     row = BoardRow(submission_id=one.submission_id, accepted_at=one.accepted_at, shown=one.shown)
-    return Row.of(row, rank, 0, ALL)
+    return Row.of(row, Listed(0, rank, 0), ALL)
 
 
 def _what(row: Row, version: BoardVersion, place: int | None) -> str:
