@@ -9,6 +9,7 @@
     certainty, order                 how sure the order of a version is: computed with it; as it is kept
     all_runs                         all runs that may be shown, as versions list them
     reading                          boards as they are read
+    filters                          which rows somebody wants to see
     spread                           findings in bins, by size and by Dice, as they may be shown
     exports                          the board as JSON, as CSV and for a terminal
     shake_up                         ranks on the public half, on the rest, and on all cases, after a reveal

@@ -140,7 +140,7 @@ def lines(phase: Phase, version: BoardVersion, keys: Sequence[int]) -> list[RunL
 def _row(one: ListedRun, version: BoardVersion, place: int | None) -> Row:
     rank = version.ranks[place] if place is not None and place < len(version.ranks) else None
     row = BoardRow(submission_id=one.submission_id, accepted_at=one.accepted_at, shown=one.shown)
-    return Row.of(row, Listed(row.pk, rank, runs=0), ALL)
+    return Row.of(row, Listed(0, rank, 0), ALL)
 
 
 def _what(row: Row, version: BoardVersion, place: int | None) -> str:

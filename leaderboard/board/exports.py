@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
@@ -79,8 +80,8 @@ SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
 COLUMNS = (*_OF_ROW, *(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high")), *_FACTS, "not_comparable")
 
 
-def as_csv(board: Board) -> str:
-    """The board's rows for spreadsheets, in its order: what its page shows, of which version, and since when.
+def as_csv(board: Board, rows: Iterable[Row] | None = None) -> str:
+    """A board's rows, or some of them, for spreadsheets: what its page shows, of which version, and since when.
 
     Reference rows come last, with the sentence that says what makes them not comparable. What is not shown is empty;
     numbers are as they are shown, and nobody's words are taken for a formula.
@@ -89,7 +90,7 @@ def as_csv(board: Board) -> str:
     writer = csv.writer(text, lineterminator="\r\n")
     facts = _facts(board)
     writer.writerow(COLUMNS)
-    writer.writerows([*_cells(row), *facts, None] for row in board.everything)
+    writer.writerows([*_cells(row), *facts, None] for row in (board.everything if rows is None else rows))
     writer.writerows(_reference_cells(board, one) for one in board.references)
     return text.getvalue()
 

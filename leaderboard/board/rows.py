@@ -1,6 +1,6 @@
 """What a board consists of: its rows, and the groups of findings within a row."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
@@ -222,6 +222,12 @@ class Listing(Sequence[Row]):
         self.places = places
         self._read = read
         self._group = group
+
+    def only(self, kept: Container[int] | None) -> "Listing":
+        """The same with these rows (their keys) alone; None: with all."""
+        if kept is None:
+            return self
+        return Listing([one for one in self.places if one.row in kept], self._read, self._group)
 
     def __len__(self) -> int:
         return len(self.places)

@@ -11,22 +11,32 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.http import quote_etag
 
+from leaderboard.board.filters import ENTRIES, SOURCES, Filters
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.versions import latest_tag
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.core.minutes import minute_of
 from leaderboard.models import BoardVersion, Phase, Submission
+from leaderboard.web.boards.columns import as_told
 from leaderboard.web.context import THEME_COOKIE, instant_of
 
 MAIN = Submission.Track.MAIN
 
 
 class Asked(NamedTuple):
-    """Which board, ranked by which findings, and in which order."""
+    """Which board, ranked by which findings, in which order; which rows and columns of it are shown."""
 
     track: str
     group: str = ALL
     sort: str = "rank"
+    source: str = ""
+    entry: str = ""
+    columns: str = ""
+
+    @property
+    def filters(self) -> Filters:
+        """What its rows have to be."""
+        return Filters(self.source, self.entry)
 
 
 def phase_of(slug: str) -> Phase:
@@ -36,8 +46,16 @@ def phase_of(slug: str) -> Phase:
 
 def asked_of(request: HttpRequest, *, track: str) -> Asked:
     """What an address asks for; what there is not is not found."""
-    asked = Asked(track, request.GET.get("group", ALL), request.GET.get("sort", "rank"))
+    told = request.GET
+    try:
+        columns = as_told(told.getlist("columns"))
+    except KeyError as unknown:
+        raise Http404 from unknown
+    source, entry = told.get("source", ""), told.get("entry", "")
+    asked = Asked(track, told.get("group", ALL), told.get("sort", "rank"), source, entry, columns)
     if track not in Submission.Track.values or asked.group not in GROUPS or asked.sort not in SORT_KEYS:
+        raise Http404
+    if source not in {"", *SOURCES} or entry not in {"", *ENTRIES}:
         raise Http404
     return asked
 
@@ -69,6 +87,9 @@ class Address:
         "track": MAIN,
         "group": "all",
         "sort": "rank",
+        "source": "",
+        "entry": "",
+        "columns": "",
         "page": 1,
         "after": 1,
         "masks": 1,
@@ -82,4 +103,4 @@ class Address:
     def with_(self, **changes: str | int) -> str:
         """The address with these changes."""
         told = {key: value for key, value in {**self._now, **changes}.items() if value != self._USUAL[key]}
-        return f"{self._path}{'?' if told else ''}{urlencode(told)}"
+        return f"{self._path}{'?' if told else ''}{urlencode(told, safe=',')}"

@@ -10,6 +10,7 @@ from django.views.decorators.http import condition, require_safe
 
 from leaderboard.board import exports
 from leaderboard.board.disclosure import Disclosure
+from leaderboard.board.filters import ENTRIES, SOURCES
 from leaderboard.board.reading import read_board
 from leaderboard.board.references import sources_of
 from leaderboard.board.rows import Board, Row, group_tables
@@ -20,10 +21,12 @@ from leaderboard.models import Phase, Submission
 from leaderboard.rescoring.progress import said_on_board
 from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_etag, phase_of
 from leaderboard.web.boards.certainty import Told, told_apart
+from leaderboard.web.boards.columns import Columns
 from leaderboard.web.boards.shown import Shown, shown_board
 from leaderboard.web.context import instant_of
 
 ROWS_PER_PAGE = 25
+CHOICES = ("track", "group", "sort", "source", "entry")
 ORDERS = (
     ("rank", "Rank"),
     ("hit_rate", "Hit rate"),
@@ -42,7 +45,8 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
     phase = next((one for one in phases if one.slug == slug), None) or newest_phase(phases, instant_of(request))
     if phase is None:
         return render(request, "board/none.html")
-    choices = {key: request.GET[key] for key in ("track", "group", "sort") if request.GET.get(key)}
+    choices = {key: request.GET[key] for key in CHOICES if request.GET.get(key)}
+    choices["columns"] = asked_of(request, track=MAIN).columns
     return redirect(Address(reverse("board", args=[phase.slug]), {}).with_(**choices))
 
 
@@ -66,9 +70,11 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
     shown, is_fixed, _ = found
     phase, disclosure = shown.phase, Disclosure.to_public(shown.phase, instant_of(request))
     choices = {**asked._asdict(), "track": MAIN if is_fixed else asked.track}
-    page = Paginator(shown.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
-    after = Paginator(shown.after, ROWS_PER_PAGE).get_page(request.GET.get("after"))
-    masks = Paginator(shown.masks, ROWS_PER_PAGE).get_page(request.GET.get("masks"))
+    kept = asked.filters.kept(shown.version)
+    page, after, masks = (
+        Paginator(some.only(kept), ROWS_PER_PAGE).get_page(request.GET.get(name))
+        for name, some in (("page", shown.rows), ("after", shown.after), ("masks", shown.masks))
+    )
     opened = next((row for row in (*page, *after) if row.key == request.GET.get("open")), None)
     said = opened.opened if opened else None
     references = [] if is_fixed else shown.references  # which are in no version
@@ -95,7 +101,10 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
         "phases": Phase.objects.only("slug", "name"),
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
-        "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._asdict()),
+        "is_filtered": kept is not None,
+        "filters": _filters(phase, asked),
+        "columns": Columns.of(asked.columns, asked.sort),
+        "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._replace(columns="")._asdict()),
         "cited": _cited(shown),
         "has_shake_up": shown.is_revealed and phase.publication == Phase.Publication.HALF,
         "half_commitment": disclosure.half_commitment,
@@ -108,12 +117,19 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
 
 @require_safe
 def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
-    """All rows of the board that the address asks for, for a spreadsheet."""
+    """The rows of the board that the address asks for, with all columns, for a spreadsheet."""
     phase, asked = phase_of(slug), asked_of(request, track=request.GET.get("track", MAIN))
     shown = read_board(phase, asked.track, instant_of(request), group=asked.group, sort=asked.sort)
     name = content_disposition_header(as_attachment=True, filename=f"board-{phase.slug}.csv")
     headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}
-    return HttpResponse(exports.as_csv(shown), content_type="text/csv; charset=utf-8", headers=headers)
+    rows = shown.everything.only(asked.filters.kept(shown.version))
+    return HttpResponse(exports.as_csv(shown, rows), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _filters(phase: Phase, asked: Asked) -> list[tuple[str, str, str, dict[str, str]]]:
+    """The filters of a phase's board: how an address names each, what it is called, what is asked for, all choices."""
+    by_entry = [("entry", "Entries", asked.entry, ENTRIES)] if phase.takes_masks or asked.entry else []
+    return [("source", "Open source", asked.source, SOURCES), *by_entry]
 
 
 def _told(shown: Board, opened: Row | None) -> Told | None:
