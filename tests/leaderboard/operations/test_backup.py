@@ -269,6 +269,7 @@ NEWER_TABLES = (
     *("apianswer", "apitoken"),
     *("boardrow", "boardversion", "referencerow"),
     "halfsecret",
+    *("rescoredcase", "rescoredrun", "rescoring"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),
@@ -297,6 +298,7 @@ NEWER_COLUMNS = (
     *(("host", "takes_weights"), ("submission", "weights_id"), ("submission", "entry")),
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("team", f"join_link_{name}") for name in ("is_on", "made_by_id", "made_at")),
+    *(("phase", "evaluation_version"), ("caseset", "mends_id"), ("caseset", "revision")),
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )
