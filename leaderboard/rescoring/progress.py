@@ -55,15 +55,50 @@ def undecided(phase: Phase) -> Rescoring | None:
     return phase.rescorings.filter(state=Rescoring.State.UNDECIDED).select_related("to_cases", "from_cases").first()
 
 
+def is_behind(phase: Phase) -> bool:
+    """Whether the server scores runs of the phase by another version than that by which it is ranked."""
+    return phase.archived_at is None and phase.ranked_version != phase.case_set.evaluation_version
+
+
 def said_on_board(phase: Phase) -> str:
     """What the board says of it: nothing of how far it is, which on hidden cases would tell of them."""
     found = undecided(phase)
+    if found is None and is_behind(phase):
+        return (
+            f"New runs are scored by evaluation version {phase.case_set.evaluation_version}, and ranked once all runs "
+            f"are; until then this board is that of version {phase.ranked_version}."
+        )
     if found is None:
         return ""
     mended = "" if found.to_cases_id == found.from_cases_id else ", on mended references"
     return (
         f"All runs are being scored anew by evaluation version {found.to_version}{mended} "
         f"({found.reason.rstrip('.')}); until that is applied this board stands."
+    )
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What organisers should know of all phases, each by its slug.
+
+    `behind` are those that are ranked by another version than the server scores by, though nothing is scored anew. Of
+    those whose runs are, `to_decide` wait for a decision, and `stuck` do not go on.
+    """
+
+    behind: tuple[str, ...] = ()
+    to_decide: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
+
+
+def overview() -> Overview:
+    """How things stand now."""
+    ranked = Phase.objects.filter(archived_at=None).exclude(evaluation_version="").select_related("case_set")
+    anew = Rescoring.objects.filter(state=Rescoring.State.UNDECIDED).select_related("phase", "to_cases")
+    now = {one.phase: progress_of(one) for one in anew}
+    return Overview(
+        behind=tuple(phase.slug for phase in ranked if is_behind(phase) and phase not in now),
+        to_decide=tuple(phase.slug for phase, one in now.items() if one.is_ready),
+        stuck=tuple(phase.slug for phase, one in now.items() if one.waiting and (one.troubles or not one.goes_on)),
     )
 
 

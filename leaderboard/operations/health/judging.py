@@ -67,6 +67,7 @@ def checks(facts: Facts) -> list[Check]:
         _store(facts),
         _mails(facts),
         _downloads(facts),
+        _rescoring(facts),
     ]
 
 
@@ -290,6 +291,29 @@ def _downloads(facts: Facts) -> Check:
         "on for long: look at the control workers' log, and at the disk of PUBLIC_DIR."
     )
     return Check("downloads", "Files to download", Level.WARNING, says)
+
+
+def _rescoring(facts: Facts) -> Check:
+    """One evaluation version ranks a phase: what is scored by another one waits for people."""
+    name, title, found = "rescoring", "Evaluation versions", facts.rescoring
+    if found.stuck:
+        says = (
+            f"{', '.join(found.stuck)}: scoring its runs anew does not go on. “manage.py rescore status” says why: "
+            "mend that, or discard it."
+        )
+    elif found.behind:
+        says = (
+            f"{', '.join(found.behind)}: ranked by another evaluation version than this server has. New runs of it "
+            "have no rank until all are scored anew: “manage.py rescore start”."
+        )
+    elif found.to_decide:
+        says = (
+            f"{', '.join(found.to_decide)}: all runs are scored anew. Look at “manage.py rescore preview”, then apply "
+            "or discard it."
+        )
+    else:
+        return Check(name, title, Level.OK, "Each phase is ranked by the version that scores it, or is scored anew.")
+    return Check(name, title, Level.WARNING, says)
 
 
 def _by_age(age: float | None, *, warning: float, failing: float) -> Level:

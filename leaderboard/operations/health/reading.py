@@ -35,6 +35,7 @@ from leaderboard.models import (
     StateChange,
     Submission,
 )
+from leaderboard.rescoring.progress import Overview, overview
 from leaderboard.states import ACTIVE_RUN_STATES, BatchState, RunState, SubmissionState
 from leaderboard.submissions import uploads
 
@@ -129,6 +130,7 @@ class Facts:
     uploads: int = 0
     mails: MailFacts = MailFacts()
     uncopied: tuple[str, ...] = ()  # case sets that may be downloaded, and whose files are not all there
+    rescoring: Overview = field(default_factory=Overview)
     store_free_bytes: int = 0
     store_bytes: int = 0
     store_turns_uploads_away: bool = False  # the largest that a phase takes, if not all
@@ -209,6 +211,7 @@ def _facts(at: datetime) -> Facts:
         uploads=_uploads(),
         mails=_mail_facts(at, hour),
         uncopied=tuple(downloads.uncopied().values_list("name", flat=True)),
+        rescoring=overview(),
         store_free_bytes=disk.free,
         store_turns_uploads_away=disk.free < settings.FREE_BYTES + largest,
         store_bytes=disk.total,

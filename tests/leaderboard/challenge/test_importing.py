@@ -33,7 +33,7 @@ def files(official, tmp_path) -> Path:
     return tmp_path / "files"
 
 
-def run(folder: Path, name: str = "test") -> str:
+def run(folder: Path, name: str = "test", **options: str) -> str:
     out, err = StringIO(), StringIO()
     call_command(
         "import_cases",
@@ -42,6 +42,7 @@ def run(folder: Path, name: str = "test") -> str:
         split="test",
         images=folder / "images",
         masks=folder / "masks",
+        **options,
         stdout=out,
         stderr=err,
     )
@@ -161,3 +162,61 @@ def test_the_secret_is_in_no_record(files):
     run(files)
     secret = CaseSet.objects.get().half_secret.secret
     assert secret not in json.dumps(list(AuditEntry.objects.values("target", "before", "after", "why")))
+
+
+# --- mended sets ------------------------------------------------------------------------------------------------------
+
+
+def change(folder: Path, category: str = "", text: str = "") -> None:
+    """Give the first finding of the first case another category, or sentence."""
+    data = json.loads((folder / "dataset.json").read_text())
+    entry = data["test"][0]
+    entry["categories"]["0"] = category or entry["categories"]["0"]
+    entry["findings"]["0"] = text or entry["findings"]["0"]
+    (folder / "dataset.json").write_text(json.dumps(data))
+
+
+def another_category() -> str:
+    return "2c" if Finding.objects.filter(channel=0).order_by("case__name")[0].category != "2c" else "2d"
+
+
+def test_a_mended_set_has_the_half_of_the_first_and_its_commitment(files):
+    run(files)
+    change(files, another_category())
+    run(files, "mended", mends="test")
+    first, second = (CaseSet.objects.get(name=name) for name in ("test", "mended"))
+    assert (second.first, second.revision, second.evaluation_version) == (first, 1, "1-r1")
+    assert half_of("mended") == half_of("test")
+    assert second.half_commitment == first.half_commitment
+    assert (Half(second).is_as_committed, Half(second).is_as_drawn) == (True, True)
+    assert Half(second).opening == Half(first).opening
+    assert AuditEntry.objects.latest("pk").after["mends"] == "test"
+
+
+def test_revisions_are_those_of_the_first_set_whichever_is_mended(files):
+    run(files)
+    change(files, another_category())
+    run(files, "mended", mends="test")
+    change(files, "2e")
+    run(files, "again", mends="mended")
+    again = CaseSet.objects.get(name="again")
+    assert (again.first.name, again.revision) == ("test", 2)
+
+
+@pytest.mark.parametrize("text", ["", "another sentence"])
+def test_a_set_that_mends_nothing_or_another_sentence_is_refused(files, text):
+    run(files)
+    change(files, text=text)
+    with pytest.raises(CommandError, match="which the kept masks were made for" if text else "nothing is mended"):
+        run(files, "mended", mends="test")
+    assert CaseSet.objects.count() == 1
+
+
+def test_a_set_of_other_volumes_is_refused_case_by_case(files):
+    run(files)
+    names = sorted(path.name for path in (files / "images").iterdir())
+    shutil.copy(files / "images" / names[0], files / "images" / names[1])
+    with pytest.raises(CommandError, match=rf"{names[1]}:\n  - its volume is not that of test"):
+        run(files, "mended", mends="test")
+    with pytest.raises(CommandError, match="There is no case set nothing"):
+        run(files, "mended", mends="nothing")

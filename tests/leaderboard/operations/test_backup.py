@@ -269,6 +269,7 @@ NEWER_TABLES = (
     *("apianswer", "apitoken"),
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow"),
     "halfsecret",
+    *("rescoredcase", "rescoredrun", "rescoring"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),
@@ -298,6 +299,7 @@ NEWER_COLUMNS = (
     *(("phase", "takes"), ("phase", "masks_are_ranked"), ("phase", "max_masks_bytes")),
     *(("team", f"join_link_{name}") for name in ("is_on", "made_by_id", "made_at")),
     *(("phase", "show_submitters"), ("submission", "shows_submitter")),
+    *(("phase", "evaluation_version"), ("caseset", "mends_id"), ("caseset", "revision")),
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )

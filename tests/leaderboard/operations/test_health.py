@@ -16,6 +16,7 @@ from leaderboard.models import Attempt, Batch, Host, ProcessHeartbeat, Run, RunC
 from leaderboard.operations import health
 from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, MailFacts, PhaseFacts
 from leaderboard.processes.tasks import make_board
+from leaderboard.rescoring.progress import Overview
 from leaderboard.submissions import uploads
 from tests.leaderboard import cast, gpu_host, masks
 
@@ -56,6 +57,9 @@ def test_a_server_that_is_well_has_nothing_to_do():
     [
         ({"database_answers": False}, {"database": Level.FAILING}),
         ({"uncopied": ("val",)}, {"downloads": Level.WARNING}),
+        ({"rescoring": Overview(behind=("test",))}, {"rescoring": Level.WARNING}),
+        ({"rescoring": Overview(to_decide=("test",))}, {"rescoring": Level.WARNING}),
+        ({"rescoring": Overview(stuck=("test",))}, {"rescoring": Level.WARNING}),
         ({"broker_answers": False}, {"broker": Level.FAILING}),
         ({"heartbeat_ages": {**WELL.heartbeat_ages, "sweeper": 90.0}}, {"sweeper": Level.FAILING}),
         ({"heartbeat_ages": {"sweeper": 1.0, "scoring@a": 1.0}}, {"control": Level.FAILING}),

@@ -123,7 +123,8 @@ class TestBesideTheOldNumbers:
         with trial.deployed("2"):
             started(phase)
             with monkeypatch.context() as killed:
-                real, kept = work._keep, []
+                real = work._keep
+                kept: list[bool] = []
 
                 def dies(*arguments):
                     if len(kept) == 3:
@@ -246,6 +247,8 @@ class TestApplied:
             assert trial.board(phase) == NEW
             assert [row[0] for row in trial.board(phase, "overall")][-1] == "Team of Alice"
             new = versions.latest(phase, "main", clock.now())
+        assert old is not None
+        assert new is not None
         assert {"what": "evaluation version", "to": "2"} in new.changes
         rows = board_of(phase, "main", BoardVersion.objects.get(pk=old.pk)).rows
         assert [(row.team.name, round(row.dice, 4)) for row in rows] == [(one[0], one[3]) for one in OLD]
@@ -258,7 +261,7 @@ class TestApplied:
             standing = run.standings.get(scope="all")
             assert (run.evaluation_version, standing.evaluation_version) == ("2", "2")
             assert arrays.case_dice([run.pk]).mean() == standing.dice
-            results = [row.result["dice"] for row in run.cases.all()]
+            results = [dice for (dice,) in run.cases.values_list("result__dice")]
             assert sum(results) / len(results) == pytest.approx(standing.dice)
             assert set(run.cases.filter(outcome="finished").values_list("evaluation_version", flat=True)) == {"2"}
             assert set(RunScores.objects.filter(run=run).values_list("evaluation_version", flat=True)) == {"1", "2"}
@@ -332,6 +335,7 @@ class TestDiscarded:
             assert (trial.told(phase), list(RunScores.objects.order_by("pk").values())) == before
             assert not RescoredRun.objects.exists()
             [kept] = Rescoring.objects.all()
+            assert kept.changes is not None
             assert kept.changes["runs_changed"] == 4, "for the record"
             deploy_and_rescore(phase)
             decisions.apply(phase, by=BY)
@@ -359,7 +363,7 @@ class TestTheRecord:
         entries = AuditEntry.objects.filter(action__endswith="re-scoring").order_by("pk")
         actions = ("start re-scoring", "discard re-scoring", "start re-scoring", "apply re-scoring")
         assert tuple(entries.values_list("action", flat=True)) == actions
-        last = entries.last()
+        last = entries.latest("pk")
         assert last.before == {"evaluation_version": "1", "case_set": "cases"}
         assert (last.after, last.why) == ({"evaluation_version": "2", "case_set": "cases"}, "agreed")
 
@@ -481,7 +485,9 @@ class TestHiddenCases:
         assert len(trial.board(phase)) == 2
         work.look(clock.now())
         trial.work_on()
-        work.look(RescoredRun.objects.get(run=late).scored_at)
+        scored_at = RescoredRun.objects.get(run=late).scored_at
+        assert scored_at is not None
+        work.look(scored_at)
         late.refresh_from_db()
         assert late.evaluation_version == "1", "within the minute nothing is told"
         work.look(clock.now() + timedelta(minutes=1))
@@ -494,7 +500,7 @@ class TestHiddenCases:
 
 class TestMendedReferences:
     def test_only_the_masks_of_those_cases_are_measured(self, phase, runs, monkeypatch):
-        measured = []
+        measured: list[str] = []
         real = evaluation.assess_isolated
 
         def counted(jobs, **options):
@@ -511,7 +517,7 @@ class TestMendedReferences:
         assert rescoring.to_version == "1-r1"
         phase.refresh_from_db()
         assert (phase.case_set, phase.evaluation_version) == (case_set, "1-r1")
-        assert [row[0] for row in trial.board(phase)][0] == "Team of Alice"
+        assert trial.board(phase)[0][0] == "Team of Alice"
 
     def test_the_numbers_are_those_of_runs_that_were_scored_on_them_from_the_start(self, phase, runs):
         case_set = trial.mended(

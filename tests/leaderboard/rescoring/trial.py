@@ -1,7 +1,7 @@
 """A metric changed for trial, mended case sets, and all that a server tells of a phase, to be compared."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -30,6 +30,7 @@ from leaderboard.rescoring import work
 from leaderboard.scores import scoring
 from tests.leaderboard import cast, gpu_host, masks
 
+NONE: Mapping[str, Any] = {}
 Measure = Callable[..., Iterator[evaluation.Assessment]]
 
 
@@ -57,7 +58,7 @@ def _otherwise(found: evaluation.Assessment, dice: Callable[[float], float]) -> 
 
 
 def mended(
-    cases: CaseSet, name: str, *, references: dict[str, np.ndarray] | None = None, categories: dict[str, str] = {}
+    cases: CaseSet, name: str, *, references: Mapping[str, np.ndarray] = NONE, categories: Mapping[str, str] = NONE
 ) -> CaseSet:
     """The same cases with these references and categories, by name, as an import with --mends makes them."""
     first = cases.first
@@ -71,8 +72,8 @@ def mended(
     for case in cases.cases.prefetch_related("findings"):
         findings = list(case.findings.all())
         case.pk, case.case_set = None, made
-        if case.name in (references or {}):
-            content = masks.nifti((references or {})[case.name])
+        if case.name in references:
+            content = masks.nifti(references[case.name])
             case.reference = blobs.references.put(io.BytesIO(content)).digest
         case.save(force_insert=True)
         for one in findings:
