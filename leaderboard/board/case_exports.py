@@ -28,7 +28,8 @@ _OF_ROW = ("listed", "rank", "team", "team_name", "algorithm", "submission")
 CASES = (*_OF_ROW, "case", *OF_A_CASE)
 FINDINGS = (*_OF_ROW, "case", "finding", "category", "size", *OF_A_FINDING)
 CHALLENGER = ("task", "algorithm", "case", "value")
-"""Of challengeR: as.challenge(data, by="task", algorithm="algorithm", case="case", value="value", smallBetter=FALSE)."""
+"""As challengeR takes it: as.challenge(data, by = "task", algorithm = "algorithm", case = "case", value = "value",
+smallBetter = FALSE)."""
 
 Text = Iterator[str]
 

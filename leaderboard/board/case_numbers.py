@@ -87,7 +87,8 @@ class CaseNumbers:
         is_measured = found["distance_tp"] != NOT_MEASURED
 
         def added(values: NDArray[Any]) -> list[int]:
-            return np.bincount(scores.case_of, values, cases)[self.order].astype(int).tolist()
+            sums: list[int] = np.bincount(scores.case_of, values, cases)[self.order].astype(int).tolist()
+            return sums
 
         statuses = [str(scores.statuses[place]) if self.names_cases else None for place in self.order]
         return {

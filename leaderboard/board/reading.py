@@ -27,7 +27,7 @@ def read_board(
 
 
 def version_of(phase: Phase, track: str, at: datetime, number: int | None = None) -> BoardVersion | None:
-    """The version of this number, as everybody sees it at this instant, or the present one; None where there is none."""
+    """The version of this number that everybody sees at this instant, or the present one; None where there is none."""
     if number is None:
         return latest(phase, track, at)
     return shown_versions(phase, track, at).filter(number=number).first()

@@ -33,7 +33,7 @@ _FIELDS = ("cases_published_at", "findings_published_at")
 def publish(phase: Phase, *, findings: bool = False, by: Actor, why: str) -> None:
     """Publish numbers of the single cases of a phase; with `findings`, of their findings as well. Raises Refused."""
     locked = list(_on_the_same_cases(phase.case_set).select_for_update(no_key=True).order_by("pk"))
-    row = next(one for one in locked if one.pk == phase.pk)
+    row = next((one for one in locked if one.pk == phase.pk), phase)  # public cases are refused below
     now = clock.now()
     check(row, now, findings=findings)
     if not why.strip():

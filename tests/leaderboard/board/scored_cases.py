@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import evaluation
 from evaluation import CaseResult
@@ -65,8 +66,9 @@ def _result(row: RunCase, rng: Random, skill: float, *, is_lost: bool) -> CaseRe
                 one.category, dice=dice, tp=tp, fp=fp, fn=fn, distance=distance, key=str(one.channel)
             )
         )
-    status = {"status": "missing", "reason": "no mask written"} if is_lost else {}
-    return {**builders.case_result(row.case.name, *found), **status}
+    become: Any = {"status": "missing", "reason": "no mask written"} if is_lost else {}
+    result: Any = builders.case_result(row.case.name, *found)
+    return result | become
 
 
 def _time(run: Run, seconds: float) -> None:

@@ -7,8 +7,10 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -19,7 +21,9 @@ import numpy as np
 import pytest
 
 import evaluation
+from leaderboard.api.paging import Page
 from leaderboard.api.schemas.case_numbers import CaseNumbersOut, FindingNumbersOut
+from leaderboard.api.schemas.challenge import BoardRowOut
 from leaderboard.board import versions
 from leaderboard.board.reading import read_board
 from leaderboard.certainty.pairs import paired_tests
@@ -30,6 +34,8 @@ from tests.leaderboard import cast
 from tests.leaderboard.board import scored_cases
 
 pytestmark = pytest.mark.django_db
+DOCS = Path(__file__).parents[3] / "docs"
+DOCUMENT = (DOCS / "exports.md").read_text()
 FILES = ("cases.csv", "cases.json", "findings.csv", "findings.json", "challenger.csv", "resamples.csv")
 OF_FINDINGS = ("findings.csv", "findings.json")
 CASES, FEW, SKILLS = 60, 16, {"Alice": 0.4, "Charlie": 0.35, "Dora": 0.55, "Erik": 0.2}
@@ -76,9 +82,15 @@ def shown(request) -> Phase:
     return phase
 
 
-def address(phase: Phase, name: str, number: int | None = None) -> str:
-    board = read_board(phase, "main", clock.now())
-    return f"/leaderboard/{phase.slug}/main/versions/{number or board.version.number}/{name}"
+def present(phase: Phase) -> int:
+    """The number of the present version."""
+    version = read_board(phase, "main", clock.now()).version
+    assert version is not None
+    return version.number
+
+
+def address(phase: Phase, name: str, number: int = 0) -> str:
+    return f"/leaderboard/{phase.slug}/main/versions/{number or present(phase)}/{name}"
 
 
 def text(client, phase: Phase, name: str) -> str:
@@ -93,7 +105,7 @@ def table(client, phase: Phase, name: str) -> list[dict[str, str]]:
 
 def scores(client, phase: Phase) -> tuple[list[str], np.ndarray]:
     """Teams in the order of the board, and the Dice of each case (teams, cases), from what challengeR takes."""
-    found = defaultdict(dict)
+    found: dict[str, dict[str, float]] = defaultdict(dict)
     for row in table(client, phase, "challenger.csv"):
         found[row["algorithm"]][row["case"]] = float(row["value"])
     return list(found), np.array([list(of_cases.values()) for of_cases in found.values()])
@@ -185,36 +197,23 @@ def signed_rank(differences) -> float:
     statistic = sum(np.mean(places[abs(one)]) for one in left if one > 0)
     n = len(left)
     spread = n * (n + 1) * (2 * n + 1) / 24 - sum(len(one) ** 3 - len(one) for one in places.values()) / 48
-    return NormalDist().cdf(-(statistic - n * (n + 1) / 4 - 0.5) / math.sqrt(spread))
+    return NormalDist().cdf(-float(statistic - n * (n + 1) / 4 - 0.5) / math.sqrt(spread))
 
 
-R = """
-data <- read.csv("challenger.csv", colClasses = c(case = "character"))
-scores <- xtabs(value ~ algorithm + case, data)
-resamples <- as.matrix(read.csv("resamples.csv", check.names = FALSE)[, -1])[, colnames(scores)]
-draws <- scores %*% t(resamples) / ncol(scores)
-for (team in rownames(scores)) {
-  ends <- quantile(draws[team, ], c(0.025, 0.975))
-  cat(team, sprintf("%.15g", c(mean(scores[team, ]), ends)), "\\n")
-  for (other in setdiff(rownames(scores), team)) {
-    p <- wilcox.test(scores[team, ], scores[other, ], paired = TRUE, alternative = "greater", exact = FALSE)$p.value
-    cat(team, other, sprintf("%.15g", p), "\\n")
-  }
-}
-"""
-
-
-@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not here; NumPy has said it")
-def test_r_says_the_same(client, shown, tmp_path: Path):
+@pytest.mark.parametrize("language", ["python", "r"])
+def test_the_code_of_the_document_makes_them_again(client, shown, tmp_path: Path, language):
+    program = {"python": sys.executable, "r": shutil.which("Rscript")}[language]
+    if program is None:
+        pytest.skip("R is not here: Python says it")
     for name in ("challenger.csv", "resamples.csv"):
         (tmp_path / name).write_text(text(client, shown, name))
-    (tmp_path / "again.R").write_text(R)
-    run = ["Rscript", "--vanilla", "again.R"]
-    said = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60).stdout
-    lines = [line.split() for line in said.splitlines()]
+    *_, code = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.S)
+    (tmp_path / "again").write_text(code)
+    said = subprocess.run([program, "again"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+    lines = [line.split() for line in said.stdout.splitlines()]
     board = {row.team.slug: row for row in read_board(shown, "main", clock.now()).rows}
-    assert {line[0]: [float(one) for one in line[1:]] for line in lines if len(line) == 4} == {
-        slug: pytest.approx([row.dice, *row.dice_ci]) for slug, row in board.items()
+    assert {line[0]: [float(one) for one in line[1:]] for line in lines if len(line) == 5} == {
+        slug: pytest.approx([row.rank, row.dice, *(row.dice_ci or ())]) for slug, row in board.items()
     }
     teams, dice = scores(client, shown)
     p_values = paired_tests(dice).p_values
@@ -237,11 +236,27 @@ def test_numpy_draws_the_resamples_of_public_cases_from_their_seed(client, publi
 @pytest.mark.parametrize(("name", "schema"), [("cases", CaseNumbersOut), ("findings", FindingNumbersOut)])
 def test_json_is_as_its_schema_says_and_the_api_has_it_too(client, shown, name, schema):
     found = text(client, shown, f"{name}.json")
-    kept = json.loads((Path(__file__).parents[3] / "docs" / "schemas" / f"{name}.json").read_text())
+    kept = json.loads((DOCS / "schemas" / f"{name}.json").read_text())
     assert kept == schema.model_json_schema()
     jsonschema_rs.Draft202012Validator(kept).validate(json.loads(found))
     answer = client.get(f"/api/v1/phases/{shown.slug}/{name}")
     assert (answer.status_code, answer.content.decode()) == (200, found)
+
+
+def test_a_board_of_the_api_is_as_its_schema_says(client, public):
+    kept = json.loads((DOCS / "schemas" / "board.json").read_text())
+    assert kept == Page[BoardRowOut].model_json_schema()
+    found = client.get(f"/api/v1/phases/{public.slug}/board").json()
+    jsonschema_rs.Draft202012Validator(kept).validate(found)
+    assert len(found["items"]) == 2
+
+
+@pytest.mark.parametrize("name", ["cases.csv", "findings.csv", "challenger.csv"])
+def test_the_document_has_every_column_of_a_table_in_order(client, public, name):
+    head, *_ = text(client, public, name).splitlines()
+    part = DOCUMENT.partition(f"### `{name}`")[2].partition("###")[0]
+    common = DOCUMENT.partition("## Columns")[2].partition("###")[0] if name != "challenger.csv" else ""
+    assert re.findall(r"^\| `(\w+)` \|", common + part, re.MULTILINE) == head.split(",")
 
 
 def test_lists_of_json_are_as_long_as_what_they_are_about_and_csv_says_the_same(client, shown):
@@ -304,8 +319,7 @@ def test_who_has_a_file_is_told_so(client, shown):
 def test_a_version_keeps_its_files_when_others_follow(client, public):
     before = text(client, public, "cases.csv")
     Submission.objects.filter(team__name="Team of Dora").update(withdrawn_at=clock.now())
-    now = read_board(public, "main", clock.now())
-    assert now.version.number == 2
+    assert present(public) == 2
     kept = client.get(address(public, "cases.csv", 1))
     assert b"".join(kept.streaming_content).decode() == before
     assert "team-of-dora" not in text(client, public, "cases.csv")
@@ -321,7 +335,7 @@ def test_a_row_that_was_made_before_rows_named_their_run_has_its_numbers(client,
 
 
 def test_where_the_numbers_of_a_run_are_not_kept_there_is_no_file(client, public):
-    number = read_board(public, "main", clock.now()).version.number
+    number = present(public)
     Run.objects.get(submission__team__name="Team of Dora").scores.all().delete()
     Run.objects.get(submission__team__name="Team of Dora").cases.update(result=None)
     assert client.get(address(public, "cases.csv", number)).status_code == 404
@@ -346,7 +360,7 @@ def test_the_api_reads_any_version_of_a_board(client, public):
 # --- hidden cases -----------------------------------------------------------------------------------------------------
 
 
-def statuses(client, phase: Phase, number: int | None = None) -> set[int]:
+def statuses(client, phase: Phase, number: int = 0) -> set[int]:
     found = {client.get(address(phase, name, number)).status_code for name in FILES}
     return found | {client.get(f"/api/v1/phases/{phase.slug}/{name}").status_code for name in ("cases", "findings")}
 
@@ -386,7 +400,7 @@ def test_published_cases_stand_under_numbers_in_an_order_that_is_not_that_of_nam
     told = json.loads(text(client, published, "cases.json"))
     assert told["labels"] == [str(number) for number in range(1, FEW + 1)]
     run = Run.objects.get(submission__team__name="Team of Dora")
-    by_name = [row.result["dice"] for row in run.cases.order_by("case__name")]
+    by_name = [row.result["dice"] for row in run.cases.order_by("case__name") if row.result]
     [dora] = (row for row in told["rows"] if row["team"] == "team-of-dora")
     assert dora["dice"] != by_name
     assert sorted(dora["dice"]) == sorted(by_name)
