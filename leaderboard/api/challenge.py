@@ -127,10 +127,10 @@ def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
         limits[name] = getattr(phase, name)
     limits |= {"max_unpacked_bytes": phase.max_unpacked_bytes, "max_masks_bytes": phase.max_masks_bytes}
     names = ("slug", "name", "description", "opens_at", "closes_at", "cases_are_public", "counting", "publication")
-    asked = ("revealed_at", "cases_published_at", "findings_published_at", "commitment", "commitment_text", "pdf")
-    asked = (*asked, "show_submitters")
+    asked = ("commitment", "commitment_text", "pdf", "show_submitters")
+    instants = ("revealed_at", "cases_published_at", "findings_published_at")
     return {
-        **{name: getattr(phase, name) for name in (*names, *asked)},
+        **{name: getattr(phase, name) for name in (*names, *asked, *instants)},
         "half_commitment": Disclosure.to_public(phase, at).half_commitment,
         "is_open": phase.opens_at <= at < phase.closes_at,
         "takes_post_challenge_runs": phases.takes_post_challenge(phase, at),

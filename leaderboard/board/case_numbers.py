@@ -17,7 +17,7 @@ import evaluation
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.rows import Board, Row
 from leaderboard.challenge import published_cases
-from leaderboard.models import BoardVersion, Run
+from leaderboard.models import BoardVersion, CaseSet, Rescoring, Run
 from leaderboard.scores import arrays
 from leaderboard.scores.aggregates import finding_sizes
 from leaderboard.scores.arrays import FindingScores
@@ -55,6 +55,15 @@ class CaseNumbers:
     scores: Sequence[FindingScores]
     order: Integers
 
+    @cached_property
+    def case_set(self) -> CaseSet:
+        """The cases by whose references the version was made: a re-scoring may have brought others since."""
+        if self.version.evaluation_version == self.board.phase.ranked_version:
+            return self.board.phase.case_set
+        done = Rescoring.objects.filter(phase=self.board.phase, from_version=self.version.evaluation_version)
+        applied = done.filter(state=Rescoring.State.APPLIED).select_related("from_cases").first()
+        return applied.from_cases if applied else self.board.phase.case_set
+
     @property
     def names_cases(self) -> bool:
         """Whether cases stand here under their names."""
@@ -63,7 +72,7 @@ class CaseNumbers:
     @property
     def seed(self) -> int:
         """By which the resamples of the cases are drawn. Of hidden cases it is told to nobody: it gives their order."""
-        return evaluation.seed_from(self.board.phase.case_set.digest)
+        return evaluation.seed_from(self.case_set.digest)
 
     @cached_property
     def cases(self) -> list[str]:
@@ -113,7 +122,7 @@ class CaseNumbers:
     @cached_property
     def findings(self) -> list[About]:
         """What is told of each finding: the same in all runs."""
-        first, sizes = self.scores[0], finding_sizes(self.board.phase.case_set)
+        first, sizes = self.scores[0], finding_sizes(self.case_set)
         limits = evaluation.size_limits(list(sizes.values()))
         called = dict(zip(self.order.tolist(), self.cases, strict=True))
         told, number, before = [], 0, -1
@@ -141,7 +150,7 @@ class CaseNumbers:
         case_of, channels = self.scores[0].case_of, self.scores[0].findings["channel"]
         places = [np.flatnonzero(case_of == case) for case in self.order]
         if not self.names_cases:
-            secret = published_cases.secret_of(self.board.phase.case_set)
+            secret = published_cases.secret_of(self.board.phase)
             for case, of_case in enumerate(places):
                 name, known = self._names[self.order[case]], dict(zip(channels[of_case].tolist(), of_case, strict=True))
                 ordered = published_cases.order_of_findings(secret, name, known)
@@ -169,7 +178,7 @@ def read(disclosure: Disclosure, board: Board, version: BoardVersion, rows: Sequ
 def _order(disclosure: Disclosure, names: Sequence[str]) -> Integers:
     if disclosure.cases_are_public:
         return np.arange(len(names))
-    secret = published_cases.secret_of(disclosure.phase.case_set)
+    secret = published_cases.secret_of(disclosure.phase)
     return np.array(published_cases.order_of_cases(secret, names), np.intp)
 
 

@@ -8,7 +8,8 @@ which may stay out:
 * **findings**: the same of each finding, with its category and its size.
 
 A case stands there under a number, which tells nothing: cases are numbered in the order of the HMAC-SHA256 of their
-names by a secret of the server, and so are the findings of a case. Two sets of the same content have the same numbers.
+names by a secret of the phase, and so are the findings of a case. A re-scoring, which may bring another case set with
+the same names, changes no number.
 Sentences, names, masks, volumes, and why a case was lost are never published.
 """
 
@@ -24,7 +25,7 @@ from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import instant
-from leaderboard.models import CaseNumberSecret, CaseSet, Phase
+from leaderboard.models import Case, CaseNumberSecret, CaseSet, Phase
 
 _FIELDS = ("cases_published_at", "findings_published_at")
 
@@ -32,7 +33,7 @@ _FIELDS = ("cases_published_at", "findings_published_at")
 @transaction.atomic
 def publish(phase: Phase, *, findings: bool = False, by: Actor, why: str) -> None:
     """Publish numbers of the single cases of a phase; with `findings`, of their findings as well. Raises Refused."""
-    locked = list(_on_the_same_cases(phase.case_set).select_for_update(no_key=True).order_by("pk"))
+    locked = list(_with_the_same_volumes(phase.case_set).select_for_update(no_key=True).order_by("pk"))
     row = next((one for one in locked if one.pk == phase.pk), phase)  # public cases are refused below
     now = clock.now()
     check(row, now, findings=findings)
@@ -42,7 +43,7 @@ def publish(phase: Phase, *, findings: bool = False, by: Actor, why: str) -> Non
     row.cases_published_at = row.cases_published_at or now
     row.findings_published_at = now if findings else row.findings_published_at
     row.save(update_fields=_FIELDS)
-    _keep_secret(row.case_set)
+    CaseNumberSecret.objects.get_or_create(phase=row, defaults={"secret": secrets.token_hex(SECRET_BYTES)})
     audit.record(by, "publish cases", row, before=before, after=audit.state_of(row, _FIELDS), why=why)
     phase.refresh_from_db(fields=_FIELDS)
 
@@ -54,7 +55,7 @@ def check(phase: Phase, at: datetime, *, findings: bool = False) -> None:
     since = phase.findings_published_at if findings else phase.cases_published_at
     if since:
         raise Refused(f"They are published since {instant(since)}.")
-    for one in _on_the_same_cases(phase.case_set).order_by("pk"):
+    for one in _with_the_same_volumes(phase.case_set).order_by("pk"):
         if why := _what_may_still_ask(one, at):
             raise Refused(
                 "Numbers of single cases are published once nothing more can be handed in on these cases. The "
@@ -66,7 +67,7 @@ def check_stays_over(_old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse whatever lets somebody hand in on hidden cases of which numbers were published, as a phase is saved."""
     if new.cases_are_public:
         return
-    published = _on_the_same_cases(new.case_set).filter(cases_published_at__lte=at).order_by("cases_published_at")
+    published = _with_the_same_volumes(new.case_set).filter(cases_published_at__lte=at).order_by("cases_published_at")
     since = published.values_list("cases_published_at", flat=True).first()
     if since and (why := _what_may_still_ask(new, since)):
         raise Refused(
@@ -87,22 +88,19 @@ def _what_may_still_ask(phase: Phase, at: datetime) -> str:
     return ""
 
 
-def _on_the_same_cases(case_set: CaseSet) -> QuerySet[Phase]:
-    return Phase.objects.filter(case_set__digest=case_set.digest, cases_are_public=False)
+def _with_the_same_volumes(case_set: CaseSet) -> QuerySet[Phase]:
+    """The phases on hidden cases of which any is among these: in the very set, a copy, or one with mended references."""
+    volumes = Case.objects.filter(case_set=case_set).values("volume")
+    sets = Case.objects.filter(volume__in=volumes).values("case_set")
+    return Phase.objects.filter(case_set__in=sets, cases_are_public=False)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _keep_secret(case_set: CaseSet) -> None:
-    same = CaseNumberSecret.objects.filter(case_set__digest=case_set.digest).first()
-    secret = same.secret if same else secrets.token_hex(SECRET_BYTES)
-    CaseNumberSecret.objects.get_or_create(case_set=case_set, defaults={"secret": secret})
-
-
-def secret_of(case_set: CaseSet) -> bytes:
-    """By what the cases of a set are numbered. Raises DoesNotExist before anything of them was published."""
-    return bytes.fromhex(CaseNumberSecret.objects.get(case_set=case_set).secret)
+def secret_of(phase: Phase) -> bytes:
+    """By what the cases of a phase are numbered. Raises DoesNotExist before anything of them was published."""
+    return bytes.fromhex(CaseNumberSecret.objects.get(phase=phase).secret)
 
 
 def order_of_cases(secret: bytes, names: Sequence[str]) -> list[int]:

@@ -7,14 +7,14 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0036_reference_rows'),
+        ('leaderboard', '0039_all_runs'),
     ]
 
     operations = [
         migrations.CreateModel(
             name='CaseNumberSecret',
             fields=[
-                ('case_set', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='case_number_secret', serialize=False, to='leaderboard.caseset')),
+                ('phase', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='case_number_secret', serialize=False, to='leaderboard.phase')),
                 ('secret', models.CharField(help_text='32 random bytes, in hexadecimal', max_length=64)),
             ],
         ),

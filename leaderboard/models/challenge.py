@@ -87,18 +87,6 @@ class HalfSecret(models.Model):
         return f"secret of the half of {self.case_set}"
 
 
-class CaseNumberSecret(models.Model):
-    """What the cases of a case set are numbered by, where their numbers are published without their names."""
-
-    case_set = models.OneToOneField(
-        CaseSet, on_delete=models.CASCADE, primary_key=True, related_name="case_number_secret"
-    )
-    secret = models.CharField(max_length=64, help_text="32 random bytes, in hexadecimal")
-
-    def __str__(self) -> str:
-        return f"secret of the case numbers of {self.case_set}"
-
-
 class DataTerms(models.Model):
     """A version of the terms under which the files of a case set may be used. Never changed: a new version follows."""
 
@@ -466,3 +454,13 @@ class Phase(models.Model):
             raise ValidationError({"post_challenge_opens_at": "Post-challenge runs cannot begin before the deadline."})
         if closes and (opens is None or closes <= opens):
             raise ValidationError({"post_challenge_closes_at": "Post-challenge runs must end after they begin."})
+
+
+class CaseNumberSecret(models.Model):
+    """What the hidden cases of a phase are numbered by, where numbers of theirs are published without their names."""
+
+    phase = models.OneToOneField(Phase, on_delete=models.CASCADE, primary_key=True, related_name="case_number_secret")
+    secret = models.CharField(max_length=64, help_text="32 random bytes, in hexadecimal")
+
+    def __str__(self) -> str:
+        return f"secret of the case numbers of {self.phase}"
