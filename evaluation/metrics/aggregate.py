@@ -87,6 +87,16 @@ def summarise(
     }
 
 
+def resample_counts(cases: int, *, seed: int, resamples: int = RESAMPLES) -> Floats:
+    """How often each case, in the order of their names, counts in each resample: (resamples, cases) whole numbers.
+
+    Behind every interval that `summarise` gives for this seed. Raises `EvaluationError` without any case.
+    """
+    if not cases:
+        raise EvaluationError("there are no cases to resample")
+    return _drawn(cases, seed, resamples)[1:]
+
+
 def resampled_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) -> Floats:
     """The means over cases of `values` (..., cases), as (..., 1 + resamples).
 

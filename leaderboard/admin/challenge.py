@@ -1,11 +1,13 @@
 """Phases and their policies; the case sets."""
 
+from functools import partial
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from leaderboard import models
 from leaderboard.admin.bases import (
@@ -16,10 +18,17 @@ from leaderboard.admin.bases import (
     reason_of,
 )
 from leaderboard.admin.sizes import SizeField
+from leaderboard.challenge import published_cases
 from leaderboard.challenge.phases import check_reveal, check_try_out, save_phase
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions
+
+_CHECKS = {
+    "revealed_at": check_reveal,
+    "try_out_required_from": check_try_out,
+    "post_challenge_opens_at": published_cases.check_stays_over,
+}
 
 
 class PhaseForm(RecordedForm):
@@ -31,7 +40,7 @@ class PhaseForm(RecordedForm):
         if self.errors:
             return
         old, now = models.Phase.objects.filter(pk=self.instance.pk).first(), clock.now()
-        for field, check in (("revealed_at", check_reveal), ("try_out_required_from", check_try_out)):
+        for field, check in _CHECKS.items():
             try:
                 check(old, self.instance, now)
             except Refused as refusal:
@@ -56,7 +65,7 @@ class PhaseAdmin(Recorded, Decisions):
         "runs_total",
     )
     prepopulated_fields = {"slug": ("name",)}
-    actions = ("archive",)
+    actions = ("archive", "publish_cases", "publish_findings")
     fieldsets = (
         (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
         ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
@@ -112,6 +121,29 @@ class PhaseAdmin(Recorded, Decisions):
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
         """Nothing of an archived phase can run again; the sweeper removes its files."""
         self.decide(request, chosen, decisions.archive, "is archived, its masks, images and weights go within minutes")
+
+    @admin.action(description="Publish numbers of single hidden cases (after the reveal)", permissions=["change"])
+    def publish_cases(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:
+        """Asks once more; then everybody may have them."""
+        return self._publish(request, chosen, "publish_cases", findings=False)
+
+    @admin.action(description="Publish numbers of single hidden cases and findings", permissions=["change"])
+    def publish_findings(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:
+        """The same, with those of each finding."""
+        return self._publish(request, chosen, "publish_findings", findings=True)
+
+    def _publish(
+        self, request: HttpRequest, chosen: QuerySet[models.Phase], action: str, *, findings: bool
+    ) -> HttpResponse | None:
+        if "confirmed" in request.POST:
+            decision = partial(published_cases.publish, findings=findings)
+            self.decide(request, chosen, decision, "numbers of its single cases are published")
+            return None
+        asked = {"phases": chosen, "action": action, "findings": findings, "why": reason_of(request)}
+        title = {"title": "Publish numbers of single cases?", "opts": self.opts}
+        return TemplateResponse(
+            request, "admin/publish_cases.html", {**self.admin_site.each_context(request), **title, **asked}
+        )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Sizes are written with their unit; the limits of the model go on to hold."""

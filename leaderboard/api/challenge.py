@@ -3,28 +3,33 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router
 
 from leaderboard.api.operations import operation
 from leaderboard.api.paging import Page, PageNumber, PerPage, page_of
 from leaderboard.api.problems import Problem
+from leaderboard.api.schemas.case_numbers import CaseNumbersOut, FindingNumbersOut
 from leaderboard.api.schemas.challenge import BoardRowOut, PhaseOut, QuotaOut, ReferenceRowOut, ScoresOut
+from leaderboard.board.case_exports import export_of
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.exports import reference_as_json
-from leaderboard.board.reading import read_board
+from leaderboard.board.reading import board_of, version_of
 from leaderboard.board.references import references_of
 from leaderboard.board.rows import Row
 from leaderboard.challenge import phases
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.models import Phase
+from leaderboard.models import BoardVersion, Phase
 from leaderboard.web import kinds
 from leaderboard.web.context import frame_of, instant_of
 
 router = Router(tags=["Challenge"])
 Track = Literal["main", "overall"]
 Order = Literal["rank", "hit_rate", "instance_f1", "distance_f1", "team", "date"]
+Version = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="A version of the board by its number; else the present one.")
+]
 NO_TEAM = "You are in no team. Found one, or join one."
 
 
@@ -58,16 +63,34 @@ def get_board(
     track: Track = "main",
     group: Annotated[str, Query(pattern=f"^({'|'.join(GROUPS)})$")] = ALL,
     sort: Order = "rank",
+    version: Version = None,
     page: PageNumber = 1,
     per_page: PerPage = 25,
 ) -> dict[str, Any]:
     """The board of a phase as everybody sees it: what counts, then masks that stand apart and post-challenge runs.
 
-    Organisers' own teams stand between the others, without a rank.
+    Organisers' own teams stand between the others, without a rank. `Board-Version` of the answer says which it is.
     """
     phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
-    board = read_board(phase, track, instant_of(request), group=group, sort=sort, opened=True)
+    found = _version(phase, track, version, instant_of(request))
+    if found:
+        response["Board-Version"] = str(found.number)
+    board = board_of(phase, track, found, group=group, sort=sort, opened=True)
     return page_of(request, response, board.everything, (page, per_page), make=_row)
+
+
+@operation(router, "GET", "/phases/{slug:slug}/cases", scope="", answers=CaseNumbersOut)
+def get_case_numbers(request: HttpRequest, slug: str, track: Track = "main", version: Version = None) -> HttpResponse:
+    """The numbers of single cases of all rows of a board: of public cases, and of hidden ones once published."""
+    return _file(request, slug, track, version, "cases.json")
+
+
+@operation(router, "GET", "/phases/{slug:slug}/findings", scope="", answers=FindingNumbersOut)
+def get_finding_numbers(
+    request: HttpRequest, slug: str, track: Track = "main", version: Version = None
+) -> HttpResponse:
+    """The numbers of single findings of all rows of a board, likewise."""
+    return _file(request, slug, track, version, "findings.json")
 
 
 @operation(router, "GET", "/phases/{slug:slug}/references", scope="", answers=list[ReferenceRowOut])
@@ -77,15 +100,37 @@ def list_references(request: HttpRequest, slug: str) -> list[dict[str, Any]]:  #
     return [{**reference_as_json(one), "numbers": one.by_group} for one in references_of(phase)]
 
 
+def _version(phase: Phase, track: str, number: int | None, at: datetime) -> BoardVersion | None:
+    """The version of this number, or the present one, if there is any yet. Raises Http404."""
+    found = version_of(phase, track, at, number)
+    if found is None and number is not None:
+        raise Http404
+    return found
+
+
+def _file(request: HttpRequest, slug: str, track: str, number: int | None, name: str) -> HttpResponse:
+    """The pages' own file, byte for byte."""
+    phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+    found = _version(phase, track, number, instant_of(request))
+    export = export_of(Disclosure.to_public(phase, instant_of(request)), found, name) if found else None
+    if export is None:
+        raise Http404
+    try:
+        return HttpResponse(export.text(), content_type=export.content_type)
+    except LookupError:
+        raise Http404 from None
+
+
 def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
     limits = {"cases_per_container": phase.batch_size}
     for name in ("case_seconds", "startup_seconds", "gpus", "memory_bytes", "max_archive_bytes"):
         limits[name] = getattr(phase, name)
     limits |= {"max_unpacked_bytes": phase.max_unpacked_bytes, "max_masks_bytes": phase.max_masks_bytes}
     names = ("slug", "name", "description", "opens_at", "closes_at", "cases_are_public", "counting", "publication")
-    asked = ("revealed_at", "commitment", "commitment_text", "pdf", "show_submitters")
+    asked = ("commitment", "commitment_text", "pdf", "show_submitters")
+    instants = ("revealed_at", "cases_published_at", "findings_published_at")
     return {
-        **{name: getattr(phase, name) for name in (*names, *asked)},
+        **{name: getattr(phase, name) for name in (*names, *asked, *instants)},
         "half_commitment": Disclosure.to_public(phase, at).half_commitment,
         "is_open": phase.opens_at <= at < phase.closes_at,
         "takes_post_challenge_runs": phases.takes_post_challenge(phase, at),
@@ -109,7 +154,17 @@ def _quota(kind: kinds.Kind) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    names = (*ScoresOut.model_fields, "listed", "rank", "affiliation", "algorithm", "entry", "lost_cases", "runs")
+    names = (
+        *ScoresOut.model_fields,
+        "listed",
+        "rank",
+        "affiliation",
+        "algorithm",
+        "entry",
+        "lost_cases",
+        "runs",
+        "seconds_per_case",
+    )
     return {
         **{name: getattr(row, name) for name in names},
         "team": row.team.name,

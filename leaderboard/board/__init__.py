@@ -11,6 +11,8 @@
     reading                          boards as they are read
     filters                          which rows somebody wants to see
     spread                           findings in bins, by size and by Dice, as they may be shown
+    timing                           how long runs took for a case
+    case_numbers, case_exports       the numbers of single cases, where everybody may have them; as files
     exports                          the board as JSON, as CSV and for a terminal
     shake_up                         ranks on the public half, on the rest, and on all cases, after a reveal
     half                             the public half of a case set: how even it is; opened at the reveal

@@ -15,6 +15,7 @@ from django.db.models import Count
 from leaderboard.board.disclosure import Disclosure, Scores
 from leaderboard.board.numbers import group_lines
 from leaderboard.board.spread import sizes_ml, spread_of
+from leaderboard.board.timing import Seconds, seconds_of
 from leaderboard.challenge.categories import ALL
 from leaderboard.models import BoardRow, Standing, Submission
 from leaderboard.scores.arrays import Cases, of_scored
@@ -97,15 +98,21 @@ def rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow
     """Rows (which are not saved) with their numbers as the reader may see them; `made_of` by `basis`."""
     standings = Standing.objects.in_bulk([source.standing for source in made_of.values()])
     spreads = _spreads(disclosure, standings.values())
+    seconds = seconds_of([one.run_id for one in standings.values()], disclosure.scope or "")
     return [
-        _row(disclosure, basis, source, standings[source.standing], spreads.get(source.standing))
+        _row(disclosure, basis, source, standings[source.standing], spreads.get(source.standing), seconds)
         for basis, source in made_of.items()
         if source.standing in standings
     ]
 
 
 def _row(
-    disclosure: Disclosure, basis: str, source: Source, standing: Standing, spread: dict[str, Any] | None
+    disclosure: Disclosure,
+    basis: str,
+    source: Source,
+    standing: Standing,
+    spread: dict[str, Any] | None,
+    seconds: Seconds,
 ) -> BoardRow:
     scores, lines = disclosure.scores(standing.summary), group_lines(standing, disclosure)
     return BoardRow(
@@ -114,7 +121,11 @@ def _row(
         accepted_at=source.accepted_at,
         name=source.team_name.lower(),
         numbers={ALL: _numbers(scores), **{line.code: _numbers(line) for line in lines}},
-        shown=shown(scores, source),
+        shown={
+            **shown(scores, source),
+            "run": standing.run_id,
+            "seconds_per_case": disclosure.seconds_per_case(seconds.get(standing.run_id, [])),
+        },
         opened={
             "groups": [vars(line) for line in lines],
             "method": source.method,

@@ -8,16 +8,22 @@ what is in the cases, and would be a channel out of the hidden set. Organisers, 
 A post-challenge run on hidden cases stays rounded, without small groups, after the reveal too: else the cases could be
 asked about for ever. A try-out is shown as its own cases are, which are public, whatever its phase hides.
 
+Numbers of single hidden cases of all teams are for everybody once organisers published them, which they can after the
+reveal and while nobody may ask about these cases any more (challenge/published_cases.py); never under their names, and
+never those of post-challenge runs.
+
 Which cases are the public half nobody is told before the reveal, also no organiser; that it stands, everybody.
 
 Whoever hands out numbers, states, instants or reasons takes a `Disclosure` and asks it; nobody else knows these rules.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from statistics import median
 from typing import Any, Self, overload
 
 from django.db.models import Q, QuerySet
@@ -29,6 +35,8 @@ from leaderboard.states import RunState, SubmissionKind, SubmissionState
 
 DECIMALS = 3
 FEWEST_FINDINGS = 10
+FEWEST_CASES = 10
+SECONDS_DECIMALS = 2
 COARSE_PERCENT = 5
 VARIES = 2  # over so many cases or findings a number can vary
 NO_WIDTH = 1e-9  # what the last bits of two sums may differ by
@@ -167,6 +175,31 @@ class Disclosure:
         """Progress in per cent: exact, or in steps of 5."""
         percent = 100 * done // total
         return percent if self.shows_cases else percent // COARSE_PERCENT * COARSE_PERCENT
+
+    def seconds_per_case(self, seconds: Sequence[float]) -> float | None:
+        """How long a case took, as it is shown: the median, on hidden cases in steps of 1, 2, 5, 10, 20, ... seconds.
+
+        None without any; on hidden cases without FEWEST_CASES, of which each would tell too much.
+        """
+        if not seconds or (len(seconds) < FEWEST_CASES and not self.shows_cases):
+            return None
+        middle = median(seconds)
+        return round(middle, SECONDS_DECIMALS) if self.shows_cases else _stepped(middle)
+
+    # --- numbers of single cases, of all teams -----------------------------------------------------------------------
+
+    @property
+    def shows_case_numbers(self) -> bool:
+        """Whether everybody may have the numbers of each case: public cases, and hidden ones once published."""
+        return self.cases_are_public or self._is_published(self.phase.cases_published_at)
+
+    @property
+    def shows_finding_numbers(self) -> bool:
+        """Whether everybody may have the numbers of each finding, with its category and size."""
+        return self.cases_are_public or self._is_published(self.phase.findings_published_at)
+
+    def _is_published(self, since: datetime | None) -> bool:
+        return since is not None and since <= self.at and self.is_revealed and not self.stays_rounded
 
     # --- scores ------------------------------------------------------------------------------------------------------
 
@@ -337,6 +370,12 @@ def scope_for_best_run(phase: Phase) -> Standing.Scope:
 def _fewest(numbers: Mapping[str, Any]) -> int:
     """How many cases a summary is of, or findings a group; whichever are fewer, where both are known."""
     return min((numbers[name] for name in ("total_cases", "n") if name in numbers), default=VARIES)
+
+
+def _stepped(seconds: float) -> float:
+    """The nearest of 1, 2, 5, 10, 20, 50, ... by ratio."""
+    steps = (digit * 10.0**power for power in range(7) for digit in (1, 2, 5))
+    return min(steps, key=lambda step: abs(math.log(step / max(seconds, 1.0))))
 
 
 def _minute(at: datetime) -> datetime:

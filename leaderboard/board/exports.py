@@ -49,6 +49,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "entry": row.entry,
         "submission": row.submission,
         **{name: getattr(row, name) for name in NUMBERS},
+        "seconds_per_case": row.seconds_per_case,
     }
 
 
@@ -77,7 +78,8 @@ _LISTED = {
     "post_challenge": "post-challenge, not ranked",
 }
 SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
-COLUMNS = (*_OF_ROW, *(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high")), *_FACTS, "not_comparable")
+_OF_NUMBERS = tuple(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high"))
+COLUMNS = (*_OF_ROW, *_OF_NUMBERS, *_FACTS, "not_comparable", "seconds_per_case")
 
 
 def as_csv(board: Board, rows: Iterable[Row] | None = None) -> str:
@@ -90,7 +92,8 @@ def as_csv(board: Board, rows: Iterable[Row] | None = None) -> str:
     writer = csv.writer(text, lineterminator="\r\n")
     facts = _facts(board)
     writer.writerow(COLUMNS)
-    writer.writerows([*_cells(row), *facts, None] for row in (board.everything if rows is None else rows))
+    shown = board.everything if rows is None else rows
+    writer.writerows([*_cells(row), *facts, None, row.seconds_per_case] for row in shown)
     writer.writerows(_reference_cells(board, one) for one in board.references)
     return text.getvalue()
 
@@ -121,7 +124,7 @@ def _reference_cells(board: Board, reference: Reference) -> list[str | int | Non
         *("reference, not ranked", None, None, csv_cell(row.institution), csv_cell(row.name), None, None, None, date),
         *_numbers(reference.numbers),
         *(csv_cell(board.phase.name), board.track, board.group, row.cases, None, None, None),
-        csv_cell(row.not_comparable),
+        *(csv_cell(row.not_comparable), None),
     ]
 
 

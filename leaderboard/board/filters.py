@@ -1,4 +1,4 @@
-"""Which rows of a board somebody wants to see. A filter hides rows, and changes none: ranks are those of the whole board."""
+"""Which rows of a board somebody wants to see: a filter hides rows and changes none, ranks are of the whole board."""
 
 from typing import NamedTuple
 

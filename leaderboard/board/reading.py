@@ -11,7 +11,7 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.order import certainty_of
 from leaderboard.board.ranking import SORT_KEYS, Place, in_order, ranked
 from leaderboard.board.rows import Board, Listed, Listing, Read
-from leaderboard.board.versions import describe, gather, latest
+from leaderboard.board.versions import describe, gather, latest, shown_versions
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import BoardRow, BoardVersion, Phase
 
@@ -24,6 +24,13 @@ def read_board(
     `group` ranks by one group of findings, `sort` is one of SORT_KEYS. Raises KeyError for an unknown group or key.
     """
     return board_of(phase, track, latest(phase, track, at), group=group, sort=sort, opened=opened)
+
+
+def version_of(phase: Phase, track: str, at: datetime, number: int | None = None) -> BoardVersion | None:
+    """The version of this number that everybody sees at this instant, or the present one; None where there is none."""
+    if number is None:
+        return latest(phase, track, at)
+    return shown_versions(phase, track, at).filter(number=number).first()
 
 
 def board_of(

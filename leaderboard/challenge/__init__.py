@@ -1,6 +1,7 @@
 """What is asked of teams.
 
     phases                           which are open at an instant; saving a phase is a decision
+    published_cases                  numbers of single hidden cases: when they are published, under which numbers
     dates, calendar                  the timeline: rows and the instants of phases; the same as iCalendar
     news                             news, questions and answers: which are public
     categories                       the groups of findings that a board can rank by

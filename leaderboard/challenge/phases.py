@@ -13,6 +13,7 @@ from itertools import pairwise
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from leaderboard.challenge.published_cases import check_stays_over
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -137,6 +138,7 @@ def save_phase(phase: Phase, *, by: Actor, why: str = "") -> None:
     now = clock.now()
     check_reveal(old, phase, now)
     check_try_out(old, phase, now)
+    check_stays_over(old, phase, now)
     policies = [field.attname for field in Phase._meta.concrete_fields if field.editable and not field.primary_key]
     phase.save(update_fields=policies if old else None)  # that it was archived meanwhile is no policy
     audit.record_change(by, "change phase" if old else "add phase", old, phase, fields=policies, why=why)

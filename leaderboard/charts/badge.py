@@ -13,7 +13,7 @@ _PADDING = 7
 _SIZE = 11
 _FONT = "Verdana,DejaVu Sans,Geneva,sans-serif"
 _LONGEST = 60  # letters of one side
-_DARK, _BLUE, _PAPER = "#1a1d21", "#0a5a80", "#ffffff"
+_DARK, _BLUE, _GREY, _PAPER = "#1a1d21", "#0a5a80", "#5d6369", "#ffffff"
 
 # Widths of letters in Verdana of 11 px, by classes: a browser fits the text to the width that we say (textLength).
 _WIDTHS = {
@@ -24,8 +24,11 @@ _WIDTHS = {
 _CAPITAL, _EAST_ASIAN, _OTHER = 7.8, 11.0, 6.9
 
 
-def badge(label: str, words: Sequence[str]) -> SafeString:
-    """An SVG file: `label` on the left, `words` on the right with dots between (“rank 3 (2–5)”, “Dice 0.287”)."""
+def badge(label: str, words: Sequence[str], *, is_grey: bool = False) -> SafeString:
+    """An SVG file: `label` on the left, `words` on the right with dots between (“rank 3 (2–5)”, “Dice 0.287”).
+
+    `is_grey`: there is nothing to show.
+    """
     left, right = shortened(label, _LONGEST), shortened(" · ".join(name(one) for one in words), _LONGEST)
     first, second = (text_width(text) + 2 * _PADDING for text in (left, right))
     whole = first + second
@@ -33,7 +36,7 @@ def badge(label: str, words: Sequence[str]) -> SafeString:
     return element(
         "svg",
         element("title", said),
-        element("rect", width=whole, height=HEIGHT, rx=2, fill=_BLUE),
+        element("rect", width=whole, height=HEIGHT, rx=2, fill=_GREY if is_grey else _BLUE),
         element(
             "path",
             d=f"M2 0h{first - 2}v{HEIGHT}h-{first - 2}a2 2 0 0 1 -2 -2v-{HEIGHT - 4}a2 2 0 0 1 2 -2z",

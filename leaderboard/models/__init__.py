@@ -2,7 +2,16 @@
 
 from leaderboard.models.audit import AuditEntry
 from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, ListedRun
-from leaderboard.models.challenge import Case, CaseSet, DataAcceptance, DataTerms, Finding, HalfSecret, Phase
+from leaderboard.models.challenge import (
+    Case,
+    CaseNumberSecret,
+    CaseSet,
+    DataAcceptance,
+    DataTerms,
+    Finding,
+    HalfSecret,
+    Phase,
+)
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
@@ -33,6 +42,7 @@ __all__ = [
     "BoardRow",
     "BoardVersion",
     "Case",
+    "CaseNumberSecret",
     "CaseSet",
     "ChallengeDate",
     "DataAcceptance",

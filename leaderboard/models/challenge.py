@@ -220,6 +220,13 @@ class Phase(models.Model):
         editable=False,
         help_text="From this instant masks, images and weights are not kept any more.",
     )
+    # What organisers publish of single hidden cases, once for all (challenge/published_cases.py).
+    cases_published_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then numbers of each hidden case are shown."
+    )
+    findings_published_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then those of each finding of a hidden case, too."
+    )
     show_categories = models.BooleanField(default=False, help_text="Put the category codes into cases.json.")
 
     commitment = models.CharField(
@@ -350,6 +357,24 @@ class Phase(models.Model):
             models.CheckConstraint(
                 condition=models.Q(takes="images") | models.Q(cases_are_public=True), name="hidden_cases_take_images"
             ),
+            models.CheckConstraint(
+                condition=models.Q(cases_published_at=None)
+                | models.Q(revealed_at__isnull=False, revealed_at__lte=models.F("cases_published_at")),
+                name="cases_are_published_after_the_reveal",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(cases_published_at=None)
+                | models.Q(post_challenge_opens_at=None)
+                | models.Q(
+                    post_challenge_closes_at__isnull=False,
+                    post_challenge_closes_at__lte=models.F("cases_published_at"),
+                ),
+                name="no_post_challenge_runs_on_published_cases",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(findings_published_at=None) | models.Q(cases_published_at__isnull=False),
+                name="findings_are_published_with_their_cases",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -429,3 +454,13 @@ class Phase(models.Model):
             raise ValidationError({"post_challenge_opens_at": "Post-challenge runs cannot begin before the deadline."})
         if closes and (opens is None or closes <= opens):
             raise ValidationError({"post_challenge_closes_at": "Post-challenge runs must end after they begin."})
+
+
+class CaseNumberSecret(models.Model):
+    """What the hidden cases of a phase are numbered by, where numbers of theirs are published without their names."""
+
+    phase = models.OneToOneField(Phase, on_delete=models.CASCADE, primary_key=True, related_name="case_number_secret")
+    secret = models.CharField(max_length=64, help_text="32 random bytes, in hexadecimal")
+
+    def __str__(self) -> str:
+        return f"secret of the case numbers of {self.phase}"

@@ -313,6 +313,10 @@ def _report(watched: Watched) -> object:
     return {"fence": 9, "cases": lines, "container": container, "fault": None, "log": "hello"}
 
 
+def _publish_cases(watched: Watched) -> object:
+    return f"action=publish_cases&_selected_action={watched['pk_leaderboard_phase']}"
+
+
 MASK = "a mask"
 HOST = {"Authorization": "Bearer token-0"}
 MASK_HEADERS = {**HOST, "X-Content-SHA256": hashlib.sha256(MASK.encode()).hexdigest()}
@@ -342,6 +346,15 @@ _PUBLIC = [
     Address("/leaderboard/{hidden_phase}/main/runs/", 9),
     Address("/leaderboard/{public_phase}/overall/runs/?sort=date&page=2", 9),
     Address("/leaderboard/{hidden_phase}/main/versions/1/runs/", 10),
+    *(
+        Address(f"/leaderboard/{{public_phase}}/main/versions/1/{name}", queries)
+        for name, queries in (
+            *(("cases.csv", 7), ("cases.json", 7), ("challenger.csv", 7), ("resamples.csv", 7)),
+            *(("findings.csv", 9), ("findings.json", 9)),
+        )
+    ),
+    Address("/leaderboard/{hidden_phase}/main/versions/1/cases.csv", 4, status=404),
+    Address("/leaderboard/{hidden_phase}/main/badge/{open_row}.svg", 4),
     Address("/leaderboard/{hidden_phase}/main/feed.atom", 4),
     Address("/leaderboard/{hidden_phase}/half.txt", 4, status=404),
     Address("/leaderboard/{hidden_phase}/main/shake-up/", 4, status=404),
@@ -568,6 +581,7 @@ def _admin_pages() -> Iterator[Address]:
     yield Address("/admin/nothing/", 5, who="organiser", status=404)
     yield Address("/admin/leaderboard/user/{pk_leaderboard_user}/password/", 3, who="organiser")
     yield Address("/admin/leaderboard/preregistration/export/", 9, who="organiser", method="POST")
+    yield Address("/admin/leaderboard/phase/", 12, who="organiser", method="POST", body=_publish_cases)
     for model, rows in admin.site._registry.items():
         yield from _pages_of(model, 403 if isinstance(rows, ReadOnly | RegistrationAdmin) else 200)
 
@@ -613,6 +627,9 @@ _API = [
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),
     Address("/api/v1/phases/{hidden_phase}/board", 7),
+    Address("/api/v1/phases/{hidden_phase}/board?version=1", 7),
+    Address("/api/v1/phases/{public_phase}/cases", 7),
+    Address("/api/v1/phases/{public_phase}/findings?version=1", 9),
     Address("/api/v1/phases/{hidden_phase}/references", 3),
     Address("/api/v1/me", 1, status=401),
     _api("/phases", 3),

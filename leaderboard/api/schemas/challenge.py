@@ -39,6 +39,8 @@ class PhaseOut(Schema):
     publication: str
     half_commitment: str = Field(description="Fixes which cases are the public half, where one is shown; may be empty.")
     revealed_at: datetime | None
+    cases_published_at: datetime | None = Field(description="From when on numbers of single hidden cases are exported.")
+    findings_published_at: datetime | None = Field(description="The same of single findings.")
     try_outs: bool
     try_out_required: bool
     commitment: str = Field(description="Whether it is asked for: no, optional, required.")
@@ -124,6 +126,9 @@ class BoardRowOut(ScoresOut):
     algorithm: str
     entry: str
     lost_cases: int
+    seconds_per_case: float | None = Field(
+        description="The median of the time for a case; of hidden cases the nearest of 1, 2, 5, 10, 20, ... seconds."
+    )
     runs: int
     submitted_on: date
     groups: list[GroupOut]

@@ -9,6 +9,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import condition, require_safe
 
 from leaderboard.board import exports
+from leaderboard.board.case_exports import shown_files
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.filters import ENTRIES, SOURCES
 from leaderboard.board.reading import read_board
@@ -20,6 +21,7 @@ from leaderboard.charts.scales import axis_for, reach
 from leaderboard.models import Phase, Submission
 from leaderboard.rescoring.progress import said_on_board
 from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_etag, phase_of
+from leaderboard.web.boards.badges import snippets_of
 from leaderboard.web.boards.certainty import Told, told_apart
 from leaderboard.web.boards.columns import Columns
 from leaderboard.web.boards.shown import Shown, shown_board
@@ -111,6 +113,8 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
         "opens_half": disclosure.opens_half,
         "announces_try_out": announces_try_out(phase, disclosure.at),
         "is_scored_anew": "" if is_fixed else said_on_board(phase),
+        "files": _files(shown, disclosure),
+        "badge": snippets_of(phase, asked.track, opened) if opened and not is_fixed else None,
     }
     return render(request, "board.html", context)
 
@@ -137,6 +141,15 @@ def _told(shown: Board, opened: Row | None) -> Told | None:
     if opened is None or opened.place is None or shown.order is None:
         return None
     return next(iter(told_apart(shown, shown.order, [opened.place])), None)
+
+
+def _files(shown: Board, disclosure: Disclosure) -> dict[str, str]:
+    """The addresses of the numbers of single cases, by the name of each file."""
+    if shown.version is None:
+        return {}
+    which = (shown.phase.slug, shown.track, shown.version.number)
+    names = shown_files(disclosure, shown.version)
+    return {name.replace(".", "_"): reverse("board_file", args=[*which, name]) for name in names}
 
 
 def _cited(shown: Board) -> dict[str, str] | None:

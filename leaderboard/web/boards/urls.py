@@ -1,8 +1,18 @@
 """The addresses of boards, below /leaderboard/."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
-from leaderboard.web.boards import board, categories, certainty, reveal, runs, versions
+from leaderboard.web.boards import badges, board, categories, certainty, files, reveal, runs, versions
+
+
+class FileName(StringConverter):
+    """A name with its type; what has none is a page, to whose address a slash may be missing."""
+
+    regex = r"[a-z]+\.(?:csv|json)"
+
+
+register_converter(FileName, "file")
 
 urlpatterns = [
     path("", board.leaderboard, name="leaderboard"),
@@ -26,5 +36,7 @@ urlpatterns = [
     ),
     path("<slug:slug>/<slug:track>/runs/", runs.board_runs, name="board_runs"),
     path("<slug:slug>/<slug:track>/versions/<int:number>/runs/", runs.board_runs, name="board_runs_version"),
+    path("<slug:slug>/<slug:track>/versions/<int:number>/<file:name>", files.board_file, name="board_file"),
+    path("<slug:slug>/<slug:track>/badge/<slug:team>.svg", badges.board_badge, name="board_badge"),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
 ]

@@ -268,7 +268,7 @@ NEWER_TABLES = (
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
     *("apianswer", "apitoken"),
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow"),
-    "halfsecret",
+    *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
 )
 NEWER_COLUMNS = (
@@ -288,6 +288,7 @@ NEWER_COLUMNS = (
     ),
     *(("submission", "kind"), ("submission", "cases_of_id")),
     *(("phase", f"try_{one}") for one in ("outs_on_id", "out_cases", "outs_per_day", "out_required_from")),
+    *(("phase", "cases_published_at"), ("phase", "findings_published_at")),
     *(("phase", f"post_challenge_{one}") for one in ("opens_at", "closes_at", "per_day", "total")),
     *(
         ("caseset", "allows_downloads"),

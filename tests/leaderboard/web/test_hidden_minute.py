@@ -17,6 +17,7 @@ from django.test import Client
 
 from leaderboard import urls
 from leaderboard.api.site import described
+from leaderboard.board.case_exports import FILES
 from leaderboard.core import clock
 from leaderboard.journey import faults, pipeline
 from leaderboard.models import OutgoingMail, Run, Submission
@@ -119,6 +120,8 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "board_categories_version": [f"/leaderboard/test/main/versions/{number}/categories/" for number in (1, 2, 3)],
         "board_runs": [f"/leaderboard/test/{track}/runs/?sort=date" for track in ("main", "overall")],
         "board_runs_version": [f"/leaderboard/test/main/versions/{number}/runs/" for number in (1, 2, 3)],
+        "board_file": [f"/leaderboard/test/main/versions/{n}/{name}" for n in (1, 2, 3) for name in FILES],
+        "board_badge": [f"/leaderboard/test/main/badge/{team}.svg" for team in ("alice-and-bob", "rivals")],
         "board_feed": ["/leaderboard/test/main/feed.atom"],
         "board_shake_up": ["/leaderboard/test/main/shake-up/"],
         "board_half": ["/leaderboard/test/half.txt"],
@@ -155,7 +158,10 @@ def api_addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     named = {f"/submissions/{{pk}}{part}": [f"/submissions/{one.pk}{part}" for one in submissions] for part in of_one}
     return {
         **{path: [path] for path in plain},
-        **{f"/phases/{{slug}}{part}": [f"/phases/test{part}"] for part in ("", "/quota", "/board", "/references")},
+        **{
+            f"/phases/{{slug}}{part}": [f"/phases/test{part}"]
+            for part in ("", "/quota", "/board", "/references", "/cases", "/findings")
+        },
         **named,
         "/submissions": ["/submissions", *(f"/submissions?state={state}" for state in STATES)],
         "/submissions/{pk}/logs/{batch}/{attempt}": [f"/submissions/{one.pk}/logs/1/1" for one in submissions],

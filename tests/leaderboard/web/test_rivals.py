@@ -54,7 +54,11 @@ BOARDS = {
     "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/categories/",
     "leaderboard/<slug:slug>/<slug:track>/runs/",
     "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/runs/",
+    "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/<file:name>",
+    "leaderboard/<slug:slug>/<slug:track>/badge/<slug:team>.svg",
     "api/v1/phases/<slug:slug>/board",
+    "api/v1/phases/<slug:slug>/cases",
+    "api/v1/phases/<slug:slug>/findings",
     "team/join/<slug:code>/",
     "team/invitation/<slug:token>/",
 }
