@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.boards import board, categories, certainty, reveal, versions
+from leaderboard.web.boards import board, categories, certainty, compare, reveal, versions
 
 urlpatterns = [
     path("", board.leaderboard, name="leaderboard"),
@@ -23,6 +23,12 @@ urlpatterns = [
         "<slug:slug>/<slug:track>/versions/<int:number>/categories/",
         categories.board_categories,
         name="board_categories_version",
+    ),
+    path("<slug:slug>/<slug:track>/compare/", compare.board_compare, name="board_compare"),
+    path(
+        "<slug:slug>/<slug:track>/versions/<int:number>/compare/",
+        compare.board_compare,
+        name="board_compare_version",
     ),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
 ]

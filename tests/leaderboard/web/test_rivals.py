@@ -52,6 +52,8 @@ BOARDS = {
     "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/certainty/",
     "leaderboard/<slug:slug>/<slug:track>/categories/",
     "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/categories/",
+    "leaderboard/<slug:slug>/<slug:track>/compare/",
+    "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/compare/",
     "api/v1/phases/<slug:slug>/board",
     "team/join/<slug:code>/",
     "team/invitation/<slug:token>/",
