@@ -9,6 +9,8 @@
     certainty, order                 how sure the order of a version is: computed with it; as it is kept
     reading                          boards as they are read
     spread                           findings in bins, by size and by Dice, as they may be shown
+    history                          the first teams in the versions until now
+    comparison, comparing            entries side by side; rows of a board
     exports                          the board as JSON, as CSV and for a terminal
     shake_up                         ranks on the public half, on the rest, and on all cases, after a reveal
     half                             the public half of a case set: how even it is; opened at the reveal

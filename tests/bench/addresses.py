@@ -342,6 +342,8 @@ _PUBLIC = [
     Address("/leaderboard/{hidden_phase}/main/compare/", 13),
     Address("/leaderboard/{public_phase}/main/compare/?with={open_row}", 10, who="captain"),
     Address("/leaderboard/{hidden_phase}/main/versions/1/compare/", 14),
+    Address("/leaderboard/{hidden_phase}/main/history/", 7),
+    Address("/leaderboard/{public_phase}/main/history/", 14, who="captain"),
     Address("/leaderboard/{hidden_phase}/main/feed.atom", 4),
     Address("/leaderboard/{hidden_phase}/half.txt", 4, status=404),
     Address("/leaderboard/{hidden_phase}/main/shake-up/", 4, status=404),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.boards import board, categories, certainty, compare, reveal, versions
+from leaderboard.web.boards import board, categories, certainty, compare, history, reveal, versions
 
 urlpatterns = [
     path("", board.leaderboard, name="leaderboard"),
@@ -30,5 +30,6 @@ urlpatterns = [
         compare.board_compare,
         name="board_compare_version",
     ),
+    path("<slug:slug>/<slug:track>/history/", history.board_history, name="board_history"),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
 ]

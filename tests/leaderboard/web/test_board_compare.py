@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 import evaluation
 from leaderboard.board import versions
 from leaderboard.core import clock
-from leaderboard.models import Case, Finding, Phase, Run, RunCase, Submission
+from leaderboard.models import Finding, Phase, Run, RunCase, Submission
 from leaderboard.scores import aggregates
 from tests.leaderboard import cast
 from tests.leaderboard.scores.runs import scored

@@ -119,6 +119,7 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "board_categories_version": [f"/leaderboard/test/main/versions/{number}/categories/" for number in (1, 2, 3)],
         "board_compare": ["/leaderboard/test/main/compare/", "/leaderboard/test/main/compare/?with=rivals"],
         "board_compare_version": [f"/leaderboard/test/main/versions/{number}/compare/" for number in (1, 2, 3)],
+        "board_history": ["/leaderboard/test/main/history/"],
         "board_feed": ["/leaderboard/test/main/feed.atom"],
         "board_shake_up": ["/leaderboard/test/main/shake-up/"],
         "board_half": ["/leaderboard/test/half.txt"],

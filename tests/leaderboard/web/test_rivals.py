@@ -54,6 +54,7 @@ BOARDS = {
     "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/categories/",
     "leaderboard/<slug:slug>/<slug:track>/compare/",
     "leaderboard/<slug:slug>/<slug:track>/versions/<int:number>/compare/",
+    "leaderboard/<slug:slug>/<slug:track>/history/",
     "api/v1/phases/<slug:slug>/board",
     "team/join/<slug:code>/",
     "team/invitation/<slug:token>/",
