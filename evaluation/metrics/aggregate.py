@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.categories import Kind, kind_of
 from evaluation.errors import EvaluationError
-from evaluation.masks.run_lengths import Floats
+from evaluation.masks.run_lengths import Floats, Integers
 from evaluation.metrics.matching import precision_recall_f1, ratio
 from evaluation.results import Aggregates, CaseResult, FindingResult, Group, Interval, SizeGroup, Summary
 
@@ -25,6 +26,7 @@ PERCENTILES = (2.5, 97.5)
 
 Sizes = Mapping[tuple[str, str], float]
 Limits = tuple[float, float]
+Booleans = NDArray[np.bool_]
 Findings = Sequence[Sequence[FindingResult]]  # per case
 
 # The numbers by which two results are compared, with the sums that each is made of.
@@ -142,40 +144,73 @@ def paired_differences(
     names = [case["name"] for case in ordered[0]]
     if not names or any([case["name"] for case in cases] != names for cases in ordered):
         raise EvaluationError("results can be compared on the same cases only")
-    drawn = _drawn(len(names), seed, resamples)
-    ours, *theirs = (_compared(cases, metric, drawn, sizes, limits) for cases in ordered)
-    return [{code: _difference(one[code] - ours[code]) for code in ours if code in one} for one in theirs]
+    ours, *theirs = (_compared(cases, metric, sizes, limits, seed, resamples) for cases in ordered)
+    return [_differences({code: one[code] - ours[code] for code in ours if code in one}) for one in theirs]
+
+
+def resampled_numbers(
+    metric: str,
+    summands: Mapping[str, Floats],
+    case_of: Integers,
+    groups: Mapping[str, Booleans],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> dict[str, Floats]:
+    """A number of `COMPARED` in each group of a run's findings, as (1 + resamples,).
+
+    `summands` (findings,) are what each finding adds to the sums of which the number is made; `case_of` (findings,) is
+    the place of its case in the order of their names, of which none is left out; `groups` are (findings,). Of each
+    number the first is that of the cases themselves, then come those of the resamples of `resampled_means`; NaN where
+    one lacks the group. Dice in `OVERALL` is the mean over cases, elsewhere that over findings. Raises
+    `EvaluationError` without any finding.
+    """
+    if not len(case_of):
+        raise EvaluationError("there are no cases to resample")
+    cases = int(case_of.max()) + 1
+    drawn = _drawn(cases, seed, resamples)
+
+    def per_case(name: str) -> Floats:
+        column = summands[name]
+        return np.array([np.bincount(case_of[these], column[these], cases) for these in groups.values()])
+
+    of_cases = {name: per_case(name) for name in COMPARED[metric]}
+    counted, *sums = (_added(drawn, one) for one in of_cases.values())
+    numbers = _f1(sums, counted) if len(sums) > 1 else ratio(sums[0], counted, otherwise=np.nan)
+    found = dict(zip(groups, numbers, strict=True))
+    if metric == "dice" and OVERALL in found:
+        place = list(groups).index(OVERALL)
+        found[OVERALL] = _added(drawn, of_cases["dice"][place] / of_cases["n"][place]) / cases
+    return found
 
 
 def _compared(
-    cases: Sequence[CaseResult], metric: str, drawn: Floats, sizes: Sizes | None, limits: Limits | None
+    cases: Sequence[CaseResult], metric: str, sizes: Sizes | None, limits: Limits | None, seed: int, resamples: int
 ) -> dict[str, Floats]:
-    """The number over all cases and in each group, for each row of `drawn`."""
+    """The number over all cases and in each group: of the cases themselves, then of each resample."""
     findings = [(case["name"], finding) for case in cases for finding in case["findings"]]
     case_of = np.repeat(np.arange(len(cases)), [len(case["findings"]) for case in cases])
     table = np.array([_summands(finding) for _, finding in findings], np.float64).reshape(-1, len(SUMS))
     codes = [_group_codes(name, finding, sizes, limits) for name, finding in findings]
-    groups = [OVERALL, *_in_order(codes)]
-    members = [np.array([group == OVERALL or group in its for its in codes], bool) for group in groups]
-
-    def per_case(name: str) -> Floats:
-        column = table[:, SUMS.index(name)]
-        return np.array([np.bincount(case_of[these], column[these], len(cases)) for these in members])
-
-    counted, *sums = (_added(drawn, per_case(name)) for name in COMPARED[metric])
-    if metric == "dice":
-        numbers = ratio(sums[0], counted, otherwise=np.nan)
-        numbers[0] = _added(drawn, per_case("dice")[0] / per_case("n")[0]) / len(cases)
-    elif len(sums) == 1:
-        numbers = ratio(sums[0], counted, otherwise=np.nan)
-    else:
-        numbers = np.where(counted > 0, precision_recall_f1(*sums)[2], np.nan)
-    return dict(zip(groups, numbers, strict=True))
+    groups = {
+        code: np.array([code == OVERALL or code in its for its in codes]) for code in (OVERALL, *_in_order(codes))
+    }
+    summands = dict(zip(SUMS, table.T, strict=True))
+    return resampled_numbers(metric, summands, case_of, groups, seed=seed, resamples=resamples)
 
 
-def _difference(values: Floats) -> Difference:
-    interval = _interval(values[1:])
-    return Difference(_number(values[0]), (interval[0], interval[1]) if interval else None)
+def _differences(of_groups: Mapping[str, Floats]) -> dict[str, Difference]:
+    """Differences with their intervals, of (1 + resamples,) each."""
+    intervals = intervals_of(np.array([values[1:] for values in of_groups.values()]))
+    return {
+        code: Difference(_number(values[0]), interval)
+        for (code, values), interval in zip(of_groups.items(), intervals, strict=True)
+    }
+
+
+def _f1(sums: Sequence[Floats], counted: Floats) -> Floats:
+    """F1 of pooled sums of tp, fp, fn; NaN where there is nothing that they are counted of."""
+    return np.where(counted > 0, precision_recall_f1(*sums)[2], np.nan)
 
 
 def _groups(cases: Sequence[CaseResult], sizes: Sizes | None, limits: Limits | None) -> dict[str, Findings]:
@@ -284,12 +319,26 @@ def _described(numbers: Mapping[str, Floats], sums: Mapping[str, Floats]) -> dic
     return result
 
 
+def intervals_of(values: Floats) -> list[tuple[float, float] | None]:
+    """The 95 % interval of each of several numbers, of (numbers, resamples); NaN is not defined in that resample.
+
+    None of a number that is defined in none.
+    """
+    found: list[tuple[float, float] | None] = [None] * len(values)
+    defined = ~np.isnan(values)
+    everywhere = defined.all(axis=1)
+    ends = np.percentile(values[everywhere], PERCENTILES, axis=1).T.tolist() if everywhere.any() else []
+    for place, (low, high) in zip(np.flatnonzero(everywhere).tolist(), ends, strict=True):
+        found[place] = low, high
+    for place in np.flatnonzero(~everywhere & defined.any(axis=1)).tolist():
+        low, high = np.percentile(values[place, defined[place]], PERCENTILES).tolist()
+        found[place] = low, high
+    return found
+
+
 def _interval(values: Floats) -> Interval | None:
-    present = values[~np.isnan(values)]
-    if len(present) == 0:
-        return None
-    low, high = np.percentile(present, PERCENTILES)
-    return [float(low), float(high)]
+    [found] = intervals_of(values[None])
+    return list(found) if found else None
 
 
 def _number(value: np.float64) -> float | None:

@@ -13,6 +13,8 @@
     spread                           findings in bins, by size and by Dice, as they may be shown
     timing                           how long runs took for a case
     case_numbers, case_exports       the numbers of single cases, where everybody may have them; as files
+    history                          the first teams in the versions until now
+    comparison, comparing            entries side by side; rows of a board
     exports                          the board as JSON, as CSV and for a terminal
     shake_up                         ranks on the public half, on the rest, and on all cases, after a reveal
     half                             the public half of a case set: how even it is; opened at the reveal

@@ -28,7 +28,7 @@ from typing import Any, Self, overload
 
 from django.db.models import Q, QuerySet
 
-from evaluation import Group, Summary
+from evaluation import Difference, Group, Summary
 from leaderboard.challenge import downloads
 from leaderboard.models import CaseSet, DataAcceptance, DataTerms, Phase, Standing, Submission, User
 from leaderboard.states import RunState, SubmissionKind, SubmissionState
@@ -273,6 +273,26 @@ class Disclosure:
     def rounded_count(self, count: int, of: int) -> int:
         """How often of so many times something came about, as it is shown: exact, or in whole per cent."""
         return count if self.shows_exact_scores else round(100 * count / of) * of // 100
+
+    def difference(self, score: float, base: float) -> float:
+        """By how much a score is above another one, of both as they are shown.
+
+        Were it rounded only then, the differences from many others would tell the exact score.
+        """
+        return self.rounded(self.rounded(score) - self.rounded(base))
+
+    def paired_interval(self, shown: float, found: Difference, differing: int) -> Interval | None:
+        """The 95 % interval of a paired difference that is `shown` as this; None where there is none.
+
+        Before a reveal it tells how far it reaches to both sides of what is shown, in steps; and it tells nothing where
+        the two differ in fewer than 10 findings (`differing`): it would be about these alone.
+        """
+        if found.value is None or found.interval is None or not self.shows_group(differing):
+            return None
+        if self.shows_exact_scores:
+            return found.interval
+        low, high = (self.rounded(shown + self.rounded(end - found.value)) for end in found.interval)
+        return low, high
 
     def scores(self, numbers: Summary | Group) -> Scores:
         """The scores of a summary or a group as they are shown."""

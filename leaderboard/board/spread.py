@@ -11,15 +11,17 @@ nothing of where its Dice lies.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.board.disclosure import DECIMALS, Disclosure
-from leaderboard.models import CaseSet, Finding, Standing
-from leaderboard.scores.arrays import FindingScores
+from leaderboard.models import CaseSet, Standing
+from leaderboard.scores.arrays import Cases, FindingScores
+from leaderboard.scores.sizes import sizes_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -31,7 +33,6 @@ DICE_EDGES = tuple(tenth / 10 for tenth in range(11))
 """Between these lie the bins of Dice; the last one has both of its ends."""
 NO_DICE = 0.5 * 10**-DECIMALS
 """What is shown as 0.000 counts as 0: where nothing overlaps, Dice is some 1e-9 (its smoothing)."""
-_ML = 1000.0  # mm³
 
 
 def in_scope(scores: FindingScores, scope: str) -> Booleans:
@@ -42,16 +43,23 @@ def in_scope(scores: FindingScores, scope: str) -> Booleans:
     return in_half
 
 
+def within(scores: FindingScores, scope: str) -> FindingScores:
+    """The same of these cases alone."""
+    if scope == Standing.Scope.ALL:
+        return scores
+    kept, findings = scores.cases.in_public_half, in_scope(scores, scope)
+    return replace(
+        scores,
+        cases=Cases(list(compress(scores.cases.names, kept)), kept[kept]),
+        statuses=list(compress(scores.statuses, kept)),
+        case_of=(np.cumsum(kept) - 1)[scores.case_of[findings]],
+        findings=scores.findings[findings],
+    )
+
+
 def sizes_ml(case_set: CaseSet, scores: FindingScores) -> Floats:
     """The size of each finding's reference in mL; NaN of one that the case set does not have any more. One query."""
-    asked = Finding.objects.filter(case__case_set=case_set).order_by()
-    known = {
-        (name, channel): voxels * spacing[0] * spacing[1] * spacing[2] / _ML
-        for name, channel, voxels, spacing in asked.values_list("case__name", "channel", "voxels", "case__spacing_mm")
-    }
-    names = [scores.cases.names[case] for case in scores.case_of.tolist()]
-    channels = scores.findings["channel"].tolist()
-    return np.array([known.get(key, np.nan) for key in zip(names, channels, strict=True)])
+    return sizes_of(case_set, scores).ml
 
 
 def spread_of(scores: FindingScores, sizes: Floats, scope: str, disclosure: Disclosure) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _what_may_still_ask(phase: Phase, at: datetime) -> str:
 
 
 def _with_the_same_volumes(case_set: CaseSet) -> QuerySet[Phase]:
-    """The phases on hidden cases of which any is among these: in the very set, a copy, or one with mended references."""
+    """The phases on hidden cases of which any is among these: in the very set, a copy, or a mended one."""
     volumes = Case.objects.filter(case_set=case_set).values("volume")
     sets = Case.objects.filter(volume__in=volumes).values("case_set")
     return Phase.objects.filter(case_set__in=sets, cases_are_public=False)

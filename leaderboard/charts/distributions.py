@@ -24,7 +24,8 @@ _ZERO = 10  # of the bar of findings with Dice 0, which stands left of the axis
 class Distribution:
     """How many findings lie in each bin of Dice above 0, and how many have exactly 0; None where it is not shown.
 
-    `counts` has a number for each pair of neighbouring `edges`, which rise from 0 to 1.
+    `counts` has a number for each pair of neighbouring `edges`, which rise from 0 to 1; `total` is how many findings
+    there are, with those of bins that are not shown, where that is told.
     """
 
     name: str
@@ -33,11 +34,12 @@ class Distribution:
     mean: float | None
     interval: Interval | None = None
     is_own: bool = False
+    total: int | None = None
 
     @property
     def n(self) -> int:
-        """Findings that are shown."""
-        return sum(self.counts_shown) + (self.zeros or 0)
+        """All findings, or those that are shown."""
+        return sum(self.counts_shown) + (self.zeros or 0) if self.total is None else self.total
 
     @property
     def counts_shown(self) -> list[int]:
@@ -125,7 +127,7 @@ def _said(entries: Sequence[Distribution]) -> str:
 
 
 def _one(entry: Distribution) -> str:
-    shown = " that are shown" if None in entry.counts else ""
+    shown = " that are shown" if entry.total is None and None in entry.counts else ""
     zeros = "" if entry.zeros is None else f", {_zeros(entry)} with Dice 0"
     return f"{name(entry.name)}: mean {score(entry.mean)} of {counted(entry.n, 'finding')}{shown}{zeros}"
 

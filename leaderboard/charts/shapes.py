@@ -11,8 +11,9 @@ COMPARED = (
     element("path", css="c", d=DIAMOND),
     element("path", css="d", d="M0 -5.5l5.5 9.5h-11z"),
     element("path", css="e", d="M0 5.5l5.5 -9.5h-11z"),
+    element("path", css="f", d="M-1.5 -5.5h3v4h4v3h-4v4h-3v-4h-4v-3h4z"),
 )
-LETTERS = "abcde"  # the class of each, for what belongs to it
+LETTERS = "abcdef"  # the class of each, for what belongs to it
 
 
 def shape(place: int) -> SafeString:

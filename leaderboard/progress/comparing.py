@@ -4,20 +4,24 @@ Where single cases are shown, each case is compared with itself, and a differenc
 a difference is that of the two numbers as they are shown, and nothing else is read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+import numpy as np
 
 import evaluation
-from evaluation import OVERALL, CaseResult
-from leaderboard.board.disclosure import Disclosure, Interval, Scores, Viewer
+from leaderboard.board.comparison import Difference, Entry, group_rows, overall
+from leaderboard.board.disclosure import Disclosure, Viewer
 from leaderboard.board.numbers import group_lines
 from leaderboard.board.rows import GroupLine
-from leaderboard.core.minutes import found_once
-from leaderboard.models import Finding, Phase, RunCase, Standing
-from leaderboard.progress.comparison import Comparison, Difference, FindingRow, GroupRow, Score, Tally, score_of
+from leaderboard.core.text import sanitised
+from leaderboard.models import Finding, Phase, Standing
+from leaderboard.progress.comparison import FindingRow, OwnComparison, Tally
 from leaderboard.progress.listing import Line
-from leaderboard.scores.aggregates import finding_sizes
+from leaderboard.scores import arrays
+from leaderboard.scores.arrays import FindingScores
+from leaderboard.scores.resampled import Pair, are_alike, groups_of, numbers_of, pairs_of
+from leaderboard.scores.sizes import sizes_of
 from leaderboard.states import RunState
 
 
@@ -53,24 +57,23 @@ def _why_not(line: Line) -> str:
     return "its score is not shown yet" if line.state == RunState.SCORED else f"no score: {line.word.lower()}"
 
 
-def compare(lines: Sequence[Line], metric: str, viewer: Viewer) -> Comparison:
+def compare(lines: Sequence[Line], metric: str, viewer: Viewer) -> OwnComparison:
     """Two or more runs of a Selection, as its `lines` are."""
     first = lines[0].submission
-    disclosure = _strictest([viewer.of_submission(line.submission) for line in lines])
-    results = _results(lines) if disclosure.shows_cases else []
-    runs = tuple(line.run for line in lines)  # whose results do not change any more
     phase = first.cases_of or first.phase
-    paired = found_once(viewer.at, ("paired", runs, metric, phase.pk), lambda: _paired(results, metric, phase))
-    is_of_one = bool(results) and len(results[0]) < 2
-    overall = [_of_pair(one.get(OVERALL), is_of_one=is_of_one) for one in paired]
-    findings = _findings(results, [line.submission.pk for line in lines])
-    return Comparison(
+    disclosure = _strictest([viewer.of_submission(line.submission) for line in lines])
+    entries = [_entry(line) for line in lines]
+    scores = _scores(lines) if disclosure.shows_cases else []
+    paired = _paired(scores, metric, phase) if scores else []
+    findings = _findings(scores, entries) if scores else []
+    return OwnComparison(
         disclosure=disclosure,
+        scope=lines[0].figures.scope if lines[0].figures else "",
         cases_of=phase,
         metric=metric,
-        lines=lines,
-        overall=overall or _of_shown([line.figures for line in lines], metric),
-        groups=_groups(lines, metric, disclosure, paired),
+        entries=entries,
+        overall=overall(entries, metric, disclosure, paired),
+        groups=group_rows(entries, _groups(lines, disclosure), metric, disclosure, paired),
         is_paired=bool(paired),
         findings=findings,
         tallies=[_tally(findings, place) for place in range(1, len(lines))] if findings else (),
@@ -82,97 +85,73 @@ def _strictest(disclosures: Sequence[Disclosure]) -> Disclosure:
     return max(disclosures, key=lambda one: one.stays_rounded)
 
 
-# --- numbers as they are shown ----------------------------------------------------------------------------------------
+def _entry(line: Line) -> Entry:
+    one, shown = line.submission, line.figures
+    of_what = {
+        "masks": one.is_of_masks,
+        one.get_kind_display().lower(): not one.is_scored,
+        "withdrawn": one.withdrawn_at is not None,
+        "disqualified": one.disqualified_at is not None,
+    }
+    return Entry(
+        key=str(one.pk),
+        name=f"submission {one.pk}",
+        short=str(one.pk),
+        title=sanitised(one.algorithm),
+        tags=[words for words, holds in of_what.items() if holds],
+        scores=shown,
+        cases=shown.cases if shown else 0,
+        lost_cases=shown.lost_cases if shown else 0,
+        source=line,
+    )
 
 
-def _of_shown(scores: Sequence[Scores | None], metric: str) -> list[Difference | None]:
-    """Each later one's number minus the first one's."""
-    base, *others = [score_of(one, metric) for one in scores]
-    return [_apart(base, other) for other in others]
-
-
-def _apart(base: Score, other: Score) -> Difference | None:
-    if base[0] is None or other[0] is None:
-        return None
-    value = other[0] - base[0]
-    return Difference(value, is_near=value != 0 and _holds(base[1], other[0]) and _holds(other[1], base[0]))
-
-
-def _holds(ends: Interval | None, value: float) -> bool:
-    return ends is not None and ends[0] <= value <= ends[1]
-
-
-def _groups(
-    lines: Sequence[Line], metric: str, disclosure: Disclosure, paired: Sequence[Mapping[str, evaluation.Difference]]
-) -> list[GroupRow]:
+def _groups(lines: Sequence[Line], disclosure: Disclosure) -> list[list[GroupLine]]:
     standings = Standing.objects.filter(run__in=[line.run for line in lines], scope=disclosure.scope)
-    known = {one.run_id: {row.code: row for row in group_lines(one, disclosure)} for one in standings.defer("summary")}
-    of_runs = [known.get(line.run or 0, {}) for line in lines]
-    codes = [code for code in of_runs[0] if all(code in of_run for of_run in of_runs)]
-    keys = [line.submission.pk for line in lines]
-    return [_group_row([of_run[code] for of_run in of_runs], keys, metric, paired) for code in codes]
-
-
-def _group_row(
-    group: Sequence[GroupLine],
-    keys: Sequence[int],
-    metric: str,
-    paired: Sequence[Mapping[str, evaluation.Difference]],
-) -> GroupRow:
-    base = group[0]
-    shown = _of_shown(group, metric)
-    scores = [score_of(one, metric) for one in group]
-    is_of_one = base.n < 2 or not any(ends for _, ends in scores)  # several findings of one case are like one
-    differences = [_of_pair(one.get(base.code), is_of_one=is_of_one) for one in paired] if paired else shown
-    return GroupRow(base.code, base.label, base.n, scores, list(zip(keys[1:], differences, strict=True)))
+    known = {one.run_id: group_lines(one, disclosure) for one in standings.defer("summary")}
+    return [known.get(line.run or 0, []) for line in lines]
 
 
 # --- case by case -----------------------------------------------------------------------------------------------------
 
 
-def _results(lines: Sequence[Line]) -> list[list[CaseResult]]:
-    """The results of each run, of the cases that all of them have."""
-    rows = RunCase.objects.filter(run__in=[line.run for line in lines]).exclude(result=None)
-    of_runs: dict[int, dict[str, CaseResult]] = {}
-    for run, result in rows.order_by().values_list("run", "result"):
-        if result is not None:
-            of_runs.setdefault(run, {})[result["name"]] = result
-    found = [of_runs.get(line.run or 0, {}) for line in lines]
-    names = sorted(set.intersection(*(set(one) for one in found)))
-    return [[one[name] for name in names] for one in found]
-
-
-def _paired(results: Sequence[list[CaseResult]], metric: str, phase: Phase) -> list[dict[str, evaluation.Difference]]:
-    if not results or not results[0]:
+def _scores(lines: Sequence[Line]) -> list[FindingScores]:
+    """The scores of the findings of each run; none if they are of other findings."""
+    version = lines[0].figures.evaluation_version if lines[0].figures else ""
+    try:
+        found = arrays.of_runs([line.run or 0 for line in lines], version)
+    except (LookupError, ValueError):  # it has no result of any case, or the phase got other cases since
         return []
-    sizes, seed = finding_sizes(phase.case_set), evaluation.seed_from(phase.case_set.digest)
-    base, *others = results
-    if any((case["name"], one["finding"]) not in sizes for case in base for one in case["findings"]):
-        return evaluation.paired_differences(base, others, metric, seed=seed)  # the phase got other cases since
-    limits = evaluation.size_limits(list(sizes.values()))
-    return evaluation.paired_differences(base, others, metric, seed=seed, sizes=sizes, limits=limits)
+    return found if are_alike(found) else []
 
 
-def _of_pair(found: evaluation.Difference | None, *, is_of_one: bool) -> Difference | None:
-    """A paired difference; that of one case or one finding has no interval, and cannot be told from 0."""
-    if found is None or found.value is None:
-        return None
-    if is_of_one:
-        return Difference(found.value, is_near=found.value != 0)
-    return Difference(found.value, found.interval)
+def _paired(scores: Sequence[FindingScores], metric: str, phase: Phase) -> list[dict[str, Pair]]:
+    groups, seed = (
+        groups_of(scores[0], sizes_of(phase.case_set, scores[0])),
+        evaluation.seed_from(phase.case_set.digest),
+    )
+    return pairs_of(scores, [numbers_of(one, metric, groups, seed=seed) for one in scores], groups)
 
 
-def _findings(results: Sequence[list[CaseResult]], keys: Sequence[int]) -> list[FindingRow]:
-    """The findings that all runs have, the most different first."""
-    rows = []
-    for cases in zip(*results, strict=True):
-        of_runs: list[dict[str, Any]] = [{one["finding"]: one for one in case["findings"]} for case in cases]
-        for key, ours in of_runs[0].items():
-            if all(key in of_run for of_run in of_runs):
-                dice = [of_run[key]["dice"] for of_run in of_runs]
-                against = [(run, one, Difference(one - dice[0])) for run, one in zip(keys[1:], dice[1:], strict=True)]
-                rows.append(FindingRow(cases[0]["name"], key, ours["category"] or "", dice, against))
-    return sorted(rows, key=lambda row: -row.spread)
+def _findings(scores: Sequence[FindingScores], entries: Sequence[Entry]) -> list[FindingRow]:
+    """The findings of the runs, the most different first."""
+    first, dice = scores[0], np.stack([one.findings["dice"] for one in scores])
+    order = np.argsort(dice.min(axis=0) - dice.max(axis=0), kind="stable").tolist()
+    cases, channels, categories = (
+        [first.cases.names[case] for case in first.case_of.tolist()],
+        first.findings["channel"].tolist(),
+        [code.decode() for code in first.findings["category"].tolist()],
+    )
+    return [
+        _finding(entries, cases[place], str(channels[place]), categories[place], dice[:, place].tolist())
+        for place in order
+    ]
+
+
+def _finding(entries: Sequence[Entry], case: str, key: str, category: str, dice: Sequence[float]) -> FindingRow:
+    base, *others = dice
+    against = [(entry, one, Difference(one - base)) for entry, one in zip(entries[1:], others, strict=True)]
+    return FindingRow(case, key, category, dice, against)
 
 
 def _tally(findings: Sequence[FindingRow], place: int) -> Tally:

@@ -10,12 +10,12 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from leaderboard.board.comparison import Comparison, Difference
 from leaderboard.board.rows import GroupTable
 from leaderboard.charts.scales import Axis, SignedAxis, axis_for, reach, signed_axis_for
 from leaderboard.charts.shapes import COMPARED, DIAMOND
 from leaderboard.charts.shapes import shape as shape_of
 from leaderboard.charts.svg import element
-from leaderboard.progress.comparison import Comparison, Difference
 from leaderboard.progress.listing import Line
 
 register = template.Library()

@@ -20,11 +20,11 @@ from django.utils.http import content_disposition_header, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from leaderboard.board.comparison import METRICS, MOST
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Phase, Submission, Team
 from leaderboard.progress import comparing, exports
-from leaderboard.progress.comparison import METRICS, MOST
 from leaderboard.progress.listing import STATES, Filter, Line, Runs, runs_of
 from leaderboard.progress.over_time import Picture, pictures_of
 from leaderboard.submissions import notes

@@ -10,6 +10,7 @@ from leaderboard.web.boards.asked import Address
 VIEWS = {
     "board_certainty": "How sure",
     "board_categories": "By category",
+    "board_compare": "Compare",
     "board_runs": "All runs",
 }
 """What each view but the board itself is called, by the name of its address."""

@@ -3,7 +3,18 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from leaderboard.web.boards import badges, board, categories, certainty, files, reveal, runs, versions
+from leaderboard.web.boards import (
+    badges,
+    board,
+    categories,
+    certainty,
+    compare,
+    files,
+    history,
+    reveal,
+    runs,
+    versions,
+)
 
 
 class FileName(StringConverter):
@@ -38,5 +49,12 @@ urlpatterns = [
     path("<slug:slug>/<slug:track>/versions/<int:number>/runs/", runs.board_runs, name="board_runs_version"),
     path("<slug:slug>/<slug:track>/versions/<int:number>/<file:name>", files.board_file, name="board_file"),
     path("<slug:slug>/<slug:track>/badge/<slug:team>.svg", badges.board_badge, name="board_badge"),
+    path("<slug:slug>/<slug:track>/compare/", compare.board_compare, name="board_compare"),
+    path(
+        "<slug:slug>/<slug:track>/versions/<int:number>/compare/",
+        compare.board_compare,
+        name="board_compare_version",
+    ),
+    path("<slug:slug>/<slug:track>/history/", history.board_history, name="board_history"),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
 ]

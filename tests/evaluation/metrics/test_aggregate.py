@@ -10,8 +10,10 @@ from evaluation import (
     COMPARED,
     OVERALL,
     EvaluationError,
+    intervals_of,
     paired_differences,
     resampled_means,
+    resampled_numbers,
     seed_from,
     size_limits,
     summarise,
@@ -240,3 +242,29 @@ def test_a_case_is_compared_with_itself():
 def test_results_of_other_cases_are_not_compared(other):
     with pytest.raises(EvaluationError, match="same cases"):
         paired_differences(CASES, [other], "dice", seed=1)
+
+
+def test_intervals_leave_out_resamples_in_which_a_number_is_not_defined():
+    values = np.array(
+        [np.arange(1000.0), np.where(np.arange(1000) < 500, np.nan, np.arange(1000.0)), np.full(1000, np.nan)]
+    )
+    assert intervals_of(values) == [(24.975, 974.025), (pytest.approx(512.475), pytest.approx(986.525)), None]
+
+
+def test_numbers_of_groups_are_those_of_the_summary():
+    """Of findings in arrays as of results: over all cases, and in groups that some resamples lack."""
+    cases = [case_result(f"{number:02}", finding_result(dice=number / 20, tp=number)) for number in range(9)]
+    dice, case_of = np.arange(9) / 20, np.arange(9)
+    groups = {OVERALL: np.ones(9, bool), "one": case_of == 4}
+    found = resampled_numbers("dice", {"n": np.ones(9), "dice": dice}, case_of, groups, seed=3)
+    assert (found[OVERALL] == resampled_means(dice, seed=3)).all()
+    assert found["one"][0] == pytest.approx(0.2)
+    assert 0.2 < np.isnan(found["one"]).mean() < 0.5
+    said = summarise(cases, seed=3)["summary"]["confidence_intervals"]["dice"]
+    assert said is not None
+    assert intervals_of(found[OVERALL][None, 1:]) == [tuple(said)]
+
+
+def test_without_findings_there_are_no_numbers_of_groups():
+    with pytest.raises(EvaluationError, match="no cases"):
+        resampled_numbers("dice", {"n": np.empty(0), "dice": np.empty(0)}, np.empty(0, int), {}, seed=3)

@@ -7,7 +7,7 @@ import pytest
 
 from leaderboard.board import spread
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.spread import SIZE_EDGES_ML, SizeBin, dice_counts, in_scope, size_bins, sizes_ml
+from leaderboard.board.spread import SIZE_EDGES_ML, SizeBin, dice_counts, in_scope, size_bins, sizes_ml, within
 from leaderboard.models import Case, Finding, Phase, Standing
 from leaderboard.scores import arrays
 from tests.leaderboard import cast
@@ -103,6 +103,20 @@ def test_scope_and_sizes_are_those_of_each_finding():
     assert sizes_ml(cases, scores).tolist() == pytest.approx([small, small, small, small, small * 3, 3.0, small, small])
     Finding.objects.filter(case__name="case_003.nii.gz", channel=1).delete()
     assert np.isnan(sizes_ml(cases, scores)).tolist() == [False] * 7 + [True]
+
+
+@pytest.mark.django_db
+def test_the_scores_within_a_scope_are_those_of_its_cases_and_no_others():
+    alice, cases = cast.person("Alice"), cast.case_set(5, findings=2)
+    phase = cast.phase(cases, cases_are_public=True)
+    scores = arrays.of_run(scored(cast.team_of(alice), phase, [place / 10 for place in range(10)]).pk)
+    half = within(scores, Standing.Scope.HALF)
+    assert list(half.cases.names) == [f"case_{number:03}.nii.gz" for number in (0, 2, 4)]
+    assert half.findings["dice"].tolist() == [0.0, 0.1, 0.4, 0.5, 0.8, 0.9]
+    assert half.case_of.tolist() == [0, 0, 1, 1, 2, 2]
+    assert half.case_dice.tolist() == pytest.approx([0.05, 0.45, 0.85])
+    assert len(half.statuses) == 3
+    assert within(scores, Standing.Scope.ALL) is scores
 
 
 def test_the_last_bin_of_dice_ends_at_one():

@@ -1,9 +1,11 @@
 """Runs whose cases have results, and so arrays and standings, without any mask."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from itertools import repeat
 from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 import evaluation
 from leaderboard.core import clock
@@ -14,10 +16,10 @@ from tests.leaderboard import cast
 from tests.leaderboard.web.scene import in_state
 
 
-def scored(team: Team, phase: Phase, dice: Sequence[float] | float = 0.5, **fields: Any) -> Run:
+def scored(team: Team, phase: Phase, dice: ArrayLike = 0.5, **fields: Any) -> Run:
     """A run that ended a minute ago; `dice` is that of its findings, by case and channel, or of all of them."""
     run = cast.submit_checked(team, phase, **fields).runs.get()
-    left = repeat(dice) if isinstance(dice, float) else iter(dice)
+    left = repeat(dice) if isinstance(dice, float) else iter(np.asarray(dice).tolist())
     for row in run.cases.select_related("case").prefetch_related("case__findings").order_by("case__name"):
         findings = [
             builders.finding_result(one.category, dice=next(left), tp=1, key=str(one.channel))

@@ -294,8 +294,8 @@ def test_what_cannot_be_compared_is_said(many):
     assert "different phases" in page(compared(many, "Bob", good, hidden)).text
     assert "Fewer than two of these runs" in page(compared(many, "Bob", good, lost)).text
     assert "its score is not shown yet" in page(compared(many, "Bob", hidden)).text
-    assert "Choose two to 5 runs" in page(many.browser["Bob"].get("/runs/compare/")).text
+    assert "Choose two to 6 runs" in page(many.browser["Bob"].get("/runs/compare/")).text
     good.standings.update(evaluation_version="0")
     assert "by evaluation version 0" in page(compared(many, "Bob", good, poor, base=str(poor.submission_id))).text
-    more = [scored(many.team, good.submission.phase) for _ in range(4)]
-    assert "6 runs are more than a page can show" in page(compared(many, "Bob", good, poor, *more)).text
+    more = [scored(many.team, good.submission.phase) for _ in range(5)]
+    assert "7 runs are more than a page can show" in page(compared(many, "Bob", good, poor, *more)).text
