@@ -13,7 +13,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from leaderboard.certainty.arrays import Floats
 
@@ -71,6 +70,8 @@ def _ties(sizes: NDArray[np.uint64], is_below: NDArray[np.uint64]) -> tuple[Floa
 
 def _p_values(statistic: Floats, left: Floats, ties: Floats, has_table: NDArray[np.bool_]) -> Floats:
     """How likely so high a sum of ranks is, or a higher one, if only chance decides the signs."""
+    from scipy.special import ndtr  # not above: every process would load it as it starts
+
     spread = np.sqrt(left * (left + 1) * (2 * left + 1) / 24 - ties / 48)
     with np.errstate(divide="ignore"):  # nothing is left: -0.5 / 0, and so 1
         found = ndtr(-((statistic - left * (left + 1) / 4 - CONTINUITY) / spread))

@@ -163,10 +163,11 @@ def test_an_http_address_brings_none_of_them_and_no_demands(environment: dict[st
     assert run(environment, "manage.py", "check").returncode == 0
 
 
-def test_only_what_scores_loads_the_libraries_that_measure_masks(environment: dict[str, str]) -> None:
+def test_only_what_scores_or_ranks_or_reads_images_loads_the_libraries_for_it(environment: dict[str, str]) -> None:
     """They are a third of a start's time, and every command and web process would pay for them."""
-    code = "import sys, django; django.setup(); import leaderboard.urls, evaluation; "
-    code += "print({'cc3d', 'scipy'} & sys.modules.keys(), evaluation.score_case.__module__, 'scipy' in sys.modules)"
+    code = "import sys, django; django.setup(); import leaderboard.urls, leaderboard.celery, evaluation; "
+    code += "leaderboard.celery.app.loader.import_default_modules(); loaded = sys.modules.keys(); "
+    code += "print({'cc3d', 'scipy', 'SimpleITK'} & loaded, evaluation.score_case.__module__, 'scipy' in loaded)"
     done = run(environment, "-c", code)
     assert done.stdout == "set() evaluation.metrics.scoring True\n", done.stderr
 

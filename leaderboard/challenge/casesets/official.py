@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import SimpleITK as sitk  # noqa: N813 - its usual name
-
 import evaluation
 from leaderboard.challenge.casesets import nifti
 from leaderboard.challenge.casesets.entries import SPACING_MM, Entry, EntryProblems, read_entries
@@ -196,6 +194,8 @@ def _check_headers(
 
 def _ct_geometry(problems: list[str], path: Path) -> tuple[tuple[int, int, int], tuple[float, float, float]] | None:
     """Shape and spacing (H, W, D) of a CT, from its header alone."""
+    import SimpleITK as sitk  # noqa: N813 - its usual name; not above: every process would load it as it starts
+
     try:
         header = nifti.read_header(path)
     except nifti.NiftiError as error:
