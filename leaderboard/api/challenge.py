@@ -1,6 +1,7 @@
 """Phases, what a team has left in them, and their boards."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,10 +15,10 @@ from leaderboard.api.schemas.case_numbers import CaseNumbersOut, FindingNumbersO
 from leaderboard.api.schemas.challenge import BoardRowOut, PhaseOut, QuotaOut, ReferenceRowOut, ScoresOut
 from leaderboard.board.case_exports import export_of
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.exports import reference_as_json
+from leaderboard.board.exports import order_as_json, reference_as_json
 from leaderboard.board.reading import board_of, version_of
 from leaderboard.board.references import references_of
-from leaderboard.board.rows import Row
+from leaderboard.board.rows import Board, Row
 from leaderboard.challenge import phases
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import BoardVersion, Phase
@@ -76,7 +77,7 @@ def get_board(
     if found:
         response["Board-Version"] = str(found.number)
     board = board_of(phase, track, found, group=group, sort=sort, opened=True)
-    return page_of(request, response, board.everything, (page, per_page), make=_row)
+    return page_of(request, response, board.everything, (page, per_page), make=partial(_row, board))
 
 
 @operation(router, "GET", "/phases/{slug:slug}/cases", scope="", answers=CaseNumbersOut)
@@ -153,7 +154,7 @@ def _quota(kind: kinds.Kind) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(board: Board, row: Row) -> dict[str, Any]:
     names = (
         *ScoresOut.model_fields,
         "listed",
@@ -167,6 +168,7 @@ def _row(row: Row) -> dict[str, Any]:
     )
     return {
         **{name: getattr(row, name) for name in names},
+        **order_as_json(board, row),
         "team": row.team.name,
         "team_slug": row.team.slug,
         "submitted_on": row.date.date(),

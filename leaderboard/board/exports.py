@@ -32,17 +32,18 @@ def as_json(board: Board) -> dict[str, Any]:
     """The ranked table for scripts."""
     return {
         **board.facts,
-        "rows": [_row_as_json(row) for row in board.rows],
-        "masks": [_row_as_json(row) for row in board.masks],
-        "post_challenge": [_row_as_json(row) for row in board.after],
+        "rows": [_row_as_json(board, row) for row in board.rows],
+        "masks": [_row_as_json(board, row) for row in board.masks],
+        "post_challenge": [_row_as_json(board, row) for row in board.after],
         "references": [reference_as_json(one) for one in board.references],
     }
 
 
-def _row_as_json(row: Row) -> dict[str, Any]:
+def _row_as_json(board: Board, row: Row) -> dict[str, Any]:
     """A row for scripts; one that is not ranked has no rank."""
     return {
         "rank": row.rank,
+        **order_as_json(board, row),
         "team": row.team.slug,
         "algorithm": row.algorithm,
         "of_organisers": row.of_organisers,
@@ -50,6 +51,16 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "submission": row.submission,
         **{name: getattr(row, name) for name in NUMBERS},
         "seconds_per_case": row.seconds_per_case,
+    }
+
+
+def order_as_json(board: Board, row: Row) -> dict[str, Any]:
+    """How sure a row's rank is, for scripts; None where that is not known."""
+    alike = board.not_told_from(row)
+    return {
+        "rank_interval": row.rank_interval,
+        "tied_with_the_top": None if alike is None else row.tied_with_the_top,
+        "not_told_from": alike,
     }
 
 
@@ -79,7 +90,8 @@ _LISTED = {
 }
 SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
 _OF_NUMBERS = tuple(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high"))
-COLUMNS = (*_OF_ROW, *_OF_NUMBERS, *_FACTS, "not_comparable", "seconds_per_case")
+_OF_ORDER = ("rank_low", "rank_high", "tied_with_the_top", "not_told_from")
+COLUMNS = (*_OF_ROW, *_OF_NUMBERS, *_FACTS, "not_comparable", "seconds_per_case", *_OF_ORDER)
 
 
 def as_csv(board: Board, rows: Iterable[Row] | None = None) -> str:
@@ -93,7 +105,7 @@ def as_csv(board: Board, rows: Iterable[Row] | None = None) -> str:
     facts = _facts(board)
     writer.writerow(COLUMNS)
     shown = board.everything if rows is None else rows
-    writer.writerows([*_cells(row), *facts, None, row.seconds_per_case] for row in shown)
+    writer.writerows([*_cells(row), *facts, None, row.seconds_per_case, *_of_order(board, row)] for row in shown)
     writer.writerows(_reference_cells(board, one) for one in board.references)
     return text.getvalue()
 
@@ -125,7 +137,16 @@ def _reference_cells(board: Board, reference: Reference) -> list[str | int | Non
         *_numbers(reference.numbers),
         *(csv_cell(board.phase.name), board.track, board.group, row.cases, None, None, None),
         *(csv_cell(row.not_comparable), None),
+        *([None] * len(_OF_ORDER)),
     ]
+
+
+def _of_order(board: Board, row: Row) -> list[str | int | None]:
+    """How sure its rank is; the teams that it can't be told from by their slugs, between spaces."""
+    alike = board.not_told_from(row)
+    if alike is None:
+        return [None] * len(_OF_ORDER)
+    return [*(row.rank_interval or (None, None)), "yes" if row.tied_with_the_top else "no", " ".join(alike)]
 
 
 def _numbers(scores: object) -> list[str | None]:

@@ -303,6 +303,18 @@ class Board:
         stored = certainty_of(self.version) if self.version else None
         return Order.of(stored) if stored else None
 
+    @cached_property
+    def _slugs(self) -> dict[int, str]:
+        """The teams of the rows that hold a rank, by their place among these."""
+        ranked = self.rows.ranked
+        return {place: row.team.slug for place, row in ranked.those(range(len(ranked))).items()}
+
+    def not_told_from(self, row: Row) -> list[str] | None:
+        """The teams (their slugs) that a row's team can't be told from, best first; None where that is not known."""
+        if row.place is None or self.order is None:
+            return None
+        return [self._slugs[place] for place in self.order.not_told_from(row.place) if place in self._slugs]
+
     @property
     def scope(self) -> str:
         """The cases that feed its numbers; empty where nothing is published."""

@@ -120,6 +120,9 @@ class BoardRowOut(ScoresOut):
 
     listed: str = Field(description="ranked, organisers, masks, or post_challenge")
     rank: int | None
+    rank_interval: tuple[int, int] | None = Field(description="The ranks of the middle 95 % of resamples.")
+    tied_with_the_top: bool | None = Field(description="Whether it is first, or tests can't tell it from one that is.")
+    not_told_from: list[str] | None = Field(description="The teams (slugs) that tests can't tell it from, best first.")
     team: str
     team_slug: str
     affiliation: str

@@ -1,10 +1,14 @@
 """How sure the order of a board is: made with its version, of the cases that feed it, and kept as it was."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
+from django.test import Client
 
 import evaluation
-from leaderboard.board import certainty, versions
+from leaderboard.board import certainty, exports, versions
 from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.board.order import Order, packed
 from leaderboard.board.reading import board_of, read_board, unpublished_board
@@ -151,6 +155,26 @@ def test_intervals_go_with_their_rows_in_any_order_and_belong_to_all_findings_al
     assert {row.team.pk: row.rank_interval for row in by_name} == by_rank
     of_a_group = read_board(phase, "main", clock.now(), group="2d").rows
     assert [row.rank_interval for row in of_a_group] == [None] * 5
+
+
+def test_exports_say_it_too(teams, case_set):
+    phase = cast.phase(case_set, cases_are_public=True)
+    dice = np.linspace(0.3, 0.6, CASES) - np.array([[0.0], [0.001], [0.2], [0.25], [0.1]])
+    dice[1, ::2] += 0.002
+    handed_in(teams, phase, dice)
+    shown = board(phase)
+    lines = list(csv.DictReader(io.StringIO(exports.as_csv(shown))))
+    told = [[line[name] for name in ("rank_low", "rank_high", "tied_with_the_top", "not_told_from")] for line in lines]
+    assert told[:3] == [
+        ["1", "2", "yes", "team-of-charlie"],
+        ["1", "2", "yes", "team-of-alice"],
+        ["3", "3", "no", ""],
+    ]
+    second = exports.as_json(shown)["rows"][1]
+    of_api = Client().get(f"/api/v1/phases/{phase.slug}/board?per_page=1&page=2").json()["items"][0]
+    for row in (second, of_api):
+        assert list(row["rank_interval"]) == [1, 2]
+        assert (row["tied_with_the_top"], row["not_told_from"]) == (True, ["team-of-alice"])
 
 
 def test_one_team_alone_has_no_order(teams, case_set):
