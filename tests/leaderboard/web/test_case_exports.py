@@ -33,6 +33,7 @@ from leaderboard.models import (
     BoardRow,
     BoardVersion,
     CaseNumberSecret,
+    CaseSet,
     Phase,
     Rescoring,
     Run,
@@ -451,6 +452,7 @@ def test_a_re_scoring_changes_neither_files_of_before_nor_numbers_of_cases(clien
     before = {name: text(client, published, name) for name in FILES}
     old = published.case_set
     mended = scored_cases.phase(FEW, cases_name="mended", slug="mended").case_set
+    CaseSet.objects.filter(pk=mended.pk).update(mends=old, revision=1)
     told = {"from_version": "1", "to_version": "1-r1", "from_cases": old, "to_cases": mended, "reason": "So."}
     times = {"started_at": clock.now(), "decided_at": clock.now()}
     Rescoring.objects.create(phase=published, state="applied", **told, **times)
