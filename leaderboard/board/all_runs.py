@@ -45,7 +45,7 @@ def find(disclosure: Disclosure, track: str) -> Found:
 
 
 def _find(disclosure: Disclosure, track: str) -> dict[str, int]:
-    made_of = MD5(Cast(JSONArray("pk", *IN_TABLES), TextField()))
+    made_of = MD5(Cast(JSONArray(*IN_TABLES), TextField()))
     found = shown_standings(disclosure, track).values_list(made_of, "pk")
     way = f"{LAYOUT}.{disclosure.shows_exact_scores:d}"
     return {f"{way}.{made}": standing for made, standing in found}

@@ -39,8 +39,11 @@ _WORDS = (
     "commitment",
 )
 _OF_VERSIONS = ("cases", "ended_at", "runs")
-IN_TABLES = tuple(f"run__submission__{name}" for name in _OF_SUBMISSION if name not in {"method", "external_data"})
-"""The columns of a standing's submission that rows of tables are made of; an opened row says the other ones."""
+IN_TABLES = (
+    *("id", "evaluation_version", "dice", "lost_cases"),
+    *(f"run__submission__{name}" for name in _OF_SUBMISSION if name not in {"method", "external_data"}),
+)
+"""The columns of a standing that rows of tables are made of, or that change with these; an opened row says more."""
 
 
 class Source(NamedTuple):

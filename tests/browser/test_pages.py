@@ -11,6 +11,7 @@ from evaluation import CATEGORIES
 from leaderboard.challenge import downloads
 from leaderboard.core import clock, events
 from leaderboard.models import CaseSet, Host, Phase, Run, RunCase
+from leaderboard.web.boards.columns import COLUMNS
 from tests.browser.conftest import PHONE, WIDE
 from tests.evaluation import builders
 from tests.leaderboard import cast
@@ -64,6 +65,20 @@ def test_an_opened_row_that_was_shared_is_not_under_the_sticky_head(visit, phase
     row = page.locator("#team-alice-and-bob").bounding_box()
     assert row["y"] >= (head["y"] + head["height"] if viewport == WIDE else 0) - 1
     assert row["y"] < viewport["height"]
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_columns_are_chosen_on_the_page_and_stay_in_the_address(visit, phase, viewport, script):
+    visitor = visit(viewport=viewport, java_script_enabled=script)
+    page = visitor.go("/leaderboard/dev/")
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_label("Distance precision, recall").check()
+    page.get_by_label("Institutions").uncheck()
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("td[data-l='Distance precision, recall']").first).to_be_visible()
+    assert page.url.endswith("?columns=hit_rate,instance_f1,distance_f1,distance_pr,runs,date")
+    assert visitor.is_as_wide_as_the_screen()
 
 
 def test_filters_and_rows_work_without_a_script(visit, phase):
@@ -313,6 +328,8 @@ def test_no_page_scrolls_sideways_and_all_can_be_pressed(visit, finished, anothe
         "/rules/",
         "/leaderboard/dev/",
         "/leaderboard/dev/?track=overall",
+        "/leaderboard/dev/main/runs/",
+        f"/leaderboard/dev/?columns={','.join(COLUMNS)}",
         "/account/email/",
     ]
     case_set = finished.submission.phase.case_set

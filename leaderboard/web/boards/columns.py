@@ -12,6 +12,7 @@ MEASURES = {
     "instance_pr": "Instance precision, recall",
     "distance_f1": "Distance F1",
     "distance_pr": "Distance precision, recall",
+    "seconds": "Seconds a case",
 }
 COLUMNS = {
     "institutions": "Institutions",

@@ -176,6 +176,15 @@ def test_before_the_reveal_numbers_are_those_of_the_public_half_and_rounded_and_
     assert [dice for dice, _, _ in told(phase, after)] == [0.61239, 0.51239]
 
 
+def test_a_run_that_was_scored_again_is_listed_with_its_new_numbers(team):
+    phase = public_phase()
+    run = scored(team, phase, dice=0.4)
+    before = made(phase)
+    run.standings.update(dice=0.7, summary=cast.numbers(0.7, 60))
+    after = made(phase)
+    assert [told(phase, one)[0][0] for one in (before, after)] == [0.4, 0.7]
+
+
 def test_where_nothing_is_published_nothing_is_listed(team):
     phase = cast.phase(publication="nothing")
     scored(team, phase)
