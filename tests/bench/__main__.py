@@ -5,6 +5,7 @@ import sys
 
 NAMES = (
     "batches",
+    "board",
     "certainty",
     "estimates",
     "fairness",

@@ -42,6 +42,7 @@ from leaderboard.models import (
     ResumableUpload,
     Run,
     RunCase,
+    RunScores,
     Standing,
     StateChange,
     Submission,
@@ -67,6 +68,8 @@ SHOWN = frozenset({"summary", "groups", "method", "external_data"})
 # The personal tokens of the captain, the runner and the newcomer.
 TOKEN, RUNNERS, NEWCOMERS = (tokens.compose(letter * 30) for letter in "crn")
 NO_ROWS = "of few findings no group is shown, so there are no rows to read"
+TWO_ROWS = "of a board with fewer than two rows there is nothing to compare"
+BELOW_THE_FIRST = "one's own row is read apart if it is none of the first ten"
 LONG = timedelta(days=1)  # so that it does not matter how long a measurement takes
 
 
@@ -120,7 +123,7 @@ def watched() -> dict[str, Any]:
     Doing it again changes nothing.
     """
     teams = list(Team.objects.order_by("slug")[:3])
-    public, hidden = Phase.objects.order_by("pk")[:2]
+    public, hidden = phases()
     names = {"scored": teams[0], "running": teams[1], "waiting": teams[2]}
     found: dict[str, Any] = {
         f"{name}_{kind}": Submission.objects.filter(team=team, phase=phase).earliest("accepted_at").pk
@@ -137,7 +140,7 @@ def watched() -> dict[str, Any]:
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
     found |= {"equality": Equality.objects.earliest("pk").pk}
-    found |= {f"other_{kind}": _like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
+    found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
     found |= {
         "pre_registration": PreRegistration.objects.earliest("pk").link_key,
@@ -173,7 +176,13 @@ def _draft(team: Team, phase: Phase) -> dict[str, Any]:
     return {"draft": draft.pk, "upload": upload.pk}
 
 
-def _like(submission: int) -> int:
+def phases() -> tuple[Phase, Phase]:
+    """The first phase, whose cases are public, and the second, whose cases are hidden."""
+    public, hidden = Phase.objects.order_by("pk")[:2]
+    return public, hidden
+
+
+def like(submission: int) -> int:
     """Another submission of the team in the same phase, with a run of the same results: to compare the two."""
     row = Submission.objects.get(pk=submission)
     name = f"Like {submission}"
@@ -182,13 +191,14 @@ def _like(submission: int) -> int:
         return known.pk
     run = row.latest_run
     assert run is not None
-    standings, cases = list(run.standings.all()), list(run.cases.all())
+    standings, cases, scores = list(run.standings.all()), list(run.cases.all()), list(run.scores.all())
     row = _copy(row, algorithm=name)
     row.save()
     run = _copy(run, submission=row, number=1, token=new_token())
     run.save()
     Standing.objects.bulk_create(_copy(one, run=run) for one in standings)
     RunCase.objects.bulk_create(_copy(one, run=run, batch=None) for one in cases)
+    RunScores.objects.bulk_create(_copy(one, run=run) for one in scores)
     return row.pk
 
 
@@ -357,11 +367,11 @@ _PUBLIC = [
     ),
     Address("/leaderboard/{hidden_phase}/main/versions/1/cases.csv", 4, status=404),
     Address("/leaderboard/{hidden_phase}/main/badge/{open_row}.svg", 4),
-    Address("/leaderboard/{hidden_phase}/main/compare/", 13),
-    Address("/leaderboard/{public_phase}/main/compare/?with={open_row}", 10, who="captain"),
-    Address("/leaderboard/{hidden_phase}/main/versions/1/compare/", 14),
-    Address("/leaderboard/{hidden_phase}/main/history/", 7),
-    Address("/leaderboard/{public_phase}/main/history/", 14, who="captain"),
+    Address("/leaderboard/{hidden_phase}/main/compare/", 13, grows=TWO_ROWS),
+    Address("/leaderboard/{public_phase}/main/compare/?with={open_row}", 12, who="captain"),
+    Address("/leaderboard/{hidden_phase}/main/versions/1/compare/", 14, grows=TWO_ROWS),
+    Address("/leaderboard/{hidden_phase}/main/history/", 8),
+    Address("/leaderboard/{public_phase}/main/history/", 14, who="captain", grows=BELOW_THE_FIRST),
     Address("/leaderboard/{hidden_phase}/main/feed.atom", 4),
     Address("/leaderboard/{hidden_phase}/half.txt", 4, status=404),
     Address("/leaderboard/{hidden_phase}/main/shake-up/", 4, status=404),
@@ -504,7 +514,7 @@ _RUNS = [
     Address("/runs/compare/", 13, who="captain", reads=frozenset({"summary"})),
     Address(
         "/runs/compare/?run={scored_public}&run={other_public}&metric=instance_f1",
-        *(19, "captain", 200, frozenset({"summary", "groups", "result"})),
+        *(18, "captain", 200, frozenset({"summary", "groups"})),
     ),
     Address(
         "/runs/compare/?run={scored_hidden}&run={other_hidden}", 14, "captain", reads=frozenset({"summary", "groups"})

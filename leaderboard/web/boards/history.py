@@ -29,7 +29,7 @@ def board_history(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     found = shown_board(request, phase, asked_of(request, track=track))
     history = history_of(found.board, instant_of(request), own)
     context = {
-        **found.context("board"),
+        **found.context("board_history"),
         "track": Submission.Track(track),
         "tracks": Submission.Track.choices,
         "history": history,
