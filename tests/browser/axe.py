@@ -17,20 +17,31 @@ RUN = """([within, options]) => axe.run(within, {...options, preload: false, res
 NOWHERE = """["aria-describedby", "aria-labelledby", "aria-controls", "for"].flatMap(name =>
     [...document.querySelectorAll(`[${name}]`)].flatMap(one => one.getAttribute(name).split(/\\s+/)
         .filter(id => id && !document.getElementById(id)).map(id => `${name}: nothing is called ${id}`)))"""
+# axe reads the same few colours again for every element behind every other one: a third of its time for contrasts.
+READ_COLOURS_ONCE = """(() => {
+  const colour = axe.commons.color.Color.prototype, read = colour.parseString, known = new Map();
+  colour.parseString = function (text) {
+    if (known.has(text)) return Object.assign(this, known.get(text));
+    const {r, g, b, alpha} = read.call(this, text);
+    known.set(text, {r, g, b, alpha});
+    return this;
+  };
+})()"""
 SETTLE = "document.getAnimations().forEach(one => one.cancel())"
-# All elements in their order: the number of the one around it (or -1), and what styles depend on.
+# All elements in their order: the number of the one around it (or -1), what styles depend on, and what colours it has.
 PARTS = """() => {
-  const counts = /^(class|type|role|scope|hidden|disabled|open|aria-(?!label|describedby|controls).*|data-(?!new$).*)$/;
+  const kept = /^(class|type|role|scope|hidden|disabled|open|aria-(?!label|describedby|controls).*|data-(?!look$).*)$/;
   const said = ({name, value}) => name.startsWith("data-") ? name : `${name}=${value}`;
+  const colours = ({color, backgroundColor, backgroundImage}) => [color, backgroundColor, backgroundImage];
   const all = [...document.querySelectorAll("*")], numbers = new Map(all.map((one, number) => [one, number]));
   return all.map(one => [numbers.get(one.parentElement) ?? -1, [
-    one.tagName, one.checkVisibility(), one.checked,
-    ...[...one.attributes].filter(one => counts.test(one.name)).map(said).sort()].join(" ")]);
+    one.tagName, one.checkVisibility(), one.checked, ...colours(getComputedStyle(one)),
+    ...[...one.attributes].filter(one => kept.test(one.name)).map(said).sort()].join(" ")]);
 }"""
-MARK = """numbers => {
-  const all = document.querySelectorAll("*"), marked = numbers.map(number => all[number]);
-  document.querySelectorAll("[data-new]").forEach(one => one.removeAttribute("data-new"));
-  marked.forEach(one => one.setAttribute("data-new", ""));
+MARK = """marks => {
+  const all = document.querySelectorAll("*");
+  all.forEach(one => one.removeAttribute("data-look"));
+  Object.entries(marks).forEach(([mark, numbers]) => numbers.forEach(number => all[number].dataset.look = mark));
 }"""
 
 
@@ -41,7 +52,7 @@ def bring(page: Page) -> None:
 
 def bring_to_all(context: BrowserContext) -> None:
     """Have every page come with axe: the browser keeps it, where it would be sent half a megabyte for each."""
-    context.add_init_script(AXE_SCRIPT)
+    context.add_init_script(f"{AXE_SCRIPT}\n{READ_COLOURS_ONCE}")
 
 
 def found(page: Page, *, tags: Sequence[str] = (*STANDARDS, *ALSO), but: Sequence[str] = ()) -> list[str]:
@@ -57,29 +68,33 @@ def references_to_nothing(page: Page) -> list[str]:
 
 
 class Looks:
-    """Looks at what pages show, and only once at what was shown before: the same elements inside the same ones."""
+    """Looks at what pages show, and only once at what was shown before: elements of one kind inside the same ones."""
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[int, str], int] = {}
 
     def mark_new(self, page: Page) -> bool:
-        """Mark the outermost parts of a page that were on none before. Whether there are any."""
-        new = self._new(page.evaluate(PARTS))
-        page.evaluate(MARK, new)
+        """Mark the outermost parts of a page that were on none before, and in them what is. Whether there are any."""
+        is_new, around = self._new(page.evaluate(PARTS))
+        begins = [number for number, one in enumerate(around) if is_new[number] != (one >= 0 and is_new[one])]
+        new, known = ([number for number in begins if is_new[number] == wanted] for wanted in (True, False))
+        page.evaluate(MARK, {"new": new, "known": known})
         return bool(new)
 
-    def _new(self, parts: Sequence[tuple[int, str]]) -> list[int]:
+    def _new(self, parts: Sequence[tuple[int, str]]) -> tuple[list[bool], list[int]]:
+        """Of each element whether it is the first of its kind, and the number of the one around it."""
         kinds: list[int] = []
-        new: dict[int, bool] = {-1: False}  # and whether it is inside another that is
-        for number, (around, part) in enumerate(parts):
+        is_new = []
+        for around, part in parts:
             known = len(self._kinds)
             kinds.append(self._kinds.setdefault((kinds[around] if around >= 0 else -1, part), known))
-            if len(self._kinds) > known:
-                new[number] = around in new and around >= 0
-        return [number for number, is_inside in new.items() if number >= 0 and not is_inside]
+            is_new.append(len(self._kinds) > known)
+        return is_new, [around for around, _ in parts]
 
     def found(self, page: Page) -> list[str]:
         """What is wrong with how the marked parts look now."""
         page.evaluate(SETTLE)
         options = {"runOnly": {"type": "rule", "values": list(BY_LOOKS)}}
-        return cast(list[str], page.evaluate(RUN, [{"include": [["[data-new]"]]}, options]))
+        # Of the marks around an element the innermost counts.
+        within = {"include": [["[data-look=new]"]], "exclude": [["[data-look=known]"]]}
+        return cast(list[str], page.evaluate(RUN, [within, options]))
