@@ -16,7 +16,7 @@ from leaderboard.admin.bases import (
     reason_of,
 )
 from leaderboard.admin.sizes import SizeField
-from leaderboard.challenge.phases import check_reveal, check_try_out, save_phase
+from leaderboard.challenge.phases import CHECKS, save_phase
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions
@@ -31,7 +31,7 @@ class PhaseForm(RecordedForm):
         if self.errors:
             return
         old, now = models.Phase.objects.filter(pk=self.instance.pk).first(), clock.now()
-        for field, check in (("revealed_at", check_reveal), ("try_out_required_from", check_try_out)):
+        for field, check in CHECKS.items():
             try:
                 check(old, self.instance, now)
             except Refused as refusal:
@@ -46,6 +46,7 @@ class PhaseAdmin(Recorded, Decisions):
 
     list_display = (
         "name",
+        "is_draft",
         "case_set",
         "opens_at",
         "closes_at",
@@ -58,9 +59,21 @@ class PhaseAdmin(Recorded, Decisions):
     prepopulated_fields = {"slug": ("name",)}
     actions = ("archive",)
     fieldsets = (
-        (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
+        (None, {"fields": ("name", "slug", "is_draft", "description", "case_set", "opens_at", "closes_at")}),
         ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
-        ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at", "show_submitters")}),
+        (
+            "What is shown",
+            {
+                "fields": (
+                    "cases_are_public",
+                    "publication",
+                    "revealed_at",
+                    "embargo_until",
+                    "anonymous_until_reveal",
+                    "show_submitters",
+                )
+            },
+        ),
         ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
         ("Who takes part", {"fields": ("requires_approval",)}),
         ("What a team says of its entry", {"fields": ("commitment", "commitment_text", "pdf")}),

@@ -32,19 +32,25 @@ NO_TEAM = "You are in no team. Found one, or join one."
 def list_phases(request: HttpRequest) -> list[dict[str, Any]]:
     """All phases with their dates and limits, the one that closes first first."""
     now = instant_of(request)
-    return [_phase(phase, now) for phase in Phase.objects.select_related("case_set")]
+    return [_phase(phase, now) for phase in frame_of(request).phases.select_related("case_set")]
 
 
 @operation(router, "GET", "/phases/{slug:slug}", scope="", answers=PhaseOut)
 def get_phase(request: HttpRequest, slug: str) -> dict[str, Any]:
     """One phase."""
-    return _phase(get_object_or_404(Phase.objects.select_related("case_set"), slug=slug), instant_of(request))
+    return _phase(
+        get_object_or_404(frame_of(request).phases.select_related("case_set"), slug=slug), instant_of(request)
+    )
 
 
 @operation(router, "GET", "/phases/{slug:slug}/quota", answers=list[QuotaOut])
 def get_quota(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
     """What your team has left in a phase, of each kind that it takes now."""
-    phase, team, now = get_object_or_404(Phase, slug=slug), frame_of(request).team, instant_of(request)
+    phase, team, now = (
+        get_object_or_404(frame_of(request).phases, slug=slug),
+        frame_of(request).team,
+        instant_of(request),
+    )
     if team is None:
         raise Problem(404, NO_TEAM)
     return [_quota(kind) for kind in kinds.offered(team, phase, now)]
@@ -65,15 +71,15 @@ def get_board(
 
     Organisers' own teams stand between the others, without a rank.
     """
-    phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+    phase = get_object_or_404(frame_of(request).phases.select_related("case_set"), slug=slug)
     board = read_board(phase, track, instant_of(request), group=group, sort=sort, opened=True)
     return page_of(request, response, board.everything, (page, per_page), make=_row)
 
 
 @operation(router, "GET", "/phases/{slug:slug}/references", scope="", answers=list[ReferenceRowOut])
-def list_references(request: HttpRequest, slug: str) -> list[dict[str, Any]]:  # noqa: ARG001  ninja asks for it
+def list_references(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
     """Results from elsewhere that the board of a phase shows apart, without a rank; the highest Dice first."""
-    phase = get_object_or_404(Phase, slug=slug)
+    phase = get_object_or_404(frame_of(request).phases, slug=slug)
     return [{**reference_as_json(one), "numbers": one.by_group} for one in references_of(phase)]
 
 
@@ -84,8 +90,9 @@ def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
     limits |= {"max_unpacked_bytes": phase.max_unpacked_bytes, "max_masks_bytes": phase.max_masks_bytes}
     names = ("slug", "name", "description", "opens_at", "closes_at", "cases_are_public", "counting", "publication")
     asked = ("revealed_at", "commitment", "commitment_text", "pdf", "show_submitters")
+    kept = ("is_draft", "embargo_until", "anonymous_until_reveal")
     return {
-        **{name: getattr(phase, name) for name in (*names, *asked)},
+        **{name: getattr(phase, name) for name in (*names, *asked, *kept)},
         "half_commitment": Disclosure.to_public(phase, at).half_commitment,
         "is_open": phase.opens_at <= at < phase.closes_at,
         "takes_post_challenge_runs": phases.takes_post_challenge(phase, at),

@@ -47,7 +47,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "algorithm": row.algorithm,
         "of_organisers": row.of_organisers,
         "entry": row.entry,
-        "submission": row.submission,
+        "submission": None if row.is_anonymous else row.submission,
         **{name: getattr(row, name) for name in NUMBERS},
     }
 

@@ -115,7 +115,8 @@ class Row(Scores):
     """A team's run on the board. Numbers are as they were published; None is "not shown".
 
     `rank` is that of the team's counting run; organisers' own teams, masks that stand apart, and post-challenge runs
-    have none. `submission` is its key.
+    have none. `submission` is its key. Where it `is_anonymous`, it says nothing of whose it is, and `team.pk` and
+    `submission` are for nobody else to see.
 
     Where it is known how sure the order is, `place` is the row's place among those that hold a rank, `rank_interval`
     has the ends of the 95 % interval of its rank, and `tied_with_the_top` says that it can't be told from a first one.
@@ -140,6 +141,7 @@ class Row(Scores):
     rank_interval: tuple[int, int] | None = None
     tied_with_the_top: bool = False
     of_organisers: bool = False
+    is_anonymous: bool = False
 
     @classmethod
     def of(cls, row: BoardRow, listed: "Listed", group: str) -> Self:

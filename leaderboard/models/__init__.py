@@ -1,7 +1,7 @@
 """The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
 from leaderboard.models.audit import AuditEntry
-from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, ListedRun
+from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, ListedRun, TeamAlias
 from leaderboard.models.challenge import Case, CaseSet, DataAcceptance, DataTerms, Finding, HalfSecret, Phase
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
@@ -75,6 +75,7 @@ __all__ = [
     "StateChange",
     "Submission",
     "Team",
+    "TeamAlias",
     "TeamApproval",
     "Throttle",
     "ToldDeadline",

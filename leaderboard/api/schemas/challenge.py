@@ -39,6 +39,9 @@ class PhaseOut(Schema):
     publication: str
     half_commitment: str = Field(description="Fixes which cases are the public half, where one is shown; may be empty.")
     revealed_at: datetime | None
+    embargo_until: datetime | None = Field(description="Until then no results are published, whatever else is said.")
+    anonymous_until_reveal: bool = Field(description="Boards say “Team 7” in place of names until the reveal.")
+    is_draft: bool = Field(description="Organisers prepare it, and nobody else is told of it.")
     try_outs: bool
     try_out_required: bool
     commitment: str = Field(description="Whether it is asked for: no, optional, required.")
