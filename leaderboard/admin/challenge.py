@@ -19,16 +19,10 @@ from leaderboard.admin.bases import (
 )
 from leaderboard.admin.sizes import SizeField
 from leaderboard.challenge import published_cases
-from leaderboard.challenge.phases import check_reveal, check_try_out, save_phase
+from leaderboard.challenge.phases import CHECKS, save_phase
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions
-
-_CHECKS = {
-    "revealed_at": check_reveal,
-    "try_out_required_from": check_try_out,
-    "post_challenge_opens_at": published_cases.check_stays_over,
-}
 
 
 class PhaseForm(RecordedForm):
@@ -40,7 +34,7 @@ class PhaseForm(RecordedForm):
         if self.errors:
             return
         old, now = models.Phase.objects.filter(pk=self.instance.pk).first(), clock.now()
-        for field, check in _CHECKS.items():
+        for field, check in CHECKS.items():
             try:
                 check(old, self.instance, now)
             except Refused as refusal:
@@ -55,6 +49,7 @@ class PhaseAdmin(Recorded, Decisions):
 
     list_display = (
         "name",
+        "is_draft",
         "case_set",
         "opens_at",
         "closes_at",
@@ -67,9 +62,21 @@ class PhaseAdmin(Recorded, Decisions):
     prepopulated_fields = {"slug": ("name",)}
     actions = ("archive", "publish_cases", "publish_findings")
     fieldsets = (
-        (None, {"fields": ("name", "slug", "description", "case_set", "opens_at", "closes_at")}),
+        (None, {"fields": ("name", "slug", "is_draft", "description", "case_set", "opens_at", "closes_at")}),
         ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
-        ("What is shown", {"fields": ("cases_are_public", "publication", "revealed_at", "show_submitters")}),
+        (
+            "What is shown",
+            {
+                "fields": (
+                    "cases_are_public",
+                    "publication",
+                    "revealed_at",
+                    "embargo_until",
+                    "anonymous_until_reveal",
+                    "show_submitters",
+                )
+            },
+        ),
         ("What counts", {"fields": ("counting", "runs_per_day", "runs_total")}),
         ("Who takes part", {"fields": ("requires_approval",)}),
         ("What a team says of its entry", {"fields": ("commitment", "commitment_text", "pdf")}),

@@ -38,19 +38,25 @@ NO_TEAM = "You are in no team. Found one, or join one."
 def list_phases(request: HttpRequest) -> list[dict[str, Any]]:
     """All phases with their dates and limits, the one that closes first first."""
     now = instant_of(request)
-    return [_phase(phase, now) for phase in Phase.objects.select_related("case_set")]
+    return [_phase(phase, now) for phase in frame_of(request).phases.select_related("case_set")]
 
 
 @operation(router, "GET", "/phases/{slug:slug}", scope="", answers=PhaseOut)
 def get_phase(request: HttpRequest, slug: str) -> dict[str, Any]:
     """One phase."""
-    return _phase(get_object_or_404(Phase.objects.select_related("case_set"), slug=slug), instant_of(request))
+    return _phase(
+        get_object_or_404(frame_of(request).phases.select_related("case_set"), slug=slug), instant_of(request)
+    )
 
 
 @operation(router, "GET", "/phases/{slug:slug}/quota", answers=list[QuotaOut])
 def get_quota(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
     """What your team has left in a phase, of each kind that it takes now."""
-    phase, team, now = get_object_or_404(Phase, slug=slug), frame_of(request).team, instant_of(request)
+    phase, team, now = (
+        get_object_or_404(frame_of(request).phases, slug=slug),
+        frame_of(request).team,
+        instant_of(request),
+    )
     if team is None:
         raise Problem(404, NO_TEAM)
     return [_quota(kind) for kind in kinds.offered(team, phase, now)]
@@ -72,7 +78,7 @@ def get_board(
 
     Organisers' own teams stand between the others, without a rank. `Board-Version` of the answer says which it is.
     """
-    phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+    phase = get_object_or_404(frame_of(request).phases.select_related("case_set"), slug=slug)
     found = _version(phase, track, version, instant_of(request))
     if found:
         response["Board-Version"] = str(found.number)
@@ -95,9 +101,9 @@ def get_finding_numbers(
 
 
 @operation(router, "GET", "/phases/{slug:slug}/references", scope="", answers=list[ReferenceRowOut])
-def list_references(request: HttpRequest, slug: str) -> list[dict[str, Any]]:  # noqa: ARG001  ninja asks for it
+def list_references(request: HttpRequest, slug: str) -> list[dict[str, Any]]:
     """Results from elsewhere that the board of a phase shows apart, without a rank; the highest Dice first."""
-    phase = get_object_or_404(Phase, slug=slug)
+    phase = get_object_or_404(frame_of(request).phases, slug=slug)
     return [{**reference_as_json(one), "numbers": one.by_group} for one in references_of(phase)]
 
 
@@ -111,7 +117,7 @@ def _version(phase: Phase, track: str, number: int | None, at: datetime) -> Boar
 
 def _file(request: HttpRequest, slug: str, track: str, number: int | None, name: str) -> HttpResponse:
     """The pages' own file, byte for byte."""
-    phase = get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+    phase = get_object_or_404(frame_of(request).phases.select_related("case_set"), slug=slug)
     found = _version(phase, track, number, instant_of(request))
     export = export_of(Disclosure.to_public(phase, instant_of(request)), found, name) if found else None
     if export is None:
@@ -130,8 +136,9 @@ def _phase(phase: Phase, at: datetime) -> dict[str, Any]:
     names = ("slug", "name", "description", "opens_at", "closes_at", "cases_are_public", "counting", "publication")
     asked = ("commitment", "commitment_text", "pdf", "show_submitters")
     instants = ("revealed_at", "cases_published_at", "findings_published_at")
+    kept = ("is_draft", "embargo_until", "anonymous_until_reveal")
     return {
-        **{name: getattr(phase, name) for name in (*names, *asked, *instants)},
+        **{name: getattr(phase, name) for name in (*names, *asked, *instants, *kept)},
         "half_commitment": Disclosure.to_public(phase, at).half_commitment,
         "is_open": phase.opens_at <= at < phase.closes_at,
         "takes_post_challenge_runs": phases.takes_post_challenge(phase, at),

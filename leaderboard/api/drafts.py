@@ -15,7 +15,7 @@ from leaderboard.api.operations import operation
 from leaderboard.api.problems import Problem
 from leaderboard.api.schemas.drafts import DraftIn, DraftOut, PreviewIn, PreviewOut, SendIn, WordsIn
 from leaderboard.core.markdown import as_html
-from leaderboard.models import ApiToken, Draft, Phase, ResumableUpload, Submission
+from leaderboard.models import ApiToken, Draft, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, pdfs, resumable
 from leaderboard.submissions.places import upload_place
 from leaderboard.web import sending, tus
@@ -102,7 +102,7 @@ def _draft(request: HttpRequest, key: UUID) -> Draft:
 @operation(router, "POST", "/drafts", scope="submit", status=201, answers=DraftOut)
 def create_draft(request: HttpRequest, response: HttpResponse, said: DraftIn) -> Status[dict[str, Any]]:
     """A new draft for a phase, with what is said of it so far."""
-    phase = Phase.objects.filter(slug=said.phase).first()
+    phase = frame_of(request).phases.filter(slug=said.phase).first()
     if phase is None:
         raise Problem(404, "There is no such phase.")
     person = person_of(request)

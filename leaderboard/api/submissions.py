@@ -18,7 +18,7 @@ from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, submitting
-from leaderboard.models import Phase, Submission
+from leaderboard.models import Submission
 from leaderboard.progress.listing import Filter, Line, runs_of
 from leaderboard.progress.submission_view import submission_view
 from leaderboard.submissions import admission, drafts, notes
@@ -141,7 +141,7 @@ def draft_from_submission(
 ) -> Status[dict[str, Any]]:
     """A draft with the image and the words of an earlier submission, for the phase that is named."""
     source = _of_own_team(request, pk)
-    phase = Phase.objects.filter(slug=said.phase).first()
+    phase = frame_of(request).phases.filter(slug=said.phase).first()
     if phase is None:
         raise Problem(404, "There is no such phase.")
     admission.check_open_for(person_of(request), phase, instant_of(request))

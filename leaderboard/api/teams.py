@@ -26,9 +26,9 @@ from leaderboard.api.schemas.teams import (
     TokenIn,
 )
 from leaderboard.journey.lifecycle import display_name
-from leaderboard.models import ApiToken, Handover, Invitation, Phase, Team, TeamApproval
+from leaderboard.models import ApiToken, Handover, Invitation, Team, TeamApproval
 from leaderboard.people import approvals, captaincy, invitations, teams
-from leaderboard.web.context import person_of
+from leaderboard.web.context import frame_of, person_of
 from leaderboard.web.forms import InvitationForm, TeamForm
 
 router = Router(tags=["Team"])
@@ -184,7 +184,7 @@ def list_approvals(request: HttpRequest) -> list[dict[str, Any]]:
 @operation(router, "POST", "/team/approvals", scope="team", answers=ApprovalOut)
 def ask_for_approval(request: HttpRequest, said: ApprovalIn) -> dict[str, Any]:
     """Ask organisers to let the team take part in a phase, where they approve teams."""
-    phase, team = get_object_or_404(Phase, slug=said.phase), _own_team(request)
+    phase, team = get_object_or_404(frame_of(request).phases, slug=said.phase), _own_team(request)
     approvals.ask(person_of(request), team, phase)
     return _approval(team.approvals.select_related("phase").get(phase=phase))
 

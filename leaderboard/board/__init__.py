@@ -2,6 +2,7 @@
 
     disclosure                       what a reader may see of a phase at an instant: decided here alone
     counting                         which of a team's runs counts
+    aliases                          numbers in place of names, where teams are not named before the reveal
     contents, ranking                what a board shows of a run; ranks and orders
     rows, numbers                    what a board consists of; the numbers of one run
     references                       results from elsewhere, which stand apart without a rank

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import MD5, Cast, JSONArray
 
-from leaderboard.board.contents import IN_TABLES, LAYOUT, shown, sources
+from leaderboard.board.contents import LAYOUT, in_tables, shown, sources
 from leaderboard.board.counting import shown_standings
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.rows import Listed, Row
@@ -25,8 +25,8 @@ from leaderboard.states import SubmissionKind
 
 KINDS = (SubmissionKind.SCORED, SubmissionKind.POST_CHALLENGE)
 ORDERS = {
-    "dice": ("-dice", "accepted_at", "submission_id"),
-    "date": ("-accepted_at", "-submission_id"),
+    "dice": ("-dice", "accepted_at", "name", "submission_id"),
+    "date": ("-accepted_at", "name", "-submission_id"),
     "team": ("name", "-accepted_at", "-submission_id"),
 }
 """The orders in which they can be read; of equal ones the earlier-accepted run is the better one."""
@@ -45,9 +45,9 @@ def find(disclosure: Disclosure, track: str) -> Found:
 
 
 def _find(disclosure: Disclosure, track: str) -> dict[str, int]:
-    made_of = MD5(Cast(JSONArray(*IN_TABLES), TextField()))
+    made_of = MD5(Cast(JSONArray(*in_tables(disclosure)), TextField()))
     found = shown_standings(disclosure, track).values_list(made_of, "pk")
-    way = f"{LAYOUT}.{disclosure.shows_exact_scores:d}"
+    way = f"{LAYOUT}.{disclosure.shows_exact_scores:d}{'' if disclosure.names_teams else '.anonymous'}"
     return {f"{way}.{made}": standing for made, standing in found}
 
 
@@ -130,7 +130,7 @@ def lines(phase: Phase, version: BoardVersion, keys: Sequence[int]) -> list[RunL
     submissions = [one.submission_id for one in listed]
     found = BoardRow.objects.filter(pk__in=version.rows, submission__in=submissions)
     places = {submission: version.rows.index(row) for submission, row in found.values_list("submission", "pk")}
-    names = _submitters(phase, submissions)
+    names = {} if version.rules.get("anonymous") else _submitters(phase, submissions)
     return [
         RunLine(row, _what(row, version, places.get(row.submission)), names.get(row.submission, ""))
         for row in (_row(one, version, places.get(one.submission_id)) for one in listed)

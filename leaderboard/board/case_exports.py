@@ -86,7 +86,7 @@ def _as_digits(column: Sequence[Any]) -> Sequence[Any]:
 
 def _cells(row: Row) -> tuple[Any, ...]:
     """What is said of a row; words of its team as a cell may hold them."""
-    return (row.listed, row.rank, row.team.slug, csv_cell(row.team.name), csv_cell(row.algorithm), row.submission)
+    return (row.listed, row.rank, row.team.slug, csv_cell(row.team.name), csv_cell(row.algorithm), row.told_submission)
 
 
 def cases_json(numbers: CaseNumbers) -> Text:
@@ -119,7 +119,8 @@ def _facts(numbers: CaseNumbers) -> dict[str, Any]:
 def _said(row: Row) -> dict[str, Any]:
     shown = {f"board_{name}": getattr(row, name) for name in NUMBERS if name.removesuffix("_ci") in SHOWN}
     return {
-        **{name: getattr(row, name) for name in ("listed", "rank", "algorithm", "submission")},
+        **{name: getattr(row, name) for name in ("listed", "rank", "algorithm")},
+        "submission": row.told_submission,
         "team": row.team.slug,
         "team_name": row.team.name,
         **shown,

@@ -34,6 +34,8 @@ def find_changes(before: BoardVersion | None, version: BoardVersion) -> list[Cha
 
 
 def _of_rules(before: BoardVersion, version: BoardVersion) -> Iterator[Change]:
+    if before.rules.get("anonymous") and not version.rules.get("anonymous"):
+        yield {"what": "named"}
     if version.is_revealed and not before.is_revealed:
         yield {"what": "revealed"}
     if version.evaluation_version != before.evaluation_version:
@@ -70,6 +72,8 @@ def in_words(change: Change) -> str:
     match change["what"]:
         case "revealed":
             return "The full result was revealed."
+        case "named":
+            return "The teams are named."
         case "evaluation version":
             mended = ", on mended references" if "-r" in change["to"] else ""
             return f"Scored by evaluation version {change['to']}{mended}."

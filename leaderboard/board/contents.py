@@ -5,13 +5,14 @@ A row is made once of the same things, and then shared by all versions of the bo
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Count
 
+from leaderboard.board.aliases import aliases_of
 from leaderboard.board.disclosure import Disclosure, Scores
 from leaderboard.board.numbers import group_lines
 from leaderboard.board.spread import sizes_ml, spread_of
@@ -38,12 +39,13 @@ _WORDS = (
     *("algorithm", "affiliation", "of_organisers", "entry", "kind", "lost_cases", "paper_url", "code_url"),
     "commitment",
 )
-_OF_VERSIONS = ("cases", "ended_at", "runs")
-IN_TABLES = (
-    *("id", "evaluation_version", "dice", "lost_cases"),
-    *(f"run__submission__{name}" for name in _OF_SUBMISSION if name not in {"method", "external_data"}),
+# What could tell whose a run is, where boards do not name teams.
+_UNTOLD: dict[str, Any] = dict.fromkeys(
+    ("affiliation", "algorithm", "paper_url", "code_url", "commitment", "method", "external_data"), ""
 )
-"""The columns of a standing that rows of tables are made of, or that change with these; an opened row says more."""
+_NAMING = {*_UNTOLD, "committed_at", "team__name", "team__slug", "team__affiliation"}
+_OF_VERSIONS = ("cases", "ended_at", "runs")
+_OPENED = {"method", "external_data"}
 
 
 class Source(NamedTuple):
@@ -75,14 +77,28 @@ class Source(NamedTuple):
     cases: int
     ended_at: datetime
     runs: int
+    is_anonymous: bool = False
+
+    def without_names(self, alias: int) -> "Source":
+        """The same, with nothing in it that could tell whose it is; of its instant the day is left (UTC)."""
+        day = self.accepted_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        told: dict[str, Any] = {**_UNTOLD, "team_name": f"Team {alias}", "slug": f"team-{alias}"}
+        return self._replace(**told, accepted_at=day, committed_at=None, is_anonymous=True)
 
     def basis(self, disclosure: Disclosure) -> str:
         """Names the row that is made of it: the same of the same."""
         told = self._asdict()
-        for name in _OF_VERSIONS:
+        for name in (*_OF_VERSIONS, "is_anonymous"):
             del told[name]
         parts = [LAYOUT, disclosure.shows_exact_scores, told]
         return sha256(json.dumps(parts, cls=DjangoJSONEncoder).encode()).hexdigest()
+
+
+def in_tables(disclosure: Disclosure) -> list[str]:
+    """The columns of a standing that rows of tables are made of, or that change with these; an opened row says more."""
+    untold = _OPENED if disclosure.names_teams else _OPENED | _NAMING
+    of_submission = (f"run__submission__{name}" for name in _OF_SUBMISSION if name not in untold)
+    return ["id", "evaluation_version", "dice", "lost_cases", *of_submission]
 
 
 def sources(disclosure: Disclosure, standings: Iterable[int]) -> list[Source]:
@@ -94,7 +110,11 @@ def sources(disclosure: Disclosure, standings: Iterable[int]) -> list[Source]:
     counted = submissions.filter(charged=True).order_by().values_list("team").annotate(Count("pk"))
     runs = dict(counted)
     found = Standing.objects.filter(pk__in=keys).values_list(*_COLUMNS)
-    return [Source._make((*columns, runs.get(columns[5], 0))) for columns in found]
+    told = [Source._make((*columns, runs.get(columns[5], 0), False)) for columns in found]
+    if disclosure.names_teams:
+        return told
+    aliases = aliases_of(disclosure.phase, [one.team for one in told])
+    return [one.without_names(aliases[one.team]) for one in told]
 
 
 def rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:
@@ -158,6 +178,7 @@ def shown(scores: Scores, source: Source) -> dict[str, Any]:
         "team": (source.team, source.team_name, source.slug),
         **{name: getattr(source, name) for name in _WORDS},
         "committed_at": source.committed_at.isoformat() if source.committed_at else None,
+        **({"is_anonymous": True} if source.is_anonymous else {}),
     }
 
 

@@ -12,6 +12,9 @@ Numbers of single hidden cases of all teams are for everybody once organisers pu
 reveal and while nobody may ask about these cases any more (challenge/published_cases.py); never under their names, and
 never those of post-challenge runs.
 
+Under an embargo nobody but organisers is shown any number, as where a phase publishes nothing. Teams without names are
+named by numbers on boards (`aliases`) until the reveal; what a team sees of its own runs is the same.
+
 Which cases are the public half nobody is told before the reveal, also no organiser; that it stands, everybody.
 
 Whoever hands out numbers, states, instants or reasons takes a `Disclosure` and asks it; nobody else knows these rules.
@@ -204,16 +207,31 @@ class Disclosure:
     # --- scores ------------------------------------------------------------------------------------------------------
 
     @property
+    def is_embargoed(self) -> bool:
+        """Whether results are withheld for now, whatever the phase publishes. Of public cases nothing is."""
+        until = self.phase.embargo_until
+        return not self.cases_are_public and until is not None and self.at < until
+
+    @property
     def is_revealed(self) -> bool:
         """Whether the phase's full result is out. Public cases have nothing to withhold."""
-        if self.cases_are_public:
-            return True
+        return self.cases_are_public or (not self.is_embargoed and self._is_after_reveal)
+
+    @property
+    def _is_after_reveal(self) -> bool:
         return self.phase.revealed_at is not None and self.phase.revealed_at <= self.at
+
+    @property
+    def names_teams(self) -> bool:
+        """Whether boards say whose runs they show, and in which words; on public cases, too, a phase may not say so."""
+        return self.reader is Reader.ORGANISER or not self.phase.anonymous_until_reveal or self._is_after_reveal
 
     @property
     def scope(self) -> Standing.Scope | None:
         """Which cases feed the numbers that are shown; None when nothing is published."""
         everything = self.phase.publication == Phase.Publication.EVERYTHING
+        if self.is_embargoed and self.reader is not Reader.ORGANISER:
+            return None
         if self.reader is Reader.ORGANISER or self.is_revealed or everything:
             return Standing.Scope.ALL
         return Standing.Scope.HALF if self.phase.publication == Phase.Publication.HALF else None
@@ -319,7 +337,8 @@ class HalfDisclosure:
     """What `reader` may see of the public half of a case set at the instant `at`.
 
     How even it is, organisers may know at any time; which cases it has, under their tags, everybody from the reveal on,
-    and by name, with the secret, organisers. The reveal is that of every phase that shows the half of these cases.
+    and by name, with the secret, organisers. The reveal is that of every phase that shows the half of these cases; of
+    a draft, too.
     """
 
     reader: Reader

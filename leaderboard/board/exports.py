@@ -48,7 +48,7 @@ def _row_as_json(board: Board, row: Row) -> dict[str, Any]:
         "algorithm": row.algorithm,
         "of_organisers": row.of_organisers,
         "entry": row.entry,
-        "submission": row.submission,
+        "submission": row.told_submission,
         **{name: getattr(row, name) for name in NUMBERS},
         "seconds_per_case": row.seconds_per_case,
     }

@@ -116,7 +116,8 @@ class Row(Scores):
 
     `rank` is that of the team's counting run; organisers' own teams, masks that stand apart, and post-challenge runs
     have none. `submission` is its key, `run` that of its run; `seconds_per_case` is a median (board.timing). Rows that
-    were made before there were these two have None.
+    were made before there were these two have None. Where it `is_anonymous`, it says nothing of whose it is, and
+    `team.pk`, `submission` and `run` are for nobody else to see.
 
     Where it is known how sure the order is, `place` is the row's place among those that hold a rank, `rank_interval`
     has the ends of the 95 % interval of its rank, and `tied_with_the_top` says that it can't be told from a first one.
@@ -143,6 +144,7 @@ class Row(Scores):
     of_organisers: bool = False
     run: int | None = None
     seconds_per_case: float | None = None
+    is_anonymous: bool = False
 
     @classmethod
     def of(cls, row: BoardRow, listed: "Listed", group: str) -> Self:
@@ -175,6 +177,11 @@ class Row(Scores):
         sizes = [(SizeBin(one["low"], one["high"], one["n"]), one["dice"]) for one in spread["sizes"]]
         dice = DiceCounts(**spread["dice"]) if spread["dice"] else None
         return Opened(lines, said["method"], said["external_data"], sizes, dice)
+
+    @property
+    def told_submission(self) -> int | None:
+        """The key of its submission for others to see; None where it says nothing of whose it is."""
+        return None if self.is_anonymous else self.submission
 
     @property
     def key(self) -> str:

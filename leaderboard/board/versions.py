@@ -43,7 +43,7 @@ def latest_tag(slug: str, track: str, at: datetime) -> str | None:
 
     While the phase is being scored anew it names that, too: the board says so.
     """
-    shown = _shown(BoardVersion.objects.filter(phase__slug=slug, track=track), at)
+    shown = _shown(BoardVersion.objects.filter(phase__slug=slug, phase__is_draft=False, track=track), at)
     anew = Rescoring.objects.filter(phase=OuterRef("phase"), state=Rescoring.State.UNDECIDED).values("pk")
     found = shown.values_list("number", "visible_from", Subquery(anew)).first()
     return f"{found[0]} {found[1].isoformat()} {found[2] or ''}" if found else None
@@ -102,7 +102,7 @@ def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]
         evaluation_version=phase.ranked_version,
         scope=disclosure.scope or "",
         is_revealed=disclosure.is_revealed,
-        rules=_rules(phase),
+        rules=_rules(disclosure),
         cases=next((one.cases for one in sources_of.values()), 0),
         cases_total=phase.case_set.cases.count(),
         last_end_at=disclosure.shown_instant(last_end) if last_end else None,
@@ -122,9 +122,11 @@ def _place(entry: Entry) -> Place:
     return Place.of(entry.row, ALL, competes=not entry.source.of_organisers)
 
 
-def _rules(phase: Phase) -> dict[str, Any]:
+def _rules(disclosure: Disclosure) -> dict[str, Any]:
+    phase = disclosure.phase
     names = ("counting", "publication", "masks_are_ranked", "cases_are_public")
-    return {**{name: getattr(phase, name) for name in names}, "closes_at": phase.closes_at.isoformat()}
+    rules = {**{name: getattr(phase, name) for name in names}, "closes_at": phase.closes_at.isoformat()}
+    return rules if disclosure.names_teams else {**rules, "anonymous": True}
 
 
 def _digest(version: BoardVersion) -> str:
@@ -138,7 +140,7 @@ def _digest(version: BoardVersion) -> str:
 
 def living(at: datetime) -> list[int]:
     """The phases (their keys) whose boards may change: archived ones keep what they have."""
-    opened = Phase.objects.filter(opens_at__lte=at)
+    opened = Phase.objects.published().filter(opens_at__lte=at)
     without = opened.filter(board_versions=None)
     return list((opened.filter(archived_at=None) | without).order_by("pk").distinct().values_list("pk", flat=True))
 
@@ -161,19 +163,22 @@ def make(phase_id: int) -> bool:
 def _make_once(phase_id: int) -> bool:
     """Whether a version was made, or must be made anew."""
     phase = Phase.objects.select_related("case_set").get(pk=phase_id)
-    if phase.archived_at and phase.board_versions.exists():
-        return False  # it keeps its board
+    if phase.is_draft or (phase.archived_at and phase.board_versions.exists()):
+        return False  # there is none of a draft; of an archived phase it stays
     made = [_make_now(phase, track) | _make_next(phase, track) for track in Submission.Track.values]
     return any(made)
 
 
 @transaction.atomic
 def _make_now(phase: Phase, track: str) -> bool:
-    """Have a version that says what is so now; on hidden cases, of the runs of the version before."""
+    """Have a version that says what is so now; on hidden cases, of the runs of the version before.
+
+    Where that one showed none, of those until the present minute.
+    """
     now = clock.now()
     before = latest(phase, track, now)
     disclosure = Disclosure.to_public(phase, now)
-    if before and not disclosure.shows_cases:
+    if before and before.scope and not disclosure.shows_cases:
         disclosure = replace(disclosure, until=before.runs_until)
     lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
     version = all_runs.noted(describe(disclosure, track, lists), runs)

@@ -33,7 +33,7 @@ def _of_public_cases() -> QuerySet[CaseSet]:
     hidden = Case.objects.filter(case_set__phases__cases_are_public=False)
     same = Q(reference=OuterRef("reference")) | Q(volume=OuterRef("volume"))
     shared = Case.objects.filter(Exists(hidden.filter(same)), case_set=OuterRef("pk"))
-    shown = Phase.objects.filter(case_set=OuterRef("pk"), cases_are_public=True)
+    shown = Phase.objects.published().filter(case_set=OuterRef("pk"), cases_are_public=True)
     return CaseSet.objects.filter(Exists(shown)).exclude(Exists(shared))
 
 

@@ -2,10 +2,11 @@
 
 A phase may ask for a passed try-out before a run. That is announced at least `NOTICE` ahead, and in the last hours
 before the deadline nobody is asked for it: `check_try_out` holds organisers to it. `check_reveal` keeps what the full
-result tells from whoever could still hand something in.
+result tells from whoever could still hand something in. What everybody may have seen is not taken back: `check_draft`,
+`check_embargo` and `check_anonymity` refuse what would only look as if it were.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,6 +18,7 @@ from leaderboard.challenge.published_cases import check_stays_over
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
+from leaderboard.core.text import instant
 from leaderboard.models import Case, Phase, Submission
 from leaderboard.models.challenge import WITHOUT_TRY_OUT
 
@@ -27,17 +29,17 @@ FREE_HOURS = WITHOUT_TRY_OUT // timedelta(hours=1)
 
 def open_phases(at: datetime) -> QuerySet[Phase]:
     """The phases that take submissions at this instant; the one that closes first stands first."""
-    return Phase.objects.filter(opens_at__lte=at, closes_at__gt=at)
+    return Phase.objects.published().filter(opens_at__lte=at, closes_at__gt=at)
 
 
 def taking_phases(at: datetime) -> QuerySet[Phase]:
     """The phases that take runs of whichever kind at this instant: the open ones, and those for post-challenge runs."""
-    return Phase.objects.filter(Q(opens_at__lte=at, closes_at__gt=at) | _takes_post_challenge(at))
+    return Phase.objects.published().filter(Q(opens_at__lte=at, closes_at__gt=at) | _takes_post_challenge(at))
 
 
 def phases_to_come(at: datetime) -> QuerySet[Phase]:
     """The phases that take runs of whichever kind at this instant, or will open."""
-    return Phase.objects.filter(Q(closes_at__gt=at) | _takes_post_challenge(at))
+    return Phase.objects.published().filter(Q(closes_at__gt=at) | _takes_post_challenge(at))
 
 
 def _takes_post_challenge(at: datetime) -> Q:
@@ -136,9 +138,8 @@ def save_phase(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Make a phase, or change its policies: a decision, with what it was before. Raises Refused."""
     old = Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk).first()
     now = clock.now()
-    check_reveal(old, phase, now)
-    check_try_out(old, phase, now)
-    check_stays_over(old, phase, now)
+    for check in CHECKS.values():
+        check(old, phase, now)
     policies = [field.attname for field in Phase._meta.concrete_fields if field.editable and not field.primary_key]
     phase.save(update_fields=policies if old else None)  # that it was archived meanwhile is no policy
     audit.record_change(by, "change phase" if old else "add phase", old, phase, fields=policies, why=why)
@@ -180,3 +181,60 @@ def check_try_out(old: Phase | None, new: Phase, at: datetime) -> None:
             f"Its last {FREE_HOURS} hours have begun, in which no try-out is required. If you move the deadline, clear "
             f"the instant from which one is required, or set it {NOTICE.days} days ahead."
         )
+
+
+def check_archive(phase: Phase, at: datetime) -> None:
+    """Refuse while boards are still to show results or names by themselves: archived, they stay as they are."""
+    if phase.embargo_until and at < phase.embargo_until:
+        raise Refused(f"Results are under embargo until {instant(phase.embargo_until)}: archive the phase after that.")
+    if phase.anonymous_until_reveal and (phase.revealed_at is None or at < phase.revealed_at):
+        raise Refused("Its boards name no team before the reveal: set “revealed at” first, and archive it after that.")
+
+
+def check_draft(old: Phase | None, new: Phase, at: datetime) -> None:
+    """Refuse to make a draft of a phase that has opened, or in which a team has something."""
+    if old is None or old.is_draft or not new.is_draft:
+        return
+    if old.opens_at <= at:
+        raise Refused("The phase has opened, and its boards stay at their addresses: it can't become a draft any more.")
+    if any(rows.exists() for rows in (old.submissions, old.drafts, old.approvals)):
+        raise Refused("Teams have drafts or approvals in the phase: it can't become a draft any more.")
+
+
+def check_embargo(old: Phase | None, new: Phase, at: datetime) -> None:
+    """Refuse an embargo that begins once a board has shown numbers."""
+    until = new.embargo_until
+    if old is None or until is None or until <= at or until == old.embargo_until:
+        return
+    if _has_shown_rows(old):
+        raise Refused("Boards of the phase have shown numbers, and stay at their addresses: an embargo comes too late.")
+
+
+def check_anonymity(old: Phase | None, new: Phase, at: datetime) -> None:
+    """Refuse to take back names that were told, and the promise not to tell them, but by a reveal."""
+    if old is None:
+        return
+    was_out, is_out = (one.revealed_at is not None and one.revealed_at <= at for one in (old, new))
+    begins = new.anonymous_until_reveal and (not old.anonymous_until_reveal or (was_out and not is_out))
+    if begins and _has_shown_rows(old):
+        raise Refused(
+            "Boards of the phase have named its teams, and stay at their addresses: names can't be taken back."
+        )
+    ends = old.anonymous_until_reveal and not new.anonymous_until_reveal
+    if ends and not is_out and old.submissions.exists():
+        raise Refused("Teams handed in without being named: they are named at the reveal, so set “revealed at”.")
+
+
+def _has_shown_rows(phase: Phase) -> bool:
+    return phase.board_versions.exclude(rows=[]).exists()
+
+
+CHECKS: Mapping[str, Callable[[Phase | None, Phase, datetime], None]] = {
+    "is_draft": check_draft,
+    "revealed_at": check_reveal,
+    "embargo_until": check_embargo,
+    "anonymous_until_reveal": check_anonymity,
+    "try_out_required_from": check_try_out,
+    "post_challenge_opens_at": check_stays_over,
+}
+"""What is asked of a change of a phase (as it was, as it would be, now), by the field in which a form says so."""

@@ -8,7 +8,7 @@ because it looks at its runs.
 from django.db import transaction
 from django.db.models import Q
 
-from leaderboard.challenge.phases import lock_phase
+from leaderboard.challenge.phases import check_archive, lock_phase
 from leaderboard.core import audit, clock, events, task_queue
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -194,6 +194,7 @@ def archive(phase: Phase, *, by: Actor, why: str = "") -> None:
             raise Refused(f"The {phase.name} is archived already.")
         if clock.now() < phase.closes_at:
             raise Refused(f"The {phase.name} is still open. Archive it after it closed.")
+        check_archive(phase, clock.now())
         submissions = phase.submissions.prefetch_related("runs")
         if any(submission.stage not in ENDED for submission in submissions):
             raise Refused(f"The {phase.name} has runs that have not ended. Let them end, or cancel them.")

@@ -1,7 +1,7 @@
 """The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
 from leaderboard.models.audit import AuditEntry
-from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, ListedRun
+from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, ListedRun, TeamAlias
 from leaderboard.models.challenge import (
     Case,
     CaseNumberSecret,
@@ -85,6 +85,7 @@ __all__ = [
     "StateChange",
     "Submission",
     "Team",
+    "TeamAlias",
     "TeamApproval",
     "Throttle",
     "ToldDeadline",

@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from leaderboard.models.challenge import Phase
+from leaderboard.models.people import Team
 from leaderboard.models.runs import Standing
 from leaderboard.models.submissions import Submission
 
@@ -26,6 +27,23 @@ class BoardRow(models.Model):
 
     def __str__(self) -> str:
         return f"row of {self.submission_id}"
+
+
+class TeamAlias(models.Model):
+    """The number by which boards of a phase name a team while they do not say who it is; drawn at random, once."""
+
+    phase = models.ForeignKey(Phase, on_delete=models.CASCADE, related_name="+")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["phase", "team"], name="one_alias_of_a_team_per_phase"),
+            models.UniqueConstraint(fields=["phase", "number"], name="one_team_per_alias_of_a_phase"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Team {self.number}"
 
 
 class BoardVersion(models.Model):

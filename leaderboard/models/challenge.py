@@ -2,12 +2,16 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING, Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 import evaluation
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser, AnonymousUser
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -170,6 +174,18 @@ OPEN_SOURCE = (
 )
 
 
+class PhaseQuerySet(models.QuerySet["Phase"]):
+    """Phases. Whoever shows some to people takes those that everybody may know of, or those that the reader may."""
+
+    def published(self) -> Self:
+        """Those that everybody may know of: no draft."""
+        return self.filter(is_draft=False)
+
+    def known_to(self, person: "AbstractUser | AnonymousUser") -> Self:
+        """Those that a person may know of: organisers of drafts, too."""
+        return self if person.is_staff else self.published()
+
+
 class Phase(models.Model):
     """A period with a case set and policies. Every rule that teams argue about is a field here, not code."""
 
@@ -194,6 +210,13 @@ class Phase(models.Model):
 
     name = models.CharField(max_length=60)
     slug = models.SlugField(max_length=60, unique=True)
+    is_draft = models.BooleanField(
+        "draft",
+        default=False,
+        db_default=False,
+        help_text="Nobody but organisers sees that it exists, and it takes nothing, until you clear this. Possible "
+        "until the phase opens.",
+    )
     description = models.TextField(blank=True, help_text="One or two sentences for the leaderboard and the home page.")
     case_set = models.ForeignKey(CaseSet, on_delete=models.PROTECT, related_name="phases")
     evaluation_version = models.CharField(
@@ -214,6 +237,20 @@ class Phase(models.Model):
     counting = models.CharField(max_length=4, choices=Counting, default=Counting.LAST)
     publication = models.CharField(max_length=10, choices=Publication, default=Publication.EVERYTHING)
     revealed_at = models.DateTimeField(null=True, blank=True, help_text="From this instant everything is shown.")
+    embargo_until = models.DateTimeField(
+        "results under embargo until (UTC)",
+        null=True,
+        blank=True,
+        help_text="Until then boards show no row, and teams see of their own runs whether they were scored, no "
+        "numbers, whatever is published or revealed. For hidden cases. Empty: no embargo.",
+    )
+    anonymous_until_reveal = models.BooleanField(
+        "teams without names until the reveal",
+        default=False,
+        db_default=False,
+        help_text="Boards and exports say “Team 7” in place of names, institutions, algorithms, links and methods; "
+        "each team sees which one it is. Names appear at “revealed at”. Choose it before anybody hands in.",
+    )
     archived_at = models.DateTimeField(
         null=True,
         blank=True,
@@ -348,6 +385,8 @@ class Phase(models.Model):
         validators=[MinValueValidator(MIB)],
     )
 
+    objects = PhaseQuerySet.as_manager()
+
     class Meta:
         ordering = ["closes_at", "pk"]  # wherever several phases are named, the one that closes first stands first
         constraints = [
@@ -412,10 +451,13 @@ class Phase(models.Model):
             raise ValidationError({"closes_at": "The phase must close after it opens."})
         if self.cases_are_public and self.publication != self.Publication.EVERYTHING:
             raise ValidationError({"publication": "Public cases have nothing to withhold: choose “everything”."})
+        if self.cases_are_public and self.embargo_until:
+            raise ValidationError({"embargo_until": "Public cases have nothing to withhold: leave the embargo empty."})
         self._refuse_masks_of_hidden_cases()
         if self.case_set_id:
             self._refuse_showing_hidden_cases()
         self._refuse_try_outs_on_hidden_cases()
+        self._refuse_try_outs_on_a_draft()
         self._refuse_post_challenge_runs_before_the_deadline()
 
     def _refuse_masks_of_hidden_cases(self) -> None:
@@ -447,6 +489,18 @@ class Phase(models.Model):
         other = Phase.objects.filter(try_outs_on=self.pk).exclude(pk=self.pk).first() if self.pk else None
         if other is not None and not self.cases_are_public:
             raise ValidationError({"cases_are_public": f"The {other.name} has its try-outs on these cases."})
+
+    def _refuse_try_outs_on_a_draft(self) -> None:
+        if self.is_draft:
+            other = (
+                Phase.objects.published().filter(try_outs_on=self.pk).exclude(pk=self.pk).first() if self.pk else None
+            )
+            if other is not None:
+                raise ValidationError(
+                    {"is_draft": f"The {other.name}, which is no draft, has its try-outs on its cases."}
+                )
+        elif self.try_outs_on is not None and self.try_outs_on_id != self.pk and self.try_outs_on.is_draft:
+            raise ValidationError({"try_outs_on": "That phase is a draft, which nobody may know of: publish it first."})
 
     def _refuse_post_challenge_runs_before_the_deadline(self) -> None:
         opens, closes = self.post_challenge_opens_at, self.post_challenge_closes_at

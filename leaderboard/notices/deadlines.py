@@ -50,7 +50,7 @@ def look() -> None:
 
 def write_due() -> None:
     """Write what is due of each phase's deadline."""
-    for phase in Phase.objects.only("name", "slug", "opens_at", "closes_at"):
+    for phase in Phase.objects.published().only("name", "slug", "opens_at", "closes_at"):
         _look_at(phase)
 
 

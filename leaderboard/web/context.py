@@ -14,6 +14,7 @@ import evaluation
 from leaderboard.challenge.phases import Stretch, phases_to_come, stretches
 from leaderboard.core import clock, outbox
 from leaderboard.models import Phase, Team, User
+from leaderboard.models.challenge import PhaseQuerySet
 from leaderboard.people import registration
 from leaderboard.states import SubmissionKind
 from leaderboard.submissions.quota import Quota, quotas_of
@@ -66,6 +67,11 @@ class Frame:
     def now(self) -> datetime:
         """One frozen instant, by the database's clock, for everything on the page."""
         return clock.now()
+
+    @property
+    def phases(self) -> PhaseQuerySet:
+        """The phases of which the visitor may know: no draft, but for organisers."""
+        return Phase.objects.known_to(self._request.user)
 
     @cached_property
     def stretches(self) -> list[Stretch]:

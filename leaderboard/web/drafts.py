@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import submitting
-from leaderboard.models import Draft, Phase, ResumableUpload, Submission
+from leaderboard.models import Draft, ResumableUpload, Submission
 from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.web import kinds, sending
 from leaderboard.web.context import frame_of, instant_of, person_of
@@ -23,7 +23,7 @@ from leaderboard.web.context import frame_of, instant_of, person_of
 @require_POST
 def begin(request: HttpRequest, slug: str) -> HttpResponse:
     """A new draft, with what was typed so far."""
-    phase = get_object_or_404(Phase, slug=slug)
+    phase = get_object_or_404(frame_of(request).phases, slug=slug)
     try:
         team = admission.check_open_for(person_of(request), phase, instant_of(request))
         draft = drafts.begin(person_of(request), team, phase, request.POST.dict())
@@ -83,7 +83,7 @@ def begin_from(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     if source.is_try_out and "enter" in request.POST:
         return _enter(request, source, request.POST["enter"])
-    phase = get_object_or_404(Phase, slug=request.POST.get("phase", ""))
+    phase = get_object_or_404(frame_of(request).phases, slug=request.POST.get("phase", ""))
     try:
         admission.check_open_for(person_of(request), phase, instant_of(request))
         draft = drafts.begin_from(person_of(request), phase, source)

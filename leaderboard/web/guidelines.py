@@ -19,7 +19,7 @@ from leaderboard.states import RunState, Stage, SubmissionState
 from leaderboard.submissions import admission, drafts
 from leaderboard.submissions.quota import refused_per_day
 from leaderboard.templatetags.show import count, gibibytes, gigabytes, number, thousands
-from leaderboard.web.context import instant_of
+from leaderboard.web.context import frame_of, instant_of
 
 CONTRACT = {
     "PLATFORM": contract.PLATFORM,
@@ -91,6 +91,7 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
     ("Which run counts", lambda phase: phase.get_counting_display()),
     ("What the public sees", lambda phase: _seen_by_public(phase)),
     ("What the team sees", lambda phase: _seen_by_team(phase)),
+    ("Names on boards", lambda phase: _names(phase)),
     ("Time for a case", lambda phase: f"{phase.case_seconds} s"),
     ("More for the first case of a container", lambda phase: f"{phase.startup_seconds} s"),
     ("Cases per container", lambda phase: f"up to {phase.batch_size}"),
@@ -146,22 +147,30 @@ def _processor(phase: Phase) -> str:
 
 
 def _seen_by_public(phase: Phase) -> str:
+    until = f"; no results before {instant(phase.embargo_until)}" if phase.embargo_until else ""
     if phase.publication != Phase.Publication.EVERYTHING or phase.cases_are_public:
-        return phase.get_publication_display()
-    return "live standings on all cases; exact scores and small groups at the reveal"
+        return f"{phase.get_publication_display()}{until}"
+    return f"live standings on all cases; exact scores and small groups at the reveal{until}"
 
 
 def _seen_by_team(phase: Phase) -> str:
     if phase.cases_are_public:
         return "every case, its score, and the log"
-    return "progress in steps of 5 % or more, and how a failed run failed, as of the last full minute; no logs"
+    until = f", no scores before {instant(phase.embargo_until)}" if phase.embargo_until else ""
+    return f"progress in steps of 5 % or more, and how a failed run failed, as of the last full minute; no logs{until}"
+
+
+def _names(phase: Phase) -> str:
+    if phase.anonymous_until_reveal:
+        return "“Team” and a number drawn at random until the reveal, then the teams’ names"
+    return "the teams’ names"
 
 
 @require_safe
 def guidelines(request: HttpRequest) -> HttpResponse:
     """The container contract, rendered from the values that the server enforces."""
     now = instant_of(request)
-    known = list(Phase.objects.select_related("try_outs_on"))
+    known = list(frame_of(request).phases.select_related("try_outs_on"))
     shown = [phase for phase in known if phase.closes_at > now or phases.takes_post_challenge(phase, now)] or known[-1:]
     context = {
         "phases": shown,

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind
+from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.reading import read_board
 from leaderboard.challenge.calendar import as_calendar
 from leaderboard.challenge.categories import categories_of
@@ -37,7 +38,7 @@ MAIN = Submission.Track.MAIN
 def home(request: HttpRequest) -> HttpResponse:
     """What the challenge is, with the standings of the phase that matters now."""
     now = instant_of(request)
-    phases = list(Phase.objects.select_related("case_set"))
+    phases = list(Phase.objects.published().select_related("case_set"))
     current = newest_phase(phases, now)
     shown_board = read_board(current, MAIN, now) if current else None
     shown = shown_board.rows[:ON_HOME] if shown_board else []
@@ -46,6 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "calendar": WEBCAL + reverse("calendar"),
         "news": published_news(now).defer("body")[:NEWS_ON_HOME],
         "board": shown_board,
+        "embargo_until": current.embargo_until if current and Disclosure.to_public(current, now).is_embargoed else None,
         "first": shown,
         "axis": axis_for(reach(row.dice, row.dice_ci) for row in shown),
         "categories": [
@@ -60,7 +62,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def calendar(request: HttpRequest) -> HttpResponseBase:
     """The dates of the home page that are known to the day, for programs that keep calendars."""
-    dates = lines(Phase.objects.all(), ChallengeDate.objects.all())
+    dates = lines(Phase.objects.published(), ChallengeDate.objects.all())
     content = as_calendar(dates, instant_of(request), f"{settings.SITE_URL}{reverse('home')}#h-dates")
     return unless_unchanged(request, content, "text/calendar; charset=utf-8")
 

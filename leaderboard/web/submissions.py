@@ -51,7 +51,7 @@ def submit_to(request: HttpRequest, slug: str) -> HttpResponse:
 
     Who comes again with the ticket of an upload that got no answer is led to its submission, if it was accepted.
     """
-    phase = get_object_or_404(Phase, slug=slug)
+    phase = get_object_or_404(frame_of(request).phases, slug=slug)
     person = person_of(request)
     if accepted := _accepted_with(_ticket(request), person):
         return redirect("submission", pk=accepted.pk)
@@ -258,6 +258,7 @@ def _panel_context(submission: Submission, disclosure: Disclosure, version: str 
         "submission": submission,
         "view": shown.view,
         "is_own": disclosure.reader is Reader.TEAM,
+        "embargo_until": submission.phase.embargo_until if disclosure.is_embargoed else None,
         "seen": f"{version or ''}-{shown.digest}",
         "minute": shown.minute,
         "quota": quota_of(submission.team, submission.phase, disclosure.at, submission.kind),

@@ -204,7 +204,7 @@ def _member_or_404(own: Team, pk: int) -> User:
 @_of_a_team
 def team_ask_approval(request: HttpRequest, own: Team, slug: str) -> HttpResponse:
     """Ask organisers to let the team take part in a phase."""
-    phase = get_object_or_404(Phase, slug=slug)
+    phase = get_object_or_404(frame_of(request).phases, slug=slug)
     done = "The organisers are asked. The team gets a message when they have decided."
     return _done(request, lambda: approvals.ask(person_of(request), own, phase), done)
 

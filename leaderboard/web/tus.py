@@ -93,7 +93,7 @@ def _options() -> HttpResponse:
     answer["Tus-Version"] = VERSION
     answer["Tus-Extension"] = EXTENSIONS
     answer["Tus-Checksum-Algorithm"] = ",".join(resumable.CHECKSUMS)
-    largest = max((phase.max_upload_bytes for phase in Phase.objects.all()), default=0)
+    largest = max((phase.max_upload_bytes for phase in Phase.objects.published()), default=0)
     if largest:
         answer["Tus-Max-Size"] = str(largest)
     return answer

@@ -5,7 +5,7 @@ A scene brings that about on the bench's population and asks for the page; the c
 
 import errno
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -30,6 +30,7 @@ from leaderboard.models import (
     RefusedAddress,
     Registration,
     ResumableUpload,
+    TeamAlias,
     TeamApproval,
     User,
 )
@@ -37,6 +38,7 @@ from leaderboard.web import public
 from leaderboard.web.boards import board as boards
 from tests.bench.population import PASSWORD
 
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
 Scene = Callable[["Stage"], Any]  # gives the answer, as a test client does
 
 
@@ -195,6 +197,20 @@ def _revealed(path: str) -> Scene:
     return scene
 
 
+def _keeping(path: str, who: str | None = "captain", **settings: Any) -> Scene:
+    """An address of the hidden phase, of which something is kept from others; its boards are made anew."""
+
+    def scene(stage: Stage) -> Any:
+        phase = Phase.objects.get(slug=stage.watched["hidden_phase"])
+        phase.board_versions.all().delete()
+        Phase.objects.filter(pk=phase.pk).update(**settings)
+        TeamAlias.objects.create(phase=phase, team=stage.person().membership.team, number=7)
+        versions.make(phase.pk)
+        return stage.client(who).get(stage.place(path))
+
+    return scene
+
+
 def _everything_asked(**form: str) -> Scene:
     def scene(stage: Stage) -> Any:
         stage.phase(commitment="required", pdf="required", takes="both")
@@ -286,6 +302,10 @@ SCENES: dict[str, Scene] = {
     "no phase": _no_phase,
     "a board after the reveal": _revealed("/leaderboard/{hidden_phase}/"),
     "what a reveal changed": _revealed("/leaderboard/{hidden_phase}/main/shake-up/"),
+    "a draft of a phase": _keeping("/leaderboard/{hidden_phase}/", "organiser", is_draft=True),
+    "a board under embargo": _keeping("/leaderboard/{hidden_phase}/", embargo_until=FAR),
+    "a run under embargo": _keeping("/runs/{scored_hidden}/", embargo_until=FAR),
+    "a board without names": _keeping("/leaderboard/{hidden_phase}/?open=team-7", anonymous_until_reveal=True),
     "a phase that asks for everything": _everything_asked(),
     "a phase that asks for everything, wrongly": _everything_asked(entry="masks", kind="run"),
     "a draft with an image that was kept": _image_kept,

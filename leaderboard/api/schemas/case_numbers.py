@@ -48,7 +48,7 @@ class OfRow(Exact):
     team: str = Field(description="Names it in addresses and in challenger.csv.")
     team_name: str
     algorithm: str
-    submission: int
+    submission: int | None
     board_dice: Share
     board_dice_ci: Interval | None
     board_hit_rate: Share

@@ -41,6 +41,9 @@ class PhaseOut(Schema):
     revealed_at: datetime | None
     cases_published_at: datetime | None = Field(description="From when on numbers of single hidden cases are exported.")
     findings_published_at: datetime | None = Field(description="The same of single findings.")
+    embargo_until: datetime | None = Field(description="Until then no results are published, whatever else is said.")
+    anonymous_until_reveal: bool = Field(description="Boards say “Team 7” in place of names until the reveal.")
+    is_draft: bool = Field(description="Organisers prepare it, and nobody else is told of it.")
     try_outs: bool
     try_out_required: bool
     commitment: str = Field(description="Whether it is asked for: no, optional, required.")

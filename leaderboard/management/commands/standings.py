@@ -27,9 +27,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print it."""
-        phase = Phase.objects.filter(slug=options["phase"]).first()
+        phases = Phase.objects.all() if options["unrounded"] else Phase.objects.published()
+        phase = phases.filter(slug=options["phase"]).first()
         if phase is None:
-            known = ", ".join(Phase.objects.values_list("slug", flat=True))
+            known = ", ".join(phases.values_list("slug", flat=True))
             raise CommandError(f"There is no phase {options['phase']}. Known: {known or 'none yet'}")
         at, track = clock.now(), options["track"]
         if options["unrounded"]:

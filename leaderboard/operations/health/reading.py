@@ -300,7 +300,7 @@ def _phase_facts(at: datetime) -> tuple[PhaseFacts, ...]:
     open_cases = _counts(RunCase.objects.filter(decided_at=None, run__state__in=moving), "run__submission__phase")
     seconds = found_once(at, "seconds of a case", lambda: _case_seconds(minute_of(at)))
     found = []
-    for phase in Phase.objects.select_related("try_outs_on"):
+    for phase in Phase.objects.published().select_related("try_outs_on"):
         is_open = phase.opens_at <= at < phase.closes_at
         if is_open or phase.pk in checking or phase.pk in states:
             of_phase = states.get(phase.pk, Counter())

@@ -76,6 +76,8 @@ def check_phase(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKi
 def _check_is_taken(phase: Phase, at: datetime, kind: str) -> None:
     if kind not in SubmissionKind.values:
         raise Refused("Choose whether it is to be scored or tried out.")
+    if phase.is_draft:
+        raise Refused(f"The {phase.name} is a draft of the organisers, and takes nothing until it is published.")
     if kind == SubmissionKind.TRY_OUT and not phases.offers_try_outs(phase):
         raise Refused(f"The {phase.name} has no try-outs.")
     if at < phase.opens_at:

@@ -18,7 +18,7 @@ from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.core.minutes import minute_of
 from leaderboard.models import BoardVersion, Phase, Submission
 from leaderboard.web.boards.columns import as_told
-from leaderboard.web.context import THEME_COOKIE, instant_of
+from leaderboard.web.context import THEME_COOKIE, frame_of, instant_of
 
 MAIN = Submission.Track.MAIN
 
@@ -39,9 +39,9 @@ class Asked(NamedTuple):
         return Filters(self.source, self.entry)
 
 
-def phase_of(slug: str) -> Phase:
-    """The phase that an address names."""
-    return get_object_or_404(Phase.objects.select_related("case_set"), slug=slug)
+def phase_of(request: HttpRequest, slug: str) -> Phase:
+    """The phase that an address names, if its reader may know of it."""
+    return get_object_or_404(frame_of(request).phases.select_related("case_set"), slug=slug)
 
 
 def asked_of(request: HttpRequest, *, track: str) -> Asked:

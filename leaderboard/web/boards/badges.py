@@ -24,7 +24,7 @@ def board_badge(request: HttpRequest, slug: str, track: str, team: str) -> HttpR
 
     For whoever is not on the board it says so, in grey, whether or not there is such a team.
     """
-    phase = phase_of(slug)
+    phase = phase_of(request, slug)
     asked_of(request, track=track)
     shown = read_board(phase, track, instant_of(request))
     row = next((one for one in shown.everything if one.team.slug == team), None)

@@ -25,7 +25,7 @@ from leaderboard.web.boards.badges import snippets_of
 from leaderboard.web.boards.certainty import Told, told_apart
 from leaderboard.web.boards.columns import Columns
 from leaderboard.web.boards.shown import Shown, shown_board
-from leaderboard.web.context import instant_of
+from leaderboard.web.context import frame_of, instant_of
 
 ROWS_PER_PAGE = 25
 CHOICES = ("track", "group", "sort", "source", "entry")
@@ -43,8 +43,9 @@ ORDERS = (
 def leaderboard(request: HttpRequest) -> HttpResponse:
     """To the board of the phase that was asked for, or of the newest one, with the other choices kept."""
     slug = request.GET.get("phase")
-    phases = list(Phase.objects.all())
-    phase = next((one for one in phases if one.slug == slug), None) or newest_phase(phases, instant_of(request))
+    phases = list(frame_of(request).phases)
+    published = [one for one in phases if not one.is_draft]
+    phase = next((one for one in phases if one.slug == slug), None) or newest_phase(published, instant_of(request))
     if phase is None:
         return render(request, "board/none.html")
     choices = {key: request.GET[key] for key in CHOICES if request.GET.get(key)}
@@ -57,7 +58,7 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's board: ranked, sorted, filtered and opened as the address says."""
     asked = asked_of(request, track=request.GET.get("track", MAIN))
-    return _page(request, asked, shown_board(request, phase_of(slug), asked))
+    return _page(request, asked, shown_board(request, phase_of(request, slug), asked))
 
 
 @require_safe
@@ -65,11 +66,11 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
 def board_version(request: HttpRequest, slug: str, track: str, number: int) -> HttpResponse:
     """A version of a board as it was published; its address stays what it is."""
     asked = asked_of(request, track=track)
-    return _page(request, asked, shown_board(request, phase_of(slug), asked, number))
+    return _page(request, asked, shown_board(request, phase_of(request, slug), asked, number))
 
 
 def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
-    shown, is_fixed, _ = found
+    shown, is_fixed = found.board, found.is_fixed
     phase, disclosure = shown.phase, Disclosure.to_public(shown.phase, instant_of(request))
     choices = {**asked._asdict(), "track": MAIN if is_fixed else asked.track}
     kept = asked.filters.kept(shown.version)
@@ -100,7 +101,7 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
         ),
         "axis": axis_for([shown.reach, *(reach(one.numbers.dice, one.numbers.dice_ci) for one in references)]),
         "group_label": GROUPS[asked.group],
-        "phases": Phase.objects.only("slug", "name"),
+        "phases": frame_of(request).phases.only("slug", "name", "is_draft"),
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
         "is_filtered": kept is not None,
@@ -122,7 +123,7 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
 @require_safe
 def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
     """The rows of the board that the address asks for, with all columns, for a spreadsheet."""
-    phase, asked = phase_of(slug), asked_of(request, track=request.GET.get("track", MAIN))
+    phase, asked = phase_of(request, slug), asked_of(request, track=request.GET.get("track", MAIN))
     shown = read_board(phase, asked.track, instant_of(request), group=asked.group, sort=asked.sort)
     name = content_disposition_header(as_attachment=True, filename=f"board-{phase.slug}.csv")
     headers = {"Content-Disposition": name or "attachment", "X-Content-Type-Options": "nosniff"}

@@ -32,7 +32,7 @@ NONE = "no finding of this category"
 def board_categories(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """The Dice of each row by category, and of the first ones by size and by finding: of the board, or of a version."""
     asked = asked_of(request, track=track)
-    found = shown_board(request, phase_of(slug), asked, number, opened=True)
+    found = shown_board(request, phase_of(request, slug), asked, number, opened=True)
     page = Paginator(found.board.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     opened = [(row, row.opened) for row in page]
     own = frame_of(request).team

@@ -34,7 +34,7 @@ PODIUM_PLACES = (1, 2, 3)
 def board_certainty(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """How sure the order is of the present board, or of its version `number`."""
     asked = asked_of(request, track=track)
-    found = shown_board(request, phase_of(slug), asked, number)
+    found = shown_board(request, phase_of(request, slug), asked, number)
     context = {**found.context("board_certainty"), "track": Submission.Track(track), **_said(request, found)}
     return render(request, "board/certainty.html", context)
 

@@ -27,7 +27,7 @@ LEAST = 2
 @condition(etag_func=board_etag)
 def board_compare(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """Rows of the present board, or of its version `number`: those that the address names, or two to begin with."""
-    phase, asked = phase_of(slug), asked_of(request, track=track)._replace(group=ALL, sort="rank")
+    phase, asked = phase_of(request, slug), asked_of(request, track=track)._replace(group=ALL, sort="rank")
     found = shown_board(request, phase, asked, number, opened=True)
     choices, own = choices_of(found.board), frame_of(request).team
     named = list(dict.fromkeys(key for key in request.GET.getlist("with") if key))

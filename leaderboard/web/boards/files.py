@@ -17,7 +17,7 @@ KEPT = "public, max-age=3600"  # a version does not change; only whom it names m
 @require_safe
 def board_file(request: HttpRequest, slug: str, track: str, number: int, name: str) -> HttpResponseBase:
     """A file of a version by its name. There is none of hidden cases before organisers published them."""
-    phase, at = phase_of(slug), instant_of(request)
+    phase, at = phase_of(request, slug), instant_of(request)
     asked_of(request, track=track)
     version = version_of(phase, track, at, number)
     export = export_of(Disclosure.to_public(phase, at), version, name) if version else None

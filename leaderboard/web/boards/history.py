@@ -25,7 +25,7 @@ LEAST = timedelta(minutes=1)  # that a picture is of
 @condition(etag_func=board_etag)
 def board_history(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """How the first teams of a board came to where they are, and one's own."""
-    phase, own = phase_of(slug), frame_of(request).team
+    phase, own = phase_of(request, slug), frame_of(request).team
     found = shown_board(request, phase, asked_of(request, track=track))
     history = history_of(found.board, instant_of(request), own)
     context = {

@@ -23,7 +23,7 @@ WAYS = ("All cases", "Public half", "Withheld half")
 @require_safe
 def board_half(request: HttpRequest, slug: str) -> HttpResponse:
     """From the reveal on: which cases the public half had, under their tags; its SHA-256 is what the board showed."""
-    phases = Phase.objects.select_related("case_set").filter(publication=Phase.Publication.HALF)
+    phases = frame_of(request).phases.select_related("case_set").filter(publication=Phase.Publication.HALF)
     phase = get_object_or_404(phases, slug=slug)
     if not Viewer(Reader.PUBLIC, instant_of(request)).of_half(phase.case_set).shows_opening:
         raise Http404
@@ -33,7 +33,7 @@ def board_half(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def board_shake_up(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """How ranks changed when the withheld half of the cases was revealed; before that there is nothing to see."""
-    phase = phase_of(slug)
+    phase = phase_of(request, slug)
     asked_of(request, track=track)
     shown = read_board(phase, track, instant_of(request))
     moves = shake_up_of(shown.version) if shown.version else []

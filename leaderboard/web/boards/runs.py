@@ -21,7 +21,7 @@ def board_runs(request: HttpRequest, slug: str, track: str, number: int | None =
     sort = request.GET.get("sort", "dice")
     if sort not in all_runs.ORDERS:
         raise Http404
-    found = shown_board(request, phase_of(slug), Asked(track), number)
+    found = shown_board(request, phase_of(request, slug), Asked(track), number)
     phase, version = found.board.phase, found.board.version
     page = Paginator(all_runs.listed_in(version, sort), RUNS_PER_PAGE).get_page(request.GET.get("page"))
     context = {

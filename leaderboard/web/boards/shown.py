@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
+from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.reading import board_of, read_board
 from leaderboard.board.rows import Board
 from leaderboard.board.versions import shown_versions, with_certainty
@@ -16,11 +17,15 @@ from leaderboard.web.context import instant_of
 
 
 class Shown(NamedTuple):
-    """A board, and whether its address names this version, which another one may have replaced at an instant."""
+    """A board, and whether its address names this version, which another one may have replaced at an instant.
+
+    `embargo_until` is until when results are withheld from it, if they are (of a version: were, as it was shown first).
+    """
 
     board: Board
     is_fixed: bool = False
     replaced_at: datetime | None = None
+    embargo_until: datetime | None = None
 
     def context(self, view: str) -> dict[str, Any]:
         """What each of the views of a board (the name of its address) tells of it."""
@@ -31,6 +36,8 @@ class Shown(NamedTuple):
             "revealed": board.is_revealed,
             "is_fixed": self.is_fixed,
             "replaced_at": self.replaced_at,
+            "embargo_until": self.embargo_until,
+            "is_anonymous": bool(version and version.rules.get("anonymous")),
             "tabs": tabs_of(board.phase, board.track, view, number),
         }
 
@@ -44,9 +51,15 @@ def shown_board(
     """
     at = instant_of(request)
     if number is None:
-        return Shown(read_board(phase, asked.track, at, group=asked.group, sort=asked.sort, opened=opened))
+        board = read_board(phase, asked.track, at, group=asked.group, sort=asked.sort, opened=opened)
+        return Shown(board, embargo_until=_embargo(phase, at))
     versions = shown_versions(phase, asked.track, at)
     version = get_object_or_404(with_certainty(versions), number=number)
     later = versions.filter(number__gt=number).order_by("number").first()
     board = board_of(phase, asked.track, version, group=asked.group, sort=asked.sort, opened=opened)
-    return Shown(board, is_fixed=True, replaced_at=later.visible_from if later else None)
+    replaced_at = later.visible_from if later else None
+    return Shown(board, is_fixed=True, replaced_at=replaced_at, embargo_until=_embargo(phase, version.visible_from))
+
+
+def _embargo(phase: Phase, at: datetime) -> datetime | None:
+    return phase.embargo_until if Disclosure.to_public(phase, at).is_embargoed else None

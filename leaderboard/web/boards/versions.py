@@ -24,7 +24,7 @@ IN_FEED = 30
 @require_safe
 def board_versions(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """All versions of a board, the newest first, each with what is new in it."""
-    phase = phase_of(slug)
+    phase = phase_of(request, slug)
     asked_of(request, track=track)
     page = Paginator(_told(phase, track, request), VERSIONS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
@@ -47,7 +47,7 @@ def _told(phase: Phase, track: str, request: HttpRequest) -> QuerySet[BoardVersi
 @require_safe
 def board_feed(request: HttpRequest, slug: str, track: str) -> HttpResponseBase:
     """The newest versions of a board with what is new in them, for readers of feeds."""
-    phase = phase_of(slug)
+    phase = phase_of(request, slug)
     asked_of(request, track=track)
     name = one_line(f"ReXGrounding Challenge: leaderboard, {phase.name}, {Submission.Track(track).label} track")
     listed = settings.SITE_URL + reverse("board_versions", args=[phase.slug, track])

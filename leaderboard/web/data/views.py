@@ -14,7 +14,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Prefetch, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -28,7 +28,7 @@ from leaderboard.challenge import downloads
 from leaderboard.core import blobs
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
-from leaderboard.models import Case, CaseSet, User
+from leaderboard.models import Case, CaseSet, Phase, User
 from leaderboard.web.context import person_of
 from leaderboard.web.data import keys, lists
 
@@ -45,15 +45,20 @@ LISTS = {lists.DATASET: (lists.dataset_json, "application/json"), lists.SUMS: (l
 @require_safe
 def data(request: HttpRequest) -> HttpResponse:
     """Where the data are: the training data elsewhere, public case sets here, examples, and what else a team needs."""
-    sets = measured(downloadable_sets()).prefetch_related("phases")
+    sets = _with_phases(measured(downloadable_sets()))
     return render(request, "data/data.html", {"sets": sets})
+
+
+def _with_phases(sets: QuerySet[CaseSet]) -> QuerySet[CaseSet]:
+    """With the phases that use them, of which everybody may know."""
+    return sets.prefetch_related(Prefetch("phases", Phase.objects.published()))
 
 
 @require_safe
 @never_cache
 def case_set(request: HttpRequest, name: str) -> HttpResponse:
     """A case set: how much it is, its terms, and for who accepted them its cases with their files."""
-    found = get_object_or_404(measured(downloadable_sets()).prefetch_related("phases"), name=name)
+    found = get_object_or_404(_with_phases(measured(downloadable_sets())), name=name)
     shown = DataDisclosure.of(keys.reader_of(request, found), found)
     page = None
     if shown.shows_files:

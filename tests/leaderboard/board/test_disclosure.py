@@ -32,6 +32,13 @@ def disclosure(reader: str = "team", **policies: object) -> Disclosure:
         ("public", {"publication": "half", "revealed_at": AT + timedelta(microseconds=1)}, HALF, False),
         ("public", {"publication": "nothing", "revealed_at": AT - timedelta(days=1)}, ALL, True),
         ("public", {"cases_are_public": True}, ALL, True),
+        ("team", {"embargo_until": AT + timedelta(microseconds=1)}, None, False),
+        ("public", {"embargo_until": AT + timedelta(days=1), "revealed_at": AT - timedelta(days=1)}, None, False),
+        ("public", {"embargo_until": AT + timedelta(days=1), "publication": "half"}, None, False),
+        ("organiser", {"embargo_until": AT + timedelta(days=1)}, ALL, True),
+        ("team", {"embargo_until": AT}, ALL, False),
+        ("public", {"embargo_until": AT, "publication": "nothing"}, None, False),
+        ("public", {"embargo_until": AT, "revealed_at": AT - timedelta(days=1)}, ALL, True),
     ],
 )
 def test_which_cases_feed_the_numbers_and_whether_they_are_rounded(reader, policies, scope, exact):
@@ -142,3 +149,25 @@ class TestThePublicHalf:
         phase = cast.phase(before, publication="half", revealed_at=AT)
         assert Disclosure.to_public(phase, AT).half_commitment == ""
         assert self.shown("organiser", before) == (True, False, False)
+
+
+def test_an_embargo_is_none_of_try_outs_which_run_on_public_cases():
+    development = Phase(cases_are_public=True)
+    embargoed = Phase(embargo_until=AT + timedelta(days=1))
+    shown = Disclosure(Reader.TEAM, embargoed, AT, "try_out", development)
+    assert (shown.scope, shown.is_embargoed) == (ALL, False)
+
+
+@pytest.mark.parametrize(
+    ("reader", "policies", "names"),
+    [
+        ("public", {}, True),
+        ("public", {"anonymous_until_reveal": True}, False),
+        ("team", {"anonymous_until_reveal": True, "cases_are_public": True}, False),
+        ("organiser", {"anonymous_until_reveal": True}, True),
+        ("public", {"anonymous_until_reveal": True, "revealed_at": AT + timedelta(microseconds=1)}, False),
+        ("public", {"anonymous_until_reveal": True, "revealed_at": AT}, True),
+    ],
+)
+def test_who_reads_the_names_of_teams_on_boards(reader, policies, names):
+    assert disclosure(reader, **policies).names_teams is names

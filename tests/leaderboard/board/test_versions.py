@@ -168,6 +168,31 @@ def test_a_reveal_shows_at_once(at, teams, phase):
     assert [one.is_revealed for one in BoardVersion.objects.filter(track="main").order_by("number")] == [False, True]
 
 
+@pytest.mark.parametrize("ends", [50, 60])
+def test_an_embargo_ends_by_itself_with_every_run_that_ended_before_the_minute(at, teams, phase, ends):
+    Phase.objects.update(embargo_until=NOON + timedelta(seconds=ends))
+    at.seconds = -90
+    versions.make(phase.pk)
+    mine, last = ended(teams[0], phase, 0.5, -70), ended(teams[1], phase, 0.4, -1)
+    at.seconds = 49
+    versions.make(phase.pk)
+    assert told(phase, 49.9) == []
+    at.seconds = ends + 2
+    versions.make(phase.pk)
+    shown = told(phase, ends if ends == 60 else ends + 2)  # on a full minute a version was ready for it
+    assert shown == [mine.pk, last.pk]
+
+
+def test_a_draft_has_no_versions_until_it_is_published(teams, phase):
+    Phase.objects.update(is_draft=True)
+    versions.make(phase.pk)
+    assert (versions.living(NOON), BoardVersion.objects.count()) == ([], 0)
+    Phase.objects.update(is_draft=False, opens_at=NOON - timedelta(days=1))
+    versions.make(phase.pk)
+    assert versions.living(NOON) == [phase.pk]
+    assert BoardVersion.objects.exists()
+
+
 def test_rows_in_which_nothing_changed_are_shared(at, teams, phase):
     ended(teams[0], phase, 0.5, -1)
     versions.make(phase.pk)

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from leaderboard.challenge import downloads
 from leaderboard.core import blobs, task_queue
 from leaderboard.core.refusal import Refused
-from leaderboard.models import AuditEntry, Case, CaseSet, DataAcceptance
+from leaderboard.models import AuditEntry, Case, CaseSet, DataAcceptance, Phase
 from leaderboard.operations import retention
 from leaderboard.processes import sweeper, tasks
 from tests.leaderboard import cast, masks
@@ -105,6 +105,15 @@ def test_what_is_hidden_later_is_gone_at_once_and_its_copies_soon(public, spoil:
     assert copied() == (set(), set())
     public.refresh_from_db()
     assert public.copied_at is None, "if it may be downloaded again, the files are copied again"
+
+
+def test_what_a_draft_alone_shows_cannot_be_downloaded(public):
+    Phase.objects.update(is_draft=True)
+    with pytest.raises(Refused, match="a phase must show them"):
+        downloads.allow(public, by=cast.OPERATOR)
+    Phase.objects.update(is_draft=False)
+    downloads.allow(public, by=cast.OPERATOR)
+    assert list(downloads.allowed()) == [public]
 
 
 def test_the_database_itself_keeps_files_of_hidden_cases_here(public):

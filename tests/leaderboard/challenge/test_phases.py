@@ -1,6 +1,7 @@
 """What an organiser cannot save by mistake."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -9,7 +10,9 @@ from leaderboard.challenge.phases import announces_try_out, requires_try_out, sa
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.models import AuditEntry, Phase
+from leaderboard.people import approvals
 from tests.leaderboard import cast
+from tests.leaderboard.web.scene import scored
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +37,95 @@ def test_a_phase_cannot_show_the_cases_that_another_one_hides():
 def test_public_cases_have_nothing_to_withhold():
     with pytest.raises(ValidationError, match="nothing to withhold"):
         changed(cast.phase(), cases_are_public=True, publication="half").full_clean()
+
+
+def test_public_cases_have_no_embargo():
+    with pytest.raises(ValidationError, match="leave the embargo empty"):
+        changed(cast.phase(), cases_are_public=True, embargo_until=clock.now()).full_clean()
+
+
+def test_a_published_phase_has_no_try_outs_on_the_cases_of_a_draft():
+    development = cast.phase(slug="development", cases_are_public=True, is_draft=True)
+    phase = cast.phase(cast.case_set(name="others"), slug="test")
+    with pytest.raises(ValidationError, match="a draft, which nobody may know of"):
+        changed(phase, try_outs_on=development).full_clean()
+    changed(phase, is_draft=True).full_clean()
+    phase.save()
+    changed(development, is_draft=False).full_clean()
+    development.save()
+    changed(phase, is_draft=False).full_clean()
+    phase.save()
+    with pytest.raises(ValidationError, match="which is no draft, has its try-outs"):
+        changed(development, is_draft=True).full_clean()
+
+
+def to_come(**fields: Any) -> Phase:
+    """A phase that opens tomorrow."""
+    now = clock.now()
+    return cast.phase(opens_at=now + timedelta(days=1), closes_at=now + timedelta(days=9), **fields)
+
+
+def test_a_phase_can_become_a_draft_until_it_opens_or_a_team_has_something_in_it():
+    phase = to_come(requires_approval=True)
+    save_phase(changed(phase, is_draft=True), by=cast.OPERATOR)
+    save_phase(changed(phase, is_draft=False), by=cast.OPERATOR)
+    captain = cast.person("Alice")
+    approvals.ask(captain, cast.team_of(captain), phase)
+    with pytest.raises(Refused, match="Teams have drafts or approvals"):
+        save_phase(changed(phase, is_draft=True), by=cast.OPERATOR)
+    with pytest.raises(Refused, match="has opened"):
+        save_phase(changed(cast.phase(phase.case_set, slug="open"), is_draft=True), by=cast.OPERATOR)
+    assert not Phase.objects.filter(is_draft=True).exists()
+
+
+def test_an_embargo_is_refused_once_a_board_has_shown_numbers():
+    phase, soon = cast.phase(), clock.now() + timedelta(days=1)
+    save_phase(changed(phase, embargo_until=soon), by=cast.OPERATOR)
+    save_phase(changed(phase, embargo_until=soon + timedelta(days=1)), by=cast.OPERATOR)
+    save_phase(changed(phase, embargo_until=None), by=cast.OPERATOR)
+    scored(cast.team_of(cast.person("Alice")), phase)
+    cast.let_a_minute_pass()
+    with pytest.raises(Refused, match="an embargo comes too late"):
+        save_phase(changed(phase, embargo_until=soon), by=cast.OPERATOR)
+    assert Phase.objects.get().embargo_until is None
+
+
+def test_names_that_were_told_are_not_taken_back():
+    phase, now = cast.phase(), clock.now()
+    scored(cast.team_of(cast.person("Alice")), phase)
+    cast.let_a_minute_pass()
+    with pytest.raises(Refused, match="names can't be taken back"):
+        save_phase(changed(phase, anonymous_until_reveal=True), by=cast.OPERATOR)
+    closed = {"closes_at": now - timedelta(hours=2), "revealed_at": now - timedelta(hours=1)}
+    Phase.objects.update(anonymous_until_reveal=True, **closed)
+    phase.refresh_from_db()
+    with pytest.raises(Refused, match="names can't be taken back"):
+        save_phase(changed(phase, revealed_at=None), by=cast.OPERATOR)
+
+
+def test_whoever_handed_in_without_a_name_is_named_by_the_reveal_alone():
+    phase = cast.phase(anonymous_until_reveal=True)
+    save_phase(changed(phase, anonymous_until_reveal=False), by=cast.OPERATOR)
+    save_phase(changed(phase, anonymous_until_reveal=True), by=cast.OPERATOR)
+    cast.submit(cast.team_of(cast.person("Alice")), phase)
+    with pytest.raises(Refused, match="named at the reveal"):
+        save_phase(changed(phase, anonymous_until_reveal=False), by=cast.OPERATOR)
+    closed = clock.now() - timedelta(minutes=1)
+    Phase.objects.update(closes_at=closed, revealed_at=closed)
+    save_phase(changed(Phase.objects.get(), anonymous_until_reveal=False), by=cast.OPERATOR)
+
+
+def test_the_form_of_a_phase_says_what_can_not_be_taken_back_in_the_field(client):
+    client.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
+    phase = cast.phase()
+    address = f"/admin/leaderboard/phase/{phase.pk}/change/"
+    asked = client.get(address).context["adminform"].form
+    sent = {name: value for name in asked.fields if (value := asked[name].value()) is not None and value is not False}
+    for name in ("opens_at", "closes_at"):
+        instant = getattr(phase, name)
+        sent |= {f"{name}_0": f"{instant:%Y-%m-%d}", f"{name}_1": f"{instant:%H:%M:%S}"}
+    answer = client.post(address, {**sent, "is_draft": "on"})
+    assert "it can't become a draft any more" in answer.context["adminform"].form.errors["is_draft"][0]
 
 
 def test_what_keeps_a_phase_from_being_deleted_is_counted_and_not_listed(client, django_assert_max_num_queries):

@@ -54,6 +54,13 @@ def test_who_looks_late_tells_only_what_is_nearest(told):
     assert told(29.5, 29.6) == [near(30)]
 
 
+def test_of_a_draft_nothing_is_told_until_it_is_published(told):
+    Phase.objects.update(is_draft=True)
+    assert told(23, 24) == []
+    Phase.objects.update(is_draft=False)
+    assert told(29.5) == [near(30)]
+
+
 def test_a_deadline_that_is_moved_is_told_and_reminded_of_anew(told):
     assert told(23.5) == [near(30)]
     close(40)

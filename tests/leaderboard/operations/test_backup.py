@@ -267,7 +267,7 @@ NEWER_TABLES = (
     *("handover", "invitation", "teamapproval"),
     *("newsitem", "faqsection", "question", "challengedate", "registration", "preregistration"),
     *("apianswer", "apitoken"),
-    *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow"),
+    *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
 )
@@ -302,6 +302,7 @@ NEWER_COLUMNS = (
     *(("phase", "show_submitters"), ("submission", "shows_submitter")),
     *(("phase", "evaluation_version"), ("caseset", "mends_id"), ("caseset", "revision")),
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
+    *(("phase", name) for name in ("is_draft", "embargo_until", "anonymous_until_reveal")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )
 

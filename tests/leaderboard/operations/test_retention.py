@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -50,6 +52,7 @@ def age(path, hours=25):
 
 LEAVE_UNFINISHED = """
 import os, sys
+from datetime import timedelta
 from pathlib import Path
 from leaderboard.core import unfinished
 incoming, outputs = map(Path, sys.argv[1:])
@@ -179,6 +182,25 @@ def test_nobody_submits_to_an_archived_phase_even_if_its_dates_are_moved():
 def test_an_open_phase_is_not_archived():
     with pytest.raises(Refused, match="still open"):
         decisions.archive(cast.phase(), by=cast.OPERATOR)
+
+
+@pytest.mark.parametrize(
+    ("setting", "refusal"),
+    [
+        ({"embargo_until": timedelta(days=1)}, "under embargo until"),
+        ({"anonymous_until_reveal": True}, "set “revealed at” first"),
+        ({"anonymous_until_reveal": True, "revealed_at": timedelta(days=1)}, "archive it after that"),
+    ],
+)
+def test_a_phase_is_archived_once_its_boards_have_shown_everything(setting, refusal):
+    now = clock.now()
+    fields: Any = {name: now + value if isinstance(value, timedelta) else value for name, value in setting.items()}
+    phase = cast.phase(opens_at=now - timedelta(days=9), closes_at=now - timedelta(days=2), **fields)
+    with pytest.raises(Refused, match=refusal):
+        decisions.archive(phase, by=cast.OPERATOR)
+    past = {name: now - timedelta(days=1) for name in ("embargo_until", "revealed_at")}
+    type(phase).objects.update(**past)
+    decisions.archive(phase, by=cast.OPERATOR)
 
 
 @pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING, RunState.HALTED])

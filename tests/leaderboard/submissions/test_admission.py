@@ -43,6 +43,18 @@ def test_it_refuses_before_the_phase_opens(team):
         cast.submit(team, cast.phase(opens_at=clock.now() + timedelta(minutes=1)))
 
 
+def test_it_refuses_everything_in_a_draft(team, alice):
+    phase = cast.phase(is_draft=True, cases_are_public=True)
+    phase.try_outs_on = phase
+    phase.save()
+    with pytest.raises(Refused, match="a draft of the organisers"):
+        cast.submit(team, phase)
+    with pytest.raises(Refused, match="a draft of the organisers"):
+        cast.submit(team, phase, kind="try_out")
+    with pytest.raises(Refused, match="a draft of the organisers"):
+        admission.check_open_for(alice, phase, clock.now())
+
+
 def test_it_refuses_after_the_deadline(team):
     phase = cast.phase(opens_at=clock.now() - timedelta(days=2), closes_at=clock.now() - timedelta(seconds=1))
     with pytest.raises(Refused, match="closed on"):
