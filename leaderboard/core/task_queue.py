@@ -14,6 +14,7 @@ from leaderboard.celery import app
 
 logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0
+RESCORING_WORKERS = 8  # at most, whatever waits
 _away_until = 0.0
 
 
@@ -54,9 +55,10 @@ def enqueue_board(phase_id: int) -> None:
     enqueue("leaderboard.make_board", phase_id, "scoring")
 
 
-def enqueue_rescoring() -> None:
-    """Have a scoring worker score runs anew, when no mask of a live run waits."""
-    enqueue("leaderboard.rescore", "", "scoring")
+def enqueue_rescoring(workers: int = RESCORING_WORKERS) -> None:
+    """Have so many scoring workers score runs anew, when no mask of a live run waits."""
+    for _ in range(workers):
+        enqueue("leaderboard.rescore", "", "scoring")
 
 
 def enqueue_mail(mail_id: int) -> None:

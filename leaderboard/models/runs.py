@@ -19,7 +19,7 @@ def new_token() -> str:
 
 
 class Run(models.Model):
-    """One execution and scoring of a submission. A re-run or a re-score is a new run; the old one stays readable."""
+    """One execution and scoring of a submission. A re-run is a new run; one that is scored anew gets other numbers."""
 
     submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveSmallIntegerField()

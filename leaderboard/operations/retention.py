@@ -22,6 +22,8 @@
                   up: to whom, when, what became of it    given up
     notices       they are to be told; that somebody      when they are told, or two days later; with the
                   does without a kind: the account        account
+    new results   a re-scoring is not decided             when it is applied (they are the runs' own then) or
+    of runs                                               discarded; what would have changed stays
     announcements for ever: what organisers told          never
     marks of      an account has the address, which its   when it is confirmed again, or no account has it
     refused ones  mail server refused

@@ -37,7 +37,7 @@ KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 _copies_asked_at = -math.inf  # when copies of public files were last asked for, on the same clock
 _boards_asked_at = -math.inf  # when boards were last asked for, likewise
-_rescoring_asked_at = -math.inf  # when workers were last told of runs to score anew, likewise
+_rescoring_asked_at = -math.inf  # when re-scorings were last looked at, likewise
 _arrays_looked_at = -math.inf  # when no run lacked an array of scores, likewise
 _last_sweep: tuple[datetime, float] | None = None  # by the database's clock, and by the monotonic one
 
@@ -118,10 +118,11 @@ def _make_arrays() -> None:
 def _rescore(at: datetime) -> None:
     """Runs that were scored since are taken into re-scorings; workers are told again now and then."""
     global _rescoring_asked_at
+    if time.monotonic() - _rescoring_asked_at < settings.NOTIFY_AGAIN_SECONDS:
+        return
+    _rescoring_asked_at = time.monotonic()
     _each([at], rescoring.look)
-    if time.monotonic() - _rescoring_asked_at >= settings.NOTIFY_AGAIN_SECONDS:
-        _rescoring_asked_at = time.monotonic()
-        rescoring.knock(at)
+    rescoring.knock(at)
 
 
 def note_outage() -> None:

@@ -62,7 +62,7 @@ def rescore(_key: str) -> None:
     """Score runs of a re-scoring anew for a while, after everything else that is to be scored."""
     pipeline.score_first(_processes)
     if work.work_next(processes=_processes):
-        task_queue.enqueue_rescoring()
+        task_queue.enqueue_rescoring(1)
 
 
 @shared_task(name="leaderboard.make_board")

@@ -6,6 +6,7 @@ Each is refused with a sentence that says what to do, and with a code of its own
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from leaderboard.challenge.phases import lock_phase
 from leaderboard.core import audit, clock, task_queue
@@ -56,8 +57,9 @@ def start(phase: Phase, *, cases: CaseSet | None = None, reason: str, by: Actor)
 
     The board tells the reason to everybody.
     """
-    if not reason.strip():
-        raise Refused("Say why: the board tells everybody the reason.")
+    longest = Rescoring._meta.get_field("reason").max_length or 0
+    if not 0 < len(reason.strip()) <= longest:
+        raise Refused(f"Say why, in up to {longest} characters: the board tells everybody the reason.")
     phase = lock_phase(phase.pk)
     to_cases = check_start(phase, cases)
     rescoring = Rescoring.objects.create(
@@ -95,6 +97,7 @@ def apply(phase: Phase, *, leave_out: bool = False, why: str = "", by: Actor) ->
             "no rank. Look at the preview, and apply it with --leave-out if that is right."
         )
     changes = preview(rescoring).as_json()
+    _forget(RescoredRun.objects.filter(rescoring__phase=phase, applied_at=None).exclude(rescoring=rescoring))
     applying.apply_all(rescoring)
     _decide(rescoring, Rescoring.State.APPLIED, changes)
     audit.record(by, "apply re-scoring", phase, before=_before(rescoring), after=_after(rescoring), why=why)
@@ -110,10 +113,9 @@ def discard(phase: Phase, *, why: str, by: Actor) -> Rescoring:
     if not why.strip():
         raise Refused("Say why: it is kept in the record.")
     changes = preview(rescoring).as_json()
-    runs = RescoredRun.objects.filter(rescoring=rescoring)
-    new = RunScores.objects.filter(run__in=runs.values("run"), evaluation_version=rescoring.to_version)
+    runs = _forget(RescoredRun.objects.filter(rescoring=rescoring))
+    new = RunScores.objects.filter(run__in=runs, evaluation_version=rescoring.to_version)
     new.exclude(run__in=Standing.objects.filter(evaluation_version=rescoring.to_version).values("run")).delete()
-    runs.delete()
     _decide(rescoring, Rescoring.State.DISCARDED, changes)
     audit.record(by, "discard re-scoring", phase, before=_after(rescoring), after=_before(rescoring), why=why)
     return rescoring
@@ -124,6 +126,13 @@ def _locked(phase: Phase) -> Rescoring:
     if rescoring is None:
         raise Refused(f"The {phase.name} is not being scored anew. Start that with “rescore start {phase.slug}”.")
     return rescoring
+
+
+def _forget(rows: QuerySet[RescoredRun]) -> list[int]:
+    """Drop new results, of which runs. Locked first: a worker may be writing some down at this moment."""
+    runs = list(rows.select_for_update().order_by("pk").values_list("run", flat=True))
+    rows.delete()
+    return runs
 
 
 def _decide(rescoring: Rescoring, state: Rescoring.State, changes: dict[str, Any]) -> None:

@@ -55,8 +55,15 @@ def work_of(runs: Sequence[int], cases: CaseSet) -> list[Work]:
     return [Work(run, versions.get(run, ""), counts.get(run, 0), missing[run]) for run in runs]
 
 
+def goes_on(rescoring: Rescoring) -> bool:
+    """Whether the server still has the metrics by which it was begun."""
+    return rescoring.to_version == rescoring.to_cases.evaluation_version
+
+
 def take_in(rescoring: Rescoring) -> int:
     """Take in the runs that were scored since, and how many these are. Asking once too often changes nothing."""
+    if not goes_on(rescoring):
+        return 0
     known = RescoredRun.objects.filter(rescoring=rescoring)
     runs = runs_to_score(rescoring.phase, rescoring.to_cases).exclude(pk__in=known.values("run"))
     new = list(runs.values_list("pk", flat=True))

@@ -124,7 +124,7 @@ def progress_of(rescoring: Rescoring) -> Progress:
         masks_measured=counts["done"] + measured,
         troubles=sorted(set(waiting.exclude(trouble="").values_list("trouble", flat=True))),
         lost=_lost([(one.run, one.masks_missing) for one in rows.filter(lost).select_related(f"run__{_TEAM}")]),
-        goes_on=rescoring.to_version == rescoring.to_cases.evaluation_version,
+        goes_on=plan.goes_on(rescoring),
     )
 
 

@@ -27,12 +27,11 @@ logger = logging.getLogger(__name__)
 TURN_SECONDS = 5.0  # then a worker looks what else there is to do
 PAUSE = timedelta(minutes=10)  # after a fault of ours, before a run is tried again
 LOCK, OF_RUN = "rescoring", "rescored run"
-KNOCKS = 8  # messages at once, as the sweeper's others
 
 
 def waiting(at: datetime) -> QuerySet[RescoredRun]:
     """The runs that can be scored anew now: with all masks, by the metrics that this server has."""
-    goes_on = [one.pk for one in _alive() if one.to_version == one.to_cases.evaluation_version]
+    goes_on = [one.pk for one in _alive() if plan.goes_on(one)]
     rows = RescoredRun.objects.filter(rescoring__in=goes_on, scored_at=None, masks_missing=0)
     return rows.filter(Q(retry_at=None) | Q(retry_at__lt=at)).order_by("rescoring", "run")
 
@@ -44,39 +43,38 @@ def _alive() -> QuerySet[Rescoring]:
 
 
 def work_next(*, processes: int) -> bool:
-    """Score masks of runs for one turn, unless as many of `processes` as may are at it; whether there was any to do.
+    """Score masks of runs for one turn, unless as many of `processes` as may are at it; whether it did anything.
 
-    It ends early where a mask of a live run waits. One process stays free for these in any case, if there are several.
+    It ends early where a mask of a live run waits: the sweeper tells workers again. One process stays free for these in
+    any case, if there are several.
     """
     with ExitStack() as stack:
-        places = range(max(1, processes - 1))
+        places = range(min(max(1, processes - 1), task_queue.RESCORING_WORKERS))
         if not any(stack.enter_context(locks.working_on(LOCK, place)) for place in places):
             return False
         ends_at = time.monotonic() + TURN_SECONDS
         did = False
         while time.monotonic() < ends_at and not scheduling.scores_wait() and _work(ends_at):
             did = True
-        return did or waiting(clock.now()).exists()
+        return did
 
 
 def look(at: datetime) -> None:
     """What the sweeper does: runs that were scored meanwhile are taken in, or take their new numbers over."""
     for rescoring in _alive():
-        if rescoring.to_version == rescoring.to_cases.evaluation_version:
-            plan.take_in(rescoring)
+        plan.take_in(rescoring)
     applying.apply_late(minute_of(at))
 
 
 def knock(at: datetime) -> None:
     """Tell workers that there is something to do; nothing while one is at it, who goes on by itself."""
-    if waiting(at).exists() and not locks.at_work(LOCK, range(KNOCKS)):
-        for _ in range(KNOCKS):
-            task_queue.enqueue_rescoring()
+    if waiting(at).exists() and not locks.at_work(LOCK, range(task_queue.RESCORING_WORKERS)):
+        task_queue.enqueue_rescoring()
 
 
 def _work(ends_at: float) -> bool:
     """Go on with the first run at which nobody is at work; False without one."""
-    for one in waiting(clock.now()).select_related("rescoring__to_cases", "run")[: 2 * KNOCKS]:
+    for one in waiting(clock.now()).select_related("rescoring__to_cases", "run")[: 2 * task_queue.RESCORING_WORKERS]:
         with locks.working_on(OF_RUN, one.pk) as mine:
             if mine:
                 _rescore(one, ends_at)

@@ -261,6 +261,7 @@ class _Filling:
             slug=f"{'test' if hidden else 'validation'}-{number}",
             description="The cases of this phase come from three hospitals.",
             case_set=self.case_sets[hidden],
+            evaluation_version=evaluation.VERSION,
             opens_at=self.now - timedelta(days=90 - opened),
             closes_at=self.now + timedelta(days=10 + number),
             cases_are_public=not hidden,

@@ -341,6 +341,7 @@ def test_runs_of_an_older_backup_get_the_arrays_of_scores_that_they_had_here(tea
     run_to_the_end(accepted(team, phase), host)
     as_of_before(backup.make(folder).folder)
     assert bare_machine.manage("restore", str(folder)).returncode == 0
+    assert bare_machine.ask("SELECT evaluation_version FROM leaderboard_phase") == [("1",)], "by which they were scored"
     assert bare_machine.ask(ARRAYS) == []
     assert bare_machine.manage("sweep", once=True).returncode == 0
     with connection.cursor() as cursor:
