@@ -333,6 +333,11 @@ class Board:
         return bool(self.version and self.version.is_revealed)
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether it does not say whose its rows are."""
+        return bool(self.version and self.version.rules.get("anonymous"))
+
+    @property
     def cases(self) -> int:
         """How many these are; 0 while it has no row."""
         return self.version.cases if self.version else 0

@@ -23,8 +23,10 @@ from leaderboard.core import clock
 from leaderboard.demo import mails as demo_mails
 from leaderboard.demo.mails import Mail, mail, mails
 from leaderboard.models import (
+    BoardVersion,
     Draft,
     Handover,
+    ListedRun,
     Membership,
     Phase,
     RefusedAddress,
@@ -202,7 +204,8 @@ def _keeping(path: str, who: str | None = "captain", **settings: Any) -> Scene:
 
     def scene(stage: Stage) -> Any:
         phase = Phase.objects.get(slug=stage.watched["hidden_phase"])
-        phase.board_versions.all().delete()
+        for model in (BoardVersion, ListedRun):
+            model._default_manager.filter(phase=phase).delete()
         Phase.objects.filter(pk=phase.pk).update(**settings)
         TeamAlias.objects.create(phase=phase, team=stage.person().membership.team, number=7)
         versions.make(phase.pk)

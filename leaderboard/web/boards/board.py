@@ -105,7 +105,7 @@ def _page(request: HttpRequest, asked: Asked, found: Shown) -> HttpResponse:
         "tracks": Submission.Track.choices,
         "orders": ORDERS,
         "is_filtered": kept is not None,
-        "filters": _filters(phase, asked),
+        "filters": _filters(shown, asked),
         "columns": Columns.of(asked.columns, asked.sort),
         "csv": Address(reverse("board_csv", args=[phase.slug]), {}).with_(**asked._replace(columns="")._asdict()),
         "cited": _cited(shown),
@@ -131,10 +131,14 @@ def board_csv(request: HttpRequest, slug: str) -> HttpResponse:
     return HttpResponse(exports.as_csv(shown, rows), content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _filters(phase: Phase, asked: Asked) -> list[tuple[str, str, str, dict[str, str]]]:
-    """The filters of a phase's board: how an address names each, what it is called, what is asked for, all choices."""
-    by_entry = [("entry", "Entries", asked.entry, ENTRIES)] if phase.takes_masks or asked.entry else []
-    return [("source", "Open source", asked.source, SOURCES), *by_entry]
+def _filters(shown: Board, asked: Asked) -> list[tuple[str, str, str, dict[str, str]]]:
+    """The filters of a board: how an address names each, what it is called, what is asked for, all choices.
+
+    A board that does not name teams does not say whose code is open, either.
+    """
+    by_source = [] if shown.is_anonymous else [("source", "Open source", asked.source, SOURCES)]
+    by_entry = [("entry", "Entries", asked.entry, ENTRIES)] if shown.phase.takes_masks or asked.entry else []
+    return by_source + by_entry
 
 
 def _told(shown: Board, opened: Row | None) -> Told | None:

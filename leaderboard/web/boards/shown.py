@@ -37,7 +37,7 @@ class Shown(NamedTuple):
             "is_fixed": self.is_fixed,
             "replaced_at": self.replaced_at,
             "embargo_until": self.embargo_until,
-            "is_anonymous": bool(version and version.rules.get("anonymous")),
+            "is_anonymous": board.is_anonymous,
             "tabs": tabs_of(board.phase, board.track, view, number),
         }
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard.board import versions
+from leaderboard.board import all_runs, versions
 from leaderboard.board.aliases import FEWEST, aliases_of
 from leaderboard.board.changes import in_words
 from leaderboard.board.disclosure import Disclosure, Reader
@@ -12,7 +12,7 @@ from leaderboard.board.exports import as_csv, as_json
 from leaderboard.board.reading import board_of, read_board, unpublished_board
 from leaderboard.board.rows import Board
 from leaderboard.core import clock
-from leaderboard.models import BoardVersion, Phase, TeamAlias
+from leaderboard.models import BoardVersion, Phase, Submission, TeamAlias
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import scored
 
@@ -99,6 +99,24 @@ def test_of_equal_scores_on_one_day_the_order_tells_not_who_was_first(teams, pha
         scored(team, phase, at=day + timedelta(minutes=hour))
     shown = [row.team.name for row in board(phase).rows]
     assert shown == sorted(shown)
+
+
+def test_among_all_runs_none_says_whose_it_is_who_handed_it_in_or_in_which_order(teams, phase):
+    Phase.objects.update(show_submitters=True)
+    phase.refresh_from_db()
+    day = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    for minutes, team in enumerate([*teams, *teams]):
+        run = scored(team, phase, at=day + timedelta(minutes=minutes), algorithm="Known by its name")
+        Submission.objects.filter(pk=run.submission_id).update(
+            shows_submitter=True, submitted_by=team.memberships.get().user
+        )
+    numbers = aliases_of(phase, [team.pk for team in teams])
+    for sort in all_runs.ORDERS:
+        lines = all_runs.lines(phase, version(phase), list(all_runs.listed_in(version(phase), sort)))
+        assert {line.row.team.name for line in lines} == {f"Team {number}" for number in numbers.values()}
+        assert {(line.submitter, line.row.algorithm, line.row.date) for line in lines} == {("", "", day)}
+        shown = [line.row.team.name for line in lines]
+        assert shown == sorted(shown), "runs of one day stand by their team’s number"
 
 
 def test_names_come_at_the_reveal_in_a_new_version_and_the_old_ones_stay_without(teams, phase):

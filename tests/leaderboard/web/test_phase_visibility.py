@@ -25,6 +25,7 @@ from leaderboard.models import (
     BoardRow,
     BoardVersion,
     ChallengeDate,
+    ListedRun,
     OutgoingMail,
     PendingNotice,
     Phase,
@@ -84,6 +85,7 @@ class Walk:
         """As if its boards had been made by what is so now alone."""
         BoardVersion.objects.all().delete()
         BoardRow.objects.all().delete()
+        ListedRun.objects.all().delete()
         for phase in Phase.objects.all():
             versions.make(phase.pk)
 
