@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -26,7 +26,7 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.ranking import Place, in_order, ranked
 from leaderboard.challenge.categories import ALL
 from leaderboard.core import clock, locks
-from leaderboard.models import BoardCertainty, BoardRow, BoardVersion, Phase, Rescoring, Run, Submission
+from leaderboard.models import BoardRow, BoardVersion, Phase, Rescoring, Run, Submission
 from leaderboard.states import RunState, SubmissionKind
 
 RECENT = timedelta(minutes=1)
@@ -180,12 +180,11 @@ def _make_now(phase: Phase, track: str) -> bool:
     disclosure = Disclosure.to_public(phase, now)
     if before and before.scope and not disclosure.shows_cases:
         disclosure = replace(disclosure, until=before.runs_until)
-    lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
-    version = all_runs.noted(describe(disclosure, track, lists), runs)
-    if before and before.digest == version.digest:
+    unsaved = _described(disclosure, track)
+    if before and before.digest == unsaved.digest:
         return False
     _take_back(_of(phase, track).filter(visible_from__gt=now))  # made of what is not so any more
-    _save(version, now, assessed(disclosure, version, lists[0]), runs)
+    _save(unsaved, disclosure, visible_from=now)
     return True
 
 
@@ -197,16 +196,15 @@ def _make_next(phase: Phase, track: str) -> bool:
     disclosure = replace(Disclosure.to_public(phase, next_minute(now + LEAD)), until=now + timedelta.resolution)
     if disclosure.shows_cases:
         return False
-    lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
-    version = all_runs.noted(describe(disclosure, track, lists), runs)
+    unsaved = _described(disclosure, track)
     others = _of(phase, track).order_by("-visible_from", "-number")
     before = others.filter(visible_from__lt=disclosure.at).first()
     planned = others.filter(visible_from__gte=disclosure.at)
-    if [one.digest for one in planned] == ([version.digest] if before and before.digest != version.digest else []):
+    if [one.digest for one in planned] == ([unsaved.digest] if before and before.digest != unsaved.digest else []):
         return False
     _take_back(planned)
-    if before is None or before.digest != version.digest:
-        _save(version, disclosure.at, assessed(disclosure, version, lists[0]), runs)
+    if before is None or before.digest != unsaved.digest:
+        _save(unsaved, disclosure, visible_from=disclosure.at)
     if clock.now() >= disclosure.at:  # it took too long: nobody may have seen it
         transaction.set_rollback(True)
     return True
@@ -224,17 +222,35 @@ def next_minute(at: datetime) -> datetime:
     return (at + timedelta(minutes=1) - timedelta(microseconds=1)).replace(second=0, microsecond=0)
 
 
-def _save(
-    version: BoardVersion, visible_from: datetime, certainty: BoardCertainty | None, runs: all_runs.Found
-) -> None:
+class _Unsaved(NamedTuple):
+    """A version that is not saved, with what counts in it, and all runs that it lists."""
+
+    version: BoardVersion
+    counting: Sequence[Entry]
+    runs: all_runs.Found
+
+    @property
+    def digest(self) -> str:
+        """Names all that it says."""
+        return self.version.digest
+
+
+def _described(disclosure: Disclosure, track: str) -> _Unsaved:
+    """What a version would say."""
+    lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
+    return _Unsaved(all_runs.noted(describe(disclosure, track, lists), runs), lists[0], runs)
+
+
+def _save(unsaved: _Unsaved, disclosure: Disclosure, *, visible_from: datetime) -> None:
+    version = unsaved.version
     last = _of(version.phase, version.track).order_by("-number").first()
     version.number = last.number + 1 if last else 1
     version.changes = find_changes(last, version)
     version.made_at, version.visible_from = clock.now(), visible_from
     version.save(force_insert=True)
-    if certainty:
+    if certainty := assessed(disclosure, version, unsaved.counting):
         certainty.save(force_insert=True)
-    all_runs.save(version, runs)
+    all_runs.save(version, unsaved.runs)
 
 
 def _stored_rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:
