@@ -9,6 +9,7 @@ second at which they ended; what people decided, a reveal among it, shows at onc
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -155,9 +156,17 @@ def overdue() -> list[int]:
 def make(phase_id: int) -> bool:
     """Make the versions that are due of a phase's boards, until none is; False while another process is at it."""
     while True:
-        with locks.working_on("board", phase_id) as mine:
+        with making(phase_id) as mine:
             if not mine or not _make_once(phase_id):
                 return mine
+
+
+def making(phase_id: int) -> AbstractContextManager[bool]:
+    """Whether nobody else makes a board of the phase, nor will meanwhile.
+
+    Who changes all numbers of a phase at once holds it, or a board could be made half of the old ones.
+    """
+    return locks.working_on("board", phase_id)
 
 
 def _make_once(phase_id: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from leaderboard.board import versions
 from leaderboard.challenge.phases import lock_phase
 from leaderboard.core import audit, clock, task_queue
 from leaderboard.core.audit import Actor
@@ -77,12 +78,19 @@ def start(phase: Phase, *, cases: CaseSet | None = None, reason: str, by: Actor)
     return rescoring
 
 
-@transaction.atomic
 def apply(phase: Phase, *, leave_out: bool = False, why: str = "", by: Actor) -> Rescoring:
     """Rank the phase by the re-scoring from now on: all runs at once. Raises Refused, NotReady.
 
     Runs of which masks are missing keep their old numbers and are ranked no more; that has to be said: `leave_out`.
     """
+    with versions.making(phase.pk) as mine:
+        if not mine:
+            raise NotReady(f"A board of the {phase.name} is being made at this moment. Try again in some seconds.")
+        return _apply(phase, leave_out=leave_out, why=why, by=by)
+
+
+@transaction.atomic
+def _apply(phase: Phase, *, leave_out: bool, why: str, by: Actor) -> Rescoring:
     phase = lock_phase(phase.pk)
     rescoring = _locked(phase)
     if phase.archived_at:

@@ -36,6 +36,7 @@ from tests.leaderboard.rescoring import trial
 pytestmark = pytest.mark.django_db
 
 CASES = 4
+TWO = (("mended", "2c"), ("again", "2e"))
 WHY = "an entity was counted twice"
 BY = cast.OPERATOR
 
@@ -291,6 +292,27 @@ class TestApplied:
             started(phase)
             with pytest.raises(decisions.NotReady, match="4 of 4 runs"):
                 decisions.apply(phase, by=BY)
+
+    def test_it_does_not_meet_a_board_in_the_making(self, phase, runs):
+        with trial.deployed("2"):
+            deploy_and_rescore(phase)
+            with cast.another_process_at("board", phase.pk), pytest.raises(decisions.NotReady, match="being made"):
+                decisions.apply(phase, by=BY)
+            decisions.apply(phase, by=BY)
+
+    def test_runs_that_missed_an_earlier_one_are_in_the_next(self, phase, runs):
+        first, second = (trial.mended(phase.case_set, name, categories={"case_000.nii.gz": to}) for name, to in TWO)
+        started(phase, cases=first)
+        trial.work_on()
+        decisions.apply(phase, by=BY)
+        run = Run.objects.get(pk=runs["Alice"].pk)
+        Rescoring.objects.get().runs.filter(run=run).update(applied_at=None, scored_at=None)  # as if it came too late
+        run.standings.update(evaluation_version="1")
+        started(Phase.objects.get(), cases=second)
+        trial.work_on()
+        decisions.apply(phase, by=BY)
+        assert not RescoredRun.objects.filter(applied_at=None).exists()
+        assert len(trial.board(phase)) == 3
 
     def test_post_challenge_runs_change_with_it(self, phase, runs):
         Phase.objects.update(closes_at=clock.now(), post_challenge_opens_at=clock.now())
