@@ -20,12 +20,12 @@ from leaderboard.board.disclosure import NO_WIDTH, Disclosure, Interval
 from leaderboard.board.rows import Board, Row
 from leaderboard.board.spread import NO_DICE, DiceCounts, SizeBin, dice_counts, size_bins, within
 from leaderboard.core.text import sanitised
-from leaderboard.models import BoardRow, BoardVersion, Run, Standing, Team
+from leaderboard.models import BoardRow, BoardVersion, Standing, Team
 from leaderboard.scores import arrays
 from leaderboard.scores.arrays import FindingScores
 from leaderboard.scores.resampled import Number, Pair, are_alike, groups_of, numbers_of, pairs_of
 from leaderboard.scores.sizes import sizes_of
-from leaderboard.states import RunState, SubmissionKind
+from leaderboard.states import SubmissionKind
 
 METRIC = "dice"
 logger = logging.getLogger(__name__)
@@ -142,9 +142,11 @@ def _scores(version: BoardVersion, entries: Sequence[Entry], now: Disclosure) ->
     """The scores of the findings that feed the numbers of these; none where they may not be read, or are others now."""
     if not _may_be_read(version, now):
         return []
-    runs = _runs_of(version, [entry.source.submission for entry in entries])
+    runs = [entry.source.run for entry in entries if entry.source.run is not None]
+    if len(runs) < len(entries):  # the row was made before rows said of which run they are
+        return []
     try:
-        found = arrays.of_runs([runs[entry.source.submission] for entry in entries], version.evaluation_version)
+        found = arrays.of_runs(runs, version.evaluation_version)
     except (LookupError, ValueError) as error:
         logger.warning("no paired differences in %s: %s", version, error)
         return []
@@ -160,13 +162,6 @@ def _may_be_read(version: BoardVersion, now: Disclosure) -> bool:
     if version.scope == Standing.Scope.HALF:
         return now.scope is not None
     return version.scope == Standing.Scope.ALL == now.scope
-
-
-def _runs_of(version: BoardVersion, submissions: Sequence[int]) -> dict[int, int]:
-    """Of each submission the run (both by their keys) whose numbers the version lists: the latest before its end."""
-    until = version.made_at if version.rules.get("cases_are_public") else version.runs_until
-    scored = Run.objects.filter(submission__in=submissions, state=RunState.SCORED, ended_at__lt=until)
-    return dict(scored.order_by("number").values_list("submission", "pk"))
 
 
 def _is_of(scores: FindingScores, entry: Entry) -> bool:

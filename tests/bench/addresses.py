@@ -368,6 +368,7 @@ _PUBLIC = [
     Address("/leaderboard/{hidden_phase}/main/versions/1/cases.csv", 4, status=404),
     Address("/leaderboard/{hidden_phase}/main/badge/{open_row}.svg", 4),
     Address("/leaderboard/{hidden_phase}/main/compare/", 13, grows=TWO_ROWS),
+    Address("/leaderboard/{public_phase}/main/compare/", 15, who="captain"),
     Address("/leaderboard/{public_phase}/main/compare/?with={open_row}", 12, who="captain"),
     Address("/leaderboard/{hidden_phase}/main/versions/1/compare/", 14, grows=TWO_ROWS),
     Address("/leaderboard/{hidden_phase}/main/history/", 8),

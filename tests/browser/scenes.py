@@ -32,10 +32,12 @@ from leaderboard.models import (
     RefusedAddress,
     Registration,
     ResumableUpload,
+    Run,
     TeamAlias,
     TeamApproval,
     User,
 )
+from leaderboard.states import RunState
 from leaderboard.web import public
 from leaderboard.web.boards import board as boards
 from tests.bench.population import PASSWORD
@@ -214,6 +216,13 @@ def _keeping(path: str, who: str | None = "captain", **settings: Any) -> Scene:
     return scene
 
 
+def _side_by_side(stage: Stage) -> Any:
+    """Two rows of that phase: the run that waited is scored, as it was."""
+    at, waiting = clock.now() - timedelta(hours=1), Run.objects.filter(submission=stage.watched["waiting_hidden"])
+    waiting.update(state=RunState.SCORED, started_at=at, ended_at=at)
+    return _revealed("/leaderboard/{hidden_phase}/main/compare/")(stage)
+
+
 def _everything_asked(**form: str) -> Scene:
     def scene(stage: Stage) -> Any:
         stage.phase(commitment="required", pdf="required", takes="both")
@@ -304,6 +313,7 @@ SCENES: dict[str, Scene] = {
     # submissions
     "no phase": _no_phase,
     "a board after the reveal": _revealed("/leaderboard/{hidden_phase}/"),
+    "entries side by side after the reveal": _side_by_side,
     "what a reveal changed": _revealed("/leaderboard/{hidden_phase}/main/shake-up/"),
     "a draft of a phase": _keeping("/leaderboard/{hidden_phase}/", "organiser", is_draft=True),
     "a board under embargo": _keeping("/leaderboard/{hidden_phase}/", embargo_until=FAR),

@@ -324,3 +324,32 @@ def test_where_nothing_is_published_there_is_nothing_to_compare(client, people):
     assert answer.context["comparison"] is None
     assert "There are not two entries on this board yet." in page(answer).text
     assert "Alice and Bob" not in page(answer).text
+
+
+def test_teams_without_names_are_compared_without_names(client, people):
+    phase = phase_of(publication="half", anonymous_until_reveal=True)
+    scored(people.team, phase, DICE, algorithm="Tell-tale")
+    scored(people.rivals, phase, DICE / 2)
+    cast.let_a_minute_pass()
+    for address in ("compare", "history"):
+        shown = page(client.get(f"/leaderboard/test/main/{address}/")).text
+        assert "Alice and Bob" not in shown
+        assert "Tell-tale" not in shown
+        assert "Team " in shown
+    assert client.get("/leaderboard/test/main/compare/").context["comparison"].is_paired
+    text = page(people.browser["Alice"].get("/leaderboard/test/main/compare/")).text
+    assert "you" in text
+    assert "Rivals" not in text
+
+
+def test_under_an_embargo_there_is_nothing_to_compare(client, people):
+    phase = phase_of(publication="half")
+    for team in (people.team, people.rivals):
+        scored(team, phase, DICE)
+    cast.let_a_minute_pass()
+    number = latest(phase)
+    Phase.objects.update(embargo_until=clock.now() + timedelta(hours=1))
+    versions.make(phase.pk)
+    assert compared(client, "alice-and-bob", "rivals").context["comparison"] is None
+    old = compared(client, "alice-and-bob", "rivals", version=number)
+    assert old.status_code == 404 or not old.context["comparison"].is_paired
