@@ -8,8 +8,6 @@ same letter. Accents, signs and letters that look like no other one stay, so hon
 import unicodedata
 from functools import cache
 
-from confusable_homoglyphs.confusables import confusables_data
-
 # A small l, a capital I and the digit 1 are one character there; case brings the small i to the capital one.
 _ONE_STROKE = str.maketrans("i", "l")
 # Marks and letters that are drawn as nothing, though their category is none of the ones below.
@@ -50,16 +48,18 @@ def _table() -> dict[str, str]:
     The library lists pairs in both directions. All that look alike are paired with their prototype, so in such a group
     it is the one with the most pairs; of two it doesn't matter which, but for one that is several characters.
     """
+    # Not above: it reads a megabyte of JSON, and every process would as it starts.
+    from confusable_homoglyphs.confusables import confusables_data
+
+    def weight(text: str) -> tuple[int, int, str]:
+        return len(confusables_data.get(text, ())), len(text), text
+
     direct: dict[str, str] = {}
     for character, pairs in confusables_data.items():
-        best = max([character, *(pair["c"] for pair in pairs)], key=_weight)
+        best = max([character, *(pair["c"] for pair in pairs)], key=weight)
         if len(character) == 1 and best != character:
             direct[character] = best.translate(_DIRECTION)
     return {character: _settled(prototype, direct) for character, prototype in direct.items()}
-
-
-def _weight(text: str) -> tuple[int, int, str]:
-    return len(confusables_data.get(text, ())), len(text), text
 
 
 def _settled(prototype: str, direct: dict[str, str]) -> str:

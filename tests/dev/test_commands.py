@@ -12,11 +12,17 @@ import pytest
 from tests.dev.conftest import REPOSITORY, Services, Start
 
 
+def environment_of(root: Path) -> dict[str, str]:
+    """What `dev` hands on, with what Python has compiled already: each process of a stack would compile it again."""
+    names = ("PATH", "PYTHONPYCACHEPREFIX")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
+    return {**inherited, "PYTHONPATH": str(REPOSITORY), "REX_DEV_STATE": str(root)}
+
+
 def dev(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "REX_DEV_STATE": str(root), **variables}
     return subprocess.run(
         [sys.executable, "-P", "-m", "deploy.local", *arguments],
-        env=environment,
+        env={**environment_of(root), **variables},
         cwd="/",
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -35,7 +41,7 @@ def test_down_stops_what_runs(start: Start) -> None:
 
 def test_a_command_whose_words_nobody_reads_ends_without_a_traceback(start: Start) -> None:
     services = start("one")
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "REX_DEV_STATE": str(services.state.root)}
+    environment = environment_of(services.state.root)
     for command in ("status", "nonsense", "down"):
         reader, writer = os.pipe()
         os.close(reader)
