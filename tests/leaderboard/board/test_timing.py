@@ -1,5 +1,6 @@
 """Seconds a case: of which cases they are, and how they are told."""
 
+import csv
 from itertools import pairwise
 from typing import Any
 
@@ -60,7 +61,8 @@ def test_a_row_leaves_out_the_first_case_of_each_container(team):
     board = seen.board_by_public(phase)
     assert [row.seconds_per_case for row in board.rows] == [3.22]
     assert exports.as_json(board)["rows"][0]["seconds_per_case"] == 3.22
-    assert exports.as_csv(board).splitlines()[1].endswith(",3.22")
+    [line] = csv.DictReader(exports.as_csv(board).splitlines())
+    assert line["seconds_per_case"] == "3.22"
 
 
 def test_a_row_leaves_out_lost_cases(team):
