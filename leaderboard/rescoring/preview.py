@@ -120,10 +120,15 @@ def _boards(phase_id: int) -> dict[tuple[str, str], dict[Place, Named]]:
 
 
 def _standpoints(disclosure: Disclosure, track: str) -> dict[Place, Named]:
-    rows = unpublished_board(disclosure, track).everything
-    return {
-        (row.team.slug, row.listed): (row.team.name, Standpoint(row.submission, row.rank, row.dice)) for row in rows
-    }
+    """By the names that teams have, also where a board shows none: organisers read this."""
+    rows = list(unpublished_board(disclosure, track).everything)
+    submissions = Submission.objects.filter(pk__in=[row.submission for row in rows])
+    named = {pk: (slug, name) for pk, slug, name in submissions.values_list("pk", "team__slug", "team__name")}
+    found = {}
+    for row in rows:
+        slug, name = named[row.submission]
+        found[slug, row.listed] = name, Standpoint(row.submission, row.rank, row.dice)
+    return found
 
 
 def _changes(before: Mapping[Place, Named], after: Mapping[Place, Named]) -> list[Change]:

@@ -228,6 +228,14 @@ class TestThePreview:
         assert main.teams[2].dice_change == pytest.approx(-1.0)
         assert len(boards["overall", "organiser"].teams) == 4
 
+    def test_it_names_teams_where_boards_do_not(self, phase, runs):
+        Phase.objects.update(anonymous_until_reveal=True, cases_are_public=False, takes="images")
+        cast.let_a_minute_pass()
+        with trial.deployed("2"):
+            found = preview(deploy_and_rescore(phase))
+        names = {one.reader: [team.name for team in one.teams] for one in found.boards if one.track == "main"}
+        assert names["public"] == names["organiser"] == ["Team of Dora", "Team of Charlie", "Team of Alice"]
+
     def test_it_is_what_applying_does(self, phase, runs):
         with trial.deployed("2"):
             found = preview(deploy_and_rescore(phase))
