@@ -347,7 +347,7 @@ _PUBLIC = [
     Address("/leaderboard/{public_phase}/?group=focal&sort=hit_rate&track=overall", 10),
     Address("/leaderboard/{hidden_phase}/?group=focal&sort=hit_rate&track=overall", 9, grows=NO_ROWS),
     Address("/leaderboard/{hidden_phase}/?source=open&columns=instance_f1,instance_pr,distance_pr,runs,links", 11),
-    Address("/leaderboard/{hidden_phase}/board.csv", 6),
+    Address("/leaderboard/{hidden_phase}/board.csv", 7),
     Address("/leaderboard/{public_phase}/board.csv?source=open&entry=image", 7),
     Address("/leaderboard/{hidden_phase}/main/versions/", 8),
     Address("/leaderboard/{hidden_phase}/main/versions/1/", 9),
@@ -515,7 +515,7 @@ _RUNS = [
     Address("/runs/compare/", 13, who="captain", reads=frozenset({"summary"})),
     Address(
         "/runs/compare/?run={scored_public}&run={other_public}&metric=instance_f1",
-        *(18, "captain", 200, frozenset({"summary", "groups"})),
+        *(19, "captain", 200, frozenset({"summary", "groups"})),
     ),
     Address(
         "/runs/compare/?run={scored_hidden}&run={other_hidden}", 14, "captain", reads=frozenset({"summary", "groups"})
@@ -561,9 +561,9 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
-    Address("/organisers/health/", 36, who="organiser"),
-    Address("/organisers/health/panel/", 34, who="organiser"),
-    Address("/metrics", 34, who="organiser"),
+    Address("/organisers/health/", 38, who="organiser"),
+    Address("/organisers/health/panel/", 36, who="organiser"),
+    Address("/metrics", 36, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
@@ -746,7 +746,7 @@ class Command:
 
 COMMANDS = [
     Command("standings --phase {public_phase}", 7),
-    Command("standings --phase {hidden_phase} --json --unrounded", 12, SHOWN),
+    Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
     Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
     Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
 ]

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -175,6 +176,7 @@ def _facts(at: datetime) -> Facts:
     counts = [_counted(rows, Q(retry_at=None)) for rows in (halted_runs, halted_images)]
     halted, stuck = (sum(column) for column in zip(*counts, strict=True))
     free = slots.free_slots(at)
+    beats = dict(ProcessHeartbeat.objects.values_list("name", "at"))
     disk = shutil.disk_usage(settings.STORE_DIR)
     idle = free if disk.free >= settings.FREE_BYTES else []  # else runs wait for the disk, not for a slot
     queued = Run.objects.filter(state=RunState.QUEUED)
@@ -185,8 +187,9 @@ def _facts(at: datetime) -> Facts:
         at=at,
         broker_answers=_broker_answers(),
         heartbeat_ages={
-            one.name: max(0.0, (at - one.at).total_seconds())
-            for one in ProcessHeartbeat.objects.filter(at__gt=at - FORGOTTEN).exclude(name__startswith=BOARD)
+            name: max(0.0, (at - beat).total_seconds())
+            for name, beat in beats.items()
+            if beat > at - FORGOTTEN and not name.startswith(BOARD)
         },
         hosts=hosts,
         phases=_phase_facts(at),
@@ -196,7 +199,7 @@ def _facts(at: datetime) -> Facts:
         ),
         oldest_run=_oldest(at, queued),
         oldest_score=_since(at, _unscored().aggregate(first=Min("decided_at"))["first"]),
-        boards=_board_ages(at),
+        boards=_board_ages(at, beats),
         run_waits_beside_free_slot=any(slots.fitting(idle, one) for one in waiting),
         run_fits_no_host=bool(offered) and not all(slots.fitting(offered, one) for one in waiting),
         halted=halted,
@@ -225,14 +228,11 @@ def _waiting(queued: QuerySet[Run]) -> list[Submission]:
     return list(waiting.annotate(with_weights=Q(weights__isnull=False)).order_by(*needs).distinct(*needs))
 
 
-def _board_ages(at: datetime) -> dict[str, float]:
+def _board_ages(at: datetime, beats: Mapping[str, datetime]) -> dict[str, float]:
     """For how long the boards that may change were not looked at, by the phase's name."""
-    looked_at = {one.name: one.at for one in ProcessHeartbeat.objects.filter(name__startswith=BOARD)}
     phases = Phase.objects.filter(pk__in=versions.living(at)).only("name", "opens_at")
-    return {
-        phase.name: (at - max(phase.opens_at, looked_at.get(f"{BOARD}{phase.pk}", phase.opens_at))).total_seconds()
-        for phase in phases
-    }
+    since = {one.name: max(one.opens_at, beats.get(f"{BOARD}{one.pk}", one.opens_at)) for one in phases}
+    return {name: max(0.0, (at - then).total_seconds()) for name, then in since.items()}
 
 
 def _unscored() -> QuerySet[RunCase]:
