@@ -12,8 +12,8 @@ all in milliseconds; and the seconds from a scored run to the version of the boa
 order is, by the task of the scoring workers: in a process that begins anew, and for the runs that follow (median).
 
 Fails where home or a board asks more questions than at the volume before, takes MOST_CPU_MS or more, grows in CPU time
-by MOST_GROWTH or more at ten times the volume, or has a p95 of MOST_TIMES that of the file or more; and where a version
-takes MOST_SECONDS or more.
+by MOST_GROWTH or more at ten times the volume (once a page of rows is full: before, it grows by rows), or has a p95 of
+MOST_TIMES that of the file or more; and where a version takes MOST_SECONDS or more.
 """
 
 import argparse
@@ -119,7 +119,8 @@ def _broken(found: Sequence[Volume]) -> Iterator[str]:
             few, many = before.costs[name], after.costs[name]
             if many.queries > few.queries:
                 yield f"{name} from {before.runs:,} to {after.runs:,} runs: {few.queries}, then {many.queries} queries"
-            if many.cpu >= MOST_GROWTH * few.cpu:
+            is_as_long = many.size < MOST_GROWTH * few.size
+            if is_as_long and many.cpu >= MOST_GROWTH * few.cpu:
                 yield f"{name} from {before.runs:,} to {after.runs:,} runs: {many.cpu / few.cpu - 1:.0%} more CPU"
 
 

@@ -17,7 +17,7 @@ from tests.bench.database import scratch_database
 
 CLONE = Path(__file__).resolve().parents[2]
 RUNS_OF_A_TEAM = 20
-FEWEST_TEAMS = 5  # so that boards have rows
+ONE_PAGE = 50  # teams with two runs each: so that boards fill a page before there are many runs
 PAGES = {
     "home": "/",
     "board": "/leaderboard/{public_phase}/",
@@ -59,7 +59,7 @@ def _filled(runs: int, cases: int) -> dict[str, str]:
     from tests.bench.plan import Size
 
     blobs.prepare()
-    teams = max(FEWEST_TEAMS, runs // RUNS_OF_A_TEAM)
+    teams = max(min(ONE_PAGE, runs // 2), runs // RUNS_OF_A_TEAM)
     population.fill(Size(teams, runs=max(1, runs // teams), cases=cases), trusted=True)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -100,6 +100,7 @@ def _spread(compared: Sequence[tuple[Row, Opened]], own: Team | None) -> Picture
             row.dice,
             row.dice_ci,
             is_own=_is_own(row, own),
+            total=said.dice.n,
         )
         for row, said in compared
         if said.dice

@@ -26,8 +26,8 @@ def test_no_line_crosses_a_bin_that_is_not_shown():
 def test_each_entry_has_a_shape_of_its_own_and_more_than_there_are_shapes_are_refused():
     lines = [SizeLine(f"Team {at}", (0.1, 0.2, 0.3)) for at in range(MOST + 1)]
     drawing = size_plot(ABOUT, BINS, lines[:MOST], "mL").drawing
-    assert all(len(elements(drawing, letter)) == len(BINS) for letter in "abcde")
-    with pytest.raises(ValueError, match="At most 5"):
+    assert all(len(elements(drawing, letter)) == len(BINS) for letter in "abcdef")
+    with pytest.raises(ValueError, match="At most 6"):
         size_plot(ABOUT, BINS, lines, "mL")
 
 
