@@ -9,6 +9,7 @@ import pytest
 
 from leaderboard.core import clock, minutes
 from leaderboard.models import BoardRow, BoardVersion, Case, CaseSet, Run, Standing
+from leaderboard.notices import runs
 from leaderboard.people import tokens
 from leaderboard.scores.aggregates import aggregate
 from tests.leaderboard import cast, gpu_host, masks
@@ -72,7 +73,7 @@ def test_which_cases_are_public_is_told_at_no_address(people, half_phase, settin
         make_public(run, cases)
         return everything(people, [run.submission])
 
-    answers([lost[0], found[0]])  # messages that were due are written
+    runs.write_due()
     before = answers([lost[0], found[0]])
     board = before["nobody", "/leaderboard/test/"][2].decode()
     assert half_phase.case_set.half_commitment in board

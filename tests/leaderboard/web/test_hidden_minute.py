@@ -17,10 +17,11 @@ from django.test import Client
 
 from leaderboard import urls
 from leaderboard.api.site import described
+from leaderboard.board import reading, versions
 from leaderboard.board.case_exports import FILES
 from leaderboard.core import clock
 from leaderboard.journey import faults, pipeline
-from leaderboard.models import OutgoingMail, Run, Submission
+from leaderboard.models import OutgoingMail, Phase, Run, Submission
 from leaderboard.notices import runs
 from leaderboard.people import tokens
 from leaderboard.progress.listing import STATES
@@ -194,7 +195,18 @@ def answer(response: Any) -> tuple[Any, ...]:
 
 
 def everything(people, submissions: list[Submission]) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """What the public, the team and a rival read at each address and by mail, and what the public table has in JSON."""
+    """What the public, the team and a rival read at each address and by mail, and what the public table has in JSON.
+
+    Boards are made once for all of it, as by a worker: nothing changes meanwhile.
+    """
+    for phase in Phase.objects.all():
+        versions.make(phase.pk)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "latest", versions.latest)
+        return _everything(people, submissions)
+
+
+def _everything(people, submissions: list[Submission]) -> dict[tuple[str, str], tuple[Any, ...]]:
     browsers = {"nobody": Client(), "Alice": people.browser["Alice"], "Charlie": people.browser["Charlie"]}
     found = {
         (who, path): answer(browser.get(path))
