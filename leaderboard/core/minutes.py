@@ -14,7 +14,8 @@ SETTLED = timedelta(seconds=5)
 MOST = 32  # answers that are kept: what people hand in meanwhile makes other questions
 
 Found = TypeVar("Found")
-_kept: dict[Hashable, list[Any]] = {}
+Kept = dict[Hashable, list[Any]]
+_kept: Kept = {}
 
 
 def minute_of(at: datetime) -> datetime:
@@ -22,16 +23,17 @@ def minute_of(at: datetime) -> datetime:
     return at.replace(second=0, microsecond=0)
 
 
-def found_once(at: datetime, question: Hashable, find: Callable[[], Found]) -> Found:
-    """The answer to a question about the minute that had begun at this instant."""
+def found_once(at: datetime, question: Hashable, find: Callable[[], Found], kept: Kept | None = None) -> Found:
+    """The answer to a question about the minute that had begun at this instant; `kept` holds it for others."""
+    kept = _kept if kept is None else kept
     minute, second = minute_of(at), at.replace(microsecond=0)
     key = minute, None if second - minute >= SETTLED else second, question
     known: list[Found]
-    if known := _kept.get(key, []):
+    if known := kept.get(key, []):
         return known[0]
     found = find()
-    if len(_kept) >= MOST:
-        _kept.clear()
+    if len(kept) >= MOST:
+        kept.clear()
     if MOST:
-        _kept[key] = [found]
+        kept[key] = [found]
     return found

@@ -1,11 +1,25 @@
-"""Files that programs ask for again and again: who has the present one is told so, and gets nothing."""
+"""What is asked for again and again: who has the present one is told so, and gets nothing.
 
+A page that is the same for all visitors is made once a minute in each process, and handed out to all of them.
+"""
+
+import json
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from hashlib import sha256
 
+from django.conf import settings
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, quote_etag
+
+from leaderboard.core.minutes import Kept, found_once, minute_of
+from leaderboard.web.context import THEME_COOKIE, instant_of
+
+_pages: Kept = {}
+_PERSONAL = (settings.SESSION_COOKIE_NAME, CookieStorage.cookie_name)
 
 
 def unless_unchanged(
@@ -21,3 +35,34 @@ def unless_unchanged(
         response["Last-Modified"] = http_date(seconds)
     answer = get_conditional_response(request, etag, seconds, response)
     return answer if answer is not None else response
+
+
+def same_for_visitors(
+    tag_of: Callable[..., str | None],
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponseBase]]:
+    """A view whose page all visitors see alike within a minute, for as long as its tag is the same.
+
+    `tag_of` takes what the view takes; None where the page is made anew each time. Around what the tag names there are
+    the phases, whose times are told in minutes, and the theme. Who has a session or is told something gets a page of
+    their own.
+    """
+
+    def decorated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
+        @wraps(view)
+        def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+            is_visitor = not any(name in request.COOKIES for name in _PERSONAL)
+            tag = tag_of(request, *args, **kwargs) if is_visitor else None
+            if tag is None:
+                return view(request, *args, **kwargs)
+            at, theme = instant_of(request), request.COOKIES.get(THEME_COOKIE, "")
+            told = json.dumps([tag, minute_of(at).isoformat(), request.get_full_path(), theme])
+            etag = quote_etag(sha256(told.encode()).hexdigest()[:32])
+            unchanged = get_conditional_response(request, etag)
+            if unchanged is not None:
+                return unchanged
+            page = found_once(at, etag, lambda: view(request, *args, **kwargs).content, _pages)
+            return HttpResponse(page, headers={"ETag": etag})
+
+        return answer
+
+    return decorated

@@ -9,11 +9,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from evaluation import Kind
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.reading import read_board
+from leaderboard.board.versions import latest_tag
 from leaderboard.challenge.calendar import as_calendar
 from leaderboard.challenge.categories import categories_of
 from leaderboard.challenge.dates import lines, timeline
@@ -22,7 +24,7 @@ from leaderboard.challenge.phases import newest_phase
 from leaderboard.charts.scales import axis_for, reach
 from leaderboard.core import clock
 from leaderboard.models import ChallengeDate, Phase, Submission
-from leaderboard.web.conditional import unless_unchanged
+from leaderboard.web.conditional import same_for_visitors, unless_unchanged
 from leaderboard.web.context import THEME_COOKIE, THEMES, came_from, instant_of
 
 ON_HOME = 5
@@ -34,7 +36,15 @@ MAIN = Submission.Track.MAIN
 # --- home -------------------------------------------------------------------------------------------------------------
 
 
+def _home_tag(request: HttpRequest) -> str:
+    """Names the board that the home page shows."""
+    now = instant_of(request)
+    current = newest_phase(list(Phase.objects.published()), now)
+    return f"{current.slug} {latest_tag(current.slug, MAIN, now)}" if current else ""
+
+
 @require_safe
+@same_for_visitors(_home_tag)
 def home(request: HttpRequest) -> HttpResponse:
     """What the challenge is, with the standings of the phase that matters now."""
     now = instant_of(request)
@@ -70,9 +80,14 @@ def calendar(request: HttpRequest) -> HttpResponseBase:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
+@csrf_exempt
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
-    """Remember the theme that the visitor chose, and go back to where they were."""
+    """Remember the theme that the visitor chose, and go back to where they were.
+
+    Without a token against other sites' forms, with which each visitor would get a cookie and a page of their own: all
+    that another site could do here is to change a theme.
+    """
     # Not `redirect`, which takes a word for the name of a page.
     response = HttpResponseRedirect(came_from(request, reverse("home")))
     chosen = request.POST.get("theme", "")

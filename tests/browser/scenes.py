@@ -329,7 +329,9 @@ SCENES: dict[str, Scene] = {
     # faults
     "not found": _get("/nothing/", None),
     "a request that cannot be read": lambda stage: stage.client(None).get("/", headers={"host": "evil.example"}),
-    "a form that was out of date": lambda _: Client(enforce_csrf_checks=True).post("/theme/", {"theme": "dark"}),
+    "a form that was out of date": lambda _: Client(enforce_csrf_checks=True).post(
+        "/account/login/", {"login": "alice"}
+    ),
     "too slow": _get("/refused/408/", None),
     "too large": _get("/refused/413/", None),
     "too much": _get("/refused/503/", None),

@@ -1,24 +1,19 @@
 """What an address of a board asks for, and addresses of boards."""
 
-import json
-from hashlib import sha256
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.http import quote_etag
 
 from leaderboard.board.filters import ENTRIES, SOURCES, Filters
 from leaderboard.board.ranking import SORT_KEYS
 from leaderboard.board.versions import latest_tag
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.core.minutes import minute_of
 from leaderboard.models import BoardVersion, Phase, Submission
 from leaderboard.web.boards.columns import as_told
-from leaderboard.web.context import THEME_COOKIE, frame_of, instant_of
+from leaderboard.web.context import frame_of, instant_of
 
 MAIN = Submission.Track.MAIN
 
@@ -60,19 +55,9 @@ def asked_of(request: HttpRequest, *, track: str) -> Asked:
     return asked
 
 
-def board_etag(request: HttpRequest, slug: str, track: str = "", **_: object) -> str | None:
-    """Of what a visitor sees of a board within a minute; None for who is signed in, and where there is nothing yet.
-
-    Around the board there are the phases, whose times are told in minutes, and the theme.
-    """
-    if settings.SESSION_COOKIE_NAME in request.COOKIES:
-        return None
-    at = instant_of(request)
-    version = latest_tag(slug, track or request.GET.get("track", MAIN), at)
-    if version is None:
-        return None
-    told = [version, minute_of(at).isoformat(), request.get_full_path(), request.COOKIES.get(THEME_COOKIE, "")]
-    return quote_etag(sha256(json.dumps(told).encode()).hexdigest()[:32])
+def board_tag(request: HttpRequest, slug: str, track: str = "", **_: object) -> str | None:
+    """Names the version of the board that shows, for `same_for_visitors`; None where there is none yet."""
+    return latest_tag(slug, track or request.GET.get("track", MAIN), instant_of(request))
 
 
 def address_of(phase: Phase, version: BoardVersion) -> str:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
-from django.views.decorators.http import condition, require_safe
+from django.views.decorators.http import require_safe
 
 from leaderboard.board import exports
 from leaderboard.board.case_exports import shown_files
@@ -20,11 +20,12 @@ from leaderboard.challenge.phases import announces_try_out, newest_phase
 from leaderboard.charts.scales import axis_for, reach
 from leaderboard.models import Phase, Submission
 from leaderboard.rescoring.progress import said_on_board
-from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_etag, phase_of
+from leaderboard.web.boards.asked import MAIN, Address, Asked, address_of, asked_of, board_tag, phase_of
 from leaderboard.web.boards.badges import snippets_of
 from leaderboard.web.boards.certainty import Told, told_apart
 from leaderboard.web.boards.columns import Columns
 from leaderboard.web.boards.shown import Shown, shown_board
+from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of, instant_of
 
 ROWS_PER_PAGE = 25
@@ -54,7 +55,7 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@condition(etag_func=board_etag)
+@same_for_visitors(board_tag)
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's board: ranked, sorted, filtered and opened as the address says."""
     asked = asked_of(request, track=request.GET.get("track", MAIN))
@@ -62,7 +63,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-@condition(etag_func=board_etag)
+@same_for_visitors(board_tag)
 def board_version(request: HttpRequest, slug: str, track: str, number: int) -> HttpResponse:
     """A version of a board as it was published; its address stays what it is."""
     asked = asked_of(request, track=track)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import condition, require_safe
+from django.views.decorators.http import require_safe
 
 from evaluation import Kind
 from leaderboard.board.rows import Opened, Row
@@ -17,8 +17,9 @@ from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.sizes import MOST, Bin, SizeLine, size_plot
 from leaderboard.core.text import sanitised
 from leaderboard.models import Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_etag, phase_of
+from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
+from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of
 
 ROWS_PER_PAGE = 25
@@ -28,7 +29,7 @@ NONE = "no finding of this category"
 
 
 @require_safe
-@condition(etag_func=board_etag)
+@same_for_visitors(board_tag)
 def board_categories(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """The Dice of each row by category, and of the first ones by size and by finding: of the board, or of a version."""
     asked = asked_of(request, track=track)

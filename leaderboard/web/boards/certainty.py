@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import condition, require_safe
+from django.views.decorators.http import require_safe
 
 from leaderboard.board.order import Order
 from leaderboard.board.rows import Board, Row
@@ -19,8 +19,9 @@ from leaderboard.charts.significance import TestedTeam, Verdict, significance_ma
 from leaderboard.charts.stability import RankShares, rank_stability
 from leaderboard.core.text import sanitised
 from leaderboard.models import Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_etag, phase_of
+from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
 from leaderboard.web.boards.shown import Shown, shown_board
+from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of
 
 ROWS_PER_PAGE = 25  # which is what pictures of all pairs can hold
@@ -30,7 +31,7 @@ PODIUM_PLACES = (1, 2, 3)
 
 
 @require_safe
-@condition(etag_func=board_etag)
+@same_for_visitors(board_tag)
 def board_certainty(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """How sure the order is of the present board, or of its version `number`."""
     asked = asked_of(request, track=track)

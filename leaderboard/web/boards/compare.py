@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import condition, require_safe
+from django.views.decorators.http import require_safe
 
 from leaderboard.board.comparing import BoardComparison, Choice, choices_of, compare
 from leaderboard.board.comparison import MOST
@@ -16,15 +16,16 @@ from leaderboard.charts.distributions import Distribution, distribution_plot
 from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.sizes import Bin, SizeLine, size_plot
 from leaderboard.models import Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_etag, phase_of
+from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
+from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of, instant_of
 
 LEAST = 2
 
 
 @require_safe
-@condition(etag_func=board_etag)
+@same_for_visitors(board_tag)
 def board_compare(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """Rows of the present board, or of its version `number`: those that the address names, or two to begin with."""
     phase, asked = phase_of(request, slug), asked_of(request, track=track)._replace(group=ALL, sort="rank")

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import condition, require_safe
+from django.views.decorators.http import require_safe
 
 from leaderboard.board.history import Course, Held, History, history_of
 from leaderboard.charts.picture import About
@@ -14,15 +14,16 @@ from leaderboard.charts.standings import Step, TeamLine, ranks_over_time, scores
 from leaderboard.core.minutes import minute_of
 from leaderboard.core.text import sanitised
 from leaderboard.models import Phase, Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_etag, phase_of
+from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
+from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of, instant_of
 
 LEAST = timedelta(minutes=1)  # that a picture is of
 
 
 @require_safe
-@condition(etag_func=board_etag)
+@same_for_visitors(board_tag)
 def board_history(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """How the first teams of a board came to where they are, and one's own."""
     phase, own = phase_of(request, slug), frame_of(request).team

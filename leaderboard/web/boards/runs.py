@@ -3,18 +3,19 @@
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import condition, require_safe
+from django.views.decorators.http import require_safe
 
 from leaderboard.board import all_runs
 from leaderboard.models import Submission
-from leaderboard.web.boards.asked import Asked, asked_of, board_etag, phase_of
+from leaderboard.web.boards.asked import Asked, asked_of, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
+from leaderboard.web.conditional import same_for_visitors
 
 RUNS_PER_PAGE = 25
 
 
 @require_safe
-@condition(etag_func=board_etag)
+@same_for_visitors(board_tag)
 def board_runs(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """All runs of the present board, or of its version `number`, in the order that the address says."""
     asked_of(request, track=track)

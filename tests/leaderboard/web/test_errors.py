@@ -17,7 +17,7 @@ def test_a_fault_of_the_server_is_named_as_ours(monkeypatch):
 
 
 def test_a_form_from_elsewhere_is_refused_in_plain_words():
-    response = Client(enforce_csrf_checks=True).post("/theme/", {"theme": "dark"})
+    response = Client(enforce_csrf_checks=True).post("/account/login/", {"login": "alice"})
     assert response.status_code == 403
     assert "The form was out of date" in page(response).text
 
