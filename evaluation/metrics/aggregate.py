@@ -326,11 +326,12 @@ def intervals_of(values: Floats) -> list[tuple[float, float] | None]:
     """
     found: list[tuple[float, float] | None] = [None] * len(values)
     defined = ~np.isnan(values)
-    everywhere = defined.all(axis=1)
+    somewhere = defined.any(axis=1)  # nowhere without resamples
+    everywhere = somewhere & defined.all(axis=1)
     ends = np.percentile(values[everywhere], PERCENTILES, axis=1).T.tolist() if everywhere.any() else []
     for place, (low, high) in zip(np.flatnonzero(everywhere).tolist(), ends, strict=True):
         found[place] = low, high
-    for place in np.flatnonzero(~everywhere & defined.any(axis=1)).tolist():
+    for place in np.flatnonzero(somewhere & ~everywhere).tolist():
         low, high = np.percentile(values[place, defined[place]], PERCENTILES).tolist()
         found[place] = low, high
     return found

@@ -64,7 +64,7 @@ def test_of_many_versions_some_are_read_with_the_same_questions(client, phase, p
     before = questions()
     later = []
     for number in range(2, 1001):
-        at = first.visible_from + timedelta(seconds=number / 1000)
+        at = first.visible_from + timedelta(microseconds=number)
         fields = {field.name: getattr(first, field.name) for field in BoardVersion._meta.fields if field.name != "id"}
         later.append(BoardVersion(**fields | {"number": number, "visible_from": at}))
     BoardVersion.objects.bulk_create(later)
