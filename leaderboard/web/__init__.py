@@ -13,7 +13,7 @@
     accounts                         signing in, registering, addresses, passwords
     door, bodies                     what comes in is text, and whole; what goes out to somebody is nobody else's
     organisers, errors               the health page and /metrics; answers to requests that fail
-    conditional                      files that programs ask for again and again
+    conditional                      what is asked for again and again; pages that all visitors see alike
     context, forms                   what every page shows around its content, and who asks when; what people type
     submission_form                  the form of a submission, as its phase asks for it
 
