@@ -26,7 +26,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from leaderboard.board.disclosure import DECIMALS, Disclosure, scope_for_best_run
 from leaderboard.models import Phase, Standing, Submission
-from leaderboard.states import RunState
+from leaderboard.states import RunState, SubmissionKind
 
 
 class _Candidate(NamedTuple):
@@ -63,17 +63,22 @@ def unranked_masks(disclosure: Disclosure, track: str) -> list[int]:
 
 def post_challenge_standings(disclosure: Disclosure, track: str) -> list[int]:
     """One standing per team that has a post-challenge run, chosen as its counting run is."""
-    if disclosure.phase.post_challenge_opens_at is None and disclosure.at < disclosure.phase.closes_at:
-        return []
-    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure))
+    return _one_of_each_team(disclosure, track, _may_be_shown(disclosure)) if _may_have_runs(disclosure) else []
 
 
 def shown_standings(disclosure: Disclosure, track: str) -> QuerySet[Standing]:
     """Of each submission that may be shown the standing of its latest run, whether that counts or not."""
-    if disclosure.scope is None:
+    if disclosure.scope is None or not _may_have_runs(disclosure):
         return Standing.objects.none()
     rows = _that_may_count(_may_be_shown(disclosure) & Q(run__submission__track__in=_competing(track)))
     return rows.order_by("run__submission_id", "-run__number").distinct("run__submission_id")
+
+
+def _may_have_runs(disclosure: Disclosure) -> bool:
+    """Whether there can be runs of the kind that is asked about: before the deadline no post-challenge run comes."""
+    phase = disclosure.phase
+    is_after = disclosure.kind == SubmissionKind.POST_CHALLENGE
+    return not is_after or phase.post_challenge_opens_at is not None or disclosure.at >= phase.closes_at
 
 
 def _one_of_each_team(disclosure: Disclosure, track: str, among: Q) -> list[int]:
