@@ -12,7 +12,7 @@ from leaderboard.board.order import Order, certainty_of
 from leaderboard.board.references import Reference, references_of
 from leaderboard.board.spread import DiceCounts, SizeBin
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.models import BoardRow, BoardVersion, Phase, Submission
+from leaderboard.models import BoardRow, BoardVersion, Phase, Submission, Team
 from leaderboard.states import SubmissionKind
 
 
@@ -86,6 +86,10 @@ class ShownTeam(NamedTuple):
     pk: int
     name: str
     slug: str
+
+    def is_own(self, team: Team | None) -> bool:
+        """Whether it is this team, which is that of who reads; None where one has none."""
+        return team is not None and self.pk == team.pk
 
 
 class Opened(NamedTuple):

@@ -252,7 +252,7 @@ def same(one: object, other: object) -> bool:
 @register.filter
 def is_team(shown: ShownTeam, team: Team | None) -> bool:
     """Whether a board names this team."""
-    return team is not None and shown.pk == team.pk
+    return shown.is_own(team)
 
 
 # --- states -----------------------------------------------------------------------------------------------------------

@@ -50,14 +50,10 @@ def board_categories(request: HttpRequest, slug: str, track: str, number: int | 
     return render(request, "board/categories.html", context)
 
 
-def _is_own(row: Row, own: Team | None) -> bool:
-    return own is not None and own.pk == row.team.pk
-
-
 def _compared(opened: Sequence[tuple[Row, Opened]], own: Team | None) -> list[tuple[Row, Opened]]:
     """The rows of which pictures show more: the first ones of the page, one's own among them if it is there."""
     first = list(opened[:MOST])
-    mine = [one for one in opened[MOST:] if _is_own(one[0], own)]
+    mine = [one for one in opened[MOST:] if one[0].team.is_own(own)]
     return [*first[: MOST - len(mine)], *mine]
 
 
@@ -73,7 +69,7 @@ def _heat(opened: Sequence[tuple[Row, Opened]], own: Team | None, not_shown: str
         heat.Team(
             sanitised(row.team.name),
             [known[one.code].dice if one.code in known else None for one in categories],
-            is_own=_is_own(row, own),
+            is_own=row.team.is_own(own),
         )
         for (row, _), known in zip(opened, lines, strict=True)
     ]
@@ -100,7 +96,7 @@ def _spread(compared: Sequence[tuple[Row, Opened]], own: Team | None) -> Picture
             said.dice.zeros,
             row.dice,
             row.dice_ci,
-            is_own=_is_own(row, own),
+            is_own=row.team.is_own(own),
             total=said.dice.n,
         )
         for row, said in compared

@@ -107,9 +107,6 @@ class _View:
     def _here(self) -> list[tuple[int, Row]]:
         return [(place, self._rows[place]) for place in self.places if place in self._rows]
 
-    def _is_own(self, row: Row) -> bool:
-        return self.own is not None and self.own.pk == row.team.pk
-
     def _podium_shares(self, place: int) -> tuple[float, float, float]:
         first, second, third = (self.order.shares(place).get(rank, 0.0) for rank in PODIUM_PLACES)
         return first, second, third
@@ -123,7 +120,7 @@ class _View:
                 self.order.shares(place),
                 self.order.median(place),
                 row.rank_interval or (row.rank or 0, row.rank or 0),
-                is_own=self._is_own(row),
+                is_own=row.team.is_own(self.own),
             )
             for place, row in self._here
         ]
@@ -132,7 +129,7 @@ class _View:
     def podium(self) -> Picture:
         """How often each row is among the first three."""
         teams = [
-            PodiumShares(sanitised(row.team.name), self._podium_shares(place), is_own=self._is_own(row))
+            PodiumShares(sanitised(row.team.name), self._podium_shares(place), is_own=row.team.is_own(self.own))
             for place in self._first
             if (row := self._rows.get(place))
         ]
@@ -146,7 +143,7 @@ class _View:
                 row.rank or 0,
                 [self._verdict(place, other) for other, _ in self._here],
                 [None if other == place else row.dice - against.dice for other, against in self._here],
-                is_own=self._is_own(row),
+                is_own=row.team.is_own(self.own),
             )
             for place, row in self._here
         ]
@@ -165,7 +162,7 @@ class _View:
             RankedTeam(
                 sanitised(row.team.name),
                 [row.rank, *(one.ranks[place] for one in self.order.others)],
-                is_own=self._is_own(row),
+                is_own=row.team.is_own(self.own),
             )
             for place, row in self._here
         ]

@@ -57,7 +57,7 @@ def _lines(courses: Sequence[Course], own: Team | None, value: Callable[[Held], 
         TeamLine(
             sanitised(row.team.name),
             [Step(next(of_value).since, number) for number, of_value in groupby(held, key=value)],
-            is_own=own is not None and own.pk == row.team.pk,
+            is_own=row.team.is_own(own),
         )
         for row, held in courses
     ]

@@ -45,7 +45,7 @@ def board_shake_up(request: HttpRequest, slug: str, track: str) -> HttpResponse:
         RankedTeam(
             sanitised(team.name),
             (move.rank, move.public_rank, move.withheld_rank),
-            is_own=own is not None and own.pk == team.pk,
+            is_own=team.is_own(own),
         )
         for move in page
         if (team := named.get(move.submission))

@@ -25,6 +25,14 @@ class FileName(StringConverter):
 
 register_converter(FileName, "file")
 
+# The views that a board has beside its table; each version has them, too.
+_VIEWS = {
+    "certainty": certainty.board_certainty,
+    "categories": categories.board_categories,
+    "compare": compare.board_compare,
+    "runs": runs.board_runs,
+}
+
 urlpatterns = [
     path("", board.leaderboard, name="leaderboard"),
     path("<slug:slug>/", board.board, name="board"),
@@ -33,28 +41,13 @@ urlpatterns = [
     path("<slug:slug>/<slug:track>/shake-up/", reveal.board_shake_up, name="board_shake_up"),
     path("<slug:slug>/<slug:track>/versions/", versions.board_versions, name="board_versions"),
     path("<slug:slug>/<slug:track>/versions/<int:number>/", board.board_version, name="board_version"),
-    path("<slug:slug>/<slug:track>/certainty/", certainty.board_certainty, name="board_certainty"),
-    path(
-        "<slug:slug>/<slug:track>/versions/<int:number>/certainty/",
-        certainty.board_certainty,
-        name="board_certainty_version",
-    ),
-    path("<slug:slug>/<slug:track>/categories/", categories.board_categories, name="board_categories"),
-    path(
-        "<slug:slug>/<slug:track>/versions/<int:number>/categories/",
-        categories.board_categories,
-        name="board_categories_version",
-    ),
-    path("<slug:slug>/<slug:track>/runs/", runs.board_runs, name="board_runs"),
-    path("<slug:slug>/<slug:track>/versions/<int:number>/runs/", runs.board_runs, name="board_runs_version"),
     path("<slug:slug>/<slug:track>/versions/<int:number>/<file:name>", files.board_file, name="board_file"),
     path("<slug:slug>/<slug:track>/badge/<slug:team>.svg", badges.board_badge, name="board_badge"),
-    path("<slug:slug>/<slug:track>/compare/", compare.board_compare, name="board_compare"),
-    path(
-        "<slug:slug>/<slug:track>/versions/<int:number>/compare/",
-        compare.board_compare,
-        name="board_compare_version",
-    ),
     path("<slug:slug>/<slug:track>/history/", history.board_history, name="board_history"),
     path("<slug:slug>/<slug:track>/feed.atom", versions.board_feed, name="board_feed"),
+    *(path(f"<slug:slug>/<slug:track>/{name}/", view, name=f"board_{name}") for name, view in _VIEWS.items()),
+    *(
+        path(f"<slug:slug>/<slug:track>/versions/<int:number>/{name}/", view, name=f"board_{name}_version")
+        for name, view in _VIEWS.items()
+    ),
 ]
