@@ -66,6 +66,11 @@ def neither_better(better: Booleans) -> Booleans:
     return ~(better | better.T | np.eye(len(better), dtype=bool))
 
 
+def can_tell(teams: int, cases: int) -> bool:
+    """Whether so many cases without ties can tell any of so many teams from another: if one is better in each."""
+    return teams * (teams - 1) * 0.5**cases <= ALPHA
+
+
 def paired_tests(scores: Any, runs: Sequence[int] | None = None, before: PairTests | None = None) -> PairTests:
     """Test every pair of teams on their `scores` (teams, cases).
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from leaderboard.board.order import Order
 from leaderboard.board.rows import Board, Row
+from leaderboard.certainty.pairs import can_tell
 from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.podium import PodiumShares, podium
 from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
@@ -50,6 +51,7 @@ def _said(request: HttpRequest, found: Shown) -> dict[str, Any]:
     return {
         "page": page,
         "order": order,
+        "can_tell": bool(order.better.any()) or can_tell(len(order.tied_with_the_top), found.board.cases),
         "first": len(order.may_be_first),
         "neighbours": len(order.tied_with_the_top) - 1,
         "open_neighbours": order.open_neighbours,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard.certainty.pairs import PairTests, holm, paired_tests
+from leaderboard.certainty.pairs import PairTests, can_tell, holm, paired_tests
 from leaderboard.certainty.ranking import ranks
 from leaderboard.certainty.wilcoxon import signed_rank
 from tests.leaderboard.certainty.boards import board, quick, some_scores
@@ -133,3 +133,14 @@ def test_holm_rejects_step_by_step(p_values):
         goes_on = goes_on and (m - k) * p_values[place] <= alpha
         expected[place] = goes_on
     assert (holm(np.array(p_values, float)) <= alpha).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("teams", "cases", "can"), [(2, 5, False), (2, 6, True), (3, 6, False), (3, 7, True), (5, 8, False)]
+)
+def test_few_cases_tell_nobody_from_anybody(teams, cases, can):
+    """As the tests themselves say of the clearest order that there is."""
+    differences = np.linspace(0.01, 0.02, cases)
+    scores = 0.1 + np.arange(teams)[:, None] * (0.1 + differences)
+    assert can_tell(teams, cases) == can
+    assert paired_tests(scores).better.any() == can

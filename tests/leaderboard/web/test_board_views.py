@@ -53,6 +53,14 @@ def test_the_page_says_how_many_may_be_first_and_who_cannot_be_told_from_whom(pu
     assert "nobody: told apart from all" in said
 
 
+def test_where_too_few_cases_can_tell_nobody_apart_the_page_says_so():
+    """Who is better in each of six has a p-value of 1/64, which Holm's correction makes 6/64."""
+    phase = cast.phase(cast.case_set(6), cases_are_public=True)
+    for name, dice in (("Alice", 0.9), ("Charlie", 0.5), ("Dora", 0.1)):
+        scored(cast.team_of(cast.person(name)), phase, dice)
+    assert "6 cases can’t tell so many teams apart by any test." in read("/leaderboard/test/main/certainty/")
+
+
 def test_an_opened_row_says_from_whom_it_cannot_be_told(public):
     said = read("/leaderboard/test/?open=team-of-charlie")
     assert "95 % interval of its rank: 1–2. Can’t be told from: Team of Alice" in said.replace("\xa0", " ")
