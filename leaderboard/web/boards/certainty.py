@@ -120,7 +120,7 @@ class _View:
                 sanitised(row.team.name),
                 row.rank or 0,
                 self.order.shares(place),
-                self.order.median(place),
+                self.order.medians[place],
                 row.rank_interval or (row.rank or 0, row.rank or 0),
                 is_own=row.team.is_own(self.own),
             )

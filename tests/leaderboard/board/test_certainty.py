@@ -214,6 +214,19 @@ def test_organisers_see_a_board_of_their_own_without_intervals(teams, case_set):
     assert shown.order is None
 
 
+def test_the_median_of_ranks_is_that_of_all_of_them_also_where_few_are_told():
+    """Of hundreds of equals each takes hundreds of ranks, and what comes once in 200 resamples is not told."""
+    random = np.random.default_rng(1)
+    scores = random.uniform(0, 1, (400, 60))
+    found = assess(scores, seed=1, decimals=3)
+    kept = packed(found, Disclosure.to_public(Phase(cases_are_public=False), clock.now()))
+    read = Order.of(BoardCertainty(lows=[], highs=[], tied_with_the_top=[False] * 400, packed=kept))
+    told = [sum(read.shares(place).values()) for place in range(400)]
+    drawn = np.sort(ranking.ranks(evaluation.resampled_means(scores, seed=1).T[1:], 3), axis=0)
+    assert min(told) < 0.25
+    assert read.medians == drawn[500].tolist()
+
+
 def test_a_ranking_of_500_is_kept_in_little_room():
     """Thousands of versions are kept for ever."""
 
