@@ -43,7 +43,7 @@ def _pictures(request: HttpRequest, phase: Phase, history: History, own: Team | 
     now = minute_of(instant_of(request))
     last = [held.since for course in history.courses for held in course.held[-1:]]
     ends = max(*last, min(now, phase.closes_at), history.begins) + LEAST
-    ranks = _lines(history.courses, own, lambda held: float(held.rank))
+    ranks = _lines(history.courses, own, lambda held: held.rank)
     scores = _lines(history.courses, own, lambda held: held.dice)
     return {
         "ranks": ranks_over_time(About("ranks", "Ranks over time"), ranks, history.begins, ends),
@@ -51,7 +51,7 @@ def _pictures(request: HttpRequest, phase: Phase, history: History, own: Team | 
     }
 
 
-def _lines(courses: Sequence[Course], own: Team | None, value: Callable[[Held], float]) -> list[TeamLine]:
+def _lines(courses: Sequence[Course], own: Team | None, value: Callable[[Held], float | None]) -> list[TeamLine]:
     """A line for each team, of the steps in which this value changed."""
     return [
         TeamLine(
