@@ -11,12 +11,11 @@ from leaderboard.board.comparing import BoardComparison, Choice, choices_of, com
 from leaderboard.board.comparison import MOST
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.spread import DICE_EDGES
-from leaderboard.challenge.categories import ALL
 from leaderboard.charts.distributions import Distribution, distribution_plot
 from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.sizes import Bin, SizeLine, size_plot
 from leaderboard.models import Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
+from leaderboard.web.boards.asked import Asked, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
 from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of, instant_of
@@ -28,9 +27,9 @@ LEAST = 2
 @same_for_visitors(board_tag)
 def board_compare(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """Rows of the present board, or of its version `number`: those that the address names, or two to begin with."""
-    phase, asked = phase_of(request, slug), asked_of(request, track=track)._replace(group=ALL, sort="rank")
-    found = shown_board(request, phase, asked, number, opened=True)
-    choices, own = choices_of(found.board), frame_of(request).team
+    phase, own = phase_of(request, slug), frame_of(request).team
+    found = shown_board(request, phase, Asked(track), number, opened=True)
+    choices = choices_of(found.board)
     named = list(dict.fromkeys(key for key in request.GET.getlist("with") if key))
     known = {choice.key: choice for choice in choices}
     chosen = [known[key] for key in named if key in known] if named else _to_begin_with(choices, own)

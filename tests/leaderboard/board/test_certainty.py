@@ -153,6 +153,8 @@ def test_intervals_go_with_their_rows_in_any_order_and_belong_to_all_findings_al
     by_rank = {row.team.pk: row.rank_interval for row in board(phase).rows}
     by_name = read_board(phase, "main", clock.now(), sort="team").rows
     assert {row.team.pk: row.rank_interval for row in by_name} == by_rank
+    shown = read_board(phase, "main", clock.now(), sort="team")
+    assert shown.at_places([3, 0])[3].rank == 4
     of_a_group = read_board(phase, "main", clock.now(), group="2d").rows
     assert [row.rank_interval for row in of_a_group] == [None] * 5
 
@@ -172,6 +174,17 @@ def test_exports_say_it_too(teams, case_set):
         told = [(list(row["rank_interval"]), row["tied_with_the_top"], row["not_told_from"]) for row in rows[:3]]
         first, second = (row["team_slug"] if "team_slug" in row else row["team"] for row in rows[:2])
         assert told == [([1, 2], True, [second]), ([1, 2], True, [first]), ([3, 3], False, [])]
+
+
+def test_who_cannot_be_told_from_whom_is_the_same_in_any_order(teams, case_set):
+    phase = cast.phase(case_set, cases_are_public=True)
+    handed_in([teams[place] for place in (2, 0, 3, 4, 1)], phase, dice_of(teams))
+    told = {row.team.slug: shown.not_told_from(row) for shown in [board(phase)] for row in shown.rows}
+    assert len({str(alike) for alike in told.values()}) > 1
+    for sort in ("team", "date"):
+        shown = read_board(phase, "main", clock.now(), sort=sort)
+        assert [row.rank for row in shown.rows] != [1, 2, 3, 4, 5]
+        assert {row.team.slug: shown.not_told_from(row) for row in shown.rows} == told
 
 
 def test_one_team_alone_has_no_order(teams, case_set):
