@@ -178,8 +178,7 @@ class _Seen(NamedTuple):
 
 
 def _seen(board: Board, scores: Sequence[FindingScores], disclosure: Disclosure) -> _Seen:
-    case_set = board.phase.case_set
-    sizes = sizes_of(case_set, scores[0])
+    sizes = sizes_of(board.case_set, scores[0])
     by_size = size_bins(sizes.ml, disclosure)
     groups = {
         code: members
@@ -187,7 +186,7 @@ def _seen(board: Board, scores: Sequence[FindingScores], disclosure: Disclosure)
         if code == OVERALL or disclosure.shows_group(int(members.sum()))
     }
     of_bins = {f"bin {place}": by_size.place_of == place for place in range(len(by_size.bins))}
-    seed = evaluation.seed_from(case_set.digest)
+    seed = evaluation.seed_from(board.case_set.digest)
     numbers = [numbers_of(one, METRIC, {**groups, **of_bins}, seed=seed) for one in scores]
     spread = Spread(
         dice=[dice_counts(one.findings["dice"], disclosure) for one in scores],

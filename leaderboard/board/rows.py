@@ -12,7 +12,7 @@ from leaderboard.board.order import Order, certainty_of
 from leaderboard.board.references import Reference, references_of
 from leaderboard.board.spread import DiceCounts, SizeBin
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.models import BoardRow, BoardVersion, Phase, Submission, Team
+from leaderboard.models import BoardRow, BoardVersion, CaseSet, Phase, Rescoring, Submission, Team
 from leaderboard.states import SubmissionKind
 
 
@@ -302,6 +302,15 @@ class Board:
     after: Listing
     everything: Listing
     reach: float
+
+    @cached_property
+    def case_set(self) -> CaseSet:
+        """The cases by whose references its version was made: a re-scoring may have brought others since."""
+        if self.version is None or self.version.evaluation_version == self.phase.ranked_version:
+            return self.phase.case_set
+        done = Rescoring.objects.filter(phase=self.phase, from_version=self.version.evaluation_version)
+        applied = done.filter(state=Rescoring.State.APPLIED).select_related("from_cases").first()
+        return applied.from_cases if applied else self.phase.case_set
 
     @cached_property
     def references(self) -> list[Reference]:
