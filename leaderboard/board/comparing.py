@@ -17,6 +17,7 @@ import evaluation
 from evaluation import OVERALL
 from leaderboard.board.comparison import Comparison, Entry, group_rows, overall
 from leaderboard.board.disclosure import NO_WIDTH, Disclosure, Interval
+from leaderboard.board.order import Order
 from leaderboard.board.rows import Board, Row
 from leaderboard.board.spread import NO_DICE, DiceCounts, SizeBin, dice_counts, size_bins, within
 from leaderboard.core.text import sanitised
@@ -106,6 +107,27 @@ def compare(board: Board, chosen: Sequence[Choice], now: Disclosure, own: Team |
         is_paired=bool(paired),
         spread=seen.spread if seen else None,
     )
+
+
+def by_tests(board: Board, comparison: BoardComparison) -> list[tuple[Entry, str]]:
+    """What the tests of all pairs of the board say of each entry against the base; none where they say nothing.
+
+    They are corrected for all these pairs, so they tell fewer apart than the interval of one difference does.
+    """
+    order, base = board.order, comparison.base.source.place
+    if order is None or base is None:
+        return []
+    return [(entry, _verdict(order, entry.source.place, base)) for entry in comparison.entries]
+
+
+def _verdict(order: Order, place: int | None, base: int) -> str:
+    if place is None:
+        return "not tested"
+    if place == base:
+        return "base"
+    if order.better[place, base]:
+        return "better"
+    return "worse" if order.better[base, place] else "can’t be told apart"
 
 
 def _entry(board: Board, choice: Choice, row: Row, own: Team | None) -> Entry:

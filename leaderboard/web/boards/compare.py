@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from leaderboard.board.comparing import BoardComparison, Choice, choices_of, compare
+from leaderboard.board.comparing import BoardComparison, Choice, by_tests, choices_of, compare
 from leaderboard.board.comparison import MOST
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.spread import DICE_EDGES
@@ -40,6 +40,7 @@ def board_compare(request: HttpRequest, slug: str, track: str, number: int | Non
         **found.context("board_compare"),
         "track": Submission.Track(track),
         "comparison": comparison,
+        "by_tests": by_tests(found.board, comparison) if comparison else [],
         "chosen": [(choice, _address([choice, *(one for one in chosen if one != choice)])) for choice in chosen],
         "is_choice": len(choices) >= LEAST,
         "others": [choice for choice in choices if choice not in chosen],

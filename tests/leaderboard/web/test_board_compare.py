@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 import evaluation
 from leaderboard.board import versions
 from leaderboard.core import clock
-from leaderboard.models import Finding, Phase, Rescoring, Run, RunCase, Submission
+from leaderboard.models import Finding, Phase, Rescoring, Run, RunCase, Submission, Team
 from leaderboard.scores import aggregates
 from tests.leaderboard import cast
 from tests.leaderboard.rescoring import trial
@@ -354,6 +354,18 @@ def test_under_an_embargo_there_is_nothing_to_compare(client, people):
     assert compared(client, "alice-and-bob", "rivals").context["comparison"] is None
     old = compared(client, "alice-and-bob", "rivals", version=number)
     assert old.status_code == 404 or not old.context["comparison"].is_paired
+
+
+def test_tests_of_all_pairs_say_their_own_word(client, public, people):
+    scored(cast.team_of(cast.person("Dora")), public, DICE + 0.1 * (-1.0) ** np.arange(FINDINGS))
+    organisers = cast.team_of(cast.person("Emil"))
+    Team.objects.filter(pk=organisers.pk).update(is_of_organisers=True)
+    scored(organisers, public, DICE)
+    keys = ("alice-and-bob", "rivals", "team-of-dora", "team-of-emil")
+    told = [verdict for _, verdict in compared(client, *keys).context["by_tests"]]
+    assert told == ["base", "better", "can’t be told apart", "not tested"]
+    assert compared(client, *keys[::-1]).context["by_tests"] == []
+    assert "Against the base, by tests base worse" in page(compared(client, "rivals", "alice-and-bob")).text
 
 
 def test_a_version_is_compared_by_the_references_of_its_time(client, public, people):
