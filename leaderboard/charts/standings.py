@@ -114,7 +114,7 @@ def _dates(time: TimeAxis, base: float) -> Iterator[SafeString]:
 
 
 def _steps(time: TimeAxis, scale: _Scale, line: TeamLine, stroke: int) -> SafeString:
-    """Level while a value holds, upright where the next one comes, a dot where each began; nothing where there is none."""
+    """Level while a value holds, upright where the next one comes, a dot where each began; a gap without one."""
     until = [step.since for step in line.steps[1:]] + [time.ends]
     heights = [None if step.value is None else scale.y(step.value) for step in line.steps]
     begun = [time.percent(step.since) for step in line.steps]
