@@ -23,11 +23,11 @@ def group_lines(standing: Standing, disclosure: Disclosure) -> list[GroupLine]:
 def shown_groups(sizes: Mapping[str, int], disclosure: Disclosure) -> set[str]:
     """Which groups of so many findings each are shown, by their codes.
 
-    Findings are told by size, by kind, and those of each kind by category. A number over all of them less those over the
-    other groups is that of a group that is left out; a hit rate of three decimals even tells how many its hits are.
+    Findings are told by size, by kind, and those of each kind by category. A number over all of them less those over
+    the other groups is that of a group that is left out; a hit rate of three decimals even tells how many its hits are.
     """
-    by_size = {code: sizes[code] for code in SizeGroup if code in sizes}
-    by_kind = {code: sizes[code] for code in Kind if code in sizes}
+    by_size = {code.value: sizes[code] for code in SizeGroup if code in sizes}
+    by_kind = {code.value: sizes[code] for code in Kind if code in sizes}
     categories = {code: sizes[code] for code in CATEGORIES if code in sizes}
     # Findings without a category are of no kind.
     by_kind[_REST] = max(sum(by_size.values()), sum(by_kind.values())) - sum(by_kind.values())

@@ -6,8 +6,8 @@ number decides `in_scope`; whoever hands out a mean or a count has taken the fin
 Before a reveal no bin of fewer than 10 findings is told. Sizes are those of the case set, the same for all runs: there
 neighbours are put together until they are enough. How many findings lie in a bin of Dice is the run's own: there a bin
 is left out, an empty one like one of nine, and with it as many more as would tell it (`Disclosure.shown_parts`), among
-the hits and among the others: how many each of these are, the hit rate tells. A mask in a single finding, all others left empty, so tells
-nothing of where its Dice lies.
+the hits and among the others: how many each of these are, the hit rate tells. A mask in a single finding, all others
+left empty, so tells nothing of where its Dice lies.
 """
 
 from collections.abc import Sequence

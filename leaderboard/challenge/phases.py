@@ -2,8 +2,8 @@
 
 A phase may ask for a passed try-out before a run. That is announced at least `NOTICE` ahead, and in the last hours
 before the deadline nobody is asked for it: `check_try_out` holds organisers to it. `check_reveal` keeps what the full
-result tells from whoever could still hand something in, and so does `check_publication`. What everybody may have seen is
-not taken back: `check_draft`, `check_embargo` and `check_anonymity` refuse what would only look as if it were.
+result tells from whoever could still hand something in, and so does `check_publication`. What everybody may have seen
+is not taken back: `check_draft`, `check_embargo` and `check_anonymity` refuse what would only look as if it were.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -171,8 +171,8 @@ def check_publication(old: Phase | None, new: Phase, at: datetime) -> None:
     if old.board_versions.exclude(rows=[]).exclude(scope=scope).exists():
         before, now = ("all cases", "half of them") if is_half else ("half of the cases", "all of them")
         raise Refused(
-            f"Boards of the phase have shown numbers over {before}, and stay at their addresses: with numbers over {now} "
-            "everybody could work out the withheld half before the reveal."
+            f"Boards of the phase have shown numbers over {before}, and stay at their addresses: with numbers over "
+            f"{now} everybody could work out the withheld half before the reveal."
         )
 
 
