@@ -2,8 +2,8 @@
 
 A phase may ask for a passed try-out before a run. That is announced at least `NOTICE` ahead, and in the last hours
 before the deadline nobody is asked for it: `check_try_out` holds organisers to it. `check_reveal` keeps what the full
-result tells from whoever could still hand something in. What everybody may have seen is not taken back: `check_draft`,
-`check_embargo` and `check_anonymity` refuse what would only look as if it were.
+result tells from whoever could still hand something in, and so does `check_publication`. What everybody may have seen
+is not taken back: `check_draft`, `check_embargo` and `check_anonymity` refuse what would only look as if it were.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import instant
-from leaderboard.models import Case, Phase, Submission
+from leaderboard.models import Case, Phase, Standing, Submission
 from leaderboard.models.challenge import WITHOUT_TRY_OUT
 
 NOTICE = timedelta(days=14)
@@ -157,6 +157,25 @@ def check_reveal(old: Phase | None, new: Phase, at: datetime) -> None:
         raise Refused("The full result is out: the deadline cannot be moved past that reveal any more.")
 
 
+def check_publication(old: Phase | None, new: Phase, at: datetime) -> None:
+    """Refuse to show numbers over all cases beside those over half before the reveal: together they tell the rest.
+
+    Boards of before stay at their addresses, so it is asked of all that there were.
+    """
+    if old is None or new.publication == old.publication or new.publication == Phase.Publication.NOTHING:
+        return
+    if new.cases_are_public or (old.revealed_at is not None and old.revealed_at <= at):
+        return
+    is_half = new.publication == Phase.Publication.HALF
+    scope = Standing.Scope.HALF if is_half else Standing.Scope.ALL
+    if old.board_versions.exclude(rows=[]).exclude(scope=scope).exists():
+        before, now = ("all cases", "half of them") if is_half else ("half of the cases", "all of them")
+        raise Refused(
+            f"Boards of the phase have shown numbers over {before}, and stay at their addresses: with numbers over "
+            f"{now} everybody could work out the withheld half before the reveal."
+        )
+
+
 def check_try_out(old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse to ask for a try-out without notice, or anew in the last hours before the deadline."""
     asks, asked = new.try_out_required_from, old.try_out_required_from if old else None
@@ -232,6 +251,7 @@ def _has_shown_rows(phase: Phase) -> bool:
 CHECKS: Mapping[str, Callable[[Phase | None, Phase, datetime], None]] = {
     "is_draft": check_draft,
     "revealed_at": check_reveal,
+    "publication": check_publication,
     "embargo_until": check_embargo,
     "anonymous_until_reveal": check_anonymity,
     "try_out_required_from": check_try_out,

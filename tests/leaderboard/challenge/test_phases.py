@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
+from leaderboard.board import versions
 from leaderboard.challenge.phases import announces_try_out, requires_try_out, save_phase, stretches
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
@@ -76,6 +77,26 @@ def test_a_phase_can_become_a_draft_until_it_opens_or_a_team_has_something_in_it
     with pytest.raises(Refused, match="has opened"):
         save_phase(changed(cast.phase(phase.case_set, slug="open"), is_draft=True), by=cast.OPERATOR)
     assert not Phase.objects.filter(is_draft=True).exists()
+
+
+@pytest.mark.parametrize(("before", "after"), [("half", "everything"), ("everything", "half")])
+def test_boards_show_all_cases_or_half_of_them_until_the_reveal_and_not_the_one_after_the_other(before, after):
+    """Two numbers of the same run, over half of the cases and over all, tell the withheld half's."""
+    phase = cast.phase(cast.case_set(4), publication=before)
+    save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+    save_phase(changed(phase, publication=before), by=cast.OPERATOR)
+    scored(cast.team_of(cast.person("Alice")), phase)
+    versions.make(phase.pk)
+    cast.let_a_minute_pass()
+    with pytest.raises(Refused, match="work out the withheld half"):
+        save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+    save_phase(changed(phase, publication="nothing"), by=cast.OPERATOR)
+    with pytest.raises(Refused, match="work out the withheld half"):
+        save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+    now = clock.now()
+    over = {"opens_at": now - timedelta(days=3), "closes_at": now - timedelta(days=1), "revealed_at": now}
+    save_phase(changed(phase, publication=before, **over), by=cast.OPERATOR)
+    save_phase(changed(phase, publication=after), by=cast.OPERATOR)
 
 
 def test_an_embargo_is_refused_once_a_board_has_shown_numbers():
