@@ -1,5 +1,6 @@
 """What an organiser cannot save by mistake."""
 
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,6 +98,42 @@ def test_boards_show_all_cases_or_half_of_them_until_the_reveal_and_not_the_one_
     over = {"opens_at": now - timedelta(days=3), "closes_at": now - timedelta(days=1), "revealed_at": now}
     save_phase(changed(phase, publication=before, **over), by=cast.OPERATOR)
     save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+
+
+@pytest.mark.parametrize(("one", "other"), [("half", "everything"), ("everything", "half")])
+def test_nor_do_two_phases_on_the_same_cases_show_one_and_the_other(one, other):
+    phase = cast.phase(cast.case_set(4), publication=one)
+    with pytest.raises(Refused, match="work out the withheld half"):
+        save_phase(phase_beside(phase, publication=other), by=cast.OPERATOR)
+    save_phase(beside := phase_beside(phase, publication=one), by=cast.OPERATOR)
+    with pytest.raises(Refused, match="The Phase test, on the same cases, shows numbers over"):
+        save_phase(changed(beside, publication=other), by=cast.OPERATOR)
+    save_phase(changed(beside, name="Another name", publication="nothing"), by=cast.OPERATOR)
+
+
+def test_what_was_set_before_that_was_refused_can_go_on_to_be_edited():
+    phase = cast.phase(cast.case_set(4), publication="half")
+    beside = phase_beside(phase, publication="everything")
+    beside.save()
+    save_phase(changed(beside, name="Another name"), by=cast.OPERATOR)
+
+
+def test_a_full_result_is_not_told_while_another_phase_withholds_half_of_the_same_cases():
+    now = clock.now()
+    phase = cast.phase(cast.case_set(4), publication="half")
+    over = {"opens_at": now - timedelta(days=3), "closes_at": now - timedelta(hours=1)}
+    beside = phase_beside(phase, publication="half", **over)
+    with pytest.raises(Refused, match="choose a reveal at that instant or later"):
+        save_phase(changed(beside, revealed_at=now), by=cast.OPERATOR)
+    save_phase(changed(beside, revealed_at=phase.closes_at), by=cast.OPERATOR)
+    with pytest.raises(Refused, match="Choose an earlier deadline"):
+        save_phase(changed(phase, closes_at=phase.closes_at + timedelta(hours=1)), by=cast.OPERATOR)
+    save_phase(changed(phase, closes_at=phase.closes_at - timedelta(hours=1)), by=cast.OPERATOR)
+
+
+def phase_beside(phase: Phase, **fields: Any) -> Phase:
+    """Another one on the same cases, which is not saved."""
+    return changed(copy(phase), **{"pk": None, "name": "Beside", "slug": "beside", **fields})
 
 
 def test_an_embargo_is_refused_once_a_board_has_shown_numbers():
