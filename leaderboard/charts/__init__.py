@@ -1,6 +1,6 @@
 """Pictures as SVG that the server draws: pure functions from plain data to a `Picture`, the drawing and its numbers.
 
-    intervals, differences           scores, and paired differences, as dots with their 95 % intervals
+    intervals                        scores as dots with their 95 % intervals
     heat, sizes, distributions       Dice by category, by the size of a finding, and finding by finding
     standings                        the best of each team over time
     stability, podium                how often a team takes each rank, and the first three, over resamples

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from leaderboard.board.order import Order
 from leaderboard.board.rows import Board, Row
 from leaderboard.certainty.pairs import can_tell
+from leaderboard.charts.intervals import Entry, interval_plot
 from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.podium import PodiumShares, podium
 from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
@@ -55,6 +56,7 @@ def _said(request: HttpRequest, found: Shown) -> dict[str, Any]:
         "neighbours": len(order.tied_with_the_top) - 1,
         "open_neighbours": order.open_neighbours,
         "teams": told_apart(found.board, order, list(page)),
+        "scores": view.scores(),
         "blobs": view.blobs(),
         "podium": view.podium() if page.number == 1 else None,
         "pairs": view.pairs(),
@@ -111,6 +113,14 @@ class _View:
     def _podium_shares(self, place: int) -> tuple[float, float, float]:
         first, second, third = (self.order.shares(place).get(rank, 0.0) for rank in PODIUM_PLACES)
         return first, second, third
+
+    def scores(self) -> Picture:
+        """The Dice of each row with its interval."""
+        entries = [
+            Entry(sanitised(row.team.name), row.dice, row.dice_ci, row.rank, is_own=row.team.is_own(self.own))
+            for _, row in self._here
+        ]
+        return interval_plot(About("scores", "Dice, and what it may be on other cases"), entries)
 
     def blobs(self) -> Picture:
         """How often each row takes each rank."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from leaderboard.charts.differences import Difference, difference_plot
 from leaderboard.charts.distributions import Distribution, distribution_plot
 from leaderboard.charts.heat import Category, Team, heat_map
 from leaderboard.charts.intervals import Entry, interval_plot
@@ -43,11 +42,6 @@ def intervals(about: About, names: Sequence[str]) -> Picture:
     entries = [Entry(name, score(at), ends(at), at + 1, is_own=name == OWN) for at, name in enumerate(names)]
     reference = [Entry("SAT, fine-tuned", 0.153, (0.136, 0.170), is_reference=True)] if names else []
     return interval_plot(about, [*entries, *reference])
-
-
-def differences(about: About, names: Sequence[str]) -> Picture:
-    found = [(0.040, (0.015, 0.063)), (-0.007, (-0.030, 0.017)), (0.0, (0.0, 0.0)), (-0.033, (-0.055, -0.011))]
-    return difference_plot(about, [Difference(name, *found[at % 4]) for at, name in enumerate(names)])
 
 
 def heat(about: About, names: Sequence[str]) -> Picture:
@@ -127,7 +121,6 @@ KINDS: dict[str, Callable[[About, Sequence[str]], Picture]] = {
     one.__name__: one
     for one in (
         intervals,
-        differences,
         heat,
         sizes,
         distributions,
