@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as configured
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase, override_settings
 
 from leaderboard.board import reading, versions
@@ -113,6 +113,23 @@ def module_store(stores: Path) -> Iterator[None]:
     with override_settings(STORE_DIR=folder, FILE_UPLOAD_TEMP_DIR=folder / "incoming"):
         blobs.prepare()
         yield
+
+
+@pytest.fixture(scope="module")
+def made_once(django_db_setup, django_db_blocker, module_store) -> Iterator[Path]:
+    """Where a module's tests share what is costly to make: one transaction around them all, and one store.
+
+    Each test's own transaction is a savepoint in it. All tests of the module that come after see what is made there.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield configured.STORE_DIR
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def shared_files(made_once: Path, store: Path) -> None:
+    """The files that a module's tests share are in this test's own store, too, from which it may delete them."""
+    shutil.copytree(made_once, store, copy_function=os.link, dirs_exist_ok=True)
 
 
 @pytest.fixture(autouse=True)
