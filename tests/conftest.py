@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as configured
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase, override_settings
 
 from leaderboard.board import reading, versions
@@ -115,6 +115,23 @@ def module_store(stores: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def made_once(django_db_setup, django_db_blocker, module_store) -> Iterator[Path]:
+    """Where a module's tests share what is costly to make: one transaction around them all, and one store.
+
+    Each test's own transaction is a savepoint in it. All tests of the module that come after see what is made there.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield configured.STORE_DIR
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def shared_files(made_once: Path, store: Path) -> None:
+    """The files that a module's tests share are in this test's own store, too, from which it may delete them."""
+    shutil.copytree(made_once, store, copy_function=os.link, dirs_exist_ok=True)
+
+
 @pytest.fixture(autouse=True)
 def store(settings, stores: Path) -> Path:
     """A private folder for every kind of file."""
@@ -139,14 +156,17 @@ def forgetful_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def boards_keep_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads a board finds what a worker, of which there is none here, would have made by then.
 
-    It is looked for once in a minute for what was written: of a test that commits, each time.
+    It is looked for once in a minute for what was written: of a test that commits, each time, and until nothing is new.
     """
     known: dict[int, tuple[int, datetime]] = {}
 
     def latest(phase: Phase, track: str, _at: datetime) -> BoardVersion | None:
         now = clock.now()
-        if not connection.in_atomic_block or known.get(phase.pk) != (databases.written(), minutes.minute_of(now)):
+        if not connection.in_atomic_block:
             versions.make(phase.pk)
+        elif known.get(phase.pk) != (databases.written(), minutes.minute_of(now)):
+            with versions.making(phase.pk):
+                versions._make_once(phase.pk)  # nobody changes anything meanwhile
             known[phase.pk] = databases.written(), minutes.minute_of(now)
         return versions.latest(phase, track, clock.now())
 

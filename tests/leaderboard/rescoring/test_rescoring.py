@@ -1,7 +1,6 @@
 """A metric changed for trial: scored anew beside the old numbers, previewed, discarded, applied; nothing else moves."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db.models import F
@@ -32,42 +31,39 @@ from leaderboard.rescoring.preview import preview
 from leaderboard.scores import arrays, scoring
 from tests.leaderboard import cast, gpu_host, masks
 from tests.leaderboard.rescoring import trial
+from tests.leaderboard.rescoring.trial import BY, CASES, deploy_and_rescore, started
 
 pytestmark = pytest.mark.django_db
 
-CASES = 4
 TWO = (("mended", "2c"), ("again", "2e"))
-WHY = "an entity was counted twice"
-BY = cast.OPERATOR
 
 
-@pytest.fixture
-def phase() -> Phase:
-    """On public cases, where images and masks are ranked together."""
-    made = cast.phase(cast.case_set(CASES), cases_are_public=True, takes="both", runs_per_day=9)
-    masks.give_references(masks.cube(4))
-    return made
+@pytest.fixture(scope="module")
+def four(made_once) -> dict[str, int]:
+    """Runs (their keys) that were scored before any test, each of which changes them for itself alone.
 
-
-@pytest.fixture
-def runs(phase) -> dict[str, Run]:
-    """Alice is best and Dora last, whose masks are none; Bob takes part in Overall alone; Charlie handed in masks."""
-    return {
+    Alice is best and Dora last, whose masks are none; Bob takes part in Overall alone; Charlie handed in masks.
+    """
+    phase = trial.phase_of_both()
+    made = {
         "Alice": trial.scored(phase, "Alice", 4),
         "Bob": trial.scored(phase, "Bob", 5, track="overall"),
         "Charlie": trial.scored(phase, "Charlie", 5, entry="masks"),
         "Dora": trial.scored(phase, "Dora", 6, lost=1),
     }
+    return {name: run.pk for name, run in made.items()}
 
 
-def started(phase: Phase, **fields: Any) -> Rescoring:
-    return decisions.start(phase, reason=WHY, by=BY, **fields)
+@pytest.fixture
+def runs(four, shared_files) -> dict[str, Run]:
+    """They as this test has them."""
+    return {name: Run.objects.get(pk=key) for name, key in four.items()}
 
 
-def deploy_and_rescore(phase: Phase) -> Rescoring:
-    rescoring = started(phase)
-    trial.work_on()
-    return rescoring
+@pytest.fixture
+def phase(runs) -> Phase:
+    """That in which they are."""
+    return Phase.objects.get()
 
 
 OLD = [
@@ -96,18 +92,6 @@ class TestABoardStands:
         assert late.evaluation_version == "2"
         assert late.standings.get(scope="all").dice == pytest.approx(0.0)
         assert arrays.of_run(late.pk).evaluation_version == "2"
-
-    def test_the_first_run_says_by_which_version_a_phase_is_ranked(self, phase):
-        with trial.deployed("2"):
-            assert (phase.evaluation_version, phase.ranked_version) == ("", "2")
-            trial.scored(phase, "Alice", 4)
-        phase.refresh_from_db()
-        assert (phase.evaluation_version, phase.ranked_version) == ("2", "2")
-
-    def test_a_try_out_says_nothing_of_it(self, phase, host, team):
-        Phase.objects.update(try_outs_on=phase)
-        trial.finish(cast.submit_checked(team, Phase.objects.get(), kind="try_out"), 4, host)
-        assert Phase.objects.get().evaluation_version == ""
 
 
 class TestBesideTheOldNumbers:
@@ -474,58 +458,6 @@ class TestMasksThatAreGone:
         trial.work_on()
         decisions.apply(phase, by=BY)
         assert [row[0] for row in trial.board(phase)] == [row[0] for row in OLD]
-
-
-class TestHiddenCases:
-    @pytest.fixture
-    def phase(self) -> Phase:
-        made = cast.phase(cast.case_set(CASES), publication="half", runs_per_day=9)
-        masks.give_references(masks.cube(4))
-        return made
-
-    @pytest.fixture
-    def runs(self, phase) -> dict[str, Run]:
-        made = {
-            "Alice": trial.scored(phase, "Alice", 4),
-            "Dora": trial.scored(phase, "Dora", 6),
-        }
-        cast.let_a_minute_pass()
-        return made
-
-    def test_applying_shows_at_once_the_same_runs_as_before(self, phase, runs):
-        with trial.deployed("2"):
-            deploy_and_rescore(phase)
-            late = trial.scored(phase, "Eve", 4)
-            assert len(trial.board(phase)) == 2
-            decisions.apply(phase, by=BY)
-            assert [row[0] for row in trial.board(phase)] == ["Team of Dora", "Team of Alice"]
-            assert late.state == "scored"
-            cast.let_a_minute_pass()
-            assert len(trial.board(phase)) == 3
-
-    def test_a_run_that_missed_it_takes_its_numbers_over_when_a_minute_begins(self, phase, runs, host):
-        submission = cast.submit_checked(cast.team_of(cast.person("Eve")), phase)
-        case_set = trial.mended(phase.case_set, "mended", references={"case_000.nii.gz": masks.cube(6)})
-        started(phase, cases=case_set)
-        trial.work_on()
-        decisions.apply(phase, by=BY)
-        late = trial.finish(submission, 4, host)
-        assert late.evaluation_version == "1", "it had begun on the cases of before"
-        cast.let_a_minute_pass()
-        assert len(trial.board(phase)) == 2
-        work.look(clock.now())
-        trial.work_on()
-        scored_at = RescoredRun.objects.get(run=late).scored_at
-        assert scored_at is not None
-        work.look(scored_at)
-        late.refresh_from_db()
-        assert late.evaluation_version == "1", "within the minute nothing is told"
-        work.look(clock.now() + timedelta(minutes=1))
-        late.refresh_from_db()
-        assert late.evaluation_version == "1-r1"
-        assert set(late.cases.values_list("case__case_set", flat=True)) == {case_set.pk}
-        cast.let_a_minute_pass()
-        assert len(trial.board(phase)) == 3
 
 
 class TestMendedReferences:

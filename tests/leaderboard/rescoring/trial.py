@@ -20,17 +20,20 @@ from leaderboard.models import (
     Finding,
     Phase,
     RescoredRun,
+    Rescoring,
     Run,
     RunCase,
     RunScores,
     Standing,
     Submission,
 )
-from leaderboard.rescoring import work
+from leaderboard.rescoring import decisions, work
 from leaderboard.scores import scoring
 from tests.leaderboard import cast, gpu_host, masks
 
 NONE: Mapping[str, Any] = {}
+CASES = 4
+BY = cast.OPERATOR
 Measure = Callable[..., Iterator[evaluation.Assessment]]
 
 
@@ -82,6 +85,30 @@ def mended(
                 case=case, channel=one.channel, text=one.text, category=category, entity_count=1, voxels=one.voxels
             )
     return made
+
+
+def phase_of(**fields: Any) -> Phase:
+    """A phase whose references are cubes from 4 on."""
+    made = cast.phase(cast.case_set(CASES), runs_per_day=9, **fields)
+    masks.give_references(masks.cube(4))
+    return made
+
+
+def phase_of_both() -> Phase:
+    """On public cases, where images and masks are ranked together."""
+    return phase_of(cases_are_public=True, takes="both")
+
+
+def started(phase: Phase, **fields: Any) -> Rescoring:
+    """A re-scoring of which nothing is done yet."""
+    return decisions.start(phase, reason="an entity was counted twice", by=BY, **fields)
+
+
+def deploy_and_rescore(phase: Phase) -> Rescoring:
+    """One that is to be decided."""
+    rescoring = started(phase)
+    work_on()
+    return rescoring
 
 
 def scored(phase: Phase, name: str, start: int, *, lost: int = 0, **fields: Any) -> Run:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from itertools import pairwise, permutations
 from pathlib import Path
 from statistics import NormalDist
@@ -19,6 +20,7 @@ from statistics import NormalDist
 import jsonschema_rs
 import numpy as np
 import pytest
+from django.db import transaction
 
 import evaluation
 from leaderboard.api.paging import Page
@@ -60,37 +62,84 @@ def made(cases: int = FEW, teams: int = 2, **fields) -> Phase:
     return phase
 
 
-@pytest.fixture
-def public() -> Phase:
-    return made(cases_are_public=True)
+def public_of(*size: int) -> Phase:
+    """A phase on public cases, with its board."""
+    phase = made(*size, cases_are_public=True)
+    versions.make(phase.pk)
+    return phase
 
 
-@pytest.fixture
-def over() -> Phase:
+def over_of(*size: int) -> Phase:
     """A phase on hidden cases that is closed and revealed, and whose numbers of cases nobody has published."""
-    return ended(made(publication="half"))
-
-
-def ended(phase: Phase) -> Phase:
+    phase = made(*size, publication="half")
     scored_cases.end(phase)
     versions.make(phase.pk)
     return phase
 
 
-@pytest.fixture
-def published(over) -> Phase:
-    published_cases.publish(over, findings=True, by=cast.OPERATOR, why="For the paper.")
-    return over
-
-
-@pytest.fixture(params=["public", "published"])
-def shown(request) -> Phase:
-    """A phase with many cases and four teams whose numbers of cases everybody may have."""
-    if request.param == "public":
-        return made(CASES, 4, cases_are_public=True)
-    phase = ended(made(CASES, 4, publication="half"))
+def published_of(*size: int) -> Phase:
+    """Such a phase whose numbers of cases everybody may have."""
+    phase = over_of(*size)
     published_cases.publish(phase, findings=True, by=cast.OPERATOR, why="For the paper.")
     return phase
+
+
+#: The phases that tests share, by name.
+PHASES: dict[str, Callable[[], Phase]] = {
+    "few public": public_of,
+    "few over": over_of,
+    "few published": published_of,
+    "public": lambda: public_of(CASES, 4),
+    "published": lambda: published_of(CASES, 4),
+}
+#: By the fixture that a test asks for, which of these it is run with, one after the other.
+SHARED = {
+    "public": ["few public"],
+    "over": ["few over"],
+    "published": ["few published"],
+    "shown": ["public", "published"],
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of one phase follow each other, so that it is made once."""
+    names = next((names for fixture, names in SHARED.items() if fixture in metafunc.fixturenames), ["none"])
+    ids = names if len(names) > 1 else [pytest.HIDDEN_PARAM]
+    metafunc.parametrize("shared", names, indirect=True, scope="module", ids=ids)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared(request: pytest.FixtureRequest, made_once) -> Iterator[None]:
+    """One of these phases, or none, in the database while tests of it are run."""
+    with transaction.atomic():
+        if make := PHASES.get(request.param):
+            make()
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def shown(shared, shared_files) -> Phase:
+    """A phase with many cases and four teams whose numbers of cases everybody may have."""
+    return Phase.objects.get()
+
+
+@pytest.fixture
+def public(shared, shared_files) -> Phase:
+    """One on public cases."""
+    return Phase.objects.get()
+
+
+@pytest.fixture
+def over(shared, shared_files) -> Phase:
+    """One that is over, without numbers of cases."""
+    return Phase.objects.get()
+
+
+@pytest.fixture
+def published(shared, shared_files) -> Phase:
+    """One with them."""
+    return Phase.objects.get()
 
 
 def present(phase: Phase) -> int:

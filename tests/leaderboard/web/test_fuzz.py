@@ -85,6 +85,11 @@ def fuzzed(django_db_setup, django_db_blocker, module_store) -> Iterator[Fuzzed]
 
 
 @pytest.fixture(autouse=True)
+def boards_keep_up() -> None:
+    """The population has its boards, and nothing that is asked stays."""
+
+
+@pytest.fixture(autouse=True)
 def nothing_broken(fuzzed: Fuzzed) -> Iterator[None]:
     fuzzed.broken.clear()
     yield

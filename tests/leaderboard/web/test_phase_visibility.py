@@ -117,6 +117,11 @@ def challenge(django_db_setup, django_db_blocker, module_store) -> Iterator[Walk
         transaction.set_rollback(True)
 
 
+@pytest.fixture(autouse=True)
+def boards_keep_up() -> None:
+    """Each test says when boards are made, and nothing that is asked stays."""
+
+
 @pytest.fixture
 def walk(challenge, db, settings) -> Walk:
     """The same for each test, which changes it for itself alone."""
