@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Any
 
+from leaderboard.board import all_runs
 from leaderboard.board.references import Reference
 from leaderboard.board.rows import Board, Row
 from leaderboard.core.text import csv_cell, printable
@@ -100,13 +101,35 @@ def as_csv(board: Board, rows: Iterable[Row] | None = None) -> str:
     Reference rows come last, with the sentence that says what makes them not comparable. What is not shown is empty;
     numbers are as they are shown, and nobody's words are taken for a formula.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
     facts = _facts(board)
-    writer.writerow(COLUMNS)
     shown = board.everything if rows is None else rows
-    writer.writerows([*_cells(row), *facts, None, row.seconds_per_case, *_of_order(board, row)] for row in shown)
-    writer.writerows(_reference_cells(board, one) for one in board.references)
+    listed = ([*_cells(row), *facts, None, row.seconds_per_case, *_of_order(board, row)] for row in shown)
+    return _csv([COLUMNS, *listed, *(_reference_cells(board, one) for one in board.references)])
+
+
+_OF_RUN = ("what", "rank", "team", "affiliation", "algorithm", "entry", "lost_cases", "submitted", "submitter")
+RUN_COLUMNS = (*_OF_RUN, *_OF_NUMBERS, *_FACTS)
+_RUNS_AT_ONCE = 500
+
+
+def runs_as_csv(board: Board, sort: str) -> Iterator[str]:
+    """All runs of a board's version, piece by piece, in one of the orders of `all_runs`; else like `as_csv`."""
+    yield _csv([RUN_COLUMNS])
+    keys = list(all_runs.listed_in(board.version, sort))
+    for first in range(0, len(keys), _RUNS_AT_ONCE):
+        lines = all_runs.lines(board.phase, board.version, keys[first : first + _RUNS_AT_ONCE]) if board.version else []
+        yield _csv([*_cells_of_run(line), *_facts(board)] for line in lines)
+
+
+def _cells_of_run(line: all_runs.RunLine) -> list[str | int | None]:
+    _, rank, team, affiliation, algorithm, entry, lost_cases, _, date, *numbers = _cells(line.row)
+    of_run = [line.what, rank, team, affiliation, algorithm, entry, lost_cases, date, csv_cell(line.submitter)]
+    return [*of_run, *numbers]
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
 
 

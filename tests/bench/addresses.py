@@ -358,6 +358,8 @@ _PUBLIC = [
     Address("/leaderboard/{hidden_phase}/main/runs/", 9),
     Address("/leaderboard/{public_phase}/overall/runs/?sort=date&page=2", 9),
     Address("/leaderboard/{hidden_phase}/main/versions/1/runs/", 10),
+    Address("/leaderboard/{hidden_phase}/main/runs/all.csv", 9),
+    Address("/leaderboard/{hidden_phase}/main/versions/1/runs/all.csv?sort=date", 10),
     *(
         Address(f"/leaderboard/{{public_phase}}/main/versions/1/{name}", queries)
         for name, queries in (

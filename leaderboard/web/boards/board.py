@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -42,10 +42,12 @@ ORDERS = (
 
 @require_safe
 def leaderboard(request: HttpRequest) -> HttpResponse:
-    """To the board of the phase that was asked for, or of the newest one, with the other choices kept."""
+    """To the board of the phase that was asked for, or else of the newest one, with the other choices kept."""
     slug = request.GET.get("phase")
     phases = list(frame_of(request).phases)
     published = [one for one in phases if not one.is_draft]
+    if slug and slug not in {one.slug for one in phases}:
+        raise Http404
     phase = next((one for one in phases if one.slug == slug), None) or newest_phase(published, instant_of(request))
     if phase is None:
         return render(request, "board/none.html")

@@ -1,11 +1,12 @@
 """All runs of a board, not only those that count: of the present one, and of each version."""
 
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
-from leaderboard.board import all_runs
+from leaderboard.board import all_runs, exports
 from leaderboard.models import Submission
 from leaderboard.web.boards.asked import Asked, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
@@ -18,9 +19,7 @@ RUNS_PER_PAGE = 25
 @same_for_visitors(board_tag)
 def board_runs(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """All runs of the present board, or of its version `number`, in the order that the address says."""
-    sort = request.GET.get("sort", "dice")
-    if sort not in all_runs.ORDERS:
-        raise Http404
+    sort = _sort(request)
     found = shown_board(request, phase_of(request, slug), Asked(track), number)
     phase, version = found.board.phase, found.board.version
     page = Paginator(all_runs.listed_in(version, sort), RUNS_PER_PAGE).get_page(request.GET.get("page"))
@@ -35,3 +34,22 @@ def board_runs(request: HttpRequest, slug: str, track: str, number: int | None =
         "tracks": Submission.Track.choices,
     }
     return render(request, "board/runs.html", context)
+
+
+@require_safe
+def board_runs_csv(request: HttpRequest, slug: str, track: str, number: int | None = None) -> StreamingHttpResponse:
+    """The same for a spreadsheet, with all of them."""
+    found = shown_board(request, phase_of(request, slug), Asked(track), number)
+    answer = StreamingHttpResponse(
+        exports.runs_as_csv(found.board, _sort(request)), content_type="text/csv; charset=utf-8"
+    )
+    named = content_disposition_header(as_attachment=True, filename=f"runs-{slug}-{track}.csv")
+    answer["Content-Disposition"] = named or "attachment"
+    return answer
+
+
+def _sort(request: HttpRequest) -> str:
+    sort = request.GET.get("sort", "dice")
+    if sort not in all_runs.ORDERS:
+        raise Http404
+    return sort

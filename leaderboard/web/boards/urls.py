@@ -53,6 +53,12 @@ urlpatterns = [
     path("<slug:slug>/<track:track>/badge/<slug:team>.svg", badges.board_badge, name="board_badge"),
     path("<slug:slug>/<track:track>/history/", history.board_history, name="board_history"),
     path("<slug:slug>/<track:track>/feed.atom", versions.board_feed, name="board_feed"),
+    path("<slug:slug>/<track:track>/runs/all.csv", runs.board_runs_csv, name="board_runs_csv"),
+    path(
+        "<slug:slug>/<track:track>/versions/<int:number>/runs/all.csv",
+        runs.board_runs_csv,
+        name="board_runs_csv_version",
+    ),
     *(path(f"<slug:slug>/<track:track>/{name}/", view, name=f"board_{name}") for name, view in _VIEWS.items()),
     *(
         path(f"<slug:slug>/<track:track>/versions/<int:number>/{name}/", view, name=f"board_{name}_version")

@@ -1,10 +1,12 @@
 """The page of all runs: what it says of each, in which order, of which version; and who is told whose name is shown."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
 
-from leaderboard.board import versions
+from leaderboard.board import all_runs, versions
 from leaderboard.core import clock
 from leaderboard.models import BoardVersion, Phase, Submission
 from tests.leaderboard import cast
@@ -107,10 +109,38 @@ def test_a_team_is_told_before_it_submits_that_its_name_will_be_shown(people, ph
     assert "names who submitted each beside it" in page(people.browser["Alice"].get("/submit/dev/")).text
 
 
-@pytest.mark.parametrize("query", ["main/runs/?sort=shoe-size", "third/runs/", "main/versions/99/runs/"])
+@pytest.mark.parametrize(
+    "query", ["main/runs/?sort=shoe-size", "main/runs/all.csv?sort=shoe-size", "third/runs/", "main/versions/99/runs/"]
+)
 def test_what_there_is_not_is_not_found(client, phase, query):
     versions.make(phase.pk)
     assert client.get(f"/leaderboard/dev/{query}").status_code == 404
+
+
+def test_all_runs_leave_as_a_table_in_the_order_of_the_page(client, phase, people):
+    Phase.objects.filter(pk=phase.pk).update(show_submitters=True)
+    Submission.objects.filter(phase=phase).update(shows_submitter=True)
+    assert page(client.get(f"{RUNS}?sort=team")).all("a", href="all.csv?sort=team")
+    for order in all_runs.ORDERS:
+        answer = client.get(f"{RUNS}all.csv?sort={order}")
+        rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
+        shown = page(client.get(f"{RUNS}?sort={order}")).text
+        places = [shown.index(row["algorithm"]) for row in rows]
+        assert len(places) == 3
+        assert places == sorted(places)
+        for row in rows:
+            assert all(row[name] in shown for name in ("team", "dice", "what", "submitter"))
+            assert (row["phase"], row["track"], row["version"]) == (str(phase), "main", "1")
+
+
+def test_a_table_of_all_runs_is_there_for_each_version(client, phase, people):
+    versions.make(phase.pk)
+    address = "/leaderboard/dev/main/versions/1/runs/all.csv"
+    before = client.get(address).getvalue()
+    scored(people.team, phase, dice=0.9)
+    versions.make(phase.pk)
+    assert client.get(address).getvalue() == before
+    assert client.get(f"{RUNS}all.csv").getvalue() != before
 
 
 def test_while_nothing_is_published_no_run_is_shown(client, people):

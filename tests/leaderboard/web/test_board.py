@@ -32,6 +32,7 @@ def test_the_leaderboard_leads_to_the_newest_phase_with_the_choices_kept(client,
     cast.phase(phase.case_set, slug="old", opens_at=now - timedelta(days=9), closes_at=now - timedelta(days=8))
     assert client.get("/leaderboard/")["Location"] == "/leaderboard/dev/"
     assert client.get("/leaderboard/?phase=old&track=overall")["Location"] == "/leaderboard/old/?track=overall"
+    assert client.get("/leaderboard/?phase=nope").status_code == 404
 
 
 def test_without_a_phase_the_leaderboard_says_so(client):

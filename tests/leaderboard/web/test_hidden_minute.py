@@ -121,6 +121,8 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "board_categories": ["/leaderboard/test/main/categories/"],
         "board_categories_version": [f"/leaderboard/test/main/versions/{number}/categories/" for number in (1, 2, 3)],
         "board_runs": [f"/leaderboard/test/{track}/runs/?sort=date" for track in ("main", "overall")],
+        "board_runs_csv": [f"/leaderboard/test/{track}/runs/all.csv" for track in ("main", "overall")],
+        "board_runs_csv_version": [f"/leaderboard/test/main/versions/{number}/runs/all.csv" for number in (1, 2, 3)],
         "board_runs_version": [f"/leaderboard/test/main/versions/{number}/runs/" for number in (1, 2, 3)],
         "board_file": [f"/leaderboard/test/main/versions/{n}/{name}" for n in (1, 2, 3) for name in FILES],
         "board_badge": [f"/leaderboard/test/main/badge/{team}.svg" for team in ("alice-and-bob", "rivals")],
@@ -192,7 +194,11 @@ def test_the_list_of_addresses_is_complete():
 
 def answer(response: Any) -> tuple[Any, ...]:
     headers = {name: value for name, value in response.items() if name not in {"Set-Cookie", "Expires", OWN_COUNT}}
-    return response.status_code, headers, TOKEN.sub(b"", response.content)
+    return (
+        response.status_code,
+        headers,
+        TOKEN.sub(b"", b"".join(response.streaming_content) if response.streaming else response.content),
+    )
 
 
 Where = tuple[str, str]  # who asks, and at which address

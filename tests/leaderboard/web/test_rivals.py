@@ -53,6 +53,8 @@ BOARDS = {
     "leaderboard/<slug:slug>/<track:track>/categories/",
     "leaderboard/<slug:slug>/<track:track>/versions/<int:number>/categories/",
     "leaderboard/<slug:slug>/<track:track>/runs/",
+    "leaderboard/<slug:slug>/<track:track>/runs/all.csv",
+    "leaderboard/<slug:slug>/<track:track>/versions/<int:number>/runs/all.csv",
     "leaderboard/<slug:slug>/<track:track>/versions/<int:number>/runs/",
     "leaderboard/<slug:slug>/<track:track>/versions/<int:number>/<file:name>",
     "leaderboard/<slug:slug>/<track:track>/badge/<slug:team>.svg",
