@@ -3,18 +3,23 @@
 import random
 import re
 from collections import Counter
+from collections.abc import Container
 from html.parser import HTMLParser
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.test import Client
+from django.test import Client, override_settings
 
-from tests.upgrade.upgraded import Upgraded, sorted_attempts, told, without_news
+from leaderboard.board import versions
+from leaderboard.core import clock
+from tests.upgrade.upgraded import Upgraded, sorted_attempts, told, using, without_news
 
 LEFT_OUT = ("/static/", "/admin/logout/")  # files; a button
 OF_A_KIND = 3  # pages that differ in a number only
+OF_A_BOARD = re.compile(r"^/leaderboard/\w+/(?:main|overall)(/.+)")
 # Pages that nothing leads to.
 ALONE = ("/healthz", "/metrics", "/organisers/health/panel/", "/admin/", "/team/", "/runs/", "/submit/")
 
@@ -35,21 +40,38 @@ class _Links(HTMLParser):
                 self.found.add(parts.path)
 
 
-def walk(client: Client) -> dict[str, int]:
-    """Every page to which others lead, from those to which nothing does; and what it answers."""
+def walk(client: Client, open_to_all: Container[str] = ()) -> dict[str, int]:
+    """Every page to which others lead, from those to which nothing does; and what it answers.
+
+    Of pages that differ in a number only some are asked for; of those that are open to all, and of all boards, one.
+    """
     answers: dict[str, int] = {}
     waiting = ["/", *ALONE]
     kinds: Counter[str] = Counter()
     while waiting:
         path = waiting.pop()
         kind = re.sub(r"\d+", "N", path)
-        if path not in answers and kinds[kind] < OF_A_KIND:
+        kind = OF_A_BOARD.sub(r"\1", kind) if path in open_to_all else kind
+        if path not in answers and kinds[kind] < (1 if path in open_to_all else OF_A_KIND):
             kinds[kind] += 1
             response = client.get(path, follow=True)
             answers[path] = response.status_code
             if "text/html" in response.headers.get("Content-Type", ""):
                 waiting += _Links(response.content.decode()).found
     return answers
+
+
+@pytest.fixture(scope="module", autouse=True)
+def boards(upgraded: Upgraded, django_db_blocker: Any) -> None:
+    """They are made once, as a worker does it: what is asked here changes nothing of them."""
+    with override_settings(STORE_DIR=upgraded.store), using(upgraded.database, django_db_blocker):
+        for phase in versions.living(clock.now()):
+            versions.make(phase)
+
+
+@pytest.fixture(autouse=True)
+def boards_keep_up() -> None:
+    """Nor need they be made anew."""
 
 
 def browser_of(site: Upgraded, name: str) -> Client:
@@ -61,18 +83,43 @@ def browser_of(site: Upgraded, name: str) -> Client:
     return client
 
 
-@pytest.mark.parametrize("name", ["", "alice", "bob", "dora"])
-def test_every_page_answers_to_visitors_and_teams(site: Upgraded, name: str) -> None:
-    answers = walk(browser_of(site, name))
-    closed = {path for path, code in answers.items() if code != HTTPStatus.OK}
-    # A visitor is asked to sign in.
-    assert closed == ({"/metrics", "/organisers/health/panel/", "/admin/"} if name else {"/metrics"})
-    runs = {path for path in answers if re.fullmatch(r"/runs/\d+/", path)}
-    assert bool(runs) == bool(name)
+@pytest.fixture(scope="module")
+def of_visitors() -> dict[str, int]:
+    """What pages answered to a visitor, once somebody has asked."""
+    return {}
 
 
-def test_every_page_answers_to_organisers(site: Upgraded) -> None:
-    answers = walk(browser_of(site, "olga"))
+@pytest.fixture
+def open_to_all(site: Upgraded, of_visitors: dict[str, int]) -> dict[str, int]:
+    """What every page answers to a visitor, who is asked to sign in where he may not read it."""
+    of_visitors.update(of_visitors or walk(browser_of(site, "")))
+    return of_visitors
+
+
+def closed(answers: dict[str, int]) -> set[str]:
+    """The pages that are not shown."""
+    return {path for path, code in answers.items() if code != HTTPStatus.OK}
+
+
+def with_runs(answers: dict[str, int]) -> bool:
+    """Whether pages of runs are among them."""
+    return any(re.fullmatch(r"/runs/\d+/", path) for path in answers)
+
+
+def test_every_page_answers_to_visitors(open_to_all: dict[str, int]) -> None:
+    assert closed(open_to_all) == {"/metrics"}
+    assert not with_runs(open_to_all)
+
+
+@pytest.mark.parametrize("name", ["alice", "bob", "dora"])
+def test_every_page_answers_to_teams(site: Upgraded, open_to_all: dict[str, int], name: str) -> None:
+    answers = walk(browser_of(site, name), open_to_all)
+    assert closed(answers) == {"/metrics", "/organisers/health/panel/", "/admin/"}
+    assert with_runs(answers)
+
+
+def test_every_page_answers_to_organisers(site: Upgraded, open_to_all: dict[str, int]) -> None:
+    answers = walk(browser_of(site, "olga"), open_to_all)
     assert set(answers.values()) == {HTTPStatus.OK}, answers
     assert "/admin/leaderboard/phase/" in answers
 

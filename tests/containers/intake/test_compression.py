@@ -27,7 +27,11 @@ else:
 NOISE = random.Random(1).randbytes(300_000)
 IMAGE = Image([tar_of({"program": b"first", "noise": NOISE}), tar_of({"weights": b"second" * 9999})])
 SKIPPABLE = b"\x5a\x2a\x4d\x18" + struct.pack("<I", 5) + b"TOC.."
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz": lzma.compress, "zstd": zstd.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "xz": lambda data: lzma.compress(data, preset=0),  # in a moment
+    "zstd": zstd.compress,
+}
 
 
 def in_parts(compress: Callable[[bytes], bytes], size: int = 5000) -> Callable[[bytes], bytes]:
@@ -45,7 +49,7 @@ def zstd_with(**parameters: int) -> Callable[[bytes], bytes]:
 
 
 def xz_with(dictionary: int) -> Callable[[bytes], bytes]:
-    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": dictionary}]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": dictionary}]
     return lambda data: lzma.compress(data, filters=filters)
 
 
