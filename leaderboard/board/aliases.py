@@ -7,7 +7,7 @@ a team is called the same in all versions of a phase's boards, and another numbe
 import secrets
 from collections.abc import Iterable
 
-from leaderboard.models import Phase, TeamAlias
+from leaderboard.models import Phase, Team, TeamAlias
 
 FEWEST = 99  # numbers to draw from; of more teams than half of them the next power of ten
 
@@ -16,7 +16,7 @@ def aliases_of(phase: Phase, teams: Iterable[int]) -> dict[int, int]:
     """The numbers of these teams (their keys), by team; who has none yet gets one."""
     wanted = set(teams)
     while missing := wanted - (known := _known(phase)).keys():
-        drawn = _draw(set(known.values()), len(missing))
+        drawn = _draw({*known.values(), *_called_so()}, len(missing))
         rows = [
             TeamAlias(phase=phase, team_id=team, number=number) for team, number in zip(missing, drawn, strict=True)
         ]
@@ -26,6 +26,12 @@ def aliases_of(phase: Phase, teams: Iterable[int]) -> dict[int, int]:
 
 def _known(phase: Phase) -> dict[int, int]:
     return dict(TeamAlias.objects.filter(phase=phase).values_list("team", "number"))
+
+
+def _called_so() -> set[int]:
+    """The numbers of teams that are really called “Team 7”: another team must not be taken for them."""
+    slugs = Team.objects.filter(slug__regex=r"^team-[0-9]{1,9}$").values_list("slug", flat=True)
+    return {int(slug.removeprefix("team-")) for slug in slugs}
 
 
 def _draw(taken: set[int], count: int) -> list[int]:

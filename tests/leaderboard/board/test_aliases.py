@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard.board import all_runs, versions
+from leaderboard.board import aliases, all_runs, versions
 from leaderboard.board.aliases import FEWEST, aliases_of
 from leaderboard.board.changes import in_words
 from leaderboard.board.disclosure import Disclosure, Reader
@@ -45,6 +45,15 @@ def test_a_team_keeps_its_number_and_no_other_team_gets_it(teams, phase):
     assert every[teams[0].pk] == first[teams[0].pk]
     assert len(set(every.values())) == 3
     assert aliases_of(phase, [team.pk for team in reversed(teams)]) == every
+
+
+def test_no_team_is_called_as_another_one_is_called_by_itself(teams, phase, monkeypatch):
+    monkeypatch.setattr(aliases, "FEWEST", 9)
+    cast.team_of(cast.person("Erik"), name="Team 3")
+    cast.team_of(cast.person("Fritz"), name="Team 8")
+    numbers = aliases_of(phase, [team.pk for team in teams])
+    assert not {3, 8} & set(numbers.values())
+    assert len(set(numbers.values())) == 3
 
 
 def test_numbers_follow_neither_registration_nor_anything_else_that_is_known(phase):
