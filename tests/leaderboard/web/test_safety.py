@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from leaderboard.board import versions
@@ -112,7 +111,7 @@ def addresses(world):
 
 
 @pytest.fixture(scope="module")
-def answers(world) -> dict[tuple[str, str], HttpResponse]:
+def answers(world) -> dict[tuple[str, str], Any]:
     """What each of them answers."""
     stranger = Client()
     return {(who, path): (world.browser[who] if who else stranger).get(path) for who, path in addresses(world)}
