@@ -22,8 +22,7 @@ class Browsers(dict[str, Client]):
         return self[name]
 
 
-@pytest.fixture
-def people(db) -> SimpleNamespace:
+def four_people() -> SimpleNamespace:
     """Four people, two teams, and a browser for each person."""
     alice, bob, charlie = (cast.person(name) for name in ("Alice", "Bob", "Charlie"))
     olga = cast.person("Olga", is_staff=True)
@@ -31,3 +30,9 @@ def people(db) -> SimpleNamespace:
     found.team, found.rivals = cast.team_of(alice, bob, name="Alice and Bob"), cast.team_of(charlie, name="Rivals")
     found.browser = Browsers(alice, bob, charlie, olga)
     return found
+
+
+@pytest.fixture
+def people(db) -> SimpleNamespace:
+    """They, for a test alone."""
+    return four_people()

@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 
+from leaderboard.board import versions
 from leaderboard.core import clock
 from leaderboard.models import (
     Attempt,
@@ -23,16 +25,18 @@ from leaderboard.models import (
 from leaderboard.notices.links import stop_url
 from leaderboard.people import invitations
 from tests.leaderboard import cast
-from tests.leaderboard.web.scene import HOSTILE, in_state, page, scored
+from tests.leaderboard.web.conftest import four_people
+from tests.leaderboard.web.scene import HOSTILE, Page, in_state, page, scored
 
 pytestmark = pytest.mark.django_db
 
 LONG = "Enough characters to pass for the description of a method, which needs a hundred of them. "
 
 
-@pytest.fixture
-def world(people, monkeypatch):
+@pytest.fixture(scope="module")
+def world(made_once):
     """Every kind of page has something to show, and every word of it is hostile."""
+    people = four_people()
     Team.objects.filter(pk=people.team.pk).update(name=HOSTILE, affiliation=HOSTILE)
     User.objects.filter(pk=people.alice.pk).update(name=HOSTILE, affiliation=HOSTILE)
     phase = cast.phase(slug="dev", cases_are_public=True, runs_per_day=9)
@@ -55,7 +59,7 @@ def world(people, monkeypatch):
     names = {"upload_name": HOSTILE, "weights_name": HOSTILE}
     Submission.objects.filter(pk=people.rejected.pk).update(state="rejected", reason=HOSTILE, **names)
     people.invitation = secrets.token_urlsafe()
-    with monkeypatch.context() as known:
+    with pytest.MonkeyPatch.context() as known:
         known.setattr(secrets, "token_urlsafe", lambda _: people.invitation)
         invitations.invite(people.alice, people.team, "eve@example.org")
     TeamApproval.objects.create(
@@ -75,6 +79,7 @@ def world(people, monkeypatch):
     section = FaqSection.objects.create(name=HOSTILE)
     Question.objects.create(section=section, question=HOSTILE, answer=HOSTILE, **words)
     ChallengeDate.objects.create(label=HOSTILE, at=clock.now(), words=HOSTILE)
+    versions.make(phase.pk)
     return people
 
 
@@ -105,10 +110,22 @@ def addresses(world):
     return [*strangers, *(("Alice", address) for address in own), *olga]
 
 
-def test_no_page_holds_a_script_a_style_or_an_address_of_another_host(client, world):
-    for who, address in addresses(world):
-        response = (world.browser[who] if who else client).get(address)
-        found = page(response)
+@pytest.fixture(scope="module")
+def answers(world) -> dict[tuple[str, str], Any]:
+    """What each of them answers."""
+    stranger = Client()
+    return {(who, path): (world.browser[who] if who else stranger).get(path) for who, path in addresses(world)}
+
+
+@pytest.fixture(scope="module")
+def pages(answers) -> dict[tuple[str, str], Page]:
+    """The same, read."""
+    return {address: page(response) for address, response in answers.items()}
+
+
+def test_no_page_holds_a_script_a_style_or_an_address_of_another_host(answers, pages):
+    for address, found in pages.items():
+        response = answers[address]
         assert response.status_code in {200, 404}, address
         assert found.scripts == [], address
         assert not found.all("style"), address
@@ -122,31 +139,28 @@ def test_no_page_holds_a_script_a_style_or_an_address_of_another_host(client, wo
                 assert not target.lower().startswith("javascript:"), (address, target)
 
 
-def test_every_page_carries_the_policy(client, world):
-    for who, address in addresses(world):
-        policy = (world.browser[who] if who else client).get(address)["Content-Security-Policy"]
+def test_every_page_carries_the_policy(answers):
+    for address, response in answers.items():
+        policy = response["Content-Security-Policy"]
         assert "default-src 'none'" in policy, address
         assert "unsafe" not in policy, address
 
 
-def test_every_page_has_one_main_heading_a_title_and_a_language(client, world):
-    for who, address in addresses(world):
-        found = page((world.browser[who] if who else client).get(address))
+def test_every_page_has_one_main_heading_a_title_and_a_language(pages):
+    for address, found in pages.items():
         assert len(found.all("h1")) == 1, address
         assert len(found.all("title")) >= 1, address
         assert found.all("html", lang="en"), address
 
 
-def test_every_table_has_a_caption_and_scoped_heads(client, world):
-    for who, address in addresses(world):
-        found = page((world.browser[who] if who else client).get(address))
+def test_every_table_has_a_caption_and_scoped_heads(pages):
+    for address, found in pages.items():
         assert len(found.all("caption")) == len(found.all("table")), address
         assert all(head.get("scope") in {"col", "row"} for head in found.all("th")), address
 
 
-def test_every_field_has_a_label(client, world):
-    for who, address in addresses(world):
-        found = page((world.browser[who] if who else client).get(address))
+def test_every_field_has_a_label(pages):
+    for address, found in pages.items():
         labelled = {label.get("for") for label in found.all("label")}
         for tag in ("input", "textarea", "select"):
             for field in found.all(tag):
@@ -154,22 +168,21 @@ def test_every_field_has_a_label(client, world):
                 assert field.get("type") == "hidden" or inside_label or field.get("id") in labelled, (address, field)
 
 
-def test_no_page_uses_an_id_twice(client, world):
-    for who, address in addresses(world):
-        found = page((world.browser[who] if who else client).get(address))
+def test_no_page_uses_an_id_twice(pages):
+    for address, found in pages.items():
         ids = [str(attributes["id"]) for _, attributes in found.elements if "id" in attributes]
         assert sorted(ids) == sorted(set(ids)), address
 
 
-def test_hostile_words_come_out_as_words(client, world):
-    html = client.get("/leaderboard/dev/?open=alice-and-bob").content.decode()
+def test_hostile_words_come_out_as_words(answers):
+    html = answers["", "/leaderboard/dev/?open=alice-and-bob"].content.decode()
     assert "&lt;script&gt;" in html
     assert "<script>alert" not in html
     assert "\u202e" not in html
 
 
-def test_a_log_comes_out_without_colours_and_control_characters(world):
-    html = world.browser["Alice"].get(f"/runs/{world.running.pk}/").content.decode()
+def test_a_log_comes_out_without_colours_and_control_characters(world, answers):
+    html = answers["Alice", f"/runs/{world.running.pk}/"].content.decode()
     assert "red" in html
     assert "\x1b" not in html
     assert "\x01" not in html
