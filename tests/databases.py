@@ -72,6 +72,14 @@ def kept() -> Iterator[None]:
             empty_tables()
 
 
+def written() -> int:
+    """How many rows the present transaction has written so far, also those that it took back."""
+    columns = " + ".join(f"pg_stat_get_xact_tuples_{done}(oid)" for done in ("inserted", "updated", "deleted"))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT sum({columns}) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        return int(cursor.fetchone()[0])
+
+
 def empty_tables(_case: TransactionTestCase | None = None) -> None:
     """Delete what a test committed. Django's own way truncates all tables and makes rows anew: a fifth of a second."""
     names = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT

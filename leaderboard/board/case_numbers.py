@@ -17,7 +17,7 @@ import evaluation
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.rows import Board, Row
 from leaderboard.challenge import published_cases
-from leaderboard.models import BoardVersion, CaseSet, Rescoring, Run
+from leaderboard.models import BoardVersion, Run
 from leaderboard.scores import arrays
 from leaderboard.scores.aggregates import finding_sizes
 from leaderboard.scores.arrays import FindingScores
@@ -55,15 +55,6 @@ class CaseNumbers:
     scores: Sequence[FindingScores]
     order: Integers
 
-    @cached_property
-    def case_set(self) -> CaseSet:
-        """The cases by whose references the version was made: a re-scoring may have brought others since."""
-        if self.version.evaluation_version == self.board.phase.ranked_version:
-            return self.board.phase.case_set
-        done = Rescoring.objects.filter(phase=self.board.phase, from_version=self.version.evaluation_version)
-        applied = done.filter(state=Rescoring.State.APPLIED).select_related("from_cases").first()
-        return applied.from_cases if applied else self.board.phase.case_set
-
     @property
     def names_cases(self) -> bool:
         """Whether cases stand here under their names."""
@@ -72,7 +63,7 @@ class CaseNumbers:
     @property
     def seed(self) -> int:
         """By which the resamples of the cases are drawn. Of hidden cases it is told to nobody: it gives their order."""
-        return evaluation.seed_from(self.case_set.digest)
+        return evaluation.seed_from(self.board.case_set.digest)
 
     @cached_property
     def cases(self) -> list[str]:
@@ -122,7 +113,7 @@ class CaseNumbers:
     @cached_property
     def findings(self) -> list[About]:
         """What is told of each finding: the same in all runs."""
-        first, sizes = self.scores[0], finding_sizes(self.case_set)
+        first, sizes = self.scores[0], finding_sizes(self.board.case_set)
         limits = evaluation.size_limits(list(sizes.values()))
         called = dict(zip(self.order.tolist(), self.cases, strict=True))
         told, number, before = [], 0, -1

@@ -17,6 +17,7 @@ import evaluation
 from evaluation import OVERALL
 from leaderboard.board.comparison import Comparison, Entry, group_rows, overall
 from leaderboard.board.disclosure import NO_WIDTH, Disclosure, Interval
+from leaderboard.board.order import Order
 from leaderboard.board.rows import Board, Row
 from leaderboard.board.spread import NO_DICE, DiceCounts, SizeBin, dice_counts, size_bins, within
 from leaderboard.core.text import sanitised
@@ -108,6 +109,27 @@ def compare(board: Board, chosen: Sequence[Choice], now: Disclosure, own: Team |
     )
 
 
+def by_tests(board: Board, comparison: BoardComparison) -> list[tuple[Entry, str]]:
+    """What the tests of all pairs of the board say of each entry against the base; none where they say nothing.
+
+    They are corrected for all these pairs, so they tell fewer apart than the interval of one difference does.
+    """
+    order, base = board.order, comparison.base.source.place
+    if order is None or base is None:
+        return []
+    return [(entry, _verdict(order, entry.source.place, base)) for entry in comparison.entries]
+
+
+def _verdict(order: Order, place: int | None, base: int) -> str:
+    if place is None:
+        return "not tested"
+    if place == base:
+        return "base"
+    if order.better[place, base]:
+        return "better"
+    return "worse" if order.better[base, place] else "can’t be told apart"
+
+
 def _entry(board: Board, choice: Choice, row: Row, own: Team | None) -> Entry:
     is_masks = choice.key.startswith("masks.")
     of_what = {"post-challenge": row.is_post_challenge, "masks": row.is_of_masks, "organisers": row.of_organisers}
@@ -178,8 +200,7 @@ class _Seen(NamedTuple):
 
 
 def _seen(board: Board, scores: Sequence[FindingScores], disclosure: Disclosure) -> _Seen:
-    case_set = board.phase.case_set
-    sizes = sizes_of(case_set, scores[0])
+    sizes = sizes_of(board.case_set, scores[0])
     by_size = size_bins(sizes.ml, disclosure)
     groups = {
         code: members
@@ -187,7 +208,7 @@ def _seen(board: Board, scores: Sequence[FindingScores], disclosure: Disclosure)
         if code == OVERALL or disclosure.shows_group(int(members.sum()))
     }
     of_bins = {f"bin {place}": by_size.place_of == place for place in range(len(by_size.bins))}
-    seed = evaluation.seed_from(case_set.digest)
+    seed = evaluation.seed_from(board.case_set.digest)
     numbers = [numbers_of(one, METRIC, {**groups, **of_bins}, seed=seed) for one in scores]
     spread = Spread(
         dice=[dice_counts(one.findings["dice"], disclosure) for one in scores],

@@ -20,11 +20,11 @@ MOST_TEAMS = 10
 
 
 class Held(NamedTuple):
-    """From `since` on, a team held this rank with this Dice."""
+    """From `since` on, a team held this rank with this Dice; None where it held none."""
 
     since: datetime
-    rank: int
-    dice: float
+    rank: int | None
+    dice: float | None
 
 
 class Course(NamedTuple):
@@ -102,22 +102,25 @@ def _rows_of(rows: Sequence[Row]) -> dict[int, _Had]:
     of_teams = BoardRow.objects.filter(
         submission__team__in=submissions.values("team"), submission__phase__in=submissions.values("phase")
     )
-    asked = {row.team.slug for row in rows}
-    had = ((pk, _Had(team[2], dice)) for pk, team, dice in of_teams.values_list("pk", "shown__team", "shown__dice"))
-    return {pk: one for pk, one in had if one.team in asked}
+    asked = {(row.team.slug, row.is_anonymous) for row in rows}  # a team may really be called “Team 7”
+    columns = ("pk", "shown__team", "shown__dice", "shown__is_anonymous")
+    return {
+        pk: _Had(team[2], dice)
+        for pk, team, dice, is_anonymous in of_teams.values_list(*columns)
+        if (team[2], bool(is_anonymous)) in asked
+    }
 
 
 def _held(versions: Sequence[BoardVersion], rows: Mapping[int, _Had]) -> dict[str, list[Held]]:
-    """What each team held, whenever that changed."""
+    """What each team held from when it held a rank first, whenever that changed."""
     held: dict[str, list[Held]] = {}
     for version in versions:
-        for row, rank in zip(version.rows, version.ranks, strict=False):  # those with a rank are first
-            if rank is None or row not in rows:
-                continue
-            team, dice = rows[row]
-            before = held.setdefault(team, [])
-            if not before or before[-1][1:] != (rank, dice):
-                before.append(Held(version.visible_from, rank, dice))
+        ranked = zip(version.rows, version.ranks, strict=False)  # those with a rank are first
+        here = {rows[row].team: (rank, rows[row].dice) for row, rank in ranked if rank is not None and row in rows}
+        for team in held.keys() | here.keys():
+            before, now = held.setdefault(team, []), here.get(team, (None, None))
+            if not before or before[-1][1:] != now:
+                before.append(Held(version.visible_from, *now))
     return held
 
 

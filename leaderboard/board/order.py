@@ -42,6 +42,7 @@ def packed(found: Certainty, disclosure: Disclosure) -> bytes:
         teams=often.teams[told].astype(np.uint16),
         ranks=often.ranks[told].astype(np.uint16),
         counts=np.array(counts, np.uint16)[told],
+        medians=found.stability.medians.astype(np.uint16),
         better=np.packbits(found.pairs.better),
         ways=np.array(list(others)),
         ranks_by=np.array([one.ranks for one in others.values()], np.uint16),
@@ -70,13 +71,15 @@ class Order:
     """How sure the order of a version is; the rows that hold a rank are told by their place among these, from 0.
 
     `better` (rows, rows): at [i, j] whether i is significantly better than j. `tau` are the percentiles (2.5, 25, 50,
-    75, 97.5) of Kendall's tau-b between the ranking and that of each resample, None where it is not defined.
+    75, 97.5) of Kendall's tau-b between the ranking and that of each resample, None where it is not defined. `medians`
+    are the ranks that rows take in the middle of all resamples: those that `frequencies` tells need not be all.
     """
 
     lows: list[int]
     highs: list[int]
     tied_with_the_top: list[bool]
     frequencies: RankFrequencies
+    medians: list[int]
     better: NDArray[np.bool_]
     others: list[OtherRanking]
     tau: list[float] | None
@@ -93,6 +96,7 @@ class Order:
             stored.highs,
             stored.tied_with_the_top,
             RankFrequencies(*(packed[name].astype(np.int32) for name in ("teams", "ranks", "counts"))),
+            packed["medians"].tolist(),
             better,
             [OtherRanking(WAYS[way], ranks, None if np.isnan(tau) else tau) for way, ranks, tau in others],
             packed["tau"].tolist() or None,
@@ -124,9 +128,3 @@ class Order:
     def shares(self, place: int) -> dict[int, float]:
         """In which share of resamples, from 0 to 1, a row takes each rank; without what hardly ever happens."""
         return {rank: count / RESAMPLES for rank, count in self.frequencies.of(place)}
-
-    def median(self, place: int) -> int:
-        """The rank that a row takes in the middle of all resamples."""
-        ordered = self.frequencies.of(place)
-        ranks = np.repeat([rank for rank, _ in ordered], [count for _, count in ordered])
-        return int(ranks[len(ranks) // 2])

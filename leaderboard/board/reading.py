@@ -11,7 +11,7 @@ from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.order import certainty_of
 from leaderboard.board.ranking import SORT_KEYS, Place, in_order, ranked
 from leaderboard.board.rows import Board, Listed, Listing, Read
-from leaderboard.board.versions import describe, gather, latest, shown_versions
+from leaderboard.board.versions import describe, gather, latest, shown_versions, with_certainty
 from leaderboard.challenge.categories import ALL, GROUPS
 from leaderboard.models import BoardRow, BoardVersion, Phase
 
@@ -30,7 +30,7 @@ def version_of(phase: Phase, track: str, at: datetime, number: int | None = None
     """The version of this number that everybody sees at this instant, or the present one; None where there is none."""
     if number is None:
         return latest(phase, track, at)
-    return shown_versions(phase, track, at).filter(number=number).first()
+    return with_certainty(shown_versions(phase, track, at)).filter(number=number).first()
 
 
 def board_of(

@@ -12,7 +12,7 @@ from leaderboard.board.order import Order, certainty_of
 from leaderboard.board.references import Reference, references_of
 from leaderboard.board.spread import DiceCounts, SizeBin
 from leaderboard.challenge.categories import ALL, GROUPS
-from leaderboard.models import BoardRow, BoardVersion, Phase, Submission, Team
+from leaderboard.models import BoardRow, BoardVersion, CaseSet, Phase, Rescoring, Submission, Team
 from leaderboard.states import SubmissionKind
 
 
@@ -304,6 +304,15 @@ class Board:
     reach: float
 
     @cached_property
+    def case_set(self) -> CaseSet:
+        """The cases by whose references its version was made: a re-scoring may have brought others since."""
+        if self.version is None or self.version.evaluation_version == self.phase.ranked_version:
+            return self.phase.case_set
+        done = Rescoring.objects.filter(phase=self.phase, from_version=self.version.evaluation_version)
+        applied = done.filter(state=Rescoring.State.APPLIED).select_related("from_cases").first()
+        return applied.from_cases if applied else self.phase.case_set
+
+    @cached_property
     def references(self) -> list[Reference]:
         """Results from elsewhere, for a list of their own; read when they are asked for."""
         return references_of(self.phase, self.group)
@@ -314,11 +323,18 @@ class Board:
         stored = certainty_of(self.version) if self.version else None
         return Order.of(stored) if stored else None
 
+    def at_places(self, places: Iterable[int]) -> dict[int, Row]:
+        """The rows at these places of its `order` (`Row.place`), in whichever order they stand; read together."""
+        where = {one.place: at for at, one in enumerate(self.rows.places) if one.place is not None}
+        found = self.rows.those(where[place] for place in places if place in where)
+        return {row.place: row for row in found.values() if row.place is not None}
+
     @cached_property
     def _slugs(self) -> dict[int, str]:
-        """The teams of the rows that hold a rank, by their place among these."""
-        ranked = self.rows.ranked
-        return {place: row.team.slug for place, row in ranked.those(range(len(ranked))).items()}
+        """The teams of the rows that hold a rank, by their places; without what else rows say."""
+        place_of = {one.row: one.place for one in self.rows.places if one.place is not None}
+        stored = BoardRow.objects.filter(pk__in=place_of).values_list("pk", "shown__team__2")
+        return {place_of[row]: slug for row, slug in stored}
 
     def not_told_from(self, row: Row) -> list[str] | None:
         """The teams (their slugs) that a row's team can't be told from, best first; None where that is not known."""

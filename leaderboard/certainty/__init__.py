@@ -7,7 +7,6 @@
     wilcoxon         the one-sided Wilcoxon signed-rank test, of many pairs at once
     pairs            every team against every other, Holm's correction, who can't be told from whom
     other_ways       the ranks by other metrics, by rank-then-aggregate, by test-then-rank
-    comparing        two or more entries side by side: the paired differences, with their intervals
     assessment       all of it, of one board
 
 Pure functions of arrays: the same numbers in, the same bits out, on any number of threads; no sum of fractions goes

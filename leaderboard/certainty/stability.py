@@ -49,6 +49,7 @@ class Stability:
     `means` (teams,) are the scores and `ranks` (teams,) what they give. `intervals` (teams, 2) are the lowest and the
     highest rank of the middle 95 % of resamples: of 1,000 ranks in order, the 26th and the 975th, which are the linear
     percentiles rounded to whole ranks; None for fewer than two cases, which say nothing about how a rank would vary.
+    `medians` (teams,) are the 501st of these 1,000 ranks.
     `first` (teams,) is the share of resamples in which a team is first, alone or not. `taus` (resamples,) is Kendall's
     tau-b between the ranking and that of each resample; NaN where it is not defined.
     """
@@ -56,6 +57,7 @@ class Stability:
     means: Floats
     ranks: Integers
     intervals: Integers | None
+    medians: Integers
     first: Floats
     frequencies: RankFrequencies
     taus: Floats
@@ -83,10 +85,12 @@ def rank_stability(scores: Any, *, seed: int, decimals: int | None = None, resam
     means = _means(found, seed, resamples)
     ranked = ranks(means.T, decimals)
     official, drawn = ranked[0], ranked[1:]
+    ordered = np.sort(drawn, axis=0)
     return Stability(
         means=means[:, 0],
         ranks=official,
-        intervals=_intervals(drawn) if found.shape[1] >= VARIES else None,
+        intervals=_intervals(ordered) if found.shape[1] >= VARIES else None,
+        medians=ordered[len(ordered) // 2],
         first=np.count_nonzero(drawn == 1, axis=0) / resamples,
         frequencies=_frequencies(drawn),
         taus=kendall_tau_b(official, drawn),
@@ -98,11 +102,10 @@ def _means(scores: Floats, seed: int, resamples: int) -> Floats:
     return resampled_means(scores, seed=seed, resamples=resamples) if len(scores) else np.empty((0, 1 + resamples))
 
 
-def _intervals(drawn: Integers) -> Integers:
+def _intervals(ordered: Integers) -> Integers:
     """The first and the last rank of the middle 95 % of each column."""
-    ordered = np.sort(drawn, axis=0)
-    left_out = len(drawn) // LEFT_OUT
-    return np.stack([ordered[left_out], ordered[len(drawn) - 1 - left_out]], axis=1)
+    left_out = len(ordered) // LEFT_OUT
+    return np.stack([ordered[left_out], ordered[len(ordered) - 1 - left_out]], axis=1)
 
 
 def _frequencies(drawn: Integers) -> RankFrequencies:

@@ -40,7 +40,7 @@ def rank_stability(about: About, teams: Sequence[RankShares]) -> Picture:
     if not teams:
         return nothing(about, table)
     span = _span(teams)
-    largest = max(part for team in teams for part in team.shares.values())
+    largest = max((part for team in teams for part in team.shares.values()), default=1.0)
     unit = (_LARGEST_OF_MANY if span.count > _MANY else _LARGEST) / sqrt(largest)
     rows = [
         Row(team.name, _marks(span, team, unit), ranks(*team.interval), rank=team.rank, css=kind(is_own=team.is_own))

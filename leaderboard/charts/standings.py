@@ -1,4 +1,4 @@
-"""Standings over time: the best score, or the rank, of each team as a line of steps, with its name at its end."""
+"""Standings over time: the score, or the rank, of each team as a line of steps, with its name at its end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,19 +21,24 @@ _STROKES = 4  # kinds of strokes: neighbours in the order never share one
 
 @dataclass(frozen=True)
 class Step:
-    """From `since` on, a team's score (0 to 1) or rank is `value`."""
+    """From `since` on, a team's score (0 to 1) or rank is `value`; None: it has none."""
 
     since: datetime
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True)
 class TeamLine:
-    """A team's steps, in the order of time."""
+    """A team's steps, in the order of time; the last one has a value."""
 
     name: str
     steps: Sequence[Step]
     is_own: bool = False
+
+    @property
+    def values(self) -> list[float]:
+        """All that it has had."""
+        return [step.value for step in self.steps if step.value is not None]
 
 
 @dataclass(frozen=True)
@@ -47,20 +52,20 @@ class _Scale:
 
 
 def scores_over_time(about: About, lines: Sequence[TeamLine], begins: datetime, ends: datetime) -> Picture:
-    """The best score of each team between two instants, on an axis from 0."""
-    axis = axis_for(step.value for line in lines for step in line.steps)
+    """The score of each team between two instants, on an axis from 0."""
+    axis = axis_for(value for line in lines for value in line.values)
     base = _TOP + max(_LEAST, _LINE * len(lines))
 
     def y(value: float) -> float:
         return round(base - (base - _TOP) * axis.share(value), 1)
 
     ticks = [(round(base - (base - _TOP) * share, 1), label) for share, label in axis.ticks()]
-    return _picture(about, lines, TimeAxis(begins, ends), _Scale(base, ticks, y, score), "Best score")
+    return _picture(about, lines, TimeAxis(begins, ends), _Scale(base, ticks, y, score), "Score")
 
 
 def ranks_over_time(about: About, lines: Sequence[TeamLine], begins: datetime, ends: datetime) -> Picture:
     """The rank of each team between two instants, the first on top."""
-    ranks = [step.value for line in lines for step in line.steps] or [1.0]
+    ranks = [value for line in lines for value in line.values] or [1.0]
     first, last = min(ranks), max(ranks)
     base = _TOP + max(_LEAST, _LINE * min(last - first, 2.0 * len(lines)))
 
@@ -75,12 +80,12 @@ def ranks_over_time(about: About, lines: Sequence[TeamLine], begins: datetime, e
 
 
 def _picture(about: About, lines: Sequence[TeamLine], time: TimeAxis, scale: _Scale, what: str) -> Picture:
-    drawn_lines = [line for line in lines if line.steps]
+    drawn_lines = [line for line in lines if line.values]
     table = Table(
         about.title,
         ("Team", "Since", what),
         [
-            (name(line.name), f"{step.since.astimezone(UTC):%b %-d, %Y %H:%M} UTC", scale.words(step.value))
+            (name(line.name), f"{step.since.astimezone(UTC):%b %-d, %Y %H:%M} UTC", _words(scale, step.value))
             for line in drawn_lines
             for step in line.steps
         ],
@@ -109,26 +114,30 @@ def _dates(time: TimeAxis, base: float) -> Iterator[SafeString]:
 
 
 def _steps(time: TimeAxis, scale: _Scale, line: TeamLine, stroke: int) -> SafeString:
-    """Level while a value holds, upright where the next one comes; a dot where each began."""
+    """Level while a value holds, upright where the next one comes, a dot where each began; a gap without one."""
     until = [step.since for step in line.steps[1:]] + [time.ends]
+    heights = [None if step.value is None else scale.y(step.value) for step in line.steps]
+    begun = [time.percent(step.since) for step in line.steps]
     level = [
-        element(
-            "line", x1=time.percent(step.since), x2=time.percent(end), y1=scale.y(step.value), y2=scale.y(step.value)
-        )
-        for step, end in zip(line.steps, until, strict=True)
+        element("line", x1=x, x2=time.percent(end), y1=y, y2=y)
+        for x, y, end in zip(begun, heights, until, strict=True)
+        if y is not None
     ]
     upright = [
-        element(
-            "line", x1=time.percent(new.since), x2=time.percent(new.since), y1=scale.y(old.value), y2=scale.y(new.value)
-        )
-        for old, new in pairwise(line.steps)
+        element("line", x1=x, x2=x, y1=old, y2=new)
+        for x, (old, new) in zip(begun[1:], pairwise(heights), strict=True)
+        if old is not None and new is not None
     ]
-    dots = [element("circle", cx=time.percent(step.since), cy=scale.y(step.value), r=3) for step in line.steps]
+    dots = [element("circle", cx=x, cy=y, r=3) for x, y in zip(begun, heights, strict=True) if y is not None]
     return element("g", *level, *upright, *dots, css=f"stair s{stroke}{' own' if line.is_own else ''}")
 
 
+def _words(scale: _Scale, value: float | None) -> str:
+    return "–" if value is None else scale.words(value)
+
+
 def _end_labels(scale: _Scale, lines: Sequence[TeamLine]) -> Iterator[SafeString]:
-    ends = [scale.y(line.steps[-1].value) for line in lines]
+    ends = [scale.y(line.values[-1]) for line in lines]
     places = spread(ends, _TOP - 4, scale.base + 6)
     for line, y, label_y in zip(lines, ends, places, strict=True):
         yield end_label(line.name, y, label_y, "own" if line.is_own else "")
@@ -136,9 +145,9 @@ def _end_labels(scale: _Scale, lines: Sequence[TeamLine]) -> Iterator[SafeString
 
 def _said(lines: Sequence[TeamLine], scale: _Scale, what: str) -> str:
     """Who leads at the end, and how often a team's value changed."""
-    leader = min(lines, key=lambda line: scale.y(line.steps[-1].value))
+    leader = min(lines, key=lambda line: scale.y(line.values[-1]))
     changes = sum(len(line.steps) - 1 for line in lines)
     return (
         f"{counted(len(lines), 'team')}, {counted(changes, 'change')}. "
-        f"At the end {name(leader.name)} leads: {what.lower()} {scale.words(leader.steps[-1].value)}."
+        f"At the end {name(leader.name)} leads: {what.lower()} {scale.words(leader.values[-1])}."
     )

@@ -3,7 +3,7 @@
 For each volume a database is made (`tests.bench.population`). Printed are, of pages as a visitor without a cookie sees
 them,
 
-    queries, CPU      questions to the database, and CPU time in one process (median)
+    queries, CPU      questions to the database, and CPU time in one process (median), to make it: once a minute
     p50, p95          how long an answer takes over HTTP, from gunicorn as it is shipped, one request after the other
     304               the same (p95) for who has the page, and asks whether it changed
     file              the same (p95) of a static file of as many bytes from the same processes, asked in turn

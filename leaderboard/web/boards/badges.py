@@ -10,7 +10,7 @@ from leaderboard.board.rows import Board, Row
 from leaderboard.charts.badge import badge
 from leaderboard.charts.words import interval, score
 from leaderboard.models import Phase, Submission
-from leaderboard.web.boards.asked import MAIN, asked_of, phase_of
+from leaderboard.web.boards.asked import MAIN, phase_of
 from leaderboard.web.conditional import unless_unchanged
 from leaderboard.web.context import instant_of
 
@@ -22,12 +22,11 @@ NOTHING = "no published result"
 def board_badge(request: HttpRequest, slug: str, track: str, team: str) -> HttpResponseBase:
     """An image with the rank and the Dice of a team.
 
-    For whoever is not on the board it says so, in grey, whether or not there is such a team.
+    For whoever is not on the board, or not by name, it says so, in grey, whether or not there is such a team.
     """
     phase = phase_of(request, slug)
-    asked_of(request, track=track)
     shown = read_board(phase, track, instant_of(request))
-    row = next((one for one in shown.everything if one.team.slug == team), None)
+    row = next((one for one in shown.everything if one.team.slug == team and not one.is_anonymous), None)
     drawn = badge(label_of(phase, track), words_of(shown, row) if row else [NOTHING], is_grey=row is None)
     answer = unless_unchanged(request, drawn.encode(), "image/svg+xml")
     answer["Cache-Control"] = KEPT

@@ -17,7 +17,7 @@ from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.sizes import MOST, Bin, SizeLine, size_plot
 from leaderboard.core.text import sanitised
 from leaderboard.models import Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
+from leaderboard.web.boards.asked import Asked, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
 from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of
@@ -32,8 +32,7 @@ NONE = "no finding of this category"
 @same_for_visitors(board_tag)
 def board_categories(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """The Dice of each row by category, and of the first ones by size and by finding: of the board, or of a version."""
-    asked = asked_of(request, track=track)
-    found = shown_board(request, phase_of(request, slug), asked, number, opened=True)
+    found = shown_board(request, phase_of(request, slug), Asked(track), number, opened=True)
     page = Paginator(found.board.rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     opened = [(row, row.opened) for row in page]
     own = frame_of(request).team

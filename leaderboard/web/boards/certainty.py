@@ -20,7 +20,7 @@ from leaderboard.charts.significance import TestedTeam, Verdict, significance_ma
 from leaderboard.charts.stability import RankShares, rank_stability
 from leaderboard.core.text import sanitised
 from leaderboard.models import Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
+from leaderboard.web.boards.asked import Asked, board_tag, phase_of
 from leaderboard.web.boards.shown import Shown, shown_board
 from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of
@@ -35,8 +35,7 @@ PODIUM_PLACES = (1, 2, 3)
 @same_for_visitors(board_tag)
 def board_certainty(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """How sure the order is of the present board, or of its version `number`."""
-    asked = asked_of(request, track=track)
-    found = shown_board(request, phase_of(request, slug), asked, number)
+    found = shown_board(request, phase_of(request, slug), Asked(track), number)
     context = {**found.context("board_certainty"), "track": Submission.Track(track), **_said(request, found)}
     return render(request, "board/certainty.html", context)
 
@@ -77,7 +76,7 @@ def told_apart(board: Board, order: Order, places: Sequence[int]) -> list[Told]:
     nearest = {
         place: sorted(sorted(others, key=lambda other: abs(other - place))[:NAMED]) for place, others in alike.items()
     }
-    rows = board.rows.ranked.those({place for one in nearest.items() for place in (one[0], *one[1])})
+    rows = board.at_places({place for one in nearest.items() for place in (one[0], *one[1])})
     return [
         Told(rows[place], [rows[other] for other in others if other in rows], len(alike[place]) - len(others))
         for place, others in nearest.items()
@@ -103,7 +102,7 @@ class _View:
     @cached_property
     def _rows(self) -> Mapping[int, Row]:
         """All rows that are named, read together."""
-        return self.board.rows.ranked.those({*self.places, *self._first})
+        return self.board.at_places({*self.places, *self._first})
 
     @cached_property
     def _here(self) -> list[tuple[int, Row]]:
@@ -120,7 +119,7 @@ class _View:
                 sanitised(row.team.name),
                 row.rank or 0,
                 self.order.shares(place),
-                self.order.median(place),
+                self.order.medians[place],
                 row.rank_interval or (row.rank or 0, row.rank or 0),
                 is_own=row.team.is_own(self.own),
             )

@@ -7,16 +7,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from leaderboard.board.comparing import BoardComparison, Choice, choices_of, compare
+from leaderboard.board.comparing import BoardComparison, Choice, by_tests, choices_of, compare
 from leaderboard.board.comparison import MOST
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.spread import DICE_EDGES
-from leaderboard.challenge.categories import ALL
 from leaderboard.charts.distributions import Distribution, distribution_plot
 from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.sizes import Bin, SizeLine, size_plot
 from leaderboard.models import Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
+from leaderboard.web.boards.asked import Asked, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
 from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of, instant_of
@@ -28,9 +27,9 @@ LEAST = 2
 @same_for_visitors(board_tag)
 def board_compare(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """Rows of the present board, or of its version `number`: those that the address names, or two to begin with."""
-    phase, asked = phase_of(request, slug), asked_of(request, track=track)._replace(group=ALL, sort="rank")
-    found = shown_board(request, phase, asked, number, opened=True)
-    choices, own = choices_of(found.board), frame_of(request).team
+    phase, own = phase_of(request, slug), frame_of(request).team
+    found = shown_board(request, phase, Asked(track), number, opened=True)
+    choices = choices_of(found.board)
     named = list(dict.fromkeys(key for key in request.GET.getlist("with") if key))
     known = {choice.key: choice for choice in choices}
     chosen = [known[key] for key in named if key in known] if named else _to_begin_with(choices, own)
@@ -41,6 +40,7 @@ def board_compare(request: HttpRequest, slug: str, track: str, number: int | Non
         **found.context("board_compare"),
         "track": Submission.Track(track),
         "comparison": comparison,
+        "by_tests": by_tests(found.board, comparison) if comparison else [],
         "chosen": [(choice, _address([choice, *(one for one in chosen if one != choice)])) for choice in chosen],
         "is_choice": len(choices) >= LEAST,
         "others": [choice for choice in choices if choice not in chosen],

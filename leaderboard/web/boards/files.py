@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from leaderboard.board.case_exports import Export, export_of
 from leaderboard.board.disclosure import Disclosure
 from leaderboard.board.reading import version_of
-from leaderboard.web.boards.asked import asked_of, phase_of
+from leaderboard.web.boards.asked import phase_of
 from leaderboard.web.context import instant_of
 
 KEPT = "public, max-age=3600"  # a version does not change; only whom it names may be deleted
@@ -18,7 +18,6 @@ KEPT = "public, max-age=3600"  # a version does not change; only whom it names m
 def board_file(request: HttpRequest, slug: str, track: str, number: int, name: str) -> HttpResponseBase:
     """A file of a version by its name. There is none of hidden cases before organisers published them."""
     phase, at = phase_of(request, slug), instant_of(request)
-    asked_of(request, track=track)
     version = version_of(phase, track, at, number)
     export = export_of(Disclosure.to_public(phase, at), version, name) if version else None
     if export is None:

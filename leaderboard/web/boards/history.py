@@ -14,7 +14,7 @@ from leaderboard.charts.standings import Step, TeamLine, ranks_over_time, scores
 from leaderboard.core.minutes import minute_of
 from leaderboard.core.text import sanitised
 from leaderboard.models import Phase, Submission, Team
-from leaderboard.web.boards.asked import asked_of, board_tag, phase_of
+from leaderboard.web.boards.asked import Asked, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
 from leaderboard.web.conditional import same_for_visitors
 from leaderboard.web.context import frame_of, instant_of
@@ -27,7 +27,7 @@ LEAST = timedelta(minutes=1)  # that a picture is of
 def board_history(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """How the first teams of a board came to where they are, and one's own."""
     phase, own = phase_of(request, slug), frame_of(request).team
-    found = shown_board(request, phase, asked_of(request, track=track))
+    found = shown_board(request, phase, Asked(track))
     history = history_of(found.board, instant_of(request), own)
     context = {
         **found.context("board_history"),
@@ -43,7 +43,7 @@ def _pictures(request: HttpRequest, phase: Phase, history: History, own: Team | 
     now = minute_of(instant_of(request))
     last = [held.since for course in history.courses for held in course.held[-1:]]
     ends = max(*last, min(now, phase.closes_at), history.begins) + LEAST
-    ranks = _lines(history.courses, own, lambda held: float(held.rank))
+    ranks = _lines(history.courses, own, lambda held: held.rank)
     scores = _lines(history.courses, own, lambda held: held.dice)
     return {
         "ranks": ranks_over_time(About("ranks", "Ranks over time"), ranks, history.begins, ends),
@@ -51,7 +51,7 @@ def _pictures(request: HttpRequest, phase: Phase, history: History, own: Team | 
     }
 
 
-def _lines(courses: Sequence[Course], own: Team | None, value: Callable[[Held], float]) -> list[TeamLine]:
+def _lines(courses: Sequence[Course], own: Team | None, value: Callable[[Held], float | None]) -> list[TeamLine]:
     """A line for each team, of the steps in which this value changed."""
     return [
         TeamLine(

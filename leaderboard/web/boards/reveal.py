@@ -13,7 +13,7 @@ from leaderboard.charts.picture import About
 from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
 from leaderboard.core.text import sanitised
 from leaderboard.models import Phase, Submission
-from leaderboard.web.boards.asked import asked_of, phase_of
+from leaderboard.web.boards.asked import phase_of
 from leaderboard.web.context import frame_of, instant_of
 
 MOVES_PER_PAGE = 25
@@ -34,7 +34,6 @@ def board_half(request: HttpRequest, slug: str) -> HttpResponse:
 def board_shake_up(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """How ranks changed when the withheld half of the cases was revealed; before that there is nothing to see."""
     phase = phase_of(request, slug)
-    asked_of(request, track=track)
     shown = read_board(phase, track, instant_of(request))
     moves = shake_up_of(shown.version) if shown.version else []
     if not moves:

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from leaderboard.board import all_runs
 from leaderboard.models import Submission
-from leaderboard.web.boards.asked import Asked, asked_of, board_tag, phase_of
+from leaderboard.web.boards.asked import Asked, board_tag, phase_of
 from leaderboard.web.boards.shown import shown_board
 from leaderboard.web.conditional import same_for_visitors
 
@@ -18,7 +18,6 @@ RUNS_PER_PAGE = 25
 @same_for_visitors(board_tag)
 def board_runs(request: HttpRequest, slug: str, track: str, number: int | None = None) -> HttpResponse:
     """All runs of the present board, or of its version `number`, in the order that the address says."""
-    asked_of(request, track=track)
     sort = request.GET.get("sort", "dice")
     if sort not in all_runs.ORDERS:
         raise Http404

@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest
 
 from leaderboard.board.disclosure import Disclosure
-from leaderboard.board.reading import board_of, read_board
+from leaderboard.board.reading import board_of, read_board, version_of
 from leaderboard.board.rows import Board
-from leaderboard.board.versions import shown_versions, with_certainty
+from leaderboard.board.versions import shown_versions
 from leaderboard.models import Phase
 from leaderboard.web.boards.asked import Asked
 from leaderboard.web.boards.tabs import tabs_of
@@ -53,9 +52,10 @@ def shown_board(
     if number is None:
         board = read_board(phase, asked.track, at, group=asked.group, sort=asked.sort, opened=opened)
         return Shown(board, embargo_until=_embargo(phase, at))
-    versions = shown_versions(phase, asked.track, at)
-    version = get_object_or_404(with_certainty(versions), number=number)
-    later = versions.filter(number__gt=number).order_by("number").first()
+    version = version_of(phase, asked.track, at, number)
+    if version is None:
+        raise Http404
+    later = shown_versions(phase, asked.track, at).filter(number__gt=number).order_by("number").first()
     board = board_of(phase, asked.track, version, group=asked.group, sort=asked.sort, opened=opened)
     replaced_at = later.visible_from if later else None
     return Shown(board, is_fixed=True, replaced_at=replaced_at, embargo_until=_embargo(phase, version.visible_from))

@@ -13,7 +13,7 @@ from leaderboard.board.changes import in_words
 from leaderboard.board.versions import shown_versions
 from leaderboard.core.text import one_line, xml_text
 from leaderboard.models import BoardVersion, Phase, Submission
-from leaderboard.web.boards.asked import address_of, asked_of, phase_of
+from leaderboard.web.boards.asked import address_of, phase_of
 from leaderboard.web.conditional import unless_unchanged
 from leaderboard.web.context import instant_of
 
@@ -25,7 +25,6 @@ IN_FEED = 30
 def board_versions(request: HttpRequest, slug: str, track: str) -> HttpResponse:
     """All versions of a board, the newest first, each with what is new in it."""
     phase = phase_of(request, slug)
-    asked_of(request, track=track)
     page = Paginator(_told(phase, track, request), VERSIONS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "phase": phase,
@@ -48,7 +47,6 @@ def _told(phase: Phase, track: str, request: HttpRequest) -> QuerySet[BoardVersi
 def board_feed(request: HttpRequest, slug: str, track: str) -> HttpResponseBase:
     """The newest versions of a board with what is new in them, for readers of feeds."""
     phase = phase_of(request, slug)
-    asked_of(request, track=track)
     name = one_line(f"ReXGrounding Challenge: leaderboard, {phase.name}, {Submission.Track(track).label} track")
     listed = settings.SITE_URL + reverse("board_versions", args=[phase.slug, track])
     made = Atom1Feed(

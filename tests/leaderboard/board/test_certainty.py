@@ -153,6 +153,8 @@ def test_intervals_go_with_their_rows_in_any_order_and_belong_to_all_findings_al
     by_rank = {row.team.pk: row.rank_interval for row in board(phase).rows}
     by_name = read_board(phase, "main", clock.now(), sort="team").rows
     assert {row.team.pk: row.rank_interval for row in by_name} == by_rank
+    shown = read_board(phase, "main", clock.now(), sort="team")
+    assert shown.at_places([3, 0])[3].rank == 4
     of_a_group = read_board(phase, "main", clock.now(), group="2d").rows
     assert [row.rank_interval for row in of_a_group] == [None] * 5
 
@@ -172,6 +174,17 @@ def test_exports_say_it_too(teams, case_set):
         told = [(list(row["rank_interval"]), row["tied_with_the_top"], row["not_told_from"]) for row in rows[:3]]
         first, second = (row["team_slug"] if "team_slug" in row else row["team"] for row in rows[:2])
         assert told == [([1, 2], True, [second]), ([1, 2], True, [first]), ([3, 3], False, [])]
+
+
+def test_who_cannot_be_told_from_whom_is_the_same_in_any_order(teams, case_set):
+    phase = cast.phase(case_set, cases_are_public=True)
+    handed_in([teams[place] for place in (2, 0, 3, 4, 1)], phase, dice_of(teams))
+    told = {row.team.slug: shown.not_told_from(row) for shown in [board(phase)] for row in shown.rows}
+    assert len({str(alike) for alike in told.values()}) > 1
+    for sort in ("team", "date"):
+        shown = read_board(phase, "main", clock.now(), sort=sort)
+        assert [row.rank for row in shown.rows] != [1, 2, 3, 4, 5]
+        assert {row.team.slug: shown.not_told_from(row) for row in shown.rows} == told
 
 
 def test_one_team_alone_has_no_order(teams, case_set):
@@ -212,6 +225,19 @@ def test_organisers_see_a_board_of_their_own_without_intervals(teams, case_set):
     shown = unpublished_board(Disclosure(Reader.ORGANISER, phase, clock.now()), "main")
     assert [row.rank for row in shown.rows] == [1, 2, 3, 4, 5]
     assert shown.order is None
+
+
+def test_the_median_of_ranks_is_that_of_all_of_them_also_where_few_are_told():
+    """Of hundreds of equals each takes hundreds of ranks, and what comes once in 200 resamples is not told."""
+    random = np.random.default_rng(1)
+    scores = random.uniform(0, 1, (400, 60))
+    found = assess(scores, seed=1, decimals=3)
+    kept = packed(found, Disclosure.to_public(Phase(cases_are_public=False), clock.now()))
+    read = Order.of(BoardCertainty(lows=[], highs=[], tied_with_the_top=[False] * 400, packed=kept))
+    told = [sum(read.shares(place).values()) for place in range(400)]
+    drawn = np.sort(ranking.ranks(evaluation.resampled_means(scores, seed=1).T[1:], 3), axis=0)
+    assert min(told) < 0.25
+    assert read.medians == drawn[500].tolist()
 
 
 def test_a_ranking_of_500_is_kept_in_little_room():

@@ -48,6 +48,7 @@ def test_an_interval_is_that_of_the_middle_950_of_1000_resamples():
     ordered = np.sort(drawn_ranks(SCORES), axis=0)
     assert found.intervals is not None
     assert found.intervals.tolist() == [[column[25], column[974]] for column in ordered.T.tolist()]
+    assert found.medians.tolist() == ordered[500].tolist()
     assert any(low < high for low, high in found.intervals.tolist())
 
 

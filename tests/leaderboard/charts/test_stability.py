@@ -45,6 +45,11 @@ def test_shares_too_small_to_see_are_left_out():
     assert len(blobs(RankShares("A", 1, {1: 0.996, 9: 0.004}, 1, (1, 1)))) == 1
 
 
+def test_of_ranks_that_are_each_taken_too_seldom_to_be_told_median_and_interval_are_drawn():
+    drawing = rank_stability(ABOUT, [RankShares("A", 40, {}, 45, (1, 120))]).drawing
+    assert (len(elements(drawing, "blob")), len(elements(drawing, "iv")), len(elements(drawing, "at"))) == (0, 1, 1)
+
+
 def test_it_says_who_may_be_first_and_whose_rank_is_least_sure():
     assert said(rank_stability(ABOUT, [FISSURE, HILUM]).drawing) == (
         "2 teams. 1 may be first. 1 team keeps its rank in 95 % of resamples. "

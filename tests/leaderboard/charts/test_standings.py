@@ -38,7 +38,18 @@ def test_the_first_rank_is_on_top():
 
 def test_it_says_who_leads_at_the_end():
     drawing = scores_over_time(ABOUT, [TeamLine("Hilum", [Step(BEGINS, 0.3)]), FISSURE], BEGINS, ENDS).drawing
-    assert said(drawing) == "2 teams, 1 change. At the end Fissure leads: best score 0.400."
+    assert said(drawing) == "2 teams, 1 change. At the end Fissure leads: score 0.400."
+
+
+def test_while_a_team_has_no_value_nothing_is_drawn_of_it():
+    gone, back = (BEGINS + timedelta(days=days) for days in (25, 50))
+    line = TeamLine("Fissure", [Step(BEGINS, 0.4), Step(gone, None), Step(back, 0.4)])
+    found = scores_over_time(ABOUT, [line], BEGINS, ENDS)
+    (drawn,) = elements(found.drawing, "stair")
+    strokes = [[one.get(name) for name in ("x1", "x2")] for one in drawn.iter("line")]
+    assert strokes == [["0.00%", "25.00%"], ["50.00%", "100.00%"]]
+    assert len(list(drawn.iter("circle"))) == 2
+    assert [row[-1] for row in found.table.rows] == ["0.400", "–", "0.400"]
 
 
 def test_a_team_without_a_run_has_no_line():

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from leaderboard.board.aliases import aliases_of
 from leaderboard.core import clock
-from leaderboard.models import Run
+from leaderboard.models import Run, Team
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page, scored
 
@@ -48,6 +49,14 @@ def test_it_does_not_tell_whether_there_is_a_team_that_is_not_on_the_board(clien
     assert (known.status_code, known.content, known["ETag"]) == (200, unknown.content, unknown["ETag"])
     scored(people.rivals, cast.phase(cast.case_set(name="more"), slug="more", cases_are_public=True), dice=0.5)
     assert client.get(RIVALS).content == unknown.content
+
+
+def test_a_number_in_place_of_a_name_has_none_also_where_a_team_is_really_called_so(client, people):
+    made = cast.phase(slug="dev", cases_are_public=True, anonymous_until_reveal=True)
+    scored(people.team, made, dice=0.4)
+    number = aliases_of(made, [people.team.pk])[people.team.pk]
+    Team.objects.filter(pk=people.rivals.pk).update(name=f"Team {number}", slug=f"team-{number}")
+    assert said(client.get(f"/leaderboard/dev/main/badge/team-{number}.svg")).endswith("no published result")
 
 
 def test_what_it_shows_when_there_is_nothing_is_grey(client, phase):

@@ -11,9 +11,10 @@ from django.test.utils import CaptureQueriesContext
 import evaluation
 from leaderboard.board import versions
 from leaderboard.core import clock
-from leaderboard.models import Finding, Phase, Run, RunCase, Submission
+from leaderboard.models import Finding, Phase, Rescoring, Run, RunCase, Submission, Team
 from leaderboard.scores import aggregates
 from tests.leaderboard import cast
+from tests.leaderboard.rescoring import trial
 from tests.leaderboard.scores.runs import scored
 from tests.leaderboard.web.scene import HOSTILE, page
 
@@ -353,3 +354,35 @@ def test_under_an_embargo_there_is_nothing_to_compare(client, people):
     assert compared(client, "alice-and-bob", "rivals").context["comparison"] is None
     old = compared(client, "alice-and-bob", "rivals", version=number)
     assert old.status_code == 404 or not old.context["comparison"].is_paired
+
+
+def test_tests_of_all_pairs_say_their_own_word(client, public, people):
+    scored(cast.team_of(cast.person("Dora")), public, DICE + 0.1 * (-1.0) ** np.arange(FINDINGS))
+    organisers = cast.team_of(cast.person("Emil"))
+    Team.objects.filter(pk=organisers.pk).update(is_of_organisers=True)
+    scored(organisers, public, DICE)
+    keys = ("alice-and-bob", "rivals", "team-of-dora", "team-of-emil")
+    told = [verdict for _, verdict in compared(client, *keys).context["by_tests"]]
+    assert told == ["base", "better", "can’t be told apart", "not tested"]
+    assert compared(client, *keys[::-1]).context["by_tests"] == []
+    assert "Against the base, by tests base worse" in page(compared(client, "rivals", "alice-and-bob")).text
+
+
+def test_a_version_is_compared_by_the_references_of_its_time(client, public, people):
+    scored(cast.team_of(cast.person("Dora")), public, np.random.default_rng(0).uniform(0, 1, FINDINGS))
+    keys = ("team-of-dora", "alice-and-bob")
+    compared(client, *keys)
+    number, old = latest(public), public.case_set
+
+    def told() -> tuple[object, ...]:
+        found = compared(client, *keys, version=number).context["comparison"]
+        return found.is_paired, found.overall, found.groups, found.spread
+
+    before = told()
+    mended = trial.mended(old, "mended")
+    Finding.objects.filter(case__case_set=mended, channel=0).update(voxels=1)
+    about = {"from_version": "1", "to_version": "1-r1", "from_cases": old, "to_cases": mended, "reason": "So."}
+    Rescoring.objects.create(phase=public, state="applied", started_at=clock.now(), decided_at=clock.now(), **about)
+    Phase.objects.filter(pk=public.pk).update(case_set=mended, evaluation_version="1-r1")
+    assert before[0]
+    assert told() == before

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from leaderboard.board import history, versions
 from leaderboard.core import clock
-from leaderboard.models import BoardVersion, Phase, Submission, Team
+from leaderboard.models import BoardVersion, Phase, Submission, Team, TeamAlias
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page, scored
 
@@ -47,7 +47,7 @@ def test_ranks_and_scores_are_those_of_the_versions_whenever_they_changed(client
     assert "How the first 2 teams came to where they are." in shown.text
     assert "All 4 versions of the board are drawn." in shown.text
     assert "2 teams, 3 changes. At the end Alice and Bob leads: rank 1." in shown.text
-    assert "2 teams, 2 changes. At the end Alice and Bob leads: best score 0.600." in shown.text
+    assert "2 teams, 2 changes. At the end Alice and Bob leads: score 0.600." in shown.text
 
 
 def test_of_many_versions_some_are_read_with_the_same_questions(client, phase, people):
@@ -106,6 +106,28 @@ def test_a_name_is_the_one_that_shows_now_and_a_team_that_is_hidden_has_none(cli
     versions.make(phase.pk)
     assert held(client.get(HISTORY)) == {"Renamed": [(2, 0.4), (1, 0.4)]}
     assert "Rivals" not in page(client.get(HISTORY)).text
+
+
+def test_a_team_holds_nothing_while_it_is_not_on_the_board(client, phase, people):
+    scored(people.team, phase, dice=0.4)
+    versions.make(phase.pk)
+    for withdrawn_at in (clock.now(), None):
+        Submission.objects.filter(team=people.team).update(withdrawn_at=withdrawn_at)
+        versions.make(phase.pk)
+    versions_a_day_apart(phase)
+    assert held(client.get(HISTORY)) == {"Alice and Bob": [(1, 0.4), (None, None), (1, 0.4)]}
+
+
+def test_numbers_in_place_of_names_are_no_teams_of_that_name(client, people):
+    phase = cast.phase(slug="dev", cases_are_public=True, anonymous_until_reveal=True, runs_per_day=9)
+    scored(people.team, phase, dice=0.4)
+    versions.make(phase.pk)
+    alias = TeamAlias.objects.get(phase=phase, team=people.team).number
+    Team.objects.filter(pk=people.rivals.pk).update(name=f"Team {alias}", slug=f"team-{alias}")
+    scored(people.rivals, phase, dice=0.5)
+    Phase.objects.update(revealed_at=clock.now())
+    versions.make(phase.pk)
+    assert held(client.get(HISTORY)) == {f"Team {alias}": [(1, 0.5)], "Alice and Bob": [(2, 0.4)]}
 
 
 def test_on_hidden_cases_nothing_of_a_run_of_this_minute_is_drawn_and_a_reveal_is_named(client, people):

@@ -66,6 +66,19 @@ def test_an_opened_row_says_from_whom_it_cannot_be_told(public):
     assert "95 % interval of its rank: 1–2. Can’t be told from: Team of Alice" in said.replace("\xa0", " ")
 
 
+@pytest.mark.parametrize("sort", ["rank", "team", "date"])
+def test_that_holds_in_whichever_order_the_board_stands(public, sort):
+    said = read(f"/leaderboard/test/?open=team-of-dora&sort={sort}").replace("\xa0", " ")
+    assert "95 % interval of its rank: 3. Can’t be told from: nobody: told apart from all" in said
+    assert "Can’t be told from: Team of Alice" in read(f"/leaderboard/test/?open=team-of-charlie&sort={sort}")
+
+
+def test_views_beside_the_table_are_of_all_findings_by_rank(public):
+    for view in ("certainty", "categories"):
+        plain = read(f"/leaderboard/test/main/{view}/")
+        assert read(f"/leaderboard/test/main/{view}/?sort=team&group=2d") == plain
+
+
 def test_each_version_keeps_its_views(public):
     before = read("/leaderboard/test/main/versions/1/certainty/"), read("/leaderboard/test/main/versions/1/categories/")
     scored(cast.team_of(cast.person("Zoe")), public, 0.9)

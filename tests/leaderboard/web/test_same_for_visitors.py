@@ -26,7 +26,9 @@ def settled(monkeypatch) -> None:
     now = clock.now().replace(second=30, microsecond=0) + timedelta(minutes=1)
     monkeypatch.setattr(clock, "now", lambda: now)
     monkeypatch.setattr(minutes, "MOST", 32)
+    monkeypatch.setattr(conditional, "SECONDS", 0.0)
     conditional._pages.clear()
+    conditional._asked.clear()
 
 
 @pytest.fixture
@@ -76,6 +78,19 @@ def test_a_new_score_and_a_decision_show_at_once(people, phase, runs):
     assert all("Team of Zoe" in page for page in after)
     decisions.disqualify(runs.submission, by=Actor("Olga"), why="two accounts")
     versions.make(phase.pk)
+    assert "Alice" not in read("/leaderboard/test/").partition("<main")[2]
+
+
+def test_whether_a_page_has_changed_is_asked_once_a_second(people, phase, runs, monkeypatch):
+    monkeypatch.setattr(conditional, "SECONDS", 60.0)
+    conditional._asked.clear()
+    before = {path: read(path) for path in PAGES}
+    decisions.disqualify(runs.submission, by=Actor("Olga"), why="two accounts")
+    versions.make(phase.pk)
+    with CaptureQueriesContext(connection) as asked:
+        assert {path: read(path) for path in PAGES} == before
+    assert len(asked) == 0, [one["sql"] for one in asked]
+    monkeypatch.setattr(conditional, "SECONDS", 0.0)
     assert "Alice" not in read("/leaderboard/test/").partition("<main")[2]
 
 
