@@ -76,7 +76,9 @@ def written() -> int:
     """How many rows the present transaction has written so far, also those that it took back."""
     columns = " + ".join(f"pg_stat_get_xact_tuples_{done}(oid)" for done in ("inserted", "updated", "deleted"))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT sum({columns}) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        cursor.execute(
+            f"SELECT sum({columns}) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
         return int(cursor.fetchone()[0])
 
 

@@ -96,7 +96,10 @@ class Order:
             stored.highs,
             stored.tied_with_the_top,
             RankFrequencies(*(packed[name].astype(np.int32) for name in ("teams", "ranks", "counts"))),
-            packed["medians"].tolist(),
+            # Versions of before medians were kept: the middle of the interval stands for it.
+            packed["medians"].tolist()
+            if "medians" in packed
+            else [(low + high) // 2 for low, high in zip(stored.lows, stored.highs, strict=True)],
             better,
             [OtherRanking(WAYS[way], ranks, None if np.isnan(tau) else tau) for way, ranks, tau in others],
             packed["tau"].tolist() or None,

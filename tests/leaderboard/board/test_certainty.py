@@ -240,6 +240,15 @@ def test_the_median_of_ranks_is_that_of_all_of_them_also_where_few_are_told():
     assert read.medians == drawn[500].tolist()
 
 
+def test_an_order_that_was_kept_before_medians_were_tells_the_middle_of_intervals():
+    found = assess(np.random.default_rng(1).uniform(0, 1, (3, 60)), seed=1, decimals=3)
+    kept = np.load(io.BytesIO(packed(found, Disclosure.to_public(Phase(cases_are_public=False), clock.now()))))
+    old = io.BytesIO()
+    np.savez(old, **{name: kept[name] for name in kept.files if name != "medians"})
+    stored = BoardCertainty(lows=[1, 1, 2], highs=[1, 3, 3], tied_with_the_top=[False] * 3, packed=old.getvalue())
+    assert Order.of(stored).medians == [1, 2, 2]
+
+
 def test_a_ranking_of_500_is_kept_in_little_room():
     """Thousands of versions are kept for ever."""
 
