@@ -22,7 +22,7 @@ from leaderboard.models import BoardRow, Standing, Submission
 from leaderboard.scores.arrays import Cases, of_scored
 from leaderboard.scores.layout import Floats
 
-LAYOUT = 2
+LAYOUT = 3
 """Of what is kept in a row; another one makes all rows anew."""
 _OF_SUBMISSION = (
     *("id", "team_id", "team__name", "team__slug", "team__affiliation", "team__is_of_organisers"),

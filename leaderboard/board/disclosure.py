@@ -1,7 +1,8 @@
 """What a reader may see of a phase at an instant. It is decided here, once, for every page, panel, export and command.
 
 Until a phase is revealed, scores are rounded to 3 decimals, ranks and ties follow from the rounded values, pooled
-counts are left out, and so is every group of fewer than 10 findings. On hidden cases, everything about a run is as it
+counts are left out, and so is every group of fewer than 10 findings, with as many more as would tell it. On hidden
+cases, everything about a run is as it
 was at the beginning of the present minute, and progress is told in steps of 5 %: exact instants and counts depend on
 what is in the cases, and would be a channel out of the hidden set. Organisers, and readers of public cases, see it all.
 
@@ -264,6 +265,20 @@ class Disclosure:
     def shows_group(self, findings: int) -> bool:
         """Whether the numbers of a group of so many findings are shown."""
         return self.shows_exact_scores or findings >= FEWEST_FINDINGS
+
+    def shown_parts(self, findings: Sequence[int]) -> list[bool]:
+        """Whether each part of a whole is shown, of which so much as all of it is told: each has so many findings.
+
+        With small parts as many more are left out, the smallest first, as it takes that what is left out is no small
+        group either: what is told, taken from the whole, would tell it.
+        """
+        hidden = {place for place, count in enumerate(findings) if not self.shows_group(count)}
+        in_order = sorted(set(range(len(findings))) - hidden, key=lambda place: (findings[place], place))
+        for place in in_order if hidden else ():
+            if self.shows_group(sum(findings[one] for one in hidden)):
+                break
+            hidden.add(place)
+        return [place not in hidden for place in range(len(findings))]
 
     @overload
     def rounded(self, value: float) -> float: ...

@@ -5,9 +5,9 @@ number decides `in_scope`; whoever hands out a mean or a count has taken the fin
 
 Before a reveal no bin of fewer than 10 findings is told. Sizes are those of the case set, the same for all runs: there
 neighbours are put together until they are enough. How many findings lie in a bin of Dice is the run's own: there a bin
-is left out, an empty one like one of nine, and with it as many more as it takes that what is left out is no small group
-either: what is told, taken from the whole, would tell it. A mask in a single finding, all others left empty, so tells
-nothing of where its Dice lies.
+is left out, an empty one like one of nine, and with it as many more as would tell it (`Disclosure.shown_parts`), among
+the hits and among the others: how many each of these are, the hit rate tells. A mask in a single finding, all others
+left empty, so tells nothing of where its Dice lies.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,8 @@ SIZE_EDGES_ML = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Where bins of sizes begin; the last one has no end. A nodule of 6 mm has 0.1 mL, one of 12 mm has 1 mL."""
 DICE_EDGES = tuple(tenth / 10 for tenth in range(11))
 """Between these lie the bins of Dice; the last one has both of its ends."""
+FIRST_HIT = 2
+"""The place of the first bin of hits, which have a Dice of 0.1 or more, where "no Dice" is the first bin of all."""
 NO_DICE = 0.5 * 10**-DECIMALS
 """What is shown as 0.000 counts as 0: where nothing overlaps, Dice is some 1e-9 (its smoothing)."""
 
@@ -150,13 +152,11 @@ def dice_counts(dice: Floats, disclosure: Disclosure) -> DiceCounts:
     """The histogram of the Dice of findings, each from 0 to 1."""
     is_zero = dice < NO_DICE
     counts, _ = np.histogram(dice[~is_zero], DICE_EDGES)
-    zeros, *others = _shown([int(is_zero.sum()), *counts.tolist()], disclosure)
+    told = [int(is_zero.sum()), *counts.tolist()]
+    zeros, *others = [*_shown(told[:FIRST_HIT], disclosure), *_shown(told[FIRST_HIT:], disclosure)]
     return DiceCounts(len(dice), zeros, others)
 
 
 def _shown(counts: Sequence[int], disclosure: Disclosure) -> list[int | None]:
     """The counts that may be told, when their sum is known."""
-    hidden = {place for place, count in enumerate(counts) if not disclosure.shows_group(count)}
-    while hidden and not disclosure.shows_group(sum(counts[place] for place in hidden)) and len(hidden) < len(counts):
-        hidden.add(min(set(range(len(counts))) - hidden, key=lambda place: (counts[place], place)))
-    return [None if place in hidden else count for place, count in enumerate(counts)]
+    return [count if shown else None for count, shown in zip(counts, disclosure.shown_parts(counts), strict=True)]

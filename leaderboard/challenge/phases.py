@@ -2,8 +2,8 @@
 
 A phase may ask for a passed try-out before a run. That is announced at least `NOTICE` ahead, and in the last hours
 before the deadline nobody is asked for it: `check_try_out` holds organisers to it. `check_reveal` keeps what the full
-result tells from whoever could still hand something in. What everybody may have seen is not taken back: `check_draft`,
-`check_embargo` and `check_anonymity` refuse what would only look as if it were.
+result tells from whoever could still hand something in, and so does `check_publication`. What everybody may have seen
+is not taken back: `check_draft`, `check_embargo` and `check_anonymity` refuse what would only look as if it were.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,12 +14,12 @@ from itertools import pairwise
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from leaderboard.challenge.published_cases import check_stays_over
+from leaderboard.challenge.published_cases import check_stays_over, on_the_same_volumes
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import instant
-from leaderboard.models import Case, Phase, Submission
+from leaderboard.models import Case, Phase, Standing, Submission
 from leaderboard.models.challenge import WITHOUT_TRY_OUT
 
 NOTICE = timedelta(days=14)
@@ -152,9 +152,56 @@ def check_reveal(old: Phase | None, new: Phase, at: datetime) -> None:
             "The full result is revealed once the phase has closed. Choose a reveal at the deadline or later, and a "
             "deadline not after the reveal."
         )
+    _refuse_reveal_of_what_others_withhold(old, new)
     revealed = old.revealed_at if old else None
     if old and revealed and revealed <= at and new.closes_at > max(revealed, old.closes_at):
         raise Refused("The full result is out: the deadline cannot be moved past that reveal any more.")
+
+
+def _refuse_reveal_of_what_others_withhold(old: Phase | None, new: Phase) -> None:
+    """Numbers over all cases would tell those who can still hand in to another phase on them, which shows half."""
+    if new.cases_are_public:
+        return
+    others = on_the_same_volumes(new.case_set).exclude(pk=new.pk).order_by("pk")
+    if new.revealed_at and (old is None or old.revealed_at != new.revealed_at):
+        withheld = others.filter(publication=Phase.Publication.HALF, closes_at__gt=new.revealed_at)
+        if other := withheld.first():
+            raise Refused(
+                f"The {other.name}, on the same cases, withholds half of them and takes runs until "
+                f"{instant(other.closes_at)}: choose a reveal at that instant or later."
+            )
+    if new.publication != Phase.Publication.HALF or (old is not None and old.closes_at >= new.closes_at):
+        return
+    other = others.filter(revealed_at__lt=new.closes_at).first()
+    if other is not None and other.revealed_at is not None:
+        raise Refused(
+            f"The {other.name}, on the same cases, tells its full result from {instant(other.revealed_at)} on: nothing "
+            "of them is withheld from then on. Choose an earlier deadline, or publish nothing."
+        )
+
+
+def check_publication(old: Phase | None, new: Phase, at: datetime) -> None:
+    """Refuse to show numbers over all cases beside those over half before the reveal: together they tell the rest.
+
+    Boards of before stay at their addresses, so it is asked of all that there were; and of other phases on these
+    cases.
+    """
+    same = old is not None and (old.publication, old.case_set_id) == (new.publication, new.case_set_id)
+    if same or new.cases_are_public or new.publication == Phase.Publication.NOTHING or _is_revealed(old, at):
+        return
+    is_half = new.publication == Phase.Publication.HALF
+    scope = Standing.Scope.HALF if is_half else Standing.Scope.ALL
+    before, now = ("all cases", "half of them") if is_half else ("half of the cases", "all of them")
+    together = f"with numbers over {now} everybody could work out the withheld half before the reveal."
+    if old and old.board_versions.exclude(rows=[]).exclude(scope=scope).exists():
+        raise Refused(f"Boards of the phase have shown numbers over {before}, and stay at their addresses: {together}")
+    for other in on_the_same_volumes(new.case_set).exclude(pk=new.pk).order_by("pk"):
+        if other.publication not in (new.publication, Phase.Publication.NOTHING) and not _is_revealed(other, at):
+            raise Refused(f"The {other.name}, on the same cases, shows numbers over {before}: {together}")
+
+
+def _is_revealed(phase: Phase | None, at: datetime) -> bool:
+    return phase is not None and phase.revealed_at is not None and phase.revealed_at <= at
 
 
 def check_try_out(old: Phase | None, new: Phase, at: datetime) -> None:
@@ -232,6 +279,7 @@ def _has_shown_rows(phase: Phase) -> bool:
 CHECKS: Mapping[str, Callable[[Phase | None, Phase, datetime], None]] = {
     "is_draft": check_draft,
     "revealed_at": check_reveal,
+    "publication": check_publication,
     "embargo_until": check_embargo,
     "anonymous_until_reveal": check_anonymity,
     "try_out_required_from": check_try_out,

@@ -33,7 +33,7 @@ _FIELDS = ("cases_published_at", "findings_published_at")
 @transaction.atomic
 def publish(phase: Phase, *, findings: bool = False, by: Actor, why: str) -> None:
     """Publish numbers of the single cases of a phase; with `findings`, of their findings as well. Raises Refused."""
-    locked = list(_with_the_same_volumes(phase.case_set).select_for_update(no_key=True).order_by("pk"))
+    locked = list(on_the_same_volumes(phase.case_set).select_for_update(no_key=True).order_by("pk"))
     row = next((one for one in locked if one.pk == phase.pk), phase)  # public cases are refused below
     now = clock.now()
     check(row, now, findings=findings)
@@ -55,7 +55,7 @@ def check(phase: Phase, at: datetime, *, findings: bool = False) -> None:
     since = phase.findings_published_at if findings else phase.cases_published_at
     if since:
         raise Refused(f"They are published since {instant(since)}.")
-    for one in _with_the_same_volumes(phase.case_set).order_by("pk"):
+    for one in on_the_same_volumes(phase.case_set).order_by("pk"):
         if why := _what_may_still_ask(one, at):
             raise Refused(
                 "Numbers of single cases are published once nothing more can be handed in on these cases. The "
@@ -67,7 +67,7 @@ def check_stays_over(_old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse whatever lets somebody hand in on hidden cases of which numbers were published, as a phase is saved."""
     if new.cases_are_public:
         return
-    published = _with_the_same_volumes(new.case_set).filter(cases_published_at__lte=at).order_by("cases_published_at")
+    published = on_the_same_volumes(new.case_set).filter(cases_published_at__lte=at).order_by("cases_published_at")
     since = published.values_list("cases_published_at", flat=True).first()
     if since and (why := _what_may_still_ask(new, since)):
         raise Refused(
@@ -88,7 +88,7 @@ def _what_may_still_ask(phase: Phase, at: datetime) -> str:
     return ""
 
 
-def _with_the_same_volumes(case_set: CaseSet) -> QuerySet[Phase]:
+def on_the_same_volumes(case_set: CaseSet) -> QuerySet[Phase]:
     """The phases on hidden cases of which any is among these: in the very set, a copy, or a mended one."""
     volumes = Case.objects.filter(case_set=case_set).values("volume")
     sets = Case.objects.filter(volume__in=volumes).values("case_set")

@@ -59,9 +59,9 @@ def same_for_visitors(
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponseBase]]:
     """A view whose page all visitors see alike within a minute, for as long as its tag is the same.
 
-    `tag_of` takes what the view takes; None where the page is made anew each time. It is asked once in `SECONDS`. Around
-    what the tag names there are the phases, whose times are told in minutes, and the theme. Who has a session or is told
-    something gets a page of their own.
+    `tag_of` takes what the view takes; None where the page is made anew each time. It is asked once in `SECONDS`.
+    Around what the tag names there are the phases, whose times are told in minutes, and the theme. Who has a session or
+    is told something gets a page of their own.
     """
 
     def decorated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:

@@ -24,7 +24,7 @@ from leaderboard.web.context import frame_of
 
 ROWS_PER_PAGE = 25
 PANELS = {Kind.NON_FOCAL: "Non-focal", Kind.FOCAL: "Focal"}
-NOT_SHOWN = "fewer than 10 findings; shown after the reveal"
+NOT_SHOWN = "fewer than 10 findings, or as many more as would tell these; shown after the reveal"
 NONE = "no finding of this category"
 
 

@@ -1,11 +1,13 @@
 """What an organiser cannot save by mistake."""
 
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 
+from leaderboard.board import versions
 from leaderboard.challenge.phases import announces_try_out, requires_try_out, save_phase, stretches
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
@@ -76,6 +78,62 @@ def test_a_phase_can_become_a_draft_until_it_opens_or_a_team_has_something_in_it
     with pytest.raises(Refused, match="has opened"):
         save_phase(changed(cast.phase(phase.case_set, slug="open"), is_draft=True), by=cast.OPERATOR)
     assert not Phase.objects.filter(is_draft=True).exists()
+
+
+@pytest.mark.parametrize(("before", "after"), [("half", "everything"), ("everything", "half")])
+def test_boards_show_all_cases_or_half_of_them_until_the_reveal_and_not_the_one_after_the_other(before, after):
+    """Two numbers of the same run, over half of the cases and over all, tell the withheld half's."""
+    phase = cast.phase(cast.case_set(4), publication=before)
+    save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+    save_phase(changed(phase, publication=before), by=cast.OPERATOR)
+    scored(cast.team_of(cast.person("Alice")), phase)
+    versions.make(phase.pk)
+    cast.let_a_minute_pass()
+    with pytest.raises(Refused, match="work out the withheld half"):
+        save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+    save_phase(changed(phase, publication="nothing"), by=cast.OPERATOR)
+    with pytest.raises(Refused, match="work out the withheld half"):
+        save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+    now = clock.now()
+    over = {"opens_at": now - timedelta(days=3), "closes_at": now - timedelta(days=1), "revealed_at": now}
+    save_phase(changed(phase, publication=before, **over), by=cast.OPERATOR)
+    save_phase(changed(phase, publication=after), by=cast.OPERATOR)
+
+
+@pytest.mark.parametrize(("one", "other"), [("half", "everything"), ("everything", "half")])
+def test_nor_do_two_phases_on_the_same_cases_show_one_and_the_other(one, other):
+    phase = cast.phase(cast.case_set(4), publication=one)
+    with pytest.raises(Refused, match="work out the withheld half"):
+        save_phase(phase_beside(phase, publication=other), by=cast.OPERATOR)
+    save_phase(beside := phase_beside(phase, publication=one), by=cast.OPERATOR)
+    with pytest.raises(Refused, match="The Phase test, on the same cases, shows numbers over"):
+        save_phase(changed(beside, publication=other), by=cast.OPERATOR)
+    save_phase(changed(beside, name="Another name", publication="nothing"), by=cast.OPERATOR)
+
+
+def test_what_was_set_before_that_was_refused_can_go_on_to_be_edited():
+    phase = cast.phase(cast.case_set(4), publication="half")
+    beside = phase_beside(phase, publication="everything")
+    beside.save()
+    save_phase(changed(beside, name="Another name"), by=cast.OPERATOR)
+
+
+def test_a_full_result_is_not_told_while_another_phase_withholds_half_of_the_same_cases():
+    now = clock.now()
+    phase = cast.phase(cast.case_set(4), publication="half")
+    over = {"opens_at": now - timedelta(days=3), "closes_at": now - timedelta(hours=1)}
+    beside = phase_beside(phase, publication="half", **over)
+    with pytest.raises(Refused, match="choose a reveal at that instant or later"):
+        save_phase(changed(beside, revealed_at=now), by=cast.OPERATOR)
+    save_phase(changed(beside, revealed_at=phase.closes_at), by=cast.OPERATOR)
+    with pytest.raises(Refused, match="Choose an earlier deadline"):
+        save_phase(changed(phase, closes_at=phase.closes_at + timedelta(hours=1)), by=cast.OPERATOR)
+    save_phase(changed(phase, closes_at=phase.closes_at - timedelta(hours=1)), by=cast.OPERATOR)
+
+
+def phase_beside(phase: Phase, **fields: Any) -> Phase:
+    """Another one on the same cases, which is not saved."""
+    return changed(copy(phase), **{"pk": None, "name": "Beside", "slug": "beside", **fields})
 
 
 def test_an_embargo_is_refused_once_a_board_has_shown_numbers():

@@ -9,7 +9,9 @@ from leaderboard.models import Phase, Run, Standing, StateChange, Submission, Te
 from tests.leaderboard import cast
 
 HOSTILE = '<script>alert("x")</script>\u202e<b>'
-GROUP_SIZES = {"focal": 40, "non_focal": 20, "small": 30, "medium": 15, "large": 15, "1a": 20, "2d": 36, "2g": 4}
+# On hidden cases 2a is left out with 2g, of which it would tell.
+GROUP_SIZES = {"focal": 40, "non_focal": 20, "small": 30, "medium": 15, "large": 15}
+GROUP_SIZES |= {"1a": 20, "2a": 12, "2d": 24, "2g": 4}
 
 
 def scored(
