@@ -21,16 +21,20 @@ from leaderboard.states import Role
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing that is acted on. `key` is the field by which people name one: a number, a slug, a name."""
+    """A kind of thing that is acted on. `key` is the field by which people name one: a number, a slug, a name.
+
+    `unread` are heavy fields that no act needs.
+    """
 
     name: str
     plural: str
     model: type[Model]
     key: str = "pk"
+    unread: Sequence[str] = ()
 
     def find(self, key: str) -> Model:
         """The thing of this key. Raises Refused when there is none."""
-        rows = self.model._default_manager
+        rows = self.model._default_manager.defer(*self.unread)
         try:
             row = rows.filter(**{self.key: key}).first()
         except (ValueError, OverflowError):

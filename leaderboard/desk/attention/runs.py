@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.db.models import Q
 from django.urls import reverse
 
 from leaderboard.desk.acts.runs import CANCEL, GO_ON
@@ -13,12 +14,12 @@ from leaderboard.states import RunState, SubmissionState
 
 def interrupted(_at: datetime) -> Iterator[Item]:
     """What we interrupted so often that nothing is tried any more by itself."""
-    runs = Run.objects.filter(state=RunState.HALTED, retry_at=None).select_related("submission__team")
-    for run in runs.order_by("pk"):
-        yield _item(run.submission, run.reason_code)
-    checks = Submission.objects.filter(state=SubmissionState.HALTED, retry_at=None).select_related("team")
-    for submission in checks.order_by("pk"):
-        yield _item(submission, "the check of what was sent")
+    of_runs = Run.objects.filter(state=RunState.HALTED, retry_at=None).values("submission")
+    waiting = Q(state=SubmissionState.HALTED, retry_at=None) | Q(pk__in=of_runs)
+    found = Submission.objects.filter(waiting).select_related("team").prefetch_related("runs").order_by("pk")
+    for submission in found.defer("method", "external_data"):
+        run = submission.latest_run
+        yield _item(submission, run.reason_code if run else "the check of what was sent")
 
 
 def _item(submission: Submission, of_what: str) -> Item:
