@@ -568,6 +568,7 @@ _ORGANISERS = [
         "/organisers/acts/disqualify-run/?on={scored_public}",
         20,
         who="organiser",
+        reads=frozenset({"external_data", "method"}),
         method="POST",
         body=_text("why=Two+accounts.&preview=1"),
     ),
