@@ -7,6 +7,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 
+from leaderboard.states import Role
+
 
 def new_join_code() -> str:
     """A code that a captain hands to a team-mate: 80 random bits, no look-alike characters problem in URLs."""
@@ -22,6 +24,16 @@ class User(AbstractUser):
     country = models.CharField(max_length=2, blank=True, default="", db_default="", help_text="its code in ISO 3166")
     orcid = models.CharField(
         "ORCID iD", max_length=19, blank=True, default="", db_default="", help_text="like 0000-0002-1825-0097"
+    )
+
+    role = models.CharField(
+        max_length=10,
+        choices=Role.choices,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Empty for everybody who only takes part.",
     )
 
     class Meta(AbstractUser.Meta):

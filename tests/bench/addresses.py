@@ -563,6 +563,17 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
+    Address("/organisers/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/panel/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/acts/cancel-run/?on={running_public}", 12, who="organiser"),
+    Address(
+        "/organisers/acts/disqualify-run/?on={scored_public}",
+        20,
+        who="organiser",
+        reads=frozenset({"external_data", "method"}),
+        method="POST",
+        body=_text("why=Two+accounts.&preview=1"),
+    ),
     Address("/organisers/health/", 38, who="organiser"),
     Address("/organisers/health/panel/", 36, who="organiser"),
     Address("/metrics", 36, who="organiser"),

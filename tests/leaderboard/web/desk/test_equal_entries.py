@@ -5,7 +5,7 @@ import pytest
 from leaderboard.models import AuditEntry, EqualEntry, Equality, Phase, Submission
 from leaderboard.operations import equal_entries
 from leaderboard.states import SubmissionState
-from leaderboard.web import organisers
+from leaderboard.web.desk import equal_entries as views
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import HOSTILE, page
 
@@ -50,7 +50,7 @@ def test_of_many_entries_the_last_few_stand_in_the_list_and_all_on_pages_of_thei
     assert [listed.all("a", href=f"/runs/{one.pk}/") != [] for one in _entries(equality)] == [False] * 2 + [True] * 4
     assert "All 6 entries, of 2 teams," in listed.text
     [way] = listed.all("a", href=f"{ADDRESS}{equality.pk}/")
-    monkeypatch.setattr(organisers, "ENTRIES_PER_PAGE", 4)
+    monkeypatch.setattr(views, "ENTRIES_PER_PAGE", 4)
     pages = [page(olga.get(f"{way['href']}?page={number}")) for number in (1, 2)]
     links = [f"/runs/{one.pk}/" for one in reversed(_entries(equality))]
     assert [[one["href"] for one in each.all("a") if one["href"] in links] for each in pages] == [links[:4], links[4:]]

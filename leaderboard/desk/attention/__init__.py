@@ -1,0 +1,18 @@
+"""What needs a person, by urgency, each with the acts that settle it.
+
+Each module here finds things of one kind; `waiting` asks all of them. What settles by itself is none of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from leaderboard.desk.attention import runs
+from leaderboard.desk.attention.items import Item
+
+SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (runs.interrupted,)
+
+
+def waiting(at: datetime) -> list[Item]:
+    """Everything that waits for a person at this instant; the most urgent first, then what waits longest."""
+    found = [item for source in SOURCES for item in source(at)]
+    return sorted(found, key=lambda item: (item.urgency, item.since or at))

@@ -1,0 +1,161 @@
+"""The page by which anything is done at the desk: what it would change is shown first, then it is done.
+
+An act is done on one thing or on many (`on` in the address, once for each). Nothing is changed before the last press.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from allauth.account.decorators import reauthentication_required
+from django import forms
+from django.contrib import messages
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from leaderboard.core.audit import Actor, described
+from leaderboard.core.refusal import Refused
+from leaderboard.desk.acting import Act, Outcome, Value, act_on, check_values, may_act
+from leaderboard.desk.acts import ACTS
+from leaderboard.models import User
+from leaderboard.web.context import came_from, person_of
+from leaderboard.web.desk.access import for_viewers
+from leaderboard.web.desk.tabs import tabs
+
+MOST_AT_ONCE = 200
+WHY_CHARACTERS = 2000
+
+
+class Offer(NamedTuple):
+    """A button that leads to an act on one thing."""
+
+    label: str
+    url: str
+    is_grave: bool
+
+
+def offer_of(act: Act, row: Model, person: User) -> Offer | None:
+    """The act as it is offered to this person; None where they may not do it, or it means nothing for the thing."""
+    if not may_act(person, act) or not act.is_offered(row):
+        return None
+    return Offer(act.label, address_of(act, [row]), act.is_grave)
+
+
+def offers_of(acts: Sequence[Act], row: Model, person: User) -> list[Offer]:
+    """All of these that are offered."""
+    return [offer for act in acts if (offer := offer_of(act, row, person))]
+
+
+def address_of(act: Act, rows: Sequence[Model]) -> str:
+    """Where it is done on these."""
+    on = [("on", act.kind.key_of(row)) for row in rows]
+    return f"{reverse('act', args=[act.name])}?{urlencode(on)}"
+
+
+class ActForm(forms.Form):
+    """What an act asks for."""
+
+    def __init__(self, act: Act, rows: Sequence[Model], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._name = described(rows[0])
+        for value in act.values:
+            self.fields[value.name] = _field(value)
+        self.fields["why"] = forms.CharField(
+            label="Reason",
+            required=act.needs_reason,
+            max_length=WHY_CHARACTERS,
+            help_text="Kept in the record." if act.needs_reason else "Kept in the record, if you give one.",
+            widget=forms.Textarea(attrs={"rows": 3}),
+        )
+        if act.confirms:
+            self.fields["confirmed"] = forms.CharField(
+                label=f"Type “{self._name}”", required=False, help_text="So that it is not done by mistake."
+            )
+
+    def is_confirmed(self) -> bool:
+        """Whether the name was typed, where it has to be; says so in the form if not."""
+        if "confirmed" in self.fields and self.cleaned_data["confirmed"].strip() != self._name:
+            self.add_error("confirmed", f"Type exactly: {self._name}")
+            return False
+        return True
+
+
+def _field(value: Value) -> forms.Field:
+    told: dict[str, Any] = {"label": value.label, "help_text": value.help, "required": value.is_required}
+    if value.choices:
+        return forms.ChoiceField(choices=list(value.choices.items()), **told)
+    widget = forms.Textarea(attrs={"rows": 8}) if value.is_long else forms.TextInput()
+    return forms.CharField(widget=widget, **told)
+
+
+def _is_carried_out(request: HttpRequest) -> bool:
+    """Whether this is the last press of an act for which people prove once more who they are."""
+    match = request.resolver_match
+    act = ACTS.get(match.kwargs["name"]) if match else None
+    return bool(act and act.needs_factor and "do" in request.POST)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_viewers
+@reauthentication_required(enabled=_is_carried_out)  # type: ignore[untyped-decorator]  # allauth is not typed
+def act(request: HttpRequest, name: str) -> HttpResponse:
+    """An act on what the address names: asked about, shown, done."""
+    chosen = ACTS.get(name)
+    if chosen is None or not may_act(person_of(request), chosen):
+        raise Http404
+    rows = _rows(chosen, request.GET.getlist("on"))
+    form = ActForm(chosen, rows, request.POST or None)
+    outcomes: list[Outcome] = []
+    if form.is_bound and form.is_valid():
+        try:
+            outcomes = _act(request, chosen, rows, form)
+        except Refused as refusal:
+            form.add_error(None, str(refusal))
+        if outcomes and "do" in request.POST and form.is_valid():
+            return _done(request, chosen, outcomes)
+    context = {
+        "tabs": tabs(""),
+        "act": chosen,
+        "things": [described(row) for row in rows],
+        "form": form,
+        "outcomes": outcomes,
+        "is_possible": any(not one.refused for one in outcomes),
+        "next": came_from(request, request.GET.get("next", "")),
+    }
+    return render(request, "desk/act.html", context)
+
+
+def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
+    """What the address names. Raises Http404 where it names nothing, or what is not there."""
+    if not keys or len(keys) > MOST_AT_ONCE:
+        raise Http404
+    try:
+        return [chosen.kind.find(key) for key in dict.fromkeys(keys)]
+    except Refused as unknown:
+        raise Http404 from unknown
+
+
+def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm) -> list[Outcome]:
+    """What comes of it, or would. Raises Refused."""
+    values = check_values(chosen, {value.name: form.cleaned_data[value.name] for value in chosen.values})
+    is_done = "do" in request.POST and form.is_confirmed()
+    by, why = Actor.person(person_of(request)), form.cleaned_data["why"]
+    return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
+
+
+def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse:
+    for one in outcomes:
+        if one.refused:
+            messages.warning(request, f"{one.name}: {one.refused}")
+        elif not one.entries:
+            messages.info(request, f"{one.name}: nothing changed.")
+    done = [one.name for one in outcomes if one.entries]
+    if done:
+        what = done[0] if len(done) == 1 else f"{len(done)} {chosen.kind.plural}"
+        messages.success(request, f"{chosen.label}: done, for {what}.")
+    return redirect(came_from(request, reverse("desk")))
