@@ -48,7 +48,7 @@ class Part(NamedTuple):
     """What became of verifying some entries: how far they reach, and what is wrong, in sentences."""
 
     reached: Link
-    count: int
+    size: int
     problems: list[str]
 
 
@@ -78,13 +78,13 @@ def extend_all() -> int:
 def last() -> Link:
     """The end of the chain."""
     end = AuditEntry.objects.filter(number__isnull=False).order_by("-number").values_list("number", "digest").first()
-    return Link(*end) if end else START
+    return Link(end[0] or 0, end[1]) if end else START
 
 
 def link_of(number: int) -> Link | None:
     """The entry of this number; None if there is none."""
     found = AuditEntry.objects.filter(number=number).values_list("number", "digest").first()
-    return Link(*found) if found else None
+    return Link(number, found[1]) if found else None
 
 
 def _write(entries: Sequence[AuditEntry], end: Link) -> None:

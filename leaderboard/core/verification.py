@@ -51,7 +51,7 @@ def _go_on(found: RecordCheck, at: datetime) -> bool:
     seen = _end_that_was_seen(found) if not found.reached else []
     found.found = [*found.found, *seen, *part.problems][:MOST_PROBLEMS]
     found.reached, found.reached_digest = part.reached
-    is_last = part.count < chain.AT_ONCE
+    is_last = part.size < chain.AT_ONCE
     if is_last:
         _end(found, at)
     found.save()

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import content_disposition_header, urlencode
@@ -56,7 +55,7 @@ def record(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 @for_organisers
-def record_export(request: HttpRequest, form: str) -> HttpResponseBase:
+def record_export(request: HttpRequest, form: str) -> HttpResponse | StreamingHttpResponse:
     """What the search of the address finds, as a file. It names people: this is recorded."""
     if form not in FORMS:
         raise Http404
