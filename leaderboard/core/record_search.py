@@ -124,10 +124,10 @@ def export(asked: Search, *, by: Actor, form: str) -> Iterator[str]:
     """
     found = asked.entries()
     target, _ = RecordCheck.objects.get_or_create(pk=1)
-    audit.record(
+    entry = audit.record(
         by, "export record", target, after={"form": form, "entries": found.count(), "search": asked.parameters}
     )
-    rows = map(as_json, _in_parts(found, upto=AuditEntry.objects.latest("pk").pk))
+    rows = map(as_json, _in_parts(found, upto=entry.pk))
     return _as_json_text(rows) if form == "json" else _as_csv_text(rows)
 
 
