@@ -29,7 +29,7 @@ def look(at: datetime) -> None:
     with transaction.atomic():
         if locks.try_one_at_a_time(LOCK):
             found = latest()
-            if found.pk is None and chain.last() == START:
+            if found._state.adding and chain.last() == START:
                 return  # in a new database, to which a backup may still be restored
             if found.reached or found.checked_at is None or not at - EVERY < found.checked_at <= at:
                 _go_on(found, at)

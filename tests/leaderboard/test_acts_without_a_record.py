@@ -61,7 +61,7 @@ def _plain(function: Any) -> Any:
 def _referred(function: FunctionType, of: type | None) -> list[tuple[Any, type | None]]:
     """The functions of ours to which one refers by name; of its class, if it is a method."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)).strip().rstrip(","))
-    found = []
+    found: list[tuple[Any, type | None]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             found.append((function.__globals__.get(node.id), None))
