@@ -1,6 +1,6 @@
 """The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
-from leaderboard.models.audit import AuditEntry
+from leaderboard.models.audit import AuditEntry, RecordCheck
 from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, ListedRun, TeamAlias
 from leaderboard.models.challenge import (
     Case,
@@ -70,6 +70,7 @@ __all__ = [
     "PreRegistration",
     "ProcessHeartbeat",
     "Question",
+    "RecordCheck",
     "ReferenceRow",
     "RefusedAddress",
     "Registration",

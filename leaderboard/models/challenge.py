@@ -183,7 +183,7 @@ class PhaseQuerySet(models.QuerySet["Phase"]):
 
     def known_to(self, person: "AbstractUser | AnonymousUser") -> Self:
         """Those that a person may know of: organisers of drafts, too."""
-        return self if person.is_staff else self.published()
+        return self if getattr(person, "current_role", None) else self.published()
 
 
 class Phase(models.Model):

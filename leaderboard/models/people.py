@@ -3,10 +3,10 @@
 import secrets
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 
+from leaderboard.models.powers import Powers
 from leaderboard.states import Role
 
 
@@ -15,7 +15,7 @@ def new_join_code() -> str:
     return secrets.token_urlsafe(10)
 
 
-class User(AbstractUser):
+class User(Powers):
     """A person. Signs in by email address; `username` is an internal name that nobody sees."""
 
     email = models.EmailField("email address", unique=True)
@@ -36,7 +36,8 @@ class User(AbstractUser):
         help_text="Empty for everybody who only takes part.",
     )
 
-    class Meta(AbstractUser.Meta):
+    class Meta(Powers.Meta):
+        abstract = False
         constraints = [models.UniqueConstraint(Lower("email"), name="one_account_per_email")]
 
     def __str__(self) -> str:

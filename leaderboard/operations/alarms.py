@@ -17,8 +17,9 @@ from django.db import transaction
 from django.urls import reverse
 
 from leaderboard.core import clock, locks
-from leaderboard.models import Alarm, Run, Submission, TeamApproval, User
+from leaderboard.models import Alarm, Run, Submission, TeamApproval
 from leaderboard.operations import health
+from leaderboard.people.roles import who_act
 from leaderboard.states import RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
@@ -100,5 +101,4 @@ def _send(lines: Iterable[str]) -> None:
 
 def _recipients() -> list[str]:
     named = [address for _, address in settings.ADMINS]
-    staff = User.objects.filter(is_staff=True, is_active=True).exclude(email="")
-    return named or list(staff.values_list("email", flat=True))
+    return named or list(who_act().exclude(email="").values_list("email", flat=True))

@@ -5,24 +5,24 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from leaderboard.core import audit, locks, outbox
+from leaderboard.core import audit, outbox
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, User
-from leaderboard.people import personal_data, sessions, sign_in, team_mails, teams
+from leaderboard.people import personal_data, roles, sessions, sign_in, team_mails, teams
 from leaderboard.people.team_locks import lock_team
 
 
 @transaction.atomic
 def end_account(user: User) -> None:
     """Delete a person's account; Refused while somebody else depends on it. Asked again, it has ended already."""
-    locks.one_at_a_time("ends of accounts")  # of two last organisers one stays
+    roles.keep_an_owner()
     if own := Membership.objects.filter(user=user).select_related("team").first():
         lock_team(own.team)  # before the person, as whoever joins does
     if User.objects.select_for_update().filter(pk=user.pk).first() is None:
         return
     user.refresh_from_db()
-    _refuse_last_organiser(user)
+    roles.refuse_last_owner(user)
     _leave(user)
     let_go(user)
     audit.record(Actor.person(user), "delete account", user)
@@ -44,16 +44,11 @@ def let_go(user: User) -> None:
 def why_not(user: User) -> str:
     """What keeps the account from ending; empty if nothing does."""
     try:
-        _refuse_last_organiser(user)
+        roles.refuse_last_owner(user)
         _refuse_captain_of_others(user)
     except Refused as refusal:
         return str(refusal)
     return ""
-
-
-def _refuse_last_organiser(user: User) -> None:
-    if user.is_superuser and not User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk).exists():
-        raise Refused("You are the last organiser who may do everything. Appoint another one first.")
 
 
 def _refuse_captain_of_others(user: User) -> None:

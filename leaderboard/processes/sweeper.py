@@ -17,7 +17,7 @@ from django.db.models import F, Q, QuerySet
 
 from leaderboard.board import versions
 from leaderboard.challenge import downloads
-from leaderboard.core import clock, outbox, process_heartbeat, task_queue
+from leaderboard.core import clock, outbox, process_heartbeat, task_queue, verification
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
@@ -67,6 +67,7 @@ def sweep() -> None:
     _rescore(at)
     _ask_for_copies()
     _ask_for_boards(at)
+    _each([at], verification.look)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     runs.write_due()
     deadlines.look()

@@ -5,13 +5,13 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role
 from leaderboard.web.context import person_of
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def at_least(role: Role) -> Callable[[View], View]:
@@ -19,7 +19,7 @@ def at_least(role: Role) -> Callable[[View], View]:
 
     def decorated(view: View) -> View:
         @wraps(view)
-        def wrapped(request: HttpRequest, **named: Any) -> HttpResponse:
+        def wrapped(request: HttpRequest, **named: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             if not has_role(person_of(request), role):

@@ -46,7 +46,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "urgencies": [
             (HEADS[urgency], [*_shown(request, some)]) for urgency, some in groupby(found, lambda one: one.urgency)
         ],
-        "latest": AuditEntry.objects.defer("before", "after")[:LATEST],
+        "latest": AuditEntry.objects.defer("before", "after", "seals")[:LATEST],
         "refresh_seconds": REFRESH_SECONDS,
     }
 

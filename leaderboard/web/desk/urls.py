@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.desk import acts, equal_entries, front, health
+from leaderboard.web.desk import acts, equal_entries, front, health, record
 
 urlpatterns = [
     path("", front.desk, name="desk"),
@@ -12,4 +12,6 @@ urlpatterns = [
     path("health/panel/", health.health_panel, name="health_panel"),
     path("equal-entries/", equal_entries.equal_entries, name="equal_entries"),
     path("equal-entries/<int:pk>/", equal_entries.equality_entries, name="equality"),
+    path("record/", record.record, name="record"),
+    path("record/record.<slug:form>", record.record_export, name="record_export"),
 ]

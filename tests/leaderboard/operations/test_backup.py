@@ -270,9 +270,10 @@ NEWER_TABLES = (
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
+    "recordcheck",
 )
 NEWER_COLUMNS = (
-    *(("user", "country"), ("user", "orcid")),
+    *(("user", "country"), ("user", "orcid"), ("user", "role")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "note")),

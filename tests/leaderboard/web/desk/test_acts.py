@@ -67,7 +67,7 @@ def test_a_viewer_reads_the_desk_and_changes_nothing(people, host_of_desk):
     viewer = people.browser["Olga"]
     assert "Desk" in page(viewer.get("/organisers/")).text
     assert viewer.get("/organisers/acts/drain-host/?on=gpu-1").status_code == 404
-    assert viewer.post("/organisers/acts/drain-host/?on=gpu-1", {"do": "1"}).status_code == 404
+    assert viewer.post("/organisers/acts/drain-host/?on=gpu-1", {"do": "1"}).status_code == 403
     assert not Host.objects.get().draining
 
 
