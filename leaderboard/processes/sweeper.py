@@ -21,7 +21,7 @@ from leaderboard.core import clock, outbox, process_heartbeat, task_queue
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
-from leaderboard.notices import deadlines, runs
+from leaderboard.notices import deadlines, decisions, runs
 from leaderboard.operations import alarms, equal_entries
 from leaderboard.people import preregistration
 from leaderboard.rescoring import work as rescoring
@@ -69,6 +69,7 @@ def sweep() -> None:
     _ask_for_boards(at)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     runs.write_due()
+    decisions.write_due()
     deadlines.look()
     _tell_that_registration_opened()
     alarms.look()
