@@ -1,8 +1,9 @@
 """What people decide about submissions: cancel, run again, resume, withdraw, disqualify; and to archive a phase.
 
-What organisers decide about a run leaves a row that its team reads, and is told by mail (journey.decided). Each decision is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in
-hosts.registry, about teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here
-because it looks at its runs.
+What organisers decide about a run leaves a row that its team reads, and is told by mail (journey.decided). Each decision
+is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in hosts.registry, about
+teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here because it looks at its
+runs, disqualifying a team because it does that to its runs.
 """
 
 from django.db import transaction
@@ -16,7 +17,17 @@ from leaderboard.journey import decided, faults, lifecycle, planning
 from leaderboard.journey.handed_in import score_masks
 from leaderboard.journey.locking import drop_batches, lock_run
 from leaderboard.journey.pipeline import fill_slots
-from leaderboard.models import Attempt, Phase, Rescoring, Run, RunCase, RunDecision, Submission, Team, TeamDisqualification
+from leaderboard.models import (
+    Attempt,
+    Phase,
+    Rescoring,
+    Run,
+    RunCase,
+    RunDecision,
+    Submission,
+    Team,
+    TeamDisqualification,
+)
 from leaderboard.people.team_locks import lock_team
 from leaderboard.states import ENDED, RunState, SubmissionState
 from leaderboard.submissions import admission, disqualified_teams, uploads

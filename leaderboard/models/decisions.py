@@ -106,9 +106,7 @@ class Objection(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["id"], condition=Q(answered_at__isnull=False, told_at=None), name="answers_to_tell"
-            ),
+            models.Index(fields=["id"], condition=Q(answered_at__isnull=False, told_at=None), name="answers_to_tell"),
         ]
 
     def __str__(self) -> str:

@@ -318,7 +318,9 @@ def _history(submission: Submission, changes: Sequence[StateChange], disclosure:
     events = [Event(submission.accepted_at, f"Submitted {what}for the {submission.get_track_display()} track", by)]
     told = changes if disclosure.shows_cases else _without_last_scores(changes)
     events += [_event(change, disclosure, is_of_masks=submission.is_of_masks) for change in told]
-    if decisions := [Event(one.at, one.text, one.by) for one in (*decided_by_organisers(submission), *decided(submission))]:
+    if decisions := [
+        Event(one.at, one.text, one.by) for one in (*decided_by_organisers(submission), *decided(submission))
+    ]:
         events = sorted([*events, *decisions], key=lambda event: event.at)
     return events[::-1]
 

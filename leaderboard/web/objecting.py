@@ -47,5 +47,7 @@ def object_to(request: HttpRequest, pk: int, decision: int) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, "The organisers read your objection. Their answer will stand here, and comes by mail.")
+        messages.success(
+            request, "The organisers read your objection. Their answer will stand here, and comes by mail."
+        )
     return redirect("submission", pk=pk)

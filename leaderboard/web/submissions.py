@@ -247,9 +247,7 @@ def _cheap_version(version: str | None, disclosure: Disclosure, seen: str) -> st
     return f"{version}-{seen.rpartition('-')[2]}" if version and disclosure.follows_events else None
 
 
-def _panel_context(
-    frame: Frame, submission: Submission, disclosure: Disclosure, version: str | None
-) -> dict[str, Any]:
+def _panel_context(frame: Frame, submission: Submission, disclosure: Disclosure, version: str | None) -> dict[str, Any]:
     """What the page shows. `version`: what the broker said before any row was read.
 
     So what changes in between is shown twice rather than never.

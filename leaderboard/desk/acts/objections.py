@@ -11,7 +11,9 @@ ANSWER = Act(
     "The team reads the answer on the run's page, and gets it by mail. It changes nothing else: reinstate the run if "
     "the team is right.",
     objections.answer,
-    values=(Value("answer", "Answer", "Plain text, for the team. It cannot be changed once it is sent.", is_long=True),),
+    values=(
+        Value("answer", "Answer", "Plain text, for the team. It cannot be changed once it is sent.", is_long=True),
+    ),
     is_offered=lambda objection: objection.answered_at is None,
 )
 ACTS = (ANSWER,)
