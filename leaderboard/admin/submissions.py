@@ -87,7 +87,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
     list_filter = ("phase", "kind", StateFilter, "entry", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
-    exclude = ("note",)  # the team's own
+    exclude = ("note", "state")  # the team's own; said by `run_state`
     # By a digest, whichever of them is at hand: equal images are found so.
     search_fields = ("team__name", "algorithm", "=upload", "=provenance__image_id", "=image__image_id")
     inlines = (RunInline,)
@@ -103,7 +103,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
         """Everything that is shown but the reason of a disqualification; as its state that of its run."""
         hidden = {"disqualified_reason", *self.exclude}
         names = [field.name for field in models.Submission._meta.fields if field.name not in hidden]
-        return ["run_state" if name == "state" else name for name in names]
+        return ["run_state", *names]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Submission]:
         """With the state of the latest run, which says how far each is."""

@@ -1,9 +1,9 @@
 """What people decide about submissions: cancel, run again, resume, withdraw, disqualify; and to archive a phase.
 
-What organisers decide about a run leaves a row that its team reads, and is told by mail (journey.decided). Each decision
-is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in hosts.registry, about
-teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here because it looks at its
-runs, disqualifying a team because it does that to its runs.
+What organisers decide about a run leaves a row that its team reads, and is told by mail (journey.decided). Each
+decision is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in hosts.registry,
+about teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here because it looks
+at its runs, disqualifying a team because it does that to its runs.
 """
 
 from django.db import transaction

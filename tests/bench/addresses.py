@@ -36,12 +36,14 @@ from leaderboard.models import (
     Host,
     Invitation,
     NewsItem,
+    Objection,
     Phase,
     PreRegistration,
     Question,
     ResumableUpload,
     Run,
     RunCase,
+    RunDecision,
     RunScores,
     Standing,
     StateChange,
@@ -139,6 +141,7 @@ def watched() -> dict[str, Any]:
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
+    found |= _objection(found["scored_public"])
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
@@ -155,6 +158,16 @@ def watched() -> dict[str, Any]:
     found |= _invitation(teams[0])
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _objection(submission: int) -> dict[str, Any]:
+    """A decision of organisers about a run, and one to which its team objected."""
+    told = {"at": clock.now(), "told_at": clock.now()}
+    kinds = (RunDecision.Kind.CANCELLED, RunDecision.Kind.DISQUALIFIED)
+    rows = [RunDecision.objects.get_or_create(submission_id=submission, kind=kind, defaults=told)[0] for kind in kinds]
+    said = {"text": "It is ours.", "at": clock.now()}
+    objection, _ = Objection.objects.get_or_create(decision=rows[1], answered_at=None, defaults=said)
+    return {"decision": rows[0].pk, "objection": objection.pk}
 
 
 def _invitation(team: Team) -> dict[str, Any]:
@@ -508,6 +521,10 @@ _RUNS = [
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
     Address("/runs/{scored_public}/withdraw/", 15, who="captain", method="POST", status=302, reads=HEAVY),
     Address("/runs/{scored_public}/bring-back/", 15, who="captain", method="POST", status=302, reads=HEAVY),
+    Address(
+        "/runs/{scored_public}/decisions/{decision}/object/",
+        *(16, "captain", 302, frozenset(), "POST", _text("text=It+was+ours.")),
+    ),
     Address("/runs/", 14, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 15, who="runner", reads=frozenset({"summary"})),
     Address("/runs/?state=scored&words=grounder", 14, who="captain", reads=frozenset({"summary"})),
@@ -560,6 +577,7 @@ _RUNS = [
         grows="each open batch is called off by itself, with a line of history",
     ),
 ]
+_STORY = frozenset({"summary", "result", "container", "log", "before", "after"})
 _ORGANISERS = [
     Address("/organisers/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/panel/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
@@ -572,6 +590,21 @@ _ORGANISERS = [
         method="POST",
         body=_text("why=Two+accounts.&preview=1"),
     ),
+    Address("/organisers/runs/", 14, who="organiser"),
+    Address("/organisers/runs/?page=2", 14, who="organiser"),
+    Address(
+        "/organisers/runs/?words=team&state=scored&phase={public_phase}&kind=scored&entry=image&track=main"
+        "&standing=counting&code=crashed&digest=sha256&since=2020-01-01&until=2030-01-01&host=gpu-1",
+        *(14, "organiser"),
+    ),
+    Address("/organisers/runs.csv", 40, who="organiser", grows="it reads all runs, 500 at a time"),
+    Address("/organisers/runs/{scored_hidden}/", 26, who="organiser", reads=_STORY),
+    Address("/organisers/runs/{running_public}/", 26, who="organiser", reads=_STORY),
+    Address("/organisers/rescoring/", 20, who="organiser"),
+    Address("/organisers/rescoring/999999999/", 8, who="organiser", status=404),
+    Address("/organisers/acts/answer-objection/?on={objection}", 14, who="organiser"),
+    Address("/organisers/acts/disqualify-team/?on={open_row}", 14, who="organiser"),
+    Address("/organisers/acts/start-rescoring/?on={public_phase}", 14, who="organiser"),
     Address("/organisers/health/", 38, who="organiser"),
     Address("/organisers/health/panel/", 36, who="organiser"),
     Address("/metrics", 36, who="organiser"),
@@ -758,6 +791,6 @@ class Command:
 COMMANDS = [
     Command("standings --phase {public_phase}", 7),
     Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
-    Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
-    Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
+    Command("submission {scored_public}", 12, _STORY),
+    Command("submission {running_hidden} --json", 12, _STORY),
 ]

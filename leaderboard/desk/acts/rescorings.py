@@ -47,8 +47,8 @@ START = Act(
     "start-rescoring",
     "Score anew",
     PHASE,
-    "All its runs are scored again from their kept masks, in the background. Nobody reads a new number before you apply "
-    "them as a whole; its board tells everybody the reason at once.",
+    "All its runs are scored again from their kept masks, in the background. Nobody reads a new number before you "
+    "apply them as a whole; its board tells everybody the reason at once.",
     _start,
     values=(_CASES,),
     needs_reason=True,

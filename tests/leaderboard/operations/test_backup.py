@@ -270,6 +270,7 @@ NEWER_TABLES = (
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
+    *("objection", "rundecision", "teamdisqualification"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),

@@ -50,6 +50,7 @@ ELSEWHERE = {
     "cancel",
     "withdraw",
     "bring_back",
+    "object_to",
     "note",
     "submit_again",
     "begin_draft",
