@@ -80,6 +80,7 @@ def test_decisions_say_nothing_of_hidden_cases(people, monkeypatch):
     minute = clock.now().replace(second=0, microsecond=0) + timedelta(minutes=1, seconds=30)
     runs = [scene.scored(people.team, phase, dice=dice) for dice in (0.41, 0.87)]
     monkeypatch.setattr(clock, "now", lambda: minute)
+    Submission.objects.update(upload_name="image.tar")
     told = []
     for decide in (decisions.disqualify, decisions.reinstate, decisions.give_back):
         for run in runs:
