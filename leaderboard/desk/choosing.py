@@ -1,6 +1,6 @@
 """What can be chosen among rows that people make: read each time it is asked, as no list in the code can name them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 
 from django.db.models import Model, QuerySet
 
@@ -22,6 +22,10 @@ class Rows(Mapping[str, str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())
+
+    def items(self) -> ItemsView[str, str]:
+        """All at once, by one question."""
+        return self._read().items()
 
     def __len__(self) -> int:
         return len(self._read())

@@ -60,10 +60,14 @@ class Line(Staged):
 
 def with_what_is_listed(rows: QuerySet[Submission]) -> QuerySet[Submission]:
     """The rows with what a line shows: the same few questions however many."""
-    standings = Prefetch("standings", Standing.objects.filter(scope=Standing.Scope.ALL).defer("summary", "groups"))
-    runs = Run.objects.defer("hints", "reason").prefetch_related(standings)
     unread = ("method", "external_data", "commitment", "reason", "disqualified_reason")
-    return rows.defer(*unread).prefetch_related("team", "phase", "submitted_by", Prefetch("runs", runs))
+    return rows.defer(*unread).prefetch_related("team", "phase", "submitted_by", runs_listed())
+
+
+def runs_listed() -> "Prefetch[str, QuerySet[Run], str]":
+    """The runs of a submission with what its line shows."""
+    standings = Prefetch("standings", Standing.objects.filter(scope=Standing.Scope.ALL).defer("summary", "groups"))
+    return Prefetch("runs", Run.objects.defer("hints", "reason").prefetch_related(standings))
 
 
 def lines_of(submissions: Iterable[Submission]) -> list[Line]:

@@ -27,7 +27,7 @@ def find(person: User, pk: int, at: datetime, *, with_method: bool = False) -> t
         "team", "phase__case_set", "cases_of", "image", "provenance", "submitted_by"
     )
     unread = ("image__config", "provenance__diff_ids", *(() if with_method else ("method",)))
-    found = rows.defer(*unread).prefetch_related("runs", "decisions").filter(pk=pk).first()
+    found = rows.defer(*unread).prefetch_related("runs").filter(pk=pk).first()
     reader = reader_of(person, found) if found else None
     return (found, Viewer(reader, at).of_submission(found)) if found and reader else None
 

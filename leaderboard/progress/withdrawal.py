@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import prefetch_related_objects
+
 from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.journey import lifecycle
 from leaderboard.journey.decisions import AS_ORGANISER, BRING_BACK, WITHDRAW
@@ -68,6 +70,7 @@ def decided_by_organisers(submission: Submission) -> list[Decided]:
 
     A reason stays told when the decision is taken back.
     """
+    prefetch_related_objects([submission], "decisions")  # which its page shows, too
     found = [_told(one) for one in submission.decisions.all() if one.kind in _TOLD_OF_ORGANISERS]
     if submission.disqualified_at and not any(text.startswith("Disqualified") for _, text in found):
         # by a server of before, during an upgrade

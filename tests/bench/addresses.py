@@ -602,7 +602,10 @@ _ORGANISERS = [
     Address("/organisers/runs/{running_public}/", 26, who="organiser", reads=_STORY),
     Address("/organisers/rescoring/", 20, who="organiser"),
     Address("/organisers/rescoring/999999999/", 8, who="organiser", status=404),
-    Address("/organisers/acts/answer-objection/?on={objection}", 14, who="organiser"),
+    Address(
+        "/organisers/acts/answer-objection/?on={objection}",
+        *(14, "organiser", 200, frozenset({"external_data", "method"})),  # the record names what it is about
+    ),
     Address("/organisers/acts/disqualify-team/?on={open_row}", 14, who="organiser"),
     Address("/organisers/acts/start-rescoring/?on={public_phase}", 14, who="organiser"),
     Address("/organisers/health/", 38, who="organiser"),

@@ -11,13 +11,14 @@ from django.views.decorators.http import require_safe
 from leaderboard.charts.picture import About, Picture
 from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
 from leaderboard.core.text import sanitised
+from leaderboard.desk.acting import may_act
 from leaderboard.desk.acts.rescorings import APPLY, DISCARD, START
 from leaderboard.models import Phase, Rescoring
 from leaderboard.rescoring.preview import preview
 from leaderboard.rescoring.progress import is_behind, progress_of
 from leaderboard.web.context import person_of
 from leaderboard.web.desk.access import for_viewers
-from leaderboard.web.desk.acts import offers_of
+from leaderboard.web.desk.acts import address_of, offers_of
 from leaderboard.web.desk.tabs import tabs
 
 DRAWN = 25  # teams of a board
@@ -39,12 +40,12 @@ def rescorings(request: HttpRequest) -> HttpResponse:
             is_behind(phase),
             (one := anew.get(phase.pk)),
             progress_of(one) if one else None,
-            [] if one or phase.archived_at else offers_of([START], phase, person),
+            address_of(START, [phase]) if may_act(person, START) and not (one or phase.archived_at) else "",
         )
         for phase in phases
     ]
     decided = _all().exclude(state=Rescoring.State.UNDECIDED).defer("changes").order_by("-pk")[:LATEST]
-    context = {"tabs": tabs("rescorings"), "rows": rows, "decided": decided}
+    context = {"tabs": tabs("rescorings"), "rows": rows, "decided": decided, "start": START}
     return render(request, "desk/rescorings.html", context)
 
 

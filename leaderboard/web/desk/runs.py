@@ -14,7 +14,7 @@ from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
 from leaderboard.desk.acts.objections import ANSWER
 from leaderboard.desk.run_search import STANDINGS, STATES, Search
-from leaderboard.desk.run_table import as_csv, lines_of, with_what_is_listed
+from leaderboard.desk.run_table import as_csv, lines_of, runs_listed, with_what_is_listed
 from leaderboard.models import Objection, Phase, Submission
 from leaderboard.progress import organiser_view
 from leaderboard.states import SubmissionKind
@@ -82,7 +82,9 @@ def runs_csv(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """The full story of a run: what happened, who decided what, every attempt, every case."""
     rows = Submission.objects.select_related("team", "phase", "cases_of", "image", "weights", "provenance")
-    rows = rows.defer("method", "external_data", "image__config", "provenance__diff_ids").prefetch_related("runs")
+    rows = rows.defer("method", "external_data", "image__config", "provenance__diff_ids").prefetch_related(
+        runs_listed()
+    )
     submission = rows.filter(pk=pk).first()
     if submission is None:
         raise Http404

@@ -1,4 +1,4 @@
-"""What needs a person: objections, undecided re-scorings, runs of several teams that fail alike; until it is settled."""
+"""What needs a person: objections, undecided re-scorings, runs of several teams failing alike; until it is settled."""
 
 from datetime import timedelta
 

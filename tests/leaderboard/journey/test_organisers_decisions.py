@@ -83,7 +83,7 @@ class TestOfATeam:
         phase = cast.phase(runs_per_day=9)
         elsewhere = cast.phase(phase.case_set, slug="other", runs_per_day=9)
         decisions.disqualify_team(team, phase=phase, by=BY, why="Two accounts.")
-        with pytest.raises(Refused, match="disqualified your team in the Phase test.*Two accounts"):
+        with pytest.raises(Refused, match=r"disqualified your team in the Phase test.*Two accounts"):
             cast.submit(team, phase)
         cast.submit(team, elsewhere)
         decisions.reinstate_team(team, phase=phase, by=BY, why="No.")

@@ -23,7 +23,8 @@ def submission(people) -> Submission:
 
 
 def address_of(submission: Submission) -> str:
-    return f"/runs/{submission.pk}/decisions/{submission.decisions.first().pk}/object/"
+    decision = submission.decisions.earliest("pk")
+    return f"/runs/{submission.pk}/decisions/{decision.pk}/object/"
 
 
 def test_a_team_objects_and_reads_the_answer(people, submission):

@@ -11,7 +11,7 @@ from leaderboard.states import Role
 from tests.leaderboard import cast, gpu_host
 from tests.leaderboard.scores import runs as made
 from tests.leaderboard.web import scene
-from tests.leaderboard.web.scene import HOSTILE, page
+from tests.leaderboard.web.scene import HOSTILE, Page, page
 
 pytestmark = pytest.mark.django_db
 RUNS = "/organisers/runs/"
@@ -26,6 +26,12 @@ def phase():
 @pytest.fixture
 def submission(people, phase) -> Submission:
     return cast.submit_checked(people.team, phase, algorithm=HOSTILE)
+
+
+def acts(shown: Page, name: str) -> list[str]:
+    """Where this act, or any, is offered on a page."""
+    addresses = [one["href"] or "" for one in shown.all("a")]
+    return [one for one in addresses if f"/organisers/acts/{name}" in one]
 
 
 def as_viewer(people) -> None:
@@ -128,15 +134,14 @@ def test_one_that_has_no_run_yet_has_a_story_too(people, phase):
 
 def test_its_team_is_disqualified_from_there_in_its_phase(people, phase, submission):
     olga = people.browser["Olga"]
-    [button] = [one for one in page(olga.get(f"{RUNS}{submission.pk}/")).all("a") if "disqualify-team" in one["href"]]
-    assert f"phase={phase.slug}" in button["href"]
-    asked = page(olga.get(button["href"]))
+    [button] = acts(page(olga.get(f"{RUNS}{submission.pk}/")), "disqualify-team")
+    assert f"phase={phase.slug}" in button
+    asked = page(olga.get(button))
     [chosen] = [one for one in asked.all("option") if "selected" in one]
     assert chosen["value"] == phase.slug
-    olga.post(button["href"], {"do": "1", "phase": phase.slug, "why": "Two accounts."})
+    olga.post(button, {"do": "1", "phase": phase.slug, "why": "Two accounts."})
     assert Submission.objects.get().disqualified_reason == "Two accounts."
-    again = page(olga.get(f"{RUNS}{submission.pk}/"))
-    assert any("reinstate-team" in one["href"] for one in again.all("a"))
+    assert acts(page(olga.get(f"{RUNS}{submission.pk}/")), "reinstate-team")
     refused = page(people.browser["Alice"].get(f"/submit/{phase.slug}/")).text
     assert "Two accounts." in refused
 
@@ -148,7 +153,7 @@ def test_a_viewer_sees_it_all_and_is_offered_nothing(people, phase, submission):
     viewer = people.browser["Olga"]
     for address in (RUNS, f"{RUNS}{submission.pk}/", "/organisers/"):
         shown = page(viewer.get(address))
-        assert not any("/organisers/acts/" in (one["href"] or "") for one in shown.all("a")), address
+        assert not acts(shown, ""), address
         assert not shown.all("input", name="on")
     assert viewer.get("/organisers/runs.csv").status_code == 200
     theirs = page(viewer.get(f"/runs/{submission.pk}/"))
@@ -176,11 +181,11 @@ def test_organisers_answer_an_objection(people, submission):
     made_ = objections.object_to(submission.decisions.get(), f"It is ours. {HOSTILE}", user=people.alice)
     olga = people.browser["Olga"]
     story = page(olga.get(f"{RUNS}{submission.pk}/"))
-    [button] = [one for one in story.all("a") if "answer-objection" in one["href"]]
+    [button] = acts(story, "answer-objection")
     assert not story.scripts
-    missing = olga.post(button["href"], {"do": "1"}).content.decode()
+    missing = olga.post(button, {"do": "1"}).content.decode()
     assert "This field is required" in missing
-    olga.post(button["href"], {"do": "1", "answer": "We see."})
+    olga.post(button, {"do": "1", "answer": "We see."})
     assert Objection.objects.get(pk=made_.pk).answer == "We see."
     assert "We see." in page(people.browser["Alice"].get(f"/runs/{submission.pk}/")).text
 
