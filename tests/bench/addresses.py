@@ -539,22 +539,22 @@ _RUNS = [
     ),
     Address("/runs/{scored_public}/note/", 5, who="captain", method="POST", body=_text("note=hello"), status=302),
     Address("/runs/{scored_public}/note/", 6, who="runner", method="POST", body=_text("note=hello"), status=404),
-    Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
-    Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
-    Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 25, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 31, who="organiser", reads=_PARTS),
+    Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 15, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_hidden}/", 25, who="organiser", reads=_RESULTS | {"summary"}),
+    Address("/runs/{running_public}/", 19 + _ESTIMATE, who="runner", reads=_PARTS),
+    Address("/runs/{running_hidden}/", 13 + _ESTIMATE, who="runner", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 26, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 32, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 32, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 34, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 24, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 25, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
+    Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS, state="failed"),
     Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
     Address("/runs/{scored_public}/events/", 0, who="captain", status=204),  # a process of its own answers
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),

@@ -303,7 +303,7 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at, 
     for address in (f"{API}/submissions", f"{API}/submissions/{submissions[0].pk}", f"{API}/phases/test/board"):
         assert ("Alice", address) in differing(before, after), address
     assert before["the table", ""] != after["the table", ""]
-    told = [subject for _, subject, _ in after["the mails", ""]]
+    told = [subject for _, subject, _ in after["the mails", ""] if "The organisers" not in subject]
     assert [subject.partition(": ")[2] for subject in told if "token" not in subject] == [
         f"Submission {submissions[0].pk} is scored"
     ] * 2
