@@ -505,9 +505,9 @@ _ESTIMATE = 14  # what estimates ask of the queue, the machines and earlier runs
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
     Address("/submit/", 6, who="captain"),
-    Address("/submit/{public_phase}/", 16, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
+    Address("/submit/{public_phase}/", 17, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
-    Address("/submit/{hidden_phase}/?ticket=none", 16, who="captain", method="POST", status=422),
+    Address("/submit/{hidden_phase}/?ticket=none", 17, who="captain", method="POST", status=422),
     Address("/drafts/of/{public_phase}/", 17, who="captain", method="POST", status=201),
     Address("/drafts/{draft}/", 6, who="captain"),
     Address("/drafts/{draft}/send/", 14, who="captain", method="POST", status=422),
@@ -555,7 +555,7 @@ _RUNS = [
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS, state="failed"),
-    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
+    Address("/runs/{scored_public}/panel/", 24, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
     Address("/runs/{scored_public}/events/", 0, who="captain", status=204),  # a process of its own answers
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
