@@ -72,7 +72,7 @@ class Act:
     `decide` takes the thing, `by`, `why` and the values by their names; it records what it did, and raises Refused
     with a sentence where it is not possible. `says` tells what comes of it, for whom. `is_offered` keeps an act off
     pages of things for which it means nothing now. Where `confirms` is set, a person types the thing's name as well;
-    where `needs_factor`, they prove on the page who they are once more.
+    where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a team reads the reason.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Act:
     confirms: bool = False
     needs_factor: bool = False
     is_grave: bool = False
+    tells_team: bool = False
 
 
 class Change(NamedTuple):

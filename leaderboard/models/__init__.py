@@ -12,6 +12,7 @@ from leaderboard.models.challenge import (
     HalfSecret,
     Phase,
 )
+from leaderboard.models.decisions import Objection, RunDecision, TeamDisqualification
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
@@ -64,6 +65,7 @@ __all__ = [
     "NewsItem",
     "NoticeKind",
     "NoticeStop",
+    "Objection",
     "OutgoingMail",
     "PendingNotice",
     "Phase",
@@ -81,6 +83,7 @@ __all__ = [
     "RulesAcceptance",
     "Run",
     "RunCase",
+    "RunDecision",
     "RunScores",
     "Standing",
     "StateChange",
@@ -88,6 +91,7 @@ __all__ = [
     "Team",
     "TeamAlias",
     "TeamApproval",
+    "TeamDisqualification",
     "Throttle",
     "ToldDeadline",
     "Turn",

@@ -22,6 +22,7 @@ from leaderboard.models import (
     Invitation,
     Membership,
     NoticeStop,
+    Objection,
     OutgoingMail,
     PreRegistration,
     RefusedAddress,
@@ -55,6 +56,7 @@ STAYS = {
     "leaderboard.Equality.looked_by": "what organisers looked at",
     "leaderboard.Invitation.accepted_by": "what became of a team’s invitations",
     "leaderboard.Invitation.invited_by": "what became of a team’s invitations",
+    "leaderboard.Objection.by": "what a team objected to",
     "leaderboard.Submission.submitted_by": "what a team submitted",
     "leaderboard.Team.join_link_made_by": "a team’s link",
     "leaderboard.TeamApproval.asked_by": "whether a team was approved",
@@ -123,6 +125,7 @@ def of(user: User) -> dict[str, Any]:
             .order_by("pk")
             .values("pk", "team__name", "phase__slug", "algorithm", "accepted_at", "shows_submitter")
         ),
+        "objections": list(Objection.objects.filter(by=user).values("decision__submission", "at", "text")),
         "drafts": list(
             Draft.objects.filter(Q(created_by=user) | Q(submitted_by=user))
             .order_by("created_at")

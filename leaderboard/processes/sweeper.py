@@ -21,7 +21,7 @@ from leaderboard.core import clock, outbox, process_heartbeat, task_queue, verif
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
-from leaderboard.notices import deadlines, runs
+from leaderboard.notices import deadlines, decisions, runs
 from leaderboard.operations import alarms, equal_entries
 from leaderboard.people import preregistration
 from leaderboard.rescoring import work as rescoring
@@ -70,6 +70,7 @@ def sweep() -> None:
     _each([at], verification.look)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     runs.write_due()
+    decisions.write_due()
     deadlines.look()
     _tell_that_registration_opened()
     alarms.look()

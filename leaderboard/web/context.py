@@ -16,7 +16,8 @@ from leaderboard.core import clock, outbox
 from leaderboard.models import Phase, Team, User
 from leaderboard.models.challenge import PhaseQuerySet
 from leaderboard.people import registration
-from leaderboard.states import SubmissionKind
+from leaderboard.people.roles import has_role
+from leaderboard.states import Role, SubmissionKind
 from leaderboard.submissions.quota import Quota, quotas_of
 
 THEMES = ("auto", "light", "dark")
@@ -133,6 +134,12 @@ class Frame:
     def mail_late_since(self) -> datetime | None:
         """Since when messages wait, where that is longer than it should be: said where somebody waits for one."""
         return outbox.late_since(self.now)
+
+    @property
+    def may_organise(self) -> bool:
+        """Whether the visitor may act as an organiser: not whoever only views."""
+        user = self._request.user
+        return user.is_authenticated and has_role(user, Role.ORGANISER)
 
     @property
     def theme(self) -> str:

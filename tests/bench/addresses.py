@@ -35,12 +35,14 @@ from leaderboard.models import (
     Host,
     Invitation,
     NewsItem,
+    Objection,
     Phase,
     PreRegistration,
     Question,
     ResumableUpload,
     Run,
     RunCase,
+    RunDecision,
     RunScores,
     Standing,
     StateChange,
@@ -138,6 +140,7 @@ def watched() -> dict[str, Any]:
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
+    found |= _objection(found["scored_public"])
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
@@ -154,6 +157,16 @@ def watched() -> dict[str, Any]:
     found |= _invitation(teams[0])
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _objection(submission: int) -> dict[str, Any]:
+    """A decision of organisers about a run, and one to which its team objected."""
+    told = {"at": clock.now(), "told_at": clock.now()}
+    kinds = (RunDecision.Kind.CANCELLED, RunDecision.Kind.DISQUALIFIED)
+    rows = [RunDecision.objects.get_or_create(submission_id=submission, kind=kind, defaults=told)[0] for kind in kinds]
+    said = {"text": "It is ours.", "at": clock.now()}
+    objection, _ = Objection.objects.get_or_create(decision=rows[1], answered_at=None, defaults=said)
+    return {"decision": rows[0].pk, "objection": objection.pk}
 
 
 def _invitation(team: Team) -> dict[str, Any]:
@@ -491,9 +504,9 @@ _ESTIMATE = 14  # what estimates ask of the queue, the machines and earlier runs
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
     Address("/submit/", 6, who="captain"),
-    Address("/submit/{public_phase}/", 16, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
+    Address("/submit/{public_phase}/", 17, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
-    Address("/submit/{hidden_phase}/?ticket=none", 16, who="captain", method="POST", status=422),
+    Address("/submit/{hidden_phase}/?ticket=none", 17, who="captain", method="POST", status=422),
     Address("/drafts/of/{public_phase}/", 17, who="captain", method="POST", status=201),
     Address("/drafts/{draft}/", 6, who="captain"),
     Address("/drafts/{draft}/send/", 14, who="captain", method="POST", status=422),
@@ -507,6 +520,10 @@ _RUNS = [
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
     Address("/runs/{scored_public}/withdraw/", 15, who="captain", method="POST", status=302, reads=HEAVY),
     Address("/runs/{scored_public}/bring-back/", 15, who="captain", method="POST", status=302, reads=HEAVY),
+    Address(
+        "/runs/{scored_public}/decisions/{decision}/object/",
+        *(16, "captain", 302, frozenset(), "POST", _text("text=It+was+ours.")),
+    ),
     Address("/runs/", 14, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 15, who="runner", reads=frozenset({"summary"})),
     Address("/runs/?state=scored&words=grounder", 14, who="captain", reads=frozenset({"summary"})),
@@ -521,23 +538,23 @@ _RUNS = [
     ),
     Address("/runs/{scored_public}/note/", 5, who="captain", method="POST", body=_text("note=hello"), status=302),
     Address("/runs/{scored_public}/note/", 6, who="runner", method="POST", body=_text("note=hello"), status=404),
-    Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
-    Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
-    Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 25, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 31, who="organiser", reads=_PARTS),
+    Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 15, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_hidden}/", 25, who="organiser", reads=_RESULTS | {"summary"}),
+    Address("/runs/{running_public}/", 19 + _ESTIMATE, who="runner", reads=_PARTS),
+    Address("/runs/{running_hidden}/", 13 + _ESTIMATE, who="runner", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 26, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 32, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 32, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 34, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 24, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 25, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
-    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
+    Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS, state="failed"),
+    Address("/runs/{scored_public}/panel/", 24, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
     Address("/runs/{scored_public}/events/", 0, who="captain", status=204),  # a process of its own answers
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
@@ -559,6 +576,7 @@ _RUNS = [
         grows="each open batch is called off by itself, with a line of history",
     ),
 ]
+_STORY = frozenset({"summary", "result", "container", "log", "before", "after"})
 _ORGANISERS = [
     Address("/organisers/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/panel/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
@@ -583,6 +601,24 @@ _ORGANISERS = [
     ),
     Address("/organisers/record/record.csv", 12, "organiser", reads=frozenset({"before", "after"}), method="POST"),
     Address("/organisers/acts/set-role/?on={captain}", 12, who="organiser"),
+    Address("/organisers/runs/", 14, who="organiser"),
+    Address("/organisers/runs/?page=2", 14, who="organiser"),
+    Address(
+        "/organisers/runs/?words=team&state=scored&phase={public_phase}&kind=scored&entry=image&track=main"
+        "&standing=counting&code=crashed&digest=sha256&since=2020-01-01&until=2030-01-01&host=gpu-1",
+        *(14, "organiser"),
+    ),
+    Address("/organisers/runs.csv", 40, who="organiser", grows="it reads all runs, 500 at a time"),
+    Address("/organisers/runs/{scored_hidden}/", 26, who="organiser", reads=_STORY),
+    Address("/organisers/runs/{running_public}/", 26, who="organiser", reads=_STORY),
+    Address("/organisers/rescoring/", 20, who="organiser"),
+    Address("/organisers/rescoring/999999999/", 8, who="organiser", status=404),
+    Address(
+        "/organisers/acts/answer-objection/?on={objection}",
+        *(14, "organiser", 200, frozenset({"external_data", "method"})),  # the record names what it is about
+    ),
+    Address("/organisers/acts/disqualify-team/?on={open_row}", 14, who="organiser"),
+    Address("/organisers/acts/start-rescoring/?on={public_phase}", 14, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
@@ -766,6 +802,6 @@ class Command:
 COMMANDS = [
     Command("standings --phase {public_phase}", 7),
     Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
-    Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
-    Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
+    Command("submission {scored_public}", 12, _STORY),
+    Command("submission {running_hidden} --json", 12, _STORY),
 ]

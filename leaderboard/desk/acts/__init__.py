@@ -1,9 +1,9 @@
 """Every act of organisers, by its name: in addresses, and after `manage.py act`."""
 
 from collections.abc import Mapping
-from itertools import chain
 
 from leaderboard.desk.acting import Act
-from leaderboard.desk.acts import hosts, people, phases, runs
+from leaderboard.desk.acts import disqualifications, hosts, objections, people, phases, rescorings, runs
 
-ACTS: Mapping[str, Act] = {act.name: act for act in chain(runs.ACTS, phases.ACTS, hosts.ACTS, people.ACTS)}
+_MODULES = (disqualifications, hosts, objections, people, phases, rescorings, runs)
+ACTS: Mapping[str, Act] = {act.name: act for module in _MODULES for act in module.ACTS}

@@ -27,6 +27,7 @@ CANCEL = Act(
     decisions.cancel_for_team,
     is_offered=_is_under_way,
     is_grave=True,
+    tells_team=True,
 )
 RUN_AGAIN = Act(
     "run-again",
@@ -35,6 +36,7 @@ RUN_AGAIN = Act(
     "A new run of the same image is queued. It is not charged; runs of before stay readable.",
     decisions.run_again,
     is_offered=_may_run_again,
+    tells_team=True,
 )
 GO_ON = Act(
     "go-on",
@@ -53,21 +55,24 @@ DISQUALIFY = Act(
     needs_reason=True,
     is_offered=lambda submission: submission.disqualified_at is None,
     is_grave=True,
+    tells_team=True,
 )
 REINSTATE = Act(
     "reinstate-run",
     "Reinstate",
     RUN,
-    "It may count again. The record keeps the reason for which it was disqualified.",
+    "It may count again. Its page and the record keep the reason for which it was disqualified.",
     decisions.reinstate,
     needs_reason=True,
     is_offered=lambda submission: submission.disqualified_at is not None,
+    tells_team=True,
 )
 WITHDRAW = Act(
     "withdraw-run",
     "Withdraw for the team",
     RUN,
-    "It does not count, as if its team had withdrawn it; also after the deadline.",
+    "At its team's wish it leaves the board and does not count, as if its team had withdrawn it; also after the "
+    "deadline.",
     decisions.withdraw_for_team,
     needs_reason=True,
     is_offered=lambda submission: submission.withdrawn_at is None,
@@ -81,4 +86,14 @@ BRING_BACK = Act(
     needs_reason=True,
     is_offered=lambda submission: submission.withdrawn_at is not None,
 )
-ACTS = (CANCEL, RUN_AGAIN, GO_ON, DISQUALIFY, REINSTATE, WITHDRAW, BRING_BACK)
+GIVE_BACK = Act(
+    "give-back",
+    "Give back",
+    RUN,
+    "It is not charged: its team may hand in another one in its place. Its scores stay.",
+    decisions.give_back,
+    needs_reason=True,
+    is_offered=lambda submission: submission.charged,
+    tells_team=True,
+)
+ACTS = (CANCEL, RUN_AGAIN, GO_ON, DISQUALIFY, REINSTATE, WITHDRAW, BRING_BACK, GIVE_BACK)

@@ -31,5 +31,5 @@ def _item(submission: Submission, of_what: str) -> Item:
         "Its team reads that it is our fault, and that it is not charged. Find the cause first: it does not start by "
         "itself any more.",
         acts=[(GO_ON, submission), (CANCEL, submission)],
-        links=[("Its story", reverse("submission", args=[submission.pk]))],
+        links=[("Its story", reverse("desk_run", args=[submission.pk]))],
     )

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import printable
-from leaderboard.desk.acting import Act, Outcome, act_on, check_values
+from leaderboard.desk.acting import Act, Outcome, Value, act_on, check_values
 from leaderboard.desk.acts import ACTS
 
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         for value in act.values:
             flag = f"--{value.name.replace('_', '-')}"
             told: dict[str, Any] = {"required": value.is_required, "default": "", "help": value.help or value.label}
-            parser.add_argument(flag, dest=f"value_{value.name}", choices=[*value.choices] or None, **told)
+            parser.add_argument(flag, dest=f"value_{value.name}", choices=_known(value), **told)
         parser.add_argument("--why", default="", required=act.needs_reason, help="kept in the record")
         parser.add_argument("--dry-run", action="store_true", help="say what would come of it, and change nothing")
         parser.add_argument("--json", action="store_true")
@@ -50,6 +50,11 @@ class Command(BaseCommand):
         self.stdout.write(_as_json(act, outcomes, options["dry_run"]) if options["json"] else _as_text(outcomes))
         if any(one.refused for one in outcomes):
             raise CommandError("Some of it was refused." if len(outcomes) > 1 else "It was refused.")
+
+
+def _known(value: Value) -> list[str] | None:
+    """What can be chosen, as the help says it; of rows that people make, the database is asked when it is chosen."""
+    return [*value.choices] if isinstance(value.choices, dict) and value.choices else None
 
 
 def _as_json(act: Act, outcomes: list[Outcome], is_dry_run: bool) -> str:

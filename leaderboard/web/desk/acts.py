@@ -14,6 +14,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -68,7 +69,7 @@ class ActForm(forms.Form):
             label="Reason",
             required=act.needs_reason,
             max_length=WHY_CHARACTERS,
-            help_text="Kept in the record." if act.needs_reason else "Kept in the record, if you give one.",
+            help_text=_help_of_reason(act),
             widget=forms.Textarea(attrs={"rows": 3}),
         )
         if act.confirms:
@@ -82,6 +83,11 @@ class ActForm(forms.Form):
             self.add_error("confirmed", f"Type exactly: {self._name}")
             return False
         return True
+
+
+def _help_of_reason(act: Act) -> str:
+    if_any = "" if act.needs_reason else ", if you give one"
+    return f"The team reads it{if_any}; kept in the record." if act.tells_team else f"Kept in the record{if_any}."
 
 
 def _field(value: Value) -> forms.Field:
@@ -109,7 +115,8 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
     if chosen is None or not may_act(person_of(request), chosen):
         raise Http404
     rows = _rows(chosen, request.GET.getlist("on"))
-    form = ActForm(chosen, rows, request.POST or None)
+    known = {value.name: request.GET[value.name] for value in chosen.values if value.name in request.GET}
+    form = ActForm(chosen, rows, request.POST or None, initial=known)
     outcomes: list[Outcome] = []
     if form.is_bound and form.is_valid():
         try:
@@ -125,9 +132,15 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
         "form": form,
         "outcomes": outcomes,
         "is_possible": any(not one.refused for one in outcomes),
-        "next": came_from(request, request.GET.get("next", "")),
+        "next": came_from(request, _asked_from(request)),
     }
     return render(request, "desk/act.html", context)
+
+
+def _asked_from(request: HttpRequest) -> str:
+    """The address of this site from which people came to it, by its own; nothing of an address elsewhere."""
+    target = request.GET.get("next", "")
+    return target if url_has_allowed_host_and_scheme(target, allowed_hosts=None) else ""
 
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:

@@ -6,6 +6,8 @@ from django.urls import reverse
 
 _TABS = (
     ("desk", "What needs a person"),
+    ("desk_runs", "Runs"),
+    ("rescorings", "Results"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
     ("record", "Record"),

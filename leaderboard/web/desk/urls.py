@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from leaderboard.web.desk import acts, equal_entries, front, health, record
+from leaderboard.web.desk import acts, equal_entries, front, health, record, rescorings, runs
 
 urlpatterns = [
     path("", front.desk, name="desk"),
     path("panel/", front.desk_panel, name="desk_panel"),
     path("acts/<slug:name>/", acts.act, name="act"),
+    path("runs/", runs.runs, name="desk_runs"),
+    path("runs.csv", runs.runs_csv, name="desk_runs_csv"),
+    path("runs/<int:pk>/", runs.run, name="desk_run"),
+    path("rescoring/", rescorings.rescorings, name="rescorings"),
+    path("rescoring/<int:pk>/", rescorings.rescoring, name="rescoring"),
     path("health/", health.health, name="health"),
     path("health/panel/", health.health_panel, name="health_panel"),
     path("equal-entries/", equal_entries.equal_entries, name="equal_entries"),

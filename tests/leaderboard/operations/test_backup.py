@@ -271,6 +271,7 @@ NEWER_TABLES = (
     *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
     "recordcheck",
+    *("objection", "rundecision", "teamdisqualification"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid"), ("user", "role")),
