@@ -95,6 +95,8 @@ def copy(source: Phase, *, slug: str, name: str, by: Actor, why: str = "") -> Ph
 
 @transaction.atomic
 def _made(phase: Phase, length: timedelta, *, slug: str, name: str, cases: CaseSet, by: Actor, why: str) -> Phase:
+    if slug == "new":
+        raise Refused("Another name in addresses, please: that one is the desk’s own.")
     opens = (clock.now() + _OPENS_IN).replace(hour=12, minute=0, second=0, microsecond=0)
     phase.slug, phase.name, phase.case_set, phase.is_draft = slug, name, cases, True
     phase.opens_at, phase.closes_at = opens, opens + length

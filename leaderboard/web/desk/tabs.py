@@ -6,6 +6,7 @@ from django.urls import reverse
 
 _TABS = (
     ("desk", "What needs a person"),
+    ("desk_phases", "Phases"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
 )

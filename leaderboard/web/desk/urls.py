@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from leaderboard.web.desk import acts, equal_entries, front, health
+from leaderboard.web.desk import acts, equal_entries, front, health, phase, phases
 
 urlpatterns = [
     path("", front.desk, name="desk"),
     path("panel/", front.desk_panel, name="desk_panel"),
     path("acts/<slug:name>/", acts.act, name="act"),
+    path("phases/", phases.desk_phases, name="desk_phases"),
+    path("phases/new/", phases.desk_phase_new, name="desk_phase_new"),
+    path("phases/<slug:slug>/", phase.desk_phase, name="desk_phase"),
     path("health/", health.health, name="health"),
     path("health/panel/", health.health_panel, name="health_panel"),
     path("equal-entries/", equal_entries.equal_entries, name="equal_entries"),
