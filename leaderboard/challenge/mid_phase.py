@@ -25,6 +25,7 @@ from leaderboard.states import SubmissionKind, SubmissionState
 
 AHEAD = timedelta(hours=24)  # of a deadline that is moved earlier
 LATE = timedelta(minutes=2)  # between filling in a form and sending it
+SECOND = timedelta(seconds=1)  # what forms leave out of an instant does not move it
 KEPT_LIMITS = (
     *("case_seconds", "startup_seconds", "memory_bytes", "shm_bytes", "tmp_bytes", "output_bytes", "log_bytes"),
     *("cpus", "pids", "max_failures_in_row", "max_archive_bytes", "max_unpacked_bytes", "max_masks_bytes"),
@@ -37,7 +38,7 @@ def check_opening(old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse to open in the past, and to take back that a phase has opened once something was handed in."""
     if old is None or new.is_draft:
         return
-    moves = new.opens_at != old.opens_at
+    moves = abs(new.opens_at - old.opens_at) >= SECOND
     if moves and not old.is_draft and old.opens_at <= at and old.submissions.exists():
         raise Refused(f"It opened {instant(old.opens_at)}, and runs were handed in since: that can't be changed.")
     if (moves or old.is_draft) and new.opens_at < at - LATE:
@@ -46,7 +47,7 @@ def check_opening(old: Phase | None, new: Phase, at: datetime) -> None:
 
 def check_deadline(old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse a deadline that comes earlier without a day's notice, or before what was accepted."""
-    if old is None or new.closes_at >= old.closes_at:
+    if old is None or new.closes_at > old.closes_at - SECOND:
         return
     after = old.submissions.filter(kind=SubmissionKind.SCORED, accepted_at__gte=new.closes_at)
     if late := after.count():
@@ -137,7 +138,7 @@ def keep_limits(old: Phase, new: Phase) -> None:
     old.submissions.filter(kept_limits__isnull=True).update(kept_limits=kept)
     others = old.submissions.exclude(kept_limits__isnull=True).exclude(kept_limits=kept)
     for before in list(others.order_by().values_list("kept_limits", flat=True).distinct()):
-        others.filter(kept_limits=before).update(kept_limits=_widest(before, kept))
+        others.filter(kept_limits=before).update(kept_limits=_widest(before or {}, kept))
 
 
 def _storable(value: Any) -> Any:

@@ -143,7 +143,7 @@ def open_now(phase: Phase, *, by: Actor, why: str = "") -> None:
         raise Refused(f"The {phase.name} opened {instant(phase.opens_at)}.")
     if phase.closes_at <= now:
         raise Refused(f"Its deadline has passed ({instant(phase.closes_at)}): move that first.")
-    phase.is_draft, phase.opens_at = False, now
+    phase.is_draft, phase.opens_at = False, now.replace(microsecond=0)
     _clean(phase)
     save_phase(phase, by=by, why=why, pressed=("opens_at",), action="open phase")
 
@@ -155,7 +155,7 @@ def close_now(phase: Phase, *, by: Actor, why: str = "") -> None:
         raise Refused(f"The {phase.name} is not open.")
     if not why.strip():
         raise Refused("Say why: teams planned by the later deadline.")
-    phase.closes_at = now
+    phase.closes_at = now.replace(microsecond=0) + timedelta(seconds=1)  # what was accepted in this very second counts
     _clean(phase)
     save_phase(phase, by=by, why=why, pressed=("closes_at",), action="close phase")
 

@@ -5,11 +5,11 @@ A value is written as text wherever it comes in, on a page, on the command line,
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, cast
 
 from django.db import models
 from django.db.models import Field
@@ -37,7 +37,7 @@ class Policy:
     @property
     def field(self) -> "Field[Any, Any]":
         """The field of the model."""
-        return Phase._meta.get_field(self.name)
+        return cast("Field[Any, Any]", Phase._meta.get_field(self.name))
 
     @property
     def kind(self) -> str:
@@ -180,15 +180,16 @@ def _read_span(text: str, policy: Policy) -> int:
 def _read_number(text: str, policy: Policy) -> Decimal | int:
     try:
         number = Decimal(text.replace(",", ""))
-        is_whole = isinstance(policy.field, models.IntegerField)
-        if not number.is_finite() or (is_whole and number != int(number)):
-            raise InvalidOperation
-    except (InvalidOperation, OverflowError) as wrong:
+    except InvalidOperation as wrong:
         raise Refused(f"{policy.label}: write a number.") from wrong
-    return int(number) if is_whole else number
+    if not isinstance(policy.field, models.IntegerField):
+        return number
+    if not number.is_finite() or number != int(number):
+        raise Refused(f"{policy.label}: write a whole number.")
+    return int(number)
 
 
-_READ = {
+_READ: Mapping[str, Callable[[str, Policy], Any]] = {
     "instant": _read_instant,
     "yes-no": _read_yes_no,
     "choice": _read_choice,
@@ -208,7 +209,9 @@ GROUPS: Mapping[str, tuple[Policy, ...]] = {
             "Closes",
             "An upload counts if it is complete by then. A deadline may move later, and earlier with 24 hours’ notice.",
         ),
-        Policy("post_challenge_opens_at", "Post-challenge runs from", "Scored after the deadline, apart, never ranked."),
+        Policy(
+            "post_challenge_opens_at", "Post-challenge runs from", "Scored after the deadline, apart, never ranked."
+        ),
         Policy("post_challenge_closes_at", "Post-challenge runs until", "Not set: until further notice."),
         Policy("revealed_at", "Reveal", "The full result, the other half and names come out; standings are final."),
         Policy("embargo_until", "Embargo until", "Until then boards have no rows, and teams see no numbers."),
@@ -216,7 +219,9 @@ GROUPS: Mapping[str, tuple[Policy, ...]] = {
     "How much": (
         Policy("runs_per_day", "Runs a day", "The UTC day. Rejected and interrupted runs are given back."),
         Policy("runs_total", "Runs in all", "Never fewer than a team has used."),
-        Policy("post_challenge_per_day", "Post-challenge runs a day", "The UTC day; they take nothing from the others."),
+        Policy(
+            "post_challenge_per_day", "Post-challenge runs a day", "The UTC day; they take nothing from the others."
+        ),
         Policy("post_challenge_total", "Post-challenge runs in all", "Of each team."),
         Policy("try_outs_on", "Try-outs on the cases of", "A free run on a few public cases. Not set: there are none."),
         Policy("try_out_cases", "Cases of a try-out", "The same ones each time."),
@@ -228,7 +233,9 @@ GROUPS: Mapping[str, tuple[Policy, ...]] = {
         ),
     ),
     "What counts, what is seen": (
-        Policy("counting", "Which run counts", "In mid-phase this changes who stands where; after the deadline it stays."),
+        Policy(
+            "counting", "Which run counts", "In mid-phase this changes who stands where; after the deadline it stays."
+        ),
         Policy("publication", "Shown before the reveal", "Scores of hidden cases are rounded, small groups left out."),
         Policy(
             "cases_are_public",
@@ -236,7 +243,9 @@ GROUPS: Mapping[str, tuple[Policy, ...]] = {
             "Teams see each case, masks and logs. Hidden cases are made public by an act of its own.",
             is_by_act=True,
         ),
-        Policy("show_categories", "Categories to the method", "No: the sentence alone. Stays once runs were handed in."),
+        Policy(
+            "show_categories", "Categories to the method", "No: the sentence alone. Stays once runs were handed in."
+        ),
         Policy("anonymous_until_reveal", "Teams without names until the reveal", "Boards say “Team 7”."),
         Policy("show_submitters", "Name who handed a run in", "On “All runs”; teams are told before they submit."),
         Policy("takes", "What is handed in", "Masks only where the cases are public."),
@@ -286,7 +295,8 @@ def unset(phase: Phase) -> list[str]:
         found.append("its case set has no cases")
     if phase.takes_images and phase.try_outs_on_id is None:
         found.append("no try-outs")
-    if not phase.cases_are_public and phase.publication == Phase.Publication.HALF and not phase.case_set.first.half_commitment:
+    shows_half = not phase.cases_are_public and phase.publication == Phase.Publication.HALF
+    if shows_half and not phase.case_set.first.half_commitment:
         found.append("no commitment to the public half")
     if not phase.cases_are_public and phase.revealed_at is None:
         found.append("no reveal")

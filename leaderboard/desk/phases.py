@@ -4,7 +4,7 @@ So it says what the boards will say, by the code that makes them. Nobody else se
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -39,11 +39,12 @@ class Told(NamedTuple):
     after: str
 
 
-class Touched(NamedTuple):
+@dataclass(frozen=True)
+class Touched:
     """Entries of one state: how many, what the changes mean for them, and of which teams where that matters."""
 
     what: str
-    count: int
+    number: int
     means: str
     teams: Sequence[str] = ()
 
@@ -69,7 +70,9 @@ class Preview:
                 "reader": one.reader,
                 "moved": one.moved,
                 "changed": one.changed,
-                "teams": [{"team": of.team, "before": _place(of.before), "after": _place(of.after)} for of in one.teams],
+                "teams": [
+                    {"team": of.team, "before": _place(of.before), "after": _place(of.after)} for of in one.teams
+                ],
             }
             for one in self.boards
         ]
@@ -79,7 +82,7 @@ class Preview:
             "problems": dict(self.problems),
             "warnings": [*self.warnings],
             "line": {"before": line_of(self.before, clock.now()), "after": line_of(self.after, clock.now())},
-            "entries": [one._asdict() for one in self.touched],
+            "entries": [asdict(one) for one in self.touched],
             "boards": boards,
         }
 
@@ -159,9 +162,7 @@ def _boards(phase: Phase, written: Mapping[str, str], by: Actor) -> list[BoardPr
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
-def _touched(
-    before: Phase, after: Phase, names: set[str], boards: Sequence[BoardPreview]
-) -> Iterator[Touched]:
+def _touched(before: Phase, after: Phase, names: set[str], boards: Sequence[BoardPreview]) -> Iterator[Touched]:
     """Entries by their state, then those for which the changes are bad news."""
     for_queued, for_drafts = _of_limits(before, after, names)
     under_way = mid_phase.under_way(before)
@@ -182,7 +183,9 @@ def _of_limits(before: Phase, after: Phase, names: set[str]) -> tuple[str, str]:
         return "nothing", "nothing" if not names else "their teams read it on the form"
     lower = mid_phase.lowered(before, after)
     kept = ", ".join(f"{POLICIES[name].label.lower()} {POLICIES[name].tell(before)}" for name in lower)
-    wider = ", ".join(f"{POLICIES[name].label.lower()} {POLICIES[name].tell(after)}" for name in limits if name not in lower)
+    wider = ", ".join(
+        f"{POLICIES[name].label.lower()} {POLICIES[name].tell(after)}" for name in limits if name not in lower
+    )
     parts = [f"keep {kept}" if kept else "", f"have {wider} from their next container on" if wider else ""]
     return "; ".join(filter(None, parts)), "get the new limits; their teams read them on the form"
 
@@ -225,7 +228,9 @@ def _not_approved(before: Phase, after: Phase) -> Iterator[Touched]:
     approved = before.approvals.filter(state="approved").values("team")
     drafts = Draft.objects.filter(phase=before).exclude(team__in=approved)
     names = sorted(set(drafts.values_list("team__name", flat=True)))[:MOST_NAMES]
-    yield Touched("Drafts of teams that are not approved", drafts.count(), "can’t be handed in until you approve", names)
+    yield Touched(
+        "Drafts of teams that are not approved", drafts.count(), "can’t be handed in until you approve", names
+    )
 
 
 def _teams(submissions: QuerySet[Submission]) -> list[str]:

@@ -71,8 +71,8 @@ PUBLISH_CASES = Act(
     "publish-cases",
     "Publish numbers of single cases",
     PHASE,
-    "Everybody can have the numbers of each hidden case, under numbers in place of names. Nothing more can be handed in "
-    "on these cases, in no phase. There is no way back.",
+    "Everybody can have the numbers of each hidden case, under numbers in place of names. Nothing more can be handed "
+    "in on these cases, in no phase. There is no way back.",
     published_cases.publish,
     needs_reason=True,
     is_offered=lambda phase: phase.cases_published_at is None and _is_over(phase),
@@ -84,8 +84,8 @@ PUBLISH_FINDINGS = Act(
     "publish-findings",
     "Publish numbers of single findings",
     PHASE,
-    "The same of each finding, with its category and size, by which who has the sentences can tell some cases. There is "
-    "no way back.",
+    "The same of each finding, with its category and size, by which who has the sentences can tell some cases. There "
+    "is no way back.",
     partial(published_cases.publish, findings=True),
     needs_reason=True,
     is_offered=lambda phase: phase.findings_published_at is None and _is_over(phase),

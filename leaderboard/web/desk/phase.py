@@ -87,6 +87,8 @@ def _changed(request: HttpRequest, phase: Phase) -> HttpResponse:
         kept = changing.keep(phase, written, by=person)
     except changing.Unfit as unfit:
         return _page(request, phase, written, unfit.problems)
+    if (opened := request.POST.get("edit", "")) in POLICIES:
+        return redirect(f"{address}?edit={opened}#f-{opened}")
     if kept is None:
         messages.info(request, "Nothing differs from what the phase has.")
         return redirect(address)
@@ -95,9 +97,10 @@ def _changed(request: HttpRequest, phase: Phase) -> HttpResponse:
 
 def _applied(request: HttpRequest, phase: Phase, draft: PhaseChanges | None) -> HttpResponse:
     fields, why = request.POST.getlist("field"), request.POST.get("why", "")[:WHY_CHARACTERS]
+    if draft is None:
+        messages.warning(request, "There is nothing to apply: your draft is gone.")
+        return redirect("desk_phase", slug=phase.slug)
     try:
-        if draft is None:
-            raise Refused("There is nothing to apply: your draft is gone.")
         changing.apply(draft, fields, by=Actor.person(person_of(request)), why=why)
     except Refused as refusal:
         messages.warning(request, str(refusal))

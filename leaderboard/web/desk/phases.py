@@ -125,7 +125,9 @@ class NewPhaseForm(forms.Form):
 
     made_of = forms.ChoiceField(label="Made of")
     name = forms.CharField(label="Name", max_length=60)
-    slug = forms.SlugField(label="Name in addresses", max_length=60, help_text="As in /leaderboard/<b>test</b>/. Stays.")
+    slug = forms.SlugField(
+        label="Name in addresses", max_length=60, help_text="As in /leaderboard/<b>test</b>/. Stays."
+    )
     cases = forms.ChoiceField(label="Cases", required=False, help_text="Of a copy: those of the phase it is made of.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
