@@ -270,6 +270,7 @@ NEWER_TABLES = (
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
+    "phasechanges",
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),
@@ -304,6 +305,7 @@ NEWER_COLUMNS = (
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
     *(("phase", name) for name in ("is_draft", "embargo_until", "anonymous_until_reveal")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
+    ("submission", "kept_limits"),
 )
 
 
