@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import instant
-from leaderboard.models import Phase, Submission
+from leaderboard.models import Phase, Run, Submission
 from leaderboard.states import SubmissionKind, SubmissionState
 
 AHEAD = timedelta(hours=24)  # of a deadline that is moved earlier
@@ -112,8 +112,9 @@ def handed_in(phase: Phase) -> QuerySet[Submission]:
 def under_way(phase: Phase) -> QuerySet[Submission]:
     """What of a phase is being checked, waits or works, try-outs among it."""
     ended = (SubmissionState.REJECTED, SubmissionState.CANCELLED)
-    with_open_run = Q(state=SubmissionState.ACCEPTED, runs__isnull=False, runs__ended_at=None)
-    return phase.submissions.filter(~Q(state__in=(*ended, SubmissionState.ACCEPTED)) | with_open_run).distinct()
+    open_run = Run.objects.filter(submission=OuterRef("pk"), ended_at=None)
+    is_at_work = Q(state=SubmissionState.ACCEPTED) & Exists(open_run)
+    return phase.submissions.filter(~Q(state__in=(*ended, SubmissionState.ACCEPTED)) | is_at_work)
 
 
 def most_used(phase: Phase, kind: str) -> int:

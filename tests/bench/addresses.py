@@ -634,7 +634,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    gone = 20 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
+    gone = 22 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
     deleting = 403 if model is DataTerms else status  # what people accepted stays
     yield Address(
         f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it"
@@ -771,4 +771,6 @@ COMMANDS = [
     Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
     Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
     Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
+    Command("phase list --json", 5),
+    Command("phase show {hidden_phase}", 6),
 ]

@@ -1,5 +1,7 @@
 """What organisers do about phases, beside editing them."""
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 from leaderboard.board.archiving import archive
@@ -10,30 +12,23 @@ from leaderboard.desk.kinds import PHASE
 from leaderboard.models import Phase
 
 
-def _is_to_open(phase: Phase) -> bool:
-    now = clock.now()
-    return (phase.is_draft or phase.opens_at > now) and phase.closes_at > now
+def meant(phase: Phase, at: datetime) -> set[str]:
+    """The names of the acts that mean something for a phase at an instant."""
+    if phase.is_draft:
+        return {"drop-phase", *(["open-phase"] if phase.closes_at > at else [])}
+    if at < phase.closes_at:
+        return {"close-phase" if phase.opens_at <= at else "open-phase"}
+    found = set() if phase.archived_at else {"archive-phase"}
+    if phase.cases_are_public:
+        return found
+    if phase.revealed_at is None or phase.revealed_at > at:
+        return found | {"reveal-phase"}
+    published = {"publish-cases": phase.cases_published_at, "publish-findings": phase.findings_published_at}
+    return found | {"make-cases-public", *(name for name, since in published.items() if since is None)}
 
 
-def _is_open(phase: Phase) -> bool:
-    return not phase.is_draft and phase.opens_at <= clock.now() < phase.closes_at
-
-
-def _is_closed(phase: Phase) -> bool:
-    return not phase.is_draft and phase.closes_at <= clock.now()
-
-
-def _is_to_be_revealed(phase: Phase) -> bool:
-    if phase.is_draft or phase.cases_are_public:
-        return False
-    now = clock.now()
-    return phase.closes_at <= now and (phase.revealed_at is None or phase.revealed_at > now)
-
-
-def _is_over(phase: Phase) -> bool:
-    if phase.is_draft or phase.cases_are_public or phase.revealed_at is None:
-        return False
-    return max(phase.closes_at, phase.revealed_at) <= clock.now()
+def _offered(name: str) -> Callable[[Phase], bool]:
+    return lambda phase: name in meant(phase, clock.now())
 
 
 OPEN = Act(
@@ -43,7 +38,7 @@ OPEN = Act(
     "From this instant on everybody sees it, and teams hand in.",
     phases.open_now,
     needs_reason=True,
-    is_offered=_is_to_open,
+    is_offered=_offered("open-phase"),
 )
 CLOSE = Act(
     "close-phase",
@@ -52,7 +47,7 @@ CLOSE = Act(
     "This instant becomes the deadline, without the notice that teams are promised. What was accepted runs and counts.",
     phases.close_now,
     needs_reason=True,
-    is_offered=_is_open,
+    is_offered=_offered("close-phase"),
     confirms=True,
     is_grave=True,
 )
@@ -63,7 +58,7 @@ REVEAL = Act(
     "The full result is out at once: all cases, exact scores, names. It can’t be taken back.",
     phases.reveal_now,
     needs_reason=True,
-    is_offered=_is_to_be_revealed,
+    is_offered=_offered("reveal-phase"),
     confirms=True,
     is_grave=True,
 )
@@ -75,7 +70,7 @@ PUBLISH_CASES = Act(
     "in on these cases, in no phase. There is no way back.",
     published_cases.publish,
     needs_reason=True,
-    is_offered=lambda phase: phase.cases_published_at is None and _is_over(phase),
+    is_offered=_offered("publish-cases"),
     confirms=True,
     needs_factor=True,
     is_grave=True,
@@ -88,7 +83,7 @@ PUBLISH_FINDINGS = Act(
     "is no way back.",
     partial(published_cases.publish, findings=True),
     needs_reason=True,
-    is_offered=lambda phase: phase.findings_published_at is None and _is_over(phase),
+    is_offered=_offered("publish-findings"),
     confirms=True,
     needs_factor=True,
     is_grave=True,
@@ -101,7 +96,7 @@ MAKE_PUBLIC = Act(
     "them is hidden any more. There is no way back.",
     public_cases.make_public,
     needs_reason=True,
-    is_offered=_is_over,
+    is_offered=_offered("make-cases-public"),
     confirms=True,
     needs_factor=True,
     is_grave=True,
@@ -113,7 +108,7 @@ ARCHIVE = Act(
     "Its masks, images and weights go, for ever. Scores, pages and boards stay. There is no way back.",
     archive,
     needs_reason=True,
-    is_offered=lambda phase: phase.archived_at is None and _is_closed(phase),
+    is_offered=_offered("archive-phase"),
     confirms=True,
     is_grave=True,
 )
@@ -123,7 +118,7 @@ DROP = Act(
     PHASE,
     "The draft is deleted. Nobody but organisers ever saw it.",
     phases.drop_phase,
-    is_offered=lambda phase: phase.is_draft,
+    is_offered=_offered("drop-phase"),
     confirms=True,
     is_grave=True,
 )

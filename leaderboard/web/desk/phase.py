@@ -18,14 +18,15 @@ from leaderboard.challenge import changing, mid_phase
 from leaderboard.challenge.policies import GROUPS, POLICIES, Policy, unset
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.desk.acts.phases import ACTS
+from leaderboard.desk.acting import may_act
+from leaderboard.desk.acts.phases import ACTS, meant
 from leaderboard.desk.phases import Preview, line_of, preview
-from leaderboard.models import AuditEntry, Phase, PhaseChanges
+from leaderboard.models import AuditEntry, Phase, PhaseChanges, User
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role, SubmissionKind
 from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
-from leaderboard.web.desk.acts import WHY_CHARACTERS, offers_of
+from leaderboard.web.desk.acts import WHY_CHARACTERS, Offer, button_of
 from leaderboard.web.desk.phases import picture_of, state_of
 from leaderboard.web.desk.tabs import tabs
 from leaderboard.web.guidelines import limits_that_differ
@@ -160,13 +161,19 @@ def _page(
         "draft": draft,
         "draft_lines": _draft_lines(phase, after, draft),
         "may_change": may_change,
-        "offers": offers_of(ACTS, phase, person),
+        "offers": _offers(phase, person, at),
         "why": why,
         "why_characters": WHY_CHARACTERS,
         "record": _record(phase),
         **(_shown(found, at) if found else {}),
     }
     return render(request, "desk/phase.html", context)
+
+
+def _offers(phase: Phase, person: User, at: datetime) -> list[Offer]:
+    """What can be done about it now, by this person."""
+    names = meant(phase, at)
+    return [button_of(act, phase) for act in ACTS if act.name in names and may_act(person, act)]
 
 
 def _row(

@@ -24,7 +24,14 @@ def phase(people) -> Phase:
 
 def test_every_policy_stands_there_with_its_unit_and_what_it_means(people, phase):
     shown = page(people.browser["Olga"].get(ADDRESS))
-    for words in ("32 GiB", "2 min", "15 GB", "A deadline may move later", "Which run counts", "2 teams, 3 runs accepted"):
+    for words in (
+        "32 GiB",
+        "2 min",
+        "15 GB",
+        "A deadline may move later",
+        "Which run counts",
+        "2 teams, 3 runs accepted",
+    ):
         assert words in shown.text, words
     assert not shown.all("input", type="date"), "nothing is edited yet"
 
