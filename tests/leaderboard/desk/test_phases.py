@@ -42,7 +42,7 @@ def test_ranks_are_compared_and_nothing_is_changed(team, rivals):
 def test_what_a_lowered_limit_means_for_whom(team, rivals):
     phase = cast.phase(case_seconds=120, runs_total=10, runs_per_day=9)
     slow = scored(team, phase)
-    RunCase.objects.filter(run=slow, position=slow.cases.first().position).update(seconds=100)
+    RunCase.objects.filter(pk=slow.cases.earliest("pk").pk).update(seconds=100)
     cast.submit_checked(rivals, phase)
     found = preview(phase, {"case_seconds": "90 s", "runs_total": "1"}, by=cast.OPERATOR)
     told = {one.what: one for one in found.touched}
