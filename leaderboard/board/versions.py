@@ -185,15 +185,29 @@ def _make_now(phase: Phase, track: str) -> bool:
     Where that one showed none, of those until the present minute.
     """
     now = clock.now()
-    before = latest(phase, track, now)
-    disclosure = Disclosure.to_public(phase, now)
-    if before and before.scope and not disclosure.shows_cases:
-        disclosure = replace(disclosure, until=before.runs_until)
+    before, disclosure = _present(phase, track, now)
     unsaved = _described(disclosure, track)
     if before and before.digest == unsaved.digest:
         return False
     _take_back(_of(phase, track).filter(visible_from__gt=now))  # made of what is not so any more
     _save(unsaved, disclosure, visible_from=now)
+    return True
+
+
+def _present(phase: Phase, track: str, at: datetime) -> tuple[BoardVersion | None, Disclosure]:
+    before = latest(phase, track, at)
+    disclosure = Disclosure.to_public(phase, at)
+    if before and before.scope and not disclosure.shows_cases:
+        disclosure = replace(disclosure, until=before.runs_until)
+    return before, disclosure
+
+
+def stand(phase: Phase, at: datetime) -> bool:
+    """Whether the boards that everybody sees say all that there is to say: nothing is still to be made."""
+    for track in Submission.Track.values:
+        before, _ = _present(phase, track, at)
+        if before is None or before.digest != _described(Disclosure.to_public(phase, at), track).digest:
+            return False
     return True
 
 

@@ -338,7 +338,7 @@ def advance(run: Run) -> None:
     run.refresh_from_db(from_queryset=with_phase(Run.objects.all(), "submission"))
     if run.state not in ACTIVE_RUN_STATES:
         return
-    most = run.submission.phase.max_failures_in_row
+    most = run.submission.limit("max_failures_in_row")
     if planning.longest_streak(run) >= most:
         _fail(run, "failures_in_row", f"{most} {'case' if most == 1 else 'cases'} in a row")
     elif run.cases.filter(outcome="").exists():

@@ -21,6 +21,7 @@ from leaderboard.models.mail import OutgoingMail, RefusedAddress
 from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
+from leaderboard.models.phase_changes import PhaseChanges
 from leaderboard.models.references import ReferenceRow
 from leaderboard.models.rescoring import RescoredCase, RescoredRun, Rescoring
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, RunScores, Standing
@@ -69,6 +70,7 @@ __all__ = [
     "OutgoingMail",
     "PendingNotice",
     "Phase",
+    "PhaseChanges",
     "PreRegistration",
     "ProcessHeartbeat",
     "Question",

@@ -43,6 +43,7 @@ ENDS = {
     "leaderboard.Handover.to": "a captaincy that was offered",
     "leaderboard.Membership.user": "the place in a team",
     "leaderboard.NoticeStop.user": "which notices were stopped",
+    "leaderboard.PhaseChanges.by": "changes of phases that were prepared",
     "leaderboard.RulesAcceptance.user": "which rules were accepted",
     "leaderboard.User_groups.user": "groups of organisers",
     "leaderboard.User_user_permissions.user": "permissions of organisers",

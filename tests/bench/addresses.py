@@ -619,6 +619,19 @@ _ORGANISERS = [
     ),
     Address("/organisers/acts/disqualify-team/?on={open_row}", 14, who="organiser"),
     Address("/organisers/acts/start-rescoring/?on={public_phase}", 14, who="organiser"),
+    Address("/organisers/phases/", 20, who="organiser"),
+    Address("/organisers/phases/new/", 14, who="organiser"),
+    Address("/organisers/phases/{hidden_phase}/", 60, who="organiser"),
+    Address(
+        "/organisers/phases/{hidden_phase}/",
+        20,
+        method="POST",
+        status=302,
+        body=_text("runs_per_day=3"),
+    ),
+    Address("/organisers/health/", 38, who="organiser"),
+    Address("/organisers/health/panel/", 36, who="organiser"),
+    Address("/metrics", 36, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
@@ -667,7 +680,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    gone = 20 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
+    gone = 22 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
     deleting = 403 if model is DataTerms else status  # what people accepted stays
     yield Address(
         f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it"
@@ -804,4 +817,8 @@ COMMANDS = [
     Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
     Command("submission {scored_public}", 12, _STORY),
     Command("submission {running_hidden} --json", 12, _STORY),
+    Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
+    Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
+    Command("phase list --json", 5),
+    Command("phase show {hidden_phase}", 6),
 ]

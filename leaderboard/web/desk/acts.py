@@ -43,6 +43,11 @@ def offer_of(act: Act, row: Model, person: User) -> Offer | None:
     """The act as it is offered to this person; None where they may not do it, or it means nothing for the thing."""
     if not may_act(person, act) or not act.is_offered(row):
         return None
+    return button_of(act, row)
+
+
+def button_of(act: Act, row: Model) -> Offer:
+    """The button of an act, whoever may press it."""
     return Offer(act.label, address_of(act, [row]), act.is_grave)
 
 

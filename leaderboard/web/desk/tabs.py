@@ -8,6 +8,7 @@ _TABS = (
     ("desk", "What needs a person"),
     ("desk_runs", "Runs"),
     ("rescorings", "Results"),
+    ("desk_phases", "Phases"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
     ("record", "Record"),

@@ -272,6 +272,7 @@ NEWER_TABLES = (
     *("rescoredcase", "rescoredrun", "rescoring"),
     "recordcheck",
     *("objection", "rundecision", "teamdisqualification"),
+    "phasechanges",
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid"), ("user", "role")),
@@ -306,6 +307,7 @@ NEWER_COLUMNS = (
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
     *(("phase", name) for name in ("is_draft", "embargo_until", "anonymous_until_reveal")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
+    ("submission", "kept_limits"),
 )
 
 
