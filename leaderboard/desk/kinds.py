@@ -1,10 +1,13 @@
 """The kinds of things that organisers act on."""
 
 from leaderboard.desk.acting import Kind
-from leaderboard.models import Host, Phase, Submission, Team, User
+from leaderboard.models import Host, Maintenance, Phase, Submission, Team, User
 
 RUN = Kind("run", "runs", Submission, unread=("method", "external_data"))
 PHASE = Kind("phase", "phases", Phase, key="slug")
 HOST = Kind("host", "hosts", Host, key="name")
 TEAM = Kind("team", "teams", Team, key="slug")
 PERSON = Kind("person", "people", User)
+NEW_HOST = Kind("a new host", "hosts", Host, is_new=True)
+PAUSE = Kind("pause", "pauses", Maintenance)
+NEW_PAUSE = Kind("a new pause", "pauses", Maintenance, is_new=True)

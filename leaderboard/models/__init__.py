@@ -18,7 +18,7 @@ from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.mail import OutgoingMail, RefusedAddress
 from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
-from leaderboard.models.operations import Alarm, ProcessHeartbeat
+from leaderboard.models.operations import Alarm, Maintenance, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.references import ReferenceRow
 from leaderboard.models.rescoring import RescoredCase, RescoredRun, Rescoring
@@ -60,6 +60,7 @@ __all__ = [
     "Invitation",
     "LayerUse",
     "ListedRun",
+    "Maintenance",
     "Membership",
     "NewsItem",
     "NoticeKind",
