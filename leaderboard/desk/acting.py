@@ -18,7 +18,6 @@ from leaderboard.models import AuditEntry, User
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role
 
-
 NEW = "new"
 """By what is named that an act makes."""
 

@@ -255,7 +255,12 @@ def _queued() -> list[_Slots]:
     """The queued runs; what we interrupted goes on, the others start."""
     waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase", "submission__cases_of")
     needed = (
-        *("started_at", "created_at", "put_first_at", *(f"submission__{name}" for name in ("team", "kind", "weights", "phase__gpus"))),
+        *(
+            "started_at",
+            "created_at",
+            "put_first_at",
+            *(f"submission__{name}" for name in ("team", "kind", "weights", "phase__gpus")),
+        ),
         *(f"submission__{source}__cases_are_public" for source in ("phase", "cases_of")),
     )
     return [

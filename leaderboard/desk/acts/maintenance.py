@@ -11,8 +11,8 @@ from leaderboard.desk.kinds import NEW_PAUSE, PAUSE
 _FORM = "%Y-%m-%d %H:%M"
 _MOST_CHARACTERS = 300
 PROTECTED = (
-    "What runs is brought to its end, and nothing new starts. Uploads and submissions are taken all the while. A deadline "
-    "in it, or within a day after it, is moved by its length."
+    "What runs is brought to its end, and nothing new starts. Uploads and submissions are taken all the while. A "
+    "deadline in it, or within a day after it, is moved by its length."
 )
 
 
@@ -78,4 +78,5 @@ CANCEL = Act(
     maintenance.cancel,
     is_offered=lambda pause: pause.is_to_come(clock.now()),
 )
-ACTS = (PLAN, BEGIN_NOW, BEGIN_EARLY, END, CANCEL)
+OF_ONE = (BEGIN_EARLY, END, CANCEL)
+ACTS = (PLAN, BEGIN_NOW, *OF_ONE)

@@ -26,8 +26,8 @@ RUN_NEXT = Act(
     "run-next",
     "Run next",
     RUN,
-    "It starts before all others, at the next slot that fits, and takes its team's turn. The queue at the desk says why; "
-    "other teams see only that their own estimates change.",
+    "It starts before all others, at the next slot that fits, and takes its team's turn. The queue at the desk says "
+    "why; other teams see only that their own estimates change.",
     precedence.put_first,
     needs_reason=True,
     is_offered=_may_go_first,

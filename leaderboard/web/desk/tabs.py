@@ -6,6 +6,7 @@ from django.urls import reverse
 
 _TABS = (
     ("desk", "What needs a person"),
+    ("desk_hosts", "Hosts and queue"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
 )
