@@ -6,12 +6,13 @@ Each module here finds things of one kind; `waiting` asks all of them. What sett
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from leaderboard.desk.attention import hosts, runs
+from leaderboard.desk.attention import capacity, hosts, runs
 from leaderboard.desk.attention.items import Item
 
 SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (
     runs.interrupted,
     hosts.troubled,
+    capacity.will_not_fit,
 )
 
 

@@ -16,6 +16,7 @@ from leaderboard.operations.host_states import hosts_now
 from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, offer_of
+from leaderboard.web.desk.capacity import shown_capacity
 from leaderboard.web.desk.tabs import tabs
 
 REFRESH_SECONDS = 15
@@ -49,6 +50,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         ],
         "latest": AuditEntry.objects.defer("before", "after")[:LATEST],
         "hosts": [one for one in hosts_now(instant_of(request)) if one.host.revoked_at is None],
+        **shown_capacity(instant_of(request)),
         "refresh_seconds": REFRESH_SECONDS,
     }
 

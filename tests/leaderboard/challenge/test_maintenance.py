@@ -48,7 +48,9 @@ def test_what_runs_is_brought_to_its_end_and_nothing_new_starts(team, host):
     assert not Batch.objects.filter(run=first, state=BatchState.WAITING, notified_at__isnull=False).exists()
     with pytest.raises(LeaseLost):
         gpu_host.claim(host, gpu_host.waiting(first))
-    assert "pause for maintenance" in seen.by_team(waiting.submission).estimate.none
+    estimate = seen.by_team(waiting.submission).estimate
+    assert estimate is not None
+    assert "pause for maintenance" in estimate.none
     maintenance.end(pause, by=BY)
     pipeline.fill_slots()
     assert gpu_host.claim(host, gpu_host.waiting(first))
@@ -167,9 +169,7 @@ class TestDecisions:
     def test_what_makes_no_sense_is_refused(self, begins, ends, says):
         at = clock.now()
         with pytest.raises(Refused, match=says):
-            maintenance.plan(
-                Maintenance(), begins_at=at + begins * HOUR, ends_at=at + ends * HOUR, words=WORDS, by=BY
-            )
+            maintenance.plan(Maintenance(), begins_at=at + begins * HOUR, ends_at=at + ends * HOUR, words=WORDS, by=BY)
 
     def test_two_do_not_overlap(self):
         begin(hours=2)

@@ -4,7 +4,7 @@ import pytest
 
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import pipeline, precedence, scheduling
-from leaderboard.models import AuditEntry, Host, Run
+from leaderboard.models import AuditEntry, Host, Run, Submission
 from leaderboard.states import RunState
 from tests.leaderboard import cast, gpu_host, seen
 from tests.leaderboard.virtual_challenge import Pace, Places, challenge
@@ -19,6 +19,12 @@ def queued():
     phase = cast.phase(runs_per_day=9)
     teams = [cast.team_of(cast.person(name)) for name in ("Alice", "Bob", "Charlie")]
     return [cast.submit_checked(team, phase) for team in teams for _ in range(2)]
+
+
+def place(submission: Submission) -> int | None:
+    estimate = seen.by_team(submission).estimate
+    assert estimate is not None
+    return estimate.place
 
 
 def order() -> list[int]:
@@ -38,11 +44,10 @@ def test_it_starts_before_all_others_and_takes_its_teams_turn(queued):
 
 
 def test_the_estimates_of_other_teams_tell_nothing_but_their_new_place(queued):
-    before = seen.by_team(queued[0]).estimate
+    before = place(queued[0])
     precedence.put_first(queued[5], by=BY, why=WHY)
-    after = seen.by_team(queued[0]).estimate
-    assert (before.place, after.place) == (1, 2)
-    assert seen.by_team(queued[5]).estimate.place == 1
+    assert (before, place(queued[0])) == (1, 2)
+    assert place(queued[5]) == 1
     assert WHY not in str(seen.by_team(queued[0]))
 
 
@@ -78,7 +83,9 @@ def test_the_others_are_served_in_turns_as_before_and_the_forecast_says_so():
     submissions = [cast.submit_checked(team, simulated.phase) for team in simulated.teams for _ in range(2)]
     precedence.put_first(submissions[5], by=BY, why=WHY)
     expected = order()
-    assert [seen.by_team(one).estimate.place for one in submissions] == [expected.index(one.pk) + 1 for one in submissions]
+    assert [place(one) for one in submissions] == [
+        expected.index(one.pk) + 1 for one in submissions
+    ]
     simulated._numbers = {one.pk: one.pk for one in submissions}
     Host.objects.update(slots=[{"name": "slot0", "gpus": []}])
     pipeline.fill_slots()
