@@ -121,7 +121,8 @@ class _Hours:
         of = ("batch__run__submission__team", "batch__run__submission__phase")
         ended = Attempt.objects.filter(batch__run__state=RunState.SCORED, ended_at__isnull=False).order_by()
         ended = ended.filter(batch__run__submission__kind=SubmissionKind.SCORED)
-        held = ended.values_list(*of).annotate(Sum(F("ended_at") - F("claimed_at")), Count("batch__run", distinct=True))
+        took, of_runs = Sum(F("ended_at") - F("claimed_at")), Count("batch__run", distinct=True)
+        held = ended.values_list(*of).annotate(took=took, of_runs=of_runs)
         self._of_a_case = {
             (team, where): length.total_seconds() / 3600 / runs / cases * max(1, gpus[where])
             for team, where, length, runs in held
