@@ -85,6 +85,7 @@ class HelloLoop:
                 trouble=(problem or "; ".join(held.values()))[:MAX_TROUBLE_CHARACTERS],
                 gpus=gpus,
                 can=can,
+                machine=self._machine() if "machine" in reads else None,
             )
             self._interval_seconds = _interval_seconds(answer)
             self._server_reads = _reads(answer)
@@ -96,6 +97,13 @@ class HelloLoop:
             self._server_reads = frozenset()  # or back at a version of before
             log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
         return problem is not None or self._server_reads != reads
+
+    def _machine(self) -> dict[str, int] | None:
+        """Memory, disk and caches; None while the disk cannot be asked."""
+        try:
+            return self._host.machine()
+        except OSError:
+            return None
 
     def _free_bytes(self) -> int | None:
         """What the worker's disk has free; None while it cannot be asked, which must not silence the host."""

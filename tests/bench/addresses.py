@@ -139,6 +139,7 @@ def watched() -> dict[str, Any]:
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
+    found |= {"host": Host.objects.earliest("pk").name}
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
@@ -561,8 +562,10 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
-    Address("/organisers/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
-    Address("/organisers/panel/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/panel/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/hosts/", 30 + _ESTIMATE, who="organiser"),
+    Address("/organisers/hosts/{host}/", 16, who="organiser"),
     Address("/organisers/acts/cancel-run/?on={running_public}", 12, who="organiser"),
     Address(
         "/organisers/acts/disqualify-run/?on={scored_public}",
@@ -653,6 +656,7 @@ _API = [
     Address("/api/v1/openapi.json", 0),
     Address("/api/refused/429/", 0, status=429),
     Address("/api/v1/", 2, status=404),
+    Address("/api/v1/status", 2),
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),
     Address("/api/v1/phases/{hidden_phase}/board", 7),

@@ -113,6 +113,4 @@ def show(asked: Sequence[Asked]) -> None:
             within = sum(one.is_within for one in of) / len(of)
             name = f"{days:g} days ahead, {'a last season' if knew_last else 'no last season'}"
             worst = errors[int(0.9 * len(errors))]
-            print(
-                f"{name:34}{len(of):>8}{statistics.median(errors):>14.0%}{worst:>12.0%}{bias:>+8.0%}{within:>13.0%}"
-            )
+            print(f"{name:34}{len(of):>8}{statistics.median(errors):>14.0%}{worst:>12.0%}{bias:>+8.0%}{within:>13.0%}")

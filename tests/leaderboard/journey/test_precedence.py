@@ -83,9 +83,7 @@ def test_the_others_are_served_in_turns_as_before_and_the_forecast_says_so():
     submissions = [cast.submit_checked(team, simulated.phase) for team in simulated.teams for _ in range(2)]
     precedence.put_first(submissions[5], by=BY, why=WHY)
     expected = order()
-    assert [place(one) for one in submissions] == [
-        expected.index(one.pk) + 1 for one in submissions
-    ]
+    assert [place(one) for one in submissions] == [expected.index(one.pk) + 1 for one in submissions]
     simulated._numbers = {one.pk: one.pk for one in submissions}
     Host.objects.update(slots=[{"name": "slot0", "gpus": []}])
     pipeline.fill_slots()

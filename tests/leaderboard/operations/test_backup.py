@@ -270,6 +270,7 @@ NEWER_TABLES = (
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
+    "maintenance",
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid")),
@@ -302,6 +303,7 @@ NEWER_COLUMNS = (
     *(("phase", "show_submitters"), ("submission", "shows_submitter")),
     *(("phase", "evaluation_version"), ("caseset", "mends_id"), ("caseset", "revision")),
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
+    *(("run", "put_first_at"), ("run", "put_first_why"), ("host", "machine")),
     *(("phase", name) for name in ("is_draft", "embargo_until", "anonymous_until_reveal")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
 )
