@@ -114,7 +114,8 @@ def test_a_host_says_what_machine_it_is_and_one_of_before_does_not(api, host):
     assert post(api, "hello", **hello, machine=MACHINE | {"mood_bytes": 1}).status_code == 200
     host.refresh_from_db()
     assert host.machine == MACHINE
-    for wrong in ([], "large", MACHINE | {"disk_bytes": -1}, {"disk_bytes": 1}):
+    refused: tuple[object, ...] = ([], "large", MACHINE | {"disk_bytes": -1}, {"disk_bytes": 1})
+    for wrong in refused:
         assert post(api, "hello", **hello, machine=wrong).status_code == 400
     post(api, "hello", **hello)
     host.refresh_from_db()
