@@ -48,7 +48,8 @@ class Queue:
         begins = max(self.at, pause.ends_at) if pause and pause.is_on(self.at) else line.minute
         chosen = [run.pk for run in self.runs[first : first + count]]
         rows = Run.objects.filter(pk__in=chosen).select_related("submission__team", "submission__phase")
-        whole = {run.pk: run for run in rows.defer("hints", "submission__method", "submission__external_data")}
+        rows = rows.defer("hints", "submission__method", "submission__external_data")
+        whole = {run.pk: run for run in rows.prefetch_related("submission__runs")}
         reasons = self._reasons()
         return [
             Waiting(place, whole[key], reasons[key], *_instants(times.get(key), begins))

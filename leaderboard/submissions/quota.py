@@ -5,12 +5,12 @@ What a pause for maintenance kept a team from using of a day (challenge/maintena
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, FilteredRelation, Q
 
 from leaderboard.challenge import maintenance
-from leaderboard.models import Maintenance, Phase, Submission, Team
+from leaderboard.models import Phase, Submission, Team
 from leaderboard.states import RunState, SubmissionKind, SubmissionState
 
 UNLIMITED = 32_767  # more than a phase can allow
@@ -66,31 +66,28 @@ def quotas_of(
     """The same for several phases, in their order: one question for all."""
     at = at.astimezone(UTC)
     tomorrow = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    charged = Submission.objects.filter(team=team, phase__in=phases, kind=kind, charged=True)
+    ours = Q(submissions__team=team, submissions__kind=kind, submissions__charged=True)
     day_before = at.date() - timedelta(days=1)
     counts = (
-        charged.order_by()
-        .values_list("phase")
+        Phase.objects.filter(pk__in=[phase.pk for phase in phases])
+        .order_by()
+        .annotate(ours=FilteredRelation("submissions", condition=ours))
+        .values_list("pk")
         .annotate(
-            today=Count("pk", filter=Q(quota_day=at.date())),
-            before=Count("pk", filter=Q(quota_day=day_before)),
-            total=Count("pk"),
+            today=Count("ours", filter=Q(ours__quota_day=at.date())),
+            before=Count("ours", filter=Q(ours__quota_day=day_before)),
+            total=Count("ours"),
             was_held_up=maintenance.held_up(day_before),
         )
     )
     used = {phase: of_phase for phase, *of_phase in counts}
-    unused = [0, 0, 0, _was_held_up(day_before) if phases and len(used) < len(phases) else False]
     found = []
     for phase in phases:
-        today, before, total, was_held_up = used.get(phase.pk, unused)
+        today, before, total, was_held_up = used[phase.pk]
         per_day, in_all = limits_of(phase, kind)
         kept = max(0, per_day - before) if was_held_up and phase.opens_at.astimezone(UTC).date() < at.date() else 0
         found.append((phase, Quota(today, per_day + kept, total, in_all, tomorrow, _closes_at(phase, kind), kind)))
     return found
-
-
-def _was_held_up(day: date) -> bool:
-    return Maintenance.objects.filter(maintenance.held_up(day)).exists()
 
 
 def _closes_at(phase: Phase, kind: str) -> datetime | None:

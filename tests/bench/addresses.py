@@ -528,14 +528,14 @@ _RUNS = [
     Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 25, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 31, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 26, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 32, who="organiser", reads=_PARTS),
     *(
         Address("/runs/{scored_public}/", 32, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 24, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 25, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
@@ -584,7 +584,7 @@ _ORGANISERS = [
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),
-    Address("/worker/v1/batches/{waiting_batch}/claim", 18, method="POST", body=_claim, headers=HOST),
+    Address("/worker/v1/batches/{waiting_batch}/claim", 19, method="POST", body=_claim, headers=HOST),
     Address("/worker/v1/batches/{held}/heartbeat", 13, method="POST", body=_beat, headers=HOST),
     # Of a case that is still open, the result is none.
     Address(
