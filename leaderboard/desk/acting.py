@@ -18,12 +18,15 @@ from leaderboard.models import AuditEntry, User
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role
 
+NEW = "new"
+"""By what is named that an act makes."""
+
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of thing that is acted on. `key` is the field by which people name one: a number, a slug, a name.
 
-    `unread` are heavy fields that no act needs.
+    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`.
     """
 
     name: str
@@ -31,9 +34,14 @@ class Kind:
     model: type[Model]
     key: str = "pk"
     unread: Sequence[str] = ()
+    is_new: bool = False
 
     def find(self, key: str) -> Model:
         """The thing of this key. Raises Refused when there is none."""
+        if self.is_new:
+            if key != NEW:
+                raise Refused(f"{self.name.capitalize()} is named “{NEW}”.")
+            return self.model()
         rows = self.model._default_manager.defer(*self.unread)
         try:
             row = rows.filter(**{self.key: key}).first()
@@ -45,7 +53,11 @@ class Kind:
 
     def key_of(self, row: Model) -> str:
         """By what the thing is named in addresses and on the command line."""
-        return str(getattr(row, self.key))
+        return NEW if self.is_new else str(getattr(row, self.key))
+
+    def name_of(self, row: Model) -> str:
+        """As the record names it; what an act makes has no name yet."""
+        return self.name if self.is_new else audit.described(row)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,8 @@ class Act:
     with a sentence where it is not possible. `says` tells what comes of it, for whom. `is_offered` keeps an act off
     pages of things for which it means nothing now. Where `confirms` is set, a person types the thing's name as well;
     where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a team reads the reason.
+    where `needs_factor`, they prove on the page who they are once more. `shows_once` says what `decide`
+    returns is, where that is shown once, and never again.
     """
 
     name: str
@@ -88,6 +102,7 @@ class Act:
     needs_factor: bool = False
     is_grave: bool = False
     tells_team: bool = False
+    shows_once: str = ""
 
 
 class Change(NamedTuple):
@@ -171,7 +186,7 @@ def act_on(
 
 
 def _act_on(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str, dry_run: bool) -> Outcome:
-    name = audit.described(row)
+    name = act.kind.name_of(row)
     try:
         with audit.noting() as entries:
             found = (_played if dry_run else _done)(act, row, values, by, why)
@@ -187,7 +202,8 @@ def _done(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str) 
 def _played(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str) -> object:
     """Done, and taken back; nobody else sees anything of it."""
     with transaction.atomic():
-        fresh = type(row)._default_manager.get(pk=row.pk)  # decisions change the rows that they are given
+        # decisions change the rows that they are given
+        fresh = type(row)._default_manager.get(pk=row.pk) if row.pk else type(row)()
         found = _done(act, fresh, values, by, why)
         transaction.set_rollback(True)
     return found

@@ -19,7 +19,7 @@ from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.mail import OutgoingMail, RefusedAddress
 from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
-from leaderboard.models.operations import Alarm, ProcessHeartbeat
+from leaderboard.models.operations import Alarm, Maintenance, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.phase_changes import PhaseChanges
 from leaderboard.models.references import ReferenceRow
@@ -62,6 +62,7 @@ __all__ = [
     "Invitation",
     "LayerUse",
     "ListedRun",
+    "Maintenance",
     "Membership",
     "NewsItem",
     "NoticeKind",

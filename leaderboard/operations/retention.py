@@ -53,7 +53,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.challenge import downloads
+from leaderboard.challenge import downloads, maintenance
 from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
 from leaderboard.people import invitations, preregistration, sessions, throttle, tokens
@@ -123,7 +123,7 @@ def _tidy_incoming() -> None:
 def _tidy_drafts() -> None:
     """What nobody came back for. A file whose form was sent waits for its phase, however long that is, if it is all."""
     at = clock.now()
-    since = at - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS)
+    since = maintenance.long_before(at, timedelta(seconds=settings.UPLOAD_KEEP_SECONDS))
     late = ResumableUpload.objects.filter(received_at__lt=since)
     late.filter(completed_at=None).delete()
     # What is whole waits for the other file of its draft as long as that comes.
@@ -132,7 +132,7 @@ def _tidy_drafts() -> None:
     for upload in whole.select_related("draft__phase", "draft__source"):
         if drafts.complete(upload.draft) is None:
             upload.delete()
-    Draft.objects.filter(changed_at__lt=at - drafts.FORGOTTEN_AFTER, uploads=None).delete()
+    Draft.objects.filter(changed_at__lt=maintenance.long_before(at, drafts.FORGOTTEN_AFTER), uploads=None).delete()
 
 
 def _tidy_uploads() -> None:

@@ -16,7 +16,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 
 from leaderboard.board import versions
-from leaderboard.challenge import downloads
+from leaderboard.challenge import downloads, maintenance
 from leaderboard.core import clock, outbox, process_heartbeat, task_queue, verification
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
@@ -52,7 +52,7 @@ def sweep() -> None:
         _after_clock_set_back(at)
     _each(_complete_drafts(), lambda draft: submitting.submit_draft(draft.pk))
     _knock(_unanswered_image_checks(at), at, task_queue.enqueue_image_check)
-    if _can_hear_hosts(at):
+    if _can_hear_hosts(at) and not maintenance.spares_leases(at, timedelta(seconds=settings.LEASE_SECONDS)):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _knock(_unanswered_scorings(at), at, task_queue.enqueue_scoring)
     _each(_unanswered_looks(at), looks.ask_for_hints)

@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 import evaluation
+from leaderboard.challenge import maintenance
+from leaderboard.challenge.maintenance import Pause
 from leaderboard.challenge.phases import Stretch, phases_to_come, stretches
 from leaderboard.core import clock, outbox
 from leaderboard.models import Phase, Team, User
@@ -75,9 +77,20 @@ class Frame:
         return Phase.objects.known_to(self._request.user)
 
     @cached_property
+    def _phases_to_come(self) -> list[Phase]:
+        return list(phases_to_come(self.now).annotate(told_pause=maintenance.told(self.now)))
+
+    @cached_property
     def stretches(self) -> list[Stretch]:
         """Which phases take runs, now and from each instant on at which that changes."""
-        return stretches(list(phases_to_come(self.now)), self.now)
+        return stretches(self._phases_to_come, self.now)
+
+    @cached_property
+    def pause(self) -> Pause | None:
+        """The pause for maintenance that lasts, or the next; asked together with the phases, as both stand anywhere."""
+        if self._phases_to_come:
+            return maintenance.read_told(self._phases_to_come[0].told_pause)  # type: ignore[attr-defined]
+        return maintenance.next_pause(self.now)
 
     @property
     def taking_phases(self) -> list[Phase]:

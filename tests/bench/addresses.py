@@ -141,6 +141,7 @@ def watched() -> dict[str, Any]:
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
     found |= _objection(found["scored_public"])
+    found |= {"host": Host.objects.earliest("pk").name}
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
@@ -543,6 +544,11 @@ _RUNS = [
     Address("/runs/{scored_hidden}/", 25, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 19 + _ESTIMATE, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 13 + _ESTIMATE, who="runner", reads=_PAGE),
+    Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
+    Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
+    Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 26, who="waiter", reads=_PAGE),
     Address("/runs/{waiting_hidden}/", 32, who="organiser", reads=_PARTS),
     *(
@@ -578,8 +584,10 @@ _RUNS = [
 ]
 _STORY = frozenset({"summary", "result", "container", "log", "before", "after"})
 _ORGANISERS = [
-    Address("/organisers/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
-    Address("/organisers/panel/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/panel/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/hosts/", 30 + _ESTIMATE, who="organiser"),
+    Address("/organisers/hosts/{host}/", 16, who="organiser"),
     Address("/organisers/acts/cancel-run/?on={running_public}", 12, who="organiser"),
     Address(
         "/organisers/acts/disqualify-run/?on={scored_public}",
@@ -638,7 +646,7 @@ _ORGANISERS = [
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),
-    Address("/worker/v1/batches/{waiting_batch}/claim", 18, method="POST", body=_claim, headers=HOST),
+    Address("/worker/v1/batches/{waiting_batch}/claim", 19, method="POST", body=_claim, headers=HOST),
     Address("/worker/v1/batches/{held}/heartbeat", 13, method="POST", body=_beat, headers=HOST),
     # Of a case that is still open, the result is none.
     Address(
@@ -710,6 +718,7 @@ _API = [
     Address("/api/v1/openapi.json", 0),
     Address("/api/refused/429/", 0, status=429),
     Address("/api/v1/", 2, status=404),
+    Address("/api/v1/status", 2),
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),
     Address("/api/v1/phases/{hidden_phase}/board", 7),

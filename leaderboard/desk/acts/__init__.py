@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from leaderboard.desk.acting import Act
-from leaderboard.desk.acts import disqualifications, hosts, objections, people, phases, rescorings, runs
+from leaderboard.desk.acts import disqualifications, hosts, maintenance, objections, people, phases, queue, rescorings, runs
 
-_MODULES = (disqualifications, hosts, objections, people, phases, rescorings, runs)
+_MODULES = (disqualifications, hosts, maintenance, objections, people, phases, queue, rescorings, runs)
 ACTS: Mapping[str, Act] = {act.name: act for module in _MODULES for act in module.ACTS}

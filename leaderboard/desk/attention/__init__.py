@@ -6,7 +6,7 @@ Each module here finds things of one kind; `waiting` asks all of them. What sett
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from leaderboard.desk.attention import alike, objections, phases, rescorings, runs
+from leaderboard.desk.attention import alike, capacity, hosts, objections, phases, rescorings, runs
 from leaderboard.desk.attention.items import Item
 
 SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (
@@ -16,6 +16,8 @@ SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (
     rescorings.undecided,
     phases.unready,
     phases.reveal_due,
+    hosts.troubled,
+    capacity.will_not_fit,
 )
 
 

@@ -47,7 +47,8 @@ class Command(BaseCommand):
             outcomes = act_on(act, rows, values, by=by, why=why, dry_run=options["dry_run"])
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
-        self.stdout.write(_as_json(act, outcomes, options["dry_run"]) if options["json"] else _as_text(outcomes))
+        shown = act.shows_once if not options["dry_run"] else ""
+        self.stdout.write(_as_json(act, outcomes, options["dry_run"]) if options["json"] else _as_text(outcomes, shown))
         if any(one.refused for one in outcomes):
             raise CommandError("Some of it was refused." if len(outcomes) > 1 else "It was refused.")
 
@@ -58,15 +59,23 @@ def _known(value: Value) -> list[str] | None:
 
 
 def _as_json(act: Act, outcomes: list[Outcome], is_dry_run: bool) -> str:
-    told = {"act": act.name, "dry_run": is_dry_run, "outcomes": [one.as_json() for one in outcomes]}
+    told: dict[str, Any] = {
+        "act": act.name,
+        "dry_run": is_dry_run,
+        "outcomes": [one.as_json() for one in outcomes],
+    }
+    if act.shows_once and not is_dry_run:
+        told["shown_once"] = [one.found for one in outcomes]
     return json.dumps(told, indent=2, default=str)
 
 
-def _as_text(outcomes: list[Outcome]) -> str:
+def _as_text(outcomes: list[Outcome], shows_once: str) -> str:
     lines = []
     for one in outcomes:
         lines.append(f"{one.name}: {one.refused or ('' if one.entries else 'nothing changes')}".rstrip(": "))
         for change in one.changes:
             lines.append(f"  {change.action}: {change.target}")
             lines += [f"    {name}: {before} -> {after}" for name, before, after in change.fields]
+        if shows_once and one.found:
+            lines += [f"  {shows_once}", f"  {one.found}"]
     return "\n".join(printable(line) for line in lines)

@@ -129,11 +129,11 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, str(refusal))
         if outcomes and "do" in request.POST and form.is_valid():
-            return _done(request, chosen, outcomes)
+            return _shown_once(request, chosen, outcomes) or _done(request, chosen, outcomes)
     context = {
         "tabs": tabs(""),
         "act": chosen,
-        "things": [described(row) for row in rows],
+        "things": [chosen.kind.name_of(row) for row in rows],
         "form": form,
         "outcomes": outcomes,
         "is_possible": any(not one.refused for one in outcomes),
@@ -164,6 +164,15 @@ def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm
     is_done = "do" in request.POST and form.is_confirmed()
     by, why = Actor.person(person_of(request)), form.cleaned_data["why"]
     return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
+
+
+def _shown_once(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:
+    """What was made and is never shown again: on a page of its own, kept nowhere."""
+    made = [one for one in outcomes if one.found and not one.refused]
+    if not chosen.shows_once or not made:
+        return None
+    context = {"tabs": tabs(""), "act": chosen, "outcomes": outcomes, "next": came_from(request, reverse("desk"))}
+    return render(request, "desk/shown_once.html", context)
 
 
 def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse:

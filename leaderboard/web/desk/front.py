@@ -12,9 +12,11 @@ from django.views.decorators.http import require_safe
 from leaderboard.desk.attention import waiting
 from leaderboard.desk.attention.items import Item, Urgency
 from leaderboard.models import AuditEntry
+from leaderboard.operations.host_states import hosts_now
 from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, offer_of
+from leaderboard.web.desk.capacity import shown_capacity
 from leaderboard.web.desk.tabs import tabs
 
 REFRESH_SECONDS = 15
@@ -47,6 +49,9 @@ def _context(request: HttpRequest) -> dict[str, Any]:
             (HEADS[urgency], [*_shown(request, some)]) for urgency, some in groupby(found, lambda one: one.urgency)
         ],
         "latest": AuditEntry.objects.defer("before", "after", "seals")[:LATEST],
+        "latest": AuditEntry.objects.defer("before", "after")[:LATEST],
+        "hosts": [one for one in hosts_now(instant_of(request)) if one.host.revoked_at is None],
+        **shown_capacity(instant_of(request)),
         "refresh_seconds": REFRESH_SECONDS,
     }
 

@@ -9,6 +9,7 @@ _TABS = (
     ("desk_runs", "Runs"),
     ("rescorings", "Results"),
     ("desk_phases", "Phases"),
+    ("desk_hosts", "Hosts and queue"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
     ("record", "Record"),

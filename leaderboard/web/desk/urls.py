@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.desk import acts, equal_entries, front, health, phase, phases, record, rescorings, runs
+from leaderboard.web.desk import acts, equal_entries, front, health, hosts, phase, phases, record, rescorings, runs
 
 urlpatterns = [
     path("", front.desk, name="desk"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("phases/", phases.desk_phases, name="desk_phases"),
     path("phases/new/", phases.desk_phase_new, name="desk_phase_new"),
     path("phases/<slug:slug>/", phase.desk_phase, name="desk_phase"),
+    path("hosts/", hosts.hosts, name="desk_hosts"),
+    path("hosts/<slug:name>/", hosts.host, name="desk_host"),
     path("health/", health.health, name="health"),
     path("health/panel/", health.health_panel, name="health_panel"),
     path("equal-entries/", equal_entries.equal_entries, name="equal_entries"),

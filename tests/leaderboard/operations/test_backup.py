@@ -273,6 +273,7 @@ NEWER_TABLES = (
     "recordcheck",
     *("objection", "rundecision", "teamdisqualification"),
     "phasechanges",
+    "maintenance",
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid"), ("user", "role")),
@@ -305,6 +306,7 @@ NEWER_COLUMNS = (
     *(("phase", "show_submitters"), ("submission", "shows_submitter")),
     *(("phase", "evaluation_version"), ("caseset", "mends_id"), ("caseset", "revision")),
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
+    *(("run", "put_first_at"), ("run", "put_first_why"), ("host", "machine")),
     *(("phase", name) for name in ("is_draft", "embargo_until", "anonymous_until_reveal")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
     ("submission", "kept_limits"),
