@@ -5,12 +5,16 @@ from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, Li
 from leaderboard.models.challenge import (
     Case,
     CaseNumberSecret,
+    CasePicture,
     CaseSet,
+    CaseSetImport,
     DataAcceptance,
     DataTerms,
+    DeletedHalf,
     Finding,
     HalfSecret,
     Phase,
+    StoredVolume,
 )
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
@@ -43,10 +47,13 @@ __all__ = [
     "BoardVersion",
     "Case",
     "CaseNumberSecret",
+    "CasePicture",
     "CaseSet",
+    "CaseSetImport",
     "ChallengeDate",
     "DataAcceptance",
     "DataTerms",
+    "DeletedHalf",
     "Draft",
     "EqualEntry",
     "Equality",
@@ -83,6 +90,7 @@ __all__ = [
     "RunScores",
     "Standing",
     "StateChange",
+    "StoredVolume",
     "Submission",
     "Team",
     "TeamAlias",
