@@ -4,6 +4,6 @@ from collections.abc import Mapping
 from itertools import chain
 
 from leaderboard.desk.acting import Act
-from leaderboard.desk.acts import hosts, phases, runs
+from leaderboard.desk.acts import cases, hosts, phases, runs
 
-ACTS: Mapping[str, Act] = {act.name: act for act in chain(runs.ACTS, phases.ACTS, hosts.ACTS)}
+ACTS: Mapping[str, Act] = {act.name: act for act in chain(runs.ACTS, phases.ACTS, hosts.ACTS, cases.ACTS)}

@@ -8,6 +8,7 @@ _TABS = (
     ("desk", "What needs a person"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
+    ("case_sets", "Case sets"),
 )
 
 

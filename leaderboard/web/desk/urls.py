@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.desk import acts, equal_entries, front, health
+from leaderboard.web.desk import acts, cases, equal_entries, front, health
 
 urlpatterns = [
     path("", front.desk, name="desk"),
@@ -12,4 +12,7 @@ urlpatterns = [
     path("health/panel/", health.health_panel, name="health_panel"),
     path("equal-entries/", equal_entries.equal_entries, name="equal_entries"),
     path("equal-entries/<int:pk>/", equal_entries.equality_entries, name="equality"),
+    path("cases/", cases.case_sets, name="case_sets"),
+    path("cases/<slug:name>/", cases.case_set, name="case_set"),
+    path("cases/<slug:name>/pictures/<int:pk>.png", cases.picture, name="case_picture"),
 ]

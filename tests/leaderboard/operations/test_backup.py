@@ -270,8 +270,10 @@ NEWER_TABLES = (
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
     *("rescoredcase", "rescoredrun", "rescoring"),
+    *("casepicture", "casesetimport", "deletedhalf", "storedvolume"),
 )
 NEWER_COLUMNS = (
+    *(("caseset", "is_ranked"), ("phase", "is_ranked")),
     *(("user", "country"), ("user", "orcid")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
