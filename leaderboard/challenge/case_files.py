@@ -26,7 +26,7 @@ def uses_of(case_set: CaseSet) -> list[str]:
     """What keeps a set from being deleted, in words; empty where nothing does."""
     found = [f"the {phase.name} uses it" for phase in case_set.phases.order_by("pk")]
     found += [f"{mended.name} mends it" for mended in case_set.mended.order_by("pk")]
-    if not found and Case.objects.filter(case_set=case_set, runcase__isnull=False).exists():
+    if not found and Case.objects.filter(case_set=case_set, run_cases__isnull=False).exists():
         found.append("runs were made on its cases")
     return found
 

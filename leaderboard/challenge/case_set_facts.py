@@ -1,4 +1,4 @@
-"""What a case set is, in numbers, and what differs from another one: from its rows, since nobody here sees its files."""
+"""What a case set is, in numbers, and what differs from another one: by its rows: nobody here sees its files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -53,11 +53,12 @@ class CaseSetFacts:
         """All of them, by name."""
         findings: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
         of_set = Finding.objects.filter(case__case_set=self.case_set).order_by("case", "channel")
-        for case, *one in of_set.values_list("case", "text", "category", "voxels"):
-            findings[case].append((one[0], one[1], one[2]))
-        columns = ("pk", "name", "shape", "spacing_mm", "volume", "reference")
-        rows = Case.objects.filter(case_set=self.case_set).order_by("name").values_list(*columns)
-        return [_CaseRow(*row, findings[pk]) for pk, *row in rows]
+        for case, text, category, voxels in of_set.values_list("case", "text", "category", "voxels"):
+            findings[case].append((text, category, voxels))
+        return [
+            _CaseRow(one.name, one.shape, one.spacing_mm, one.volume, one.reference, findings[one.pk])
+            for one in Case.objects.filter(case_set=self.case_set).order_by("name")
+        ]
 
     @property
     def findings(self) -> int:

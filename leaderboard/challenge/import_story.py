@@ -80,9 +80,7 @@ class Result:
             "digest": self.case_set.digest if self.case_set else "",
             "refused": self.refused,
             "problems": groups_as_json(self.problems),
-            "warnings": [
-                one | {"is_accepted": one["group"] in self.accepted} for one in groups_as_json(self.warnings)
-            ],
+            "warnings": [one | {"is_accepted": one["group"] in self.accepted} for one in groups_as_json(self.warnings)],
             "notes": groups_as_json(self.notes),
         }
 

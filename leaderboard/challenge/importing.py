@@ -187,9 +187,7 @@ def _store_volume(volume: Path) -> blobs.Blob:
         values = nifti.rewrite_volume(volume, rewritten)
         blob = blobs.volumes.put(rewritten)
     told = {"volume": blob.digest, "volume_bytes": blob.size, "low": values.low, "high": values.high}
-    StoredVolume.objects.update_or_create(
-        source=_digest_of(volume), defaults={**told, "stored_at": clock.now()}
-    )
+    StoredVolume.objects.update_or_create(source=_digest_of(volume), defaults={**told, "stored_at": clock.now()})
     return blob
 
 

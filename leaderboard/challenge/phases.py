@@ -238,7 +238,7 @@ def check_archive(phase: Phase, at: datetime) -> None:
         raise Refused("Its boards name no team before the reveal: set “revealed at” first, and archive it after that.")
 
 
-def check_ranking(old: Phase | None, new: Phase, at: datetime) -> None:
+def check_ranking(old: Phase | None, new: Phase, _at: datetime) -> None:
     """Refuse ranks by findings without categories, and ranks that come or go once boards have rows."""
     if new.is_ranked and not new.case_set.is_ranked:
         raise Refused(

@@ -30,6 +30,8 @@ from leaderboard.models import (
     Attempt,
     Batch,
     Case,
+    CasePicture,
+    CaseSetImport,
     DataTerms,
     Draft,
     Equality,
@@ -139,6 +141,7 @@ def watched() -> dict[str, Any]:
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
+    found |= {"pictured": _picture(public.case_set.cases.earliest("pk"))}
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
@@ -155,6 +158,17 @@ def watched() -> dict[str, Any]:
     found |= _invitation(teams[0])
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _picture(case: Case) -> int:
+    """A case with a picture, and what its set's import found."""
+    told = {"picture": blobs.pictures.put(io.BytesIO(b"a picture")).digest, "width": 964, "height": 320}
+    CasePicture.objects.get_or_create(case=case, defaults=told)
+    found = {"group": "identity-affine", "case": case.name, "text": "its CT has an identity affine"}
+    told = {"case_set": case.case_set, "outcome": "imported", "warnings": [found], "accepted": ["identity-affine"]}
+    begun = {"name": case.case_set.name, "by": "command line (ops)", "dataset": "dataset.json", "split": "val"}
+    CaseSetImport.objects.get_or_create(**begun, defaults={**told, "started_at": clock.now(), "ended_at": clock.now()})
+    return case.pk
 
 
 def _invitation(team: Team) -> dict[str, Any]:
@@ -578,6 +592,10 @@ _ORGANISERS = [
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
+    Address("/organisers/cases/", 12, who="organiser"),
+    Address("/organisers/cases/public-cases/", 30, who="organiser"),
+    Address("/organisers/cases/hidden-cases/", 30, who="organiser"),
+    Address("/organisers/cases/public-cases/pictures/{pictured}.png", 10, who="organiser"),
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import evaluation
+from evaluation.masks.nifti import Header
 from leaderboard.challenge.casesets import geometry, nifti, problems
 from leaderboard.challenge.casesets.entries import SPACING_MM, Entry, Listing, read_entries
 from leaderboard.challenge.casesets.files import Folder, disguise_of
@@ -183,7 +184,7 @@ class _Ct:
     placing: nifti.Placing
 
 
-def _header_of(report: Report, group: Group, what: str, name: str, path: Path) -> nifti.Header | None:
+def _header_of(report: Report, group: Group, what: str, name: str, path: Path) -> Header | None:
     disguise = disguise_of(path)
     if disguise:
         report.say(disguise[0], name, f"its {what} {disguise[1]}")
@@ -232,7 +233,7 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _mask_header(report: Report, name: str, path: Path) -> nifti.Header | None:
+def _mask_header(report: Report, name: str, path: Path) -> Header | None:
     return _header_of(report, problems.MASK, "mask", name, path)
 
 

@@ -38,7 +38,9 @@ WEB_PAGE = Group(
     "web-page", "Web pages saved under a file's name", "Download them again, signed in: the server sent a page."
 )
 UNPACKED = Group(
-    "not-gzip", "Files that are not compressed, whatever their name", "Compress them: “gzip case.nii” makes case.nii.gz."
+    "not-gzip",
+    "Files that are not compressed, whatever their name",
+    "Compress them: “gzip case.nii” makes case.nii.gz.",
 )
 OTHER_FILE = Group("other-file", "Files that are something else than their name says", "Export or download them anew.")
 VOLUME = Group("ct", "CTs", "Export these CTs anew.")

@@ -1,7 +1,8 @@
 """The half of a case set in the database: drawn when the set is imported, and kept for ever.
 
 Two sets of the same content have the same secret, and so the same half: of two halves of the same cases more would be
-known than of one, and nobody imports a set again until its half pleases: so the secret outlives a set that is deleted. A set that mends another one has that one's
+known than of one, and nobody imports a set again until its half pleases; so the secret outlives a set that is deleted.
+A set that mends another one has that one's
 half, and its commitment: it was drawn by the references as they were then. The secret has a table of its own: no row
 that pages read brings it along. A set that was imported before secrets has neither secret nor commitment.
 """
@@ -48,7 +49,9 @@ def draw_by(secret: bytes, case_set: CaseSet, cases: Sequence[CaseFacts]) -> fro
 
 
 def _secret_for(digest: str) -> bytes:
-    same = HalfSecret.objects.filter(case_set__digest=digest).first() or DeletedHalf.objects.filter(digest=digest).first()
+    same = (
+        HalfSecret.objects.filter(case_set__digest=digest).first() or DeletedHalf.objects.filter(digest=digest).first()
+    )
     return bytes.fromhex(same.secret) if same else secrets.token_bytes(SECRET_BYTES)
 
 

@@ -40,7 +40,9 @@ class Command(BaseCommand):
         parser.add_argument("--images", required=True, type=Path, help="folder of the CT volumes")
         parser.add_argument("--masks", required=True, type=Path, help="folder of the reference masks")
         parser.add_argument("--mends", help="a case set of the same volumes whose references or categories were wrong")
-        parser.add_argument("--unranked", action="store_true", help="findings may lack categories: no phase ranks by it")
+        parser.add_argument(
+            "--unranked", action="store_true", help="findings may lack categories: no phase ranks by it"
+        )
         known = "; ".join(f"{key}: {title}" for key, title in _WARNING_KEYS.items())
         parser.add_argument(
             "--accept-warnings",

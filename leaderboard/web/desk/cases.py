@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -60,7 +60,7 @@ def case_sets(request: HttpRequest) -> HttpResponse:
     counted = rows.annotate(count=Count("cases")).order_by("-pk")
     stories = _stories(CaseSetImport.objects.select_related("case_set")[:IMPORTS])
     context = {
-        "tabs": tabs("case_sets"),
+        "tabs": tabs("desk_cases"),
         "page": Paginator(counted, SETS_PER_PAGE).get_page(request.GET.get("page")),
         "stories": stories,
         "is_under_way": any(one.word == "Under way" for one in stories),
@@ -78,7 +78,7 @@ def case_set(request: HttpRequest, name: str) -> HttpResponse:
     facts, before = CaseSetFacts(found), set_before(found)
     pictures = CasePicture.objects.filter(case__case_set=found).select_related("case").order_by("case__name")
     context = {
-        "tabs": tabs("case_sets"),
+        "tabs": tabs("desk_cases"),
         "case_set": found,
         "facts": facts,
         "stories": _stories(found.imports.filter(outcome=CaseSetImport.Outcome.IMPORTED)[:1]),
@@ -104,16 +104,16 @@ def _pictures(request: HttpRequest, found: CaseSet, pictures: Any) -> Any:
 @never_cache
 @require_safe
 @for_viewers
-def picture(request: HttpRequest, name: str, pk: int) -> FileResponse:
+def picture(_request: HttpRequest, name: str, pk: int) -> HttpResponse:
     """Slices of a public case, as an image."""
     shown = get_object_or_404(CasePicture.objects.exclude(picture=""), case__case_set__name=name, case=pk)
     if not case_pictures.shown(CaseSet.objects.get(name=name)):
         raise Http404
     try:
-        file = blobs.pictures.path(shown.picture).open("rb")
+        content = blobs.pictures.path(shown.picture).read_bytes()
     except FileNotFoundError as error:
         raise Http404 from error
-    return FileResponse(file, content_type="image/png")
+    return HttpResponse(content, content_type="image/png")
 
 
 def _stories(rows: Any) -> list[Story]:

@@ -8,7 +8,7 @@ _TABS = (
     ("desk", "What needs a person"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
-    ("case_sets", "Case sets"),
+    ("desk_cases", "Case sets"),
 )
 
 

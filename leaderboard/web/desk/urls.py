@@ -12,7 +12,7 @@ urlpatterns = [
     path("health/panel/", health.health_panel, name="health_panel"),
     path("equal-entries/", equal_entries.equal_entries, name="equal_entries"),
     path("equal-entries/<int:pk>/", equal_entries.equality_entries, name="equality"),
-    path("cases/", cases.case_sets, name="case_sets"),
-    path("cases/<slug:name>/", cases.case_set, name="case_set"),
-    path("cases/<slug:name>/pictures/<int:pk>.png", cases.picture, name="case_picture"),
+    path("cases/", cases.case_sets, name="desk_cases"),
+    path("cases/<slug:name>/", cases.case_set, name="desk_case_set"),
+    path("cases/<slug:name>/pictures/<int:pk>.png", cases.picture, name="desk_case_picture"),
 ]

@@ -6,6 +6,7 @@ import shutil
 import struct
 import time
 import zlib
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from leaderboard.challenge import case_files, case_pictures, importing
 from leaderboard.challenge.casesets.official import read_case_set
 from leaderboard.challenge.casesets.slices import draw_case
-from leaderboard.core import blobs
+from leaderboard.core import blobs, clock
 from leaderboard.core.refusal import Refused
 from leaderboard.demo.synthesis import generate
 from leaderboard.desk.acting import act_on
@@ -93,8 +94,7 @@ def test_files_that_another_set_shares_stay(made):
 @pytest.mark.parametrize("is_draft", [False, True])
 def test_a_set_that_a_phase_uses_is_kept(made, is_draft):
     case_set = made("test")
-    phase = cast.phase(is_draft=is_draft)
-    Phase.objects.filter(pk=phase.pk).update(case_set=case_set)
+    phase = cast.phase(case_set, is_draft=is_draft)
     assert not ACTS["delete-cases"].is_offered(case_set)
     with pytest.raises(Refused, match=f"the {phase.name} uses it"):
         case_files.delete(case_set, by=BY, why="x")
@@ -114,10 +114,11 @@ def test_the_same_cases_get_no_other_half_by_being_deleted_and_imported_again(ma
 def test_what_a_killed_import_left_goes_after_a_day_and_is_forgotten(made):
     made("test")
     CaseSet.objects.all().delete()
-    StoredVolume.objects.update(stored_at=cast.clock.now() - cast.timedelta(days=2)) if hasattr(cast, "clock") else None
+    StoredVolume.objects.update(stored_at=clock.now() - timedelta(days=2))
     age()
     case_files.tidy()
     assert files() == [0, 0, 0]
+    assert not StoredVolume.objects.exists()
     assert made("again").cases.count() == 2
     assert files() == [2, 2, 0]
 
@@ -126,9 +127,7 @@ def test_what_a_killed_import_left_goes_after_a_day_and_is_forgotten(made):
 
 
 def show(case_set: CaseSet, *, public: bool) -> Phase:
-    phase = cast.phase(cases_are_public=public)
-    Phase.objects.filter(pk=phase.pk).update(case_set=case_set)
-    return phase
+    return cast.phase(case_set, cases_are_public=public)
 
 
 def pixels(png: bytes) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
@@ -180,8 +179,7 @@ def test_pictures_go_when_a_phase_hides_a_case_of_theirs(made):
     show(case_set, public=True)
     case_pictures.draw_next(for_seconds=60)
     shared = made("hidden", keep=1)
-    hidden = cast.phase(slug="hidden", name="Hidden", cases_are_public=False)
-    Phase.objects.filter(pk=hidden.pk).update(case_set=shared)
+    cast.phase(shared, slug="hidden", name="Hidden", cases_are_public=False)
     assert not case_pictures.shown(case_set)
     assert case_pictures.is_waiting()
     case_pictures.draw_next(for_seconds=60)

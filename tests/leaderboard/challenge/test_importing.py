@@ -1,12 +1,14 @@
 """From official files to rows and blobs, all or nothing."""
 
+import contextlib
 import json
 import shutil
 import stat
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
-import nibabel
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
@@ -233,10 +235,13 @@ def test_a_set_of_other_volumes_is_refused_case_by_case(files):
 # --- warnings, dry runs, and imports that go on ----------------------------------------------------------------------
 
 
+def voxels_of(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
+
+
 def identity(path: Path) -> None:
     """The CT as an export wrote it that lost its affine."""
-    image = nibabel.load(path)
-    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), np.eye(4)), path)
+    nib.save(nib.Nifti1Image(voxels_of(path), np.eye(4)), path)
 
 
 def stored_files(store: Path) -> set[str]:
@@ -262,16 +267,22 @@ def test_a_warning_stops_an_import_until_it_is_named(files, store):
 
 def test_a_warning_that_there_is_not_is_no_answer(files):
     with pytest.raises(CommandError, match="no such warning: everything"):
-        call_command("import_cases", "test", "--dataset-json=x", "--split=x", "--images=x", "--masks=x",
-                     "--accept-warnings=everything")
+        call_command(
+            "import_cases",
+            "test",
+            "--dataset-json=x",
+            "--split=x",
+            "--images=x",
+            "--masks=x",
+            "--accept-warnings=everything",
+        )
 
 
 def test_values_that_no_ct_has_are_found_before_anything_is_stored(files, store):
     *_, last = sorted((files / "images").iterdir())
-    image = nibabel.load(last)
-    voxels = np.asarray(image.dataobj).astype(np.float32)
+    voxels = voxels_of(last).astype(np.float32)
     voxels[0, 0, 0] = 70_000
-    nibabel.save(nibabel.Nifti1Image(voxels, image.affine), last)
+    nib.save(nib.Nifti1Image(voxels, np.diag([-5.0, -5.0, 9.0, 1.0])), last)
     with pytest.raises(CommandError, match=f"{last.name}: its CT holds values of 70,000 HU"):
         run(files)
     assert not stored_files(store)
@@ -280,13 +291,11 @@ def test_values_that_no_ct_has_are_found_before_anything_is_stored(files, store)
     assert [(one["group"], one["case"]) for one in told.problems] == [("values", last.name)]
 
 
-def as_json(folder: Path, **options) -> dict:
+def as_json(folder: Path, **options) -> dict[str, Any]:
     out = StringIO()
     where = {"dataset_json": folder / "dataset.json", "images": folder / "images", "masks": folder / "masks"}
-    try:
+    with contextlib.suppress(CommandError):
         call_command("import_cases", "test", split="test", json=True, **where, **options, stdout=out, stderr=StringIO())
-    except CommandError:
-        pass
     return json.loads(out.getvalue())
 
 
@@ -337,9 +346,14 @@ def test_an_import_that_was_killed_goes_on(files, store, monkeypatch):
     before = {path: path.stat().st_ino for kind in ("volumes", "references") for path in (store / kind).glob("*/*")}
     assert len(stored_files(store)) == 4
     assert StoredVolume.objects.count() == 2
-    rewritten = []
+    rewritten: list[str] = []
     real = nifti.rewrite_volume
-    monkeypatch.setattr(nifti, "rewrite_volume", lambda *paths: (rewritten.append(paths[0].name), real(*paths))[1])
+
+    def noted(source: Path, destination: Path) -> nifti.Values:
+        rewritten.append(source.name)
+        return real(source, destination)
+
+    monkeypatch.setattr(nifti, "rewrite_volume", noted)
     assert "3 cases imported" in run(files)
     assert len(rewritten) == 1
     assert {path: path.stat().st_ino for path in before} == before
@@ -357,7 +371,7 @@ def test_an_import_tells_how_far_it_is(files):
     run(files)
     told = CaseSetImport.objects.get()
     assert (told.step, told.done, told.total) == ("storing", 3, 3)
-    assert (told.dataset, told.split, told.case_set.name) == ("dataset.json", "test", "test")
+    assert (told.dataset, told.split, told.case_set) == ("dataset.json", "test", CaseSet.objects.get())
 
 
 def test_a_set_without_categories_is_for_phases_without_ranks(files):

@@ -11,7 +11,9 @@ from leaderboard.challenge.casesets.problems import CaseSetProblems, Group
 from tests.leaderboard.challenge.casesets.reading import CaseSet
 from tests.leaderboard.challenge.casesets.test_official import FIRST, SECOND, THIRD, problems_of, read
 
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002\n"
+POINTER = (
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002\n"
+)
 DISGUISES = [
     (lambda _: POINTER, problems.LFS, "is a Git LFS pointer"),
     (lambda _: b"<!DOCTYPE html>\n<html><title>Sign in</title>", problems.WEB_PAGE, "is a web page"),
@@ -27,8 +29,10 @@ DISGUISES = [
 def groups_of(case_set: CaseSet, **options: str) -> dict[str, list[Group]]:
     with pytest.raises(CaseSetProblems) as caught:
         read(case_set, **options)
-    return {one.case: [other.group for other in caught.value.problems if other.case == one.case] for one in
-            caught.value.problems}
+    return {
+        one.case: [other.group for other in caught.value.problems if other.case == one.case]
+        for one in caught.value.problems
+    }
 
 
 @pytest.mark.parametrize("folder", ["images", "masks"])
@@ -37,7 +41,9 @@ def test_a_file_that_is_something_else_is_named_as_that(tiny: CaseSet, folder, c
     path: Path = tiny.root / folder / FIRST
     path.write_bytes(content(path.read_bytes()))
     what = {"images": "CT", "masks": "mask"}[folder]
-    assert problems_of(tiny) == {FIRST: [f"its {what} {words}" + (", not the file that it points to" * ("LFS" in words))]}
+    assert problems_of(tiny) == {
+        FIRST: [f"its {what} {words}" + (", not the file that it points to" * ("LFS" in words))]
+    }
     assert groups_of(tiny) == {FIRST: [group]}
 
 

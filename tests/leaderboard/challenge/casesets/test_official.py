@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from leaderboard.challenge.casesets import problems
-from leaderboard.challenge.casesets.official import CaseSetProblems, CheckedCaseSet, case_set_digest, read_case_set
+from leaderboard.challenge.casesets.official import CheckedCaseSet, case_set_digest, read_case_set
+from leaderboard.challenge.casesets.problems import CaseSetProblems
 from tests.leaderboard.challenge.casesets.reading import CaseSet
 
 FIRST, SECOND, THIRD = (f"case_000{number}.nii.gz" for number in (1, 2, 3))
@@ -106,7 +107,12 @@ ENTRY_PROBLEMS: list[tuple[str, Change, str, str]] = [
     ("finding key 00", lambda e: e[0].update(findings={"00": "x"}), FIRST, 'must be "0"'),
     ("empty text", lambda e: e[0]["findings"].update({"0": "  "}), FIRST, "finding 0 has no text"),
     ("text a number", lambda e: e[0]["findings"].update({"0": 3}), FIRST, "finding 0 has no text"),
-    ("NUL in a text", lambda e: e[0]["findings"].update({"0": "a\0b"}), FIRST, "control character NULL (U+0000) at character 2"),
+    (
+        "NUL in a text",
+        lambda e: e[0]["findings"].update({"0": "a\0b"}),
+        FIRST,
+        "control character NULL (U+0000) at character 2",
+    ),
     ("no categories", lambda e: e[0].pop("categories"), FIRST, "finding 0 has no category"),
     ("unknown category", lambda e: e[0]["categories"].update({"0": "3a"}), FIRST, "the category '3a'"),
     ("category a list", lambda e: e[0]["categories"].update({"0": ["1a"]}), FIRST, "the category ['1a']"),

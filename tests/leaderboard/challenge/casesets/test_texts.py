@@ -38,7 +38,9 @@ def test_what_looks_like_nothing_becomes_what_it_looks_like(written: str, plain:
     assert made_plain(text) == (plain, [])
 
 
-@pytest.mark.parametrize("text", ["A 5–7 mm nodule, ≥ 3 µm “spiculated”.", "line one\nline two\tand", "Schädel, 肺, 3 cm²"])
+@pytest.mark.parametrize(
+    "text", ["A 5–7 mm nodule, ≥ 3 µm “spiculated”.", "line one\nline two\tand", "Schädel, 肺, 3 cm²"]
+)
 def test_what_people_write_stays_to_the_letter(text: str) -> None:
     assert made_plain(text) == (text, [])
     assert not controls(text)
@@ -55,7 +57,12 @@ def test_every_space_and_mark_without_width_that_unicode_has_is_made_plain() -> 
 
 @pytest.mark.parametrize(
     ("char", "name"),
-    [("\x00", "NULL (U+0000)"), ("\x1b", "ESCAPE (U+001B)"), ("\x07", "control character (U+0007)"), ("\x9b", "(U+009B)")],
+    [
+        ("\x00", "NULL (U+0000)"),
+        ("\x1b", "ESCAPE (U+001B)"),
+        ("\x07", "control character (U+0007)"),
+        ("\x9b", "(U+009B)"),
+    ],
 )
 def test_control_characters_are_named(char: str, name: str) -> None:
     [sign] = controls(f"ab{char}c")
