@@ -63,7 +63,7 @@ class PhaseAdmin(Recorded, Decisions):
     actions = ("archive", "publish_cases", "publish_findings")
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_draft", "description", "case_set", "opens_at", "closes_at")}),
-        ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
+        ("What is handed in", {"fields": ("takes", "is_ranked", "masks_are_ranked")}),
         (
             "What is shown",
             {

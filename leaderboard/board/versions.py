@@ -92,7 +92,7 @@ def _entries(disclosure: Disclosure, standings: Iterable[int], find: Find) -> li
 
 def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]]) -> BoardVersion:
     """A version (which is not saved) that lists these."""
-    first, masks, after = ([_place(one) for one in some] for some in lists)
+    first, masks, after = ([_place(one, disclosure.phase) for one in some] for some in lists)
     order = [*(ranks := ranked(first)), *in_order(masks), *in_order(after)]
     phase, sources_of = disclosure.phase, {one.row.pk: one.source for some in lists for one in some}
     last_end = max((one.ended_at for one in sources_of.values()), default=None)
@@ -118,15 +118,17 @@ def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]
     return version
 
 
-def _place(entry: Entry) -> Place:
-    """Where it stands; organisers' own teams hold no rank."""
-    return Place.of(entry.row, ALL, competes=not entry.source.of_organisers)
+def _place(entry: Entry, phase: Phase) -> Place:
+    """Where it stands; organisers' own teams hold no rank, and in a phase that ranks nobody nobody does."""
+    return Place.of(entry.row, ALL, competes=phase.is_ranked and not entry.source.of_organisers)
 
 
 def _rules(disclosure: Disclosure) -> dict[str, Any]:
     phase = disclosure.phase
     names = ("counting", "publication", "masks_are_ranked", "cases_are_public")
     rules = {**{name: getattr(phase, name) for name in names}, "closes_at": phase.closes_at.isoformat()}
+    if not phase.is_ranked:
+        rules["unranked"] = True  # said only where it is so: versions of before stay as they are
     return rules if disclosure.names_teams else {**rules, "anonymous": True}
 
 

@@ -306,6 +306,17 @@ def check_archive(phase: Phase, at: datetime) -> None:
         raise Refused("Its boards name no team before the reveal: set “revealed at” first, and archive it after that.")
 
 
+def check_ranking(old: Phase | None, new: Phase, _at: datetime) -> None:
+    """Refuse ranks by findings without categories, and ranks that come or go once boards have rows."""
+    if new.is_ranked and not new.case_set.is_ranked:
+        raise Refused(
+            f"Findings of {new.case_set} lack categories: only a phase that ranks nobody takes it. Clear “ranks its "
+            "entries”, or import the set with its categories."
+        )
+    if old and old.is_ranked != new.is_ranked and old.board_versions.exclude(rows=[]).exists():
+        raise Refused("Boards of the phase have rows, and stay at their addresses: whether it ranks them stays, too.")
+
+
 def check_draft(old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse to make a draft of a phase that has opened, or in which a team has something."""
     if old is None or old.is_draft or not new.is_draft:
@@ -360,5 +371,6 @@ CHECKS: Mapping[str, Callable[[Phase | None, Phase, datetime], None]] = {
     "anonymous_until_reveal": check_anonymity,
     "try_out_required_from": check_try_out,
     "post_challenge_opens_at": check_stays_over,
+    "is_ranked": check_ranking,
 }
 """What is asked of a change of a phase (as it was, as it would be, now), by the field in which a form says so."""

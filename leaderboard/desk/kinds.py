@@ -1,7 +1,7 @@
 """The kinds of things that organisers act on."""
 
 from leaderboard.desk.acting import Kind
-from leaderboard.models import Host, Maintenance, Objection, Phase, Submission, Team, User
+from leaderboard.models import CaseSet, Host, Maintenance, Objection, Phase, Submission, Team, User
 
 RUN = Kind("run", "runs", Submission, unread=("method", "external_data"))
 PHASE = Kind("phase", "phases", Phase, key="slug")
@@ -12,3 +12,4 @@ OBJECTION = Kind("objection", "objections", Objection)
 NEW_HOST = Kind("a new host", "hosts", Host, is_new=True)
 PAUSE = Kind("pause", "pauses", Maintenance)
 NEW_PAUSE = Kind("a new pause", "pauses", Maintenance, is_new=True)
+CASE_SET = Kind("case set", "case sets", CaseSet, key="name")

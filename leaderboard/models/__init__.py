@@ -5,12 +5,16 @@ from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, Li
 from leaderboard.models.challenge import (
     Case,
     CaseNumberSecret,
+    CasePicture,
     CaseSet,
+    CaseSetImport,
     DataAcceptance,
     DataTerms,
+    DeletedHalf,
     Finding,
     HalfSecret,
     Phase,
+    StoredVolume,
 )
 from leaderboard.models.decisions import Objection, RunDecision, TeamDisqualification
 from leaderboard.models.drafts import Draft, ResumableUpload
@@ -45,10 +49,13 @@ __all__ = [
     "BoardVersion",
     "Case",
     "CaseNumberSecret",
+    "CasePicture",
     "CaseSet",
+    "CaseSetImport",
     "ChallengeDate",
     "DataAcceptance",
     "DataTerms",
+    "DeletedHalf",
     "Draft",
     "EqualEntry",
     "Equality",
@@ -90,6 +97,7 @@ __all__ = [
     "RunScores",
     "Standing",
     "StateChange",
+    "StoredVolume",
     "Submission",
     "Team",
     "TeamAlias",

@@ -47,6 +47,7 @@ from leaderboard.core import audit, blobs, clock, locks
 from leaderboard.core.audit import Actor
 from leaderboard.journey import lifecycle
 from leaderboard.models import Attempt, Batch, Case, CaseSet, Host, RecordCheck, ResumableUpload, Submission
+from leaderboard.challenge import case_files
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 from leaderboard.submissions import uploads
@@ -64,7 +65,7 @@ WITHOUT_ROWS = frozenset({"django_session", "leaderboard_outgoingmail"})
 FILLED_AT_FIRST = frozenset({"leaderboard_challengedate", "leaderboard_registration"})
 FENCE_LEAP = 1000
 # Copies of what may be downloaded are made anew from the volumes and references, after a restore too.
-STORES = (blobs.images, blobs.weights, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs)
+STORES = (blobs.images, blobs.weights, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs, blobs.pictures)
 
 
 class BackupError(Exception):
@@ -142,8 +143,9 @@ def _needed_blobs() -> dict[blobs.Store, set[str]]:
         blobs.weights: retention.needed_weights(),
         blobs.outputs: retention.needed_outputs(),
         blobs.pdfs: retention.needed_pdfs(),
-        blobs.volumes: set(Case.objects.values_list("volume", flat=True)),
-        blobs.references: set(Case.objects.values_list("reference", flat=True)),
+        blobs.volumes: case_files.needed_volumes(),
+        blobs.references: case_files.needed_references(),
+        blobs.pictures: case_files.needed_pictures(),
     }
 
 

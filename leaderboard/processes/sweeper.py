@@ -16,7 +16,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 
 from leaderboard.board import versions
-from leaderboard.challenge import downloads, maintenance
+from leaderboard.challenge import case_pictures, downloads, maintenance
 from leaderboard.core import clock, outbox, process_heartbeat, task_queue, verification
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
@@ -86,7 +86,10 @@ def _tell_that_registration_opened() -> None:
 
 
 def _ask_for_copies() -> None:
-    """Files that may be downloaded are still to be copied, and nobody is at it: the message was lost, or the worker."""
+    """Files that may be downloaded are still to be copied, or public cases to be drawn, and nobody is at it.
+
+    A message was lost, or a worker; or a phase began to show its cases, which tells nobody.
+    """
     global _copies_asked_at
     if time.monotonic() - _copies_asked_at < settings.NOTIFY_AGAIN_SECONDS:
         return
@@ -94,6 +97,8 @@ def _ask_for_copies() -> None:
     waiting = downloads.uncopied().first()
     if waiting is not None and not downloads.is_copying():
         task_queue.enqueue_copying(waiting.pk)
+    if case_pictures.is_waiting() and not case_pictures.is_drawing():
+        task_queue.enqueue_case_pictures()
 
 
 def _ask_for_boards(at: datetime) -> None:

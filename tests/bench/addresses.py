@@ -29,6 +29,8 @@ from leaderboard.models import (
     Attempt,
     Batch,
     Case,
+    CasePicture,
+    CaseSetImport,
     DataTerms,
     Draft,
     Equality,
@@ -142,6 +144,7 @@ def watched() -> dict[str, Any]:
     found |= _draft(teams[0], public)
     found |= _objection(found["scored_public"])
     found |= {"host": Host.objects.earliest("pk").name}
+    found |= {"pictured": _picture(public.case_set.cases.earliest("pk"))}
     found |= {"equality": Equality.objects.earliest("pk").pk}
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
@@ -168,6 +171,15 @@ def _objection(submission: int) -> dict[str, Any]:
     said = {"text": "It is ours.", "at": clock.now()}
     objection, _ = Objection.objects.get_or_create(decision=rows[1], answered_at=None, defaults=said)
     return {"decision": rows[0].pk, "objection": objection.pk}
+def _picture(case: Case) -> int:
+    """A case with a picture, and what its set's import found."""
+    told = {"picture": blobs.pictures.put(io.BytesIO(b"a picture")).digest, "width": 964, "height": 320}
+    CasePicture.objects.get_or_create(case=case, defaults=told)
+    found = {"group": "identity-affine", "case": case.name, "text": "its CT has an identity affine"}
+    told = {"case_set": case.case_set, "outcome": "imported", "warnings": [found], "accepted": ["identity-affine"]}
+    begun = {"name": case.case_set.name, "by": "command line (ops)", "dataset": "dataset.json", "split": "val"}
+    CaseSetImport.objects.get_or_create(**begun, defaults={**told, "started_at": clock.now(), "ended_at": clock.now()})
+    return case.pk
 
 
 def _invitation(team: Team) -> dict[str, Any]:
@@ -643,6 +655,10 @@ _ORGANISERS = [
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
+    Address("/organisers/cases/", 12, who="organiser"),
+    Address("/organisers/cases/public-cases/", 30, who="organiser"),
+    Address("/organisers/cases/hidden-cases/", 30, who="organiser"),
+    Address("/organisers/cases/public-cases/pictures/{pictured}.png", 10, who="organiser"),
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),

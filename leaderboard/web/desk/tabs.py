@@ -13,6 +13,7 @@ _TABS = (
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
     ("record", "Record"),
+    ("desk_cases", "Case sets"),
 )
 
 

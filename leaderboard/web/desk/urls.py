@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from leaderboard.web.desk import acts, equal_entries, front, health, hosts, phase, phases, record, rescorings, runs
+from leaderboard.web.desk import acts, cases, equal_entries, front, health, hosts, phase, phases, record, rescorings, runs
 
 urlpatterns = [
     path("", front.desk, name="desk"),
@@ -24,4 +24,7 @@ urlpatterns = [
     path("equal-entries/<int:pk>/", equal_entries.equality_entries, name="equality"),
     path("record/", record.record, name="record"),
     path("record/record.<slug:form>", record.record_export, name="record_export"),
+    path("cases/", cases.case_sets, name="desk_cases"),
+    path("cases/<slug:name>/", cases.case_set, name="desk_case_set"),
+    path("cases/<slug:name>/pictures/<int:pk>.png", cases.picture, name="desk_case_picture"),
 ]
