@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0042_roles'),
+        ('leaderboard', '0046_decisions_of_before'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0042_roles'),
+        ('leaderboard', '0047_phase_changes'),
     ]
 
     operations = [

@@ -43,11 +43,11 @@ from django.db import connection, transaction
 from django.db.models import F
 from psycopg import sql
 
+from leaderboard.challenge import case_files
 from leaderboard.core import audit, blobs, clock, locks
 from leaderboard.core.audit import Actor
 from leaderboard.journey import lifecycle
-from leaderboard.models import Attempt, Batch, Case, CaseSet, Host, RecordCheck, ResumableUpload, Submission
-from leaderboard.challenge import case_files
+from leaderboard.models import Attempt, Batch, CaseSet, Host, RecordCheck, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 from leaderboard.submissions import uploads

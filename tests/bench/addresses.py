@@ -171,6 +171,8 @@ def _objection(submission: int) -> dict[str, Any]:
     said = {"text": "It is ours.", "at": clock.now()}
     objection, _ = Objection.objects.get_or_create(decision=rows[1], answered_at=None, defaults=said)
     return {"decision": rows[0].pk, "objection": objection.pk}
+
+
 def _picture(case: Case) -> int:
     """A case with a picture, and what its set's import found."""
     told = {"picture": blobs.pictures.put(io.BytesIO(b"a picture")).digest, "width": 964, "height": 320}

@@ -49,7 +49,6 @@ def _context(request: HttpRequest) -> dict[str, Any]:
             (HEADS[urgency], [*_shown(request, some)]) for urgency, some in groupby(found, lambda one: one.urgency)
         ],
         "latest": AuditEntry.objects.defer("before", "after", "seals")[:LATEST],
-        "latest": AuditEntry.objects.defer("before", "after")[:LATEST],
         "hosts": [one for one in hosts_now(instant_of(request)) if one.host.revoked_at is None],
         **shown_capacity(instant_of(request)),
         "refresh_seconds": REFRESH_SECONDS,

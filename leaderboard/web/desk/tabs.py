@@ -6,14 +6,14 @@ from django.urls import reverse
 
 _TABS = (
     ("desk", "What needs a person"),
-    ("desk_runs", "Runs"),
-    ("rescorings", "Results"),
     ("desk_phases", "Phases"),
+    ("desk_runs", "Runs"),
+    ("desk_cases", "Case sets"),
     ("desk_hosts", "Hosts and queue"),
+    ("rescorings", "Results"),
+    ("record", "Record"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
-    ("record", "Record"),
-    ("desk_cases", "Case sets"),
 )
 
 

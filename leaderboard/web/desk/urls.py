@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from leaderboard.web.desk import acts, cases, equal_entries, front, health, hosts, phase, phases, record, rescorings, runs
+from leaderboard.web.desk import (
+    acts,
+    cases,
+    equal_entries,
+    front,
+    health,
+    hosts,
+    phase,
+    phases,
+    record,
+    rescorings,
+    runs,
+)
 
 urlpatterns = [
     path("", front.desk, name="desk"),

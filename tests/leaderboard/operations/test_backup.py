@@ -274,13 +274,11 @@ NEWER_TABLES = (
     *("objection", "rundecision", "teamdisqualification"),
     "phasechanges",
     "maintenance",
+    *("casepicture", "casesetimport", "deletedhalf", "storedvolume"),
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid"), ("user", "role")),
-    *("casepicture", "casesetimport", "deletedhalf", "storedvolume"),
-)
     *(("caseset", "is_ranked"), ("phase", "is_ranked")),
-    *(("user", "country"), ("user", "orcid")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "note")),
