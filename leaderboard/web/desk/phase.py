@@ -24,7 +24,7 @@ from leaderboard.desk.phases import Preview, line_of, preview
 from leaderboard.models import AuditEntry, Phase, PhaseChanges, User
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role, SubmissionKind
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import WHY_CHARACTERS, Offer, button_of
 from leaderboard.web.desk.phases import picture_of, state_of
@@ -64,7 +64,7 @@ class Row:
 @for_viewers
 def desk_phase(request: HttpRequest, slug: str) -> HttpResponse:
     """A phase's policies; what a person changes is theirs alone until it is applied."""
-    phase = get_object_or_404(Phase.objects.select_related("case_set__mends", "try_outs_on"), slug=slug)
+    phase = get_object_or_404(frame_of(request).phases.select_related("case_set__mends", "try_outs_on"), slug=slug)
     if request.method == "POST":
         if not has_role(person_of(request), Role.ORGANISER):
             raise Http404

@@ -1,7 +1,7 @@
 """The phases at the desk: all of them over time, and making one."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,10 @@ from leaderboard.charts.timeline import Bar, timeline
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import CaseSet, Draft, Phase, PhaseChanges, Submission
+from leaderboard.models.challenge import PhaseQuerySet
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role, SubmissionKind
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
 
@@ -86,7 +87,7 @@ def _bar(phase: Phase, at: datetime, planned: Phase | None) -> Bar:
 def desk_phases(request: HttpRequest) -> HttpResponse:
     """All phases: over time, and each with its state and what is in it."""
     at = instant_of(request)
-    phases = list(Phase.objects.select_related("case_set__mends").order_by("opens_at", "pk"))
+    phases = list(frame_of(request).phases.select_related("case_set__mends").order_by("opens_at", "pk"))
     context = {
         "tabs": tabs("desk_phases"),
         "picture": picture_of(phases, at),
@@ -130,10 +131,10 @@ class NewPhaseForm(forms.Form):
     )
     cases = forms.ChoiceField(label="Cases", required=False, help_text="Of a copy: those of the phase it is made of.")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, phases: Iterable[Phase], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         templates = [(_TEMPLATE + one.name, f"{one.title}. {one.says}") for one in phase_templates.TEMPLATES.values()]
-        copies = [(_COPY + one.slug, f"A copy of the {one.name}") for one in Phase.objects.all()]
+        copies = [(_COPY + one.slug, f"A copy of the {one.name}") for one in phases]
         names = CaseSet.objects.order_by("-pk").values_list("name", flat=True)
         self.fields["made_of"].choices = [*templates, *copies]  # type: ignore[attr-defined]
         self.fields["cases"].choices = [("", "–"), *((name, name) for name in names)]  # type: ignore[attr-defined]
@@ -146,10 +147,11 @@ def desk_phase_new(request: HttpRequest) -> HttpResponse:
     """Make a phase of a template, or copy one: a draft, which nobody else sees."""
     if not has_role(person_of(request), Role.ORGANISER):
         raise Http404
-    form = NewPhaseForm(request.POST or None, initial={"made_of": _COPY + request.GET.get("copy", "")})
+    phases = frame_of(request).phases
+    form = NewPhaseForm(phases, request.POST or None, initial={"made_of": _COPY + request.GET.get("copy", "")})
     if form.is_bound and form.is_valid():
         try:
-            made = _made(form.cleaned_data, Actor.person(person_of(request)))
+            made = _made(phases, form.cleaned_data, Actor.person(person_of(request)))
         except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
@@ -158,11 +160,11 @@ def desk_phase_new(request: HttpRequest) -> HttpResponse:
     return render(request, "desk/phase_new.html", {"tabs": tabs("desk_phases"), "form": form})
 
 
-def _made(told: dict[str, str], by: Actor) -> Phase:
+def _made(phases: PhaseQuerySet, told: dict[str, str], by: Actor) -> Phase:
     kind, _, name = told["made_of"].partition(":")
     named = {"slug": told["slug"], "name": told["name"]}
     if kind == "copy":
-        return phase_templates.copy(Phase.objects.get(slug=name), **named, by=by)
+        return phase_templates.copy(phases.get(slug=name), **named, by=by)
     cases = CaseSet.objects.filter(name=told["cases"]).first()
     if cases is None:
         raise Refused("Choose the cases of the phase.")
