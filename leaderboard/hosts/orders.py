@@ -55,5 +55,5 @@ def _entry(run_case: RunCase, *, show_categories: bool) -> dict[str, Any]:
         "spacing": run_case.case.spacing_mm,
     }
     if show_categories:
-        entry["categories"] = {str(finding.channel): finding.category for finding in findings}
+        entry["categories"] = {str(finding.channel): finding.category for finding in findings if finding.category}
     return entry

@@ -2,9 +2,9 @@
 
 Two sets of the same content have the same secret, and so the same half: of two halves of the same cases more would be
 known than of one, and nobody imports a set again until its half pleases; so the secret outlives a set that is deleted.
-A set that mends another one has that one's
-half, and its commitment: it was drawn by the references as they were then. The secret has a table of its own: no row
-that pages read brings it along. A set that was imported before secrets has neither secret nor commitment.
+A set that mends another one has that one's half, and its commitment: it was drawn by the references as they were then.
+The secret has a table of its own: no row that pages read brings it along. A set that was imported before secrets has
+neither secret nor commitment.
 """
 
 import math

@@ -14,7 +14,7 @@ from django.db import connection
 from leaderboard import migrations
 from leaderboard.core import blobs, clock
 from leaderboard.journey import pipeline, planning
-from leaderboard.models import AlgorithmImage, Batch, Case, CaseSet, Host, Submission, Weights
+from leaderboard.models import AlgorithmImage, Batch, Case, CasePicture, CaseSet, Host, Submission, Weights
 from leaderboard.operations import backup, retention
 from leaderboard.states import SubmissionState
 from leaderboard.submissions import uploads
@@ -100,6 +100,8 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     waiting = cast.submit(team, phase)
     pdf = blobs.pdfs.put(io.BytesIO(b"%PDF-1.7"))
     Submission.objects.filter(pk=waiting.pk).update(pdf=pdf.digest)
+    picture = blobs.pictures.put(io.BytesIO(b"a picture"))
+    CasePicture.objects.create(case=Case.objects.earliest("pk"), picture=picture.digest, width=9, height=3)
     CaseSet.objects.update(copied_at=clock.now())
     call_command("backup", folder)
     said = bare_machine.manage_in_a_process("restore", str(folder))
@@ -278,6 +280,7 @@ NEWER_TABLES = (
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid"), ("user", "role")),
+    ("user", "role"),
     *(("caseset", "is_ranked"), ("phase", "is_ranked")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
