@@ -72,7 +72,8 @@ class Act:
     `decide` takes the thing, `by`, `why` and the values by their names; it records what it did, and raises Refused
     with a sentence where it is not possible. `says` tells what comes of it, for whom. `is_offered` keeps an act off
     pages of things for which it means nothing now. Where `confirms` is set, a person types the thing's name as well;
-    where `needs_factor`, they prove on the page who they are once more.
+    where `needs_factor`, they prove on the page who they are once more. `delivers` names the file, where what `decide`
+    returns is handed to whoever does it (as JSON, of one thing at a time).
     """
 
     name: str
@@ -87,6 +88,7 @@ class Act:
     confirms: bool = False
     needs_factor: bool = False
     is_grave: bool = False
+    delivers: str = ""
 
 
 class Change(NamedTuple):

@@ -12,12 +12,20 @@ from leaderboard.models.challenge import (
     HalfSecret,
     Phase,
 )
+from leaderboard.models.doubles import LikelyDouble
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.mail import OutgoingMail, RefusedAddress
-from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
+from leaderboard.models.notices import (
+    Announcement,
+    NoticeKind,
+    NoticeStop,
+    PendingNotice,
+    SiteLine,
+    ToldDeadline,
+)
 from leaderboard.models.operations import Alarm, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.references import ReferenceRow
@@ -59,6 +67,7 @@ __all__ = [
     "ImageProvenance",
     "Invitation",
     "LayerUse",
+    "LikelyDouble",
     "ListedRun",
     "Membership",
     "NewsItem",
@@ -82,6 +91,7 @@ __all__ = [
     "RunCase",
     "RunScores",
     "Standing",
+    "SiteLine",
     "StateChange",
     "Submission",
     "Team",

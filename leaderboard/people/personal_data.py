@@ -55,6 +55,7 @@ STAYS = {
     "leaderboard.Equality.looked_by": "what organisers looked at",
     "leaderboard.Invitation.accepted_by": "what became of a team’s invitations",
     "leaderboard.Invitation.invited_by": "what became of a team’s invitations",
+    "leaderboard.LikelyDouble.settled_by": "what organisers looked at",
     "leaderboard.Submission.submitted_by": "what a team submitted",
     "leaderboard.Team.join_link_made_by": "a team’s link",
     "leaderboard.TeamApproval.asked_by": "whether a team was approved",

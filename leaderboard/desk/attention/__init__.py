@@ -6,10 +6,16 @@ Each module here finds things of one kind; `waiting` asks all of them. What sett
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from leaderboard.desk.attention import runs
+from leaderboard.desk.attention import messages, runs, teams
 from leaderboard.desk.attention.items import Item
 
-SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (runs.interrupted,)
+SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (
+    runs.interrupted,
+    teams.to_approve,
+    teams.doubles,
+    teams.out_of_reach,
+    messages.wanted,
+)
 
 
 def waiting(at: datetime) -> list[Item]:

@@ -48,12 +48,17 @@ class Command(BaseCommand):
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
         self.stdout.write(_as_json(act, outcomes, options["dry_run"]) if options["json"] else _as_text(outcomes))
+        if act.delivers and not options["dry_run"] and not options["json"]:
+            for one in outcomes:
+                self.stdout.write(json.dumps(one.found, indent=2, default=str))
         if any(one.refused for one in outcomes):
             raise CommandError("Some of it was refused." if len(outcomes) > 1 else "It was refused.")
 
 
 def _as_json(act: Act, outcomes: list[Outcome], is_dry_run: bool) -> str:
-    told = {"act": act.name, "dry_run": is_dry_run, "outcomes": [one.as_json() for one in outcomes]}
+    told: dict[str, Any] = {"act": act.name, "dry_run": is_dry_run, "outcomes": [one.as_json() for one in outcomes]}
+    if act.delivers and not is_dry_run:
+        told["delivered"] = [one.found for one in outcomes]
     return json.dumps(told, indent=2, default=str)
 
 

@@ -3,6 +3,7 @@
 An act is done on one thing or on many (`on` in the address, once for each). Nothing is changed before the last press.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -117,6 +118,8 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, str(refusal))
         if outcomes and "do" in request.POST and form.is_valid():
+            if chosen.delivers and outcomes[0].entries:
+                return _delivered(chosen, outcomes[0])
             return _done(request, chosen, outcomes)
     context = {
         "tabs": tabs(""),
@@ -132,7 +135,7 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    if not keys or len(keys) > MOST_AT_ONCE:
+    if not keys or len(keys) > (1 if chosen.delivers else MOST_AT_ONCE):
         raise Http404
     try:
         return [chosen.kind.find(key) for key in dict.fromkeys(keys)]
@@ -146,6 +149,12 @@ def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm
     is_done = "do" in request.POST and form.is_confirmed()
     by, why = Actor.person(person_of(request)), form.cleaned_data["why"]
     return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
+
+
+def _delivered(chosen: Act, outcome: Outcome) -> HttpResponse:
+    """What the decision returned, as a file."""
+    told = {"Content-Disposition": f'attachment; filename="{chosen.delivers}"'}
+    return HttpResponse(json.dumps(outcome.found, indent=2, default=str), "application/json", headers=told)
 
 
 def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse:

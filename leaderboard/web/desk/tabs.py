@@ -6,6 +6,9 @@ from django.urls import reverse
 
 _TABS = (
     ("desk", "What needs a person"),
+    ("desk_teams", "Teams"),
+    ("desk_people", "People"),
+    ("desk_messages", "Messages"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
 )
