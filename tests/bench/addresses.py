@@ -26,6 +26,7 @@ from leaderboard.admin.site import RegistrationAdmin
 from leaderboard.core import blobs, clock
 from leaderboard.journey.failure_kinds import DIFFERENT
 from leaderboard.models import (
+    Announcement,
     ApiToken,
     Attempt,
     Batch,
@@ -35,6 +36,7 @@ from leaderboard.models import (
     Equality,
     Host,
     Invitation,
+    LikelyDouble,
     NewsItem,
     Phase,
     PreRegistration,
@@ -140,6 +142,7 @@ def watched() -> dict[str, Any]:
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
     found |= {"equality": Equality.objects.earliest("pk").pk}
+    found |= _for_people_desk(teams)
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
     found |= {
@@ -155,6 +158,15 @@ def watched() -> dict[str, Any]:
     found |= _invitation(teams[0])
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _for_people_desk(teams: list[Team]) -> dict[str, Any]:
+    """Two teams that may be one, a draft of an announcement, and what a person at the desk is asked about."""
+    first, second = sorted(teams[:2], key=lambda team: team.pk)
+    told = {"weight": 5, "found_at": clock.now()}
+    double, _ = LikelyDouble.objects.get_or_create(first=first, second=second, defaults=told)
+    draft, _ = Announcement.objects.get_or_create(subject="A draft", defaults={"body": "Words."})
+    return {"double": double.pk, "announcement_draft": draft.pk, "desk_team": first.slug}
 
 
 def _invitation(team: Team) -> dict[str, Any]:
@@ -561,8 +573,8 @@ _RUNS = [
     ),
 ]
 _ORGANISERS = [
-    Address("/organisers/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
-    Address("/organisers/panel/", 12, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/", 18, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/panel/", 18, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/acts/cancel-run/?on={running_public}", 12, who="organiser"),
     Address(
         "/organisers/acts/disqualify-run/?on={scored_public}",
@@ -572,6 +584,17 @@ _ORGANISERS = [
         method="POST",
         body=_text("why=Two+accounts.&preview=1"),
     ),
+    Address("/organisers/teams/?words=a", 14, who="organiser"),
+    Address("/organisers/teams/doubles/", 12, who="organiser"),
+    Address("/organisers/teams/doubles/{double}/", 24, who="organiser"),
+    Address("/organisers/teams/of/{desk_team}/", 24, who="organiser"),
+    Address("/organisers/people/?words=a", 12, who="organiser"),
+    Address("/organisers/people/{member}/", 14, who="organiser"),
+    Address("/organisers/messages/", 14, who="organiser"),
+    Address("/organisers/messages/new/", 12, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/", 18, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/edit/", 12, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/mail/", 10, who="organiser"),
     Address("/organisers/health/", 38, who="organiser"),
     Address("/organisers/health/panel/", 36, who="organiser"),
     Address("/metrics", 36, who="organiser"),
@@ -653,6 +676,7 @@ _API = [
     Address("/api/v1/openapi.json", 0),
     Address("/api/refused/429/", 0, status=429),
     Address("/api/v1/", 2, status=404),
+    Address("/api/v1/status", 2),
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),
     Address("/api/v1/phases/{hidden_phase}/board", 7),

@@ -55,16 +55,16 @@ class AnnouncementForm(forms.ModelForm[Announcement]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.team_id:
+        if self.instance.team:
             self.initial["team"] = self.instance.team.slug
 
     def clean_subject(self) -> str:
         """What the database can hold."""
-        return storable(self.cleaned_data["subject"])
+        return str(storable(self.cleaned_data["subject"]))
 
     def clean_body(self) -> str:
         """Likewise."""
-        return storable(self.cleaned_data["body"])
+        return str(storable(self.cleaned_data["body"]))
 
     def clean_team(self) -> Team | None:
         """By its name in addresses."""

@@ -269,6 +269,7 @@ NEWER_TABLES = (
     *("apianswer", "apitoken"),
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
+    *("siteline", "likelydouble"),
     *("rescoredcase", "rescoredrun", "rescoring"),
 )
 NEWER_COLUMNS = (
