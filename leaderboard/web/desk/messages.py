@@ -30,7 +30,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navi
 _INSTANT = "Like 2026-09-30 12:00."
 
 
-class AnnouncementForm(forms.ModelForm[Announcement]):
+class AnnouncementForm(forms.ModelForm):
     """What an announcement says, to whom, and where."""
 
     team = forms.CharField(
