@@ -41,7 +41,17 @@ class AnnouncementAdmin(Decisions, Recorded):
     list_select_related = ("phase",)
     readonly_fields = ("would_reach", "preview", "sent_at", "recipients")
     actions = ("send_to_me", "send")
-    exclude = ("team", "affected_from", "affected_until", "by_mail", "on_site", "level", "shown_until", "occasion", "of_phase")
+    exclude = (
+        "team",
+        "affected_from",
+        "affected_until",
+        "by_mail",
+        "on_site",
+        "level",
+        "shown_until",
+        "occasion",
+        "of_phase",
+    )
     ordering = ("-pk",)
 
     @admin.display(description="People it would reach now")

@@ -112,9 +112,7 @@ class Announcement(models.Model):
         db_default=False,
         help_text="Its subject stands there, for everybody to read.",
     )
-    level = models.CharField(
-        "the line’s look", max_length=4, choices=Level, default=Level.INFO, db_default=Level.INFO
-    )
+    level = models.CharField("the line’s look", max_length=4, choices=Level, default=Level.INFO, db_default=Level.INFO)
     shown_until = models.DateTimeField(
         "the line stands until (UTC)", null=True, blank=True, help_text="Empty: until somebody takes it down."
     )

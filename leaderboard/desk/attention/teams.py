@@ -63,4 +63,6 @@ def unreachable() -> QuerySet[Team]:
     """Teams with members of whom each has a main address that was refused for good."""
     refused = RefusedAddress.objects.annotate(small=Lower("email")).filter(small=OuterRef("small"))
     members = Membership.objects.filter(team=OuterRef("pk")).annotate(small=Lower("user__email"))
-    return Team.objects.filter(Exists(members.filter(Exists(refused)))).exclude(Exists(members.exclude(Exists(refused))))
+    return Team.objects.filter(Exists(members.filter(Exists(refused)))).exclude(
+        Exists(members.exclude(Exists(refused)))
+    )

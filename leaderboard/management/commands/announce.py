@@ -30,7 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--team", help="its slug: only to the members of this team")
         parser.add_argument("--affected-from", help="only to teams whose runs we interrupted since this instant (UTC)")
         parser.add_argument("--affected-until", help="and before this one")
-        parser.add_argument("--line", action="store_true", help="the subject stands on every page; without --file: only")
+        parser.add_argument(
+            "--line", action="store_true", help="the subject stands on every page; without --file: only"
+        )
         parser.add_argument("--level", choices=Announcement.Level.values, default="idle", help="the line’s look")
         parser.add_argument("--until", help="until when (UTC) the line stands; else until it is cancelled")
         parser.add_argument("--at", default="", help="send it at this instant (UTC), and not at once")

@@ -50,9 +50,7 @@ _FILTERS: Mapping[str, tuple[str, Callable[[QuerySet[Team]], QuerySet[Team]]]] =
     "unconfirmed": ("without a confirmed address", lambda rows: rows.exclude(Exists(_CONFIRMED))),
     "disqualified": (
         "with a disqualified run",
-        lambda rows: rows.filter(
-            Exists(Submission.objects.filter(team=OuterRef("pk"), disqualified_at__isnull=False))
-        ),
+        lambda rows: rows.filter(Exists(Submission.objects.filter(team=OuterRef("pk"), disqualified_at__isnull=False))),
     ),
 }
 

@@ -92,7 +92,7 @@ def test_what_is_cancelled_is_not_sent_and_its_line_goes(teams):
 
 
 def test_mails_that_wait_are_taken_back_and_who_has_it_has_it(teams, tmp_path, settings):
-    with mail_server(tmp_path) as server:
+    with mail_server(tmp_path / "mails") as server:
         arrived = send_to(server, settings)
         made = announced()
         announcing.send(made, by=cast.OPERATOR)

@@ -151,7 +151,17 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
 
 def api_addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     """The same of the API: what it answers at each path of its description, by that path."""
-    plain = ("/me", "/me/notices", "/team", "/team/invitations", "/team/approvals", "/phases", "/drafts", "/data", "/status")
+    plain = (
+        "/me",
+        "/me/notices",
+        "/team",
+        "/team/invitations",
+        "/team/approvals",
+        "/phases",
+        "/drafts",
+        "/data",
+        "/status",
+    )
     of_one = ("", "/findings", "/cases", "/containers", "/results", "/method.pdf")
     named = {f"/submissions/{{pk}}{part}": [f"/submissions/{one.pk}{part}" for one in submissions] for part in of_one}
     return {

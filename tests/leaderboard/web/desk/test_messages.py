@@ -35,7 +35,7 @@ def test_it_is_written_looked_at_announced_and_arrives(people, olga, tmp_path, s
     previewed = olga.post(f"/organisers/acts/announce/?on={made.pk}", {"preview": "1"}).content.decode()
     assert "recipients" in previewed
     assert not OutgoingMail.objects.exists()
-    with mail_server(tmp_path) as server:
+    with mail_server(tmp_path / "mails") as server:
         arrived = send_to(server, settings)
         olga.post(f"/organisers/acts/announce/?on={made.pk}", {"do": "1"})
         assert len(arrived.messages()) == 4
