@@ -87,6 +87,8 @@ class Act:
     where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a team reads the reason.
     where `needs_factor`, they prove on the page who they are once more. `shows_once` says what `decide`
     returns is, where that is shown once, and never again.
+    where `needs_factor`, they prove on the page who they are once more. `delivers` names the file, where what `decide`
+    returns is handed to whoever does it (as JSON, of one thing at a time).
     """
 
     name: str
@@ -103,6 +105,7 @@ class Act:
     is_grave: bool = False
     tells_team: bool = False
     shows_once: str = ""
+    delivers: str = ""
 
 
 class Change(NamedTuple):

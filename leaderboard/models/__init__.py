@@ -17,6 +17,7 @@ from leaderboard.models.challenge import (
     StoredVolume,
 )
 from leaderboard.models.decisions import Objection, RunDecision, TeamDisqualification
+from leaderboard.models.doubles import LikelyDouble
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
@@ -24,6 +25,14 @@ from leaderboard.models.hosts import Host
 from leaderboard.models.mail import OutgoingMail, RefusedAddress
 from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
 from leaderboard.models.operations import Alarm, Maintenance, ProcessHeartbeat
+from leaderboard.models.notices import (
+    Announcement,
+    NoticeKind,
+    NoticeStop,
+    PendingNotice,
+    SiteLine,
+    ToldDeadline,
+)
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.phase_changes import PhaseChanges
 from leaderboard.models.references import ReferenceRow
@@ -68,6 +77,7 @@ __all__ = [
     "ImageProvenance",
     "Invitation",
     "LayerUse",
+    "LikelyDouble",
     "ListedRun",
     "Maintenance",
     "Membership",
@@ -95,6 +105,7 @@ __all__ = [
     "RunCase",
     "RunDecision",
     "RunScores",
+    "SiteLine",
     "Standing",
     "StateChange",
     "StoredVolume",

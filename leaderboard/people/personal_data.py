@@ -58,6 +58,7 @@ STAYS = {
     "leaderboard.Invitation.accepted_by": "what became of a team’s invitations",
     "leaderboard.Invitation.invited_by": "what became of a team’s invitations",
     "leaderboard.Objection.by": "what a team objected to",
+    "leaderboard.LikelyDouble.settled_by": "what organisers looked at",
     "leaderboard.Submission.submitted_by": "what a team submitted",
     "leaderboard.Team.join_link_made_by": "a team’s link",
     "leaderboard.TeamApproval.asked_by": "whether a team was approved",

@@ -21,8 +21,8 @@ from leaderboard.core import clock, outbox, process_heartbeat, task_queue, verif
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
-from leaderboard.notices import deadlines, decisions, runs
-from leaderboard.operations import alarms, equal_entries
+from leaderboard.notices import announcing, deadlines, decisions, phases, runs
+from leaderboard.operations import alarms, doubles, equal_entries
 from leaderboard.people import preregistration
 from leaderboard.rescoring import work as rescoring
 from leaderboard.scores import arrays
@@ -72,8 +72,20 @@ def sweep() -> None:
     runs.write_due()
     decisions.write_due()
     deadlines.look()
+    phases.look()
+    _send_announcements()
+    _each([at], doubles.look)
     _tell_that_registration_opened()
     alarms.look()
+
+
+def _send_announcements() -> None:
+    try:
+        announcing.send_due()
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("sending announcements failed")
 
 
 def _tell_that_registration_opened() -> None:

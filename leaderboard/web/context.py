@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 import evaluation
-from leaderboard.challenge import maintenance
+from leaderboard.challenge import maintenance, site_lines
 from leaderboard.challenge.maintenance import Pause
 from leaderboard.challenge.phases import Stretch, phases_to_come, stretches
 from leaderboard.core import clock, outbox
@@ -147,6 +147,11 @@ class Frame:
     def mail_late_since(self) -> datetime | None:
         """Since when messages wait, where that is longer than it should be: said where somebody waits for one."""
         return outbox.late_since(self.now)
+
+    @cached_property
+    def lines(self) -> Sequence[site_lines.Line]:
+        """What stands on every page."""
+        return site_lines.standing(self.now)
 
     @property
     def may_organise(self) -> bool:

@@ -25,6 +25,7 @@ from leaderboard.admin.site import RegistrationAdmin
 from leaderboard.core import blobs, clock
 from leaderboard.journey.failure_kinds import DIFFERENT
 from leaderboard.models import (
+    Announcement,
     ApiToken,
     Attempt,
     Batch,
@@ -36,6 +37,7 @@ from leaderboard.models import (
     Equality,
     Host,
     Invitation,
+    LikelyDouble,
     NewsItem,
     Objection,
     Phase,
@@ -146,6 +148,7 @@ def watched() -> dict[str, Any]:
     found |= {"host": Host.objects.earliest("pk").name}
     found |= {"pictured": _picture(public.case_set.cases.earliest("pk"))}
     found |= {"equality": Equality.objects.earliest("pk").pk}
+    found |= _for_people_desk(teams)
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
     found |= {
@@ -182,6 +185,13 @@ def _picture(case: Case) -> int:
     begun = {"name": case.case_set.name, "by": "command line (ops)", "dataset": "dataset.json", "split": "val"}
     CaseSetImport.objects.get_or_create(**begun, defaults={**told, "started_at": clock.now(), "ended_at": clock.now()})
     return case.pk
+def _for_people_desk(teams: list[Team]) -> dict[str, Any]:
+    """Two teams that may be one, a draft of an announcement, and what a person at the desk is asked about."""
+    first, second = sorted(teams[:2], key=lambda team: team.pk)
+    told = {"weight": 5, "found_at": clock.now()}
+    double, _ = LikelyDouble.objects.get_or_create(first=first, second=second, defaults=told)
+    draft, _ = Announcement.objects.get_or_create(subject="A draft", defaults={"body": "Words."})
+    return {"double": double.pk, "announcement_draft": draft.pk, "desk_team": first.slug}
 
 
 def _invitation(team: Team) -> dict[str, Any]:
@@ -602,6 +612,8 @@ _ORGANISERS = [
     Address("/organisers/panel/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/hosts/", 30 + _ESTIMATE, who="organiser"),
     Address("/organisers/hosts/{host}/", 16, who="organiser"),
+    Address("/organisers/", 18, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/panel/", 18, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/acts/cancel-run/?on={running_public}", 12, who="organiser"),
     Address(
         "/organisers/acts/disqualify-run/?on={scored_public}",
@@ -651,6 +663,17 @@ _ORGANISERS = [
         status=302,
         body=_text("runs_per_day=3"),
     ),
+    Address("/organisers/teams/?words=a", 14, who="organiser"),
+    Address("/organisers/teams/doubles/", 12, who="organiser"),
+    Address("/organisers/teams/doubles/{double}/", 24, who="organiser"),
+    Address("/organisers/teams/of/{desk_team}/", 24, who="organiser"),
+    Address("/organisers/people/?words=a", 12, who="organiser"),
+    Address("/organisers/people/{member}/", 14, who="organiser"),
+    Address("/organisers/messages/", 14, who="organiser"),
+    Address("/organisers/messages/new/", 12, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/", 18, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/edit/", 12, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/mail/", 10, who="organiser"),
     Address("/organisers/health/", 38, who="organiser"),
     Address("/organisers/health/panel/", 36, who="organiser"),
     Address("/metrics", 36, who="organiser"),

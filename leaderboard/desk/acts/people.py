@@ -2,7 +2,7 @@
 
 from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.kinds import PERSON
-from leaderboard.people import roles
+from leaderboard.people import ending, roles
 from leaderboard.states import Role
 
 ROLES = {
@@ -24,3 +24,26 @@ SET_ROLE = Act(
     is_grave=True,
 )
 ACTS = (SET_ROLE,)
+"""What organisers do about people, when they ask for it."""
+
+from leaderboard.people.roles import role_of
+
+EXPORT = Act(
+    "export-person",
+    "Export the data",
+    PERSON,
+    "A file with everything that is kept of this person, but for secrets. Give it to nobody but them.",
+    ending.export_on_request,
+    delivers="person.json",
+)
+DELETE = Act(
+    "delete-person",
+    "Delete the account",
+    PERSON,
+    "The account ends at once, with everything that says who it was. What the team did stays the team’s. There is no "
+    "way back.",
+    ending.end_on_request,
+    is_offered=lambda person: role_of(person) is None,
+    confirms=True,
+)
+ACTS = (EXPORT, DELETE)

@@ -6,7 +6,7 @@ Each module here finds things of one kind; `waiting` asks all of them. What sett
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from leaderboard.desk.attention import alike, capacity, hosts, objections, phases, rescorings, runs
+from leaderboard.desk.attention import alike, capacity, hosts, messages, objections, phases, rescorings, runs, teams
 from leaderboard.desk.attention.items import Item
 
 SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (
@@ -18,6 +18,10 @@ SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (
     phases.reveal_due,
     hosts.troubled,
     capacity.will_not_fit,
+    teams.to_approve,
+    teams.doubles,
+    teams.out_of_reach,
+    messages.wanted,
 )
 
 

@@ -3,6 +3,7 @@
 An act is done on one thing or on many (`on` in the address, once for each). Nothing is changed before the last press.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -130,6 +131,9 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
             form.add_error(None, str(refusal))
         if outcomes and "do" in request.POST and form.is_valid():
             return _shown_once(request, chosen, outcomes) or _done(request, chosen, outcomes)
+            if chosen.delivers and outcomes[0].entries:
+                return _delivered(chosen, outcomes[0])
+            return _done(request, chosen, outcomes)
     context = {
         "tabs": tabs(""),
         "act": chosen,
@@ -150,7 +154,7 @@ def _asked_from(request: HttpRequest) -> str:
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    if not keys or len(keys) > MOST_AT_ONCE:
+    if not keys or len(keys) > (1 if chosen.delivers else MOST_AT_ONCE):
         raise Http404
     try:
         return [chosen.kind.find(key) for key in dict.fromkeys(keys)]
@@ -173,6 +177,10 @@ def _shown_once(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) 
         return None
     context = {"tabs": tabs(""), "act": chosen, "outcomes": outcomes, "next": came_from(request, reverse("desk"))}
     return render(request, "desk/shown_once.html", context)
+def _delivered(chosen: Act, outcome: Outcome) -> HttpResponse:
+    """What the decision returned, as a file."""
+    told = {"Content-Disposition": f'attachment; filename="{chosen.delivers}"'}
+    return HttpResponse(json.dumps(outcome.found, indent=2, default=str), "application/json", headers=told)
 
 
 def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse:

@@ -12,6 +12,9 @@ _TABS = (
     ("desk_hosts", "Hosts and queue"),
     ("rescorings", "Results"),
     ("record", "Record"),
+    ("desk_teams", "Teams"),
+    ("desk_people", "People"),
+    ("desk_messages", "Messages"),
     ("health", "Health"),
     ("equal_entries", "Equal entries"),
 )

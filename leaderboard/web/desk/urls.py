@@ -15,6 +15,7 @@ from leaderboard.web.desk import (
     rescorings,
     runs,
 )
+from leaderboard.web.desk import acts, equal_entries, front, health, messages, people, teams
 
 urlpatterns = [
     path("", front.desk, name="desk"),
@@ -30,6 +31,17 @@ urlpatterns = [
     path("phases/<slug:slug>/", phase.desk_phase, name="desk_phase"),
     path("hosts/", hosts.hosts, name="desk_hosts"),
     path("hosts/<slug:name>/", hosts.host, name="desk_host"),
+    path("teams/", teams.teams, name="desk_teams"),
+    path("teams/doubles/", teams.likely_doubles, name="desk_doubles"),
+    path("teams/doubles/<int:pk>/", teams.likely_double, name="desk_double"),
+    path("teams/of/<slug:slug>/", teams.team, name="desk_team"),
+    path("people/", people.people, name="desk_people"),
+    path("people/<int:pk>/", people.person, name="desk_person"),
+    path("messages/", messages.announcements, name="desk_messages"),
+    path("messages/new/", messages.new_announcement, name="desk_message_new"),
+    path("messages/<int:pk>/", messages.announcement, name="desk_message"),
+    path("messages/<int:pk>/edit/", messages.edit_announcement, name="desk_message_edit"),
+    path("messages/<int:pk>/mail/", messages.announcement_mail, name="desk_message_mail"),
     path("health/", health.health, name="health"),
     path("health/panel/", health.health_panel, name="health_panel"),
     path("equal-entries/", equal_entries.equal_entries, name="equal_entries"),

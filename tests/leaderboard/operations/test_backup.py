@@ -271,6 +271,7 @@ NEWER_TABLES = (
     *("apianswer", "apitoken"),
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
+    *("siteline", "likelydouble"),
     *("rescoredcase", "rescoredrun", "rescoring"),
     "recordcheck",
     *("objection", "rundecision", "teamdisqualification"),
