@@ -44,19 +44,20 @@ def heat_map(
 ) -> Picture:
     """Teams by categories, a drawing for each panel (side by side where there is room), and the key of the shades.
 
-    `not_shown` says why a mean is missing: “fewer than 10 findings: shown after the reveal”.
+    The key stands only where a shade is drawn. `not_shown` says why a mean is missing: “fewer than 10 findings: shown after the reveal”.
     """
     table = _table(about, categories, teams, not_shown)
     if not teams or not categories:
         return nothing(about, table)
-    step = _step(mean for team in teams for mean in team.means if mean is not None)
+    shown = [mean for team in teams for mean in team.means if mean is not None]
+    step = _step(shown)
     panels = [
         _panel(_Panel(about, place, title, columns), categories, teams, step)
         for place, (title, columns) in enumerate(_panels(categories))
     ]
-    is_any_hidden = any(mean is None for team in teams for mean in team.means)
-    key = element("p", "Hatched: ", not_shown, css="pic-key") if is_any_hidden else ""
-    return Picture(element("div", lines((*panels, _shades(step))), css="heats"), table, key)
+    key = element("p", "Hatched: ", not_shown, css="pic-key") if len(shown) < len(teams) * len(categories) else ""
+    shades = [_shades(step)] if shown else []  # where no number is, no shade is explained
+    return Picture(element("div", lines((*panels, *shades)), css="heats"), table, key)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,14 @@ def test_a_mean_that_is_not_shown_is_hatched_and_key_and_table_say_why():
     assert picture.table.rows == [("Fissure", "0.200", "–")]
 
 
+def test_shades_are_explained_only_where_one_is_drawn():
+    def explained(*means: float | None) -> bool:
+        return "Mean Dice, each shade" in heat_map(ABOUT, CATEGORIES, [Team("Fissure", means)]).drawing
+
+    assert explained(0.2, None)
+    assert not explained(None, None)
+
+
 def test_n_stands_under_each_head_unless_it_is_not_told():
     drawing = heat_map(ABOUT, CATEGORIES, [Team("Fissure", [0.2, None])]).drawing
     assert texts(drawing, "hd") == ["1a", "1e"]

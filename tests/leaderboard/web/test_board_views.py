@@ -69,7 +69,7 @@ def test_an_opened_row_says_from_whom_it_cannot_be_told(public):
 @pytest.mark.parametrize("sort", ["rank", "team", "date"])
 def test_that_holds_in_whichever_order_the_board_stands(public, sort):
     said = read(f"/leaderboard/test/?open=team-of-dora&sort={sort}").replace("\xa0", " ")
-    assert "95 % interval of its rank: 3. Can’t be told from: nobody: told apart from all" in said
+    assert "95 % interval of its rank: 3. Can’t be told from: nobody: told apart from all. How sure" in said
     assert "Can’t be told from: Team of Alice" in read(f"/leaderboard/test/?open=team-of-charlie&sort={sort}")
 
 
