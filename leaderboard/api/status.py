@@ -1,4 +1,4 @@
-"""What stands on every page of the site: announcements, and whether the service is disturbed."""
+"""How the service is: whether it starts runs, or is disturbed; and what stands on every page of the site."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from ninja import Router
 
 from leaderboard.api.operations import operation
 from leaderboard.api.schemas.status import StatusOut
+from leaderboard.challenge import maintenance
 from leaderboard.web.context import frame_of, instant_of
 
 router = Router(tags=["Challenge"])
@@ -14,10 +15,13 @@ router = Router(tags=["Challenge"])
 
 @operation(router, "GET", "/status", scope="", answers=StatusOut)
 def get_status(request: HttpRequest) -> dict[str, Any]:
-    """Whether the service is disturbed, and what organisers or the server itself say on every page."""
-    lines = frame_of(request).lines
+    """Whether runs start now, whether the service is disturbed, and what is said of it on every page."""
+    lines, at = frame_of(request).lines, instant_of(request)
+    pause = maintenance.next_pause(at)
     return {
-        "at": instant_of(request),
+        "at": at,
+        "starts_runs": not (pause and pause.is_on(at)),
+        "pause": pause,
         "is_disturbed": any(line.is_disturbance for line in lines),
         "lines": [{**line._asdict(), "is_disturbance": line.is_disturbance} for line in lines],
     }

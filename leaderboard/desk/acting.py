@@ -85,10 +85,8 @@ class Act:
     with a sentence where it is not possible. `says` tells what comes of it, for whom. `is_offered` keeps an act off
     pages of things for which it means nothing now. Where `confirms` is set, a person types the thing's name as well;
     where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a team reads the reason.
-    where `needs_factor`, they prove on the page who they are once more. `shows_once` says what `decide`
-    returns is, where that is shown once, and never again.
-    where `needs_factor`, they prove on the page who they are once more. `delivers` names the file, where what `decide`
-    returns is handed to whoever does it (as JSON, of one thing at a time).
+    `shows_once` says what `decide` returns is, where that is shown once, and never again. `delivers` names the file,
+    where what `decide` returns is handed to whoever does it (as JSON, of one thing at a time).
     """
 
     name: str

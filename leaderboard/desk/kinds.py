@@ -1,7 +1,20 @@
 """The kinds of things that organisers act on."""
 
 from leaderboard.desk.acting import Kind
-from leaderboard.models import Announcement, CaseSet, Host, LikelyDouble, Maintenance, Membership, Objection, Phase, Submission, Team, TeamApproval, User
+from leaderboard.models import (
+    Announcement,
+    CaseSet,
+    Host,
+    LikelyDouble,
+    Maintenance,
+    Membership,
+    Objection,
+    Phase,
+    Submission,
+    Team,
+    TeamApproval,
+    User,
+)
 
 RUN = Kind("run", "runs", Submission, unread=("method", "external_data"))
 PHASE = Kind("phase", "phases", Phase, key="slug")

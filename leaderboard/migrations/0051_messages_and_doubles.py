@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0042_roles'),
+        ('leaderboard', '0049_hosts_desk'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0049_hosts_desk'),
+        ('leaderboard', '0051_messages_and_doubles'),
     ]
 
     operations = [

@@ -23,8 +23,6 @@ from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, L
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.mail import OutgoingMail, RefusedAddress
-from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
-from leaderboard.models.operations import Alarm, Maintenance, ProcessHeartbeat
 from leaderboard.models.notices import (
     Announcement,
     NoticeKind,
@@ -33,6 +31,7 @@ from leaderboard.models.notices import (
     SiteLine,
     ToldDeadline,
 )
+from leaderboard.models.operations import Alarm, Maintenance, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
 from leaderboard.models.phase_changes import PhaseChanges
 from leaderboard.models.references import ReferenceRow

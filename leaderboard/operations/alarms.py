@@ -17,7 +17,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from leaderboard.core import clock, locks
-from leaderboard.models import Alarm, Run, Submission, TeamApproval, User
+from leaderboard.models import Alarm, Run, Submission, TeamApproval
 from leaderboard.operations import disturbances, health
 from leaderboard.people.roles import who_act
 from leaderboard.states import RunState, SubmissionState

@@ -12,13 +12,10 @@ from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Membership, User
 from leaderboard.people import personal_data, roles, sessions, sign_in, team_mails, teams
-from leaderboard.people.roles import role_of
 from leaderboard.people.team_locks import lock_team
 
 
 def end_account(user: User) -> None:
-    """Delete a person's account; Refused while somebody else depends on it. Asked again, it has ended already."""
-    roles.keep_an_owner()
     """Delete one's own account; Refused while somebody else depends on it. Asked again, it has ended already."""
     _end(user, Actor.person(user))
 
@@ -31,14 +28,14 @@ def end_on_request(user: User, *, by: Actor, why: str = "") -> None:
     """
     if by.user is not None and by.user.pk == user.pk:
         raise Refused("Delete your own account on its page.")
-    if role_of(user) is not None:
+    if roles.role_of(user) is not None:
         raise Refused("This person has a role at the desk: an owner takes that away first.")
     _end(user, by, why, after={"stays": sorted(set(personal_data.STAYS.values()))})
 
 
 @transaction.atomic
 def _end(user: User, by: Actor, why: str = "", after: audit.State | None = None) -> None:
-    locks.one_at_a_time("ends of accounts")  # of two last organisers one stays
+    roles.keep_an_owner()
     if own := Membership.objects.filter(user=user).select_related("team").first():
         lock_team(own.team)  # before the person, as whoever joins does
     if User.objects.select_for_update().filter(pk=user.pk).first() is None:

@@ -185,6 +185,8 @@ def _picture(case: Case) -> int:
     begun = {"name": case.case_set.name, "by": "command line (ops)", "dataset": "dataset.json", "split": "val"}
     CaseSetImport.objects.get_or_create(**begun, defaults={**told, "started_at": clock.now(), "ended_at": clock.now()})
     return case.pk
+
+
 def _for_people_desk(teams: list[Team]) -> dict[str, Any]:
     """Two teams that may be one, a draft of an announcement, and what a person at the desk is asked about."""
     first, second = sorted(teams[:2], key=lambda team: team.pk)
@@ -612,8 +614,6 @@ _ORGANISERS = [
     Address("/organisers/panel/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/hosts/", 30 + _ESTIMATE, who="organiser"),
     Address("/organisers/hosts/{host}/", 16, who="organiser"),
-    Address("/organisers/", 18, who="organiser", grows="of what waits more is asked, once anything does"),
-    Address("/organisers/panel/", 18, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/acts/cancel-run/?on={running_public}", 12, who="organiser"),
     Address(
         "/organisers/acts/disqualify-run/?on={scored_public}",
@@ -674,9 +674,6 @@ _ORGANISERS = [
     Address("/organisers/messages/{announcement_draft}/", 18, who="organiser"),
     Address("/organisers/messages/{announcement_draft}/edit/", 12, who="organiser"),
     Address("/organisers/messages/{announcement_draft}/mail/", 10, who="organiser"),
-    Address("/organisers/health/", 38, who="organiser"),
-    Address("/organisers/health/panel/", 36, who="organiser"),
-    Address("/metrics", 36, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),

@@ -1,4 +1,4 @@
-"""Whether the service is disturbed."""
+"""How the service is."""
 
 from datetime import datetime
 
@@ -15,9 +15,19 @@ class LineOut(Schema):
     until: datetime | None = Field(description="Until when it stands, if that is known.")
 
 
+class PauseOut(Schema):
+    """A pause for maintenance: what runs is brought to its end, nothing new starts, submissions are taken."""
+
+    begins_at: datetime
+    ends_at: datetime
+    words: str = Field(description="What is done.")
+
+
 class StatusOut(Schema):
     """How the service is, as everybody is told; a line appears, and goes, within a minute."""
 
     at: datetime
+    starts_runs: bool = Field(description="False in a pause for maintenance.")
+    pause: PauseOut | None = Field(description="The pause that lasts, or the next one that is planned.")
     is_disturbed: bool
     lines: list[LineOut]

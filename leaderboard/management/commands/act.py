@@ -49,7 +49,6 @@ class Command(BaseCommand):
             raise CommandError(str(refusal)) from refusal
         shown = act.shows_once if not options["dry_run"] else ""
         self.stdout.write(_as_json(act, outcomes, options["dry_run"]) if options["json"] else _as_text(outcomes, shown))
-        self.stdout.write(_as_json(act, outcomes, options["dry_run"]) if options["json"] else _as_text(outcomes))
         if act.delivers and not options["dry_run"] and not options["json"]:
             for one in outcomes:
                 self.stdout.write(json.dumps(one.found, indent=2, default=str))
@@ -70,7 +69,6 @@ def _as_json(act: Act, outcomes: list[Outcome], is_dry_run: bool) -> str:
     }
     if act.shows_once and not is_dry_run:
         told["shown_once"] = [one.found for one in outcomes]
-    told: dict[str, Any] = {"act": act.name, "dry_run": is_dry_run, "outcomes": [one.as_json() for one in outcomes]}
     if act.delivers and not is_dry_run:
         told["delivered"] = [one.found for one in outcomes]
     return json.dumps(told, indent=2, default=str)

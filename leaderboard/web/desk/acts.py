@@ -130,10 +130,7 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, str(refusal))
         if outcomes and "do" in request.POST and form.is_valid():
-            return _shown_once(request, chosen, outcomes) or _done(request, chosen, outcomes)
-            if chosen.delivers and outcomes[0].entries:
-                return _delivered(chosen, outcomes[0])
-            return _done(request, chosen, outcomes)
+            return _handed_over(request, chosen, outcomes) or _done(request, chosen, outcomes)
     context = {
         "tabs": tabs(""),
         "act": chosen,
@@ -170,6 +167,13 @@ def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm
     return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
 
 
+def _handed_over(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:
+    """What the decision returned, for acts that hand it to whoever does them."""
+    if chosen.delivers and outcomes[0].entries:
+        return _delivered(chosen, outcomes[0])
+    return _shown_once(request, chosen, outcomes)
+
+
 def _shown_once(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:
     """What was made and is never shown again: on a page of its own, kept nowhere."""
     made = [one for one in outcomes if one.found and not one.refused]
@@ -177,6 +181,8 @@ def _shown_once(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) 
         return None
     context = {"tabs": tabs(""), "act": chosen, "outcomes": outcomes, "next": came_from(request, reverse("desk"))}
     return render(request, "desk/shown_once.html", context)
+
+
 def _delivered(chosen: Act, outcome: Outcome) -> HttpResponse:
     """What the decision returned, as a file."""
     told = {"Content-Disposition": f'attachment; filename="{chosen.delivers}"'}

@@ -9,13 +9,15 @@ from leaderboard.web.desk import (
     front,
     health,
     hosts,
+    messages,
+    people,
     phase,
     phases,
     record,
     rescorings,
     runs,
+    teams,
 )
-from leaderboard.web.desk import acts, equal_entries, front, health, messages, people, teams
 
 urlpatterns = [
     path("", front.desk, name="desk"),
