@@ -2,6 +2,7 @@ from django.db import migrations
 from django.db.models import Q
 
 from leaderboard.core import chain
+
 ROUNDS = 20  # of 1000 entries
 
 
