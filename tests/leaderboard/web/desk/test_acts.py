@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from leaderboard.models import AuditEntry, Host, Submission
+from leaderboard.board import versions
+from leaderboard.models import AuditEntry, Host, Phase, Submission
 from leaderboard.states import Role
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
@@ -49,8 +50,9 @@ def test_many_things_at_once(people, submission):
 
 def test_the_name_is_typed_where_there_is_no_way_back(people, submission):
     opened = submission.phase.opens_at - timedelta(days=9)
-    times = {"opens_at": opened, "closes_at": opened + timedelta(days=1)}
+    times = {"opens_at": opened, "closes_at": opened + timedelta(days=1), "revealed_at": opened + timedelta(days=2)}
     phase = cast.phase(submission.phase.case_set, slug="over", name="Old phase", **times)
+    versions.make(phase.pk)
     address = f"/organisers/acts/archive-phase/?on={phase.slug}"
     sent = {"do": "1", "why": "It is over."}
     refused = people.browser["Olga"].post(address, {**sent, "confirmed": "Old"}).content.decode()
@@ -88,6 +90,7 @@ def test_what_is_not_there_is_not_found(people, on):
 
 
 def test_what_waits_for_a_person_stands_on_the_first_page_with_its_acts(people, submission):
+    Phase.objects.update(closes_at=submission.phase.closes_at + timedelta(days=9))  # or it would close unready
     assert "Nothing needs a" in page(people.browser["Olga"].get("/organisers/")).text
     submission.runs.update(state="halted", retry_at=None, reason_code="host_lost")
     assert "1 thing needs a person" in page(people.browser["Olga"].get("/organisers/")).text
