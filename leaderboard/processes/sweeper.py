@@ -36,6 +36,7 @@ ARRAYS_SECONDS = 60.0  # between two looks at which runs lack an array of scores
 KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 _copies_asked_at = -math.inf  # when copies of public files were last asked for, on the same clock
+_pictures_asked_at = -math.inf  # when pictures of public cases were last asked for, likewise
 _boards_asked_at = -math.inf  # when boards were last asked for, likewise
 _rescoring_asked_at = -math.inf  # when re-scorings were last looked at, likewise
 _arrays_looked_at = -math.inf  # when no run lacked an array of scores, likewise
@@ -66,6 +67,7 @@ def sweep() -> None:
     _make_arrays()
     _rescore(at)
     _ask_for_copies()
+    _ask_for_pictures()
     _ask_for_boards(at)
     _each([at], verification.look)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
@@ -98,10 +100,7 @@ def _tell_that_registration_opened() -> None:
 
 
 def _ask_for_copies() -> None:
-    """Files that may be downloaded are still to be copied, or public cases to be drawn, and nobody is at it.
-
-    A message was lost, or a worker; or a phase began to show its cases, which tells nobody.
-    """
+    """Files that may be downloaded are still to be copied, and nobody is at it: the message was lost, or the worker."""
     global _copies_asked_at
     if time.monotonic() - _copies_asked_at < settings.NOTIFY_AGAIN_SECONDS:
         return
@@ -109,6 +108,14 @@ def _ask_for_copies() -> None:
     waiting = downloads.uncopied().first()
     if waiting is not None and not downloads.is_copying():
         task_queue.enqueue_copying(waiting.pk)
+
+
+def _ask_for_pictures() -> None:
+    """Public cases are to be drawn, or pictures to be forgotten: that a phase begins to show its cases tells nobody."""
+    global _pictures_asked_at
+    if time.monotonic() - _pictures_asked_at < settings.NOTIFY_AGAIN_SECONDS:
+        return
+    _pictures_asked_at = time.monotonic()
     if case_pictures.is_waiting() and not case_pictures.is_drawing():
         task_queue.enqueue_case_pictures()
 

@@ -1,6 +1,7 @@
 """Sets that were a mistake are deleted, with the files that no other set shares; pictures are of public cases only."""
 
 import io
+import math
 import os
 import shutil
 import struct
@@ -15,13 +16,14 @@ import pytest
 from leaderboard.challenge import case_files, case_pictures, importing
 from leaderboard.challenge.casesets.official import read_case_set
 from leaderboard.challenge.casesets.slices import draw_case
-from leaderboard.core import blobs, clock
+from leaderboard.core import blobs, clock, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.demo.synthesis import generate
 from leaderboard.desk.acting import act_on
 from leaderboard.desk.acts import ACTS
 from leaderboard.models import AuditEntry, Case, CasePicture, CaseSet, DeletedHalf, HalfSecret, Phase, StoredVolume
 from leaderboard.operations import backup, retention
+from leaderboard.processes import sweeper, tasks
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +189,24 @@ def test_pictures_go_when_a_phase_hides_a_case_of_theirs(made):
     age()
     case_files.tidy()
     assert files() == [2, 2, 0]
+
+
+def test_the_sweeper_has_cases_drawn_and_nobody_draws_them_twice(made, monkeypatch, django_capture_on_commit_callbacks):
+    sent: list[str] = []
+    monkeypatch.setattr(task_queue, "_send", lambda task, *_: sent.append(task))
+    monkeypatch.setattr(sweeper, "_pictures_asked_at", -math.inf)
+    case_set = made("test")
+    show(case_set, public=True)
+    with django_capture_on_commit_callbacks(execute=True):
+        sweeper._ask_for_pictures()
+        sweeper._ask_for_pictures()
+    assert sent == ["leaderboard.draw_cases"]
+    tasks.draw_cases("")
+    assert case_pictures.drawn(case_set) == (2, 2)
+    monkeypatch.setattr(sweeper, "_pictures_asked_at", -math.inf)
+    with django_capture_on_commit_callbacks(execute=True):
+        sweeper._ask_for_pictures()
+    assert len(sent) == 1
 
 
 def test_a_case_that_cannot_be_drawn_is_tried_once(made):
