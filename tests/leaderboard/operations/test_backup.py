@@ -273,7 +273,7 @@ NEWER_TABLES = (
     *("rescoredcase", "rescoredrun", "rescoring"),
 )
 NEWER_COLUMNS = (
-    *(("user", "country"), ("user", "orcid")),
+    *(("user", "country"), ("user", "orcid"), ("user", "role")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "note")),
