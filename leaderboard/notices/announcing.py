@@ -7,7 +7,7 @@ nothing, and whoever comes next sends it. A line on the pages is a row with its 
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseError
 from django.db import transaction
@@ -186,7 +186,7 @@ def can_cancel(announcement: Announcement) -> bool:
     return announcement.cancelled_at is None and not announcement.is_draft
 
 
-def with_counts(rows: QuerySet[Announcement]) -> QuerySet[Announcement]:
+def with_counts(rows: QuerySet[Announcement]) -> QuerySet[Any]:
     """With how many of its mails wait, were sent, and were refused or given up; mails are known for a month."""
     state = OutgoingMail.State
     return rows.annotate(

@@ -38,8 +38,10 @@ def draft(occasion: str, phase: Phase | None) -> Announcement:
 _TEMPLATES: dict[Occasion, tuple[str, str, bool]] = {
     Occasion.OPENING: (
         "The {phase} opens on {opens}",
-        "The {phase} takes runs from {opens} until {closes}: {runs}.\n\n"
-        "Try your image out before: it finds most mistakes at no cost.\n\n{submit}",
+        (
+            "The {phase} takes runs from {opens} until {closes}: {runs}.\n\n"
+            "Try your image out before: it finds most mistakes at no cost.\n\n{submit}"
+        ),
         False,
     ),
     Occasion.DEADLINE: (
@@ -54,8 +56,10 @@ _TEMPLATES: dict[Occasion, tuple[str, str, bool]] = {
     ),
     Occasion.POST_CHALLENGE: (
         "The {phase} takes post-challenge runs",
-        "You can hand in to the {phase} again{after_until}. Such runs are shown on the board apart, and have no "
-        "rank.\n\n{submit}",
+        (
+            "You can hand in to the {phase} again{after_until}. Such runs are shown on the board apart, and have no "
+            "rank.\n\n{submit}"
+        ),
         True,
     ),
 }

@@ -1,4 +1,4 @@
-"""Teams that may be one group with two accounts, and so with twice the runs: found for organisers, shown to nobody else.
+"""Teams that may be one group with two accounts, and so with twice the runs: for organisers, shown to nobody else.
 
 What two teams have in common has a weight. One strong thing (the same upload, image or masks; a person of the same
 name) is enough for a look, as are weak ones together: people of one institution work on one network, and are two teams

@@ -81,7 +81,7 @@ def why_not(user: User) -> str:
 def _refuse_captain_of_others(user: User) -> None:
     own = Membership.objects.filter(user=user, is_captain=True).first()
     if own and own.team.memberships.exclude(pk=own.pk).exists():
-        raise Refused(f"Somebody else has to be the captain of the team “{own.team}” first.")
+        raise Refused(f"Make somebody else captain of the team “{own.team}” first.")
 
 
 def _leave(user: User) -> None:

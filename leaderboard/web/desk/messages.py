@@ -50,7 +50,7 @@ class AnnouncementForm(forms.ModelForm):
             "affected_until": _INSTANT,
             "phase": "Whose teams. Of those affected: only in this phase, if you choose one.",
             "occasion": "So that the desk knows that it is told of; with “results are out” and the teams of a phase, each "
-            "team reads its ranks below your text.",
+            "team reads its ranks below it.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class AnnouncementForm(forms.ModelForm):
 @require_safe
 @for_viewers
 def announcements(request: HttpRequest) -> HttpResponse:
-    """What was announced and what is to be, newest first, with what became of the mails; and what stands on the pages."""
+    """What was announced and what is to be, newest first, with what became of the mails; what stands on pages."""
     rows = announcing.with_counts(Announcement.objects.select_related("phase", "team")).order_by("-pk")
     page = Paginator(rows, PER_PAGE, allow_empty_first_page=True).get_page(request.GET.get("page"))
     lines = SiteLine.objects.filter(ended_at=None).select_related("announcement")

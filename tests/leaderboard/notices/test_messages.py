@@ -1,4 +1,4 @@
-"""Announcements at an instant, to one team, to those affected by a fault, with ranks, as a line; sent once, cancelled."""
+"""Announcements at an instant, to one team, to those affected by a fault, with ranks, as a line; sent once."""
 
 from datetime import timedelta
 

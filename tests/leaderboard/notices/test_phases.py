@@ -1,4 +1,4 @@
-"""A phase opens, its results are out: told once by themselves, to each team with its ranks; who wants none gets none."""
+"""A phase opens, its results are out: told once by themselves, to each team with its ranks; or not wanted."""
 
 from datetime import timedelta
 

@@ -23,7 +23,7 @@ FEW, MANY = 3, 30
 EVERYTHING: list[Address | Command] = [*ADDRESSES, *COMMANDS]
 CLOCK = "SELECT clock_timestamp()"
 WHOLE_COLUMN = re.compile(r'\."(\w+)"(?=,| AS | FROM )')
-# What a process asks once a minute for all of its pages (challenge.site_lines), and here, where nothing is kept, each time.
+# What a process asks once a minute for all of its pages (challenge.site_lines); here nothing is kept, and all ask.
 MINUTELY = re.compile('FROM "leaderboard_siteline" WHERE .*"shown_from" <=')
 IN_BRACES = re.compile(r"\{(\w+)\}")
 

@@ -1,6 +1,7 @@
 """Teams and people at the desk: found, looked at, acted on by who may; stated to the team who sees its image."""
 
 import pytest
+from allauth.account.models import EmailAddress
 
 from leaderboard.core import clock, refusals
 from leaderboard.models import LikelyDouble, Membership, Team, TeamApproval, User
@@ -32,7 +33,7 @@ def test_teams_are_found_by_words_phase_and_what_they_are(people, olga):
     phase = cast.phase(requires_approval=True)
     TeamApproval.objects.create(team=people.rivals, phase=phase, asked_at=clock.now())
     cast.team_of(cast.person("Dora"), name="Third")
-    User.objects.get(name="Dora").emailaddress_set.update(verified=False)
+    EmailAddress.objects.filter(user__name="Dora").update(verified=False)
     assert names(olga, "") == {"Alice and Bob", "Rivals", "Third"}
     assert names(olga, "words=bob@") == {"Alice and Bob"}
     assert names(olga, "state=waiting") == {"Rivals"}
