@@ -281,7 +281,6 @@ NEWER_TABLES = (
 )
 NEWER_COLUMNS = (
     *(("user", "country"), ("user", "orcid"), ("user", "role")),
-    ("user", "role"),
     *(("caseset", "is_ranked"), ("phase", "is_ranked")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
