@@ -2,9 +2,9 @@
 
 Until a phase is revealed, scores are rounded to 3 decimals, ranks and ties follow from the rounded values, pooled
 counts are left out, and so is every group of fewer than 10 findings, with as many more as would tell it. On hidden
-cases, everything about a run is as it
-was at the beginning of the present minute, and progress is told in steps of 5 %: exact instants and counts depend on
-what is in the cases, and would be a channel out of the hidden set. Organisers, and readers of public cases, see it all.
+cases, everything about a run is as it was at the beginning of the present minute, and progress is told in steps of 5 %:
+exact instants and counts depend on what is in the cases, and would be a channel out of the hidden set. Organisers, and
+readers of public cases, see it all.
 
 A post-challenge run on hidden cases stays rounded, without small groups, after the reveal too: else the cases could be
 asked about for ever. A try-out is shown as its own cases are, which are public, whatever its phase hides.

@@ -115,10 +115,12 @@ _RUNS_AT_ONCE = 500
 def runs_as_csv(board: Board, sort: str) -> Iterator[str]:
     """All runs of a board's version, piece by piece, in one of the orders of `all_runs`; else like `as_csv`."""
     yield _csv([RUN_COLUMNS])
-    keys = list(all_runs.listed_in(board.version, sort))
+    if board.version is None:
+        return
+    facts, keys = _facts(board), list(all_runs.listed_in(board.version, sort))
     for first in range(0, len(keys), _RUNS_AT_ONCE):
-        lines = all_runs.lines(board.phase, board.version, keys[first : first + _RUNS_AT_ONCE]) if board.version else []
-        yield _csv([*_cells_of_run(line), *_facts(board)] for line in lines)
+        lines = all_runs.lines(board.phase, board.version, keys[first : first + _RUNS_AT_ONCE])
+        yield _csv([*_cells_of_run(line), *facts] for line in lines)
 
 
 def _cells_of_run(line: all_runs.RunLine) -> list[str | int | None]:

@@ -45,10 +45,12 @@ def leaderboard(request: HttpRequest) -> HttpResponse:
     """To the board of the phase that was asked for, or else of the newest one, with the other choices kept."""
     slug = request.GET.get("phase")
     phases = list(frame_of(request).phases)
-    published = [one for one in phases if not one.is_draft]
-    if slug and slug not in {one.slug for one in phases}:
-        raise Http404
-    phase = next((one for one in phases if one.slug == slug), None) or newest_phase(published, instant_of(request))
+    if slug:
+        phase = next((one for one in phases if one.slug == slug), None)
+        if phase is None:
+            raise Http404
+    else:
+        phase = newest_phase([one for one in phases if not one.is_draft], instant_of(request))
     if phase is None:
         return render(request, "board/none.html")
     choices = {key: request.GET[key] for key in CHOICES if request.GET.get(key)}

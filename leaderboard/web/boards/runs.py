@@ -40,10 +40,11 @@ def board_runs(request: HttpRequest, slug: str, track: str, number: int | None =
 def board_runs_csv(request: HttpRequest, slug: str, track: str, number: int | None = None) -> StreamingHttpResponse:
     """The same for a spreadsheet, with all of them."""
     found = shown_board(request, phase_of(request, slug), Asked(track), number)
+    of_version = f"-v{number}" if number else ""
     answer = StreamingHttpResponse(
         exports.runs_as_csv(found.board, _sort(request)), content_type="text/csv; charset=utf-8"
     )
-    named = content_disposition_header(as_attachment=True, filename=f"runs-{slug}-{track}.csv")
+    named = content_disposition_header(as_attachment=True, filename=f"runs-{slug}-{track}{of_version}.csv")
     answer["Content-Disposition"] = named or "attachment"
     return answer
 
