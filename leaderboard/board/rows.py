@@ -329,6 +329,12 @@ class Board:
         found = self.rows.those(where[place] for place in places if place in where)
         return {row.place: row for row in found.values() if row.place is not None}
 
+    @property
+    def all_are_tied(self) -> bool:
+        """Whether no team can be told from the first one: then that is said once, and marks no row."""
+        ranked = [one for one in self.rows.places if one.rank is not None]
+        return len(ranked) > 1 and all(one.tied_with_the_top for one in ranked)
+
     @cached_property
     def _slugs(self) -> dict[int, str]:
         """The teams of the rows that hold a rank, by their places; without what else rows say."""

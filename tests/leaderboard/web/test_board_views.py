@@ -59,6 +59,9 @@ def test_where_too_few_cases_can_tell_nobody_apart_the_page_says_so():
     for name, dice in (("Alice", 0.9), ("Charlie", 0.5), ("Dora", 0.1)):
         scored(cast.team_of(cast.person(name)), phase, dice)
     assert "6 cases can’t tell so many teams apart by any test." in read("/leaderboard/test/main/certainty/")
+    for path in ("/leaderboard/test/", "/leaderboard/test/main/certainty/"):
+        assert "tied with the top" not in read(path).replace("tied with the top marks a team", ""), path
+    assert "Here they can tell none from it, so no row is marked." in read("/leaderboard/test/")
 
 
 def test_an_opened_row_says_from_whom_it_cannot_be_told(public):
