@@ -51,7 +51,7 @@ def walk(client: Client, open_to_all: Container[str] = ()) -> dict[str, int]:
     while waiting:
         path = waiting.pop()
         kind = re.sub(r"\d+", "N", path)
-        kind = OF_A_BOARD.sub(r"\1", kind) if path in open_to_all else kind
+        kind = OF_A_BOARD.sub(r"/leaderboard\1", kind) if path in open_to_all else kind
         if path not in answers and kinds[kind] < (1 if path in open_to_all else OF_A_KIND):
             kinds[kind] += 1
             response = client.get(path, follow=True)
