@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "leaderboard.web.accounts.organisers.SecondFactorOfOrganisers",
+    "leaderboard.web.accounts.viewers.ViewersChangeNothing",
 ]
 ROOT_URLCONF = "leaderboard.urls"
 WSGI_APPLICATION = "leaderboard.wsgi.application"
@@ -220,7 +221,8 @@ MFA_FORMS = {
     }.items()
 }
 MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip"}  # there is nothing to guess; it spares the table of sessions
-STAFF_SECOND_FACTOR = _flag("STAFF_SECOND_FACTOR")  # organisers see nothing but their account before they have one
+# Who has a role sees nothing but their account before they have one.
+STAFF_SECOND_FACTOR = _flag("STAFF_SECOND_FACTOR", default=IS_HTTPS)
 
 # Signing in with ORCID, where the challenge is registered there (orcid.org, "Developer tools").
 ORCID_CLIENT_ID = _text("ORCID_CLIENT_ID", "")

@@ -15,6 +15,14 @@ from collections.abc import Mapping
 from django.db.models import TextChoices
 
 
+class Role(TextChoices):
+    """Who runs the challenge: a viewer sees everything, an organiser acts, an owner also says who does either."""
+
+    VIEWER = "viewer", "Viewer"
+    ORGANISER = "organiser", "Organiser"
+    OWNER = "owner", "Owner"
+
+
 class SubmissionKind(TextChoices):
     """What a submission is for. Only scored ones are ranked; the others run when no scored run needs the slot."""
 

@@ -17,7 +17,7 @@ from leaderboard.web import (
     methods,
     my_runs,
     news,
-    organisers,
+    objecting,
     people,
     preregistration,
     privacy,
@@ -27,6 +27,7 @@ from leaderboard.web import (
     tus,
 )
 from leaderboard.web.data import views as data
+from leaderboard.web.desk import health
 
 handler400 = "leaderboard.web.errors.bad_request"
 handler500 = "leaderboard.web.errors.server_error"
@@ -89,6 +90,7 @@ urlpatterns = [
     path("runs/<int:pk>/cancel/", submissions.cancel, name="cancel"),
     path("runs/<int:pk>/withdraw/", submissions.withdraw, name="withdraw"),
     path("runs/<int:pk>/bring-back/", submissions.bring_back, name="bring_back"),
+    path("runs/<int:pk>/decisions/<int:decision>/object/", objecting.object_to, name="object_to"),
     path("runs/<int:pk>/again/", drafts.begin_from, name="submit_again"),
     path("runs/<int:pk>/method.pdf", methods.pdf, name="pdf"),
     path("runs/<int:pk>/findings/", cases.findings, name="findings"),
@@ -97,11 +99,8 @@ urlpatterns = [
     path("runs/<int:pk>/logs/<int:batch>/<int:attempt>/", cases.log, name="log"),
     path("runs/<int:pk>/masks/<str:name>", cases.mask, name="mask"),
     path("runs/<int:pk>/results.json", cases.results, name="results"),
-    path("organisers/health/", organisers.health, name="health"),
-    path("organisers/health/panel/", organisers.health_panel, name="health_panel"),
-    path("organisers/equal-entries/", organisers.equal_entries, name="equal_entries"),
-    path("organisers/equal-entries/<int:pk>/", organisers.equality_entries, name="equality"),
-    path("metrics", organisers.prometheus, name="metrics"),
+    path("organisers/", include("leaderboard.web.desk.urls")),
+    path("metrics", health.prometheus, name="metrics"),
     path("account/", include("leaderboard.web.accounts.urls")),
     path("api/v1/reference/", reference, name="api_reference"),
     # Loaded with the first request for it: most processes get none, and it is a third of their start.

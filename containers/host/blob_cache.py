@@ -71,6 +71,14 @@ class BlobCache:
         with self._locks[name]:
             self._remove(self._blobs / name)
 
+    def held_bytes(self) -> int:
+        """How much it holds."""
+        held = 0
+        for path in self._blobs.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # removed at this moment
+                held += path.stat().st_size
+        return held
+
     def evict(self, free_bytes: int) -> None:
         """Remove the least recently used files, as far as nobody uses them, until so much of the disk is free."""
         with self._eviction:

@@ -107,10 +107,11 @@ class ServerClient:
         trouble: str,
         gpus: dict[str, Any] | None = None,
         can: Sequence[str] | None = None,
+        machine: dict[str, int] | None = None,
     ) -> dict[str, Any]:
         """Introduce this host; `trouble` is why it offers less than it has. Raises TokenRevoked, Interrupted.
 
-        `gpus` and `can` are left out for a server that does not read them.
+        `gpus`, `can` and `machine` are left out for a server that does not read them.
         """
         body: dict[str, Any] = {
             "version": version,
@@ -123,6 +124,8 @@ class ServerClient:
             body["gpus"] = gpus
         if can is not None:
             body["can"] = list(can)
+        if machine is not None:
+            body["machine"] = machine
         return self._json("hello", body)
 
     def claim(self, batch: str, *, key: str, slot: str) -> dict[str, Any]:

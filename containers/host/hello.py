@@ -51,6 +51,7 @@ class HelloLoop:
         self._watch = EngineWatch(host.engine, self._look)
         self._interval_seconds = FIRST_INTERVAL_SECONDS
         self._server_reads: frozenset[str] = frozenset()
+        self._is_known = False
 
     def run(self) -> None:
         """Say hello three times a lease."""
@@ -84,14 +85,25 @@ class HelloLoop:
                 trouble=(problem or "; ".join(held.values()))[:MAX_TROUBLE_CHARACTERS],
                 gpus=gpus,
                 can=can,
+                machine=self._machine() if "machine" in reads else None,
             )
             self._interval_seconds = _interval_seconds(answer)
             self._server_reads = _reads(answer)
-            log.debug("The server knows this host.")
+            if not self._is_known:  # said once, whoever sets the host up waits for it
+                log.info("The server knows this host.")
+            self._is_known = True
         except ServerRefused as error:  # it may be half-way through an upgrade
+            self._is_known = False
             self._server_reads = frozenset()  # or back at a version of before
             log.error("The server does not accept this host, for now: %s", error)  # noqa: TRY400
         return problem is not None or self._server_reads != reads
+
+    def _machine(self) -> dict[str, int] | None:
+        """Memory, disk and caches; None while the disk cannot be asked."""
+        try:
+            return self._host.machine()
+        except OSError:
+            return None
 
     def _free_bytes(self) -> int | None:
         """What the worker's disk has free; None while it cannot be asked, which must not silence the host."""

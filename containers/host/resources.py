@@ -1,5 +1,6 @@
 """What the threads of one worker share: settings, engine, caches and journal."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -70,6 +71,14 @@ class HostResources:
     def free_bytes(self) -> int:
         """Free space of the worker's own disk."""
         return shutil.disk_usage(self.settings.state_dir).free
+
+    def machine(self) -> dict[str, int]:
+        """Bytes of the machine's memory, of the worker's disk, and of the caches on it: volumes, weights, archives."""
+        return {
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "disk_bytes": shutil.disk_usage(self.settings.state_dir).total,
+            "cache_bytes": self.blob_cache.held_bytes(),
+        }
 
 
 def _gpus(settings: Settings) -> Gpus | None:

@@ -18,11 +18,11 @@ from leaderboard.admin.bases import (
     reason_of,
 )
 from leaderboard.admin.sizes import SizeField
+from leaderboard.board.archiving import archive
 from leaderboard.challenge import published_cases
 from leaderboard.challenge.phases import CHECKS, save_phase
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import decisions
 
 
 class PhaseForm(RecordedForm):
@@ -63,7 +63,7 @@ class PhaseAdmin(Recorded, Decisions):
     actions = ("archive", "publish_cases", "publish_findings")
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_draft", "description", "case_set", "opens_at", "closes_at")}),
-        ("What is handed in", {"fields": ("takes", "masks_are_ranked")}),
+        ("What is handed in", {"fields": ("takes", "is_ranked", "masks_are_ranked")}),
         (
             "What is shown",
             {
@@ -127,7 +127,7 @@ class PhaseAdmin(Recorded, Decisions):
     )
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
         """Nothing of an archived phase can run again; the sweeper removes its files."""
-        self.decide(request, chosen, decisions.archive, "is archived, its masks, images and weights go within minutes")
+        self.decide(request, chosen, archive, "is archived, its masks, images and weights go within minutes")
 
     @admin.action(description="Publish numbers of single hidden cases (after the reveal)", permissions=["change"])
     def publish_cases(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:

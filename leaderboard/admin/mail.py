@@ -41,6 +41,17 @@ class AnnouncementAdmin(Decisions, Recorded):
     list_select_related = ("phase",)
     readonly_fields = ("would_reach", "preview", "sent_at", "recipients")
     actions = ("send_to_me", "send")
+    exclude = (
+        "team",
+        "affected_from",
+        "affected_until",
+        "by_mail",
+        "on_site",
+        "level",
+        "shown_until",
+        "occasion",
+        "of_phase",
+    )
     ordering = ("-pk",)
 
     @admin.display(description="People it would reach now")
@@ -59,12 +70,12 @@ class AnnouncementAdmin(Decisions, Recorded):
         return format_html("<pre>{}</pre>", announcing.preview_of(announcement))
 
     def has_change_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
-        """Nothing that was sent."""
-        return (obj is None or obj.sent_at is None) and super().has_change_permission(request, obj)
+        """Nothing that was sent, or is to be."""
+        return (obj is None or obj.is_draft) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
-        """Nothing that was sent."""
-        return (obj is None or obj.sent_at is None) and super().has_delete_permission(request, obj)
+        """Nothing that was sent, or is to be."""
+        return (obj is None or obj.is_draft) and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without the one that deletes whatever is chosen."""

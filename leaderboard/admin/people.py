@@ -1,5 +1,6 @@
-"""Teams, people, groups, addresses."""
+"""Teams, people, addresses."""
 
+import secrets
 from typing import Any, cast
 
 import allauth.mfa.admin
@@ -11,14 +12,17 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.widgets import ForeignKeyRawIdWidget
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
 
 from leaderboard import models
 from leaderboard.admin.bases import (
@@ -35,7 +39,8 @@ from leaderboard.admin.bases import (
 from leaderboard.core import audit, task_queue
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import check_no_link, one_line
-from leaderboard.people import account_mails, approvals, captaincy, ending, sign_in, teams
+from leaderboard.people import account_mails, addresses, approvals, captaincy, ending, roles, sign_in, teams
+from leaderboard.states import Role
 
 
 class PersonById(ForeignKeyRawIdWidget):
@@ -176,6 +181,17 @@ class PersonForm(UserChangeForm):
 
     why = reason_field()
 
+    def clean_is_active(self) -> bool:
+        """Not off for the last owner."""
+        is_active: bool = self.cleaned_data["is_active"]
+        if not is_active:
+            try:
+                roles.keep_an_owner()
+                roles.refuse_last_owner(models.User.objects.get(pk=self.instance.pk))
+            except Refused as refusal:
+                raise forms.ValidationError(str(refusal)) from None
+        return is_active
+
     def clean_name(self) -> str:
         """No address of a page, unless it was there before."""
         name: str = self.cleaned_data["name"]
@@ -184,28 +200,98 @@ class PersonForm(UserChangeForm):
         return name
 
 
+class NewPersonForm(AdminUserCreationForm):
+    """Somebody new: by address and name. What Django calls a user name nobody sees here."""
+
+    why = reason_field()
+
+    class Meta:
+        model = models.User
+        fields = ("email", "name")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.username = f"made-{secrets.token_hex(8)}"
+
+    def clean_email(self) -> str:
+        """An address that is nobody's yet."""
+        email = sign_in.normalised(self.cleaned_data["email"])
+        if EmailAddress.objects.filter(email__iexact=email, verified=True).exists():
+            raise forms.ValidationError("Somebody has an account with this address.")
+        return email
+
+    def clean_name(self) -> str:
+        """No address of a page."""
+        name = one_line(self.cleaned_data["name"])
+        check_no_link(name)
+        return name
+
+
 @admin.register(models.User)
 class PersonAdmin(Recorded, UserAdmin):
-    """People, and which of them organise."""
+    """People. Roles are given at the desk, by owners; who has one is changed here by owners alone."""
 
     form = PersonForm
-    list_display = ("email", "name", "affiliation", "is_staff", "is_active", "date_joined")
+    add_form = NewPersonForm
+    list_display = ("email", "name", "affiliation", "role", "is_active", "date_joined")
+    list_filter = ("role", "is_active")
     search_fields = ("email", "name", "affiliation")
     ordering = ("email",)
-    readonly_fields = ("country", "orcid")  # checked where people give them
+    # Checked where people give them, or written by the server.
+    readonly_fields = ("country", "orcid", "role_now", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("email", "username", "password")}),
         ("Profile", {"fields": ("name", "affiliation", "country", "orcid")}),
-        *(UserAdmin.fieldsets or ())[2:],  # permissions and dates; what precedes is Django's idea of a name
+        ("Role", {"fields": ("role_now", "is_active")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
         ("This change", {"fields": ("why",)}),
     )
+    add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2", "why")}),)
+    filter_horizontal = ()
     actions = ("remove_second_factors",)
     action_form = ReasonForm
+
+    @admin.display(description="role")
+    def role_now(self, person: models.User) -> str:
+        """The role, and for owners where it is set."""
+        role = person.current_role
+        words = role.label if role else "None"
+        if not person.pk:
+            return words
+        return format_html(
+            '{} (<a href="{}?on={}">set it at the desk</a>)', words, reverse("act", args=["set-role"]), person.pk
+        )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this one may change that one."""
+        return _may_manage(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Likewise."""
+        return _may_manage(request, obj) and super().has_delete_permission(request, obj)
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
+        """Save; whoever adds somebody vouches for the address."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            addresses.confirm(cast(models.User, obj))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Not the last owner."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Refused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+            return redirect("admin:leaderboard_user_change", object_id)
 
     @admin.action(description="Remove second factors (lost phone or key)", permissions=["change"])
     def remove_second_factors(self, request: HttpRequest, chosen: QuerySet[models.User]) -> None:
         """Let somebody in by the password alone again. The person's sessions go on."""
         for person in chosen:
+            if not self.has_change_permission(request, person):
+                self.message_user(request, f"{person}: this is for owners.", messages.WARNING)
+                continue
             with transaction.atomic():
                 kinds = sorted(Authenticator.objects.filter(user=person).values_list("type", flat=True))
                 Authenticator.objects.filter(user=person).delete()
@@ -221,6 +307,8 @@ class PersonAdmin(Recorded, UserAdmin):
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """Delete, and name the person no more: not in the record either."""
         person, number = cast(models.User, obj), obj.pk
+        roles.keep_an_owner()
+        roles.refuse_last_owner(person)
         ending.let_go(person)
         super().delete_model(request, obj)
         person.pk = number
@@ -242,14 +330,15 @@ class PersonAdmin(Recorded, UserAdmin):
         return response
 
 
-# Secrets, and what follows from the settings. Somebody's lost second factor is removed on the page of the person.
+def _may_manage(request: HttpRequest, person: models.User | None) -> bool:
+    """Whether who asks may change how this person gets in; None: anybody."""
+    return person is None or roles.may_manage(cast(models.User, request.user), person)
+
+
+# Secrets, what follows from the settings, and groups, which give nothing here: roles do. Somebody's lost second factor
+# is removed on the page of the person.
 admin.site.unregister((Authenticator, SocialAccount, SocialApp, SocialToken, UserSession))
 admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class RecordedGroupAdmin(Recorded, GroupAdmin):
-    """Groups of people and their permissions."""
 
 
 admin.site.unregister(EmailAddress)
@@ -257,7 +346,26 @@ admin.site.unregister(EmailAddress)
 
 @admin.register(EmailAddress)
 class RecordedEmailAddressAdmin(Recorded, EmailAddressAdmin):
-    """The addresses by which people sign in."""
+    """The addresses by which people sign in. Of whoever has a role, owners alone change them."""
+
+    # An address that were moved to an owner's account would let its reader in there.
+    readonly_fields = ("user",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """To whose account, is written in the form: for owners alone."""
+        return roles.has_role(cast(models.User, request.user), Role.OWNER)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Whose it is, is chosen once."""
+        return self.readonly_fields if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this one may change how that one gets in."""
+        return _may_manage(request, obj and obj.user) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Likewise."""
+        return _may_manage(request, obj and obj.user) and super().has_delete_permission(request, obj)
 
     actions = ("make_verified",)
     action_form = ReasonForm
@@ -265,7 +373,10 @@ class RecordedEmailAddressAdmin(Recorded, EmailAddressAdmin):
     @admin.action(description="Mark as verified", permissions=["change"])
     def make_verified(self, request: HttpRequest, chosen: QuerySet[EmailAddress]) -> None:
         """Take an organiser's word for it."""
-        for address in chosen.filter(verified=False):
+        for address in chosen.filter(verified=False).select_related("user"):
+            if not self.has_change_permission(request, address):
+                self.message_user(request, "This is for owners.", messages.WARNING)
+                continue
             with transaction.atomic():
                 super().make_verified(request, EmailAddress.objects.filter(pk=address.pk))
                 after = {"verified": EmailAddress.objects.get(pk=address.pk).verified}

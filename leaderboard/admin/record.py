@@ -10,7 +10,7 @@ from leaderboard.admin.bases import ReadOnly
 class AuditEntryAdmin(ReadOnly):
     """What people decided."""
 
-    list_display = ("at", "by", "user_id", "action", "target", "why")
+    list_display = ("number", "at", "by", "user_id", "action", "target", "why")
     list_filter = ("action", "target_type")
     search_fields = ("by", "target", "why")
-    unlisted = ("before", "after")
+    unlisted = ("before", "after", "seals")

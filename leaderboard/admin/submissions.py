@@ -87,7 +87,7 @@ class SubmissionAdmin(ReadOnly, Decisions):
     list_filter = ("phase", "kind", StateFilter, "entry", "track")
     named = {"team": models.Team.objects.all(), "phase": models.Phase.objects.all()}
     unlisted = ("method", "external_data")
-    exclude = ("note",)  # the team's own
+    exclude = ("note", "state")  # the team's own; said by `run_state`
     # By a digest, whichever of them is at hand: equal images are found so.
     search_fields = ("team__name", "algorithm", "=upload", "=provenance__image_id", "=image__image_id")
     inlines = (RunInline,)
@@ -100,9 +100,10 @@ class SubmissionAdmin(ReadOnly, Decisions):
     form: type[forms.ModelForm] = RecordedForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Everything that is shown but the reason of a disqualification."""
+        """Everything that is shown but the reason of a disqualification; as its state that of its run."""
         hidden = {"disqualified_reason", *self.exclude}
-        return [field.name for field in models.Submission._meta.fields if field.name not in hidden]
+        names = [field.name for field in models.Submission._meta.fields if field.name not in hidden]
+        return ["run_state", *names]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Submission]:
         """With the state of the latest run, which says how far each is."""
@@ -111,10 +112,10 @@ class SubmissionAdmin(ReadOnly, Decisions):
 
     @admin.display(description="state")
     def run_state(self, submission: models.Submission) -> str:
-        """The state that matters now, which leads to the run's page."""
+        """The state that matters now, which leads to the run at the desk."""
         known = getattr(submission, "state_of_run", None)
         state = RunState(known) if known and submission.state == SubmissionState.ACCEPTED else submission.state
-        address = reverse("submission", args=[submission.pk])
+        address = reverse("desk_run", args=[submission.pk])
         return format_html('<a href="{}">{}</a>', address, as_stage(state).label)
 
     @admin.action(description="Cancel", permissions=["change"])

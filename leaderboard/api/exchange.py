@@ -19,11 +19,13 @@ from leaderboard.api import limits, repeats
 from leaderboard.api.problems import Problem
 from leaderboard.models import ApiToken
 from leaderboard.people import tokens
+from leaderboard.states import Role
 from leaderboard.web.context import instant_of
 
 Run = Callable[..., HttpResponseBase]
 READING = frozenset({"GET", "HEAD"})
 JSON = "application/json"
+OWN = "/api/v1/me"
 UNKNOWN = "This token is not known here: it was mistyped, has expired, or was revoked."
 
 
@@ -44,6 +46,7 @@ def exchange(scope: str, *, body: str = JSON) -> Callable[[Run], Run]:
                 count = limits.count(token) if token else None
                 _check_count(count)
                 _check_scope(token, scope)
+                _check_role(request, token)
                 _check_body(request, body)
                 again = body == JSON and repeats.HEADER in request.headers and request.method not in READING
                 if token and again:
@@ -98,6 +101,13 @@ def _check_scope(token: ApiToken | None, scope: str) -> None:
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
         words = f"This token may not do that: it was made without “{scope}”."
         raise Problem(403, words, headers={"WWW-Authenticate": challenge})
+
+
+def _check_role(request: HttpRequest, token: ApiToken | None) -> None:
+    """A viewer changes nothing but what is their own."""
+    changes = request.method not in READING and not request.path_info.startswith(OWN)
+    if token is not None and changes and token.user.current_role == Role.VIEWER:
+        raise Problem(403, "You are a viewer here: you see everything, and change nothing but your own account.")
 
 
 def _check_body(request: HttpRequest, media_type: str) -> None:

@@ -14,7 +14,7 @@ from ninja.errors import HttpError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
-from leaderboard.api import cases, challenge, data, drafts, people, submissions, teams
+from leaderboard.api import cases, challenge, data, drafts, people, status, submissions, teams
 from leaderboard.api.errors import HANDLED, of_error
 from leaderboard.api.problems import CONTENT_TYPE
 from leaderboard.core.text import storable
@@ -85,7 +85,7 @@ api = Api(
 )
 for kind in HANDLED:
     api.add_exception_handler(kind, of_error)
-for part in (challenge, submissions, cases, drafts, people, teams, data):
+for part in (challenge, submissions, cases, drafts, people, teams, data, status):
     api.add_router("", part.router)
 
 

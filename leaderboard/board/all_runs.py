@@ -151,7 +151,7 @@ def _what(row: Row, version: BoardVersion, place: int | None) -> str:
     if row.rank:
         return "counts"
     if place is not None:
-        return "organisers, not ranked"
+        return "organisers, not ranked" if row.of_organisers else "counts, nobody is ranked"
     if row.date >= datetime.fromisoformat(version.rules["closes_at"]):
         return "after the deadline"
     return "not its team’s best" if version.rules["counting"] == Phase.Counting.BEST else "an earlier run"

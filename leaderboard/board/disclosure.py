@@ -60,7 +60,7 @@ class Reader(StrEnum):
 
 def reader_of(person: User, submission: Submission) -> Reader | None:
     """Who this person is to a submission; None for everybody to whom there is no such submission."""
-    if person.is_staff:
+    if person.current_role:
         return Reader.ORGANISER
     if submission.team.memberships.filter(user=person).exists():
         return Reader.TEAM
@@ -408,7 +408,7 @@ class DataDisclosure:
     @property
     def is_organiser(self) -> bool:
         """Whether an organiser reads, who needs to accept nothing to see what others get."""
-        return self.person is not None and self.person.is_staff
+        return self.person is not None and self.person.current_role is not None
 
 
 def downloadable_sets() -> QuerySet[CaseSet]:

@@ -92,7 +92,7 @@ def _entries(disclosure: Disclosure, standings: Iterable[int], find: Find) -> li
 
 def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]]) -> BoardVersion:
     """A version (which is not saved) that lists these."""
-    first, masks, after = ([_place(one) for one in some] for some in lists)
+    first, masks, after = ([_place(one, disclosure.phase) for one in some] for some in lists)
     order = [*(ranks := ranked(first)), *in_order(masks), *in_order(after)]
     phase, sources_of = disclosure.phase, {one.row.pk: one.source for some in lists for one in some}
     last_end = max((one.ended_at for one in sources_of.values()), default=None)
@@ -118,15 +118,17 @@ def describe(disclosure: Disclosure, track: str, lists: Sequence[Sequence[Entry]
     return version
 
 
-def _place(entry: Entry) -> Place:
-    """Where it stands; organisers' own teams hold no rank."""
-    return Place.of(entry.row, ALL, competes=not entry.source.of_organisers)
+def _place(entry: Entry, phase: Phase) -> Place:
+    """Where it stands; organisers' own teams hold no rank, and in a phase that ranks nobody nobody does."""
+    return Place.of(entry.row, ALL, competes=phase.is_ranked and not entry.source.of_organisers)
 
 
 def _rules(disclosure: Disclosure) -> dict[str, Any]:
     phase = disclosure.phase
     names = ("counting", "publication", "masks_are_ranked", "cases_are_public")
     rules = {**{name: getattr(phase, name) for name in names}, "closes_at": phase.closes_at.isoformat()}
+    if not phase.is_ranked:
+        rules["unranked"] = True  # said only where it is so: versions of before stay as they are
     return rules if disclosure.names_teams else {**rules, "anonymous": True}
 
 
@@ -185,15 +187,29 @@ def _make_now(phase: Phase, track: str) -> bool:
     Where that one showed none, of those until the present minute.
     """
     now = clock.now()
-    before = latest(phase, track, now)
-    disclosure = Disclosure.to_public(phase, now)
-    if before and before.scope and not disclosure.shows_cases:
-        disclosure = replace(disclosure, until=before.runs_until)
+    before, disclosure = _present(phase, track, now)
     unsaved = _described(disclosure, track)
     if before and before.digest == unsaved.digest:
         return False
     _take_back(_of(phase, track).filter(visible_from__gt=now))  # made of what is not so any more
     _save(unsaved, disclosure, visible_from=now)
+    return True
+
+
+def _present(phase: Phase, track: str, at: datetime) -> tuple[BoardVersion | None, Disclosure]:
+    before = latest(phase, track, at)
+    disclosure = Disclosure.to_public(phase, at)
+    if before and before.scope and not disclosure.shows_cases:
+        disclosure = replace(disclosure, until=before.runs_until)
+    return before, disclosure
+
+
+def stand(phase: Phase, at: datetime) -> bool:
+    """Whether the boards that everybody sees say all that there is to say: nothing is still to be made."""
+    for track in Submission.Track.values:
+        before, _ = _present(phase, track, at)
+        if before is None or before.digest != _described(Disclosure.to_public(phase, at), track).digest:
+            return False
     return True
 
 

@@ -26,10 +26,11 @@ COPYING = "public files"  # the lock of whoever copies or removes some
 
 def allowed() -> QuerySet[CaseSet]:
     """The case sets whose files may be downloaded, whether or not all of them are there yet."""
-    return _of_public_cases().filter(allows_downloads=True)
+    return of_public_cases().filter(allows_downloads=True)
 
 
-def _of_public_cases() -> QuerySet[CaseSet]:
+def of_public_cases() -> QuerySet[CaseSet]:
+    """The case sets that some phase shows, and of which no phase hides a case."""
     hidden = Case.objects.filter(case_set__phases__cases_are_public=False)
     same = Q(reference=OuterRef("reference")) | Q(volume=OuterRef("volume"))
     shared = Case.objects.filter(Exists(hidden.filter(same)), case_set=OuterRef("pk"))
@@ -51,7 +52,7 @@ def allow(case_set: CaseSet, *, by: Actor, why: str = "") -> None:
     locked = _locked(case_set)
     if locked.allows_downloads:
         raise Refused("Its files can be downloaded already.")
-    if not _of_public_cases().filter(pk=locked.pk).exists():
+    if not of_public_cases().filter(pk=locked.pk).exists():
         raise Refused(
             "Only files of public cases can be downloaded: a phase must show them, and none may hide them, nor a case "
             "that has the same volume or mask."

@@ -4,6 +4,7 @@ A phase may ask for a passed try-out before a run. That is announced at least `N
 before the deadline nobody is asked for it: `check_try_out` holds organisers to it. `check_reveal` keeps what the full
 result tells from whoever could still hand something in, and so does `check_publication`. What everybody may have seen
 is not taken back: `check_draft`, `check_embargo` and `check_anonymity` refuse what would only look as if it were.
+What else may change while a phase runs is in `mid_phase`; all of it is asked by `CHECKS`, whatever way a change comes.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from leaderboard.challenge import mid_phase
 from leaderboard.challenge.published_cases import check_stays_over, on_the_same_volumes
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
@@ -133,16 +136,81 @@ def lock_phase(phase_id: int) -> Phase:
     return Phase.objects.select_for_update(no_key=True).get(pk=phase_id)
 
 
+def open_now(phase: Phase, *, by: Actor, why: str = "") -> None:
+    """Open a phase at this instant, a draft too. Raises Refused."""
+    now = clock.now()
+    if not phase.is_draft and phase.opens_at <= now:
+        raise Refused(f"The {phase.name} opened {instant(phase.opens_at)}.")
+    if phase.closes_at <= now:
+        raise Refused(f"Its deadline has passed ({instant(phase.closes_at)}): move that first.")
+    phase.is_draft, phase.opens_at = False, now.replace(microsecond=0)
+    _clean(phase)
+    save_phase(phase, by=by, why=why, pressed=("opens_at",), action="open phase")
+
+
+def close_now(phase: Phase, *, by: Actor, why: str = "") -> None:
+    """Make this instant the deadline of an open phase; what was accepted before counts. Raises Refused."""
+    now = clock.now()
+    if phase.is_draft or not phase.opens_at <= now < phase.closes_at:
+        raise Refused(f"The {phase.name} is not open.")
+    if not why.strip():
+        raise Refused("Say why: teams planned by the later deadline.")
+    phase.closes_at = now.replace(microsecond=0) + timedelta(seconds=1)  # what was accepted in this very second counts
+    _clean(phase)
+    save_phase(phase, by=by, why=why, pressed=("closes_at",), action="close phase")
+
+
+def reveal_now(phase: Phase, *, by: Actor, why: str = "") -> None:
+    """Show the full result from this instant on. Raises Refused."""
+    now = clock.now()
+    if phase.is_draft or phase.closes_at > now:
+        raise Refused("The full result is revealed once the phase has closed.")
+    if phase.revealed_at and phase.revealed_at <= now:
+        raise Refused(f"The full result is out since {instant(phase.revealed_at)}.")
+    if not why.strip():
+        raise Refused("Say why: it is kept in the record.")
+    phase.revealed_at = now
+    _clean(phase)
+    save_phase(phase, by=by, why=why, action="reveal phase")
+
+
 @transaction.atomic
-def save_phase(phase: Phase, *, by: Actor, why: str = "") -> None:
-    """Make a phase, or change its policies: a decision, with what it was before. Raises Refused."""
+def drop_phase(phase: Phase, *, by: Actor, why: str = "") -> None:
+    """Delete a draft in which nobody has anything. Raises Refused."""
+    phase = lock_phase(phase.pk)
+    if not phase.is_draft or any(rows.exists() for rows in (phase.submissions, phase.drafts, phase.approvals)):
+        raise Refused("Only a draft in which nobody has anything can be dropped.")
+    other = Phase.objects.filter(try_outs_on=phase).exclude(pk=phase.pk).first()
+    if other:
+        raise Refused(f"The {other.name} has its try-outs on its cases.")
+    audit.record(by, "drop phase", phase, before={"slug": phase.slug, "name": phase.name}, why=why)
+    Phase.objects.filter(pk=phase.pk).update(try_outs_on=None)
+    phase.delete()
+
+
+def _clean(phase: Phase) -> None:
+    try:
+        phase.full_clean()
+    except ValidationError as invalid:
+        raise Refused(" ".join(invalid.messages)) from invalid
+
+
+@transaction.atomic
+def save_phase(phase: Phase, *, by: Actor, why: str = "", pressed: Collection[str] = (), action: str = "") -> None:
+    """Make a phase, or change its policies: a decision, with what it was before. Raises Refused.
+
+    `pressed` are fields that an act of its own sets, which holds other rules than editing; `action` is its name.
+    """
     old = Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk).first()
     now = clock.now()
-    for check in CHECKS.values():
-        check(old, phase, now)
+    for field, check in CHECKS.items():
+        if field not in pressed:
+            check(old, phase, now)
+    if old:
+        mid_phase.keep_limits(old, phase)
     policies = [field.attname for field in Phase._meta.concrete_fields if field.editable and not field.primary_key]
     phase.save(update_fields=policies if old else None)  # that it was archived meanwhile is no policy
-    audit.record_change(by, "change phase" if old else "add phase", old, phase, fields=policies, why=why)
+    audit.record_change(by, action or ("change phase" if old else "add phase"), old, phase, fields=policies, why=why)
 
 
 def check_reveal(old: Phase | None, new: Phase, at: datetime) -> None:
@@ -238,6 +306,17 @@ def check_archive(phase: Phase, at: datetime) -> None:
         raise Refused("Its boards name no team before the reveal: set “revealed at” first, and archive it after that.")
 
 
+def check_ranking(old: Phase | None, new: Phase, _at: datetime) -> None:
+    """Refuse ranks by findings without categories, and ranks that come or go once boards have rows."""
+    if new.is_ranked and not new.case_set.is_ranked:
+        raise Refused(
+            f"Findings of {new.case_set} lack categories: only a phase that ranks nobody takes it. Clear “ranks its "
+            "entries”, or import the set with its categories."
+        )
+    if old and old.is_ranked != new.is_ranked and old.board_versions.exclude(rows=[]).exists():
+        raise Refused("Boards of the phase have rows, and stay at their addresses: whether it ranks them stays, too.")
+
+
 def check_draft(old: Phase | None, new: Phase, at: datetime) -> None:
     """Refuse to make a draft of a phase that has opened, or in which a team has something."""
     if old is None or old.is_draft or not new.is_draft:
@@ -278,11 +357,20 @@ def _has_shown_rows(phase: Phase) -> bool:
 
 CHECKS: Mapping[str, Callable[[Phase | None, Phase, datetime], None]] = {
     "is_draft": check_draft,
+    "opens_at": mid_phase.check_opening,
+    "closes_at": mid_phase.check_deadline,
+    "counting": mid_phase.check_counting,
+    "case_set": mid_phase.check_case_set,
+    "show_categories": mid_phase.check_categories,
+    "runs_total": mid_phase.check_quota,
+    "gpus": mid_phase.check_gpus,
+    "cases_are_public": mid_phase.check_public,
     "revealed_at": check_reveal,
     "publication": check_publication,
     "embargo_until": check_embargo,
     "anonymous_until_reveal": check_anonymity,
     "try_out_required_from": check_try_out,
     "post_challenge_opens_at": check_stays_over,
+    "is_ranked": check_ranking,
 }
 """What is asked of a change of a phase (as it was, as it would be, now), by the field in which a form says so."""

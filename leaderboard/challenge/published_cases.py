@@ -56,7 +56,7 @@ def check(phase: Phase, at: datetime, *, findings: bool = False) -> None:
     if since:
         raise Refused(f"They are published since {instant(since)}.")
     for one in on_the_same_volumes(phase.case_set).order_by("pk"):
-        if why := _what_may_still_ask(one, at):
+        if why := what_may_still_ask(one, at):
             raise Refused(
                 "Numbers of single cases are published once nothing more can be handed in on these cases. The "
                 f"{one.name} stands in the way: {why}."
@@ -69,14 +69,14 @@ def check_stays_over(_old: Phase | None, new: Phase, at: datetime) -> None:
         return
     published = on_the_same_volumes(new.case_set).filter(cases_published_at__lte=at).order_by("cases_published_at")
     since = published.values_list("cases_published_at", flat=True).first()
-    if since and (why := _what_may_still_ask(new, since)):
+    if since and (why := what_may_still_ask(new, since)):
         raise Refused(
             f"Numbers of single cases are published since {instant(since)}, so nothing more can be handed in on these "
             f"cases, and their reveal stays. This stands against it: {why}."
         )
 
 
-def _what_may_still_ask(phase: Phase, at: datetime) -> str:
+def what_may_still_ask(phase: Phase, at: datetime) -> str:
     """Why something may still be handed in on the cases of a phase, or be withheld; empty if nothing is."""
     opens, closes = phase.post_challenge_opens_at, phase.post_challenge_closes_at
     if phase.closes_at > at:

@@ -5,6 +5,7 @@
     standings                        the best of each team over time
     stability, podium                how often a team takes each rank, and the first three, over resamples
     ranking_lines, significance      ranks by other ways to rank; who is better than whom
+    capacity                         hours foreseen until a deadline against those that there are
     badge                            an image for other sites
     picture, rows, labels, shapes    what pictures share: frame and table, rows, labels at their ends, marks
     svg, scales, words               elements; where a value lies; numbers and names as text

@@ -7,8 +7,9 @@ is not a decision; lifecycle keeps that history.
 import getpass
 import json
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from leaderboard.core.text import pattern_of, sanitised
 from leaderboard.models import AuditEntry, Membership, User
 
 State = Mapping[str, Any]
+_noted: ContextVar[list[AuditEntry] | None] = ContextVar("noted", default=None)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def record(
     """Write down that `actor` decided `action` on `target`; `before` and `after` hold what changed, by field."""
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("a decision and its record belong into one transaction")
-    return AuditEntry.objects.create(
+    entry = AuditEntry.objects.create(
         at=clock.now(),
         user_id=actor.user.pk if actor.user else None,
         by=sanitised(actor.name)[:120],
@@ -63,6 +65,20 @@ def record(
         after=_storable(after or {}),
         why=sanitised(why).strip(),
     )
+    if (noted := _noted.get()) is not None:
+        noted.append(entry)
+    return entry
+
+
+@contextmanager
+def noting() -> Iterator[list[AuditEntry]]:
+    """The entries that are written meanwhile, in their order; also those that are rolled back."""
+    entries: list[AuditEntry] = []
+    before = _noted.set(entries)
+    try:
+        yield entries
+    finally:
+        _noted.reset(before)
 
 
 def record_change(

@@ -183,5 +183,6 @@ volumes = Store("volumes")  # CT volumes, re-written once
 references = Store("references")  # reference masks: never sent anywhere
 outputs = Store("outputs")  # predicted masks
 pdfs = Store("pdfs")  # what teams hand in about their methods: sent to the team and to organisers, as a file to keep
+pictures = Store("pictures")  # slices of public cases with the outlines of their findings: sent to organisers
 public_volumes = PublicStore("volumes")  # of case sets that may be downloaded
 public_masks = PublicStore("masks")  # the reference masks of such case sets, and of no other

@@ -57,5 +57,12 @@ def one_at_a_time(kind: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number(kind, "")])
 
 
+def try_one_at_a_time(kind: str) -> bool:
+    """Whether this transaction is now the only one of this kind; until it ends. It never waits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_number(kind, "")])
+        return bool(cursor.fetchone()[0])
+
+
 def _number(kind: str, key: object) -> int:
     return zlib.crc32(kind.encode()) << 31 | zlib.crc32(str(key).encode()) >> 1

@@ -326,6 +326,11 @@ def drop_notices_with(words: str, *, kind: str, why: str) -> None:
     _drop(OutgoingMail.objects.filter(state=State.WAITING, kind=kind, body__contains=words), why)
 
 
+def drop(mails: QuerySet[OutgoingMail], why: str) -> None:
+    """Send these no more, as far as they wait still."""
+    _drop(mails.filter(state=State.WAITING), why)
+
+
 @transaction.atomic
 def _drop(mails: QuerySet[OutgoingMail], why: str) -> None:
     for mail in mails.select_for_update().order_by("pk"):

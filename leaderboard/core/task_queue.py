@@ -71,6 +71,16 @@ def enqueue_copying(case_set_id: object) -> None:
     enqueue("leaderboard.copy_public_files", case_set_id, "control")
 
 
+def enqueue_case_pictures() -> None:
+    """Have a control worker draw cases that are public."""
+    enqueue("leaderboard.draw_cases", "", "control")
+
+
+def enqueue_case_files() -> None:
+    """Have a control worker remove files of cases that no set has."""
+    enqueue("leaderboard.tidy_case_files", "", "control")
+
+
 def enqueue_batch(batch_id: object) -> None:
     """Tell the GPU hosts that a batch waits."""
     enqueue(host_queue.TASK, batch_id, host_queue.QUEUE_NAME)

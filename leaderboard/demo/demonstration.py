@@ -29,6 +29,7 @@ from leaderboard.demo import telling
 from leaderboard.journey import submitting
 from leaderboard.models import CaseSet, Phase, Submission, Team, User
 from leaderboard.people import addresses, rules, teams
+from leaderboard.states import Role
 from leaderboard.submissions import uploads
 
 Say = Callable[[str], None]
@@ -236,4 +237,5 @@ def _make_person(email: str) -> User:
 def _make_organiser() -> None:
     organiser = _make_person(ORGANISER)
     organiser.is_staff = organiser.is_superuser = True
+    organiser.role = Role.OWNER
     organiser.save()

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from leaderboard.models import AlgorithmImage, Batch, Phase, RunCase
+from leaderboard.models import AlgorithmImage, Batch, RunCase, Submission
 
 
 def order(batch: Batch) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def order(batch: Batch) -> dict[str, Any]:
         "image": {"blob": image.archive, "size": image.archive_bytes, "id": image.image_id},
         # Left out where there are none: a host of before refuses what it does not know, and is given no such batch.
         **({"weights": {"blob": weights.archive, "size": weights.archive_bytes}} if weights else {}),
-        "limits": limits(phase),
+        "limits": limits(batch.run.submission),
         "gpus": phase.gpus,
         "cases": [
             {
@@ -39,19 +39,11 @@ def order(batch: Batch) -> dict[str, Any]:
     }
 
 
-def limits(phase: Phase) -> dict[str, Any]:
-    """What a container may use, in the units that its name says."""
-    return {
-        "case_seconds": float(phase.case_seconds),
-        "startup_seconds": float(phase.startup_seconds),
-        "memory_bytes": phase.memory_bytes,
-        "shm_bytes": phase.shm_bytes,
-        "tmp_bytes": phase.tmp_bytes,
-        "output_bytes": phase.output_bytes,
-        "cpus": float(phase.cpus),
-        "pids": phase.pids,
-        "log_bytes": phase.log_bytes,
-    }
+def limits(submission: Submission) -> dict[str, Any]:
+    """What a container may use, in the units that its name says: no less than when the submission was accepted."""
+    whole = ("memory_bytes", "shm_bytes", "tmp_bytes", "output_bytes", "pids", "log_bytes")
+    parts = ("case_seconds", "startup_seconds", "cpus")
+    return {name: submission.limit(name) for name in whole} | {name: float(submission.limit(name)) for name in parts}
 
 
 def _entry(run_case: RunCase, *, show_categories: bool) -> dict[str, Any]:
@@ -63,5 +55,5 @@ def _entry(run_case: RunCase, *, show_categories: bool) -> dict[str, Any]:
         "spacing": run_case.case.spacing_mm,
     }
     if show_categories:
-        entry["categories"] = {str(finding.channel): finding.category for finding in findings}
+        entry["categories"] = {str(finding.channel): finding.category for finding in findings if finding.category}
     return entry

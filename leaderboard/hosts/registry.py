@@ -21,26 +21,26 @@ def host_with_token(token: str) -> Host | None:
     return Host.objects.filter(token_hash=hash_token(token), revoked_at=None).first()
 
 
-def add(name: str, *, by: Actor) -> str:
+def add(name: str, *, by: Actor, why: str = "") -> str:
     """Make a host and return its token, which cannot be read again. Raises Refused when there is one of this name."""
     token = secrets.token_urlsafe(32)
     try:
         with transaction.atomic():
             host = Host.objects.create(name=name, token_hash=hash_token(token))
-            audit.record(by, "add host", host)
+            audit.record(by, "add host", host, before={"name": ""}, after={"name": name}, why=why)
     except IntegrityError:
-        raise Refused(f"There is a host called {name}. Use --renew to give it a new token.") from None
+        raise Refused(f"There is a host called {name}. Give that a new token: --renew.") from None
     return token
 
 
 @transaction.atomic
-def renew_token(host: Host, *, by: Actor) -> str:
+def renew_token(host: Host, *, by: Actor, why: str = "") -> str:
     """Make the host's old token useless and return a new one; a host that was revoked may come back with it."""
     host = _locked(host)
     token = secrets.token_urlsafe(32)
     before = audit.state_of(host, ["revoked_at"])
     Host.objects.filter(pk=host.pk).update(token_hash=hash_token(token), revoked_at=None)
-    audit.record(by, "renew token", host, before=before, after={"revoked_at": None})
+    audit.record(by, "renew token", host, before=before, after={"revoked_at": None}, why=why)
     return token
 
 

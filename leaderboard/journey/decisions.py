@@ -1,24 +1,36 @@
 """What people decide about submissions: cancel, run again, resume, withdraw, disqualify; and to archive a phase.
 
-Each decision is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in
-hosts.registry, about teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here
-because it looks at its runs.
+What organisers decide about a run leaves a row that its team reads, and is told by mail (journey.decided). Each
+decision is recorded (core.audit) in the transaction that carries it out. Decisions about hosts are in hosts.registry,
+about teams in people.teams, about a phase's policies in challenge.phases; archiving a phase is here because it looks
+at its runs, disqualifying a team because it does that to its runs.
 """
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from leaderboard.challenge.phases import check_archive, lock_phase
 from leaderboard.core import audit, clock, events, task_queue
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.journey import faults, lifecycle, planning
+from leaderboard.journey import decided, faults, lifecycle, planning
 from leaderboard.journey.handed_in import score_masks
 from leaderboard.journey.locking import drop_batches, lock_run
 from leaderboard.journey.pipeline import fill_slots
-from leaderboard.models import Attempt, Phase, Rescoring, Run, RunCase, Submission
+from leaderboard.models import (
+    Attempt,
+    Phase,
+    Rescoring,
+    Run,
+    RunCase,
+    RunDecision,
+    Submission,
+    Team,
+    TeamDisqualification,
+)
+from leaderboard.people.team_locks import lock_team
 from leaderboard.states import ENDED, RunState, SubmissionState
-from leaderboard.submissions import admission, uploads
+from leaderboard.submissions import admission, disqualified_teams, uploads
 
 WITHDRAW, BRING_BACK = "withdraw", "bring back"
 AS_ORGANISER = " as organiser"
@@ -29,17 +41,22 @@ def cancel(submission: Submission, *, by: Actor) -> None:
     """End a submission by its team's decision, as long as that cannot change which run counts. Raises Refused."""
     phase = Phase.objects.get(pk=submission.phase_id)  # as it is now
     admission.check_cancel_by_team(submission, phase, clock.now())
-    cancel_for_team(submission, by=by)
+    _cancel(submission, by, "", as_organiser=False)
 
 
 def cancel_for_team(submission: Submission, *, by: Actor, why: str = "") -> None:
     """End a submission as an organiser. It is not charged when no container had started. Raises Refused."""
-    if not _cancel_before_its_run(submission, by, why):
-        _cancel_run(submission, by, why)
+    _cancel(submission, by, why, as_organiser=True)
+
+
+def _cancel(submission: Submission, by: Actor, why: str, *, as_organiser: bool) -> None:
+    """In one of two transactions: they take the locks of its rows in different orders."""
+    if not _cancel_before_its_run(submission, by, why, as_organiser):
+        _cancel_run(submission, by, why, as_organiser)
 
 
 @transaction.atomic
-def _cancel_before_its_run(submission: Submission, by: Actor, why: str) -> bool:
+def _cancel_before_its_run(submission: Submission, by: Actor, why: str, as_organiser: bool) -> bool:
     """End a submission whose image is not accepted yet. False when it has a run."""
     submission = Submission.objects.select_for_update().get(pk=submission.pk)
     if submission.runs.exists():
@@ -48,12 +65,14 @@ def _cancel_before_its_run(submission: Submission, by: Actor, why: str) -> bool:
     before = submission.state
     lifecycle.move(submission, SubmissionState.CANCELLED, by=lifecycle.display_name(by.user), charged=False)
     _record(by, "cancel", submission, before, why)
+    if as_organiser:
+        decided.note(submission, RunDecision.Kind.CANCELLED, why)
     transaction.on_commit(lambda: uploads.delete_all_of(submission))
     return True
 
 
 @transaction.atomic
-def _cancel_run(submission: Submission, by: Actor, why: str) -> None:
+def _cancel_run(submission: Submission, by: Actor, why: str, as_organiser: bool) -> None:
     """End the latest run. Its row is locked before the submission's: a host may be reporting on it at this moment."""
     run = lock_run(submission.runs.order_by("-number")[0].pk)
     admission.check_cancel(run.state)
@@ -63,6 +82,8 @@ def _cancel_run(submission: Submission, by: Actor, why: str) -> None:
     if not _took_something(submission):
         Submission.objects.filter(pk=submission.pk).update(charged=False)
     _record(by, "cancel", run.submission, before, why)
+    if as_organiser:
+        decided.note(run.submission, RunDecision.Kind.CANCELLED, why)
     transaction.on_commit(fill_slots)
 
 
@@ -89,8 +110,25 @@ def run_again(submission: Submission, *, by: Actor, why: str = "") -> Run:
         else:
             run = planning.new_run(submission, by=name)
         _record(by, "run again", submission, before, why)
+        decided.note(submission, RunDecision.Kind.RUN_AGAIN, why)
         transaction.on_commit(fill_slots)
         return run
+
+
+@transaction.atomic
+def give_back(submission: Submission, *, by: Actor, why: str) -> None:
+    """Take a run out of what its team has used, as if it had not been handed in. Raises Refused."""
+    if not why.strip():
+        raise Refused("Say why: the team reads the reason.")
+    row = Submission.objects.select_for_update(no_key=True).get(pk=submission.pk)
+    if not row.charged:
+        raise Refused("It is not charged: there is nothing to give back.")
+    row.charged = False
+    row.save(update_fields=["charged"])
+    audit.record(by, "give back", row, before={"charged": True}, after={"charged": False}, why=why)
+    decided.note(row, RunDecision.Kind.GIVEN_BACK, why)
+    events.announce(row.pk)
+    submission.refresh_from_db(fields=["charged"])
 
 
 @transaction.atomic
@@ -117,12 +155,66 @@ def disqualify(submission: Submission, *, by: Actor, why: str) -> None:
 
 
 def reinstate(submission: Submission, *, by: Actor, why: str = "") -> None:
-    """Put a disqualified submission back on the board; the record keeps the reason that it had."""
+    """Put a disqualified submission back on the board; its page and the record keep the reason that it had.
+
+    Raises Refused while its whole team is disqualified in the phase.
+    """
+    if disqualified_teams.current(submission.team_id, submission.phase_id):
+        raise Refused("Its whole team is disqualified in this phase. Reinstate the team.")
     _set_disqualification(submission, "reinstate", reason="", by=by, why=why)
 
 
+def disqualify_team(team: Team, *, phase: Phase, by: Actor, why: str) -> None:
+    """Take a team out of a phase, with all its runs there; it hands in nothing new. It reads the reason.
+
+    Its runs that were disqualified before keep their own reason, and stay so when the team is reinstated. What is at
+    work goes on: scores of disqualified runs are kept. Raises Refused.
+    """
+    reason = why.strip()
+    if not reason:
+        raise Refused("Say why: the team reads the reason.")
+    with transaction.atomic():
+        team = lock_team(team)  # what is being handed in waits for this, or is among its runs
+        if disqualified_teams.current(team.pk, phase.pk):
+            raise Refused(f"The team “{team}” is disqualified in the {phase.name} already.")
+        row = TeamDisqualification.objects.create(team=team, phase=phase, reason=reason, at=clock.now())
+        after = {"phase": phase.slug, "disqualified_reason": reason}
+        audit.record(by, "disqualify team", team, before={"phase": phase.slug}, after=after, why=why)
+        for one in _runs_of(team, phase).filter(disqualified_at=None):
+            _set_disqualification(one, "disqualify", reason=reason, by=by, why=why, of_team=row)
+
+
+def reinstate_team(team: Team, *, phase: Phase, by: Actor, why: str = "") -> None:
+    """Let a team take part in a phase again, with the runs that were disqualified with it. Raises Refused."""
+    with transaction.atomic():
+        team = lock_team(team)
+        row = disqualified_teams.current(team.pk, phase.pk)
+        if row is None:
+            raise Refused(f"The team “{team}” is not disqualified in the {phase.name}.")
+        row.ended_at, row.end_reason = clock.now(), why.strip()
+        row.save(update_fields=["ended_at", "end_reason"])
+        before = {"phase": phase.slug, "disqualified_reason": row.reason}
+        audit.record(by, "reinstate team", team, before=before, after={"phase": phase.slug}, why=why)
+        for one in _runs_of(team, phase).exclude(disqualified_at=None):
+            if decided.is_out_with(one, row):
+                _set_disqualification(one, "reinstate", reason="", by=by, why=why, of_team=row)
+
+
+def _runs_of(team: Team, phase: Phase) -> QuerySet[Submission]:
+    rows: QuerySet[Submission] = phase.submissions.filter(team=team).order_by("pk")
+    return rows.defer("method", "external_data")
+
+
 @transaction.atomic
-def _set_disqualification(submission: Submission, action: str, *, reason: str, by: Actor, why: str) -> None:
+def _set_disqualification(
+    submission: Submission,
+    action: str,
+    *,
+    reason: str,
+    by: Actor,
+    why: str,
+    of_team: TeamDisqualification | None = None,
+) -> None:
     fields = ("disqualified_reason", "disqualified_at")
     row = Submission.objects.select_for_update().get(pk=submission.pk)
     if row.disqualified_reason == reason:
@@ -131,6 +223,9 @@ def _set_disqualification(submission: Submission, action: str, *, reason: str, b
     row.disqualified_reason, row.disqualified_at = reason, clock.now() if reason else None
     row.save(update_fields=fields)
     audit.record(by, action, row, before=before, after=audit.state_of(row, fields), why=why)
+    kind = RunDecision.Kind.DISQUALIFIED if reason else RunDecision.Kind.REINSTATED
+    decided.note(row, kind, why, of_team=of_team)
+    events.announce(row.pk)
     task_queue.enqueue_board(row.phase_id)
     submission.refresh_from_db(fields=fields)
 

@@ -65,6 +65,7 @@ class Work:
     pace: Pace
     kind: str = SubmissionKind.SCORED
     began: bool = False
+    put_first: bool = False
     needs_canary: bool = True
     ready_in: float = 0.0
 
@@ -80,7 +81,7 @@ class Work:
 
     def class_(self, *, helps: bool = False) -> Class:
         """Where it stands, with a container that `helps` or with what it needs to go on."""
-        return class_of(self.kind, helps=helps)
+        return Class.PUT_FIRST if self.put_first and not self.began else class_of(self.kind, helps=helps)
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,10 @@ class Times:
     finish: float
 
 
+def _side(place: Place[Work]) -> tuple[int, bool]:
+    return place.class_, place.thing.kind != SubmissionKind.SCORED
+
+
 def line_up(works: Iterable[Work], turns: Iterable[tuple[Line, int]]) -> list[int]:
     """The keys of the runs that did not begin, in the order in which they will, as things stand."""
     known = list(works)
@@ -111,9 +116,9 @@ def line_up(works: Iterable[Work], turns: Iterable[tuple[Line, int]]) -> list[in
     waiting = [Place(work.team, work, work.order, work.class_(), Rank.STARTS) for work in known if not work.began]
     orders = {scored: Order({team: number for (team, of), number in turns if of == scored}) for scored in (True, False)}
     keys = []
-    for class_ in sorted({place.class_ for place in waiting}):
-        order = orders[class_ == Class.SCORED]
-        places = [place for place in waiting if place.class_ == class_]
+    for class_, is_other in sorted({_side(place) for place in waiting}):
+        order = orders[not is_other]
+        places = [place for place in waiting if _side(place) == (class_, is_other)]
         for place in order.in_order(places, lambda place: under_way[place.thing.line]):
             under_way[place.thing.line] += 1
             order.take(place.team)
@@ -171,11 +176,11 @@ class _Team:
 
     def _urgency(self, run: _Run) -> tuple[Any, ...] | None:
         if not run.began:
-            class_ = run.work.class_()
+            class_ = run.work.class_()  # a run that began in the replay is none of those that are put first
             return urgency(class_, self.under_way, Rank.STARTS, self.number, run.work.order) if run.ready else None
         if run.gated or not run.waiting:
             return None
-        class_ = run.work.class_(helps=run.at_work > 0)
+        class_ = class_of(run.work.kind, helps=run.at_work > 0)
         return urgency(class_, self.slots, Rank.GOES_ON, self.number, run.work.order)
 
 

@@ -49,7 +49,7 @@ def check_masks(submission: Submission) -> Masks:
                 uploads.path(submission.upload_file),
                 folder,
                 {case.name: _largest(case) for case in cases},
-                max_bytes=phase.max_masks_bytes,
+                max_bytes=submission.limit("max_masks_bytes"),
             )
         except MasksRejected as rejection:
             raise MasksUnusable(str(rejection)) from rejection

@@ -21,11 +21,11 @@ def duration() -> timedelta:
 
 def latest_end(batch: Batch) -> datetime:
     """When an attempt must be over by the phase's own clocks, with time to fetch what it needs over a poor line."""
-    phase = batch.run.submission.phase
+    limit = batch.run.submission.limit
     attempt = batch.attempts.only("batch", "claimed_at").get(fence=batch.fence)
-    fetching = FETCH_SECONDS + 2 * phase.max_unpacked_bytes / FETCH_BYTES_PER_SECOND
-    seconds = fetching + phase.startup_seconds + batch.cases.count() * phase.case_seconds + EXIT_SECONDS
-    return attempt.claimed_at + timedelta(seconds=seconds)
+    fetching = FETCH_SECONDS + 2 * limit("max_unpacked_bytes") / FETCH_BYTES_PER_SECOND
+    running = limit("startup_seconds") + batch.cases.count() * limit("case_seconds") + EXIT_SECONDS
+    return attempt.claimed_at + timedelta(seconds=fetching + running)
 
 
 def check_lease(host: Host, batch_id: uuid.UUID, *, fence: int) -> Batch:

@@ -82,7 +82,7 @@ def display_name(person: User | None) -> str:
     """How a person stands in a submission's history, which the team reads: never an email address."""
     if person is None:
         return SERVER
-    return person.name or ("an organiser" if person.is_staff else "a member of the team")
+    return person.name or ("an organiser" if person.holds_role else "a member of the team")
 
 
 def record_new_run(run: Run, *, by: str) -> None:

@@ -30,6 +30,7 @@ from django.db.models import F
 import evaluation
 from containers.intake import ImageRejected
 from containers.protocol.reports import Report
+from leaderboard.challenge import maintenance
 from leaderboard.core import clock, disk_space, events, locks, task_queue
 from leaderboard.core.text import storable
 from leaderboard.hosts import orders, slots
@@ -174,12 +175,12 @@ def _claim(host: Host, batch_id: uuid.UUID, key: uuid.UUID, slot: str) -> dict[s
             return orders.order(batch)
         if batch.state != BatchState.WAITING or batch.run.state not in RUNNABLE:
             raise LeaseLost(cancelled=batch.state == BatchState.DROPPED)
-        if not disk_space.allows_mask():
+        at = clock.now()
+        if not disk_space.allows_mask() or maintenance.is_on(at):
             raise LeaseLost(cancelled=False)
         known = slots.slot_of(host, slot)
         if host.draining or known is None or not known.takes(batch.run.submission):
             raise NotForThisHost(cancelled=False)
-        at = clock.now()
         lifecycle.move(
             batch,
             BatchState.LEASED,
@@ -338,7 +339,7 @@ def advance(run: Run) -> None:
     run.refresh_from_db(from_queryset=with_phase(Run.objects.all(), "submission"))
     if run.state not in ACTIVE_RUN_STATES:
         return
-    most = run.submission.phase.max_failures_in_row
+    most = run.submission.limit("max_failures_in_row")
     if planning.longest_streak(run) >= most:
         _fail(run, "failures_in_row", f"{most} {'case' if most == 1 else 'cases'} in a row")
     elif run.cases.filter(outcome="").exists():

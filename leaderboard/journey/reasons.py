@@ -167,6 +167,7 @@ def of_failed_run(kind: str) -> KindOfFailure:
 # Why something happened, as history tells it: what is ours.
 FAULTS: dict[str, str] = {
     "host_lost": "the machine went silent",
+    "host_stopped": "organisers stopped the machine",
     "scoring": "the scoring broke down",
     # "The host's disk is full." within a line: "the host's disk is full"
     **{code: says[0].lower() + says[1:].rstrip(".") for code, says in HOST_FAULTS.items()},

@@ -10,6 +10,8 @@ first, then the one that was served longest ago. On top of that,
   They take turns of their own: no team's scored run waits longer because it tried something out. A try-out that has
   waited long is not forgotten: one at a time, with pauses, goes before runs that go on, never before one that starts.
   They are checked and scored after the others, too.
+* what an organiser decided to start next does, before all of these; it takes its team's turn as any other.
+* in a pause for maintenance nothing is told to any host.
 * a canary's mask is scored before all others: its run can do nothing without it.
 * one process at most looks at masks, and those of runs first at which nobody looked in vain.
 
@@ -32,6 +34,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from leaderboard.challenge import maintenance
 from leaderboard.core import clock, disk_space, locks, task_queue
 from leaderboard.hosts.slots import Slot, fitting, free_slots, just_told, unused_slots
 from leaderboard.journey.selectors import awaiting_a_look, with_phase
@@ -51,6 +54,7 @@ SCORING_FAULT = "scoring"  # why a run is halted whose masks could not be scored
 class Class(IntEnum):
     """What comes before what: all of one before any of the next."""
 
+    PUT_FIRST = -1
     HELD_UP = 0
     SCORED = 1
     TRY_OUT = 2
@@ -100,7 +104,7 @@ def fill_slots(start: Callable[[Run], Batch | None]) -> None:
     with transaction.atomic():
         locks.one_at_a_time("dispatch")
         at = clock.now()
-        if free := free_slots(at):
+        if not maintenance.is_on(at) and (free := free_slots(at)):
             _fill(free, start, at)
 
 
@@ -148,6 +152,11 @@ def _tried_lately(at: datetime) -> bool:
     return _at_hosts(at).filter(of_try_out).exists() or ended.exists()
 
 
+def _side(place: _Slots) -> tuple[int, bool]:
+    """Among whom a place waits: scored runs and others have turns of their own."""
+    return place.class_, not place.thing.is_scored
+
+
 class _Turns:
     """The turns at slots, of scored runs and apart from them of the others, which cost a team no turn of the first."""
 
@@ -156,8 +165,7 @@ class _Turns:
 
     def in_order(self, waiting: list[_Slots], at_work: Callable[[_Slots], int]) -> Iterator[_Slots]:
         """Who is next, and next, as `at_work` and the turns stand each time."""
-        by_class = attrgetter("class_")
-        for _, group in groupby(sorted(waiting, key=by_class), by_class):
+        for _, group in groupby(sorted(waiting, key=_side), _side):
             places = list(group)
             yield from self._of(places[0]).in_order(places, at_work)
 
@@ -238,11 +246,21 @@ def queue(at: datetime | None = None) -> list[Run]:
     return ordered
 
 
+def is_put_first(run: Run) -> bool:
+    """Whether it is to start before all others, by an organiser's decision."""
+    return run.put_first_at is not None and run.started_at is None
+
+
 def _queued() -> list[_Slots]:
     """The queued runs; what we interrupted goes on, the others start."""
     waiting = Run.objects.filter(state=RunState.QUEUED).select_related("submission__phase", "submission__cases_of")
     needed = (
-        *("started_at", "created_at", *(f"submission__{name}" for name in ("team", "kind", "weights", "phase__gpus"))),
+        *(
+            "started_at",
+            "created_at",
+            "put_first_at",
+            *(f"submission__{name}" for name in ("team", "kind", "weights", "phase__gpus")),
+        ),
         *(f"submission__{source}__cases_are_public" for source in ("phase", "cases_of")),
     )
     return [
@@ -250,7 +268,7 @@ def _queued() -> list[_Slots]:
             team=run.submission.team_id,
             thing=_Waiting(run),
             order=(run.submission_id, run.number, 0),
-            class_=class_of(run.submission.kind),
+            class_=Class.PUT_FIRST if is_put_first(run) else class_of(run.submission.kind),
             rank=Rank.GOES_ON if run.started_at else Rank.STARTS,
         )
         for run in waiting.only(*needed, "number")

@@ -1,25 +1,39 @@
 """The rows that hold the truth. The rules about them live in the packages above them: submissions, journey, board."""
 
-from leaderboard.models.audit import AuditEntry
+from leaderboard.models.audit import AuditEntry, RecordCheck
 from leaderboard.models.boards import BoardCertainty, BoardRow, BoardVersion, ListedRun, TeamAlias
 from leaderboard.models.challenge import (
     Case,
     CaseNumberSecret,
+    CasePicture,
     CaseSet,
+    CaseSetImport,
     DataAcceptance,
     DataTerms,
+    DeletedHalf,
     Finding,
     HalfSecret,
     Phase,
+    StoredVolume,
 )
+from leaderboard.models.decisions import Objection, RunDecision, TeamDisqualification
+from leaderboard.models.doubles import LikelyDouble
 from leaderboard.models.drafts import Draft, ResumableUpload
 from leaderboard.models.equal_entries import EqualEntry, Equality, ImageLayer, LayerUse
 from leaderboard.models.history import StateChange
 from leaderboard.models.hosts import Host
 from leaderboard.models.mail import OutgoingMail, RefusedAddress
-from leaderboard.models.notices import Announcement, NoticeKind, NoticeStop, PendingNotice, ToldDeadline
-from leaderboard.models.operations import Alarm, ProcessHeartbeat
+from leaderboard.models.notices import (
+    Announcement,
+    NoticeKind,
+    NoticeStop,
+    PendingNotice,
+    SiteLine,
+    ToldDeadline,
+)
+from leaderboard.models.operations import Alarm, Maintenance, ProcessHeartbeat
 from leaderboard.models.people import Membership, RulesAcceptance, Team, Throttle, User
+from leaderboard.models.phase_changes import PhaseChanges
 from leaderboard.models.references import ReferenceRow
 from leaderboard.models.rescoring import RescoredCase, RescoredRun, Rescoring
 from leaderboard.models.runs import Attempt, Batch, Run, RunCase, RunScores, Standing
@@ -43,10 +57,13 @@ __all__ = [
     "BoardVersion",
     "Case",
     "CaseNumberSecret",
+    "CasePicture",
     "CaseSet",
+    "CaseSetImport",
     "ChallengeDate",
     "DataAcceptance",
     "DataTerms",
+    "DeletedHalf",
     "Draft",
     "EqualEntry",
     "Equality",
@@ -59,17 +76,22 @@ __all__ = [
     "ImageProvenance",
     "Invitation",
     "LayerUse",
+    "LikelyDouble",
     "ListedRun",
+    "Maintenance",
     "Membership",
     "NewsItem",
     "NoticeKind",
     "NoticeStop",
+    "Objection",
     "OutgoingMail",
     "PendingNotice",
     "Phase",
+    "PhaseChanges",
     "PreRegistration",
     "ProcessHeartbeat",
     "Question",
+    "RecordCheck",
     "ReferenceRow",
     "RefusedAddress",
     "Registration",
@@ -80,13 +102,17 @@ __all__ = [
     "RulesAcceptance",
     "Run",
     "RunCase",
+    "RunDecision",
     "RunScores",
+    "SiteLine",
     "Standing",
     "StateChange",
+    "StoredVolume",
     "Submission",
     "Team",
     "TeamAlias",
     "TeamApproval",
+    "TeamDisqualification",
     "Throttle",
     "ToldDeadline",
     "Turn",

@@ -44,6 +44,12 @@ class CaseSet(models.Model):
         db_default="",
         help_text="Fixes which cases are the public half (docs/public-half.md). Empty: imported before there were any.",
     )
+    is_ranked = models.BooleanField(
+        default=True,
+        db_default=True,
+        editable=False,
+        help_text="Every finding has a category. A set without is for phases without ranks.",
+    )
     # What organisers decide about its files. A trigger of the database keeps it false while a phase hides the cases.
     allows_downloads = models.BooleanField(
         default=False, db_default=False, help_text="Its volumes and masks may be downloaded, by who accepts the terms."
@@ -89,6 +95,16 @@ class HalfSecret(models.Model):
 
     def __str__(self) -> str:
         return f"secret of the half of {self.case_set}"
+
+
+class DeletedHalf(models.Model):
+    """What the half of a deleted set was drawn by: the same content gets the same half if it is imported again."""
+
+    digest = models.CharField(max_length=80, unique=True, help_text="of the content of the set")
+    secret = models.CharField(max_length=64, help_text="32 random bytes, in hexadecimal")
+
+    def __str__(self) -> str:
+        return f"half of {self.digest[:19]}"
 
 
 class DataTerms(models.Model):
@@ -150,6 +166,66 @@ class Case(models.Model):
         return self.name
 
 
+class CaseSetImport(models.Model):
+    """What `import_cases` did, told by itself: how far it is, and all that it found.
+
+    It is under way while `ended_at` is empty and its process holds its lock; without the lock, it was killed.
+    """
+
+    class Outcome(models.TextChoices):
+        IMPORTED = "imported", "Imported"
+        UNCHANGED = "unchanged", "Was there already"
+        REFUSED = "refused", "Refused"
+
+    name = models.CharField(max_length=60, help_text="of the set that it makes")
+    case_set = models.ForeignKey(CaseSet, on_delete=models.SET_NULL, null=True, blank=True, related_name="imports")
+    by = models.CharField(max_length=120)
+    dataset = models.CharField(max_length=300, help_text="name of the dataset file")
+    split = models.CharField(max_length=120)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome, blank=True, default="")
+    step = models.CharField(max_length=20, blank=True, default="", help_text="what it is at")
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    problems = models.JSONField(default=list)
+    warnings = models.JSONField(default=list)
+    notes = models.JSONField(default=list)
+    accepted = models.JSONField(default=list, help_text="groups of warnings that whoever imported it confirmed")
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"import of {self.name}"
+
+
+class StoredVolume(models.Model):
+    """A CT file that was checked and stored already, by its digest as it was delivered: an import goes on with it."""
+
+    source = models.CharField(max_length=80, unique=True)
+    volume = models.CharField(max_length=80, help_text="digest of the re-written CT volume")
+    volume_bytes = models.BigIntegerField()
+    low = models.FloatField()
+    high = models.FloatField()
+    stored_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.source[:19]
+
+
+class CasePicture(models.Model):
+    """Three slices of a public case with the outlines of its findings: made where the reference masks are."""
+
+    case = models.OneToOneField(Case, on_delete=models.CASCADE, primary_key=True, related_name="picture")
+    picture = models.CharField(max_length=80, help_text="digest of a PNG")
+    width = models.PositiveSmallIntegerField()
+    height = models.PositiveSmallIntegerField()
+
+    def __str__(self) -> str:
+        return f"picture of {self.case}"
+
+
 class Finding(models.Model):
     """One sentence and its mask channel; the unit of Dice."""
 
@@ -183,7 +259,7 @@ class PhaseQuerySet(models.QuerySet["Phase"]):
 
     def known_to(self, person: "AbstractUser | AnonymousUser") -> Self:
         """Those that a person may know of: organisers of drafts, too."""
-        return self if person.is_staff else self.published()
+        return self if getattr(person, "current_role", None) else self.published()
 
 
 class Phase(models.Model):
@@ -296,6 +372,13 @@ class Phase(models.Model):
         default=Takes.IMAGES,
         db_default="images",
         help_text="What teams hand in. Archives of masks only where the cases are public: no container writes them.",
+    )
+    is_ranked = models.BooleanField(
+        "ranks its entries",
+        default=True,
+        db_default=True,
+        help_text="Clear it for a board in order of scores, without ranks. Only such a phase takes a case set whose "
+        "findings lack categories.",
     )
     masks_are_ranked = models.BooleanField(
         default=True,

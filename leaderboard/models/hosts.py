@@ -27,6 +27,9 @@ class Host(models.Model):
     gpus = models.JSONField(
         null=True, blank=True, help_text="its GPUs, their driver and CUDA version, if the host said so"
     )
+    machine = models.JSONField(
+        null=True, blank=True, help_text="bytes of its memory, its disk and its caches, if the host said so"
+    )
     takes_weights = models.BooleanField(
         default=False, db_default=False, help_text="it said that it can do runs with weights apart from the image"
     )

@@ -21,6 +21,9 @@ class OutgoingMail(models.Model):
     unsubscribe = models.CharField(
         max_length=500, blank=True, db_default="", help_text="where such notices are stopped by one click"
     )
+    announcement = models.ForeignKey(
+        "Announcement", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="mails"
+    )
     to = models.CharField(max_length=320)
     sender = models.CharField(max_length=320)
     subject = models.CharField(max_length=500)

@@ -1,6 +1,9 @@
-"""What operators watch: which processes show signs of life, and which alarms were raised."""
+"""What operators watch and announce: processes that show signs of life, alarms, pauses for maintenance."""
+
+from datetime import datetime
 
 from django.db import models
+from django.db.models import F, Q
 
 
 class ProcessHeartbeat(models.Model):
@@ -25,3 +28,31 @@ class Alarm(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Maintenance(models.Model):
+    """A pause for maintenance, announced ahead: while it lasts, no container starts. Ended early, it ends earlier."""
+
+    begins_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    words = models.CharField(max_length=300, help_text="why, as every page says it")
+    cancelled_at = models.DateTimeField(null=True, blank=True, help_text="when it was called off before it began")
+
+    class Meta:
+        ordering = ["begins_at", "pk"]
+        verbose_name = "pause"
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("begins_at")), name="a_pause_ends_after_it_begins")
+        ]
+        indexes = [models.Index(fields=["ends_at"], condition=Q(cancelled_at=None), name="pauses_by_their_end")]
+
+    def __str__(self) -> str:
+        return f"pause {self.pk}" if self.pk else "a new pause"
+
+    def is_on(self, at: datetime) -> bool:
+        """Whether it lasts at this instant."""
+        return self.cancelled_at is None and self.begins_at <= at < self.ends_at
+
+    def is_to_come(self, at: datetime) -> bool:
+        """Whether it will begin."""
+        return self.cancelled_at is None and at < self.begins_at

@@ -3,9 +3,11 @@
 import secrets
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
+
+from leaderboard.models.powers import Powers
+from leaderboard.states import Role
 
 
 def new_join_code() -> str:
@@ -13,7 +15,7 @@ def new_join_code() -> str:
     return secrets.token_urlsafe(10)
 
 
-class User(AbstractUser):
+class User(Powers):
     """A person. Signs in by email address; `username` is an internal name that nobody sees."""
 
     email = models.EmailField("email address", unique=True)
@@ -24,7 +26,18 @@ class User(AbstractUser):
         "ORCID iD", max_length=19, blank=True, default="", db_default="", help_text="like 0000-0002-1825-0097"
     )
 
-    class Meta(AbstractUser.Meta):
+    role = models.CharField(
+        max_length=10,
+        choices=Role.choices,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Empty for everybody who only takes part.",
+    )
+
+    class Meta(Powers.Meta):
+        abstract = False
         constraints = [models.UniqueConstraint(Lower("email"), name="one_account_per_email")]
 
     def __str__(self) -> str:

@@ -48,6 +48,10 @@ class Run(models.Model):
     compared_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="when its masks were compared with other teams'"
     )
+    put_first_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when an organiser decided that it starts before all others"
+    )
+    put_first_why = models.TextField(blank=True, default="", db_default="", editable=False)
 
     class Meta:
         ordering = ["number"]

@@ -1,6 +1,7 @@
 """What a team hands in: a submission, and the algorithm image that it turns out to hold."""
 
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -152,6 +153,9 @@ class Submission(WithPdf):
         help_text="when it was compared with other teams' (operations.equal_entries)",
     )
 
+    # What its phase allowed when it was accepted, where that was lowered since: challenge.mid_phase.
+    kept_limits = models.JSONField(null=True, blank=True, editable=False)
+
     class Meta:
         ordering = ["-pk"]  # and not by the clock, which may be set back
         constraints = [
@@ -206,6 +210,11 @@ class Submission(WithPdf):
     def gpus(self) -> int:
         """How many GPUs its containers have."""
         return self.phase.gpus
+
+    def limit(self, name: str) -> Any:
+        """How much it may have of something: what its phase allows now, or allowed when it was accepted if more."""
+        now, kept = getattr(self.phase, name), (self.kept_limits or {}).get(name)
+        return now if kept is None else max(now, Decimal(kept) if isinstance(kept, str) else kept)
 
     @property
     def has_weights(self) -> bool:

@@ -2,7 +2,9 @@
 
     runs                             what became of a team's run or try-out, as its page says it
     deadlines                        a deadline is a week or a day ahead, or was moved
-    announcing                       what organisers announce
+    phases                           a phase has opened, or its results are out
+    announcing                       what organisers announce, now or at an instant; `templates` are beginnings of it
+    ranks                            which ranks each team is told of, once they are out
     choices                          which kinds a person does without
     links                            the signed addresses by which a message stops its kind, or confirms an address
     recipients, writing              who gets a notice; from its words to the outbox

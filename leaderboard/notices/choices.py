@@ -12,6 +12,7 @@ MEANS: dict[NoticeKind, str] = {
     NoticeKind.RUNS: "A run of your team is scored, has failed, was rejected, or waits because of us.",
     NoticeKind.TRY_OUTS: "The same of try-outs.",
     NoticeKind.DEADLINES: "A phase closes in a week, or in a day; its deadline was moved.",
+    NoticeKind.PHASES: "A phase has opened; the results of one to which your team handed in are out.",
     NoticeKind.ANNOUNCEMENTS: "What the organisers tell everybody, or the teams of a phase.",
 }
 

@@ -1,12 +1,24 @@
 """Who gets a notice: at the main address, if it is confirmed and takes mail, unless the person stopped the kind."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from allauth.account.models import EmailAddress
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
-from leaderboard.models import NoticeKind, NoticeStop, Phase, RefusedAddress, Team, User
+from leaderboard.models import (
+    Attempt,
+    NoticeKind,
+    NoticeStop,
+    Phase,
+    RefusedAddress,
+    StateChange,
+    Submission,
+    Team,
+    User,
+)
+from leaderboard.states import RunState
 
 
 class Recipient(NamedTuple):
@@ -42,3 +54,13 @@ def members_of_teams() -> QuerySet[User]:
 def members_of_entrants(phase: Phase) -> QuerySet[User]:
     """The members of the teams that handed in to a phase."""
     return User.objects.filter(membership__team__in=phase.submissions.values("team"))
+
+
+def members_of_affected(since: datetime, until: datetime, phase: Phase | None) -> QuerySet[User]:
+    """The members of the teams of which a run (in a phase, or any) was interrupted by our fault in this time."""
+    during = {"at__gte": since, "at__lt": until}
+    halted = StateChange.objects.filter(to_state=RunState.HALTED, batch=None, **during).values("submission")
+    faulty = Attempt.objects.filter(ended_at__gte=since, ended_at__lt=until).exclude(fault="")
+    hit = Q(pk__in=halted) | Q(pk__in=faulty.values("batch__run__submission"))
+    submissions = Submission.objects.filter(hit, **({"phase": phase} if phase else {}))
+    return User.objects.filter(membership__team__in=submissions.values("team"))

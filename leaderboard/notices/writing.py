@@ -10,7 +10,7 @@ from django.urls import reverse
 from leaderboard.core import outbox
 from leaderboard.core.mail_message import SIGNATURE
 from leaderboard.core.text import one_line, sanitised
-from leaderboard.models import NoticeKind, OutgoingMail
+from leaderboard.models import Announcement, NoticeKind, OutgoingMail
 from leaderboard.notices.links import stop_url
 from leaderboard.notices.recipients import Recipient
 
@@ -25,9 +25,11 @@ class Notice(NamedTuple):
     true_until: datetime | None = None
 
 
-def write(notice: Notice, to: Iterable[Recipient]) -> int:
+def write(notice: Notice, to: Iterable[Recipient], announcement: Announcement | None = None) -> int:
     """Put it into the outbox, for each recipient a message of their own. How many. Call in the cause's transaction."""
     mails = [mail_of(notice, one) for one in to]
+    for mail in mails:
+        mail.announcement = announcement
     outbox.write(mails)
     return len(mails)
 

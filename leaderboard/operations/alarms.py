@@ -17,8 +17,9 @@ from django.db import transaction
 from django.urls import reverse
 
 from leaderboard.core import clock, locks
-from leaderboard.models import Alarm, Run, Submission, TeamApproval, User
-from leaderboard.operations import health
+from leaderboard.models import Alarm, Run, Submission, TeamApproval
+from leaderboard.operations import disturbances, health
+from leaderboard.people.roles import who_act
 from leaderboard.states import RunState, SubmissionState
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ def look() -> None:
 def tell() -> None:
     """One mail about everything that organisers have not been told of."""
     at = clock.now()
-    troubles = {**_failing(), **_waiting_for_people()}
+    found = health.snapshot(at)
+    disturbances.note(found.checks, at)
+    troubles = {**_failing(found), **_waiting_for_people()}
     Alarm.objects.exclude(key__in=troubles).delete()
     for key in troubles:
         Alarm.objects.get_or_create(key=key, defaults={"since": at})
@@ -61,10 +64,9 @@ def _is_due(alarm: Alarm, at: datetime) -> bool:
     return not alarm.key.startswith("check ") or at - alarm.since >= timedelta(seconds=settings.ALARM_SECONDS)
 
 
-def _failing() -> dict[str, str]:
-    checks = health.snapshot().checks
+def _failing(found: health.Snapshot) -> dict[str, str]:
     # What waits for organisers is told of one by one.
-    failing = [check for check in checks if check.level is health.Level.FAILING and check.name != "stuck"]
+    failing = [check for check in found.checks if check.level is health.Level.FAILING and check.name != "stuck"]
     return {f"check {check.name}": f"{check.title}: {check.says}" for check in failing}
 
 
@@ -100,5 +102,4 @@ def _send(lines: Iterable[str]) -> None:
 
 def _recipients() -> list[str]:
     named = [address for _, address in settings.ADMINS]
-    staff = User.objects.filter(is_staff=True, is_active=True).exclude(email="")
-    return named or list(staff.values_list("email", flat=True))
+    return named or list(who_act().exclude(email="").values_list("email", flat=True))

@@ -43,9 +43,11 @@ from django.db import connection, transaction
 from django.db.models import F
 from psycopg import sql
 
-from leaderboard.core import blobs, clock, locks
+from leaderboard.challenge import case_files
+from leaderboard.core import audit, blobs, clock, locks
+from leaderboard.core.audit import Actor
 from leaderboard.journey import lifecycle
-from leaderboard.models import Attempt, Batch, Case, CaseSet, Host, ResumableUpload, Submission
+from leaderboard.models import Attempt, Batch, CaseSet, Host, RecordCheck, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 from leaderboard.submissions import uploads
@@ -63,7 +65,7 @@ WITHOUT_ROWS = frozenset({"django_session", "leaderboard_outgoingmail"})
 FILLED_AT_FIRST = frozenset({"leaderboard_challengedate", "leaderboard_registration"})
 FENCE_LEAP = 1000
 # Copies of what may be downloaded are made anew from the volumes and references, after a restore too.
-STORES = (blobs.images, blobs.weights, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs)
+STORES = (blobs.images, blobs.weights, blobs.volumes, blobs.references, blobs.outputs, blobs.pdfs, blobs.pictures)
 
 
 class BackupError(Exception):
@@ -141,8 +143,9 @@ def _needed_blobs() -> dict[blobs.Store, set[str]]:
         blobs.weights: retention.needed_weights(),
         blobs.outputs: retention.needed_outputs(),
         blobs.pdfs: retention.needed_pdfs(),
-        blobs.volumes: set(Case.objects.values_list("volume", flat=True)),
-        blobs.references: set(Case.objects.values_list("reference", flat=True)),
+        blobs.volumes: case_files.needed_volumes(),
+        blobs.references: case_files.needed_references(),
+        blobs.pictures: case_files.needed_pictures(),
     }
 
 
@@ -223,6 +226,8 @@ def restore(folder: Path, name: str | None = None) -> list[str]:
         _load(manifest, chosen / "tables")
         call_command("migrate", interactive=False, verbosity=0)  # to this version, before any code of it reads a row
         _go_on()
+        target, _ = RecordCheck.objects.get_or_create(pk=1)
+        audit.record(Actor.command_line(), "restore backup", target, after={"backup": chosen.name})
     missing: list[str] = manifest["missing"]
     return missing
 

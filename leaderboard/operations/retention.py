@@ -10,8 +10,10 @@
     outputs       the phase of a run that has the     the same
     (masks)       mask is not archived
     PDFs          a submission or a draft has them    a day after nobody has
-    volumes,      for ever: case sets are immutable   never
-    references
+    volumes,      a case set has them, or shares      a day after none does: its set was deleted while no phase used
+    references    them                                it, or an import was killed (case_files.py)
+    pictures of   every case is public whose outlines a day after one phase hides it, or its set was deleted
+    cases         they show
     copies of     their case set may be downloaded    when an organiser ended it, or a phase hides a case of it
     these two
     incoming      a request or a check writes them    when nobody writes them any more, for five minutes
@@ -53,8 +55,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from leaderboard.challenge import downloads
-from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, unfinished
+from leaderboard.challenge import case_files, downloads, maintenance
+from leaderboard.core import blobs, clock, locks, outbox, refusals, scratch, task_queue, unfinished
 from leaderboard.models import AlgorithmImage, Draft, ResumableUpload, RunCase, Submission, Weights
 from leaderboard.people import invitations, preregistration, sessions, throttle, tokens
 from leaderboard.states import UNCHECKED, SubmissionState
@@ -86,6 +88,8 @@ def tidy() -> None:
             _tidy_blobs(blobs.outputs, needed_outputs)
             _tidy_blobs(blobs.pdfs, needed_pdfs)
             _tidy_copies()
+            case_files.remove_unneeded()
+    task_queue.enqueue_case_files()  # where reference masks are, which this process may not see
 
 
 def needed_images() -> set[str]:
@@ -115,7 +119,7 @@ def needed_pdfs() -> set[str]:
 
 def _tidy_incoming() -> None:
     unfinished.remove_abandoned(Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir())
-    private = (blobs.images, blobs.weights, blobs.volumes, blobs.outputs, blobs.pdfs)
+    private = (blobs.images, blobs.weights, blobs.volumes, blobs.outputs, blobs.pdfs, blobs.pictures)
     for store in (*private, blobs.public_volumes, blobs.public_masks):
         unfinished.remove_abandoned(store.root.glob(f"{blobs.INCOMING}*"))
 
@@ -123,7 +127,7 @@ def _tidy_incoming() -> None:
 def _tidy_drafts() -> None:
     """What nobody came back for. A file whose form was sent waits for its phase, however long that is, if it is all."""
     at = clock.now()
-    since = at - timedelta(seconds=settings.UPLOAD_KEEP_SECONDS)
+    since = maintenance.long_before(at, timedelta(seconds=settings.UPLOAD_KEEP_SECONDS))
     late = ResumableUpload.objects.filter(received_at__lt=since)
     late.filter(completed_at=None).delete()
     # What is whole waits for the other file of its draft as long as that comes.
@@ -132,7 +136,7 @@ def _tidy_drafts() -> None:
     for upload in whole.select_related("draft__phase", "draft__source"):
         if drafts.complete(upload.draft) is None:
             upload.delete()
-    Draft.objects.filter(changed_at__lt=at - drafts.FORGOTTEN_AFTER, uploads=None).delete()
+    Draft.objects.filter(changed_at__lt=maintenance.long_before(at, drafts.FORGOTTEN_AFTER), uploads=None).delete()
 
 
 def _tidy_uploads() -> None:

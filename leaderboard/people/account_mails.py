@@ -61,6 +61,10 @@ CHANGES: Mapping[str, Change] = {
         "Your second factors were removed",
         "An organiser removed the second factors of your account: the password alone lets in until you add new ones.",
     ),
+    "role_set": Change(
+        "Your role was changed",
+        "An owner of the challenge changed your role among those who run it. It is now: {role}.",
+    ),
     "password_of_organisers": Change("Your password was changed", "An organiser changed the password of your account."),
 }
 _UNKNOWN = Change("Your account was changed", "How somebody signs in to your account was changed.")

@@ -53,7 +53,7 @@ def is_pending(user: User) -> bool:
     in with the same password, and see by the answer whether that had an account before. Accounts of before addresses
     had to be confirmed, and organisers', are let in.
     """
-    return user.last_login is None and not user.is_staff and not is_confirmed(user)
+    return user.last_login is None and not user.holds_role and not is_confirmed(user)
 
 
 def main_address(user: User) -> EmailAddress:

@@ -22,6 +22,7 @@ from leaderboard.models import (
     Invitation,
     Membership,
     NoticeStop,
+    Objection,
     OutgoingMail,
     PreRegistration,
     RefusedAddress,
@@ -42,6 +43,7 @@ ENDS = {
     "leaderboard.Handover.to": "a captaincy that was offered",
     "leaderboard.Membership.user": "the place in a team",
     "leaderboard.NoticeStop.user": "which notices were stopped",
+    "leaderboard.PhaseChanges.by": "changes of phases that were prepared",
     "leaderboard.RulesAcceptance.user": "which rules were accepted",
     "leaderboard.User_groups.user": "groups of organisers",
     "leaderboard.User_user_permissions.user": "permissions of organisers",
@@ -55,6 +57,8 @@ STAYS = {
     "leaderboard.Equality.looked_by": "what organisers looked at",
     "leaderboard.Invitation.accepted_by": "what became of a team’s invitations",
     "leaderboard.Invitation.invited_by": "what became of a team’s invitations",
+    "leaderboard.Objection.by": "what a team objected to",
+    "leaderboard.LikelyDouble.settled_by": "what organisers looked at",
     "leaderboard.Submission.submitted_by": "what a team submitted",
     "leaderboard.Team.join_link_made_by": "a team’s link",
     "leaderboard.TeamApproval.asked_by": "whether a team was approved",
@@ -88,7 +92,8 @@ def of(user: User) -> dict[str, Any]:
             "email": user.email,
             "joined_at": user.date_joined,
             "last_signed_in_at": user.last_login,
-            "is_organiser": user.is_staff,
+            "role": user.role or None,
+            "is_organiser": user.holds_role,
         },
         "email_addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
         "rules_accepted": list(RulesAcceptance.objects.filter(user=user).values("version", "accepted_at")),
@@ -122,6 +127,7 @@ def of(user: User) -> dict[str, Any]:
             .order_by("pk")
             .values("pk", "team__name", "phase__slug", "algorithm", "accepted_at", "shows_submitter")
         ),
+        "objections": list(Objection.objects.filter(by=user).values("decision__submission", "at", "text")),
         "drafts": list(
             Draft.objects.filter(Q(created_by=user) | Q(submitted_by=user))
             .order_by("created_at")

@@ -95,8 +95,8 @@ def has_second_factor(user: User) -> bool:
 
 
 def lacks_second_factor(user: User) -> bool:
-    """Whether it is an organiser to whom nothing is open before they have one: by no page, token or stream."""
-    return settings.STAFF_SECOND_FACTOR and user.is_staff and not has_second_factor(user)
+    """Whether it is somebody with a role to whom nothing is open before they have one: by no page, token or stream."""
+    return settings.STAFF_SECOND_FACTOR and user.current_role is not None and not has_second_factor(user)
 
 
 def forgive(email: str) -> None:

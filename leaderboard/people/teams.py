@@ -9,11 +9,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.text import slugify
 
-from leaderboard.core import audit, clock, locks
+from leaderboard.core import audit, clock, locks, task_queue
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line, sanitised
-from leaderboard.models import Membership, Team, TeamApproval, User
+from leaderboard.models import Membership, Phase, Team, TeamApproval, User
 from leaderboard.models.people import new_join_code
 from leaderboard.people import addresses, captaincy, invitations, team_mails
 from leaderboard.people.names import skeleton
@@ -203,6 +203,31 @@ def _check_may_end(team: Team) -> None:
     if team.drafts.exists():
         # or their files would stay behind, as many as one founds teams for
         raise Refused("The team ends with you, and has drafts: hand them in, or delete them first.")
+
+
+def mark_as_of_organisers(team: Team, *, by: Actor, why: str = "") -> None:
+    """Its runs are shown, marked, without a rank, and win nothing: a baseline, or the organisers' own."""
+    _set_of_organisers(team, by, why, is_theirs=True)
+
+
+def unmark_as_of_organisers(team: Team, *, by: Actor, why: str = "") -> None:
+    """It is a team as all others: its runs hold ranks."""
+    _set_of_organisers(team, by, why, is_theirs=False)
+
+
+@transaction.atomic
+def _set_of_organisers(team: Team, by: Actor, why: str, *, is_theirs: bool) -> None:
+    row = lock_team(team)
+    if row.is_of_organisers == is_theirs:
+        raise Refused(f"The team “{row}” is {'' if is_theirs else 'not '}marked as of the organisers already.")
+    row.is_of_organisers = is_theirs
+    row.save(update_fields=["is_of_organisers"])
+    action = "mark as of organisers" if is_theirs else "unmark as of organisers"
+    on_boards = Phase.objects.filter(submissions__team=row).distinct()
+    after = {"is_of_organisers": is_theirs, "boards": [phase.name for phase in on_boards]}
+    audit.record(by, action, row, before={"is_of_organisers": not is_theirs}, after=after, why=why)
+    for phase in on_boards:
+        task_queue.enqueue_board(phase.pk)
 
 
 def remove_member(captain: User, team: Team, member_id: int, why: str) -> None:

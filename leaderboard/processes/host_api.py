@@ -41,7 +41,7 @@ MAX_BODY_BYTES = 32 << 20
 MAX_SLOTS = 64
 MAX_ABILITIES = 64
 #: Fields of a hello that came later: a host says them when it was told that they are read.
-READS = ("gpus", "can")
+READS = ("gpus", "can", "machine")
 HostView = Callable[..., HttpResponseBase]
 
 
@@ -114,11 +114,18 @@ def hello(request: HttpRequest, host: Host) -> HttpResponseBase:
         trouble=said.text("trouble", 1000) if "trouble" in said.value else "",
         free_bytes=said.integer("free_bytes", 0, 2**62) if said.value.get("free_bytes") is not None else None,
         gpus=gpus.read(said.value["gpus"]) if said.value.get("gpus") is not None else None,
+        machine=_machine(said.value["machine"]) if said.value.get("machine") is not None else None,
         takes_weights="weights" in (said.items("can", 0, MAX_ABILITIES) if said.value.get("can") is not None else ()),
     )
     pipeline.fill_slots()
     answer = {"lease_seconds": settings.LEASE_SECONDS, "instance": settings.INSTANCE, "reads": list(READS)}
     return JsonResponse(answer)
+
+
+def _machine(said: object) -> dict[str, int]:
+    """Bytes of a host's memory, disk and caches; what a newer host says beyond them is left unread."""
+    fields = Fields(said, "machine", frozenset(said) if isinstance(said, dict) else frozenset())
+    return {name: fields.integer(name, 0, 2**62) for name in ("memory_bytes", "disk_bytes", "cache_bytes")}
 
 
 def _slot(value: object) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 
 from leaderboard.board import versions
-from leaderboard.challenge import downloads
-from leaderboard.core import clock, outbox, process_heartbeat, task_queue
+from leaderboard.challenge import case_pictures, downloads, maintenance
+from leaderboard.core import clock, outbox, process_heartbeat, task_queue, verification
 from leaderboard.journey import failure_kinds, faults, looks, pipeline, scheduling, submitting
 from leaderboard.journey.selectors import not_looked_at
 from leaderboard.models import Batch, Draft, Host, ProcessHeartbeat, Run, Submission
-from leaderboard.notices import deadlines, runs
-from leaderboard.operations import alarms, equal_entries
+from leaderboard.notices import announcing, deadlines, decisions, phases, runs
+from leaderboard.operations import alarms, doubles, equal_entries
 from leaderboard.people import preregistration
 from leaderboard.rescoring import work as rescoring
 from leaderboard.scores import arrays
@@ -36,6 +36,7 @@ ARRAYS_SECONDS = 60.0  # between two looks at which runs lack an array of scores
 KNOCKS = 8  # messages at once for what nobody began: more would only pile up
 _outage_at = -math.inf  # when hosts were last known to speak in vain, on the monotonic clock
 _copies_asked_at = -math.inf  # when copies of public files were last asked for, on the same clock
+_pictures_asked_at = -math.inf  # when pictures of public cases were last asked for, likewise
 _boards_asked_at = -math.inf  # when boards were last asked for, likewise
 _rescoring_asked_at = -math.inf  # when re-scorings were last looked at, likewise
 _arrays_looked_at = -math.inf  # when no run lacked an array of scores, likewise
@@ -52,7 +53,7 @@ def sweep() -> None:
         _after_clock_set_back(at)
     _each(_complete_drafts(), lambda draft: submitting.submit_draft(draft.pk))
     _knock(_unanswered_image_checks(at), at, task_queue.enqueue_image_check)
-    if _can_hear_hosts(at):
+    if _can_hear_hosts(at) and not maintenance.spares_leases(at, timedelta(seconds=settings.LEASE_SECONDS)):
         _each(Batch.objects.filter(state=BatchState.LEASED, lease_until__lt=at), _end_lease)
     _knock(_unanswered_scorings(at), at, task_queue.enqueue_scoring)
     _each(_unanswered_looks(at), looks.ask_for_hints)
@@ -66,12 +67,27 @@ def sweep() -> None:
     _make_arrays()
     _rescore(at)
     _ask_for_copies()
+    _ask_for_pictures()
     _ask_for_boards(at)
+    _each([at], verification.look)
     process_heartbeat.beat(process_heartbeat.SWEEPER)
     runs.write_due()
+    decisions.write_due()
     deadlines.look()
+    phases.look()
+    _send_announcements()
+    _each([at], doubles.look)
     _tell_that_registration_opened()
     alarms.look()
+
+
+def _send_announcements() -> None:
+    try:
+        announcing.send_due()
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("sending announcements failed")
 
 
 def _tell_that_registration_opened() -> None:
@@ -92,6 +108,16 @@ def _ask_for_copies() -> None:
     waiting = downloads.uncopied().first()
     if waiting is not None and not downloads.is_copying():
         task_queue.enqueue_copying(waiting.pk)
+
+
+def _ask_for_pictures() -> None:
+    """Public cases are to be drawn, or pictures to be forgotten: that a phase begins to show its cases tells nobody."""
+    global _pictures_asked_at
+    if time.monotonic() - _pictures_asked_at < settings.NOTIFY_AGAIN_SECONDS:
+        return
+    _pictures_asked_at = time.monotonic()
+    if case_pictures.is_waiting() and not case_pictures.is_drawing():
+        task_queue.enqueue_case_pictures()
 
 
 def _ask_for_boards(at: datetime) -> None:

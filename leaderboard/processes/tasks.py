@@ -11,7 +11,7 @@ from typing import Any
 from celery import shared_task, signals
 
 from leaderboard.board import versions
-from leaderboard.challenge import downloads
+from leaderboard.challenge import case_files, case_pictures, downloads
 from leaderboard.core import locks, outbox, process_heartbeat, scratch, task_queue
 from leaderboard.journey import pipeline
 from leaderboard.rescoring import work
@@ -79,6 +79,21 @@ def copy_public_files(case_set_id: str) -> None:
         goes_on = mine and downloads.copy_next(for_seconds=COPY_SECONDS)
     if goes_on:
         task_queue.enqueue_copying(case_set_id)
+
+
+@shared_task(name="leaderboard.draw_cases")
+def draw_cases(_key: str) -> None:
+    """Draw public cases; one worker at a time."""
+    with locks.working_on(case_pictures.DRAWING, "") as mine:
+        goes_on = mine and case_pictures.draw_next(for_seconds=COPY_SECONDS)
+    if goes_on:
+        task_queue.enqueue_case_pictures()
+
+
+@shared_task(name="leaderboard.tidy_case_files")
+def tidy_case_files(_key: str) -> None:
+    """Remove files of cases that no set has, reference masks among them."""
+    case_files.tidy()
 
 
 @shared_task(name="leaderboard.send_mail")

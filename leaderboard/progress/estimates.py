@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from leaderboard.board.disclosure import Disclosure
+from leaderboard.challenge import maintenance
 from leaderboard.core import disk_space
 from leaderboard.journey.forecast import Times, Work, forecast
 from leaderboard.models import Run, Submission
@@ -65,13 +66,15 @@ def estimate_of(submission: Submission, run: Run | None, stage: Stage, disclosur
         return None
     waits = queued and not work.began
     place = (line.queue.index(key) + 1 if waits else 1) if stage == RunState.QUEUED else None
-    if why := _nothing_starts(work, line) if waits else _nothing_goes_on():
+    if why := _nothing_starts(work, line, disclosure.at) if waits else _nothing_goes_on():
         return Estimate(place=place, none=why)
     times = forecast(line.works, line.slots, line.turns)[key]
     return _in_words(line, work, place, times, waits, disclosure)
 
 
-def _nothing_starts(work: Work, line: Line) -> str:
+def _nothing_starts(work: Work, line: Line, at: datetime) -> str:
+    if maintenance.is_on(at):
+        return "No estimate: nothing starts during the pause for maintenance. It keeps its place."
     if not disk_space.allows_run():
         return "No estimate: nothing starts while the server is short of disk space."
     return "" if _has_machine(work, line) else "No estimate: no machine that fits takes runs at present."

@@ -125,7 +125,7 @@ def _why_it_stopped(run: Run, facts: Sequence[CaseFacts], disclosure: Disclosure
     """Why it ended where it did: by the phase's rule, or because nothing was left to try."""
     if run.reason_code == "no_usable_mask":
         return "Every case of the phase was tried."
-    most = run.submission.phase.max_failures_in_row
+    most = run.submission.limit("max_failures_in_row")
     rule = f"A run of this phase ends after {most} failing {'case' if most == 1 else 'cases'} in a row"
     spared = sum(not case.outcome for case in facts)
     if not disclosure.shows_cases or not spared:

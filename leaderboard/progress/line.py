@@ -173,6 +173,7 @@ def _work(known: _Known, run: OpenRun, pace: Pace, at_work: int) -> Work:
         batch_size=run.batch_size,
         pace=pace,
         began=run.began(known.minute),
+        put_first=run.put_first,
         needs_canary=known.needs_canary(run),
         ready_in=known.earlier.check_seconds_per_gb * run.upload_bytes / 1e9,
     )

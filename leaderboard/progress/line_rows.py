@@ -42,9 +42,12 @@ def open_runs(minute: datetime, sizes: Mapping[int, int]) -> list[OpenRun]:
     """What was not over at the minute; what somebody cancelled is."""
     open_ = ~Q(state__in=ENDED) | Q(ended_at__gte=minute)
     rows = Run.objects.filter(open_, submission__entry=_OF_AN_IMAGE).exclude(state=RunState.CANCELLED)
-    columns = ("pk", "number", "started_at", *(f"submission__{name}" for name in _COLUMNS))
+    columns = ("pk", "number", "started_at", "put_first_at", *(f"submission__{name}" for name in _COLUMNS))
     found = rows.order_by("submission", "number").values_list(*columns)
-    return [_of(of, sizes, key=key, number=number, started_at=began) for key, number, began, *of in found]
+    return [
+        _of(of, sizes, key=key, number=number, started_at=began, put_first=first is not None)
+        for key, number, began, first, *of in found
+    ]
 
 
 def unchecked(sizes: Mapping[int, int]) -> list[OpenRun]:

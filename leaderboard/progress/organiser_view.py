@@ -1,17 +1,34 @@
-"""Everything about a submission, for organisers, as `manage.py submission --json` prints it."""
+"""Everything about a submission, for organisers: as `manage.py submission --json` prints it, and the desk shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Prefetch
+from django.db.models import F, Prefetch
+from django.db.models.functions import Right
 
 from leaderboard.board.disclosure import Disclosure, Reader
-from leaderboard.models import Attempt, ImageProvenance, Run, RunCase, Standing, StateChange, Submission
+from leaderboard.models import (
+    Attempt,
+    AuditEntry,
+    ImageProvenance,
+    Objection,
+    Run,
+    RunCase,
+    RunDecision,
+    Standing,
+    StateChange,
+    Submission,
+)
 
 
-def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]:
-    """The submission with its history, runs, cases and attempts. Raises PermissionError for any other reader."""
+def everything(
+    submission: Submission, disclosure: Disclosure, *, of_run: int | None = None, log_characters: int | None = None
+) -> dict[str, Any]:
+    """The submission with its history, runs, cases and attempts. Raises PermissionError for any other reader.
+
+    Of its runs only the one with the number `of_run`, if that is given; of each log the last `log_characters`.
+    """
     if disclosure.reader is not Reader.ORGANISER:
         raise PermissionError("everything about a submission is for organisers")
     return {
@@ -36,7 +53,54 @@ def everything(submission: Submission, disclosure: Disclosure) -> dict[str, Any]
         "weights": _weights(submission),
         "original": _original(submission),
         "history": [_change(change) for change in submission.history.select_related("batch")],
-        "runs": _runs(submission),
+        "decisions": _decisions(submission),
+        "record": [_entry(entry) for entry in _record(submission)],
+        "runs": _runs(submission, of_run, log_characters),
+    }
+
+
+def _record(submission: Submission) -> list[AuditEntry]:
+    rows = AuditEntry.objects.filter(target_type="submission", target_id=str(submission.pk))
+    return list(rows.order_by("pk"))
+
+
+def _entry(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": _instant(entry.at),
+        "by": entry.by,
+        "action": entry.action,
+        "why": entry.why,
+        "before": entry.before,
+        "after": entry.after,
+    }
+
+
+def _decisions(submission: Submission) -> list[dict[str, Any]]:
+    """What its team reads of organisers' decisions, its objections, and their answers."""
+    objections: dict[int, list[Objection]] = {}
+    for one in Objection.objects.filter(decision__submission=submission):
+        objections.setdefault(one.decision_id, []).append(one)
+    return [_decision(one, objections.get(one.pk, [])) for one in submission.decisions.all()]
+
+
+def _decision(decision: RunDecision, objections: Sequence[Objection]) -> dict[str, Any]:
+    return {
+        "decision": decision.pk,
+        "kind": decision.kind,
+        "reason": decision.reason,
+        "with_team": decision.of_team_id is not None,
+        "at": _instant(decision.at),
+        "told_at": _instant(decision.told_at),
+        "objections": [
+            {
+                "objection": one.pk,
+                "text": one.text,
+                "at": _instant(one.at),
+                "answer": one.answer,
+                "answered_at": _instant(one.answered_at),
+            }
+            for one in objections
+        ],
     }
 
 
@@ -73,15 +137,19 @@ def _original(submission: Submission) -> dict[str, Any]:
     }
 
 
-def _runs(submission: Submission) -> list[dict[str, Any]]:
-    """All runs; the same few questions however many."""
+def _runs(submission: Submission, of_run: int | None, log_characters: int | None) -> list[dict[str, Any]]:
+    """All runs, or one; the same few questions however many."""
     standings = Prefetch("standings", Standing.objects.defer("groups"))
     cases = Prefetch("cases", RunCase.objects.select_related("case", "batch"))
     attempts: dict[int, list[Attempt]] = {}
     of_all = Attempt.objects.filter(batch__run__submission=submission).select_related("host", "batch")
-    for one in of_all.order_by("pk"):
+    runs = Run.objects.filter(submission=submission)
+    if of_run is not None:
+        of_all, runs = of_all.filter(batch__run__number=of_run), runs.filter(number=of_run)
+    printed = Right("log", log_characters) if log_characters else F("log")
+    for one in of_all.defer("log").annotate(printed=printed).order_by("pk"):
         attempts.setdefault(one.batch.run_id, []).append(one)
-    return [_run(run, attempts.get(run.pk, [])) for run in submission.runs.prefetch_related(standings, cases)]
+    return [_run(run, attempts.get(run.pk, [])) for run in runs.prefetch_related(standings, cases)]
 
 
 def _run(run: Run, attempts: Sequence[Attempt]) -> dict[str, Any]:
@@ -130,7 +198,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "fault": attempt.fault,
         "detail": attempt.detail,
         "container": attempt.container,
-        "log": attempt.log,
+        "log": attempt.printed,  # type: ignore[attr-defined]  # annotated
     }
 
 
@@ -148,3 +216,52 @@ def _change(change: StateChange) -> dict[str, Any]:
 
 def _instant(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
+
+
+# --- as one story -----------------------------------------------------------------------------------------------------
+
+
+class Moment(NamedTuple):
+    """Something that happened: when, by whom, what, why."""
+
+    at: datetime
+    by: str
+    what: str
+    why: str
+
+
+def moments_of(told: dict[str, Any]) -> list[Moment]:
+    """Every change of state, attempt and entry of the record in one line of time, the last one first."""
+    found = [*_changes_told(told), *_attempts_told(told), *_record_told(told)]
+    return sorted(found, key=lambda one: one.at, reverse=True)
+
+
+def _changes_told(told: dict[str, Any]) -> Iterator[Moment]:
+    yield Moment(_at(told["accepted_at"]), "", "received", "")
+    for one in told["history"]:
+        moved = f"{one['from']} to {one['to']}" if one["from"] else one["to"]
+        yield Moment(_at(one["at"]), one["by"], f"{one['what']}: {moved}", one["why"])
+
+
+def _attempts_told(told: dict[str, Any]) -> Iterator[Moment]:
+    for run in told["runs"]:
+        for one in run["attempts"]:
+            name = f"run {run['number']}, batch {one['batch']}, attempt {one['fence']}"
+            yield Moment(_at(one["claimed_at"]), one["host"], f"{name} begins", "")
+            if one["ended_at"]:
+                ended = f"{name} ends by our fault: {one['fault']}" if one["fault"] else f"{name} ends"
+                yield Moment(_at(one["ended_at"]), one["host"], ended, one["detail"])
+
+
+def _record_told(told: dict[str, Any]) -> Iterator[Moment]:
+    for one in told["record"]:
+        fields = [f"{name}: {_word(one['before'].get(name))} to {_word(value)}" for name, value in one["after"].items()]
+        yield Moment(_at(one["at"]), one["by"], "; ".join([f"record: {one['action']}", *fields]), one["why"])
+
+
+def _word(value: object) -> str:
+    return "nothing" if value in (None, "") else str(value)
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -57,6 +57,7 @@ class OpenRun:
     number: int = 1
     started_at: datetime | None = None
     upload_bytes: int = 0
+    put_first: bool = False
 
     @property
     def hidden(self) -> bool:

@@ -25,7 +25,7 @@ from leaderboard.progress.details import RunDetails, details_of
 from leaderboard.progress.estimates import Estimate, estimate_of
 from leaderboard.progress.explanations import explain
 from leaderboard.progress.stages import Staged, progress_of, shown_stage, word_of
-from leaderboard.progress.withdrawal import Withdrawal, decided, withdrawal_of
+from leaderboard.progress.withdrawal import Withdrawal, decided, decided_by_organisers, withdrawal_of
 from leaderboard.states import ENDED, UNCHECKED, RunState, Stage, SubmissionState, as_stage
 from leaderboard.submissions import admission
 
@@ -318,9 +318,9 @@ def _history(submission: Submission, changes: Sequence[StateChange], disclosure:
     events = [Event(submission.accepted_at, f"Submitted {what}for the {submission.get_track_display()} track", by)]
     told = changes if disclosure.shows_cases else _without_last_scores(changes)
     events += [_event(change, disclosure, is_of_masks=submission.is_of_masks) for change in told]
-    if submission.disqualified_at:
-        events.append(Event(submission.disqualified_at, "Disqualified", "the organisers"))
-    if decisions := [Event(one.at, one.text, one.by) for one in decided(submission)]:
+    if decisions := [
+        Event(one.at, one.text, one.by) for one in (*decided_by_organisers(submission), *decided(submission))
+    ]:
         events = sorted([*events, *decisions], key=lambda event: event.at)
     return events[::-1]
 

@@ -1,12 +1,14 @@
-"""Whether a run was withdrawn from counting, who may change that now, and who did."""
+"""Whether a run was withdrawn from counting, who may change that now, and who did; what else organisers decided."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import prefetch_related_objects
+
 from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.journey import lifecycle
 from leaderboard.journey.decisions import AS_ORGANISER, BRING_BACK, WITHDRAW
-from leaderboard.models import AuditEntry, Submission, User
+from leaderboard.models import AuditEntry, RunDecision, Submission, User
 from leaderboard.states import RunState, Stage, SubmissionState
 
 # What has come to nothing and is shown so: there is nothing to withdraw.
@@ -61,6 +63,30 @@ def decided(submission: Submission) -> list[Decided]:
         Decided(at, _TOLD[action.removesuffix(AS_ORGANISER)], _by(action, people.get(user)))
         for at, action, user in rows
     ]
+
+
+def decided_by_organisers(submission: Submission) -> list[Decided]:
+    """What they disqualified, reinstated or gave back, with the reason; what they ended or ran again the states tell.
+
+    A reason stays told when the decision is taken back.
+    """
+    prefetch_related_objects([submission], "decisions")  # which its page shows, too
+    found = [_told(one) for one in submission.decisions.all() if one.kind in _TOLD_OF_ORGANISERS]
+    if submission.disqualified_at and not any(text.startswith("Disqualified") for _, text in found):
+        # by a server of before, during an upgrade
+        found.append((submission.disqualified_at, f"Disqualified: {submission.disqualified_reason}"))
+    return [Decided(at, text, "the organisers") for at, text in found]
+
+
+_TOLD_OF_ORGANISERS = frozenset(
+    {RunDecision.Kind.DISQUALIFIED, RunDecision.Kind.REINSTATED, RunDecision.Kind.GIVEN_BACK}
+)
+
+
+def _told(decision: RunDecision) -> tuple[datetime, str]:
+    whose = " with its team" if decision.of_team_id else ""
+    why = f": {decision.reason}" if decision.reason else ""
+    return decision.at, f"{decision.get_kind_display()}{whose}{why}"
 
 
 def _by(action: str, person: User | None) -> str:

@@ -90,25 +90,25 @@ def preview(rescoring: Rescoring) -> Preview:
     rows = RescoredRun.objects.filter(rescoring=rescoring, scored_at__isnull=False)
     changed = rows.filter(~Q(dice_changed=0.0) | Q(findings_changed__gt=0))
     changes = list(rows.values_list("findings_changed", "dice_changed"))
-    before = _boards(rescoring.phase_id)
+    before = boards_of(rescoring.phase_id)
     with transaction.atomic():
         applying.rank_by(rescoring)
-        after = _boards(rescoring.phase_id)
+        after = boards_of(rescoring.phase_id)
         transaction.set_rollback(True)
     return Preview(
         runs=len(changes),
         runs_changed=changed.count(),
         findings_changed=sum(findings for findings, _ in changes),
         largest_change=max((dice for _, dice in changes), key=abs, default=0.0),
-        boards=[BoardPreview(*of, _changes(before[of], after[of])) for of in before],
+        boards=[BoardPreview(*of, changes_of(before[of], after[of])) for of in before],
     )
 
 
 Named = tuple[str, Standpoint]
 
 
-def _boards(phase_id: int) -> dict[tuple[str, str], dict[Place, Named]]:
-    """How every team stands, by track and reader."""
+def boards_of(phase_id: int) -> dict[tuple[str, str], dict[Place, Named]]:
+    """How every team stands, by track and reader: as the public sees it, and organisers."""
     phase = Phase.objects.select_related("case_set").get(pk=phase_id)
     at = clock.now()
     readers = (Disclosure(Reader.ORGANISER, phase, at), Disclosure.to_public(phase, at))
@@ -131,7 +131,7 @@ def _standpoints(disclosure: Disclosure, track: str) -> dict[Place, Named]:
     return found
 
 
-def _changes(before: Mapping[Place, Named], after: Mapping[Place, Named]) -> list[Change]:
+def changes_of(before: Mapping[Place, Named], after: Mapping[Place, Named]) -> list[Change]:
     """By list and rank after, then before; who is on it no more stands last."""
     changes = []
     for team, listed in before.keys() | after.keys():

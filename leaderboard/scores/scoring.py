@@ -21,7 +21,7 @@ def evaluation_case(case: Case) -> evaluation.Case:
     return evaluation.Case(
         name=case.name,
         findings=tuple(str(finding.channel) for finding in findings),
-        categories={str(finding.channel): finding.category for finding in findings},
+        categories={str(finding.channel): finding.category for finding in findings if finding.category},
         shape=tuple(case.shape),
         spacing_mm=tuple(case.spacing_mm),
     )

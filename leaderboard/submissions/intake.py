@@ -6,7 +6,7 @@ from django.conf import settings
 
 from containers.intake import ArchiveLimits, CheckedImage, check_archive, check_place_of_weights, check_weights
 from leaderboard.core import blobs, unfinished
-from leaderboard.models import AlgorithmImage, ImageProvenance, Phase, Submission, Weights
+from leaderboard.models import AlgorithmImage, ImageProvenance, Submission, Weights
 from leaderboard.submissions import uploads
 
 
@@ -28,7 +28,7 @@ def check_image(submission: Submission) -> AlgorithmImage:
 
     Raises containers.intake.ImageRejected.
     """
-    limits = _limits(submission.phase)
+    limits = _limits(submission)
     with unfinished.folder(Path(settings.FILE_UPLOAD_TEMP_DIR)) as folder:
         rebuilt = folder / "image.tar"
         checked = check_archive(uploads.path(submission.upload_file), rebuilt, limits=limits)
@@ -49,7 +49,7 @@ def _check_weights(submission: Submission) -> Weights:
     with unfinished.folder(Path(settings.FILE_UPLOAD_TEMP_DIR)) as folder:
         rebuilt = folder / "weights.tar"
         source = uploads.path(submission.weights_file)
-        checked = check_weights(source, rebuilt, limits=_limits(submission.phase))
+        checked = check_weights(source, rebuilt, limits=_limits(submission))
         blobs.weights.adopt(rebuilt, blobs.Blob(checked.blob, checked.size))
     weights, _ = Weights.objects.get_or_create(
         archive=checked.blob,
@@ -62,8 +62,9 @@ def _check_weights(submission: Submission) -> Weights:
     return weights
 
 
-def _limits(phase: Phase) -> ArchiveLimits:
-    return ArchiveLimits(archive_bytes=phase.max_archive_bytes, inflated_bytes=phase.max_unpacked_bytes)
+def _limits(submission: Submission) -> ArchiveLimits:
+    limit = submission.limit
+    return ArchiveLimits(archive_bytes=limit("max_archive_bytes"), inflated_bytes=limit("max_unpacked_bytes"))
 
 
 def _row(checked: CheckedImage) -> AlgorithmImage:

@@ -1,11 +1,15 @@
-"""What a team has used of its runs in a phase, by the UTC day of the database's clock."""
+"""What a team has used of its runs in a phase, by the UTC day of the database's clock.
+
+What a pause for maintenance kept a team from using of a day (challenge/maintenance.py), it has the day after.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, FilteredRelation, Q
 
+from leaderboard.challenge import maintenance
 from leaderboard.models import Phase, Submission, Team
 from leaderboard.states import RunState, SubmissionKind, SubmissionState
 
@@ -62,18 +66,27 @@ def quotas_of(
     """The same for several phases, in their order: one question for all."""
     at = at.astimezone(UTC)
     tomorrow = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    charged = Submission.objects.filter(team=team, phase__in=phases, kind=kind, charged=True)
+    ours = Q(submissions__team=team, submissions__kind=kind, submissions__charged=True)
+    day_before = at.date() - timedelta(days=1)
     counts = (
-        charged.order_by()
-        .values_list("phase")
-        .annotate(today=Count("pk", filter=Q(quota_day=at.date())), total=Count("pk"))
+        Phase.objects.filter(pk__in=[phase.pk for phase in phases])
+        .order_by()
+        .annotate(ours=FilteredRelation("submissions", condition=ours))
+        .values_list("pk")
+        .annotate(
+            today=Count("ours", filter=Q(ours__quota_day=at.date())),
+            before=Count("ours", filter=Q(ours__quota_day=day_before)),
+            total=Count("ours"),
+            was_held_up=maintenance.held_up(day_before),
+        )
     )
-    used = {phase: (today, total) for phase, today, total in counts}
+    used = {phase: of_phase for phase, *of_phase in counts}
     found = []
     for phase in phases:
-        today, total = used.get(phase.pk, (0, 0))
+        today, before, total, was_held_up = used[phase.pk]
         per_day, in_all = limits_of(phase, kind)
-        found.append((phase, Quota(today, per_day, total, in_all, tomorrow, _closes_at(phase, kind), kind)))
+        kept = max(0, per_day - before) if was_held_up and phase.opens_at.astimezone(UTC).date() < at.date() else 0
+        found.append((phase, Quota(today, per_day + kept, total, in_all, tomorrow, _closes_at(phase, kind), kind)))
     return found
 
 

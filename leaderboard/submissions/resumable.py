@@ -27,6 +27,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet, Sum
 
 from containers.intake import BEGINNING_BYTES
+from leaderboard.challenge import maintenance
 from leaderboard.core import blobs, clock, database
 from leaderboard.core.refusal import Refused
 from leaderboard.models import Draft, ResumableUpload, Submission
@@ -393,4 +394,4 @@ def _refresh(upload: ResumableUpload, file: IO[bytes]) -> None:
 
 def expires_at(upload: ResumableUpload) -> Any:
     """When an upload goes unless bytes of it come, or it is handed in."""
-    return upload.received_at + timedelta(seconds=settings.UPLOAD_KEEP_SECONDS)
+    return maintenance.long_after(upload.received_at, timedelta(seconds=settings.UPLOAD_KEEP_SECONDS))

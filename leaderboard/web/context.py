@@ -11,12 +11,15 @@ from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 import evaluation
+from leaderboard.challenge import maintenance, site_lines
+from leaderboard.challenge.maintenance import Pause
 from leaderboard.challenge.phases import Stretch, phases_to_come, stretches
 from leaderboard.core import clock, outbox
 from leaderboard.models import Phase, Team, User
 from leaderboard.models.challenge import PhaseQuerySet
 from leaderboard.people import registration
-from leaderboard.states import SubmissionKind
+from leaderboard.people.roles import has_role
+from leaderboard.states import Role, SubmissionKind
 from leaderboard.submissions.quota import Quota, quotas_of
 
 THEMES = ("auto", "light", "dark")
@@ -74,9 +77,20 @@ class Frame:
         return Phase.objects.known_to(self._request.user)
 
     @cached_property
+    def _phases_to_come(self) -> list[Phase]:
+        return list(phases_to_come(self.now).annotate(told_pause=maintenance.told(self.now)))
+
+    @cached_property
     def stretches(self) -> list[Stretch]:
         """Which phases take runs, now and from each instant on at which that changes."""
-        return stretches(list(phases_to_come(self.now)), self.now)
+        return stretches(self._phases_to_come, self.now)
+
+    @cached_property
+    def pause(self) -> Pause | None:
+        """The pause for maintenance that lasts, or the next; asked together with the phases, as both stand anywhere."""
+        if self._phases_to_come:
+            return maintenance.read_told(self._phases_to_come[0].told_pause)  # type: ignore[attr-defined]
+        return maintenance.next_pause(self.now)
 
     @property
     def taking_phases(self) -> list[Phase]:
@@ -133,6 +147,17 @@ class Frame:
     def mail_late_since(self) -> datetime | None:
         """Since when messages wait, where that is longer than it should be: said where somebody waits for one."""
         return outbox.late_since(self.now)
+
+    @cached_property
+    def lines(self) -> Sequence[site_lines.Line]:
+        """What stands on every page."""
+        return site_lines.standing(self.now)
+
+    @property
+    def may_organise(self) -> bool:
+        """Whether the visitor may act as an organiser: not whoever only views."""
+        user = self._request.user
+        return user.is_authenticated and has_role(user, Role.ORGANISER)
 
     @property
     def theme(self) -> str:

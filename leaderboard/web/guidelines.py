@@ -112,6 +112,12 @@ LIMITS: Sequence[tuple[str, Callable[[Phase], str]]] = (
 """A limit in words, and what it is in a phase."""
 
 
+def limits_that_differ(before: Phase, after: Phase) -> list[tuple[str, str, str]]:
+    """The lines of the guidelines that would say something else: what about, and what they say now and after."""
+    found = [(words, told(before), told(after)) for words, told in LIMITS]
+    return [line for line in found if line[1] != line[2]]
+
+
 def _taking_part(phase: Phase) -> str:
     if phase.requires_approval:
         return "those that the organisers approved: ask on your team’s page"

@@ -25,8 +25,8 @@ from leaderboard.progress import watching
 from leaderboard.submissions import admission, drafts, notes, pdfs, receiving, uploads
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.submissions.quota import quota_of
-from leaderboard.web import errors, kinds, tus
-from leaderboard.web.context import frame_of, instant_of, person_of
+from leaderboard.web import errors, kinds, objecting, tus
+from leaderboard.web.context import Frame, frame_of, instant_of, person_of
 from leaderboard.web.submission_form import SubmissionForm
 
 # --- handing in -------------------------------------------------------------------------------------------------------
@@ -214,8 +214,8 @@ def submission(request: HttpRequest, pk: int) -> HttpResponse:
     version = events.version(pk)
     found, disclosure = find_submission(request, pk, with_method=True)
     again = [phase for phase in frame_of(request).taking_phases if admission.may_go_to(found, phase)]
-    context = _panel_context(found, disclosure, version)
-    context |= {"longest_note": notes.LONGEST, "phases_for_image": again}
+    context = _panel_context(frame_of(request), found, disclosure, version)
+    context |= {"longest_note": notes.LONGEST, "phases_for_image": again, **objecting.context_of(found)}
     return render(request, "submissions/submission.html", context)
 
 
@@ -230,7 +230,7 @@ def submission_panel(request: HttpRequest, pk: int) -> HttpResponse:
     is_of_now = minute in ("", f"{disclosure.at:%H:%M}")
     if seen and is_of_now and seen == _cheap_version(version, disclosure, seen):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
-    context = _panel_context(found, disclosure, version)
+    context = _panel_context(frame_of(request), found, disclosure, version)
     if seen.rpartition("-")[2] == context["seen"].rpartition("-")[2]:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return render(request, "submissions/panel.html", {**context, "is_update": True})
@@ -247,7 +247,7 @@ def _cheap_version(version: str | None, disclosure: Disclosure, seen: str) -> st
     return f"{version}-{seen.rpartition('-')[2]}" if version and disclosure.follows_events else None
 
 
-def _panel_context(submission: Submission, disclosure: Disclosure, version: str | None) -> dict[str, Any]:
+def _panel_context(frame: Frame, submission: Submission, disclosure: Disclosure, version: str | None) -> dict[str, Any]:
     """What the page shows. `version`: what the broker said before any row was read.
 
     So what changes in between is shown twice rather than never.
@@ -258,6 +258,7 @@ def _panel_context(submission: Submission, disclosure: Disclosure, version: str 
         "submission": submission,
         "view": shown.view,
         "is_own": disclosure.reader is Reader.TEAM,
+        "may_decide": disclosure.reader is Reader.TEAM or frame.may_organise,
         "embargo_until": submission.phase.embargo_until if disclosure.is_embargoed else None,
         "seen": f"{version or ''}-{shown.digest}",
         "minute": shown.minute,
@@ -271,9 +272,13 @@ def _panel_context(submission: Submission, disclosure: Disclosure, version: str 
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """End a run by its team's decision."""
-    found, _ = find_submission(request, pk)
+    found, disclosure = find_submission(request, pk)
+    by = Actor.person(person_of(request))
     try:
-        decisions.cancel(found, by=Actor.person(person_of(request)))
+        if _decides_as_organiser(request, disclosure):
+            decisions.cancel_for_team(found, by=by)
+        else:
+            decisions.cancel(found, by=by)
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
@@ -303,7 +308,7 @@ def _decide_what_counts(
     found, disclosure = find_submission(request, pk)
     by = Actor.person(person_of(request))
     try:
-        if disclosure.reader is Reader.ORGANISER:
+        if _decides_as_organiser(request, disclosure):
             as_organiser(found, by=by, why=request.POST.get("why", ""))
         else:
             as_team(found, by=by)
@@ -312,3 +317,12 @@ def _decide_what_counts(
     else:
         messages.success(request, f"Submission {found.pk}: {done}")
     return redirect("runs") if request.POST.get("back") == "runs" else redirect("submission", pk=found.pk)
+
+
+def _decides_as_organiser(request: HttpRequest, disclosure: Disclosure) -> bool:
+    """Whether it is no decision of the run's team. For who only views there is none: Http404."""
+    if disclosure.reader is not Reader.ORGANISER:
+        return False
+    if not frame_of(request).may_organise:
+        raise Http404
+    return True

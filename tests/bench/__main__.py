@@ -6,6 +6,7 @@ import sys
 NAMES = (
     "batches",
     "board",
+    "capacity",
     "certainty",
     "estimates",
     "fairness",

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver
@@ -26,22 +25,28 @@ from leaderboard.admin.site import RegistrationAdmin
 from leaderboard.core import blobs, clock
 from leaderboard.journey.failure_kinds import DIFFERENT
 from leaderboard.models import (
+    Announcement,
     ApiToken,
     Attempt,
     Batch,
     Case,
+    CasePicture,
+    CaseSetImport,
     DataTerms,
     Draft,
     Equality,
     Host,
     Invitation,
+    LikelyDouble,
     NewsItem,
+    Objection,
     Phase,
     PreRegistration,
     Question,
     ResumableUpload,
     Run,
     RunCase,
+    RunDecision,
     RunScores,
     Standing,
     StateChange,
@@ -62,7 +67,7 @@ Watched = Mapping[str, Any]
 Row = TypeVar("Row", bound=Model)
 # What holds most of the bytes of a row. A page that does not show them does not read them.
 HEAVY = frozenset(
-    {"summary", "groups", "result", "log", "method", "external_data", "container", "config", "before", "after"}
+    {"summary", "groups", "result", "log", "method", "external_data", "container", "config", "before", "after", "seals"}
 )
 SHOWN = frozenset({"summary", "groups", "method", "external_data"})
 # The personal tokens of the captain, the runner and the newcomer.
@@ -139,7 +144,11 @@ def watched() -> dict[str, Any]:
     found |= {"public_phase": public.slug, "hidden_phase": hidden.slug, "open_row": teams[0].slug}
     found |= {"open_reference": f"reference.{public.reference_rows.earliest('pk').pk}"}
     found |= _draft(teams[0], public)
+    found |= _objection(found["scored_public"])
+    found |= {"host": Host.objects.earliest("pk").name}
+    found |= {"pictured": _picture(public.case_set.cases.earliest("pk"))}
     found |= {"equality": Equality.objects.earliest("pk").pk}
+    found |= _for_people_desk(teams)
     found |= {f"other_{kind}": like(found[f"scored_{kind}"]) for kind in ("public", "hidden")}
     found |= {"news": NewsItem.objects.earliest("pk").slug, "question": Question.objects.earliest("pk").slug}
     found |= {
@@ -155,6 +164,36 @@ def watched() -> dict[str, Any]:
     found |= _invitation(teams[0])
     found |= {f"pk_{_label(model)}": _some(model) for model in admin.site._registry}
     return found
+
+
+def _objection(submission: int) -> dict[str, Any]:
+    """A decision of organisers about a run, and one to which its team objected."""
+    told = {"at": clock.now(), "told_at": clock.now()}
+    kinds = (RunDecision.Kind.CANCELLED, RunDecision.Kind.DISQUALIFIED)
+    rows = [RunDecision.objects.get_or_create(submission_id=submission, kind=kind, defaults=told)[0] for kind in kinds]
+    said = {"text": "It is ours.", "at": clock.now()}
+    objection, _ = Objection.objects.get_or_create(decision=rows[1], answered_at=None, defaults=said)
+    return {"decision": rows[0].pk, "objection": objection.pk}
+
+
+def _picture(case: Case) -> int:
+    """A case with a picture, and what its set's import found."""
+    told = {"picture": blobs.pictures.put(io.BytesIO(b"a picture")).digest, "width": 964, "height": 320}
+    CasePicture.objects.get_or_create(case=case, defaults=told)
+    found = {"group": "identity-affine", "case": case.name, "text": "its CT has an identity affine"}
+    told = {"case_set": case.case_set, "outcome": "imported", "warnings": [found], "accepted": ["identity-affine"]}
+    begun = {"name": case.case_set.name, "by": "command line (ops)", "dataset": "dataset.json", "split": "val"}
+    CaseSetImport.objects.get_or_create(**begun, defaults={**told, "started_at": clock.now(), "ended_at": clock.now()})
+    return case.pk
+
+
+def _for_people_desk(teams: list[Team]) -> dict[str, Any]:
+    """Two teams that may be one, a draft of an announcement, and what a person at the desk is asked about."""
+    first, second = sorted(teams[:2], key=lambda team: team.pk)
+    told = {"weight": 5, "found_at": clock.now()}
+    double, _ = LikelyDouble.objects.get_or_create(first=first, second=second, defaults=told)
+    draft, _ = Announcement.objects.get_or_create(subject="A draft", defaults={"body": "Words."})
+    return {"double": double.pk, "announcement_draft": draft.pk, "desk_team": first.slug}
 
 
 def _invitation(team: Team) -> dict[str, Any]:
@@ -240,8 +279,6 @@ def _label(model: type[Model]) -> str:
 
 def _some(model: type[Model]) -> Any:
     """The key of a row."""
-    if model is Group:
-        return Group.objects.get_or_create(name="Helpers")[0].pk
     return model._default_manager.earliest("pk").pk
 
 
@@ -494,9 +531,9 @@ _ESTIMATE = 14  # what estimates ask of the queue, the machines and earlier runs
 _TUS = {"Tus-Resumable": "1.0.0"}
 _RUNS = [
     Address("/submit/", 6, who="captain"),
-    Address("/submit/{public_phase}/", 16, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
+    Address("/submit/{public_phase}/", 17, who="captain", reads=frozenset({"method", "external_data"})),  # as said last
     Address("/submit/{hidden_phase}/", 9, who="newcomer"),
-    Address("/submit/{hidden_phase}/?ticket=none", 16, who="captain", method="POST", status=422),
+    Address("/submit/{hidden_phase}/?ticket=none", 17, who="captain", method="POST", status=422),
     Address("/drafts/of/{public_phase}/", 17, who="captain", method="POST", status=201),
     Address("/drafts/{draft}/", 6, who="captain"),
     Address("/drafts/{draft}/send/", 14, who="captain", method="POST", status=422),
@@ -510,6 +547,10 @@ _RUNS = [
     Address("/runs/{scored_public}/again/", 12, who="captain", method="POST", status=404, reads=HEAVY),
     Address("/runs/{scored_public}/withdraw/", 15, who="captain", method="POST", status=302, reads=HEAVY),
     Address("/runs/{scored_public}/bring-back/", 15, who="captain", method="POST", status=302, reads=HEAVY),
+    Address(
+        "/runs/{scored_public}/decisions/{decision}/object/",
+        *(16, "captain", 302, frozenset(), "POST", _text("text=It+was+ours.")),
+    ),
     Address("/runs/", 14, who="captain", reads=frozenset({"summary"})),
     Address("/runs/?page=2", 15, who="runner", reads=frozenset({"summary"})),
     Address("/runs/?state=scored&words=grounder", 14, who="captain", reads=frozenset({"summary"})),
@@ -524,23 +565,28 @@ _RUNS = [
     ),
     Address("/runs/{scored_public}/note/", 5, who="captain", method="POST", body=_text("note=hello"), status=302),
     Address("/runs/{scored_public}/note/", 6, who="runner", method="POST", body=_text("note=hello"), status=404),
+    Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS | {"summary"}),
+    Address("/runs/{scored_hidden}/", 15, who="captain", reads=_PAGE | {"summary"}),
+    Address("/runs/{scored_hidden}/", 25, who="organiser", reads=_RESULTS | {"summary"}),
+    Address("/runs/{running_public}/", 19 + _ESTIMATE, who="runner", reads=_PARTS),
+    Address("/runs/{running_hidden}/", 13 + _ESTIMATE, who="runner", reads=_PAGE),
     Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
     Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
     Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 25, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 31, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 26, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 32, who="organiser", reads=_PARTS),
     *(
-        Address("/runs/{scored_public}/", 32, who="captain", reads=_PARTS, state=state)
+        Address("/runs/{scored_public}/", 34, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 24, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 25, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
-    Address("/runs/{scored_public}/", 25, who="captain", reads=_RESULTS, state="failed"),
-    Address("/runs/{scored_public}/panel/", 23, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
+    Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS, state="failed"),
+    Address("/runs/{scored_public}/panel/", 24, who="captain", reads=_RESULTS - {"method"} | {"summary"}),
     Address("/runs/{scored_public}/events/", 0, who="captain", status=204),  # a process of its own answers
     Address("/runs/{scored_public}/findings/", 10, who="captain", reads=_FACTS),
     Address("/runs/{scored_public}/findings/?category=2d&page=2", 10, who="captain", reads=_FACTS),
@@ -562,17 +608,83 @@ _RUNS = [
         grows="each open batch is called off by itself, with a line of history",
     ),
 ]
+_STORY = frozenset({"summary", "result", "container", "log", "before", "after"})
 _ORGANISERS = [
-    Address("/organisers/health/", 38, who="organiser"),
-    Address("/organisers/health/panel/", 36, who="organiser"),
-    Address("/metrics", 36, who="organiser"),
+    Address("/organisers/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/panel/", 40, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/hosts/", 30 + _ESTIMATE, who="organiser"),
+    Address("/organisers/hosts/{host}/", 16, who="organiser"),
+    Address("/organisers/acts/cancel-run/?on={running_public}", 12, who="organiser"),
+    Address(
+        "/organisers/acts/disqualify-run/?on={scored_public}",
+        20,
+        who="organiser",
+        reads=frozenset({"external_data", "method"}),
+        method="POST",
+        body=_text("why=Two+accounts.&preview=1"),
+    ),
+    Address("/organisers/health/", 40, who="organiser"),
+    Address("/organisers/health/panel/", 38, who="organiser"),
+    Address("/metrics", 38, who="organiser"),
+    Address("/organisers/record/", 12, who="organiser", reads=frozenset({"before", "after"})),
+    Address(
+        "/organisers/record/?person=Olga&thing=submission&words=a+b&since=2026-01-01",
+        12,
+        who="organiser",
+        reads=frozenset({"before", "after"}),
+    ),
+    Address("/organisers/record/record.csv", 12, "organiser", reads=frozenset({"before", "after"}), method="POST"),
+    Address("/organisers/acts/set-role/?on={captain}", 12, who="organiser"),
+    Address("/organisers/runs/", 14, who="organiser"),
+    Address("/organisers/runs/?page=2", 14, who="organiser"),
+    Address(
+        "/organisers/runs/?words=team&state=scored&phase={public_phase}&kind=scored&entry=image&track=main"
+        "&standing=counting&code=crashed&digest=sha256&since=2020-01-01&until=2030-01-01&host=gpu-1",
+        *(14, "organiser"),
+    ),
+    Address("/organisers/runs.csv", 40, who="organiser", grows="it reads all runs, 500 at a time"),
+    Address("/organisers/runs/{scored_hidden}/", 26, who="organiser", reads=_STORY),
+    Address("/organisers/runs/{running_public}/", 26, who="organiser", reads=_STORY),
+    Address("/organisers/rescoring/", 20, who="organiser"),
+    Address("/organisers/rescoring/999999999/", 8, who="organiser", status=404),
+    Address(
+        "/organisers/acts/answer-objection/?on={objection}",
+        *(14, "organiser", 200, frozenset({"external_data", "method"})),  # the record names what it is about
+    ),
+    Address("/organisers/acts/disqualify-team/?on={open_row}", 14, who="organiser"),
+    Address("/organisers/acts/start-rescoring/?on={public_phase}", 14, who="organiser"),
+    Address("/organisers/phases/", 20, who="organiser"),
+    Address("/organisers/phases/new/", 14, who="organiser"),
+    Address("/organisers/phases/{hidden_phase}/", 60, who="organiser"),
+    Address(
+        "/organisers/phases/{hidden_phase}/",
+        20,
+        method="POST",
+        status=302,
+        body=_text("runs_per_day=3"),
+    ),
+    Address("/organisers/teams/?words=a", 14, who="organiser"),
+    Address("/organisers/teams/doubles/", 12, who="organiser"),
+    Address("/organisers/teams/doubles/{double}/", 24, who="organiser"),
+    Address("/organisers/teams/of/{desk_team}/", 24, who="organiser"),
+    Address("/organisers/people/?words=a", 12, who="organiser"),
+    Address("/organisers/people/{member}/", 14, who="organiser"),
+    Address("/organisers/messages/", 14, who="organiser"),
+    Address("/organisers/messages/new/", 12, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/", 18, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/edit/", 12, who="organiser"),
+    Address("/organisers/messages/{announcement_draft}/mail/", 10, who="organiser"),
     Address("/organisers/equal-entries/", 11, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 10, who="organiser"),
     Address("/organisers/equal-entries/{equality}/", 11, who="organiser", method="POST", status=302),
+    Address("/organisers/cases/", 12, who="organiser"),
+    Address("/organisers/cases/public-cases/", 30, who="organiser"),
+    Address("/organisers/cases/hidden-cases/", 30, who="organiser"),
+    Address("/organisers/cases/public-cases/pictures/{pictured}.png", 10, who="organiser"),
 ]
 _HOSTS = [
     Address("/worker/v1/hello", 16, method="POST", body=_hello, headers=HOST),
-    Address("/worker/v1/batches/{waiting_batch}/claim", 18, method="POST", body=_claim, headers=HOST),
+    Address("/worker/v1/batches/{waiting_batch}/claim", 19, method="POST", body=_claim, headers=HOST),
     Address("/worker/v1/batches/{held}/heartbeat", 13, method="POST", body=_beat, headers=HOST),
     # Of a case that is still open, the result is none.
     Address(
@@ -614,7 +726,7 @@ def _pages_of(model: type[Model], status: int) -> Iterator[Address]:
     yield Address(f"{folder}{row}/", 2, "organiser", 302)
     for page, queries in (("change", 8), ("history", 8)):
         yield Address(f"{folder}{row}/{page}/", queries, "organiser", reads=HEAVY)
-    gone = 20 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
+    gone = 22 if model in (Phase, Team, User) else 16  # more kinds of rows go with these
     deleting = 403 if model is DataTerms else status  # what people accepted stays
     yield Address(
         f"{folder}{row}/delete/", gone, "organiser", deleting, HEAVY, grows="names each row that goes with it"
@@ -644,6 +756,7 @@ _API = [
     Address("/api/v1/openapi.json", 0),
     Address("/api/refused/429/", 0, status=429),
     Address("/api/v1/", 2, status=404),
+    Address("/api/v1/status", 2),
     Address("/api/v1/phases", 2),
     Address("/api/v1/phases/{hidden_phase}", 2),
     Address("/api/v1/phases/{hidden_phase}/board", 7),
@@ -749,6 +862,10 @@ class Command:
 COMMANDS = [
     Command("standings --phase {public_phase}", 7),
     Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
+    Command("submission {scored_public}", 12, _STORY),
+    Command("submission {running_hidden} --json", 12, _STORY),
     Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
     Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
+    Command("phase list --json", 5),
+    Command("phase show {hidden_phase}", 6),
 ]

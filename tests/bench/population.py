@@ -61,7 +61,7 @@ from leaderboard.models import (
     TeamApproval,
     User,
 )
-from leaderboard.states import RunState, SubmissionState
+from leaderboard.states import Role, RunState, SubmissionState
 from tests.bench import results
 from tests.bench.plan import ACCEPTED, ENDED, LAST, SCORED, Fate, Size
 from tests.bench.results import Kind
@@ -154,6 +154,7 @@ class _Filling:
         """The organiser, and the members of each team, its captain first."""
         password = make_password(PASSWORD)
         organiser = User(username="organiser", email=ORGANISER, name="Olga", is_staff=True, is_superuser=True)
+        organiser.role = Role.OWNER
         members = [
             Membership(team=team, user=_person(f"{team.slug}-{number}", f"Person {number}"), is_captain=number == 0)
             for index, team in enumerate(self.teams)

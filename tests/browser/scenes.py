@@ -262,6 +262,13 @@ def _mails(stage: Stage) -> Any:
         return stage.client(None).get("/demo/mails/")
 
 
+def _changes_of_a_phase(stage: Stage) -> Any:
+    """Prepared, with one that is refused in a field of its own, and previewed."""
+    client, path = stage.client("organiser"), stage.place("/organisers/phases/{hidden_phase}/")
+    client.post(path, {"case_seconds": "90 s", "counting": "best", "runs_per_day": "3"})
+    return client.get(f"{path}?preview=1&edit=closes_at&edit=description&edit=memory_bytes")
+
+
 SCENES: dict[str, Scene] = {
     # forms, sent wrongly
     "signing in, wrongly": _post("/account/login/", None, login="nora@example.org", password="wrong"),
@@ -316,6 +323,8 @@ SCENES: dict[str, Scene] = {
     "entries side by side after the reveal": _side_by_side,
     "what a reveal changed": _revealed("/leaderboard/{hidden_phase}/main/shake-up/"),
     "a draft of a phase": _keeping("/leaderboard/{hidden_phase}/", "organiser", is_draft=True),
+    "changes of a phase": _changes_of_a_phase,
+    "changes of a phase, wrongly": _post("/organisers/phases/{hidden_phase}/", "organiser", memory_bytes="much"),
     "a board under embargo": _keeping("/leaderboard/{hidden_phase}/", embargo_until=FAR),
     "a run under embargo": _keeping("/runs/{scored_hidden}/", embargo_until=FAR),
     "a board without names": _keeping("/leaderboard/{hidden_phase}/?open=team-7", anonymous_until_reveal=True),

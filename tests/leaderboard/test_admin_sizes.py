@@ -3,7 +3,8 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from leaderboard.admin.sizes import SizeField, in_words
+from leaderboard.admin.sizes import SizeField
+from leaderboard.core.sizes import in_words
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1024, 256 << 10, 32 << 30, 15 * 10**9, 15 * 10**9 + 1, 2**63 - 1])

@@ -101,12 +101,14 @@ class Scenario(Site):
         entries = []
         for kind in ("images", "masks"):
             (folder / kind).mkdir(parents=True)
+        affine = np.diag([2.0, 2.0, 3.0, 1.0])  # an identity would have to be confirmed
         mask = np.zeros((1, 16, 16, 16), np.uint8)
         mask[0, 4:9, 4:9, 4:9] = 1
         for case in range(CASES[name]):
             file = f"{name}_{case:03}.nii.gz"
             volume = np.full((16, 16, 16), 100 * number + case, np.int16)
-            nibabel.Nifti1Image(volume, np.eye(4)).to_filename(folder / "images" / file)
+            volume[0] = -1000  # air, as in every CT
+            nibabel.Nifti1Image(volume, affine).to_filename(folder / "images" / file)
             nibabel.Nifti1Image(mask, np.eye(4)).to_filename(folder / "masks" / file)
             text = f"Nodule number {case + 1} in the right upper lobe"
             entries.append({"name": file, "findings": {"0": text}, "categories": {"0": "2d" if case % 2 else "1a"}})

@@ -17,8 +17,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, Self, cast
 
 import numpy as np
 from isal import igzip
@@ -97,6 +98,10 @@ class NiftiError(Exception):
     """A file that is not the NIfTI expected here; the message is fit for a user, behind "its CT " or "its mask "."""
 
 
+class NoCtValues(NiftiError):
+    """Voxels that are no Hounsfield units."""
+
+
 def read_header(path: Path) -> Header:
     """Read the header of a NIfTI-1 file. Raises NiftiError, also when the file cannot be read."""
     with _opened(path) as stream:
@@ -129,6 +134,64 @@ def is_finite(header: Header) -> bool:
     """Whether every number that places or scales voxels is finite, in a NIfTI-1 header."""
     fields = _fields(header)
     return all(bool(np.isfinite(fields[name]).all()) for name in _PLACING)
+
+
+class Values(NamedTuple):
+    """The lowest and the highest value of a volume, scaled as its header says."""
+
+    low: float
+    high: float
+
+
+def measure(path: Path) -> Values:
+    """Read a CT to its end. Raises NiftiError where that is not possible, or it holds what no CT does."""
+    found: list[Values] = []
+    with _opened(path) as stream:
+        for voxels in _voxel_chunks(stream):
+            found.append(_values_of(voxels, stream.header))
+            _refuse_what_no_ct_holds(found[-1])
+    return _both(found)
+
+
+def _both(found: list[Values]) -> Values:
+    return Values(min(one.low for one in found), max(one.high for one in found))
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What a NIfTI-1 header says about where its first three axes lie: spacing as stated, and each affine it has."""
+
+    pixdim: tuple[float, ...]
+    sform: NDArray[np.float64] | None
+    qform: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, header: Header) -> Self:
+        """That of a header."""
+        fields = _fields(header)
+        pixdim = tuple(float(step) * header.unit_mm for step in fields["pixdim"][1:4])
+        sform = fields["srow"][:, :3].astype(float) * header.unit_mm if fields["sform_code"] > 0 else None
+        turned = _rotation(fields) * np.abs(pixdim) if fields["qform_code"] > 0 else None
+        return cls(pixdim, sform, turned)
+
+    @property
+    def axes(self) -> NDArray[np.float64] | None:
+        """Columns: a step along each axis, in mm; None where the header says nothing."""
+        return self.sform if self.sform is not None else self.qform
+
+
+def _rotation(fields: Any) -> NDArray[np.float64]:
+    b, c, d = (float(part) for part in fields["quatern"])
+    a = math.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
+    turn = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    turn[:, 2] *= -1 if fields["pixdim"][0] < 0 else 1
+    return turn
 
 
 def _fields(header: Header) -> Any:
@@ -168,26 +231,29 @@ def open_for_writing(path: Path) -> Iterator[IO[bytes]]:
         yield cast(IO[bytes], stream)
 
 
-def rewrite_volume(source: Path, destination: Path) -> None:
+def rewrite_volume(source: Path, destination: Path) -> Values:
     """Write the CT at `source` anew, once, for serving to teams: same voxels, same affine, nothing else.
 
     What is dropped: the gzip member's name and time, NIfTI's text fields (`descrip`, `aux_file`, `db_name`,
     `intent_name`), header extensions, and every number that neither scales nor places voxels. Stored type and
     scaling stay as they are; big-endian files become little-endian. The output depends on these alone. Memory is
-    a few MB whatever the volume.
+    a few MB whatever the volume. Returns its lowest and highest value.
 
     Raises NiftiError when the volume ends early, goes on after its last voxel, or holds a value that is not
     finite or does not fit 16 bits (no CT does); `destination` is then not left behind.
     """
+    found: list[Values] = []
     try:
         with _opened(source) as stream, open_for_writing(destination) as output:
             output.write(_clean_header(stream.header))
             for voxels in _voxel_chunks(stream):
-                _refuse_what_no_ct_holds(voxels, stream.header)
+                found.append(_values_of(voxels, stream.header))
+                _refuse_what_no_ct_holds(found[-1])
                 output.write(voxels.astype(voxels.dtype.newbyteorder("<"), copy=False).tobytes())
     except BaseException:
         destination.unlink(missing_ok=True)
         raise
+    return _both(found)
 
 
 def _clean_header(header: Header) -> bytes:
@@ -208,10 +274,15 @@ def _voxel_chunks(stream: NiftiStream) -> Iterator[NDArray[Any]]:
     stream.finish()
 
 
-def _refuse_what_no_ct_holds(voxels: NDArray[Any], header: Header) -> None:
-    if voxels.dtype.kind == "i" and voxels.dtype.itemsize <= 2 and not header.scaled:
-        return
-    lowest, highest = (float(value) * header.slope + header.inter for value in (voxels.min(), voxels.max()))
+def _values_of(voxels: NDArray[Any], header: Header) -> Values:
+    ends = [float(value) * header.slope + header.inter for value in (voxels.min(), voxels.max())]
+    return Values(min(ends), max(ends)) if all(map(math.isfinite, ends)) else Values(math.nan, math.nan)
+
+
+def _refuse_what_no_ct_holds(values: Values) -> None:
+    if not all(map(math.isfinite, values)):
+        raise NoCtValues("holds values that are not finite (NaN or infinite), which do not fit 16 bits")
     low, high = np.iinfo(np.int16).min, np.iinfo(np.int16).max
-    if not (low <= min(lowest, highest) and max(lowest, highest) <= high):
-        raise NiftiError("holds values that are not finite or do not fit 16 bits")
+    wrong = [f"{value:,.0f}" for value in values if not low <= value <= high]
+    if wrong:
+        raise NoCtValues(f"holds values of {' and '.join(wrong)} HU, which do not fit 16 bits")

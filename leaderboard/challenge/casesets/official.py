@@ -1,9 +1,8 @@
 """A case set read from the organisers' files and checked before anything believes it.
 
 The same code takes the made-up sets and the real data. It looks at everything and reports *all* problems at
-once, by case: a person who must fix 300 files should not learn of them one by one. Headers come first, for every
-file; voxels only of the masks, whose entities the metrics depend on. (Those of CTs are checked
-while `nifti.rewrite_volume` copies them.)
+once: a person who must fix 300 files should not learn of them one by one. Headers come first, for every file; then the
+voxels of CTs and of masks, whose entities the metrics depend on, before anything is stored.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -13,34 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import evaluation
-from leaderboard.challenge.casesets import nifti
-from leaderboard.challenge.casesets.entries import SPACING_MM, Entry, EntryProblems, read_entries
+from evaluation.masks.nifti import Header
+from leaderboard.challenge.casesets import geometry, nifti, problems
+from leaderboard.challenge.casesets.entries import SPACING_MM, Entry, Listing, read_entries
+from leaderboard.challenge.casesets.files import Folder, disguise_of
+from leaderboard.challenge.casesets.problems import WHOLE_SET, CaseSetProblems, Group, Remark, Report
 
-WHOLE_SET = ""
-"""The key in `CaseSetProblems.by_case` of what concerns no single case."""
 Progress = Callable[[int, int], None]
-
-
-class CaseSetProblems(Exception):
-    """Everything that is wrong with a case set: `by_case` maps a case's name (or WHOLE_SET) to sentences."""
-
-    def __init__(self, by_case: Mapping[str, list[str]]) -> None:
-        self.by_case = dict(by_case)
-        super().__init__(str(self))
-
-    def __str__(self) -> str:
-        count = sum(len(problems) for problems in self.by_case.values())
-        lines = [f"The case set has {count} problem{'s' if count != 1 else ''}; nothing was imported."]
-        for name in sorted(self.by_case):
-            lines.append(f"{name or 'The set as a whole'}:")
-            lines += [f"  - {problem}" for problem in self.by_case[name]]
-        return "\n".join(lines)
+Measure = Callable[[Path], nifti.Values]
 
 
 @dataclass(frozen=True)
@@ -67,11 +51,13 @@ class CheckedCase:
 
 @dataclass(frozen=True)
 class CheckedCaseSet:
-    """`warnings` are sentences about what is allowed but worth a look, such as a finding without a single voxel."""
+    """`warnings` are about what is allowed but may be a mistake, and wait to be confirmed; `notes` only tell."""
 
     split: str
     cases: tuple[CheckedCase, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Remark, ...]
+    notes: tuple[Remark, ...] = ()
+    ranked: bool = True
 
 
 def read_case_set(
@@ -82,38 +68,64 @@ def read_case_set(
     masks_dir: Path | None = None,
     ranked: bool = True,
     progress: Progress | None = None,
+    measure: Measure = nifti.measure,
 ) -> CheckedCaseSet:
     """Read and check `split` of the dataset JSON with its folders of CTs and (optionally) masks.
 
     A `ranked` set needs a category for every finding, since the distance metrics do. `progress(done, total)`
-    counts steps, one per case for the headers and one per mask. Raises CaseSetProblems with all that is wrong.
+    counts steps, one per case for the headers, one per CT and one per mask. Raises CaseSetProblems with all that is
+    wrong. `measure` reads a CT to its end, for who knows some already.
     """
-    problems: dict[str, list[str]] = defaultdict(list)
-    listing = read_entries(dataset_json, split=split, ranked=ranked)
-    _collect(problems, listing.problems)
-    folders = {"image": images_dir} | ({"mask": masks_dir} if masks_dir is not None else {})
-    for what, folder in folders.items():
-        _check_folder(problems, what, folder, wanted=listing.names, known=listing.known_names)
+    report = Report()
+    listing = read_entries(report, dataset_json, split=split, ranked=ranked)
+    folders = [Folder("image", images_dir), *([Folder("mask", masks_dir)] if masks_dir is not None else [])]
+    if listing.is_there and not _is_another_split(report, listing, split, folders):
+        for folder in folders:
+            folder.look(report, wanted=listing.names, known=listing.known_names)
+    cases = _check_cases(report, listing, images_dir, masks_dir, progress, measure) if listing.is_there else ()
+    geometry.look_at_extents(report, [geometry.Extent(one.name, one.shape, one.spacing_mm) for one in cases])
+    if report.problems:
+        raise CaseSetProblems(report.problems, (*report.warnings, *report.notes))
+    return CheckedCaseSet(split, cases, tuple(report.warnings), tuple(report.notes), ranked)
 
-    steps = _Steps(progress, len(listing.entries) * len(folders))
-    drafts: list[CheckedCase] = []
+
+def _is_another_split(report: Report, listing: Listing, split: str, folders: list[Folder]) -> bool:
+    """Whether the folders hold the cases of another split: one thing to say, and not one for each of its files."""
+    present = folders[0].present
+    if not listing.names or listing.names & present:
+        return False
+    others = [name for name, names in listing.splits.items() if name != split and names & present]
+    if not others:
+        return False
+    words = f"no case of split {split!r} is in {folders[0].path}, which holds those of {', '.join(map(repr, others))}"
+    report.say(problems.SPLIT, WHOLE_SET, words)
+    return True
+
+
+def _check_cases(
+    report: Report,
+    listing: Listing,
+    images_dir: Path,
+    masks_dir: Path | None,
+    progress: Progress | None,
+    measure: Measure,
+) -> tuple[CheckedCase, ...]:
+    steps = _Steps(progress, len(listing.entries) * (3 if masks_dir is not None else 2))
+    drafts = []
     for entry in listing.entries:
-        draft = _check_headers(problems, entry, images_dir, masks_dir)
+        draft = _check_headers(report, entry, images_dir, masks_dir)
         if draft is not None:
-            drafts.append(draft)
+            drafts.append((entry, draft))
         steps.one()
-    warnings: list[str] = []
-    cases: list[CheckedCase] = []
-    given = {entry.name: entry for entry in listing.entries}
-    for draft in drafts:
-        if draft.mask is None:
-            cases.append(draft)
-            continue
-        cases.append(_check_voxels(problems, warnings, draft, given[draft.name]))
+    cases = []
+    for entry, draft in drafts:
+        _check_values(report, draft, measure)
         steps.one()
-    if problems:
-        raise CaseSetProblems(problems)
-    return CheckedCaseSet(split, tuple(cases), tuple(warnings))
+        if draft.mask is not None:
+            draft = _check_voxels(report, draft, entry)
+            steps.one()
+        cases.append(draft)
+    return tuple(cases)
 
 
 def case_set_digest(cases: Iterable[CheckedCase], volumes: Mapping[str, str], masks: Mapping[str, str]) -> str:
@@ -147,65 +159,55 @@ class _Steps:
             self.progress(self.done, self.total)
 
 
-def _collect(problems: dict[str, list[str]], found: EntryProblems) -> None:
-    for name, sentences in found.items():
-        problems[name] += sentences
-
-
-def _check_folder(
-    problems: dict[str, list[str]], what: str, folder: Path, *, wanted: Iterable[str], known: Iterable[str]
-) -> None:
-    """Each wanted file is there, and no stray. Files of the JSON's other splits are no strays."""
-    if not folder.is_dir():
-        problems[WHOLE_SET].append(f"the {what}s folder {folder} does not exist")
-        return
-    present = {path.name for path in folder.iterdir()}
-    for name in sorted(set(wanted)):
-        if name not in present:
-            problems[name].append(f"has no {what} file in {folder}")
-        elif not (folder / name).is_file():
-            problems[name].append(f"its {what} in {folder} is not a regular file")
-    for name in sorted(present - set(known)):
-        problems[WHOLE_SET].append(f"the {what}s folder holds {name!r}, which belongs to no case of the dataset")
-
-
-def _check_headers(
-    problems: dict[str, list[str]], entry: Entry, images_dir: Path, masks_dir: Path | None
-) -> CheckedCase | None:
+def _check_headers(report: Report, entry: Entry, images_dir: Path, masks_dir: Path | None) -> CheckedCase | None:
     """The case as its headers tell, or None where they are not even readable."""
     volume = images_dir / entry.name
-    if not volume.is_file():
-        return None
-    found: list[str] = []
-    geometry = _ct_geometry(found, volume)
-    if found:
-        problems[entry.name] += found
-    if geometry is None:
-        return None
-    shape, spacing_mm = geometry
-    if entry.shape is not None and entry.shape != shape:
-        problems[entry.name].append(f"the dataset says shape {entry.shape}, the CT has {shape}")
     mask = masks_dir / entry.name if masks_dir is not None else None
-    if mask is not None and not _mask_header_fits(problems, entry, mask, shape):
+    ct = _ct_header(report, entry.name, volume) if volume.is_file() else None
+    if ct is None:
+        if mask is not None and mask.is_file():
+            _mask_header(report, entry.name, mask)  # all at once: what is wrong with it besides
         return None
+    h, w, d = ct.shape
+    if entry.shape is not None and entry.shape != ct.shape:
+        report.say(problems.CONTENT, entry.name, f"the dataset says shape {entry.shape}, the CT has {ct.shape}")
+    if mask is not None and not _mask_fits(report, entry, mask, ct):
+        mask = None  # the CT is looked at all the same
     findings = tuple(CheckedFinding(text, category) for text, category in entry.findings)
-    return CheckedCase(entry.name, findings, shape, spacing_mm, volume, mask)
+    return CheckedCase(entry.name, findings, (h, w, d), ct.spacing_mm, volume, mask)
 
 
-def _ct_geometry(problems: list[str], path: Path) -> tuple[tuple[int, int, int], tuple[float, float, float]] | None:
-    """Shape and spacing (H, W, D) of a CT, from its header alone."""
+@dataclass(frozen=True)
+class _Ct:
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    placing: nifti.Placing
+
+
+def _header_of(report: Report, group: Group, what: str, name: str, path: Path) -> Header | None:
+    disguise = disguise_of(path)
+    if disguise:
+        report.say(disguise[0], name, f"its {what} {disguise[1]}")
+        return None
+    try:
+        return nifti.read_header(path)
+    except nifti.NiftiError as error:
+        report.say(group, name, f"its {what} {error}")
+        return None
+
+
+def _ct_header(report: Report, name: str, path: Path) -> _Ct | None:
+    """Shape, spacing (H, W, D) and place of a CT, from its header alone."""
     import SimpleITK as sitk  # noqa: N813 - its usual name; not above: every process would load it as it starts
 
-    try:
-        header = nifti.read_header(path)
-    except nifti.NiftiError as error:
-        problems.append(f"its CT {error}")
+    header = _header_of(report, problems.VOLUME, "CT", name, path)
+    if header is None:
         return None
     if len(header.dims) != 3:
-        problems.append(f"its CT has {len(header.dims)} axes; a CT has 3")
+        report.say(problems.VOLUME, name, f"its CT has {len(header.dims)} axes; a CT has 3")
         return None
     if not nifti.is_finite(header):
-        problems.append("its CT has an affine, spacing or scaling that is not finite")
+        report.say(problems.VOLUME, name, "its CT has an affine, spacing or scaling that is not finite")
         return None
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -213,14 +215,17 @@ def _ct_geometry(problems: list[str], path: Path) -> tuple[tuple[int, int, int],
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        problems.append(f"its CT cannot be read by SimpleITK: {_last_line(error)}")
+        report.say(problems.VOLUME, name, f"its CT cannot be read by SimpleITK: {_last_line(error)}")
         return None
     h, w, d = header.dims
     sh, sw, sd = (float(step) for step in reader.GetSpacing())
+    placing = nifti.Placing.of(header)
     low, high = SPACING_MM
     if not all(low <= step <= high for step in (sh, sw, sd)):
-        problems.append(f"its CT has a spacing of {sh:g} x {sw:g} x {sd:g} mm; each must lie in {low:g} to {high:g} mm")
-    return (h, w, d), (sh, sw, sd)
+        words = f"its CT has a spacing of {sh:g} x {sw:g} x {sd:g} mm; each must lie in {low:g} to {high:g} mm"
+        report.say(problems.VOLUME, name, words)
+    geometry.look_at_place(report, name, placing)
+    return _Ct((h, w, d), (sh, sw, sd), placing)
 
 
 def _last_line(error: Exception) -> str:
@@ -228,29 +233,42 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _mask_header_fits(problems: dict[str, list[str]], entry: Entry, mask: Path, shape: tuple[int, int, int]) -> bool:
+def _mask_header(report: Report, name: str, path: Path) -> Header | None:
+    return _header_of(report, problems.MASK, "mask", name, path)
+
+
+def _mask_fits(report: Report, entry: Entry, mask: Path, ct: _Ct) -> bool:
     if not mask.is_file():
         return False
-    try:
-        found = nifti.read_header(mask).dims
-    except nifti.NiftiError as error:
-        problems[entry.name].append(f"its mask {error}")
+    header = _mask_header(report, entry.name, mask)
+    if header is None:
         return False
-    wanted = (len(entry.findings), *shape)
+    found, wanted = header.dims, (len(entry.findings), *ct.shape)
     if found != wanted:
-        problems[entry.name].append(
-            f"its mask has shape {found}; {wanted} is needed: the number of findings, then the CT's axes"
-        )
-    return found == wanted
+        words = f"its mask has shape {found}; {wanted} is needed: the number of findings, then the CT's axes"
+        report.say(problems.MASK, entry.name, words)
+        return False
+    geometry.look_at_mask(report, entry.name, ct.placing, nifti.Placing.of(header))
+    return True
 
 
-def _check_voxels(problems: dict[str, list[str]], warnings: list[str], case: CheckedCase, entry: Entry) -> CheckedCase:
+def _check_values(report: Report, case: CheckedCase, measure: Measure) -> None:
+    """The voxels of the CT, to the last."""
+    try:
+        geometry.look_at_values(report, case.name, measure(case.volume))
+    except nifti.NoCtValues as error:
+        report.say(problems.VALUES, case.name, f"its CT {error}")
+    except nifti.NiftiError as error:
+        report.say(problems.VOLUME, case.name, f"its CT {error}")
+
+
+def _check_voxels(report: Report, case: CheckedCase, entry: Entry) -> CheckedCase:
     """The case with its entities counted; what the dataset says about them must be what the mask holds."""
     assert case.mask is not None
     try:
         summary = evaluation.inspect_mask(case.mask)
     except evaluation.EvaluationError as error:
-        problems[case.name].append(f"its mask is unusable: {error}")
+        report.say(problems.MASK, case.name, f"its mask is unusable: {error}")
         return case
     findings = []
     for channel, finding in enumerate(case.findings):
@@ -258,11 +276,12 @@ def _check_voxels(problems: dict[str, list[str]], warnings: list[str], case: Che
         count, voxels = len(entities), sum(entities.values())
         findings.append(replace(finding, entity_count=count, voxels=voxels))
         if not count:
-            warnings.append(f"{case.name}: finding {channel} has no voxel in its mask")
+            report.say(problems.EMPTY, case.name, f"finding {channel} has no voxel in its mask")
         for field, stated, held in (
             ("entity_counts", entry.entity_counts.get(channel), count),
             ("pixels", entry.pixels.get(channel), voxels),
         ):
             if stated is not None and stated != held:
-                problems[case.name].append(f"{field} of finding {channel} is {stated}; the mask holds {held}")
+                words = f"{field} of finding {channel} is {stated}; the mask holds {held}"
+                report.say(problems.CONTENT, case.name, words)
     return replace(case, findings=tuple(findings))

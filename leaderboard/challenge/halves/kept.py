@@ -1,9 +1,10 @@
 """The half of a case set in the database: drawn when the set is imported, and kept for ever.
 
 Two sets of the same content have the same secret, and so the same half: of two halves of the same cases more would be
-known than of one, and nobody imports a set again until its half pleases. A set that mends another one has that one's
-half, and its commitment: it was drawn by the references as they were then. The secret has a table of its own: no row
-that pages read brings it along. A set that was imported before secrets has neither secret nor commitment.
+known than of one, and nobody imports a set again until its half pleases; so the secret outlives a set that is deleted.
+A set that mends another one has that one's half, and its commitment: it was drawn by the references as they were then.
+The secret has a table of its own: no row that pages read brings it along. A set that was imported before secrets has
+neither secret nor commitment.
 """
 
 import math
@@ -17,7 +18,7 @@ from leaderboard.challenge.casesets.official import CheckedCase
 from leaderboard.challenge.halves.commitment import SECRET_BYTES, commitment_to, opening, tag
 from leaderboard.challenge.halves.drawing import Line, balance, draw
 from leaderboard.challenge.halves.strata import CaseFacts
-from leaderboard.models import Case, CaseSet, Finding, HalfSecret
+from leaderboard.models import Case, CaseSet, DeletedHalf, Finding, HalfSecret
 
 
 def draw_half(case_set: CaseSet, cases: Iterable[CheckedCase]) -> frozenset[str]:
@@ -28,6 +29,13 @@ def draw_half(case_set: CaseSet, cases: Iterable[CheckedCase]) -> frozenset[str]
 def half_of(case_set: CaseSet) -> frozenset[str]:
     """The names of the half of a set, as it has been since it was drawn."""
     return frozenset(case_set.cases.filter(in_public_half=True).values_list("name", flat=True))
+
+
+def keep_secret_of(case_set: CaseSet) -> None:
+    """Call before a set is deleted, in that transaction: the same content gets the same half again."""
+    secret = HalfSecret.objects.filter(case_set=case_set).first()
+    if secret:
+        DeletedHalf.objects.get_or_create(digest=case_set.digest, defaults={"secret": secret.secret})
 
 
 def draw_by(secret: bytes, case_set: CaseSet, cases: Sequence[CaseFacts]) -> frozenset[str]:
@@ -41,7 +49,9 @@ def draw_by(secret: bytes, case_set: CaseSet, cases: Sequence[CaseFacts]) -> fro
 
 
 def _secret_for(digest: str) -> bytes:
-    same = HalfSecret.objects.filter(case_set__digest=digest).first()
+    same = (
+        HalfSecret.objects.filter(case_set__digest=digest).first() or DeletedHalf.objects.filter(digest=digest).first()
+    )
     return bytes.fromhex(same.secret) if same else secrets.token_bytes(SECRET_BYTES)
 
 

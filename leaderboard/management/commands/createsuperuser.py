@@ -9,10 +9,11 @@ from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.models import User
 from leaderboard.people import addresses
+from leaderboard.states import Role
 
 
 class Command(createsuperuser.Command):
-    """Makes an organiser who may do everything."""
+    """Makes an owner, who may do everything."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Ask, make, record; no transaction is open while a person types."""
@@ -20,6 +21,8 @@ class Command(createsuperuser.Command):
         super().handle(*args, **options)
         with transaction.atomic():
             for user in User.objects.filter(is_superuser=True, pk__gt=latest.pk if latest else 0):
+                user.role = Role.OWNER
+                user.save(update_fields=["role"])
                 addresses.confirm(user)  # by the word of who may run this; the first one comes before any mail server
-                powers = audit.state_of(user, ["is_staff", "is_superuser"])
+                powers = audit.state_of(user, ["role", "is_staff", "is_superuser"])
                 audit.record(Actor.command_line(), "add user", user, after=powers)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leaderboard.operations.health.judging import DAY, HOUR, Check, Level, checks
-from leaderboard.operations.health.reading import Facts, HostFacts, MailFacts, PhaseFacts, facts
+from leaderboard.operations.health.reading import Facts, HostFacts, MailFacts, PhaseFacts, RecordFacts, facts
 
 __all__ = [
     "DAY",
@@ -20,6 +20,7 @@ __all__ = [
     "Level",
     "MailFacts",
     "PhaseFacts",
+    "RecordFacts",
     "Snapshot",
     "checks",
     "facts",

@@ -13,6 +13,7 @@ SILENT_SECONDS = 60.0  # four beats
 ROLES = (process_heartbeat.SWEEPER, "control", "scoring")
 MANY_FAULTS = 10
 MANY_REFUSED = 3
+RECORD_WAITS_SECONDS = 10 * MINUTE
 
 
 class Level(IntEnum):
@@ -68,6 +69,7 @@ def checks(facts: Facts) -> list[Check]:
         _mails(facts),
         _downloads(facts),
         _rescoring(facts),
+        _record(facts),
     ]
 
 
@@ -336,3 +338,18 @@ def _age(seconds: float | None) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _record(facts: Facts) -> Check:
+    name, title, record = "record", "Record of decisions", facts.record
+    if record.problems:
+        more = f" (and {len(record.problems) - 1} more)" if len(record.problems) > 1 else ""
+        says = f"{record.problems[0]}{more} Somebody changed the database by hand: compare it with a backup of before."
+        return Check(name, title, Level.FAILING, says)
+    if (record.oldest_unchained or 0) > RECORD_WAITS_SECONDS:
+        says = f"An entry has waited for {_age(record.oldest_unchained or 0)} to be chained: is the sweeper alive?"
+        return Check(name, title, Level.WARNING, says)
+    if record.checked is None:
+        return Check(name, title, Level.OK, "It has not been verified yet; the sweeper does that within minutes.")
+    says = f"The chain is unbroken: {_number(record.entries, 'entry', 'entries')}, verified {_age(record.checked)} ago."
+    return Check(name, title, Level.OK, says)

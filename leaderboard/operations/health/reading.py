@@ -19,13 +19,14 @@ from django.db.models.functions import Coalesce
 from leaderboard.board import versions
 from leaderboard.challenge import downloads
 from leaderboard.challenge.phases import offers_try_outs, taking_phases
-from leaderboard.core import clock, events, outbox
+from leaderboard.core import clock, events, outbox, verification
 from leaderboard.core.minutes import found_once, minute_of
 from leaderboard.core.process_heartbeat import BOARD
 from leaderboard.hosts import gpus, slots
 from leaderboard.hosts.slots import Slot
 from leaderboard.models import (
     Attempt,
+    AuditEntry,
     Batch,
     Host,
     OutgoingMail,
@@ -104,6 +105,16 @@ class MailFacts:
 
 
 @dataclass(frozen=True)
+class RecordFacts:
+    """The record of decisions as it was last verified, and for how long an entry has waited for its place in it."""
+
+    entries: int = 0
+    checked: float | None = None
+    problems: tuple[str, ...] = ()
+    oldest_unchained: float | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that was read, at one instant. Ages in seconds; None where there is nothing that could be old."""
 
@@ -132,6 +143,7 @@ class Facts:
     mails: MailFacts = MailFacts()
     uncopied: tuple[str, ...] = ()  # case sets that may be downloaded, and whose files are not all there
     rescoring: Overview = field(default_factory=Overview)
+    record: RecordFacts = RecordFacts()
     store_free_bytes: int = 0
     store_bytes: int = 0
     store_turns_uploads_away: bool = False  # the largest that a phase takes, if not all
@@ -215,10 +227,17 @@ def _facts(at: datetime) -> Facts:
         mails=_mail_facts(at, hour),
         uncopied=tuple(downloads.uncopied().values_list("name", flat=True)),
         rescoring=overview(),
+        record=_record_facts(at),
         store_free_bytes=disk.free,
         store_turns_uploads_away=disk.free < settings.FREE_BYTES + largest,
         store_bytes=disk.total,
     )
+
+
+def _record_facts(at: datetime) -> RecordFacts:
+    found = verification.latest()
+    waits = AuditEntry.objects.filter(number=None).aggregate(first=Min("at"))["first"]
+    return RecordFacts(found.entries, _since(at, found.checked_at), tuple(found.problems), _since(at, waits))
 
 
 def _waiting(queued: QuerySet[Run]) -> list[Submission]:

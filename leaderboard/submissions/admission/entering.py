@@ -9,7 +9,7 @@ from leaderboard.models import Phase, Submission, Team, User
 from leaderboard.people import addresses, approvals
 from leaderboard.people.rules import has_accepted_rules
 from leaderboard.states import ENDED, SubmissionKind
-from leaderboard.submissions import tried_out
+from leaderboard.submissions import disqualified_teams, tried_out
 from leaderboard.submissions.admission.files import check_disk_space
 from leaderboard.submissions.quota import Quota, quota_of, refused_per_day, refused_today
 
@@ -65,6 +65,7 @@ def entry_kind(phase: Phase, at: datetime) -> SubmissionKind:
 def check_phase(team: Team, phase: Phase, at: datetime, kind: str = SubmissionKind.SCORED) -> None:
     """Refuse when the phase takes none of this kind at this instant, or the team has none left in it."""
     _check_is_taken(phase, at, kind)
+    disqualified_teams.check(team, phase)
     used = quota_of(team, phase, at, kind)
     if used.total_used >= used.total_limit:
         raise Refused(f"Your team has used all of its {_runs(kind, used.total_limit)} in the {phase.name}.")

@@ -41,7 +41,7 @@ def _entry(case: Case) -> dict[str, Any]:
     return {
         "name": case.name,
         "findings": by_channel("text"),
-        "categories": by_channel("category"),
+        "categories": {channel: code for channel, code in by_channel("category").items() if code},
         "entity_counts": by_channel("entity_count"),
         "pixels": by_channel("voxels"),
         "shape": case.shape,

@@ -48,6 +48,21 @@ def test_it_introduces_itself_with_its_slots(new_agent: Callable[[], Agent], ser
     assert said == [None, ["weights"]], "what it can do it says to a server that reads it"
 
 
+def test_it_says_once_that_it_is_known_and_what_machine_it_is_to_a_server_that_reads_it(
+    new_agent: Callable[[], Agent], server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.reads = ["machine"]
+    with caplog.at_level("INFO", logger="containers"):
+        new_agent()
+        wait_until(lambda: len(server.hellos) > 2)
+    assert [hello.get("machine") is not None for hello in server.hellos[:2]] == [False, True]
+    machine = server.hellos[1]["machine"]
+    assert machine["memory_bytes"] > 2**28
+    assert 0 <= machine["cache_bytes"] < machine["disk_bytes"]
+    known = [record for record in caplog.records if record.message == "The server knows this host."]
+    assert [record.levelname for record in known] == ["INFO"]
+
+
 def weights(server: FakeServer, tmp_path: Path) -> dict[str, Any]:
     """What an order says of weights that the server has."""
     uploaded = tmp_path / "uploaded.tar"

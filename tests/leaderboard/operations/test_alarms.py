@@ -117,7 +117,8 @@ def test_what_counts_as_told_is_in_the_outbox_and_the_other_way_round(monkeypatc
 
 def test_without_addresses_every_organiser_is_told(settings):
     settings.ADMINS = []
-    cast.person("Olga", is_staff=True)
+    cast.person("Olga", is_staff=True, role="organiser")
+    cast.person("Vera", is_staff=True, role="viewer")
     cast.person("Bob")
     stuck_run()
     tell()

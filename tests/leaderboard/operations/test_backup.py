@@ -14,7 +14,7 @@ from django.db import connection
 from leaderboard import migrations
 from leaderboard.core import blobs, clock
 from leaderboard.journey import pipeline, planning
-from leaderboard.models import AlgorithmImage, Batch, Case, CaseSet, Host, Submission, Weights
+from leaderboard.models import AlgorithmImage, Batch, Case, CasePicture, CaseSet, Host, Submission, Weights
 from leaderboard.operations import backup, retention
 from leaderboard.states import SubmissionState
 from leaderboard.submissions import uploads
@@ -100,6 +100,8 @@ def test_a_backup_restores_to_identical_standings_and_files(team, phase, host, f
     waiting = cast.submit(team, phase)
     pdf = blobs.pdfs.put(io.BytesIO(b"%PDF-1.7"))
     Submission.objects.filter(pk=waiting.pk).update(pdf=pdf.digest)
+    picture = blobs.pictures.put(io.BytesIO(b"a picture"))
+    CasePicture.objects.create(case=Case.objects.earliest("pk"), picture=picture.digest, width=9, height=3)
     CaseSet.objects.update(copied_at=clock.now())
     call_command("backup", folder)
     said = bare_machine.manage_in_a_process("restore", str(folder))
@@ -269,10 +271,17 @@ NEWER_TABLES = (
     *("apianswer", "apitoken"),
     *("boardrow", "boardversion", "boardcertainty", "listedrun", "referencerow", "teamalias"),
     *("halfsecret", "casenumbersecret"),
+    *("siteline", "likelydouble"),
     *("rescoredcase", "rescoredrun", "rescoring"),
+    "recordcheck",
+    *("objection", "rundecision", "teamdisqualification"),
+    "phasechanges",
+    "maintenance",
+    *("casepicture", "casesetimport", "deletedhalf", "storedvolume"),
 )
 NEWER_COLUMNS = (
-    *(("user", "country"), ("user", "orcid")),
+    *(("user", "country"), ("user", "orcid"), ("user", "role")),
+    *(("caseset", "is_ranked"), ("phase", "is_ranked")),
     *(("submission", "ticket"), ("team", "skeleton"), ("host", "gpus"), ("host", "hello_at"), ("host", "serves")),
     *(("run", "hints"), ("run", "hints_asked_at"), ("attempt", "received")),
     *(("run", "hints_tries"), ("run", "failure_kind"), ("submission", "note")),
@@ -302,8 +311,10 @@ NEWER_COLUMNS = (
     *(("phase", "show_submitters"), ("submission", "shows_submitter")),
     *(("phase", "evaluation_version"), ("caseset", "mends_id"), ("caseset", "revision")),
     *(("phase", "requires_approval"), ("team", "is_of_organisers")),
+    *(("run", "put_first_at"), ("run", "put_first_why"), ("host", "machine")),
     *(("phase", name) for name in ("is_draft", "embargo_until", "anonymous_until_reveal")),
     *(("submission", f"weights_{name}") for name in ("upload", "file", "name", "bytes")),
+    ("submission", "kept_limits"),
 )
 
 

@@ -14,7 +14,7 @@ from leaderboard.hosts import slots
 from leaderboard.journey import pipeline
 from leaderboard.models import Attempt, Batch, Host, ProcessHeartbeat, Run, RunCase
 from leaderboard.operations import health
-from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, MailFacts, PhaseFacts
+from leaderboard.operations.health import DAY, HOUR, Facts, HostFacts, Level, MailFacts, PhaseFacts, RecordFacts
 from leaderboard.processes.tasks import make_board
 from leaderboard.rescoring.progress import Overview
 from leaderboard.submissions import uploads
@@ -57,6 +57,8 @@ def test_a_server_that_is_well_has_nothing_to_do():
     [
         ({"database_answers": False}, {"database": Level.FAILING}),
         ({"uncopied": ("val",)}, {"downloads": Level.WARNING}),
+        ({"record": RecordFacts(9, 60.0, ("Entry 3 is gone.",))}, {"record": Level.FAILING}),
+        ({"record": RecordFacts(9, 60.0, oldest_unchained=601.0)}, {"record": Level.WARNING}),
         ({"rescoring": Overview(behind=("test",))}, {"rescoring": Level.WARNING}),
         ({"rescoring": Overview(to_decide=("test",))}, {"rescoring": Level.WARNING}),
         ({"rescoring": Overview(stuck=("test",))}, {"rescoring": Level.WARNING}),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from leaderboard.board import versions
 from leaderboard.core import blobs, clock, locks, unfinished
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
@@ -213,7 +214,8 @@ def test_a_phase_with_a_run_that_may_go_on_is_not_archived(state):
 
 def test_an_organiser_archives_in_the_admin(client):
     _, _, submission = scored("Alice", cast.phase())
-    Phase.objects.update(closes_at=clock.now())
+    Phase.objects.update(closes_at=clock.now(), revealed_at=clock.now())
+    versions.make(submission.phase_id)
     client.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
     chosen = {"action": "archive", "_selected_action": [submission.phase_id]}
     page = client.post("/admin/leaderboard/phase/", chosen, follow=True)

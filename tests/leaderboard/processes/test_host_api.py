@@ -105,6 +105,23 @@ def test_gpus_that_are_not_described_as_agreed_are_refused(api, host, wrong):
     assert host.gpus is None
 
 
+MACHINE = {"memory_bytes": 64 * 2**30, "disk_bytes": 900 * 10**9, "cache_bytes": 0}
+
+
+def test_a_host_says_what_machine_it_is_and_one_of_before_does_not(api, host):
+    hello = {"version": "1", "slots": [], "engine": "20.10"}
+    assert "machine" in post(api, "hello", **hello).json()["reads"]
+    assert post(api, "hello", **hello, machine=MACHINE | {"mood_bytes": 1}).status_code == 200
+    host.refresh_from_db()
+    assert host.machine == MACHINE
+    refused: tuple[object, ...] = ([], "large", MACHINE | {"disk_bytes": -1}, {"disk_bytes": 1})
+    for wrong in refused:
+        assert post(api, "hello", **hello, machine=wrong).status_code == 400
+    post(api, "hello", **hello)
+    host.refresh_from_db()
+    assert host.machine is None
+
+
 def test_no_text_of_a_host_can_stop_the_database(api, host):
     hostile = GPUS | {"driver": "5\x00\ud800", "devices": [A100 | {"name": "\x00\udfff<b>"}]}
     assert post(api, "hello", version="1", slots=[], engine="20.10", gpus=hostile).status_code == 200

@@ -25,7 +25,7 @@ class Browsers(dict[str, Client]):
 def four_people() -> SimpleNamespace:
     """Four people, two teams, and a browser for each person."""
     alice, bob, charlie = (cast.person(name) for name in ("Alice", "Bob", "Charlie"))
-    olga = cast.person("Olga", is_staff=True)
+    olga = cast.person("Olga", is_staff=True, role="organiser")
     found = SimpleNamespace(alice=alice, bob=bob, charlie=charlie, olga=olga)
     found.team, found.rivals = cast.team_of(alice, bob, name="Alice and Bob"), cast.team_of(charlie, name="Rivals")
     found.browser = Browsers(alice, bob, charlie, olga)

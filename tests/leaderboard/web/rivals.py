@@ -39,7 +39,8 @@ from leaderboard.models import (
 PUBLIC = {
     *("leaderboard.Phase", "leaderboard.CaseSet", "leaderboard.DataTerms", "leaderboard.Registration"),
     *("leaderboard.NewsItem", "leaderboard.FaqSection", "leaderboard.Question", "leaderboard.ChallengeDate"),
-    *("leaderboard.BoardVersion", "leaderboard.ReferenceRow"),
+    *("leaderboard.BoardVersion", "leaderboard.ReferenceRow", "leaderboard.Maintenance"),
+    *("leaderboard.SiteLine", "leaderboard.BoardVersion", "leaderboard.ReferenceRow"),
     *("auth.Permission", "contenttypes.ContentType"),
     "sessions.Session",  # asking writes the asker's own
     "leaderboard.Throttle",  # counts tries, under hashes

@@ -21,8 +21,9 @@ from leaderboard.api.site import described
 from leaderboard.board import reading, versions
 from leaderboard.board.case_exports import FILES
 from leaderboard.core import clock
-from leaderboard.journey import faults, pipeline
+from leaderboard.journey import decisions, faults, objections, pipeline
 from leaderboard.models import OutgoingMail, Phase, Run, Submission
+from leaderboard.notices import decisions as of_decisions
 from leaderboard.notices import runs
 from leaderboard.people import tokens
 from leaderboard.progress.listing import STATES
@@ -51,6 +52,7 @@ ELSEWHERE = {
     "cancel",
     "withdraw",
     "bring_back",
+    "object_to",
     "note",
     "submit_again",
     "begin_draft",
@@ -68,8 +70,6 @@ ELSEWHERE = {
     "upload",
     "metrics",
     "submission_events",
-    "health_panel",
-    "equality",
     "news_item",
     "question",
     "pre_registration_confirm",
@@ -87,8 +87,6 @@ SAME_FOR_ALL = {
     "rules",
     "privacy",
     "healthz",
-    "health",
-    "equal_entries",
     "team",
     "submit",
     "submit_to",
@@ -144,10 +142,8 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
         "download": ["/downloads/template.zip"],
         "examples": ["/downloads/examples.zip"],
         "data": ["/data/"],
-        "health": ["/organisers/health/"],
         "server_clock": ["/clock"],
         "api_reference": ["/api/v1/reference/"],
-        "equal_entries": ["/organisers/equal-entries/"],
         "healthz": ["/healthz"],
         "news": ["/news/"],
         "news_feed": ["/news/feed.atom"],
@@ -160,7 +156,17 @@ def addresses(submissions: list[Submission]) -> dict[str, list[str]]:
 
 def api_addresses(submissions: list[Submission]) -> dict[str, list[str]]:
     """The same of the API: what it answers at each path of its description, by that path."""
-    plain = ("/me", "/me/notices", "/team", "/team/invitations", "/team/approvals", "/phases", "/drafts", "/data")
+    plain = (
+        "/me",
+        "/me/notices",
+        "/team",
+        "/team/invitations",
+        "/team/approvals",
+        "/phases",
+        "/drafts",
+        "/data",
+        "/status",
+    )
     of_one = ("", "/findings", "/cases", "/containers", "/results", "/method.pdf")
     named = {f"/submissions/{{pk}}{part}": [f"/submissions/{one.pk}{part}" for one in submissions] for part in of_one}
     return {
@@ -239,6 +245,7 @@ def _everything(people, at: Iterable[Where]) -> dict[Where, tuple[Any, ...]]:
     table = StringIO()
     call_command("standings", phase="test", json=True, stdout=table)
     runs.write_due()
+    of_decisions.write_due()
     mails = OutgoingMail.objects.order_by("pk").values_list("to", "subject", "body")
     return {**found, ("the table", ""): (table.getvalue(),), ("the mails", ""): tuple(mails)}
 
@@ -296,6 +303,10 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at, 
     people.tokens = {
         one.name: tokens.issue(one, name="a program", scopes=["read"])[1] for one in (people.alice, people.charlie)
     }
+    for one in submissions:  # what organisers decided stands on their pages
+        decisions.disqualify(one, by=cast.OPERATOR, why="Two accounts.")
+        objections.object_to(one.decisions.get(), "We are two.", user=people.alice)
+        decisions.reinstate(one, by=cast.OPERATOR, why="They are.")
     run = submissions[0].runs.get()
     at(minute + timedelta(seconds=1))
     host.seen_at = clock.now()
@@ -321,7 +332,7 @@ def test_within_a_minute_nothing_changes_for_anybody_but_organisers(people, at, 
     after = everything(people, submissions, told_now)
     assert set(told_now) <= set(differing(before, after))
     assert before["the table", ""] != after["the table", ""]
-    told = [subject for _, subject, _ in after["the mails", ""]]
+    told = [subject for _, subject, _ in after["the mails", ""] if "The organisers" not in subject]
     assert [subject.partition(": ")[2] for subject in told if "token" not in subject] == [
         f"Submission {submissions[0].pk} is scored"
     ] * 2

@@ -111,9 +111,9 @@ def test_the_organisers_list_tells_and_filters_by_the_state_that_matters(people)
     people.olga.save()
     olga = people.browser["Olga"]
     listed = page(olga.get("/admin/leaderboard/submission/"))
-    assert listed.all("a", href=f"/runs/{done.submission_id}/")
+    assert listed.all("a", href=f"/organisers/runs/{done.submission_id}/")
     assert "Scored" in listed.text
     for stage, shown in (("run-scored", done.submission_id), ("run-queued", waits.pk)):
         found = page(olga.get("/admin/leaderboard/submission/", {"stage": stage}))
-        links = [found.all("a", href=f"/runs/{pk}/") for pk in (done.submission_id, waits.pk)]
+        links = [found.all("a", href=f"/organisers/runs/{pk}/") for pk in (done.submission_id, waits.pk)]
         assert [bool(link) for link in links] == [shown == done.submission_id, shown == waits.pk]

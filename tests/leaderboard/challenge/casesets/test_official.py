@@ -8,7 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leaderboard.challenge.casesets.official import CaseSetProblems, CheckedCaseSet, case_set_digest, read_case_set
+from leaderboard.challenge.casesets import problems
+from leaderboard.challenge.casesets.official import CheckedCaseSet, case_set_digest, read_case_set
+from leaderboard.challenge.casesets.problems import CaseSetProblems
 from tests.leaderboard.challenge.casesets.reading import CaseSet
 
 FIRST, SECOND, THIRD = (f"case_000{number}.nii.gz" for number in (1, 2, 3))
@@ -72,13 +74,13 @@ def test_files_of_another_split_in_the_same_folder_are_no_strays(tiny: CaseSet) 
 def test_an_empty_channel_is_a_warning(tiny: CaseSet) -> None:
     save_mask(tiny, FIRST, np.zeros_like(tiny.mask(FIRST)))
     tiny.change([{key: entry[key] for key in ("name", "findings", "categories")} for entry in tiny.entries])
-    assert any(FIRST in warning and "no voxel" in warning for warning in read(tiny).warnings)
+    assert {(one.group, one.case) for one in read(tiny).warnings} == {(problems.EMPTY, FIRST)}
 
 
 def test_progress_ends_at_its_total(tiny: CaseSet) -> None:
     seen: list[tuple[int, int]] = []
     read(tiny, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(number, 6) for number in range(1, 7)]
+    assert seen == [(number, 9) for number in range(1, 10)]
 
 
 def save_mask(case_set: CaseSet, name: str, array: np.ndarray) -> None:
@@ -105,7 +107,12 @@ ENTRY_PROBLEMS: list[tuple[str, Change, str, str]] = [
     ("finding key 00", lambda e: e[0].update(findings={"00": "x"}), FIRST, 'must be "0"'),
     ("empty text", lambda e: e[0]["findings"].update({"0": "  "}), FIRST, "finding 0 has no text"),
     ("text a number", lambda e: e[0]["findings"].update({"0": 3}), FIRST, "finding 0 has no text"),
-    ("NUL in a text", lambda e: e[0]["findings"].update({"0": "a\0b"}), FIRST, "control characters"),
+    (
+        "NUL in a text",
+        lambda e: e[0]["findings"].update({"0": "a\0b"}),
+        FIRST,
+        "control character NULL (U+0000) at character 2",
+    ),
     ("no categories", lambda e: e[0].pop("categories"), FIRST, "finding 0 has no category"),
     ("unknown category", lambda e: e[0]["categories"].update({"0": "3a"}), FIRST, "the category '3a'"),
     ("category a list", lambda e: e[0]["categories"].update({"0": ["1a"]}), FIRST, "the category ['1a']"),
@@ -166,9 +173,22 @@ def test_a_missing_file_is_reported(tiny: CaseSet, folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["images", "masks"])
-def test_a_stray_file_is_reported(tiny: CaseSet, folder: str) -> None:
-    (tiny.root / folder / "notes.txt").write_text("x")
-    assert "'notes.txt', which belongs to no case" in problems_of(tiny)[""][0]
+def test_a_volume_of_no_entry_is_reported(tiny: CaseSet, folder: str) -> None:
+    shutil.copy(tiny.root / folder / FIRST, tiny.root / folder / "other.nii.gz")
+    assert "'other.nii.gz', of which there is no entry" in problems_of(tiny)[""][0]
+
+
+@pytest.mark.parametrize("folder", ["images", "masks"])
+def test_what_is_no_volume_is_left_aside_and_told(tiny: CaseSet, folder: str) -> None:
+    for name in (".DS_Store", "Thumbs.db", f"._{FIRST}", "README.md", "desktop.ini"):
+        (tiny.root / folder / name).write_text("x")
+    for name in ("__MACOSX", "old"):
+        (tiny.root / folder / name).mkdir()
+    checked = read(tiny)
+    assert len(checked.cases) == 3
+    assert not checked.warnings
+    said = " ".join(str(one) for one in checked.notes)
+    assert all(repr(name) in said for name in ("__MACOSX", "old", f"._{FIRST}", "README.md"))
 
 
 @pytest.mark.parametrize("folder", ["images", "masks"])
@@ -249,14 +269,14 @@ def test_all_problems_are_reported_in_one_go_by_case(tiny: CaseSet) -> None:
     tiny.change(entries)
     (tiny.root / "images" / SECOND).unlink()
     save_mask(tiny, THIRD, np.zeros((1, 2, 3, 4), np.uint8))
-    (tiny.root / "masks" / "stray").write_text("")
+    shutil.copy(tiny.root / "masks" / FIRST, tiny.root / "masks" / "stray.nii.gz")
     with pytest.raises(CaseSetProblems) as caught:
         read(tiny)
     assert set(caught.value.by_case) == {"", FIRST, SECOND, THIRD}
     assert len(caught.value.by_case[FIRST]) == 2
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "The case set has 5 problems; nothing was imported."
-    assert f"{SECOND}:" in lines
+    said = str(caught.value)
+    assert said.startswith("The case set has 5 problems; nothing was imported.")
+    assert f"{problems.MISSING.title} (missing, 1). {problems.MISSING.todo}\n  - {SECOND}: has no image file" in said
 
 
 # ---- the digest

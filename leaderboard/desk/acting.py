@@ -1,0 +1,210 @@
+"""An act of organisers: carried out, or played and taken back, on one thing or on many.
+
+What an act would change is found by doing it inside a transaction that is rolled back: there is no second account of
+its effects that could be wrong. So decisions do nothing that a rollback cannot take back before they are committed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+from django.db import transaction
+from django.db.models import Model
+
+from leaderboard.core import audit
+from leaderboard.core.audit import Actor
+from leaderboard.core.refusal import Refused
+from leaderboard.models import AuditEntry, User
+from leaderboard.people.roles import has_role
+from leaderboard.states import Role
+
+NEW = "new"
+"""By what is named that an act makes."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of thing that is acted on. `key` is the field by which people name one: a number, a slug, a name.
+
+    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`.
+    """
+
+    name: str
+    plural: str
+    model: type[Model]
+    key: str = "pk"
+    unread: Sequence[str] = ()
+    is_new: bool = False
+
+    def find(self, key: str) -> Model:
+        """The thing of this key. Raises Refused when there is none."""
+        if self.is_new:
+            if key != NEW:
+                raise Refused(f"{self.name.capitalize()} is named “{NEW}”.")
+            return self.model()
+        rows = self.model._default_manager.defer(*self.unread)
+        try:
+            row = rows.filter(**{self.key: key}).first()
+        except (ValueError, OverflowError):
+            row = None
+        if row is None:
+            raise Refused(f"There is no {self.name} “{key[:60]}”.")
+        return row
+
+    def key_of(self, row: Model) -> str:
+        """By what the thing is named in addresses and on the command line."""
+        return NEW if self.is_new else str(getattr(row, self.key))
+
+    def name_of(self, row: Model) -> str:
+        """As the record names it; what an act makes has no name yet."""
+        return self.name if self.is_new else audit.described(row)
+
+
+@dataclass(frozen=True)
+class Value:
+    """Something that an act asks for besides a reason.
+
+    `read` makes the value of what was written, and raises Refused with a sentence for whoever wrote it. `choices` are
+    what can be chosen, with words for each.
+    """
+
+    name: str
+    label: str
+    help: str = ""
+    read: Callable[[str], Any] = str
+    choices: Mapping[str, str] = field(default_factory=dict)
+    is_required: bool = True
+    is_long: bool = False
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that organisers do.
+
+    `decide` takes the thing, `by`, `why` and the values by their names; it records what it did, and raises Refused
+    with a sentence where it is not possible. `says` tells what comes of it, for whom. `is_offered` keeps an act off
+    pages of things for which it means nothing now. Where `confirms` is set, a person types the thing's name as well;
+    where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a team reads the reason.
+    `shows_once` says what `decide` returns is, where that is shown once, and never again. `delivers` names the file,
+    where what `decide` returns is handed to whoever does it (as JSON, of one thing at a time).
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    says: str
+    decide: Callable[..., object]
+    values: Sequence[Value] = ()
+    role: Role = Role.ORGANISER
+    needs_reason: bool = False
+    is_offered: Callable[[Any], bool] = lambda _row: True
+    confirms: bool = False
+    needs_factor: bool = False
+    is_grave: bool = False
+    tells_team: bool = False
+    shows_once: str = ""
+    delivers: str = ""
+
+
+class Change(NamedTuple):
+    """What a decision changed of one thing, as its record says: fields with what they were and are, as text."""
+
+    action: str
+    target: str
+    fields: list[tuple[str, str, str]]
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Self:
+        """What this entry says."""
+        names = dict.fromkeys([*entry.before, *entry.after])
+        fields = [(name, _told(entry.before.get(name)), _told(entry.after.get(name))) for name in names]
+        return cls(entry.action, entry.target, fields)
+
+
+def _told(value: object) -> str:
+    match value:
+        case None | "":
+            return "nothing"
+        case bool():
+            return "yes" if value else "no"
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came, or would come, of an act on one thing: what the record says of it, or why it is refused."""
+
+    row: Model
+    name: str
+    entries: Sequence[AuditEntry] = ()
+    refused: str = ""
+    found: object = None
+
+    @property
+    def changes(self) -> list[Change]:
+        """The same in words."""
+        return [Change.of(entry) for entry in self.entries]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        changes = [
+            {"action": one.action, "target": one.target, "before": one.before, "after": one.after}
+            for one in self.entries
+        ]
+        return {"target": self.name, "refused": self.refused, "changes": changes}
+
+
+def may_act(user: User, act: Act) -> bool:
+    """Whether this person may do it at all."""
+    return has_role(user, act.role)
+
+
+def check_values(act: Act, written: Mapping[str, str]) -> dict[str, Any]:
+    """The act's values of what was written. Raises Refused for the first that is missing or can't be read."""
+    found = {}
+    for value in act.values:
+        text = written.get(value.name, "").strip()
+        if not text and value.is_required:
+            raise Refused(f"“{value.label}” is missing.")
+        if text and value.choices and text not in value.choices:
+            raise Refused(f"“{value.label}” is one of: {', '.join(value.choices)}.")
+        found[value.name] = value.read(text)
+    return found
+
+
+def act_on(
+    act: Act, rows: Sequence[Model], values: Mapping[str, Any], *, by: Actor, why: str, dry_run: bool = False
+) -> list[Outcome]:
+    """Do it to each of these, or see with `dry_run` what would come of it. A refusal of one does not stop the others.
+
+    Raises Refused before anything is done where `by` may not do it, or a reason is missing.
+    """
+    if by.user is not None and not may_act(by.user, act):
+        raise Refused(f"“{act.label}” is for {'owners' if act.role == Role.OWNER else 'organisers'}.")
+    if act.needs_reason and not why.strip():
+        raise Refused("Say why: it is kept in the record.")
+    return [_act_on(act, row, values, by, why, dry_run) for row in rows]
+
+
+def _act_on(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str, dry_run: bool) -> Outcome:
+    name = act.kind.name_of(row)
+    try:
+        with audit.noting() as entries:
+            found = (_played if dry_run else _done)(act, row, values, by, why)
+    except Refused as refusal:
+        return Outcome(row, name, refused=str(refusal))
+    return Outcome(row, name, entries, found=found)
+
+
+def _done(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str) -> object:
+    return act.decide(row, by=by, why=why, **values)
+
+
+def _played(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str) -> object:
+    """Done, and taken back; nobody else sees anything of it."""
+    with transaction.atomic():
+        # decisions change the rows that they are given
+        fresh = type(row)._default_manager.get(pk=row.pk) if row.pk else type(row)()
+        found = _done(act, fresh, values, by, why)
+        transaction.set_rollback(True)
+    return found

@@ -1,0 +1,52 @@
+"""A team is disqualified in a phase, or reinstated: all its runs there, for one reason that it reads."""
+
+from typing import Any
+
+from leaderboard.core.audit import Actor
+from leaderboard.desk.acting import Act, Value
+from leaderboard.desk.choosing import Rows
+from leaderboard.desk.kinds import PHASE, TEAM
+from leaderboard.journey import decisions
+from leaderboard.models import Phase, Team
+
+_IN = Value(
+    "phase",
+    "Phase",
+    "In which phase; every other phase is a decision of its own.",
+    read=PHASE.find,
+    choices=Rows(Phase.objects.all, "slug"),
+)
+
+
+def _disqualify(team: Team, *, by: Actor, why: str, phase: Any) -> None:
+    decisions.disqualify_team(team, phase=phase, by=by, why=why)
+
+
+def _reinstate(team: Team, *, by: Actor, why: str, phase: Any) -> None:
+    decisions.reinstate_team(team, phase=phase, by=by, why=why)
+
+
+DISQUALIFY_TEAM = Act(
+    "disqualify-team",
+    "Disqualify the team",
+    TEAM,
+    "All its runs in the phase leave the board, and it can hand in nothing more there. Its runs at work go on, and may "
+    "be cancelled apart.",
+    _disqualify,
+    values=(_IN,),
+    needs_reason=True,
+    is_grave=True,
+    tells_team=True,
+)
+REINSTATE_TEAM = Act(
+    "reinstate-team",
+    "Reinstate the team",
+    TEAM,
+    "It may hand in again, and the runs that were disqualified with it may count. Those that were disqualified by "
+    "themselves stay so.",
+    _reinstate,
+    values=(_IN,),
+    needs_reason=True,
+    tells_team=True,
+)
+ACTS = (DISQUALIFY_TEAM, REINSTATE_TEAM)

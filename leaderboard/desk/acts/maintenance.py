@@ -1,0 +1,82 @@
+"""Pauses for maintenance: announced, begun, ended, called off."""
+
+from datetime import UTC, datetime
+
+from leaderboard.challenge import maintenance
+from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
+from leaderboard.desk.acting import Act, Value
+from leaderboard.desk.kinds import NEW_PAUSE, PAUSE
+
+_FORM = "%Y-%m-%d %H:%M"
+_MOST_CHARACTERS = 300
+PROTECTED = (
+    "What runs is brought to its end, and nothing new starts. Uploads and submissions are taken all the while. A "
+    "deadline in it, or within a day after it, is moved by its length."
+)
+
+
+def read_instant(text: str) -> datetime:
+    """An instant as it is written here: in UTC, to the minute. Raises Refused."""
+    written = text.strip().removesuffix("UTC").removesuffix("Z").strip().replace("T", " ")
+    try:
+        return datetime.strptime(written[:16], _FORM).replace(tzinfo=UTC)
+    except ValueError:
+        raise Refused(f"“{text[:40]}” is no date and time: write it as 2026-09-14 20:00, in UTC.") from None
+
+
+def read_words(text: str) -> str:
+    """What every page says. Raises Refused."""
+    if len(text) > _MOST_CHARACTERS:
+        raise Refused(f"Say it in {_MOST_CHARACTERS} characters.")
+    return text
+
+
+_UNTIL = Value("ends_at", "Until (UTC)", "As 2026-09-14 20:00.", read_instant)
+_WORDS = Value("words", "Words", "What is done, for every page: “The server gets a larger disk.”", read_words)
+PLAN = Act(
+    "plan-pause",
+    "Plan a pause",
+    NEW_PAUSE,
+    f"It stands on every page from now on. {PROTECTED}",
+    maintenance.plan,
+    values=(Value("begins_at", "From (UTC)", "As 2026-09-14 18:00.", read_instant), _UNTIL, _WORDS),
+)
+BEGIN_NOW = Act(
+    "begin-pause",
+    "Begin a pause now",
+    NEW_PAUSE,
+    f"Nobody was told: where there is time, plan it instead. {PROTECTED}",
+    maintenance.begin_now,
+    values=(_UNTIL, _WORDS),
+    needs_reason=True,
+    is_grave=True,
+)
+BEGIN_EARLY = Act(
+    "begin-planned-pause",
+    "Begin it now",
+    PAUSE,
+    f"It begins earlier than teams were told. {PROTECTED}",
+    maintenance.begin_early,
+    needs_reason=True,
+    is_offered=lambda pause: pause.is_to_come(clock.now()),
+    is_grave=True,
+)
+END = Act(
+    "end-pause",
+    "End it now",
+    PAUSE,
+    "Runs start again with the next round. Deadlines that were moved stay where they are.",
+    maintenance.end,
+    is_offered=lambda pause: pause.is_on(clock.now()),
+)
+CANCEL = Act(
+    "cancel-pause",
+    "Call it off",
+    PAUSE,
+    "It goes from all pages. Deadlines that were moved stay where they are: teams were told.",
+    maintenance.cancel,
+    is_offered=lambda pause: pause.is_to_come(clock.now()),
+)
+OF_ONE = (BEGIN_EARLY, END, CANCEL)
+ACTS = (PLAN, BEGIN_NOW, *OF_ONE)

@@ -1,0 +1,77 @@
+"""All runs of a phase scored anew: started, and applied as a whole or discarded."""
+
+from typing import Any
+
+from leaderboard.core.audit import Actor
+from leaderboard.desk.acting import Act, Value
+from leaderboard.desk.choosing import Rows
+from leaderboard.desk.kinds import PHASE
+from leaderboard.models import CaseSet, Phase
+from leaderboard.rescoring import decisions
+from leaderboard.rescoring.progress import undecided
+
+
+def _start(phase: Phase, *, by: Actor, why: str, cases: CaseSet | None) -> None:
+    decisions.start(phase, cases=cases, reason=why, by=by)
+
+
+def _apply(phase: Phase, *, by: Actor, why: str, leave_out: bool) -> None:
+    decisions.apply(phase, leave_out=leave_out, why=why, by=by)
+
+
+def _discard(phase: Phase, *, by: Actor, why: str) -> None:
+    decisions.discard(phase, why=why, by=by)
+
+
+def _case_set(name: str) -> Any:
+    return CaseSet.objects.filter(name=name).first() if name else None
+
+
+_CASES = Value(
+    "cases",
+    "Case set",
+    "With mended references, if these changed; else the phase's own, by the metrics that the server has now.",
+    read=_case_set,
+    choices=Rows(CaseSet.objects.order_by("name").all, "name", nothing="The phase's own"),
+    is_required=False,
+)
+_LEAVE_OUT = Value(
+    "leave_out",
+    "Runs whose masks are gone",
+    "They would keep their old numbers. That they have no rank any more has to be said.",
+    read=lambda text: text == "yes",
+    choices={"": "There are none", "yes": "Rank them no more"},
+    is_required=False,
+)
+START = Act(
+    "start-rescoring",
+    "Score anew",
+    PHASE,
+    "All its runs are scored again from their kept masks, in the background. Nobody reads a new number before you "
+    "apply them as a whole; its board tells everybody the reason at once.",
+    _start,
+    values=(_CASES,),
+    needs_reason=True,
+    is_offered=lambda phase: phase.archived_at is None and undecided(phase) is None,
+)
+APPLY = Act(
+    "apply-rescoring",
+    "Apply as a whole",
+    PHASE,
+    "All boards of the phase change at once to the new numbers. Boards of before stay readable at their own addresses.",
+    _apply,
+    values=(_LEAVE_OUT,),
+    needs_reason=True,
+    is_offered=lambda phase: undecided(phase) is not None,
+    is_grave=True,
+)
+DISCARD = Act(
+    "discard-rescoring",
+    "Discard",
+    PHASE,
+    "Everything stays as it is. What would have changed is kept in the record, and never ranked.",
+    _discard,
+    needs_reason=True,
+    is_offered=lambda phase: undecided(phase) is not None,
+)
+ACTS = (START, APPLY, DISCARD)

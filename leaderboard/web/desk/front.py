@@ -1,0 +1,62 @@
+"""The first page of the desk: what needs a person."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from leaderboard.desk.attention import waiting
+from leaderboard.desk.attention.items import Item, Urgency
+from leaderboard.models import AuditEntry
+from leaderboard.operations.host_states import hosts_now
+from leaderboard.web.context import instant_of, person_of
+from leaderboard.web.desk.access import for_viewers
+from leaderboard.web.desk.acts import Offer, offer_of
+from leaderboard.web.desk.capacity import shown_capacity
+from leaderboard.web.desk.tabs import tabs
+
+REFRESH_SECONDS = 15
+LATEST = 5
+HEADS = {Urgency.NOW: "Now", Urgency.DEADLINE: "Before the deadline", Urgency.LATER: "When there is time"}
+
+
+@never_cache
+@require_safe
+@for_viewers
+def desk(request: HttpRequest) -> HttpResponse:
+    """What needs a person, by urgency, each with the acts that settle it."""
+    return render(request, "desk/desk.html", _context(request))
+
+
+@never_cache
+@require_safe
+@for_viewers
+def desk_panel(request: HttpRequest) -> HttpResponse:
+    """The part of it that refreshes by itself."""
+    return render(request, "desk/panel.html", _context(request))
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    found = waiting(instant_of(request))
+    return {
+        "tabs": tabs("desk"),
+        "count": len(found),
+        "urgencies": [
+            (HEADS[urgency], [*_shown(request, some)]) for urgency, some in groupby(found, lambda one: one.urgency)
+        ],
+        "latest": AuditEntry.objects.defer("before", "after", "seals")[:LATEST],
+        "hosts": [one for one in hosts_now(instant_of(request)) if one.host.revoked_at is None],
+        **shown_capacity(instant_of(request)),
+        "refresh_seconds": REFRESH_SECONDS,
+    }
+
+
+def _shown(request: HttpRequest, items: Iterator[Item]) -> Iterator[tuple[Item, list[Offer]]]:
+    """Each with the acts that this person may do."""
+    person = person_of(request)
+    for item in items:
+        yield item, [offer for act, row in item.acts if (offer := offer_of(act, row, person))]
