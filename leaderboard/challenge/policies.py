@@ -14,6 +14,7 @@ from typing import Any, cast
 from django.db import models
 from django.db.models import Field
 
+from leaderboard.core.record_words import span_in_words
 from leaderboard.core.refusal import Refused
 from leaderboard.core.sizes import bytes_of, in_words
 from leaderboard.core.text import instant
@@ -96,7 +97,7 @@ class Policy:
             case "size":
                 return in_words(value)
             case "span":
-                return _span(value)
+                return span_in_words(value)
             case "phase" | "cases":
                 return (value.slug if self.kind == "phase" else value.name) if value else ""
             case "number":
@@ -118,12 +119,6 @@ class Policy:
             case "number":
                 return f"{Decimal(value).normalize():,f}"
         return self.write(phase)
-
-
-def _span(seconds: int) -> str:
-    if seconds and seconds % 3600 == 0:
-        return f"{seconds // 3600} h"
-    return f"{seconds // 60} min" if seconds and seconds % 60 == 0 and seconds > 60 else f"{seconds} s"
 
 
 def _read_instant(text: str, policy: Policy) -> datetime:

@@ -13,6 +13,7 @@ from django.db.models import Model
 
 from leaderboard.core import audit
 from leaderboard.core.audit import Actor
+from leaderboard.core.record_words import name_in_words, value_in_words
 from leaderboard.core.refusal import Refused
 from leaderboard.models import AuditEntry, User
 from leaderboard.people.roles import has_role
@@ -117,17 +118,12 @@ class Change(NamedTuple):
     def of(cls, entry: AuditEntry) -> Self:
         """What this entry says."""
         names = dict.fromkeys([*entry.before, *entry.after])
-        fields = [(name, _told(entry.before.get(name)), _told(entry.after.get(name))) for name in names]
+        fields = [_field_in_words(name, entry.before.get(name), entry.after.get(name)) for name in names]
         return cls(entry.action, entry.target, fields)
 
 
-def _told(value: object) -> str:
-    match value:
-        case None | "":
-            return "nothing"
-        case bool():
-            return "yes" if value else "no"
-    return str(value)
+def _field_in_words(name: str, before: object, after: object) -> tuple[str, str, str]:
+    return name_in_words(name), value_in_words(name, before), value_in_words(name, after)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,9 @@
 """All runs at the desk: searched, listed, chosen for an act; and the full story of one."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -9,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from leaderboard.board.disclosure import Reader, Viewer
+from leaderboard.core.record_words import value_in_words
 from leaderboard.desk.acting import may_act
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
@@ -17,8 +22,9 @@ from leaderboard.desk.run_search import STANDINGS, STATES, Search
 from leaderboard.desk.run_table import as_csv, lines_of, runs_listed, with_what_is_listed
 from leaderboard.models import Objection, Phase, Submission
 from leaderboard.progress import organiser_view
-from leaderboard.states import SubmissionKind
+from leaderboard.states import RunState, SubmissionKind
 from leaderboard.submissions import disqualified_teams
+from leaderboard.templatetags.show import seconds
 from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, address_of, offer_of, offers_of
@@ -27,6 +33,12 @@ from leaderboard.web.desk.tabs import tabs
 RUNS_PER_PAGE = 50
 LOG_CHARACTERS = 4000  # of each attempt, on the page; all that is kept of it has a page of its own
 MOST_MOMENTS = 400
+_OF_CONTAINERS = {
+    "exit_code": "Exit code",
+    "oom_killed": "Out of memory, says the engine",
+    "seconds": "Ran for",
+    "warnings": "Warnings",
+}
 
 
 @never_cache
@@ -96,7 +108,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "tabs": tabs("desk_runs"),
         "submission": submission,
         "told": told,
-        "shown": told["runs"][0] if told["runs"] else None,
+        "shown": _shown(told["runs"][0]) if told["runs"] else None,
         "line": lines_of([submission])[0],
         "moments": moments[:MOST_MOMENTS],
         "left_out": len(moments[MOST_MOMENTS:]),
@@ -105,6 +117,25 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "desk/run.html", context)
+
+
+def _shown(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run as the page shows it: its state, its instants and what its containers said in words."""
+    return {**run, "word": RunState(run["state"]).label, "attempts": [_attempt(one) for one in run["attempts"]]}
+
+
+def _attempt(told: Mapping[str, Any]) -> dict[str, Any]:
+    ended, container = told["ended_at"], told["container"] or {}
+    return {
+        **told,
+        "claimed_at": datetime.fromisoformat(told["claimed_at"]),
+        "ended_at": datetime.fromisoformat(ended) if ended else None,
+        "container": [(_OF_CONTAINERS.get(name, name), _of_container(name, one)) for name, one in container.items()],
+    }
+
+
+def _of_container(name: str, value: Any) -> str:
+    return seconds(value) if name == "seconds" and value is not None else value_in_words(name, value)
 
 
 def _number(request: HttpRequest, submission: Submission) -> int:
