@@ -27,7 +27,8 @@ NEW = "new"
 class Kind:
     """A kind of thing that is acted on. `key` is the field by which people name one: a number, a slug, a name.
 
-    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`.
+    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`. `called` says what
+    a page calls a thing, where that is not the record's name for it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Kind:
     key: str = "pk"
     unread: Sequence[str] = ()
     is_new: bool = False
+    called: Callable[[Any], str] = audit.described
 
     def find(self, key: str) -> Model:
         """The thing of this key. Raises Refused when there is none."""
@@ -57,8 +59,8 @@ class Kind:
         return NEW if self.is_new else str(getattr(row, self.key))
 
     def name_of(self, row: Model) -> str:
-        """As the record names it; what an act makes has no name yet."""
-        return self.name if self.is_new else audit.described(row)
+        """As people call it; what an act makes has no name yet."""
+        return self.name if self.is_new else self.called(row)
 
 
 @dataclass(frozen=True)

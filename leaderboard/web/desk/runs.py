@@ -30,7 +30,7 @@ from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, address_of, offer_of, offers_of
 from leaderboard.web.desk.tabs import tabs
 
-RUNS_PER_PAGE = 50
+RUNS_PER_PAGE = 25
 LOG_CHARACTERS = 4000  # of each attempt, on the page; all that is kept of it has a page of its own
 MOST_MOMENTS = 400
 _OF_CONTAINERS = {
@@ -109,7 +109,8 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "submission": submission,
         "told": told,
         "shown": _shown(told["runs"][0]) if told["runs"] else None,
-        "line": lines_of([submission])[0],
+        "line": (line := lines_of([submission])[0]),
+        "code_words": told_code(line.code),
         "moments": moments[:MOST_MOMENTS],
         "left_out": len(moments[MOST_MOMENTS:]),
         "offers": _offers(request, submission),
