@@ -49,8 +49,8 @@ class AnnouncementForm(forms.ModelForm):
             "affected_from": _INSTANT,
             "affected_until": _INSTANT,
             "phase": "Whose teams. Of those affected: only in this phase, if you choose one.",
-            "occasion": "So that the desk knows that it is told of; with “results are out” and the teams of a phase, each "
-            "team reads its ranks below it.",
+            "occasion": "So that the desk knows that it is told of; with “results are out” and the teams of a phase, "
+            "each team reads its ranks below it.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -159,7 +159,7 @@ def test_a_viewer_sees_it_all_and_is_offered_nothing(people, phase, submission):
     theirs = page(viewer.get(f"/runs/{submission.pk}/"))
     assert not theirs.all("form", action=f"/runs/{submission.pk}/cancel/")
     for act in ("cancel", "withdraw", "bring-back"):
-        assert viewer.post(f"/runs/{submission.pk}/{act}/", {"why": "So."}).status_code == 404
+        assert viewer.post(f"/runs/{submission.pk}/{act}/", {"why": "So."}).status_code == 403
     assert Submission.objects.get().withdrawn_at is None
     assert Run.objects.get().state == "queued"
 
