@@ -282,15 +282,15 @@ POLICIES: Mapping[str, Policy] = {policy.name: policy for some in GROUPS.values(
 
 
 def unset(phase: Phase) -> list[str]:
-    """What somebody should decide before the phase opens, or before it is revealed: in a few words each."""
+    """What somebody should decide before the phase opens, or before it is revealed: what each is called."""
     found = []
     if not phase.description:
-        found.append("no description")
+        found.append("description")
     if phase.takes_images and phase.try_outs_on_id is None:
-        found.append("no try-outs")
+        found.append("try-outs")
     shows_half = not phase.cases_are_public and phase.publication == Phase.Publication.HALF
     if shows_half and not phase.case_set.first.half_commitment:
-        found.append("no commitment to the public half")
+        found.append("commitment to the public half")
     if not phase.cases_are_public and phase.revealed_at is None:
-        found.append("no reveal")
+        found.append("reveal")
     return found

@@ -30,7 +30,7 @@ def value_in_words(field: str, value: Any) -> str:
         case int() if field.endswith("_seconds"):
             return span_in_words(value)
         case list():
-            return ", ".join(value_in_words("", one) for one in value)
+            return ", ".join(value_in_words("", one).replace("_", " ") for one in value)
         case dict():
             return "; ".join(f"{name_in_words(name)}: {value_in_words(name, one)}" for name, one in value.items())
         case str() if _INSTANT.fullmatch(value):

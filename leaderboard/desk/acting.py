@@ -27,8 +27,8 @@ NEW = "new"
 class Kind:
     """A kind of thing that is acted on. `key` is the field by which people name one: a number, a slug, a name.
 
-    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`. `called` says what
-    a page calls a thing, where that is not the record's name for it.
+    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`. `called` says
+    what a page calls a thing, where that is not the record's name for it.
     """
 
     name: str

@@ -17,7 +17,6 @@ from leaderboard.models import (
 )
 
 
-
 def _called(run: Submission) -> str:
     return f"run {run.pk}: {run.algorithm} of {run.team}"
 

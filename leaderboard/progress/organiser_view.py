@@ -264,7 +264,8 @@ def _attempts_told(told: dict[str, Any]) -> Iterator[Moment]:
 
 def _record_told(told: dict[str, Any]) -> Iterator[Moment]:
     for one in told["record"]:
-        fields = [_field_told(name, one["before"].get(name), value) for name, value in one["after"].items()]
+        after = {name: value for name, value in one["after"].items() if value != one["why"]}
+        fields = [_field_told(name, one["before"].get(name), value) for name, value in after.items()]
         yield Moment(_at(one["at"]), one["by"], "; ".join([f"record: {one['action']}", *fields]), one["why"])
 
 

@@ -1,6 +1,8 @@
 """The page by which anything is done at the desk: what it would change is shown first, then it is done.
 
 An act is done on one thing or on many (`on` in the address, once for each). Nothing is changed before the last press.
+What is pressed goes to the address alone, with all of it in the form: so that allauth, which asks who it is before some
+acts, goes on with what was pressed and written.
 """
 
 import json
@@ -120,7 +122,8 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
     chosen = ACTS.get(name)
     if chosen is None or not may_act(person_of(request), chosen):
         raise Http404
-    rows = _rows(chosen, request.GET.getlist("on"))
+    keys = request.POST.getlist("on") or request.GET.getlist("on")
+    rows = _rows(chosen, keys)
     known = {value.name: request.GET[value.name] for value in chosen.values if value.name in request.GET}
     form = ActForm(chosen, rows, request.POST or None, initial=known)
     outcomes: list[Outcome] = []
@@ -134,6 +137,7 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "tabs": tabs(""),
         "act": chosen,
+        "keys": [chosen.kind.key_of(row) for row in rows],
         "things": [chosen.kind.name_of(row) for row in rows],
         "form": form,
         "outcomes": outcomes,
@@ -198,6 +202,6 @@ def _done(request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Se
     if done:
         what = done[0] if len(done) == 1 else f"{len(done)} {chosen.kind.plural}"
         messages.success(request, f"{chosen.label}: done, for {what}.")
-    if ways_back.is_gone(rows):
+    if ways_back.is_gone(chosen.kind, rows):
         return redirect(ways_back.list_of(chosen.kind))
     return redirect(came_from(request, ways_back.page_of(chosen.kind, rows)))

@@ -20,9 +20,10 @@ from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_T
 from leaderboard.desk.acts.objections import ANSWER
 from leaderboard.desk.run_search import STANDINGS, STATES, Search
 from leaderboard.desk.run_table import as_csv, lines_of, runs_listed, with_what_is_listed
+from leaderboard.journey.reasons import in_words, of_failed_run
 from leaderboard.models import Objection, Phase, Submission
 from leaderboard.progress import organiser_view
-from leaderboard.states import RunState, SubmissionKind
+from leaderboard.states import RunState, Stage, SubmissionKind
 from leaderboard.submissions import disqualified_teams
 from leaderboard.templatetags.show import seconds
 from leaderboard.web.context import instant_of, person_of
@@ -110,7 +111,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "told": told,
         "shown": _shown(told["runs"][0]) if told["runs"] else None,
         "line": (line := lines_of([submission])[0]),
-        "code_words": told_code(line.code),
+        "code_words": _code_told(line.state, line.code),
         "moments": moments[:MOST_MOMENTS],
         "left_out": len(moments[MOST_MOMENTS:]),
         "offers": _offers(request, submission),
@@ -118,6 +119,11 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "desk/run.html", context)
+
+
+def _code_told(state: Stage, code: str) -> str:
+    """The code of a failure, a fault or a rejection in words."""
+    return of_failed_run(code).said if code and state == RunState.FAILED else in_words(code)
 
 
 def _shown(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def list_of(kind: Kind) -> str:
     return reverse(_LISTS[kind.name])
 
 
-def is_gone(rows: Sequence[Model]) -> bool:
+def is_gone(kind: Kind, rows: Sequence[Model]) -> bool:
     """Whether the one thing that was acted on is there no more."""
-    return len(rows) == 1 and bool(rows[0].pk) and not type(rows[0])._default_manager.filter(pk=rows[0].pk).exists()
+    if len(rows) != 1 or kind.is_new:
+        return False
+    return rows[0].pk is None or not type(rows[0])._default_manager.filter(pk=rows[0].pk).exists()

@@ -4,7 +4,7 @@ import pytest
 
 from leaderboard.desk.acts import ACTS
 from leaderboard.desk.kinds import RUN
-from leaderboard.models import Host
+from leaderboard.models import Host, User
 from leaderboard.web.desk import ways_back
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
@@ -40,6 +40,15 @@ def test_where_the_thing_is_gone_its_list_is_left(people):
     phase = cast.phase(slug="draft", is_draft=True)
     sent = {"do": "1", "why": "Not needed.", "confirmed": str(phase), "next": "/organisers/phases/draft/"}
     assert people.browser["Olga"].post(DROP, sent)["Location"] == "/organisers/phases/"
+
+
+def test_who_deleted_an_account_is_among_people(people):
+    nora = cast.person("Nora")
+    olga = people.browser["Olga"]
+    olga.post("/account/reauthenticate/", {"password": "correct horse"})
+    sent = {"do": "1", "why": "Asked by mail.", "confirmed": "Nora", "next": f"/organisers/people/{nora.pk}/"}
+    assert olga.post(f"/organisers/acts/delete-person/?on={nora.pk}", sent)["Location"] == "/organisers/people/"
+    assert not User.objects.filter(name="Nora").exists()
 
 
 def test_every_kind_of_thing_has_a_list(people):
