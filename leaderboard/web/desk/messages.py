@@ -27,6 +27,12 @@ REFUSED_SHOWN = 50
 UNPROCESSABLE = 422
 # A message has its styles inside, and nothing else: no script runs, and its links leave the page.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation"
+_GROUPS = (
+    ("What it says", ("subject", "body")),
+    ("Where", ("by_mail", "on_site", "level", "shown_until")),
+    ("For whom", ("audience", "phase", "team", "affected_from", "affected_until")),
+    ("What it is about", ("occasion", "of_phase")),
+)
 _INSTANT = "Like 2026-09-30 12:00."
 
 
@@ -57,6 +63,17 @@ class AnnouncementForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.team:
             self.initial["team"] = self.instance.team.slug
+        self.fields["occasion"].choices = [  # type: ignore[attr-defined]
+            ("", "none of these"),
+            *Announcement.Occasion.choices,
+        ]
+        for name in ("phase", "of_phase"):
+            self.fields[name].empty_label = "no phase"  # type: ignore[attr-defined]
+
+    @property
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """Its fields as the page shows them."""
+        return [(legend, [self[name] for name in names]) for legend, names in _GROUPS]
 
     def clean_subject(self) -> str:
         """What the database can hold."""

@@ -15,6 +15,7 @@ from leaderboard.core import refusals
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts import teams as acts
+from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.models import (
     AuditEntry,
     EqualEntry,
@@ -121,7 +122,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
             for one in found.approvals.select_related("phase", "decided_by")
         ],
         "quotas": quotas_of(found, frame.open_phases, instant_of(request)),
-        "runs": _runs(found),
+        "lines": lines_of(with_what_is_listed(found.submissions.all())[:RUNS_SHOWN]),
         "run_count": found.submissions.count(),
         "likely": likely,
         "story": story[:STORY],
@@ -138,11 +139,6 @@ def _members(of: list[Team]) -> list[Any]:
     for one in found:
         one.is_refused = one.email.lower() in refused
     return found
-
-
-def _runs(of: Team) -> list[Submission]:
-    rows = of.submissions.select_related("phase").prefetch_related("runs").defer("method", "external_data")
-    return list(rows[:RUNS_SHOWN])
 
 
 @never_cache
