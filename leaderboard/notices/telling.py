@@ -72,6 +72,7 @@ def tell(message: Message, phase: Phase, *, why: str, by: Actor) -> Announcement
     told = message.as_draft(phase, why)
     told.save()
     announcing.send(told, by=by, why=why)
+    told.refresh_from_db()
     return told
 
 

@@ -85,7 +85,7 @@ def _changed(request: HttpRequest, phase: Phase) -> HttpResponse:
             changing.drop(draft)
             messages.info(request, "Your draft of changes is dropped. Nothing was changed.")
         return redirect(address)
-    if "apply" in request.POST:
+    if "apply" in request.POST or "look" in request.POST:
         return _applied(request, phase, draft)
     written = _written(request)
     try:
