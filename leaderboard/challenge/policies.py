@@ -244,6 +244,11 @@ GROUPS: Mapping[str, tuple[Policy, ...]] = {
         Policy("anonymous_until_reveal", "Teams without names until the reveal", "Boards say “Team 7”."),
         Policy("show_submitters", "Name who handed a run in", "On “All runs”; teams are told before they submit."),
         Policy("takes", "What is handed in", "Masks only where the cases are public."),
+        Policy(
+            "is_ranked",
+            "Entries are ranked",
+            "No: boards stand in the order of scores, and nobody has a rank. Stays once a board has rows.",
+        ),
         Policy("masks_are_ranked", "Masks are ranked", "Else they stand apart, without a rank."),
     ),
     "Who takes part": (

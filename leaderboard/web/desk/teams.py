@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.models import EmailAddress
 from django.core.paginator import Paginator
@@ -16,6 +17,7 @@ from leaderboard.core.text import storable
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts import teams as acts
 from leaderboard.desk.run_table import lines_of, with_what_is_listed
+from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
 from leaderboard.models import (
     AuditEntry,
     EqualEntry,
@@ -25,13 +27,14 @@ from leaderboard.models import (
     Submission,
     Team,
     TeamApproval,
+    TeamDisqualification,
     User,
 )
 from leaderboard.operations import doubles
 from leaderboard.submissions.quota import quotas_of
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
-from leaderboard.web.desk.acts import offers_of
+from leaderboard.web.desk.acts import Offer, offer_of, offers_of
 from leaderboard.web.desk.tabs import tabs
 
 PER_PAGE = 50
@@ -39,6 +42,8 @@ RUNS_SHOWN = 50
 STORY = 50
 MOST_WORDS = 200
 _CONFIRMED = EmailAddress.objects.filter(user__membership__team=OuterRef("pk"), verified=True)
+_OUT = TeamDisqualification.objects.filter(team=OuterRef("pk"), ended_at=None)
+_WITH_A_RUN_OUT = Submission.objects.filter(team=OuterRef("pk"), disqualified_at__isnull=False)
 
 _FILTERS: Mapping[str, tuple[str, Callable[[QuerySet[Team]], QuerySet[Team]]]] = {
     "waiting": (
@@ -50,8 +55,8 @@ _FILTERS: Mapping[str, tuple[str, Callable[[QuerySet[Team]], QuerySet[Team]]]] =
     "organisers": ("of the organisers", lambda rows: rows.filter(is_of_organisers=True)),
     "unconfirmed": ("without a confirmed address", lambda rows: rows.exclude(Exists(_CONFIRMED))),
     "disqualified": (
-        "with a disqualified run",
-        lambda rows: rows.filter(Exists(Submission.objects.filter(team=OuterRef("pk"), disqualified_at__isnull=False))),
+        "disqualified, or with a disqualified run",
+        lambda rows: rows.filter(Exists(_OUT) | Exists(_WITH_A_RUN_OUT)),
     ),
 }
 
@@ -121,6 +126,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
             (one, offers_of((acts.APPROVE, acts.REFUSE), one, person))
             for one in found.approvals.select_related("phase", "decided_by")
         ],
+        "taking_part": _taking_part(found, person),
         "quotas": quotas_of(found, frame.open_phases, instant_of(request)),
         "lines": lines_of(with_what_is_listed(found.submissions.all())[:RUNS_SHOWN]),
         "run_count": found.submissions.count(),
@@ -128,6 +134,19 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
         "story": story[:STORY],
     }
     return render(request, "desk/team.html", context)
+
+
+def _taking_part(of: Team, person: User) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
+    """The phases to which it handed in: whether it is disqualified there, and the act that is possible then."""
+    out = {one.phase_id: one for one in of.disqualifications.filter(ended_at=None)}
+    theirs = Exists(Submission.objects.filter(team=of, phase=OuterRef("pk")))
+    phases = Phase.objects.filter(theirs | Q(pk__in=out)).only("name", "slug", "closes_at").order_by("-closes_at")
+    return [(phase, out.get(phase.pk), _about_taking_part(of, phase, phase.pk in out, person)) for phase in phases]
+
+
+def _about_taking_part(of: Team, phase: Phase, is_out: bool, person: User) -> Offer | None:
+    offer = offer_of(REINSTATE_TEAM if is_out else DISQUALIFY_TEAM, of, person)
+    return offer._replace(url=f"{offer.url}&{urlencode({'phase': phase.slug})}") if offer else None
 
 
 def _members(of: list[Team]) -> list[Any]:
