@@ -15,14 +15,6 @@ def _start(phase: Phase, *, by: Actor, why: str, cases: CaseSet | None) -> None:
     decisions.start(phase, cases=cases, reason=why, by=by)
 
 
-def _apply(phase: Phase, *, by: Actor, why: str, leave_out: bool) -> None:
-    decisions.apply(phase, leave_out=leave_out, why=why, by=by)
-
-
-def _discard(phase: Phase, *, by: Actor, why: str) -> None:
-    decisions.discard(phase, why=why, by=by)
-
-
 def _case_set(name: str) -> Any:
     return CaseSet.objects.filter(name=name).first() if name else None
 
@@ -59,7 +51,7 @@ APPLY = Act(
     "Apply as a whole",
     PHASE,
     "All boards of the phase change at once to the new numbers. Boards of before stay readable at their own addresses.",
-    _apply,
+    decisions.apply,
     values=(_LEAVE_OUT,),
     needs_reason=True,
     is_offered=lambda phase: undecided(phase) is not None,
@@ -70,7 +62,7 @@ DISCARD = Act(
     "Discard",
     PHASE,
     "Everything stays as it is. What would have changed is kept in the record, and never ranked.",
-    _discard,
+    decisions.discard,
     needs_reason=True,
     is_offered=lambda phase: undecided(phase) is not None,
 )
