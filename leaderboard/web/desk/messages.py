@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -127,9 +128,11 @@ def new_announcement(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_organisers
+@transaction.atomic
 def edit_announcement(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change a draft."""
-    found = get_object_or_404(Announcement.objects.select_related("phase", "team"), pk=pk)
+    """Change a draft; whoever announces it at this moment waits, or was first."""
+    rows = Announcement.objects.select_related("phase", "team").select_for_update(of=("self",))
+    found = get_object_or_404(rows, pk=pk)
     if not found.is_draft:
         messages.warning(request, "It is announced, and can’t be changed any more.")
         return redirect("desk_message", pk=pk)

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from allauth.account.models import EmailAddress
 from django.core.paginator import Paginator
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -30,6 +30,7 @@ from leaderboard.models import (
     TeamDisqualification,
     User,
 )
+from leaderboard.models.doubles import IS_OPEN
 from leaderboard.operations import doubles
 from leaderboard.submissions.quota import quotas_of
 from leaderboard.web.context import frame_of, instant_of, person_of
@@ -78,12 +79,9 @@ def teams(request: HttpRequest) -> HttpResponse:
         "phases": Phase.objects.only("name", "slug", "closes_at"),
         "states": [(name, words) for name, (words, _) in _FILTERS.items()],
         "link_before_page": f"?{parameters.urlencode()}&page=" if parameters else "?page=",
-        "doubles": LikelyDouble.objects.filter(_OPEN).count(),
+        "doubles": LikelyDouble.objects.filter(IS_OPEN).count(),
     }
     return render(request, "desk/teams.html", context)
-
-
-_OPEN = Q(settled_at=None) | Q(weight__gt=F("settled_weight"))
 
 
 def _found(asked: Mapping[str, str]) -> QuerySet[Team]:
@@ -165,9 +163,7 @@ def _members(of: list[Team]) -> list[Any]:
 @for_viewers
 def likely_doubles(request: HttpRequest) -> HttpResponse:
     """Pairs of teams that may be one; those that nobody settled stand first."""
-    rows = LikelyDouble.objects.select_related("first", "second", "settled_by").alias(
-        is_settled=Q(settled_at__isnull=False) & Q(weight__lte=F("settled_weight"))
-    )
+    rows = LikelyDouble.objects.select_related("first", "second", "settled_by").alias(is_settled=~IS_OPEN)
     page = Paginator(rows.order_by("is_settled", "-weight", "pk"), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "desk/doubles.html", {"tabs": tabs("desk_teams"), "page": page})
 
