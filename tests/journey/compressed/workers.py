@@ -1,9 +1,11 @@
 """Who does the work: the sweeper, workers that take messages from the broker, and GPU hosts that speak over HTTP."""
 
 import hashlib
+import logging
 import math
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +14,7 @@ from django.test import Client
 
 from containers.protocol import task_queue
 from leaderboard.celery import app
+from leaderboard.core import process_heartbeat
 from leaderboard.notices import deadlines
 from leaderboard.notices import phases as openings
 from leaderboard.operations import alarms, doubles
@@ -19,8 +22,11 @@ from leaderboard.processes import sweeper, tasks
 from tests.containers.intake.build import Image, tar_of
 from tests.journey.compressed import cases
 
-QUEUES = ("control", "scoring")
-MOST_MESSAGES = 500  # of one round: more would never end
+logger = logging.getLogger(__name__)
+
+ALIVE = ("control@here", "scoring@here", process_heartbeat.WEB)
+QUEUES = ("control", "scoring", task_queue.QUEUE_NAME)
+MOST_ROUNDS = 100  # until no message is left: more would never end
 _PROGRAM = re.compile(rb"#!/proc/self/exe sees them begin at (\d+)")
 _LAST_LOOKS = {
     sweeper: ("_outage_at", "_copies_asked_at", "_pictures_asked_at", "_boards_asked_at", "_arrays_looked_at")
@@ -104,17 +110,18 @@ class Workers:
 
     def work(self) -> None:
         """Look after everything, and do what that and all before it asked for."""
+        for name in ALIVE:
+            process_heartbeat.beat(name)
         for host in self.hosts:
             if host.is_up:
                 host.say_hello()
-        for _ in range(2):
-            self._sweep()
-            self._answer_messages()
+        self._sweep()
+        self._answer_messages()
 
     def forget_messages(self) -> None:
         """Those of tests before this one."""
         with app.connection_for_write() as connection:
-            for queue in (*QUEUES, task_queue.QUEUE_NAME):
+            for queue in QUEUES:
                 connection.default_channel.queue_purge(queue)
 
     def _sweep(self) -> None:
@@ -126,27 +133,25 @@ class Workers:
         sweeper.sweep()
 
     def _answer_messages(self) -> None:
+        """Do what messages ask for, and the messages that come of it. Of equal ones one is enough."""
         with app.connection_for_read() as connection:
-            for _ in range(MOST_MESSAGES):
-                if not any([self._answer(connection.default_channel, queue) for queue in QUEUES]) and not self._call(
-                    connection.default_channel
-                ):
+            for _ in range(MOST_ROUNDS):
+                found = [one for queue in QUEUES for one in _taken(connection.default_channel, queue)]
+                for name, key in dict.fromkeys(found):
+                    self._do(name, key)
+                if not found:
                     return
         raise AssertionError("the messages never end")
 
-    def _answer(self, channel: Any, queue: str) -> bool:
-        """Do what a message asks a worker of the server for."""
-        message = channel.basic_get(queue, no_ack=True)
-        if message is None:
-            return False
-        name = message.headers["task"].removeprefix("leaderboard.")
-        getattr(tasks, name).run(*message.decode()[0])
-        return True
+    def _do(self, name: str, key: str) -> None:
+        if name != task_queue.TASK:
+            getattr(tasks, name.removeprefix("leaderboard.")).run(key)
+        elif not any(host.take(key) for host in self.hosts if host.is_up):
+            logger.info("no host takes batch %s", key)
 
-    def _call(self, channel: Any) -> bool:
-        """Have the first host that may do it do the batch that a message names."""
-        message = channel.basic_get(task_queue.QUEUE_NAME, no_ack=True)
-        if message is None:
-            return False
-        [batch] = message.decode()[0]
-        return any(host.take(batch) for host in self.hosts if host.is_up) or True
+
+def _taken(channel: Any, queue: str) -> Iterator[tuple[str, str]]:
+    """The messages that wait in a queue: the task and the key that each names."""
+    while (message := channel.basic_get(queue, no_ack=True)) is not None:
+        [key] = message.decode()[0]
+        yield message.headers["task"], key
