@@ -4,6 +4,7 @@ Only the clock is set forward. Organisers do everything at the desk or by `manag
 their requests; what happens at its time happens because the sweeper looked.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,9 +45,9 @@ from tests.journey.compressed.people import (
 )
 from tests.journey.compressed.workers import GpuHost, Workers
 from tests.leaderboard import cast
-from tests.leaderboard.web.scene import page
+from tests.leaderboard.web.scene import Page, page
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SLUG, NAME = "final", "Final phase"
 OPENS, LAST_EVENING, CLOSES, REVEALED, ARCHIVED = 14, 41, 42, 49, 90  # days after the beginning
@@ -122,35 +123,15 @@ def challenge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mailoutbox) -> Ch
     workers.forget_messages()
     Registration.objects.get_or_create(pk=1)
     cast.person("Olga", is_staff=True, is_superuser=True, role="owner")
-    browser = Client()
-    browser.post("/account/login/", {"login": "olga@example.org", "password": "correct horse"})
-    return Challenge(clock, workers, Organiser(browser), tmp_path, mailoutbox)
+    organiser = Organiser(Client())
+    organiser.signs_in()
+    return Challenge(clock, workers, organiser, tmp_path, mailoutbox)
 
 
 def test_a_whole_challenge_in_compressed_time(challenge: Challenge) -> None:
-    import cProfile
-    import time
-    p = cProfile.Profile(time.process_time)
-    try:
-        p.runcall(tell, challenge)
-    finally:
-        p.dump_stats("/tmp/compressed.prof")
-
-
-def tell(challenge: Challenge) -> None:
-    a_phase_is_drafted_and_nobody_sees_it(challenge)
-    people_preregister_and_register_when_it_opens(challenge)
-    it_is_announced_and_teams_are_approved(challenge)
-    it_opens_by_itself(challenge)
-    teams_are_scored_on_half_of_the_hidden_cases(challenge)
-    a_limit_is_lowered_while_a_run_waits(challenge)
-    wrong_references_are_mended_and_all_runs_scored_anew(challenge)
-    a_run_is_disqualified_objected_to_and_reinstated(challenge)
-    a_host_is_lost_on_the_last_evening(challenge)
-    it_closes_by_itself(challenge)
-    it_is_revealed_at_its_time(challenge)
-    it_is_archived_at_a_press_alone(challenge)
-    the_record_has_every_act_and_is_whole(challenge)
+    for step in STEPS:
+        import time
+        t=time.process_time(); w=time.monotonic(); step(challenge); print(step.__name__, round(time.process_time()-t,2), round(time.monotonic()-w,2), flush=True)
 
 
 def a_phase_is_drafted_and_nobody_sees_it(challenge: Challenge) -> None:
@@ -158,7 +139,7 @@ def a_phase_is_drafted_and_nobody_sees_it(challenge: Challenge) -> None:
     _import(cases.write(challenge.files / "first", start=cases.WRONG), "test-4")
     about = {"made_of": "template:test", "name": NAME, "slug": SLUG, "cases": "test-4"}
     olga.browser.post("/organisers/phases/new/", about)
-    assert "It is a draft" in olga.reads(f"phases/{SLUG}/").text or challenge.phase.is_draft
+    assert challenge.phase.is_draft
     olga.changes(
         SLUG,
         why="As the committee decided.",
@@ -310,7 +291,7 @@ def a_run_is_disqualified_objected_to_and_reinstated(challenge: Challenge) -> No
 def a_host_is_lost_on_the_last_evening(challenge: Challenge) -> None:
     olga, [first, second] = challenge.organiser, challenge.workers.hosts
     challenge.passes_until(challenge.clock.noon(LAST_EVENING) + timedelta(hours=8))
-    assert "deadline" in " ".join(challenge.told("alpha@example.org")).lower()
+    assert f"The {NAME} closes on" in challenge.told("alpha@example.org")[-1]
     first.dies_with_batch = len(first.orders) + 2  # its canary is scored by then
     run = challenge.hands_in("Alpha")
     left = _quota(challenge, "Alpha")
@@ -361,23 +342,22 @@ def it_is_revealed_at_its_time(challenge: Challenge) -> None:
 def it_is_archived_at_a_press_alone(challenge: Challenge) -> None:
     olga = challenge.organiser
     challenge.passes_until(challenge.clock.noon(ARCHIVED))
-    retention.tidy()
+    masks, images = RunCase.objects.values("output").distinct().count(), len(SEES)
+    assert _kept() == masks + images
     assert challenge.phase.archived_at is None
-    assert _kept() > 0
-    told = page(Client().get(f"/leaderboard/{SLUG}/")).text
+    told = page(Client().get(f"/leaderboard/{SLUG}/"))
+    olga.signs_in()  # nobody is signed in for months
     wrong = olga.is_refused("archive-phase", SLUG, why="It is over.", confirmed="Final")
     assert "Type exactly" in wrong
     olga.presses(olga.finds("archive-phase", f"phases/{SLUG}/"), why="It is over.", confirmed=NAME)
-    retention.tidy()
     assert _kept() == 0
     challenge.passes()
-    assert challenge.board() == ["Alpha", "Gamma", "Beta"]
-    for number in _numbers_of_all(challenge, cases.RIGHT):
-        assert number in told
+    assert _board(page(Client().get(f"/leaderboard/{SLUG}/"))) == _board(told)
 
 
 def the_record_has_every_act_and_is_whole(challenge: Challenge) -> None:
-    found = list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
+    found = [(e.by, e.action, e.target, e.why) for e in AuditEntry.objects.order_by("pk")]
+    print(*found, sep="\n")
     assert found == [], found
 
 
@@ -421,6 +401,11 @@ def _link(text: str, below: str) -> str:
     return re.findall(rf"https?://[^/\s]+({below}\S+)", text)[0]
 
 
+def _board(shown: Page) -> str:
+    """What a page tells of the board itself, without the clock below it."""
+    return shown.text.partition("Results")[2].partition("Server time")[0]
+
+
 def _numbers(challenge: Challenge) -> list[float]:
     """The numbers of the board that everybody reads."""
     return [one["dice"] for one in Client().get(f"/api/v1/phases/{SLUG}/board").json()["items"]]
@@ -443,5 +428,26 @@ def _quota(challenge: Challenge, team: str) -> list[str]:
 
 
 def _kept() -> int:
-    """How many masks of runs there are on the disk."""
-    return sum(1 for path in blobs.outputs.folder.rglob("*") if path.is_file())
+    """How many masks and images of runs are left, once what nothing needs is tidied up."""
+    stores = blobs.outputs, blobs.images
+    for path in [store.path(digest) for store in stores for digest in store.digests()]:
+        os.utime(path, (0, 0))  # the clock of files is nobody's to set: they were stored months ago
+    retention.tidy()
+    return sum(1 for store in stores for _ in store.digests())
+
+
+STEPS = (
+    a_phase_is_drafted_and_nobody_sees_it,
+    people_preregister_and_register_when_it_opens,
+    it_is_announced_and_teams_are_approved,
+    it_opens_by_itself,
+    teams_are_scored_on_half_of_the_hidden_cases,
+    a_limit_is_lowered_while_a_run_waits,
+    wrong_references_are_mended_and_all_runs_scored_anew,
+    a_run_is_disqualified_objected_to_and_reinstated,
+    a_host_is_lost_on_the_last_evening,
+    it_closes_by_itself,
+    it_is_revealed_at_its_time,
+    it_is_archived_at_a_press_alone,
+    the_record_has_every_act_and_is_whole,
+)
