@@ -17,7 +17,7 @@ from tests.leaderboard import cast
 from tests.leaderboard.web.scene import Page, page
 
 DESK = "/organisers/"
-PASSWORD = "correct horse"  # noqa: S105 - of everybody in tests
+PASSWORD = "correct horse"
 
 
 @dataclass
