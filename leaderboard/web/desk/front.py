@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from leaderboard.core import once
 from leaderboard.desk.attention import waiting
 from leaderboard.desk.attention.items import Item, Urgency
 from leaderboard.models import AuditEntry
@@ -16,7 +17,7 @@ from leaderboard.operations.host_states import hosts_now
 from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, offer_of
-from leaderboard.web.desk.capacity import shown_capacity
+from leaderboard.web.desk.capacity import shown_capacities
 from leaderboard.web.desk.tabs import tabs
 
 REFRESH_SECONDS = 15
@@ -41,6 +42,11 @@ def desk_panel(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
+    with once.remembering():
+        return _said(request)
+
+
+def _said(request: HttpRequest) -> dict[str, Any]:
     found = waiting(instant_of(request))
     return {
         "tabs": tabs("desk"),
@@ -50,7 +56,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         ],
         "latest": AuditEntry.objects.defer("before", "after", "seals")[:LATEST],
         "hosts": [one for one in hosts_now(instant_of(request)) if one.host.revoked_at is None],
-        **shown_capacity(instant_of(request)),
+        "capacities": shown_capacities(instant_of(request)),
         "refresh_seconds": REFRESH_SECONDS,
     }
 

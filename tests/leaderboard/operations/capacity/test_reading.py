@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from leaderboard.core import clock, minutes
 from leaderboard.desk.attention import waiting
 from leaderboard.models import Attempt, Host, Maintenance, Run, RunCase, Submission
-from leaderboard.operations.capacity import Verdict, capacity_at
+from leaderboard.operations.capacity import Verdict, capacities_at, capacity_at
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,3 +97,23 @@ def test_the_command_tells_it(scored):
     assert "GPU hours foreseen" in words.getvalue()
     with pytest.raises(CommandError, match="No such phase"):
         call_command("capacity", "--phase", "nothing")
+
+
+def test_phases_that_are_open_at_once_need_the_same_hosts(scored, team):
+    """Until the earlier deadline a part of what the later one needs, until the later one all of both."""
+    alone = capacity_at(clock.now())
+    later = cast.phase(
+        scored.phase.case_set, slug="later", closes_at=scored.phase.closes_at + timedelta(days=1), runs_total=9
+    )
+    first, second = capacities_at(clock.now())
+    assert (first.phase, second.phase) == (scored.phase, later)
+    assert alone is not None
+    assert alone.foreseen is not None
+    assert first.foreseen is not None
+    assert second.foreseen is not None
+    assert alone.foreseen.hours < first.foreseen.hours < second.foreseen.hours
+    assert first.foreseen.low <= first.foreseen.hours <= first.foreseen.high
+    beside = capacity_at(clock.now(), "later")
+    assert beside is not None
+    assert beside.foreseen is not None
+    assert beside.foreseen.hours == second.foreseen.hours
