@@ -44,7 +44,8 @@ def heat_map(
 ) -> Picture:
     """Teams by categories, a drawing for each panel (side by side where there is room), and the key of the shades.
 
-    The key stands only where a shade is drawn. `not_shown` says why a mean is missing: “fewer than 10 findings: shown after the reveal”.
+    The key stands only where a shade is drawn. `not_shown` says why a mean is missing: “fewer than 10 findings: shown
+    after the reveal”.
     """
     table = _table(about, categories, teams, not_shown)
     if not teams or not categories:

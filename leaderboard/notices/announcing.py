@@ -63,10 +63,13 @@ def _people(announcement: Announcement) -> QuerySet[User]:
 
 
 def mail_for_preview(announcement: Announcement) -> OutgoingMail:
-    """The message as somebody who gets it would read it; of several teams, as the first of them."""
-    to = next(iter(recipients_of(announcement)), Recipient(0, ""))
-    [(notice, _)] = _notices(announcement, [to])
-    return mail_of(notice, to)
+    """The message as somebody who gets it would read it; of several teams, as the first of them.
+
+    Its links to stop such messages are nobody's: by those of a recipient whoever looks at it could stop theirs.
+    """
+    nobody = Recipient(0, "")
+    [(notice, _)] = _notices(announcement, [next(iter(recipients_of(announcement)), nobody)])
+    return mail_of(notice, nobody)
 
 
 def preview_of(announcement: Announcement) -> str:

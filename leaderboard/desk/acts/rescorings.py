@@ -46,10 +46,6 @@ def words_for_teams(rescoring: Rescoring, changes: Mapping[str, Any] | None) -> 
     )
 
 
-def _discard(phase: Phase, *, by: Actor, why: str) -> None:
-    decisions.discard(phase, why=why, by=by)
-
-
 def _case_set(name: str) -> Any:
     return CaseSet.objects.filter(name=name).first() if name else None
 
@@ -107,7 +103,7 @@ DISCARD = Act(
     "Discard",
     PHASE,
     "Everything stays as it is. What would have changed is kept in the record, and never ranked.",
-    _discard,
+    decisions.discard,
     needs_reason=True,
     is_offered=lambda phase: undecided(phase) is not None,
 )

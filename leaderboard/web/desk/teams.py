@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from allauth.account.models import EmailAddress
 from django.core.paginator import Paginator
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -16,6 +16,7 @@ from leaderboard.core import refusals
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts import teams as acts
+from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
 from leaderboard.models import (
     AuditEntry,
@@ -29,6 +30,7 @@ from leaderboard.models import (
     TeamDisqualification,
     User,
 )
+from leaderboard.models.doubles import IS_OPEN
 from leaderboard.operations import doubles
 from leaderboard.submissions.quota import quotas_of
 from leaderboard.web.context import frame_of, instant_of, person_of
@@ -77,12 +79,9 @@ def teams(request: HttpRequest) -> HttpResponse:
         "phases": Phase.objects.only("name", "slug", "closes_at"),
         "states": [(name, words) for name, (words, _) in _FILTERS.items()],
         "link_before_page": f"?{parameters.urlencode()}&page=" if parameters else "?page=",
-        "doubles": LikelyDouble.objects.filter(_OPEN).count(),
+        "doubles": LikelyDouble.objects.filter(IS_OPEN).count(),
     }
     return render(request, "desk/teams.html", context)
-
-
-_OPEN = Q(settled_at=None) | Q(weight__gt=F("settled_weight"))
 
 
 def _found(asked: Mapping[str, str]) -> QuerySet[Team]:
@@ -127,7 +126,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
         ],
         "taking_part": _taking_part(found, person),
         "quotas": quotas_of(found, frame.open_phases, instant_of(request)),
-        "runs": _runs(found),
+        "lines": lines_of(with_what_is_listed(found.submissions.all())[:RUNS_SHOWN]),
         "run_count": found.submissions.count(),
         "likely": likely,
         "story": story[:STORY],
@@ -159,19 +158,12 @@ def _members(of: list[Team]) -> list[Any]:
     return found
 
 
-def _runs(of: Team) -> list[Submission]:
-    rows = of.submissions.select_related("phase").prefetch_related("runs").defer("method", "external_data")
-    return list(rows[:RUNS_SHOWN])
-
-
 @never_cache
 @require_safe
 @for_viewers
 def likely_doubles(request: HttpRequest) -> HttpResponse:
     """Pairs of teams that may be one; those that nobody settled stand first."""
-    rows = LikelyDouble.objects.select_related("first", "second", "settled_by").alias(
-        is_settled=Q(settled_at__isnull=False) & Q(weight__lte=F("settled_weight"))
-    )
+    rows = LikelyDouble.objects.select_related("first", "second", "settled_by").alias(is_settled=~IS_OPEN)
     page = Paginator(rows.order_by("is_settled", "-weight", "pk"), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "desk/doubles.html", {"tabs": tabs("desk_teams"), "page": page})
 

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.desk.attention import waiting
-from leaderboard.desk.attention.hosts import MANY_FAULTS
+from leaderboard.desk.attention.hosts import MANY_FAULTS, troubled
 from leaderboard.models import Attempt, Host
 from tests.leaderboard import cast, gpu_host
 
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def words() -> list[tuple[str, str]]:
-    return [(item.word, item.level) for item in waiting(clock.now())]
+    return [(item.word, item.level) for item in troubled(clock.now())]
 
 
 def test_a_host_that_is_well_wants_nobody(host):
@@ -38,7 +37,7 @@ def test_what_is_wrong_with_a_host_is_told_once(host, fields, found):
     hour_ago = clock.now() - timedelta(hours=1)
     Host.objects.update(**{name: hour_ago if value is clock else value for name, value in fields.items()})
     assert words() == found
-    for item in waiting(clock.now()):
+    for item in troubled(clock.now()):
         assert item.acts
         assert all(act.is_offered(row) for act, row in item.acts)
 

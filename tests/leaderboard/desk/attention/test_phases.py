@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.desk.attention import waiting
+from leaderboard.desk.attention.items import Item
+from leaderboard.desk.attention.phases import reveal_due, unready
 from leaderboard.models import Phase
 from tests.leaderboard import cast
 
@@ -19,8 +20,13 @@ def phase(opens: int, closes: int, **fields: Any) -> Phase:
     return cast.phase(opens_at=now + opens * HOUR, closes_at=now + closes * HOUR, **fields)
 
 
+def items() -> list[Item]:
+    now = clock.now()
+    return [*unready(now), *reveal_due(now)]
+
+
 def words() -> list[str]:
-    return [one.word for one in waiting(clock.now())]
+    return [one.word for one in items()]
 
 
 def test_what_opens_or_closes_within_a_day_with_something_unset():
@@ -37,7 +43,7 @@ def test_what_opens_or_closes_within_a_day_with_something_unset():
 
 def test_a_draft_that_was_to_open():
     phase(20, 200, is_draft=True)
-    [item] = waiting(clock.now())
+    [item] = items()
     assert "still a draft" in item.what
     assert [act.name for act, _ in item.acts] == ["open-phase"]
     Phase.objects.update(opens_at=clock.now() - HOUR)
@@ -46,7 +52,7 @@ def test_a_draft_that_was_to_open():
 
 def test_a_reveal_that_is_due():
     phase(-50, -2)
-    [item] = waiting(clock.now())
+    [item] = items()
     assert (item.word, [act.name for act, _ in item.acts]) == ("Reveal is due", ["reveal-phase"])
     Phase.objects.update(revealed_at=clock.now() + HOUR)
     assert words() == []

@@ -113,7 +113,7 @@ def test_a_viewer_sees_the_preview_and_decides_nothing(people, phase, started):
         shown = page(viewer.get(address))
         assert not [one for one in shown.all("a") if "/organisers/acts/" in (one["href"] or "")]
     assert "Team of Dora" in page(viewer.get(f"{RESULTS}{started.pk}/")).text
-    assert viewer.post(f"/organisers/acts/apply-rescoring/?on={phase.slug}", {"do": "1", "why": "x"}).status_code == 404
+    assert viewer.post(f"/organisers/acts/apply-rescoring/?on={phase.slug}", {"do": "1", "why": "x"}).status_code == 403
 
 
 def test_nobody_else_reads_of_it(people, phase, started):

@@ -121,10 +121,10 @@ def test_every_run_of_it_can_be_looked_at(people, phase, submission):
     run = scene.in_state(submission.runs.get(), "failed", failure_kind="memory", ended_at=clock.now())
     decisions.run_again(submission, by=BY, why="Ours.")
     olga = people.browser["Olga"]
-    assert "Run 2: queued" in page(olga.get(f"{RUNS}{submission.pk}/")).text
+    assert "Run 2: in the queue" in page(olga.get(f"{RUNS}{submission.pk}/")).text
     first = page(olga.get(f"{RUNS}{submission.pk}/?run={run.number}")).text
     assert "Run 1: failed" in first
-    assert "Run 2: queued" in page(olga.get(f"{RUNS}{submission.pk}/?run=x")).text
+    assert "Run 2: in the queue" in page(olga.get(f"{RUNS}{submission.pk}/?run=x")).text
 
 
 def test_one_that_has_no_run_yet_has_a_story_too(people, phase):
@@ -159,7 +159,7 @@ def test_a_viewer_sees_it_all_and_is_offered_nothing(people, phase, submission):
     theirs = page(viewer.get(f"/runs/{submission.pk}/"))
     assert not theirs.all("form", action=f"/runs/{submission.pk}/cancel/")
     for act in ("cancel", "withdraw", "bring-back"):
-        assert viewer.post(f"/runs/{submission.pk}/{act}/", {"why": "So."}).status_code == 404
+        assert viewer.post(f"/runs/{submission.pk}/{act}/", {"why": "So."}).status_code == 403
     assert Submission.objects.get().withdrawn_at is None
     assert Run.objects.get().state == "queued"
 
