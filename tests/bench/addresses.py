@@ -663,6 +663,12 @@ _ORGANISERS = [
         status=302,
         body=_text("runs_per_day=3"),
     ),
+    Address(
+        "/organisers/phases/{hidden_phase}/",
+        *(30, "organiser", 302),
+        method="POST",
+        body=_text("runs_per_day=3&preview=1"),
+    ),
     Address("/organisers/teams/?words=a", 14, who="organiser"),
     Address("/organisers/teams/doubles/", 12, who="organiser"),
     Address("/organisers/teams/doubles/{double}/", 24, who="organiser"),
