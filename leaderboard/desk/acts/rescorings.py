@@ -70,12 +70,15 @@ _TELL = Value(
     "tell",
     "Tell the teams of the phase",
     "It is sent with the new numbers, and not without them; your reason stands below it.",
-    choices={"": "Nobody", "mail": "By mail", "site": "A line on every page", "mail-site": "By mail, and on every page"},
+    choices={
+        "": "Nobody",
+        "mail": "By mail",
+        "site": "A line on every page",
+        "mail-site": "By mail, and on every page",
+    },
     is_required=False,
 )
-_MESSAGE = Value(
-    "message", "What they read", "An empty line begins a paragraph.", is_required=False, is_long=True
-)
+_MESSAGE = Value("message", "What they read", "An empty line begins a paragraph.", is_required=False, is_long=True)
 START = Act(
     "start-rescoring",
     "Score anew",
