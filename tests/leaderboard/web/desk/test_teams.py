@@ -65,7 +65,7 @@ def test_a_page_of_a_team_says_what_organisers_have_to_know(people, olga):
     cast.submit(people.team, cast.phase())
     shown = page(olga.get("/organisers/teams/of/alice-and-bob/"))
     assert "Refused by its mail server" in shown.text
-    assert "1 submission" in shown.text
+    assert "1 run" in shown.text
     assert "No page hands out an image" in shown.text
     assert not shown.scripts
     member = Membership.objects.get(user=people.bob)
