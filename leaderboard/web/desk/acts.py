@@ -82,7 +82,9 @@ class ActForm(forms.Form):
         )
         if act.confirms:
             self.fields["confirmed"] = forms.CharField(
-                label=f"Type “{self._name}”", required=False, help_text="So that it is not done by mistake."
+                label=f"Type “{self._name}”",
+                required=False,
+                help_text="Needed for the last press, so that it is not done by mistake.",
             )
 
     def is_confirmed(self) -> bool:
