@@ -17,7 +17,7 @@ from django.db.models import Field
 from leaderboard.core.record_words import span_in_words
 from leaderboard.core.refusal import Refused
 from leaderboard.core.sizes import bytes_of, in_words
-from leaderboard.core.text import instant
+from leaderboard.core.text import instant, read_instant
 from leaderboard.models import CaseSet, Phase
 
 NOTHING = "not set"
@@ -122,12 +122,10 @@ class Policy:
 
 
 def _read_instant(text: str, policy: Policy) -> datetime:
-    plain = text.removesuffix("UTC").removesuffix("Z").strip()
     try:
-        at = datetime.fromisoformat(plain)
-    except ValueError as wrong:
-        raise Refused(f"{policy.label}: write an instant in UTC, as in 2026-09-15 04:00.") from wrong
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        return read_instant(text)
+    except Refused as wrong:
+        raise Refused(f"{policy.label}: {wrong}") from wrong
 
 
 def _read_yes_no(text: str, policy: Policy) -> bool:
@@ -244,6 +242,11 @@ GROUPS: Mapping[str, tuple[Policy, ...]] = {
         Policy("anonymous_until_reveal", "Teams without names until the reveal", "Boards say “Team 7”."),
         Policy("show_submitters", "Name who handed a run in", "On “All runs”; teams are told before they submit."),
         Policy("takes", "What is handed in", "Masks only where the cases are public."),
+        Policy(
+            "is_ranked",
+            "Entries are ranked",
+            "No: boards stand in the order of scores, and nobody has a rank. Stays once a board has rows.",
+        ),
         Policy("masks_are_ranked", "Masks are ranked", "Else they stand apart, without a rank."),
     ),
     "Who takes part": (

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Lower
 from django.urls import reverse
 
 from leaderboard.desk.acts.teams import APPROVE, NOT_A_DOUBLE, REFUSE
 from leaderboard.desk.attention.items import Item, Urgency
 from leaderboard.models import LikelyDouble, Membership, RefusedAddress, Team, TeamApproval
+from leaderboard.models.doubles import IS_OPEN
 
 APART = 3  # more pairs than that are one thing, with a page of its own
 MOST = 20  # of a kind; the page of teams shows all
@@ -33,8 +34,7 @@ def to_approve(_at: datetime) -> Iterator[Item]:
 
 def doubles(_at: datetime) -> Iterator[Item]:
     """Teams that may be one."""
-    is_open = Q(settled_at=None) | Q(weight__gt=F("settled_weight"))
-    found = list(LikelyDouble.objects.filter(is_open).select_related("first", "second"))
+    found = list(LikelyDouble.objects.filter(IS_OPEN).select_related("first", "second"))
     if len(found) > APART:
         yield _many_doubles(found)
         return
