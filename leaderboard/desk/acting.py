@@ -121,7 +121,7 @@ class Change(NamedTuple):
         """What this entry says."""
         names = dict.fromkeys([*entry.before, *entry.after])
         fields = [_field_in_words(name, entry.before.get(name), entry.after.get(name)) for name in names]
-        return cls(entry.action, entry.target, fields)
+        return cls(entry.action, entry.target, [one for one in fields if one[1] != one[2]])
 
 
 def _field_in_words(name: str, before: object, after: object) -> tuple[str, str, str]:
