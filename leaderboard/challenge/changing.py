@@ -4,6 +4,8 @@ A draft is one person's: nobody else sees it. It is previewed (desk.phases.previ
 with a reason, or dropped.
 """
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 
 from django.core.exceptions import ValidationError
@@ -58,6 +60,7 @@ def change(phase: Phase, written: Mapping[str, str], *, by: Actor, why: str) -> 
     """Change these policies, and say why. Raises Unfit with everything that stands against it."""
     if not why.strip():
         raise Refused("Say why: the reason is kept in the record.")
+    _lock(phase)  # else what somebody else changes at this moment would be written back
     new = changed(phase, written)
     check(new)
     save_phase(new, by=by, why=why)
@@ -96,7 +99,7 @@ def keep(phase: Phase, written: Mapping[str, str], *, by: User) -> PhaseChanges 
 
     None where nothing is left. Raises Unfit for what can't be read; whether it may be is asked by the preview.
     """
-    Phase.objects.select_for_update(no_key=True).get(pk=phase.pk)
+    _lock(phase)
     draft, now = draft_of(phase, by), clock.now()
     before = draft.written if draft else {}
     told = {name: storable(text) for name, text in written.items()}
@@ -117,10 +120,22 @@ def drop(draft: PhaseChanges) -> None:
     _end(draft, PhaseChanges.End.DROPPED)
 
 
+def mark_of(draft: PhaseChanges) -> str:
+    """Another one once the phase, or the draft, is not what it was: what was previewed does not hold any more."""
+    told = {name: _as_it_is(draft.phase, name) for name in POLICIES}
+    return hashlib.sha256(json.dumps([told, draft.written], sort_keys=True).encode()).hexdigest()[:16]
+
+
 @transaction.atomic
-def apply(draft: PhaseChanges, fields: Collection[str], *, by: Actor, why: str) -> Phase:
-    """Change what is chosen of a draft; the others stay in it. Raises Refused."""
-    draft = PhaseChanges.objects.select_for_update().get(pk=draft.pk)
+def apply(draft: PhaseChanges, fields: Collection[str], *, by: Actor, why: str, shown: str = "") -> Phase:
+    """Change what is chosen of a draft; the others stay in it.
+
+    `shown` is the mark of what was previewed, if it was. Raises Refused.
+    """
+    _lock(draft.phase)
+    draft = PhaseChanges.objects.select_for_update(of=("self",)).select_related("phase").get(pk=draft.pk)
+    if shown and shown != mark_of(draft):
+        raise Refused("This is not what you were shown: the phase, or your draft, was changed since. Look again.")
     chosen = {name: text for name, text in draft.written.items() if name in fields}
     if draft.ended_at or not chosen:
         raise Refused("There is nothing to apply: choose what is to be changed.")
@@ -132,6 +147,10 @@ def apply(draft: PhaseChanges, fields: Collection[str], *, by: Actor, why: str) 
     else:
         _end(draft, PhaseChanges.End.APPLIED)
     return phase
+
+
+def _lock(phase: Phase) -> None:
+    Phase.objects.select_for_update(no_key=True).get(pk=phase.pk)
 
 
 def _end(draft: PhaseChanges, end: PhaseChanges.End) -> None:

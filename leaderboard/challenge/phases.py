@@ -136,8 +136,18 @@ def lock_phase(phase_id: int) -> Phase:
     return Phase.objects.select_for_update(no_key=True).get(pk=phase_id)
 
 
+def _locked_for_act(phase: Phase) -> Phase:
+    """The phase as it is now: what somebody else changed of it meanwhile is not written back."""
+    locked = Phase.objects.select_for_update(no_key=True).filter(pk=phase.pk).first()
+    if locked is None:
+        raise Refused("This phase is gone.")
+    return locked
+
+
+@transaction.atomic
 def open_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Open a phase at this instant, a draft too. Raises Refused."""
+    phase = _locked_for_act(phase)
     now = clock.now()
     if not phase.is_draft and phase.opens_at <= now:
         raise Refused(f"The {phase.name} opened {instant(phase.opens_at)}.")
@@ -148,8 +158,10 @@ def open_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     save_phase(phase, by=by, why=why, pressed=("opens_at",), action="open phase")
 
 
+@transaction.atomic
 def close_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Make this instant the deadline of an open phase; what was accepted before counts. Raises Refused."""
+    phase = _locked_for_act(phase)
     now = clock.now()
     if phase.is_draft or not phase.opens_at <= now < phase.closes_at:
         raise Refused(f"The {phase.name} is not open.")
@@ -160,8 +172,10 @@ def close_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     save_phase(phase, by=by, why=why, pressed=("closes_at",), action="close phase")
 
 
+@transaction.atomic
 def reveal_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Show the full result from this instant on. Raises Refused."""
+    phase = _locked_for_act(phase)
     now = clock.now()
     if phase.is_draft or phase.closes_at > now:
         raise Refused("The full result is revealed once the phase has closed.")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from leaderboard.board import versions
 from leaderboard.core.audit import Actor
 from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.choosing import Rows
@@ -64,6 +65,7 @@ APPLY = Act(
     needs_reason=True,
     is_offered=lambda phase: undecided(phase) is not None,
     is_grave=True,
+    around=lambda phase: versions.making(phase.pk),  # until all numbers are committed
 )
 DISCARD = Act(
     "discard-rescoring",

@@ -3,6 +3,7 @@
 An act is done on one thing or on many (`on` in the address, once for each). Nothing is changed before the last press.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
 
 MOST_AT_ONCE = 200
+OTHER_VALUES = "It is not what you were shown any more: you changed what stands above. This is what it would change now."
 WHY_CHARACTERS = 2000
 
 
@@ -129,8 +131,10 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
             outcomes = _act(request, chosen, rows, form)
         except Refused as refusal:
             form.add_error(None, str(refusal))
-        if outcomes and "do" in request.POST and form.is_valid():
+        if outcomes and _is_pressed(request, chosen) and form.is_valid():
             return _handed_over(request, chosen, outcomes) or _done(request, chosen, outcomes)
+        if outcomes and "do" in request.POST and form.is_valid():
+            form.add_error(None, OTHER_VALUES)
     context = {
         "tabs": tabs(""),
         "act": chosen,
@@ -138,9 +142,22 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
         "form": form,
         "outcomes": outcomes,
         "is_possible": any(not one.refused for one in outcomes),
+        "shown": _mark_of_values(request, chosen) + "".join(f" {one.mark}" for one in outcomes),
         "next": came_from(request, _asked_from(request)),
     }
     return render(request, "desk/act.html", context)
+
+
+def _is_pressed(request: HttpRequest, chosen: Act) -> bool:
+    """Whether it is to be done now: the last press, with the values of which it was shown what they change."""
+    shown = request.POST.get("shown", "").split()
+    return "do" in request.POST and (not shown or shown[0] == _mark_of_values(request, chosen))
+
+
+def _mark_of_values(request: HttpRequest, chosen: Act) -> str:
+    """Another one where something else is written in the form, but for the reason."""
+    written = [request.POST.get(value.name, "").strip() for value in chosen.values]
+    return hashlib.sha256(json.dumps(written).encode()).hexdigest()[:16]
 
 
 def _asked_from(request: HttpRequest) -> str:
@@ -151,7 +168,8 @@ def _asked_from(request: HttpRequest) -> str:
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    if not keys or len(keys) > (1 if chosen.delivers else MOST_AT_ONCE):
+    # A name that is typed is one thing's; so is a file.
+    if not keys or len(keys) > (1 if chosen.delivers or chosen.confirms else MOST_AT_ONCE):
         raise Http404
     try:
         return [chosen.kind.find(key) for key in dict.fromkeys(keys)]
@@ -162,9 +180,12 @@ def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
 def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm) -> list[Outcome]:
     """What comes of it, or would. Raises Refused."""
     values = check_values(chosen, {value.name: form.cleaned_data[value.name] for value in chosen.values})
-    is_done = "do" in request.POST and form.is_confirmed()
+    is_done = _is_pressed(request, chosen) and form.is_confirmed()
+    shown = request.POST.get("shown", "").split()[1:] if is_done else []
+    if shown and len(shown) != len(rows):
+        raise Refused("Some of it is gone, or is new, since you looked. Nothing was done. Look again.")
     by, why = Actor.person(person_of(request)), form.cleaned_data["why"]
-    return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
+    return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done, shown=shown)
 
 
 def _handed_over(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:

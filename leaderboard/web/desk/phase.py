@@ -102,7 +102,7 @@ def _applied(request: HttpRequest, phase: Phase, draft: PhaseChanges | None) -> 
         messages.warning(request, "There is nothing to apply: your draft is gone.")
         return redirect("desk_phase", slug=phase.slug)
     try:
-        changing.apply(draft, fields, by=Actor.person(person_of(request)), why=why)
+        changing.apply(draft, fields, by=Actor.person(person_of(request)), why=why, shown=request.POST.get("shown", ""))
     except Refused as refusal:
         messages.warning(request, str(refusal))
         return _page(request, phase, shows_preview=True, why=why)
@@ -159,6 +159,7 @@ def _page(
         ],
         "problems": problems or {},
         "draft": draft,
+        "shown": changing.mark_of(draft) if draft else "",
         "draft_lines": _draft_lines(phase, after, draft),
         "may_change": may_change,
         "offers": _offers(phase, person, at),
