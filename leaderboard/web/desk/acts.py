@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.db.models import Model
@@ -25,6 +24,7 @@ from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import Act, Outcome, Value, act_on, check_values, may_act
 from leaderboard.desk.acts import ACTS
 from leaderboard.models import User
+from leaderboard.web.accounts.proof import factor_required
 from leaderboard.web.context import came_from, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
@@ -116,7 +116,7 @@ def _is_carried_out(request: HttpRequest) -> bool:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_viewers
-@reauthentication_required(enabled=_is_carried_out)  # type: ignore[untyped-decorator]  # allauth is not typed
+@factor_required(enabled=_is_carried_out)
 def act(request: HttpRequest, name: str) -> HttpResponse:
     """An act on what the address names: asked about, shown, done."""
     chosen = ACTS.get(name)
