@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -28,6 +29,12 @@ REFUSED_SHOWN = 50
 UNPROCESSABLE = 422
 # A message has its styles inside, and nothing else: no script runs, and its links leave the page.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation"
+_GROUPS = (
+    ("What it says", ("subject", "body")),
+    ("Where", ("by_mail", "on_site", "level", "shown_until")),
+    ("For whom", ("audience", "phase", "team", "affected_from", "affected_until")),
+    ("What it is about", ("occasion", "of_phase")),
+)
 _INSTANT = "Like 2026-09-30 12:00."
 
 
@@ -58,6 +65,17 @@ class AnnouncementForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.team:
             self.initial["team"] = self.instance.team.slug
+        self.fields["occasion"].choices = [  # type: ignore[attr-defined]
+            ("", "none of these"),
+            *Announcement.Occasion.choices,
+        ]
+        for name in ("phase", "of_phase"):
+            self.fields[name].empty_label = "no phase"  # type: ignore[attr-defined]
+
+    @property
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """Its fields as the page shows them."""
+        return [(legend, [self[name] for name in names]) for legend, names in _GROUPS]
 
     def clean_subject(self) -> str:
         """What the database can hold."""
@@ -111,9 +129,11 @@ def new_announcement(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_organisers
+@transaction.atomic
 def edit_announcement(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change a draft."""
-    found = get_object_or_404(Announcement.objects.select_related("phase", "team"), pk=pk)
+    """Change a draft; whoever announces it at this moment waits, or was first."""
+    rows = Announcement.objects.select_related("phase", "team").select_for_update(of=("self",))
+    found = get_object_or_404(rows, pk=pk)
     if not found.is_draft:
         messages.warning(request, "It is announced, and can’t be changed any more.")
         return redirect("desk_message", pk=pk)
