@@ -119,7 +119,7 @@ def drop(draft: PhaseChanges) -> None:
 
 def mark_of(draft: PhaseChanges) -> str:
     """Another one once the phase, or the draft, is not what it was: what was previewed does not hold any more."""
-    told = {name: _as_it_is(draft.phase, name) for name in POLICIES}
+    told = {name: policy.write(draft.phase) for name, policy in POLICIES.items()}
     return hashlib.sha256(json.dumps([told, draft.written], sort_keys=True).encode()).hexdigest()[:16]
 
 

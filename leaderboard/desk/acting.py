@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 from django.db import transaction
 from django.db.models import Model
 
-from leaderboard.core import audit
+from leaderboard.core import audit, database
 from leaderboard.core.audit import Actor
 from leaderboard.core.record_words import name_in_words, value_in_words
 from leaderboard.core.refusal import Refused
@@ -183,6 +183,10 @@ def _chosen(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+class Unrecorded(Exception):
+    """A mistake in a decision: it changed something and recorded nothing. Nothing is changed then."""
+
+
 def may_act(user: User, act: Act) -> bool:
     """Whether this person may do it at all."""
     return has_role(user, act.role)
@@ -246,6 +250,8 @@ def _outcome(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: st
     fresh = type(row)._default_manager.filter(pk=row.pk).first() if row.pk else type(row)()
     if fresh is None:
         raise Refused("It is gone: somebody deleted it meanwhile.")
-    with audit.noting() as entries:
+    with audit.noting() as entries, database.noting_writes() as written:
         found = act.decide(fresh, by=by, why=why, **values)
+    if written and not entries:
+        raise Unrecorded(f"{act.name} wrote into {', '.join(sorted(written))}, and nothing into the record")
     return Outcome(row, name, entries, found=found)
