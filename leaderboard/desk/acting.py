@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.db.models import Model
 
@@ -83,8 +84,9 @@ class Act:
 
     `decide` takes the thing, `by`, `why` and the values by their names; it records what it did, and raises Refused
     with a sentence where it is not possible. `says` tells what comes of it, for whom. `is_offered` keeps an act off
-    pages of things for which it means nothing now. Where `confirms` is set, a person types the thing's name as well;
-    where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a team reads the reason.
+    pages of things for which it means nothing now. Where `confirms` is set, a person types the name of the thing as
+    well (of one at a time); where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a
+    team reads the reason.
     `shows_once` says what `decide` returns is, where that is shown once, and never again. `delivers` names the file,
     where what `decide` returns is handed to whoever does it (as JSON, of one thing at a time).
     """
@@ -193,6 +195,10 @@ def _act_on(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str
             found = (_played if dry_run else _done)(act, row, values, by, why)
     except Refused as refusal:
         return Outcome(row, name, refused=str(refusal))
+    except ObjectDoesNotExist:
+        if row.pk is None or type(row)._default_manager.filter(pk=row.pk).exists():
+            raise
+        return Outcome(row, name, refused="It is gone: somebody deleted it meanwhile.")
     return Outcome(row, name, entries, found=found)
 
 

@@ -151,7 +151,7 @@ def _asked_from(request: HttpRequest) -> str:
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    if not keys or len(keys) > (1 if chosen.delivers else MOST_AT_ONCE):
+    if not keys or len(keys) > (1 if chosen.delivers or chosen.confirms else MOST_AT_ONCE):
         raise Http404
     try:
         return [chosen.kind.find(key) for key in dict.fromkeys(keys)]

@@ -12,7 +12,7 @@ from leaderboard.desk.acting import act_on, check_values
 from leaderboard.desk.acts import ACTS
 from leaderboard.desk.acts.hosts import DRAIN, REVOKE
 from leaderboard.desk.acts.runs import DISQUALIFY
-from leaderboard.models import AuditEntry, Host, Submission, User
+from leaderboard.models import Announcement, AuditEntry, Host, Submission, User
 from leaderboard.states import Role
 from tests.leaderboard import cast
 
@@ -50,6 +50,14 @@ def test_a_refusal_of_one_does_not_stop_the_others(team, submission):
     assert not AuditEntry.objects.filter(action="run again").exists()
     mixed = act_on(DISQUALIFY, [submission, masks], {}, by=BY, why="It reads the category alone.")
     assert [one.refused for one in mixed] == ["", ""]
+
+
+def test_what_somebody_deleted_meanwhile_is_refused_and_ends_in_no_error():
+    gone = Announcement.objects.create(subject="One", body="One.")
+    Announcement.objects.all().delete()
+    for dry_run in (True, False):
+        [outcome] = act_on(ACTS["announce"], [gone], {"at": None}, by=BY, why="", dry_run=dry_run)
+        assert "gone" in outcome.refused
 
 
 def test_a_reason_is_asked_for_where_it_is_needed(host):
