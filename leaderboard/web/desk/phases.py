@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -24,7 +24,7 @@ from leaderboard.models.challenge import PhaseQuerySet
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role, SubmissionKind
 from leaderboard.web.context import frame_of, instant_of, person_of
-from leaderboard.web.desk.access import for_viewers
+from leaderboard.web.desk.access import for_organisers, for_viewers
 from leaderboard.web.desk.tabs import tabs
 
 _TEMPLATE, _COPY = "template:", "copy:"
@@ -137,11 +137,9 @@ class NewPhaseForm(forms.Form):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@for_viewers
+@for_organisers
 def desk_phase_new(request: HttpRequest) -> HttpResponse:
     """Make a phase of a template, or copy one: a draft, which nobody else sees."""
-    if not has_role(person_of(request), Role.ORGANISER):
-        raise Http404
     phases = frame_of(request).phases
     form = NewPhaseForm(phases, request.POST or None, initial={"made_of": _COPY + request.GET.get("copy", "")})
     if form.is_bound and form.is_valid():
