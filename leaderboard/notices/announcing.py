@@ -213,7 +213,7 @@ def _notice_of(announcement: Announcement, *more: str) -> Notice:
     if announcement.audience == Audience.TEAM:
         because = f"you are in the team {announcement.team}"
     elif announcement.audience == Audience.AFFECTED:
-        because = "a run of your team was interrupted by our fault"
+        because = "a run of your team was interrupted by our fault, or given back to it"
     elif announcement.phase:
         because = f"your team handed in to the {announcement.phase.name}"
     return Notice(NoticeKind.ANNOUNCEMENTS, announcement.subject, [announcement.body.strip(), *more], because)

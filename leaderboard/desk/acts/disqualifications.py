@@ -20,7 +20,7 @@ DISQUALIFY_TEAM = Act(
     "Disqualify the team",
     TEAM,
     "All its runs in the phase leave the board, and it can hand in nothing more there. Its runs at work go on, and may "
-    "be cancelled apart.",
+    "be cancelled apart. The boards of an archived phase stay as they are.",
     decisions.disqualify_team,
     values=(_IN,),
     needs_reason=True,
