@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,11 +15,12 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.deploy.conftest import eventually
+from deploy.local.apt import find_program
 from tests.deploy.guide import machine, text
 from tests.deploy.guide.machine import Machine
 
 PASSWORD = "a new long one 4711"
+COMPOSE = "First installation, with compose"
 SYSTEMD = "First installation, with systemd"
 NEW_HOST = "Adding a GPU host"
 # What the operator puts in place of the guide's words.
@@ -58,8 +59,9 @@ openssl x509 -req -in request.pem -CA /srv/ca.pem -CAkey ca.key -days 2 -extfile
 # As Debian's own unit would, but for the network, which sandboxes have none of.
 ENGINE = """
 dockerd --bridge=none --iptables=false --group=docker >/var/log/dockerd.log 2>&1 &
-for _ in $(seq 100); do docker --host=unix:///var/run/docker.sock version >/dev/null 2>&1 && exit; sleep 0.1; done
-cat /var/log/dockerd.log; exit 1
+for _ in $(seq 300); do grep -q "API listen on" /var/log/dockerd.log && exit; sleep 0.1; done
+cat /var/log/dockerd.log
+exit 1
 """
 CERTIFICATE = """
 install -m 0640 -g redis /root/privkey.pem /root/fullchain.pem /etc/rexg/tls
@@ -97,6 +99,10 @@ class Server:
         """What a Python program says that asks the site over TLS, as `ask(method, path)`, and trusts our authority."""
         return self.machine.sh(SHELL + shell_quoted(ASK + program))
 
+    def query(self, question: str) -> str:
+        """What its database answers."""
+        return self.machine.sh(f"runuser -u postgres -- psql -qAt rexg -c {shell_quoted(question)}").strip()
+
     def is_well(self) -> bool:
         """Whether the site answers, its database included."""
         return self.ask("print(ask('GET', '/healthz').status_code)") == "200\n"
@@ -118,9 +124,13 @@ class GpuHost:
 def hosts(server: Server) -> Iterator[list[GpuHost]]:
     """Two, added as the guide says, with an authority of one's own between them and the server."""
     names = ("gpu1", "gpu2")
-    tokens = {name: server.type(text.said(NEW_HOST, "manage add_host").replace("gpu1", name)).split()[-1] for name in names}
+    tokens = {
+        name: server.type(text.said(NEW_HOST, "manage add_host").replace("gpu1", name)).split()[-1] for name in names
+    }
     for_systemd = " " + text.said(NEW_HOST, "--file /etc/rexg")
-    users = [text.said(NEW_HOST, "python3 deploy/broker_users.py").replace("gpu1", name) + for_systemd for name in names]
+    users = [
+        text.said(NEW_HOST, "python3 deploy/broker_users.py").replace("gpu1", name) + for_systemd for name in names
+    ]
     passwords = [password_in(server.type(command)) for command in users]
     server.type(chosen("broker=valkey"), text.said(NEW_HOST, "systemctl restart $broker"))
     with ExitStack() as stack:
@@ -162,15 +172,11 @@ def shell_quoted(words: str) -> str:
 @pytest.fixture(scope="package")
 def debian() -> None:
     """Where the guide's machines can be made."""
-    missing = [
-        name for name in ("redis-server", "pg_createcluster", "nginx", "git", "ip") if not shutil.which(name, path=PATHS)
-    ]
-    probe = subprocess.run(["unshare", "--mount", "--pid", "--net", "--fork", "true"], capture_output=True, check=False)
-    if missing or probe.returncode:
-        pytest.skip(f"No machine for the guide here: {', '.join(missing) or probe.stderr.decode()}")
-
-
-PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    wanted = ("dockerd", "git", "ip", "nginx", "pg_createcluster", "redis-server")
+    missing = [f"no {name}" for name in wanted if find_program(name) is None]
+    probe = subprocess.run([*machine.OWN, "true"], capture_output=True, text=True, check=False)
+    if missing or probe.returncode or sys.pycache_prefix is None:
+        pytest.skip(f"The guide is not carried out here: {', '.join(missing) or probe.stderr or 'not by ./dev'}")
 
 
 @pytest.fixture(scope="package")
@@ -197,21 +203,29 @@ def answers_of(server: Server) -> machine.Answers:
 
     def settings(shown: str) -> str:
         server.machine.sh(CERTIFICATE)
-        fill_in(server.machine, "/etc/rexg/server.env", {
-            "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
-            "DATABASE_URL": "postgres://rexg:secret@127.0.0.1/rexg",
-            "REDIS_URL": f"redis://server:{password_in(shown)}@127.0.0.1:6379/0",
-            "GUNICORN_CMD_ARGS": "--workers=1",  # one process for pages: the machine is small
-        })
+        fill_in(
+            server.machine,
+            "/etc/rexg/server.env",
+            {
+                "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
+                "DATABASE_URL": "postgres://rexg:secret@127.0.0.1/rexg",
+                "REDIS_URL": f"redis://server:{password_in(shown)}@127.0.0.1:6379/0",
+                "GUNICORN_CMD_ARGS": "--workers=1",  # one process for pages: the machine is small
+            },
+        )
         with server.machine.path("/etc/rexg/server.env").open("a") as file:
             file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
         return "yes"
+
+    def first_owner(_shown: str) -> str:
+        server.machine.sh("runuser -u postgres -- pg_dump rexg >/srv/migrated.sql")
+        return "olga"
 
     return {
         "Enter password for new role: ": lambda _: "secret",
         "Enter it again: ": lambda _: "secret",
         "/etc/rexg/server.env changed? ": settings,
-        "Username: ": lambda _: "olga",
+        "Username: ": first_owner,
         "Email address: ": lambda _: "olga@example.org",
         "Password: ": lambda _: PASSWORD,
         "Password (again): ": lambda _: PASSWORD,
