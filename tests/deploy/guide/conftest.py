@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
@@ -17,7 +18,7 @@ import pytest
 
 from deploy.local.apt import find_program
 from tests.deploy.guide import machine, text
-from tests.deploy.guide.machine import Machine
+from tests.deploy.guide.machine import Answers, Machine
 
 PASSWORD = "a new long one 4711"
 COMPOSE = "First installation, with compose"
@@ -84,24 +85,23 @@ class Server:
 
     machine: Machine
     said: str = ""  # what the installation showed
-    addresses: dict[str, str] = field(default_factory=dict)  # of the broker, by user
 
     @property
     def manage(self) -> str:
         """The guide's own function."""
         return next(command for command in text.commands(SYSTEMD) if command.startswith("manage()"))
 
-    def type(self, *commands: str, answers: machine.Answers | None = None) -> str:
+    def type(self, *commands: str, answers: Answers | None = None) -> str:
         """Type commands as the guide has them, in the clone's folder."""
         return self.machine.type(["cd /opt/rexg", self.manage, *commands], answers)
 
     def ask(self, program: str) -> str:
         """What a Python program says that asks the site over TLS, as `ask(method, path)`, and trusts our authority."""
-        return self.machine.sh(SHELL + shell_quoted(ASK + program))
+        return self.machine.sh(SHELL + shlex.quote(ASK + program))
 
     def query(self, question: str) -> str:
         """What its database answers."""
-        return self.machine.sh(f"runuser -u postgres -- psql -qAt rexg -c {shell_quoted(question)}").strip()
+        return self.machine.sh(f"runuser -u postgres -- psql -qAt rexg -c {shlex.quote(question)}").strip()
 
     def is_well(self) -> bool:
         """Whether the site answers, its database included."""
@@ -144,9 +144,8 @@ def set_up(host: GpuHost, server: Server, token: str, password: str) -> None:
     """What the guide takes for granted, then its own commands."""
     for path in ("/opt/rexg", "/srv/ca.pem"):
         subprocess.run(["cp", "-a", server.machine.path(path), host.machine.path(path).parent], check=True)
-    host.machine.sh(
-        "install -D -m 0644 /srv/ca.pem /etc/rexg/ca.pem; install -m 0600 /opt/rexg/deploy/worker.env.example /etc/rexg/worker.env"
-    )
+    host.machine.sh("install -D -m 0644 /srv/ca.pem /etc/rexg/ca.pem")
+    host.machine.sh("install -m 0600 /opt/rexg/deploy/worker.env.example /etc/rexg/worker.env")
     broker = f"rediss://{host.name}:{password}@challenge.example.org:6380/0?ssl_cert_reqs=required"
     fill_in(
         host.machine,
@@ -162,11 +161,6 @@ def set_up(host: GpuHost, server: Server, token: str, password: str) -> None:
         file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
     host.machine.sh(ENGINE)
     host.machine.type(["cd /opt/rexg", *text.commands(NEW_HOST)[-2:]])
-
-
-def shell_quoted(words: str) -> str:
-    """For a shell, as one word."""
-    return "'" + words.replace("'", "'\\''") + "'"
 
 
 @pytest.fixture(scope="package")
@@ -198,7 +192,7 @@ def chosen(command: str) -> str:
     return command
 
 
-def answers_of(server: Server) -> machine.Answers:
+def answers_of(server: Server) -> Answers:
     """What the operator types at each prompt of the installation."""
 
     def settings(shown: str) -> str:

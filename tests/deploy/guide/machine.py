@@ -27,7 +27,7 @@ PACKAGES = sysconfig.get_path("purelib")
 PATIENCE_SECONDS = 120
 OWN = ("unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child")
 Answers = Mapping[str, Callable[[str], str]]
-# $1: a folder of this machine's; then those that are empty on the new one, as after Debian's installation.
+# $1: a folder of this machine's; then those that are empty on the new one.
 SET_UP = """
 set -euo pipefail
 room=$1 root=$1/root
@@ -62,14 +62,10 @@ done
 echo ready
 while read -r _; do :; done
 """
-EMPTY = ("/run", "/srv", "/opt", "/data", "/backup", "/var/lib/rexg", "/var/lib/rexg-dev", "/var/lib/postgresql")
-EMPTY += (
-    "/var/lib/docker",
-    "/var/log",
-    "/etc/postgresql",
-    "/etc/nginx/conf.d",
-    "/etc/nginx/sites-enabled",
-    "/etc/rexg",
+# Empty on a new machine, as after Debian's installation.
+EMPTY = (
+    *("/run", "/srv", "/opt", "/data", "/backup", "/etc/rexg", "/etc/nginx/conf.d", "/etc/nginx/sites-enabled"),
+    *("/etc/postgresql", "/var/lib/postgresql", "/var/lib/docker", "/var/lib/rexg", "/var/lib/rexg-dev", "/var/log"),
 )
 
 
@@ -159,7 +155,8 @@ def running(beside: Machine | None = None) -> Iterator[Machine]:
         text=True,
     )
     try:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         if process.stdout.readline() != "ready\n":
             raise Failed(process.stderr.read())
         yield Machine(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()))

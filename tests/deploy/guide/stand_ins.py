@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stands in for systemd where none runs (`systemctl`, `systemd-run`), `sudo`, `editor` and compose, as the guide uses them.
+"""Stands in for systemd where none runs (`systemctl`, `systemd-run`), for sudo, an editor and compose.
 
 It reads real units, and starts what they name as the user, in the folder and with the environment, folders and sockets
 that they say. It knows no dependencies but a target's `Wants`, starts nothing again that has ended, and none of the
@@ -231,7 +231,7 @@ def compose(*arguments: str) -> None:
         while rest[0].startswith("--"):
             del rest[: 2 if rest[0] in ("--volume", "--env") else 1]
         service, *command = rest
-        if f"\n  {service}:\n" not in text:
+        if not re.search(rf"^  {service}:", text, re.MULTILINE):
             raise SystemExit(f"no such service: {service}")
         if (
             command[:2] != ["python", "manage.py"]

@@ -40,9 +40,8 @@ def is_ready(host: GpuHost) -> bool:
 
 def test_compose_is_asked_for_files_services_and_commands_that_there_are(server: Server) -> None:
     """Debian 12 has no compose: what its commands do is not tried, all others of the sections are."""
-    server.machine.sh(
-        "ln -s /usr/local/sbin/sudo /usr/local/sbin/docker && cd /opt/rexg/deploy && mkdir tls && cp /root/privkey.pem /root/fullchain.pem tls && cp worker.env.example worker.env"
-    )
+    server.machine.sh("ln -s /usr/local/sbin/sudo /usr/local/sbin/docker && mkdir /opt/rexg/deploy/tls")
+    server.machine.sh("cd /opt/rexg/deploy && cp /root/*.pem tls && cp worker.env.example worker.env")
     commands = text.commands(COMPOSE) + text.commands(NEW_HOST)[:-2] + text.commands("Backups")[:1]
     server.type("shopt -s expand_aliases", *commands, answers={"deploy/server.env changed? ": lambda _: "yes"})
     modes = server.machine.sh("cd /opt/rexg/deploy && stat -c '%a %g' tls/privkey.pem server.env")
@@ -89,7 +88,7 @@ def test_a_backup_comes_to_life_where_nothing_was_left_and_the_hosts_come_back(
     folder = backup.split()[2]
     assert text.said("Backups", "restore /") == "restore /backup", "in place of the folder inside of a container"
     server.type(f"manage restore {folder}")
-    server.type("systemctl start rexg.target")
+    server.type("systemctl start rexg-web@pages rexg-web@hosts")  # who answers hosts; the others started above
     seen = "SELECT count(*) FROM leaderboard_host WHERE seen_at > now() - interval '5 s'"
     assert eventually(lambda: server.query(seen) == "2", PATIENCE_SECONDS), server.machine.logs()
     assert server.query("SELECT count(*) FROM leaderboard_case") == "3"
