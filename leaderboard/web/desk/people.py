@@ -68,6 +68,6 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
         "offers": offers_of(acts.ACTS, found, person_of(request)),
         "ends": sorted(set(personal_data.ENDS.values())),
         "stays": sorted(set(personal_data.STAYS.values())),
-        "story": story.defer("before", "after")[:STORY],
+        "story": story.defer("before", "after", "seals")[:STORY],
     }
     return render(request, "desk/person.html", context)

@@ -229,7 +229,7 @@ def _counts(phase: Phase) -> dict[str, Any]:
 def _record(phase: Phase) -> list[AuditEntry]:
     """What was decided about it last."""
     about = AuditEntry.objects.filter(target_type="phase", target_id=str(phase.pk))
-    return list(about.defer("before", "after")[:LATEST])
+    return list(about.defer("before", "after", "seals")[:LATEST])
 
 
 def _shown(found: Preview, at: datetime) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _started(found: Rescoring) -> AuditEntry | None:
     """Who began it: its entry in the record."""
     of_phase = AuditEntry.objects.filter(target_type="phase", target_id=str(found.phase_id))
     begun = of_phase.filter(action="start re-scoring", at__gte=found.started_at)
-    return begun.defer("before", "after").order_by("at", "pk").first()
+    return begun.defer("before", "after", "seals").order_by("at", "pk").first()
 
 
 def _offers(request: HttpRequest, found: Rescoring, changes: Mapping[str, Any] | None) -> list[Offer]:

@@ -114,7 +114,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Team, slug=slug)
     person, frame = person_of(request), frame_of(request)
     likely = LikelyDouble.objects.filter(Q(first=found) | Q(second=found)).select_related("first", "second")
-    story = AuditEntry.objects.filter(target_type="team", target_id=str(found.pk)).defer("before", "after")
+    story = AuditEntry.objects.filter(target_type="team", target_id=str(found.pk)).defer("before", "after", "seals")
     context = {
         "tabs": tabs("desk_teams"),
         "team": found,
