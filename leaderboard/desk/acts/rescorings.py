@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from leaderboard.board import versions
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import Act, Value
@@ -98,6 +99,7 @@ APPLY = Act(
     needs_reason=True,
     is_offered=lambda phase: undecided(phase) is not None,
     is_grave=True,
+    around=lambda phase: versions.making(phase.pk),  # until all numbers are committed
 )
 DISCARD = Act(
     "discard-rescoring",

@@ -25,13 +25,12 @@ def _of_phase(found: Capacity) -> Iterator[Item]:
     of = found.foreseen
     if of.verdict != Verdict.SHORT and of.late_hours < LATE_HOURS:
         return
-    late = f"{of.late_hours:.0f} h late" if found.gpus else "never: no host takes work"
     yield Item(
         Urgency.DEADLINE,
         "bad" if of.verdict == Verdict.SHORT else "warn",
         "Will not fit",
         f"{found.phase.name}: {of.hours:.0f} GPU hours are foreseen until the deadline ({of.low:.0f} to "
-        f"{of.high:.0f}), and {of.there:.0f} are there. The last runs would start {late}.",
+        f"{of.high:.0f}), and {of.there:.0f} are there. The last runs would start {found.last_runs_start}.",
         "A run that is accepted by the deadline counts all the same. Add hosts, let draining ones take work again, or "
         "tell the teams.",
         acts=[(ADD, Host())],

@@ -228,4 +228,4 @@ def _late(season: Season, steps: Sequence[Step]) -> float:
     waits = steps[0].hours
     for before, after in pairwise(steps):
         waits = max(0.0, waits + after.hours - before.hours - (after.there - before.there))
-    return waits / season.gpus if season.gpus else float("inf") if waits else 0.0
+    return waits / season.gpus if season.gpus else math.inf if waits else 0.0

@@ -1,5 +1,6 @@
 """What the database says of a season: teams' runs and what they took, the last rush, hosts, pauses."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Capacity:
     gpus: int
     foreseen: Foreseen | None
 
+    @property
+    def last_runs_start(self) -> str:
+        """When the last runs would start, in words."""
+        late = self.foreseen.late_hours if self.foreseen else 0.0
+        return "never: no host takes work" if math.isinf(late) else f"{late:.1f} h after the deadline"
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         told: dict[str, Any] = {
@@ -48,7 +55,7 @@ class Capacity:
                 "interval": [round(found.low, 1), round(found.high, 1)],
                 "gpu_hours_there": round(found.there, 1),
                 "runs_to_come": round(found.runs, 1),
-                "last_runs_late_hours": round(found.late_hours, 1) if found.late_hours != float("inf") else None,
+                "last_runs_late_hours": round(found.late_hours, 1) if math.isfinite(found.late_hours) else None,
                 "steps": [
                     {
                         "at": self.at + timedelta(seconds=step.seconds),

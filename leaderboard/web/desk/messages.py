@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from leaderboard.core.audit import Actor
 from leaderboard.core.mail_message import html_of
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import messages as acts
-from leaderboard.models import Announcement, OutgoingMail, Phase, SiteLine, Team
+from leaderboard.models import Announcement, OutgoingMail, SiteLine, Team
 from leaderboard.notices import announcing, templates
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_organisers, for_viewers
 from leaderboard.web.desk.acts import offers_of
 from leaderboard.web.desk.tabs import tabs
@@ -108,7 +109,7 @@ def announcements(request: HttpRequest) -> HttpResponse:
         "page": page,
         "lines": [line for line in lines if line.shown_until is None or line.shown_until > instant_of(request)],
         "templates": Announcement.Occasion.choices,
-        "phases": Phase.objects.only("name", "slug", "closes_at"),
+        "phases": frame_of(request).phases.only("name", "slug", "closes_at"),
     }
     return render(request, "desk/messages.html", context)
 
@@ -118,7 +119,7 @@ def announcements(request: HttpRequest) -> HttpResponse:
 @for_organisers
 def new_announcement(request: HttpRequest) -> HttpResponse:
     """A draft, empty or from a template."""
-    phase = Phase.objects.filter(slug=request.GET.get("phase", "")).first()
+    phase = frame_of(request).phases.filter(slug=request.GET.get("phase", "")).first()
     draft = templates.draft(request.GET.get("template", ""), phase)
     if slug := request.GET.get("team"):
         draft.team, draft.audience = get_object_or_404(Team, slug=slug), Announcement.Audience.TEAM
@@ -140,11 +141,18 @@ def edit_announcement(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _written(request: HttpRequest, draft: Announcement) -> HttpResponse:
+    began_with = announcing.mark_of(draft)
     form = AnnouncementForm(request.POST or None, instance=draft)
     if form.is_bound and form.is_valid():
-        saved = form.save()
-        return redirect("desk_message", pk=saved.pk)
-    context = {"tabs": tabs("desk_messages"), "form": form, "draft": draft}
+        made = form.save(commit=False)
+        try:
+            by = Actor.person(person_of(request))
+            announcing.keep(made, by=by, began_with=request.POST.get("began_with", ""))
+        except Refused as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return redirect("desk_message", pk=made.pk)
+    context = {"tabs": tabs("desk_messages"), "form": form, "draft": draft, "began_with": began_with}
     return render(request, "desk/message_edit.html", context, status=UNPROCESSABLE if form.errors else 200)
 
 

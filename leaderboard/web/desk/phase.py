@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from leaderboard.challenge import changing, mid_phase
 from leaderboard.challenge.policies import GROUPS, POLICIES, Policy, unset
+from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import may_act
@@ -111,9 +112,10 @@ def _applied(request: HttpRequest, phase: Phase, draft: PhaseChanges | None) -> 
         messages.warning(request, "The message told of other changes than are chosen: it was written anew. Read it.")
         return _page(request, phase, shows_preview=True, told=told)
     try:
+        by, shown = Actor.person(person_of(request)), request.POST.get("shown", "")
         with transaction.atomic():
-            changing.apply(draft, told.fields, by=Actor.person(person_of(request)), why=told.why)
-            sent = told.send(phase, by=Actor.person(person_of(request)))
+            changing.apply(draft, told.fields, by=by, why=told.why, shown=shown)
+            sent = told.send(frame_of(request).phases.get(pk=phase.pk), by=by)
     except Refused as refusal:
         messages.warning(request, str(refusal))
         return _page(request, phase, shows_preview=True, told=told)
@@ -170,6 +172,7 @@ def _page(
         ],
         "problems": problems or {},
         "draft": draft,
+        "shown": changing.mark_of(draft) if draft else "",
         "draft_lines": _draft_lines(phase, after, draft),
         "may_change": may_change,
         "offers": _offers(phase, person, at),
@@ -228,8 +231,7 @@ def _counts(phase: Phase) -> dict[str, Any]:
 
 def _record(phase: Phase) -> list[AuditEntry]:
     """What was decided about it last."""
-    about = AuditEntry.objects.filter(target_type="phase", target_id=str(phase.pk))
-    return list(about.defer("before", "after", "seals")[:LATEST])
+    return list(audit.entries_about(phase).defer("before", "after")[:LATEST])
 
 
 def _shown(found: Preview, at: datetime) -> dict[str, Any]:

@@ -95,6 +95,9 @@ def test_the_command_tells_it(scored):
     words = StringIO()
     call_command("capacity", "--phase", "test", stdout=words)
     assert "GPU hours foreseen" in words.getvalue()
+    Host.objects.update(draining=True)
+    call_command("capacity", stdout=words)
+    assert "would start never: no host takes work" in words.getvalue()
     with pytest.raises(CommandError, match="No such phase"):
         call_command("capacity", "--phase", "nothing")
 
