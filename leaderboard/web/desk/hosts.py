@@ -1,6 +1,7 @@
 """Hosts and the queue: what each does, what waits, pauses for maintenance, and a page for each host."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
