@@ -162,6 +162,11 @@ class Outcome:
         told = [[one.action, one.target, one.before, sorted(one.after), _chosen(one)] for one in self.entries]
         return hashlib.sha256(json.dumps([self.refused, told], sort_keys=True).encode()).hexdigest()[:16]
 
+    def check_is(self, shown: str) -> None:
+        """Raise Refused where this is not what somebody was shown."""
+        if self.mark != shown:
+            raise Refused(MOVED_ON)
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         changes = [
@@ -228,17 +233,15 @@ def act_on(
     return [_act_on(act, row, values, by, why, dry_run, mark) for row, mark in zip(rows, marks, strict=True)]
 
 
-def _act_on(
-    act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str, dry_run: bool, shown: str
-) -> Outcome:
+def _act_on(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str, dry_run: bool, shown: str) -> Outcome:
     name = act.kind.name_of(row)
     try:
         with act.around(row), transaction.atomic():
             found = _outcome(act, row, values, by, why, name)
             if dry_run:
                 transaction.set_rollback(True)
-            elif shown and found.mark != shown:
-                raise Refused(MOVED_ON)
+            elif shown:
+                found.check_is(shown)
     except Refused as refusal:
         return Outcome(row, name, refused=str(refusal))
     return found

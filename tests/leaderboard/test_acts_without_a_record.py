@@ -50,8 +50,24 @@ DECIDE_NOTHING_HERE = {
 }
 #: Commands that come with Django and allauth: who may run them owns the database, and could write past any of us.
 OF_OTHERS = {
-    *("account_unsetmultipleprimaryemails", "remove_stale_contenttypes", "clearsessions", "flush", "loaddata", "migrate"),
-    *("check", "compilemessages", "createcachetable", "dbshell", "diffsettings", "dumpdata", "inspectdb", "makemessages"),
+    *(
+        "account_unsetmultipleprimaryemails",
+        "remove_stale_contenttypes",
+        "clearsessions",
+        "flush",
+        "loaddata",
+        "migrate",
+    ),
+    *(
+        "check",
+        "compilemessages",
+        "createcachetable",
+        "dbshell",
+        "diffsettings",
+        "dumpdata",
+        "inspectdb",
+        "makemessages",
+    ),
     *("makemigrations", "optimizemigration", "sendtestemail", "shell", "showmigrations", "sqlflush", "sqlmigrate"),
     *("sqlsequencereset", "squashmigrations", "startapp", "startproject", "test", "testserver", "runserver"),
     *("collectstatic", "findstatic"),
@@ -133,7 +149,7 @@ def _pages() -> Iterator[tuple[str, Callable[..., object]]]:
     """The pages of the desk that take something: asked in a way that there is not, they say which there are."""
     for one in urls.urlpatterns:
         if "POST" in one.callback(RequestFactory().generic("NOTHING", "/"))["Allow"]:
-            yield one.name, one.callback
+            yield str(one.name), one.callback
 
 
 @pytest.mark.parametrize(("name", "page"), [*_pages()], ids=lambda one: one if isinstance(one, str) else "")

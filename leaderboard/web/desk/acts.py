@@ -32,7 +32,9 @@ from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
 
 MOST_AT_ONCE = 200
-OTHER_VALUES = "It is not what you were shown any more: you changed what stands above. This is what it would change now."
+OTHER_VALUES = (
+    "It is not what you were shown any more: you changed what stands above. This is what it would change now."
+)
 WHY_CHARACTERS = 2000
 
 
