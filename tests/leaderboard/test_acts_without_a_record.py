@@ -72,8 +72,8 @@ OF_OTHERS = {
     *("sqlsequencereset", "squashmigrations", "startapp", "startproject", "test", "testserver", "runserver"),
     *("collectstatic", "findstatic"),
 }
-#: Actions of the administration that decide nothing.
-NO_DECISIONS = {"send_to_me"}
+#: Actions of the administration that decide nothing: they lead to the desk, or send to oneself.
+NO_DECISIONS = {"send_to_me", "archive", "publish_cases", "publish_findings"}
 
 
 def reaches_the_record(start: Callable[..., object], of: type | None = None) -> bool:
