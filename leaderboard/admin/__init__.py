@@ -8,9 +8,9 @@ admins have in common; the others register the models of the package that they a
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 
-from leaderboard.admin import case_sets, challenge, hosts, mail, people, record, references, site, submissions
+from leaderboard.admin import case_sets, challenge, hosts, mail, pauses, people, record, references, site, submissions
 
-__all__ = ["case_sets", "challenge", "hosts", "mail", "people", "record", "references", "site", "submissions"]
+__all__ = ["case_sets", "challenge", "hosts", "mail", "pauses", "people", "record", "references", "site", "submissions"]
 
 admin.site.disable_action("delete_selected")  # one by one, each with its reason
 # The site's own form, which counts failed tries.

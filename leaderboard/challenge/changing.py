@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from leaderboard.challenge.phases import CHECKS, save_phase
+from leaderboard.challenge.phases import CHECKS, lock_phase, save_phase
 from leaderboard.challenge.policies import POLICIES
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
@@ -46,11 +46,8 @@ def changed(phase: Phase, written: Mapping[str, str]) -> Phase:
 def differing(phase: Phase, written: Mapping[str, str]) -> dict[str, str]:
     """Of these values those that the phase does not have, as it would write them."""
     new = changed(phase, written)
-    return {name: POLICIES[name].write(new) for name in written if POLICIES[name].write(new) != _as_it_is(phase, name)}
-
-
-def _as_it_is(phase: Phase, name: str) -> str:
-    return POLICIES[name].write(phase)
+    told = {name: POLICIES[name].write(new) for name in written}
+    return {name: text for name, text in told.items() if text != POLICIES[name].write(phase)}
 
 
 @transaction.atomic
@@ -58,6 +55,7 @@ def change(phase: Phase, written: Mapping[str, str], *, by: Actor, why: str) -> 
     """Change these policies, and say why. Raises Unfit with everything that stands against it."""
     if not why.strip():
         raise Refused("Say why: the reason is kept in the record.")
+    lock_phase(phase.pk)  # all policies are saved, also those that somebody else changes at this moment
     new = changed(phase, written)
     check(new)
     save_phase(new, by=by, why=why)
@@ -96,7 +94,7 @@ def keep(phase: Phase, written: Mapping[str, str], *, by: User) -> PhaseChanges 
 
     None where nothing is left. Raises Unfit for what can't be read; whether it may be is asked by the preview.
     """
-    Phase.objects.select_for_update(no_key=True).get(pk=phase.pk)
+    lock_phase(phase.pk)
     draft, now = draft_of(phase, by), clock.now()
     before = draft.written if draft else {}
     told = {name: storable(text) for name, text in written.items()}

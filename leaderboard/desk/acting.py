@@ -13,6 +13,7 @@ from django.db.models import Model
 
 from leaderboard.core import audit
 from leaderboard.core.audit import Actor
+from leaderboard.core.record_words import name_in_words, value_in_words
 from leaderboard.core.refusal import Refused
 from leaderboard.models import AuditEntry, User
 from leaderboard.people.roles import has_role
@@ -26,7 +27,8 @@ NEW = "new"
 class Kind:
     """A kind of thing that is acted on. `key` is the field by which people name one: a number, a slug, a name.
 
-    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`.
+    `unread` are heavy fields that no act needs. One that `is_new` is made by the act, and named `NEW`. `called` says
+    what a page calls a thing, where that is not the record's name for it.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Kind:
     key: str = "pk"
     unread: Sequence[str] = ()
     is_new: bool = False
+    called: Callable[[Any], str] = audit.described
 
     def find(self, key: str) -> Model:
         """The thing of this key. Raises Refused when there is none."""
@@ -56,8 +59,8 @@ class Kind:
         return NEW if self.is_new else str(getattr(row, self.key))
 
     def name_of(self, row: Model) -> str:
-        """As the record names it; what an act makes has no name yet."""
-        return self.name if self.is_new else audit.described(row)
+        """As people call it; what an act makes has no name yet."""
+        return self.name if self.is_new else self.called(row)
 
 
 @dataclass(frozen=True)
@@ -117,17 +120,12 @@ class Change(NamedTuple):
     def of(cls, entry: AuditEntry) -> Self:
         """What this entry says."""
         names = dict.fromkeys([*entry.before, *entry.after])
-        fields = [(name, _told(entry.before.get(name)), _told(entry.after.get(name))) for name in names]
+        fields = [_field_in_words(name, entry.before.get(name), entry.after.get(name)) for name in names]
         return cls(entry.action, entry.target, fields)
 
 
-def _told(value: object) -> str:
-    match value:
-        case None | "":
-            return "nothing"
-        case bool():
-            return "yes" if value else "no"
-    return str(value)
+def _field_in_words(name: str, before: object, after: object) -> tuple[str, str, str]:
+    return name_in_words(name), value_in_words(name, before), value_in_words(name, after)
 
 
 @dataclass(frozen=True)

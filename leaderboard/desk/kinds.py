@@ -16,7 +16,12 @@ from leaderboard.models import (
     User,
 )
 
-RUN = Kind("run", "runs", Submission, unread=("method", "external_data"))
+
+def _called(run: Submission) -> str:
+    return f"run {run.pk}: {run.algorithm} of {run.team}"
+
+
+RUN = Kind("run", "runs", Submission, unread=("method", "external_data"), called=_called)
 PHASE = Kind("phase", "phases", Phase, key="slug")
 HOST = Kind("host", "hosts", Host, key="name")
 TEAM = Kind("team", "teams", Team, key="slug")

@@ -264,6 +264,7 @@ def _set_withdrawal(
         raise Refused("Say why: it is kept in the record.")
     if as_organiser:
         admission.check_counts_or_is_shown(row)
+        _check_boards_change(phase)
     else:
         admission.check_withdrawal(row, phase, at)
     if (row.withdrawn_at is None) == (action == WITHDRAW):
@@ -276,6 +277,11 @@ def _set_withdrawal(
         events.announce(row.pk)
         task_queue.enqueue_board(row.phase_id)
     submission.refresh_from_db(fields=["withdrawn_at", "brought_back_at"])
+
+
+def _check_boards_change(phase: Phase) -> None:
+    if phase.archived_at:
+        raise Refused(f"The {phase.name} is archived: its boards stay as they are, so nothing would come of it.")
 
 
 def archive(phase: Phase, *, by: Actor, why: str = "") -> None:

@@ -63,10 +63,13 @@ def _people(announcement: Announcement) -> QuerySet[User]:
 
 
 def mail_for_preview(announcement: Announcement) -> OutgoingMail:
-    """The message as somebody who gets it would read it; of several teams, as the first of them."""
-    to = next(iter(recipients_of(announcement)), Recipient(0, ""))
-    [(notice, _)] = _notices(announcement, [to])
-    return mail_of(notice, to)
+    """The message as somebody who gets it would read it; of several teams, as the first of them.
+
+    Its links to stop such messages are nobody's: by those of a recipient whoever looks at it could stop theirs.
+    """
+    nobody = Recipient(0, "")
+    [(notice, _)] = _notices(announcement, [next(iter(recipients_of(announcement)), nobody)])
+    return mail_of(notice, nobody)
 
 
 def preview_of(announcement: Announcement) -> str:
@@ -210,7 +213,7 @@ def _notice_of(announcement: Announcement, *more: str) -> Notice:
     if announcement.audience == Audience.TEAM:
         because = f"you are in the team {announcement.team}"
     elif announcement.audience == Audience.AFFECTED:
-        because = "a run of your team was interrupted by our fault"
+        because = "a run of your team was interrupted by our fault, or given back to it"
     elif announcement.phase:
         because = f"your team handed in to the {announcement.phase.name}"
     return Notice(NoticeKind.ANNOUNCEMENTS, announcement.subject, [announcement.body.strip(), *more], because)

@@ -1,6 +1,8 @@
 """The page by which anything is done at the desk: what it would change is shown first, then it is done.
 
 An act is done on one thing or on many (`on` in the address, once for each). Nothing is changed before the last press.
+What is pressed goes to the address alone, with all of it in the form: so that allauth, which asks who it is before some
+acts, goes on with what was pressed and written.
 """
 
 import json
@@ -15,7 +17,6 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -25,6 +26,7 @@ from leaderboard.desk.acting import Act, Outcome, Value, act_on, check_values, m
 from leaderboard.desk.acts import ACTS
 from leaderboard.models import User
 from leaderboard.web.context import came_from, person_of
+from leaderboard.web.desk import ways_back
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
 
@@ -120,7 +122,8 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
     chosen = ACTS.get(name)
     if chosen is None or not may_act(person_of(request), chosen):
         raise Http404
-    rows = _rows(chosen, request.GET.getlist("on"))
+    keys = request.POST.getlist("on") or request.GET.getlist("on")
+    rows = _rows(chosen, keys)
     known = {value.name: request.GET[value.name] for value in chosen.values if value.name in request.GET}
     form = ActForm(chosen, rows, request.POST or None, initial=known)
     outcomes: list[Outcome] = []
@@ -130,23 +133,18 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, str(refusal))
         if outcomes and "do" in request.POST and form.is_valid():
-            return _handed_over(request, chosen, outcomes) or _done(request, chosen, outcomes)
+            return _handed_over(request, chosen, rows, outcomes) or _done(request, chosen, rows, outcomes)
     context = {
         "tabs": tabs(""),
         "act": chosen,
+        "keys": [chosen.kind.key_of(row) for row in rows],
         "things": [chosen.kind.name_of(row) for row in rows],
         "form": form,
         "outcomes": outcomes,
         "is_possible": any(not one.refused for one in outcomes),
-        "next": came_from(request, _asked_from(request)),
+        "next": came_from(request, ways_back.asked_from(request)) or ways_back.page_of(chosen.kind, rows),
     }
     return render(request, "desk/act.html", context)
-
-
-def _asked_from(request: HttpRequest) -> str:
-    """The address of this site from which people came to it, by its own; nothing of an address elsewhere."""
-    target = request.GET.get("next", "")
-    return target if url_has_allowed_host_and_scheme(target, allowed_hosts=None) else ""
 
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
@@ -167,19 +165,24 @@ def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm
     return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
 
 
-def _handed_over(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:
+def _handed_over(
+    request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Sequence[Outcome]
+) -> HttpResponse | None:
     """What the decision returned, for acts that hand it to whoever does them."""
     if chosen.delivers and outcomes[0].entries:
         return _delivered(chosen, outcomes[0])
-    return _shown_once(request, chosen, outcomes)
+    return _shown_once(request, chosen, rows, outcomes)
 
 
-def _shown_once(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:
+def _shown_once(
+    request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Sequence[Outcome]
+) -> HttpResponse | None:
     """What was made and is never shown again: on a page of its own, kept nowhere."""
     made = [one for one in outcomes if one.found and not one.refused]
     if not chosen.shows_once or not made:
         return None
-    context = {"tabs": tabs(""), "act": chosen, "outcomes": outcomes, "next": came_from(request, reverse("desk"))}
+    back = came_from(request, ways_back.page_of(chosen.kind, rows))
+    context = {"tabs": tabs(""), "act": chosen, "outcomes": outcomes, "next": back}
     return render(request, "desk/shown_once.html", context)
 
 
@@ -189,7 +192,7 @@ def _delivered(chosen: Act, outcome: Outcome) -> HttpResponse:
     return HttpResponse(json.dumps(outcome.found, indent=2, default=str), "application/json", headers=told)
 
 
-def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse:
+def _done(request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Sequence[Outcome]) -> HttpResponse:
     for one in outcomes:
         if one.refused:
             messages.warning(request, f"{one.name}: {one.refused}")
@@ -199,4 +202,6 @@ def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> Htt
     if done:
         what = done[0] if len(done) == 1 else f"{len(done)} {chosen.kind.plural}"
         messages.success(request, f"{chosen.label}: done, for {what}.")
-    return redirect(came_from(request, reverse("desk")))
+    if ways_back.is_gone(chosen.kind, rows):
+        return redirect(ways_back.list_of(chosen.kind))
+    return redirect(came_from(request, ways_back.page_of(chosen.kind, rows)))

@@ -158,7 +158,7 @@ def test_the_command_puts_up_a_line_and_status_says_so(teams, capsys):
     capsys.readouterr()
     call_command("status", json=True)
     assert '"is_disturbed": false' in capsys.readouterr().out
-    with pytest.raises(CommandError, match="no instant"):
+    with pytest.raises(CommandError, match="no date and time"):
         call_command("announce", subject="Later", line=True, at="tomorrow", send=True)
 
 

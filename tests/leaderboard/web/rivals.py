@@ -52,6 +52,8 @@ ON_BOARDS = {
     ListedRun: ("key", "name", "shown"),
     Submission: ("algorithm", "method", "external_data", "paper_url", "code_url"),
 }
+#: Names of files that the guidelines of an import give, so that pages say them as well.
+USUAL_NAMES = {"dataset.json"}
 SHORTEST = 8  # a shorter text says little, and stands in pages by chance
 WRITTEN = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"')
 
@@ -193,7 +195,8 @@ def _targets(model: type[Model], row: Mapping[str, Any]) -> Iterator[Key]:
 def _texts(model: type[Model], row: Mapping[str, Any]) -> Iterator[tuple["Field[Any, Any]", str]]:
     for field in model._meta.concrete_fields:
         if not field.is_relation and not field.choices:
-            yield from ((field, text) for text in _leaves(row[field.attname]) if len(text) >= SHORTEST)
+            texts = (text for text in _leaves(row[field.attname]) if text not in USUAL_NAMES)
+            yield from ((field, text) for text in texts if len(text) >= SHORTEST)
 
 
 def _leaves(value: object) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from leaderboard.core import clock, minutes
-from leaderboard.desk.attention import waiting
+from leaderboard.desk.attention.capacity import will_not_fit
 from leaderboard.models import Attempt, Host, Maintenance, Run, RunCase, Submission
 from leaderboard.operations.capacity import Verdict, capacity_at
 from tests.leaderboard import cast, gpu_host
@@ -41,7 +41,7 @@ def test_before_a_run_has_ended_nothing_is_foreseen(team, host):
     found = capacity_at(clock.now())
     assert found is not None
     assert found.foreseen is None
-    assert [item.word for item in waiting(clock.now())] == []
+    assert [*will_not_fit(clock.now())] == []
 
 
 def test_runs_left_and_hours_are_those_of_the_teams(scored):
@@ -74,13 +74,13 @@ def test_what_waits_counts_by_its_teams_hours_and_hosts_and_pauses_by_what_they_
 
 
 def test_that_it_will_not_fit_wants_somebody(scored):
-    assert waiting(clock.now()) == []
+    assert [*will_not_fit(clock.now())] == []
     Host.objects.update(draining=True)
     found = capacity_at(clock.now())
     assert found is not None
     assert found.foreseen is not None
     assert found.foreseen.verdict == Verdict.SHORT
-    [item] = waiting(clock.now())
+    [item] = will_not_fit(clock.now())
     assert item.word == "Will not fit"
     assert "no host takes work" in item.what
 
