@@ -16,8 +16,8 @@ from leaderboard.core import audit, refusals
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts import teams as acts
-from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
+from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.models import (
     EqualEntry,
     LikelyDouble,

@@ -24,7 +24,7 @@ _TO = {
 
 @dataclass(frozen=True)
 class Told:
-    """What was sent with the form: which fields are to change, why, and the message that was written for some fields."""
+    """What was sent with the form: which fields are to change, why, and a message, written for some fields."""
 
     fields: Sequence[str]
     why: str

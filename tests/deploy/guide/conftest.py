@@ -25,10 +25,12 @@ NEW_HOST = "Adding a GPU host"
 # What the operator puts in place of the guide's words.
 CHOSEN = {
     "broker=valkey": "broker=redis",
-    "git clone ... /opt/rexg": "git clone -q /srv/origin /opt/rexg",
+    # With the times of these tests' clone: what Python has compiled of its files is that of these.
+    "git clone ... /opt/rexg": "git clone -q /srv/origin /opt/rexg && "
+    "cp -r --attributes-only --preserve=timestamps /media/clone/{leaderboard,evaluation,containers} /opt/rexg",
     # This very installation by pip is part of tests/deploy/test_images.py; here are the packages of these tests.
     "python3 -m venv venv": "python3 -m venv --without-pip venv && ln -s /bin/true venv/bin/pip && "
-    "echo /media/packages >$(echo venv/lib/python*/site-packages)/here.pth",
+    f"echo {machine.PACKAGES} >$(echo venv/lib/python*/site-packages)/here.pth",
 }
 AS_DEBIAN_INSTALLS = """
 version=$(ls /usr/lib/postgresql | sort -n | tail -n 1)
@@ -52,6 +54,12 @@ openssl req -x509 $ec -subj "/CN=An authority of one's own" -keyout ca.key -out 
 openssl req $ec -subj /CN=challenge.example.org -keyout privkey.pem -out request.pem
 echo subjectAltName=DNS:challenge.example.org >names
 openssl x509 -req -in request.pem -CA /srv/ca.pem -CAkey ca.key -days 2 -extfile names -out fullchain.pem
+"""
+# As Debian's own unit would, but for the network, which sandboxes have none of.
+ENGINE = """
+dockerd --bridge=none --iptables=false --group=docker >/var/log/dockerd.log 2>&1 &
+for _ in $(seq 100); do docker --host=unix:///var/run/docker.sock version >/dev/null 2>&1 && exit; sleep 0.1; done
+cat /var/log/dockerd.log; exit 1
 """
 CERTIFICATE = """
 install -m 0640 -g redis /root/privkey.pem /root/fullchain.pem /etc/rexg/tls
@@ -92,6 +100,58 @@ class Server:
     def is_well(self) -> bool:
         """Whether the site answers, its database included."""
         return self.ask("print(ask('GET', '/healthz').status_code)") == "200\n"
+
+
+@dataclass
+class GpuHost:
+    """A machine with an engine of its own and the worker."""
+
+    name: str
+    machine: Machine
+
+    def log(self) -> str:
+        """What the worker has said."""
+        return self.machine.path("/var/log/units/rexg-worker.service.log").read_text()
+
+
+@pytest.fixture(scope="package")
+def hosts(server: Server) -> Iterator[list[GpuHost]]:
+    """Two, added as the guide says, with an authority of one's own between them and the server."""
+    names = ("gpu1", "gpu2")
+    tokens = {name: server.type(text.said(NEW_HOST, "manage add_host").replace("gpu1", name)).split()[-1] for name in names}
+    for_systemd = " " + text.said(NEW_HOST, "--file /etc/rexg")
+    users = [text.said(NEW_HOST, "python3 deploy/broker_users.py").replace("gpu1", name) + for_systemd for name in names]
+    passwords = [password_in(server.type(command)) for command in users]
+    server.type(chosen("broker=valkey"), text.said(NEW_HOST, "systemctl restart $broker"))
+    with ExitStack() as stack:
+        found = [GpuHost(name, stack.enter_context(machine.running(beside=server.machine))) for name in names]
+        for host, password in zip(found, passwords, strict=True):
+            set_up(host, server, tokens[host.name], password)
+        yield found
+
+
+def set_up(host: GpuHost, server: Server, token: str, password: str) -> None:
+    """What the guide takes for granted, then its own commands."""
+    for path in ("/opt/rexg", "/srv/ca.pem"):
+        subprocess.run(["cp", "-a", server.machine.path(path), host.machine.path(path).parent], check=True)
+    host.machine.sh(
+        "install -D -m 0644 /srv/ca.pem /etc/rexg/ca.pem; install -m 0600 /opt/rexg/deploy/worker.env.example /etc/rexg/worker.env"
+    )
+    broker = f"rediss://{host.name}:{password}@challenge.example.org:6380/0?ssl_cert_reqs=required"
+    fill_in(
+        host.machine,
+        "/etc/rexg/worker.env",
+        {
+            "REX_HOST_TOKEN": token,
+            "REDIS_URL": f"{broker}&ssl_ca_certs=/etc/rexg/ca.pem",
+            "REQUESTS_CA_BUNDLE": "/etc/rexg/ca.pem",
+            "REX_FREE_BYTES": "1M",
+        },
+    )
+    with host.machine.path("/etc/rexg/worker.env").open("a") as file:
+        file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
+    host.machine.sh(ENGINE)
+    host.machine.type(["cd /opt/rexg", *text.commands(NEW_HOST)[-2:]])
 
 
 def shell_quoted(words: str) -> str:
@@ -143,6 +203,8 @@ def answers_of(server: Server) -> machine.Answers:
             "REDIS_URL": f"redis://server:{password_in(shown)}@127.0.0.1:6379/0",
             "GUNICORN_CMD_ARGS": "--workers=1",  # one process for pages: the machine is small
         })
+        with server.machine.path("/etc/rexg/server.env").open("a") as file:
+            file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
         return "yes"
 
     return {

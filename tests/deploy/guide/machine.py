@@ -24,6 +24,7 @@ from pathlib import Path
 from tests.deploy.conftest import ROOT
 
 STAND_INS = Path(__file__).with_name("systemctl.py")
+PACKAGES = sysconfig.get_path("purelib")
 PATIENCE_SECONDS = 120
 Answers = Mapping[str, Callable[[str], str]]
 # $1: a folder of this machine's; then those that are empty on the new one, as after Debian's installation.
@@ -32,16 +33,20 @@ set -euo pipefail
 room=$1 root=$1/root
 shift
 mount -t tmpfs -o mode=711,size=3g none "$room"
-mkdir "$room"/{upper,work,root}
+mkdir "$room"/{upper,work,root,compiled,compiling}
 mount -t overlay overlay -o "lowerdir=/,upperdir=$room/upper,workdir=$room/work" "$root"
 mount --rbind /dev "$root/dev"
 mount --rbind /sys "$root/sys"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=1777 none "$root/tmp"
 for folder; do mkdir -p "$root$folder" && mount -t tmpfs -o mode=755 none "$root$folder"; done
-mkdir -p "$root/media/clone" "$root/media/packages"
+mkdir -p "$root/media/clone" "$root$PACKAGES" "$root/srv/compiled"
 mount --bind -o ro "$CLONE" "$root/media/clone"
-mount --bind -o ro "$PACKAGES" "$root/media/packages"
+mount --bind -o ro "$PACKAGES" "$root$PACKAGES"
+mount -t overlay overlay -o "lowerdir=$COMPILED,upperdir=$room/compiled,workdir=$room/compiling" "$root/srv/compiled"
+mkdir -p "$root/srv/compiled/opt"
+cp -r "$root/srv/compiled$CLONE" "$root/srv/compiled/opt/rexg"
+chmod -R a+w "$root/srv/compiled/opt"
 mkdir "$root/before"
 pivot_root "$root" "$root/before"
 cd /
@@ -83,7 +88,7 @@ class Machine:
 
         `answers` gives for the end of a prompt what is typed then, made of all that was shown so far.
         """
-        steps = (f"echo [$SECONDS $(times|tail -1)] {shlex.quote(chr(35)+chr(32) + command)}\n{{ {command}\n}} || exit 9" for command in commands)
+        steps = (f"times; echo [$SECONDS] {shlex.quote(chr(35)+chr(32) + command)}\n{{ {command}\n}} || exit 9" for command in commands)
         number, terminal = pty.fork()
         if not number:
             with suppress(OSError):
@@ -108,7 +113,7 @@ class Machine:
     def _command(self, script: str) -> list[str]:
         inside = ["nsenter", f"--target={self.first}", "--mount", "--pid", "--net", "--uts"]
         path = f"PATH=/usr/local/sbin:{sys.base_prefix}/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        clean = ["env", "-i", path, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "PYTHONDONTWRITEBYTECODE=1"]
+        clean = ["env", "-i", path, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "PYTHONPYCACHEPREFIX=/srv/compiled"]
         return [*inside, *clean, "bash", "-c", f"cd /root\n{script}"]
 
 
@@ -138,7 +143,7 @@ def running(beside: Machine | None = None) -> Iterator[Machine]:
     command = [*network, "unshare", "--mount", "--pid", *own, "--uts", "--fork", "--kill-child", "bash", "-c", SET_UP]
     process = subprocess.Popen(
         [*command, "bash", room, *EMPTY],
-        env={**os.environ, "CLONE": str(ROOT), "PACKAGES": sysconfig.get_path("purelib")},
+        env={**os.environ, "CLONE": str(ROOT), "PACKAGES": PACKAGES, "COMPILED": str(sys.pycache_prefix)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -17,6 +17,7 @@ from tests.leaderboard import cast
 from tests.leaderboard.web.scene import Page, page
 
 DESK = "/organisers/"
+PASSWORD = "correct horse"
 
 
 @dataclass
@@ -53,9 +54,14 @@ class Organiser:
         """What the page says of an act that is refused; nothing was done."""
         return page(self.browser.post(address_of(act, on), {**told, "do": "1"}, follow=True)).text
 
+    def signs_in(self) -> None:
+        """With the password, on the page for that."""
+        answer = self.browser.post("/account/login/", {"login": "olga@example.org", "password": PASSWORD})
+        assert answer.status_code == 302
+
     def proves_who_it_is(self) -> None:
         """Give the password once more, before what has no way back."""
-        self.browser.post("/account/reauthenticate/", {"password": "correct horse"})
+        self.browser.post("/account/reauthenticate/", {"password": PASSWORD})
 
     def changes(self, slug: str, *, why: str, **policies: str) -> Page:
         """Edit a phase in place, look at the preview, and apply it; the preview."""
