@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.db.models import Model
 
@@ -26,6 +27,7 @@ from leaderboard.models import AuditEntry, User
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role
 
+GONE = "It is gone: somebody deleted it meanwhile."
 MOVED_ON = "This is not what you were shown: something changed since you looked. Nothing was done to it. Look again."
 NEW = "new"
 """By what is named that an act makes."""
@@ -229,9 +231,7 @@ def act_on(
     return [_act_on(act, row, values, by, why, dry_run, mark) for row, mark in zip(rows, marks, strict=True)]
 
 
-def _act_on(
-    act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str, dry_run: bool, shown: str
-) -> Outcome:
+def _act_on(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str, dry_run: bool, shown: str) -> Outcome:
     name = act.kind.name_of(row)
     try:
         with act.around(row), transaction.atomic():
@@ -242,6 +242,10 @@ def _act_on(
                 raise Refused(MOVED_ON)
     except Refused as refusal:
         return Outcome(row, name, refused=str(refusal))
+    except ObjectDoesNotExist:
+        if row.pk is None or type(row)._default_manager.filter(pk=row.pk).exists():
+            raise
+        return Outcome(row, name, refused=GONE)
     return found
 
 
@@ -250,7 +254,7 @@ def _outcome(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: st
     # decisions change the rows that they are given
     fresh = type(row)._default_manager.filter(pk=row.pk).first() if row.pk else type(row)()
     if fresh is None:
-        raise Refused("It is gone: somebody deleted it meanwhile.")
+        raise Refused(GONE)
     with audit.noting() as entries, database.noting_writes() as written:
         found = act.decide(fresh, by=by, why=why, **values)
     if written and not entries:

@@ -28,8 +28,8 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.journey import submitting
 from leaderboard.models import Draft, Phase, ResumableUpload, User
-from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.states import Role
+from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.submissions.places import Busy, upload_place
 from leaderboard.web.accounts import viewers
 from leaderboard.web.errors import RETRY_SECONDS, SPACE_SECONDS

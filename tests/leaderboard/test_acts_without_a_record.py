@@ -50,8 +50,24 @@ DECIDE_NOTHING_HERE = {
 }
 #: Commands that come with Django and allauth: who may run them owns the database, and could write past any of us.
 OF_OTHERS = {
-    *("account_unsetmultipleprimaryemails", "remove_stale_contenttypes", "clearsessions", "flush", "loaddata", "migrate"),
-    *("check", "compilemessages", "createcachetable", "dbshell", "diffsettings", "dumpdata", "inspectdb", "makemessages"),
+    *(
+        "account_unsetmultipleprimaryemails",
+        "remove_stale_contenttypes",
+        "clearsessions",
+        "flush",
+        "loaddata",
+        "migrate",
+    ),
+    *(
+        "check",
+        "compilemessages",
+        "createcachetable",
+        "dbshell",
+        "diffsettings",
+        "dumpdata",
+        "inspectdb",
+        "makemessages",
+    ),
     *("makemigrations", "optimizemigration", "sendtestemail", "shell", "showmigrations", "sqlflush", "sqlmigrate"),
     *("sqlsequencereset", "squashmigrations", "startapp", "startproject", "test", "testserver", "runserver"),
     *("collectstatic", "findstatic"),

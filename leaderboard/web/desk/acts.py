@@ -32,7 +32,9 @@ from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
 
 MOST_AT_ONCE = 200
-OTHER_VALUES = "It is not what you were shown any more: you changed what stands above. This is what it would change now."
+OTHER_VALUES = (
+    "It is not what you were shown any more: you changed what stands above. This is what it would change now."
+)
 WHY_CHARACTERS = 2000
 
 
@@ -168,7 +170,6 @@ def _mark_of_values(request: HttpRequest, chosen: Act) -> str:
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    # A name that is typed is one thing's; so is a file.
     if not keys or len(keys) > (1 if chosen.delivers or chosen.confirms else MOST_AT_ONCE):
         raise Http404
     try:

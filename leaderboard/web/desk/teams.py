@@ -133,7 +133,9 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "desk/team.html", context)
 
 
-def _taking_part(of: Team, known: QuerySet[Phase], person: User) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
+def _taking_part(
+    of: Team, known: QuerySet[Phase], person: User
+) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
     """The phases to which it handed in: whether it is disqualified there, and the act that is possible then."""
     out = {one.phase_id: one for one in of.disqualifications.filter(ended_at=None)}
     theirs = Exists(Submission.objects.filter(team=of, phase=OuterRef("pk")))

@@ -15,7 +15,6 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.deploy.conftest import eventually
 from tests.deploy.guide import machine, text
 from tests.deploy.guide.machine import Machine
 
@@ -118,9 +117,13 @@ class GpuHost:
 def hosts(server: Server) -> Iterator[list[GpuHost]]:
     """Two, added as the guide says, with an authority of one's own between them and the server."""
     names = ("gpu1", "gpu2")
-    tokens = {name: server.type(text.said(NEW_HOST, "manage add_host").replace("gpu1", name)).split()[-1] for name in names}
+    tokens = {
+        name: server.type(text.said(NEW_HOST, "manage add_host").replace("gpu1", name)).split()[-1] for name in names
+    }
     for_systemd = " " + text.said(NEW_HOST, "--file /etc/rexg")
-    users = [text.said(NEW_HOST, "python3 deploy/broker_users.py").replace("gpu1", name) + for_systemd for name in names]
+    users = [
+        text.said(NEW_HOST, "python3 deploy/broker_users.py").replace("gpu1", name) + for_systemd for name in names
+    ]
     passwords = [password_in(server.type(command)) for command in users]
     server.type(chosen("broker=valkey"), text.said(NEW_HOST, "systemctl restart $broker"))
     with ExitStack() as stack:
@@ -163,7 +166,9 @@ def shell_quoted(words: str) -> str:
 def debian() -> None:
     """Where the guide's machines can be made."""
     missing = [
-        name for name in ("redis-server", "pg_createcluster", "nginx", "git", "ip") if not shutil.which(name, path=PATHS)
+        name
+        for name in ("redis-server", "pg_createcluster", "nginx", "git", "ip")
+        if not shutil.which(name, path=PATHS)
     ]
     probe = subprocess.run(["unshare", "--mount", "--pid", "--net", "--fork", "true"], capture_output=True, check=False)
     if missing or probe.returncode:
@@ -197,12 +202,16 @@ def answers_of(server: Server) -> machine.Answers:
 
     def settings(shown: str) -> str:
         server.machine.sh(CERTIFICATE)
-        fill_in(server.machine, "/etc/rexg/server.env", {
-            "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
-            "DATABASE_URL": "postgres://rexg:secret@127.0.0.1/rexg",
-            "REDIS_URL": f"redis://server:{password_in(shown)}@127.0.0.1:6379/0",
-            "GUNICORN_CMD_ARGS": "--workers=1",  # one process for pages: the machine is small
-        })
+        fill_in(
+            server.machine,
+            "/etc/rexg/server.env",
+            {
+                "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
+                "DATABASE_URL": "postgres://rexg:secret@127.0.0.1/rexg",
+                "REDIS_URL": f"redis://server:{password_in(shown)}@127.0.0.1:6379/0",
+                "GUNICORN_CMD_ARGS": "--workers=1",  # one process for pages: the machine is small
+            },
+        )
         with server.machine.path("/etc/rexg/server.env").open("a") as file:
             file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
         return "yes"

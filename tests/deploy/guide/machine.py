@@ -61,7 +61,14 @@ echo ready
 while read -r _; do :; done
 """
 EMPTY = ("/run", "/srv", "/opt", "/data", "/backup", "/var/lib/rexg", "/var/lib/rexg-dev", "/var/lib/postgresql")
-EMPTY += ("/var/lib/docker", "/var/log", "/etc/postgresql", "/etc/nginx/conf.d", "/etc/nginx/sites-enabled", "/etc/rexg")
+EMPTY += (
+    "/var/lib/docker",
+    "/var/log",
+    "/etc/postgresql",
+    "/etc/nginx/conf.d",
+    "/etc/nginx/sites-enabled",
+    "/etc/rexg",
+)
 
 
 class Failed(AssertionError):
@@ -88,12 +95,15 @@ class Machine:
 
         `answers` gives for the end of a prompt what is typed then, made of all that was shown so far.
         """
-        steps = (f"times; echo [$SECONDS] {shlex.quote(chr(35)+chr(32) + command)}\n{{ {command}\n}} || exit 9" for command in commands)
+        steps = (
+            f"times; echo [$SECONDS] {shlex.quote(chr(35) + chr(32) + command)}\n{{ {command}\n}} || exit 9"
+            for command in commands
+        )
         number, terminal = pty.fork()
         if not number:
             with suppress(OSError):
                 command = self._command("\n".join(steps))
-                os.execvp(command[0], command)  # noqa: S606 - a program of this machine
+                os.execvp(command[0], command)
             os._exit(127)
         shown = _converse(terminal, answers or {})
         code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])

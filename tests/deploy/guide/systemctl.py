@@ -88,7 +88,7 @@ def execute(line: str, settings: Settings, more: dict[str, str]) -> None:
     values = environment(settings) | more
     words = [re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], match[0]), word) for word in shlex.split(line)]
     become(settings)
-    os.execvpe(words[0], words, values)  # noqa: S606 - what a unit says
+    os.execvpe(words[0], words, values)
 
 
 def run(line: str, settings: Settings, **more: str) -> None:
@@ -192,7 +192,7 @@ def systemctl(verb: str, *names: str) -> None:
     done = set[str]()
     for name in names:
         if name in DEBIAN:
-            subprocess.run(DEBIAN[name].format(verb=verb), shell=True, check=True)  # noqa: S602 - constants
+            subprocess.run(DEBIAN[name].format(verb=verb), shell=True, check=True)
             continue
         for service in services(name):
             if verb in ("stop", "restart"):
@@ -230,7 +230,7 @@ def main() -> None:
         case "editor":  # whoever plays the operator changes the file meanwhile
             input(f"{arguments[0]} changed? ")
         case "sudo":
-            os.execvp("runuser", ["runuser", "-u", arguments[1], "--", *arguments[2:]])  # noqa: S606, S607
+            os.execvp("runuser", ["runuser", "-u", arguments[1], "--", *arguments[2:]])
 
 
 if __name__ == "__main__":

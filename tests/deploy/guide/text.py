@@ -26,7 +26,9 @@ def commands(heading: str) -> list[str]:
 
 def said(heading: str, start: str) -> str:
     """The one command within a section's words that begins like this; AssertionError where the guide says it no more."""
-    (found,) = {" ".join(code.split()) for code in re.findall(r"`([^`]+)`", sections()[heading]) if code.startswith(start)}
+    (found,) = {
+        " ".join(code.split()) for code in re.findall(r"`([^`]+)`", sections()[heading]) if code.startswith(start)
+    }
     return found
 
 

@@ -81,7 +81,9 @@ def test_another_value_than_was_shown_is_shown_first(olga):
     address = "/organisers/acts/serve/?on=gpu-1"
     test, dev = Host.Serves.values[:2]
     pressed = press(olga, address, which=dev)
-    answer = olga.post(address, pressed | {"which": test if Host.objects.get().serves != test else Host.Serves.values[2]})
+    answer = olga.post(
+        address, pressed | {"which": test if Host.objects.get().serves != test else Host.Serves.values[2]}
+    )
     assert "This is what it would change now" in told(answer)
     assert not AuditEntry.objects.filter(target_type="host").exists()
 
