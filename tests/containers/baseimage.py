@@ -20,6 +20,7 @@ from pathlib import Path
 from docker import APIClient
 
 REPOSITORY = "rexgrounding-tests/python"
+LOADER = "/lib64/ld-linux-x86-64.so.2"
 _LEFT_OUT = re.compile(
     r"/(test|tests|site-packages|idlelib|tkinter|turtledemo|ensurepip|lib2to3|distutils|config-[^/]*)(/|$)"
     r"|\.opt-[12]\.pyc$"
@@ -52,9 +53,13 @@ for case in json.loads((INPUT / "cases.json").read_text()):
 """
 
 
-def _libraries(binary: Path) -> set[Path]:
-    listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
-    return {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+)", listing, re.MULTILINE)}
+def libraries_of(binary: Path) -> set[Path]:
+    """What the loader here finds for a program or library, and the loader; under the names by which they are asked for.
+
+    `ldd` says the same after some shells for each file.
+    """
+    listing = subprocess.run([LOADER, "--list", binary], capture_output=True, text=True, check=False).stdout
+    return {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listing, re.MULTILINE)}
 
 
 def files() -> dict[str, Path]:
@@ -63,7 +68,7 @@ def files() -> dict[str, Path]:
     interpreter = Path(sys.executable).resolve()
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     files = {"usr/local/bin/python3": interpreter}
-    libraries = _libraries(interpreter)
+    libraries = libraries_of(interpreter)
     for path in stdlib.rglob("*"):
         inside = "/" + path.relative_to(stdlib).as_posix()
         if path.is_file() and not _LEFT_OUT.search(inside):
@@ -81,7 +86,7 @@ def files() -> dict[str, Path]:
         "_bz2",
     ):
         for module in (stdlib / "lib-dynload").glob(f"{name}.*.so"):
-            libraries |= _libraries(module)
+            libraries |= libraries_of(module)
     for library in libraries:
         folder = "lib64" if library.name.startswith("ld-linux") else "usr/local/lib"
         files[f"{folder}/{library.name}"] = library
