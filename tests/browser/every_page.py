@@ -100,7 +100,8 @@ def served(pages: Mapping[str, Kept]) -> Iterator[dict[str, str]]:
         path = environ["PATH_INFO"]
         if path in paths:
             page = pages[paths[path]]
-            start("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", _open(page.policy))])
+            policy = ("Content-Security-Policy", _open(page.policy))
+            start("200 OK", [("Content-Type", "text/html; charset=utf-8"), policy])
             return [page.html]
         if path.startswith("/static/"):
             return site(environ, start)
