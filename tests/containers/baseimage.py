@@ -5,6 +5,7 @@ library. Its program runs, case by case, the Python code that a test has put int
 cases.json as "do", so one image serves every behaviour.
 """
 
+import fcntl
 import io
 import os
 import re
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from docker import APIClient
+from docker.errors import NotFound
 
 REPOSITORY = "rexgrounding-tests/python"
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -133,6 +135,23 @@ def build(client: APIClient, tag: str, more: Iterable[Path] = ()) -> str:
         'ENTRYPOINT ["python3", "/algorithm.py"]',
     ]
     client.import_image_from_data(_archive(more), repository=REPOSITORY, tag=tag, changes=changes)
+    return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
+
+
+def shared(client: APIClient, tag: str, temporary: Path) -> str:
+    """The image under a tag of its own, and its id: made by the first of all test processes that asks for it.
+
+    `temporary` is this process's folder; where there are several, they lie side by side. Who removes a tag takes the
+    image from nobody else.
+    """
+    ours = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+    with (ours / "python-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = ours / "python-image.id"
+        try:
+            client.tag(made.read_text(), REPOSITORY, tag)
+        except (FileNotFoundError, NotFound):
+            made.write_text(build(client, tag))
     return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
 
 

@@ -28,10 +28,10 @@ def engine():
 
 
 @pytest.fixture(scope="session")
-def base(engine):
+def base(engine, tmp_path_factory):
     """An image with the interpreter of these tests."""
     tag = f"journey-{uuid.uuid4().hex[:8]}"
-    yield baseimage.build(engine, tag)
+    yield baseimage.shared(engine, tag, tmp_path_factory.getbasetemp())
     engine.remove_image(f"{baseimage.REPOSITORY}:{tag}", noprune=True)
 
 
