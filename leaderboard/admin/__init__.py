@@ -7,13 +7,16 @@ admins have in common; the others register the models of the package that they a
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
+from django.shortcuts import redirect
 
-from leaderboard.admin import case_sets, challenge, hosts, mail, people, record, references, site, submissions
+from leaderboard.admin import case_sets, challenge, hosts, mail, pauses, people, record, references, site, submissions
 
-__all__ = ["case_sets", "challenge", "hosts", "mail", "people", "record", "references", "site", "submissions"]
+__all__ = ["case_sets", "challenge", "hosts", "mail", "pauses", "people", "record", "references", "site", "submissions"]
 
 admin.site.disable_action("delete_selected")  # one by one, each with its reason
 # The site's own form, which counts failed tries.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# The site's own page, which asks once more who it is, tells by mail, and is recorded.
+admin.site.password_change = lambda _request, extra_context=None: redirect("account_change_password")  # type: ignore[method-assign]
 admin.site.site_header = "ReXGrounding Challenge: organisers"
 admin.site.site_title = "ReXGrounding Challenge"

@@ -2,13 +2,14 @@
 
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
 from leaderboard import models
-from leaderboard.admin.bases import Decisions, NamedValues, ReadOnly, Recorded
+from leaderboard.admin.bases import Decisions, NamedValues, ReadOnly, Recorded, organiser_of, reason_of
 from leaderboard.core.refusal import Refused
 from leaderboard.notices import announcing
 
@@ -76,6 +77,13 @@ class AnnouncementAdmin(Decisions, Recorded):
     def has_delete_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
         """Nothing that was sent, or is to be."""
         return (obj is None or obj.is_draft) and super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
+        """By the function that lets nobody change what was announced at this moment."""
+        try:
+            announcing.keep(cast(models.Announcement, obj), by=organiser_of(request), why=reason_of(request))
+        except Refused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without the one that deletes whatever is chosen."""

@@ -88,6 +88,7 @@ _LISTED = {
     "organisers": "organisers, not ranked",
     "masks": "masks, not ranked",
     "post_challenge": "post-challenge, not ranked",
+    "unranked": "not ranked",
 }
 SHOWN = ("dice", "hit_rate", "instance_f1", "distance_f1")
 _OF_NUMBERS = tuple(f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high"))

@@ -204,12 +204,17 @@ class Row(Scores):
 
     @property
     def listed(self) -> str:
-        """For what it is listed: "ranked", "organisers", "masks", "post_challenge"; the last three without a rank."""
+        """For what it is listed: "ranked", or without a rank "organisers", "masks", "post_challenge", "unranked".
+
+        The last one in a phase that ranks nobody.
+        """
         if self.rank:
             return "ranked"
         if self.is_post_challenge:
             return "post_challenge"
-        return "organisers" if self.of_organisers else "masks"
+        if self.of_organisers:
+            return "organisers"
+        return "masks" if self.is_of_masks else "unranked"
 
 
 class Listed(NamedTuple):

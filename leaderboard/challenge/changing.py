@@ -4,12 +4,14 @@ A draft is one person's: nobody else sees it. It is previewed (desk.phases.previ
 with a reason, or dropped.
 """
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from leaderboard.challenge.phases import CHECKS, save_phase
+from leaderboard.challenge.phases import CHECKS, lock_phase, save_phase
 from leaderboard.challenge.policies import POLICIES
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
@@ -46,11 +48,8 @@ def changed(phase: Phase, written: Mapping[str, str]) -> Phase:
 def differing(phase: Phase, written: Mapping[str, str]) -> dict[str, str]:
     """Of these values those that the phase does not have, as it would write them."""
     new = changed(phase, written)
-    return {name: POLICIES[name].write(new) for name in written if POLICIES[name].write(new) != _as_it_is(phase, name)}
-
-
-def _as_it_is(phase: Phase, name: str) -> str:
-    return POLICIES[name].write(phase)
+    told = {name: POLICIES[name].write(new) for name in written}
+    return {name: text for name, text in told.items() if text != POLICIES[name].write(phase)}
 
 
 @transaction.atomic
@@ -58,6 +57,7 @@ def change(phase: Phase, written: Mapping[str, str], *, by: Actor, why: str) -> 
     """Change these policies, and say why. Raises Unfit with everything that stands against it."""
     if not why.strip():
         raise Refused("Say why: the reason is kept in the record.")
+    lock_phase(phase.pk)  # all policies are saved, also those that somebody else changes at this moment
     new = changed(phase, written)
     check(new)
     save_phase(new, by=by, why=why)
@@ -96,7 +96,7 @@ def keep(phase: Phase, written: Mapping[str, str], *, by: User) -> PhaseChanges 
 
     None where nothing is left. Raises Unfit for what can't be read; whether it may be is asked by the preview.
     """
-    Phase.objects.select_for_update(no_key=True).get(pk=phase.pk)
+    lock_phase(phase.pk)
     draft, now = draft_of(phase, by), clock.now()
     before = draft.written if draft else {}
     told = {name: storable(text) for name, text in written.items()}
@@ -117,10 +117,22 @@ def drop(draft: PhaseChanges) -> None:
     _end(draft, PhaseChanges.End.DROPPED)
 
 
+def mark_of(draft: PhaseChanges) -> str:
+    """Another one once the phase, or the draft, is not what it was: what was previewed does not hold any more."""
+    told = {name: policy.write(draft.phase) for name, policy in POLICIES.items()}
+    return hashlib.sha256(json.dumps([told, draft.written], sort_keys=True).encode()).hexdigest()[:16]
+
+
 @transaction.atomic
-def apply(draft: PhaseChanges, fields: Collection[str], *, by: Actor, why: str) -> Phase:
-    """Change what is chosen of a draft; the others stay in it. Raises Refused."""
-    draft = PhaseChanges.objects.select_for_update().get(pk=draft.pk)
+def apply(draft: PhaseChanges, fields: Collection[str], *, by: Actor, why: str, shown: str = "") -> Phase:
+    """Change what is chosen of a draft; the others stay in it.
+
+    `shown` is the mark of what was previewed, if it was. Raises Refused.
+    """
+    lock_phase(draft.phase_id)
+    draft = PhaseChanges.objects.select_for_update(of=("self",)).select_related("phase").get(pk=draft.pk)
+    if shown and shown != mark_of(draft):
+        raise Refused("This is not what you were shown: the phase, or your draft, was changed since. Look again.")
     chosen = {name: text for name, text in draft.written.items() if name in fields}
     if draft.ended_at or not chosen:
         raise Refused("There is nothing to apply: choose what is to be changed.")

@@ -141,9 +141,9 @@ def begin_early(pause: Maintenance, *, by: Actor, why: str = "") -> None:
         raise Refused("It has begun, or was called off.")
     _check_alone(at, pause.ends_at, pause)
     _check_length(at, pause.ends_at)
-    earlier = pause.begins_at - at
+    planned = pause.begins_at
     _save(pause, "begin pause", by, why, begins_at=at)
-    _move_deadlines(pause, earlier, by)
+    _move_deadlines(pause, by, moved_since=planned)
 
 
 @transaction.atomic
@@ -171,22 +171,31 @@ def _make(begins_at: datetime, ends_at: datetime, words: str, action: str, by: A
     made = Maintenance.objects.create(begins_at=begins_at, ends_at=ends_at, words=words)
     after = {"begins_at": begins_at, "ends_at": ends_at, "words": words}
     audit.record(by, action, made, before=dict.fromkeys(after), after=after, why=why)
-    _move_deadlines(made, ends_at - begins_at, by)
+    _move_deadlines(made, by, moved_since=ends_at)
 
 
-def _move_deadlines(pause: Maintenance, by_how_much: timedelta, by: Actor) -> None:
+def _move_deadlines(pause: Maintenance, by: Actor, *, moved_since: datetime) -> None:
+    """Move each deadline by what the pause takes of it; for what it lasts after `moved_since` later ones were moved.
+
+    Post-challenge runs do not begin before the deadline.
+    """
     why = f"A pause for maintenance from {instant(pause.begins_at)} to {instant(pause.ends_at)}."
     for phase in _open_meanwhile(pause.begins_at, pause.ends_at):
-        phase.closes_at += by_how_much
+        end = moved_since if phase.closes_at > moved_since else pause.ends_at
+        phase.closes_at += end - pause.begins_at
+        if phase.post_challenge_opens_at:
+            phase.post_challenge_opens_at = max(phase.post_challenge_opens_at, phase.closes_at)
         save_phase(phase, by=by, why=why)
 
 
 def _open_meanwhile(begins_at: datetime, ends_at: datetime) -> Sequence[Phase]:
-    """The phases whose deadline a pause would take something of."""
+    """The phases whose deadline a pause would take something of, locked."""
     return list(
         Phase.objects.published()
+        .select_for_update(no_key=True)
         .filter(opens_at__lt=ends_at, closes_at__gt=begins_at, closes_at__lt=ends_at + BEFORE_DEADLINE)
         .order_by("pk")
+        .select_for_update(no_key=True)
     )
 
 

@@ -132,13 +132,14 @@ def newest_phase(phases: Sequence[Phase], at: datetime) -> Phase | None:
 
 
 def lock_phase(phase_id: int) -> Phase:
-    """The phase, locked against a re-run and an archiving at the same moment; submissions may go on coming in."""
+    """The phase as it is now, locked against other decisions about it; submissions may go on coming in."""
     return Phase.objects.select_for_update(no_key=True).get(pk=phase_id)
 
 
+@transaction.atomic
 def open_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Open a phase at this instant, a draft too. Raises Refused."""
-    now = clock.now()
+    phase, now = lock_phase(phase.pk), clock.now()
     if not phase.is_draft and phase.opens_at <= now:
         raise Refused(f"The {phase.name} opened {instant(phase.opens_at)}.")
     if phase.closes_at <= now:
@@ -148,9 +149,10 @@ def open_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     save_phase(phase, by=by, why=why, pressed=("opens_at",), action="open phase")
 
 
+@transaction.atomic
 def close_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Make this instant the deadline of an open phase; what was accepted before counts. Raises Refused."""
-    now = clock.now()
+    phase, now = lock_phase(phase.pk), clock.now()
     if phase.is_draft or not phase.opens_at <= now < phase.closes_at:
         raise Refused(f"The {phase.name} is not open.")
     if not why.strip():
@@ -160,9 +162,10 @@ def close_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     save_phase(phase, by=by, why=why, pressed=("closes_at",), action="close phase")
 
 
+@transaction.atomic
 def reveal_now(phase: Phase, *, by: Actor, why: str = "") -> None:
     """Show the full result from this instant on. Raises Refused."""
-    now = clock.now()
+    phase, now = lock_phase(phase.pk), clock.now()
     if phase.is_draft or phase.closes_at > now:
         raise Refused("The full result is revealed once the phase has closed.")
     if phase.revealed_at and phase.revealed_at <= now:

@@ -14,9 +14,10 @@ from typing import Any, cast
 from django.db import models
 from django.db.models import Field
 
+from leaderboard.core.record_words import span_in_words
 from leaderboard.core.refusal import Refused
 from leaderboard.core.sizes import bytes_of, in_words
-from leaderboard.core.text import instant
+from leaderboard.core.text import instant, read_instant
 from leaderboard.models import CaseSet, Phase
 
 NOTHING = "not set"
@@ -96,7 +97,7 @@ class Policy:
             case "size":
                 return in_words(value)
             case "span":
-                return _span(value)
+                return span_in_words(value)
             case "phase" | "cases":
                 return (value.slug if self.kind == "phase" else value.name) if value else ""
             case "number":
@@ -120,19 +121,11 @@ class Policy:
         return self.write(phase)
 
 
-def _span(seconds: int) -> str:
-    if seconds and seconds % 3600 == 0:
-        return f"{seconds // 3600} h"
-    return f"{seconds // 60} min" if seconds and seconds % 60 == 0 and seconds > 60 else f"{seconds} s"
-
-
 def _read_instant(text: str, policy: Policy) -> datetime:
-    plain = text.removesuffix("UTC").removesuffix("Z").strip()
     try:
-        at = datetime.fromisoformat(plain)
-    except ValueError as wrong:
-        raise Refused(f"{policy.label}: write an instant in UTC, as in 2026-09-15 04:00.") from wrong
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        return read_instant(text)
+    except Refused as wrong:
+        raise Refused(f"{policy.label}: {wrong}") from wrong
 
 
 def _read_yes_no(text: str, policy: Policy) -> bool:
@@ -249,6 +242,11 @@ GROUPS: Mapping[str, tuple[Policy, ...]] = {
         Policy("anonymous_until_reveal", "Teams without names until the reveal", "Boards say “Team 7”."),
         Policy("show_submitters", "Name who handed a run in", "On “All runs”; teams are told before they submit."),
         Policy("takes", "What is handed in", "Masks only where the cases are public."),
+        Policy(
+            "is_ranked",
+            "Entries are ranked",
+            "No: boards stand in the order of scores, and nobody has a rank. Stays once a board has rows.",
+        ),
         Policy("masks_are_ranked", "Masks are ranked", "Else they stand apart, without a rank."),
     ),
     "Who takes part": (
@@ -287,15 +285,15 @@ POLICIES: Mapping[str, Policy] = {policy.name: policy for some in GROUPS.values(
 
 
 def unset(phase: Phase) -> list[str]:
-    """What somebody should decide before the phase opens, or before it is revealed: in a few words each."""
+    """What somebody should decide before the phase opens, or before it is revealed: what each is called."""
     found = []
     if not phase.description:
-        found.append("no description")
+        found.append("description")
     if phase.takes_images and phase.try_outs_on_id is None:
-        found.append("no try-outs")
+        found.append("try-outs")
     shows_half = not phase.cases_are_public and phase.publication == Phase.Publication.HALF
     if shows_half and not phase.case_set.first.half_commitment:
-        found.append("no commitment to the public half")
+        found.append("commitment to the public half")
     if not phase.cases_are_public and phase.revealed_at is None:
-        found.append("no reveal")
+        found.append("reveal")
     return found

@@ -16,7 +16,7 @@ from typing import Any, Self
 from allauth.account.models import EmailAddress
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 
 from leaderboard.core import clock
 from leaderboard.core.text import pattern_of, sanitised
@@ -70,6 +70,12 @@ def record(
     return entry
 
 
+def entries_about(target: Model) -> QuerySet[AuditEntry]:
+    """What people decided about one thing, newest first; without the seals, which only the chain reads."""
+    of_kind = AuditEntry.objects.filter(target_type=target._meta.model_name or "", target_id=str(target.pk))
+    return of_kind.defer("seals")
+
+
 @contextmanager
 def noting() -> Iterator[list[AuditEntry]]:
     """The entries that are written meanwhile, in their order; also those that are rolled back."""
@@ -100,6 +106,11 @@ def state_of(row: Model, fields: Iterable[str] | None = None) -> dict[str, Any]:
     """A row's fields (all of them, unless told which) as they are recorded: of secrets and addresses not the value."""
     names = fields or (field.attname for field in row._meta.concrete_fields)
     return {name: NOT_RECORDED if name in _PRIVATE else getattr(row, name) for name in names}
+
+
+def storable_state(row: Model, fields: Iterable[str]) -> dict[str, Any]:
+    """The same as JSON holds it."""
+    return _storable(state_of(row, fields))
 
 
 NOT_RECORDED = "(not recorded)"

@@ -12,6 +12,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from leaderboard.core.refusal import Refused
+
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 # Control characters but for tab and line feed, the marks that turn the direction of everything that follows, and halves
 # of surrogate pairs, which no database and no terminal takes.
@@ -55,6 +57,15 @@ def xml_text(text: str) -> str:
 def instant(at: datetime) -> str:
     """An instant in a sentence, in UTC."""
     return f"{at.astimezone(UTC):%b %-d, %Y %H:%M} UTC"
+
+
+def read_instant(text: str) -> datetime:
+    """An instant as people write it: in UTC, unless it says which other clock. Raises Refused."""
+    try:
+        found = datetime.fromisoformat(text.strip().removesuffix("UTC").removesuffix("Z").strip())
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Refused(f"“{text[:40]}” is no date and time: write it like 2026-09-14 20:00, in UTC.") from None
 
 
 def printable(text: str) -> str:

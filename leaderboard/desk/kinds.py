@@ -10,13 +10,19 @@ from leaderboard.models import (
     Membership,
     Objection,
     Phase,
+    RecordCheck,
     Submission,
     Team,
     TeamApproval,
     User,
 )
 
-RUN = Kind("run", "runs", Submission, unread=("method", "external_data"))
+
+def _called(run: Submission) -> str:
+    return f"run {run.pk}: {run.algorithm} of {run.team}"
+
+
+RUN = Kind("run", "runs", Submission, unread=("method", "external_data"), called=_called)
 PHASE = Kind("phase", "phases", Phase, key="slug")
 HOST = Kind("host", "hosts", Host, key="name")
 TEAM = Kind("team", "teams", Team, key="slug")
@@ -30,3 +36,4 @@ MEMBERSHIP = Kind("member", "members", Membership)
 APPROVAL = Kind("approval", "approvals", TeamApproval)
 DOUBLE = Kind("pair", "pairs", LikelyDouble)
 ANNOUNCEMENT = Kind("announcement", "announcements", Announcement)
+RECORD = Kind("record", "records", RecordCheck)

@@ -3,13 +3,12 @@
 So it says what the boards will say, by the code that makes them. Nobody else sees anything of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
 
 from leaderboard.challenge import changing, mid_phase
 from leaderboard.challenge.policies import POLICIES
@@ -17,16 +16,16 @@ from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import instant
-from leaderboard.models import Draft, Phase, Run, RunCase, Submission
-from leaderboard.rescoring.preview import BoardPreview, boards_of, changes_of
-from leaderboard.states import RunState, SubmissionKind
+from leaderboard.desk.seen import Sight, sights
+from leaderboard.desk.touched import Touched, touched
+from leaderboard.models import Phase
+from leaderboard.rescoring.preview import BoardPreview, board_previews, boards_of
 
 RANKING = frozenset(
     {"counting", "publication", "masks_are_ranked", "closes_at", "revealed_at", "embargo_until", "case_set"}
-    | {"cases_are_public"}
+    | {"cases_are_public", "is_ranked"}
 )
 """The policies of which boards are made."""
-MOST_NAMES = 50
 _NO_REASON = "a preview"
 
 
@@ -40,16 +39,6 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Touched:
-    """Entries of one state: how many, what the changes mean for them, and of which teams where that matters."""
-
-    what: str
-    number: int
-    means: str
-    teams: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Preview:
     """What changes would do. `problems` say why they are refused, by policy; then nothing else was found out."""
 
@@ -57,6 +46,7 @@ class Preview:
     after: Phase
     changes: Sequence[Told]
     problems: Mapping[str, str]
+    sights: Sequence[Sight] = ()
     touched: Sequence[Touched] = ()
     boards: Sequence[BoardPreview] = ()
     warnings: Sequence[str] = ()
@@ -82,6 +72,7 @@ class Preview:
             "problems": dict(self.problems),
             "warnings": [*self.warnings],
             "line": {"before": line_of(self.before, clock.now()), "after": line_of(self.after, clock.now())},
+            "seen": [one._asdict() for one in self.sights if one.differs],
             "entries": [asdict(one) for one in self.touched],
             "boards": boards,
         }
@@ -124,7 +115,8 @@ def preview(phase: Phase, written: Mapping[str, str], *, by: Actor) -> Preview:
         after,
         changes,
         {},
-        touched=list(_touched(before, after, {one.name for one in changes}, boards)),
+        sights=sights(before, after, now),
+        touched=list(touched(before, after, {one.name for one in changes}, boards)),
         boards=boards,
         warnings=list(mid_phase.warnings(before, after, now)),
         made_at=now,
@@ -156,83 +148,4 @@ def _boards(phase: Phase, written: Mapping[str, str], by: Actor) -> list[BoardPr
         changing.change(phase, written, by=by, why=_NO_REASON)
         after = boards_of(phase.pk)
         transaction.set_rollback(True)
-    return [BoardPreview(*of, changes_of(before[of], after[of])) for of in before]
-
-
-# --- entries ----------------------------------------------------------------------------------------------------------
-
-
-def _touched(before: Phase, after: Phase, names: set[str], boards: Sequence[BoardPreview]) -> Iterator[Touched]:
-    """Entries by their state, then those for which the changes are bad news."""
-    for_queued, for_drafts = _of_limits(before, after, names)
-    under_way = mid_phase.under_way(before)
-    at_work = Run.objects.filter(submission__in=under_way, started_at__isnull=False, ended_at=None).count()
-    yield Touched("At work", at_work, for_queued)
-    yield Touched("Waiting", under_way.count() - at_work, for_queued)
-    yield Touched("Drafts", Draft.objects.filter(phase=before).count(), for_drafts)
-    of_phase = Run.objects.filter(submission__phase=before, submission__kind=SubmissionKind.SCORED)
-    scored = of_phase.filter(state=RunState.SCORED).values("submission").distinct().count()
-    yield Touched("Scored", scored, _of_counting(boards))
-    yield from _would_not_pass(before, after)
-    yield from _at_the_quota(before, after)
-    yield from _not_approved(before, after)
-
-
-def _of_limits(before: Phase, after: Phase, names: set[str]) -> tuple[str, str]:
-    limits = [name for name in mid_phase.KEPT_LIMITS if name in names]
-    if not limits:
-        return "nothing", "nothing" if not names else "their teams read it on the form"
-    lower = mid_phase.lowered(before, after)
-    kept = ", ".join(f"{POLICIES[name].label.lower()} {POLICIES[name].tell(before)}" for name in lower)
-    wider = ", ".join(
-        f"{POLICIES[name].label.lower()} {POLICIES[name].tell(after)}" for name in limits if name not in lower
-    )
-    parts = [f"keep {kept}" if kept else "", f"have {wider} from their next container on" if wider else ""]
-    return "; ".join(filter(None, parts)), "get the new limits; their teams read them on the form"
-
-
-def _of_counting(boards: Sequence[BoardPreview]) -> str:
-    teams = {
-        of.team
-        for one in boards
-        for of in one.teams
-        if of.before and of.after and of.before.submission != of.after.submission
-    }
-    if not teams:
-        return "nothing"
-    return f"{len(teams)} {'team has' if len(teams) == 1 else 'teams have'} another counting run"
-
-
-def _would_not_pass(before: Phase, after: Phase) -> Iterator[Touched]:
-    if after.case_seconds >= before.case_seconds:
-        return
-    slow = RunCase.objects.filter(
-        run__submission__phase=before, run__state=RunState.SCORED, seconds__gt=after.case_seconds
-    )
-    runs = Run.objects.filter(pk__in=slow.values("run"))
-    means = f"took more than {POLICIES['case_seconds'].tell(after)} on a case; their scores stay"
-    yield Touched("Would not pass again", runs.count(), means, _teams(Submission.objects.filter(runs__in=runs)))
-
-
-def _at_the_quota(before: Phase, after: Phase) -> Iterator[Touched]:
-    if after.runs_total >= before.runs_total:
-        return
-    runs = before.submissions.filter(kind=SubmissionKind.SCORED, charged=True)
-    used_up = runs.order_by().values("team").annotate(used=Count("pk")).filter(used__gte=after.runs_total)
-    teams = _teams(before.submissions.filter(team__in=used_up.values("team")))
-    yield Touched("Teams without a run left", len(teams), f"have used {after.runs_total}", teams)
-
-
-def _not_approved(before: Phase, after: Phase) -> Iterator[Touched]:
-    if before.requires_approval or not after.requires_approval:
-        return
-    approved = before.approvals.filter(state="approved").values("team")
-    drafts = Draft.objects.filter(phase=before).exclude(team__in=approved)
-    names = sorted(set(drafts.values_list("team__name", flat=True)))[:MOST_NAMES]
-    yield Touched(
-        "Drafts of teams that are not approved", drafts.count(), "can’t be handed in until you approve", names
-    )
-
-
-def _teams(submissions: QuerySet[Submission]) -> list[str]:
-    return list(submissions.order_by("team__name").values_list("team__name", flat=True).distinct()[:MOST_NAMES])
+    return board_previews(before, after)

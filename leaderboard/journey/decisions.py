@@ -50,8 +50,8 @@ def cancel_for_team(submission: Submission, *, by: Actor, why: str = "") -> None
 
 
 def _cancel(submission: Submission, by: Actor, why: str, *, as_organiser: bool) -> None:
-    """In one of two transactions: they take the locks of its rows in different orders."""
-    if not _cancel_before_its_run(submission, by, why, as_organiser):
+    """In one of two ways, which take the locks of its rows in different orders: none is taken to see which."""
+    if submission.runs.exists() or not _cancel_before_its_run(submission, by, why, as_organiser):
         _cancel_run(submission, by, why, as_organiser)
 
 
@@ -264,6 +264,7 @@ def _set_withdrawal(
         raise Refused("Say why: it is kept in the record.")
     if as_organiser:
         admission.check_counts_or_is_shown(row)
+        _check_boards_change(phase)
     else:
         admission.check_withdrawal(row, phase, at)
     if (row.withdrawn_at is None) == (action == WITHDRAW):
@@ -276,6 +277,11 @@ def _set_withdrawal(
         events.announce(row.pk)
         task_queue.enqueue_board(row.phase_id)
     submission.refresh_from_db(fields=["withdrawn_at", "brought_back_at"])
+
+
+def _check_boards_change(phase: Phase) -> None:
+    if phase.archived_at:
+        raise Refused(f"The {phase.name} is archived: its boards stay as they are, so nothing would come of it.")
 
 
 def archive(phase: Phase, *, by: Actor, why: str = "") -> None:

@@ -2,8 +2,12 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 
 from leaderboard.models.people import Team
+
+# As `LikelyDouble.is_open`, for questions.
+IS_OPEN = Q(settled_at=None) | Q(weight__gt=F("settled_weight"))
 
 
 class LikelyDouble(models.Model):
@@ -28,7 +32,7 @@ class LikelyDouble(models.Model):
         ordering = ["-weight", "pk"]
         constraints = [
             models.UniqueConstraint(fields=["first", "second"], name="two_teams_are_suspected_once"),
-            models.CheckConstraint(condition=models.Q(first__lt=models.F("second")), name="the_older_team_is_first"),
+            models.CheckConstraint(condition=Q(first__lt=F("second")), name="the_older_team_is_first"),
         ]
 
     def __str__(self) -> str:

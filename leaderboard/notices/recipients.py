@@ -13,6 +13,7 @@ from leaderboard.models import (
     NoticeStop,
     Phase,
     RefusedAddress,
+    RunDecision,
     StateChange,
     Submission,
     Team,
@@ -57,10 +58,14 @@ def members_of_entrants(phase: Phase) -> QuerySet[User]:
 
 
 def members_of_affected(since: datetime, until: datetime, phase: Phase | None) -> QuerySet[User]:
-    """The members of the teams of which a run (in a phase, or any) was interrupted by our fault in this time."""
+    """The members of the teams of which a run (in a phase, or any) was interrupted by our fault in this time.
+
+    Or given back by organisers in it, which they do for what no fault of ours is known by itself.
+    """
     during = {"at__gte": since, "at__lt": until}
     halted = StateChange.objects.filter(to_state=RunState.HALTED, batch=None, **during).values("submission")
     faulty = Attempt.objects.filter(ended_at__gte=since, ended_at__lt=until).exclude(fault="")
-    hit = Q(pk__in=halted) | Q(pk__in=faulty.values("batch__run__submission"))
+    given_back = RunDecision.objects.filter(kind=RunDecision.Kind.GIVEN_BACK, **during).values("submission")
+    hit = Q(pk__in=halted) | Q(pk__in=faulty.values("batch__run__submission")) | Q(pk__in=given_back)
     submissions = Submission.objects.filter(hit, **({"phase": phase} if phase else {}))
     return User.objects.filter(membership__team__in=submissions.values("team"))

@@ -8,7 +8,7 @@ from django.db import transaction
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.models import Handover, Membership, Team, User
+from leaderboard.models import Handover, Team, User
 from leaderboard.people import team_mails
 from leaderboard.people.team_locks import check_captain, lock_team, membership_of, other_member
 from leaderboard.people.team_mails import named
@@ -97,11 +97,6 @@ def set_captain(team: Team, user: User, *, by: Actor, why: str = "") -> None:
         f"{named(user)} is the captain of the team “{team}”",
         f"The organisers made {named(user)} the captain of the team “{team}”.",
     )
-
-
-def appoint(membership: Membership, *, by: Actor, why: str = "") -> None:
-    """The same, of the place of a member in the team."""
-    set_captain(membership.team, membership.user, by=by, why=why)
 
 
 def forget(team: Team, user: User) -> None:

@@ -8,6 +8,8 @@ from django.db.models import F, Prefetch
 from django.db.models.functions import Right
 
 from leaderboard.board.disclosure import Disclosure, Reader
+from leaderboard.core import audit
+from leaderboard.core.record_words import name_in_words, value_in_words
 from leaderboard.models import (
     Attempt,
     AuditEntry,
@@ -20,6 +22,7 @@ from leaderboard.models import (
     StateChange,
     Submission,
 )
+from leaderboard.states import BatchState, as_stage
 
 
 def everything(
@@ -60,8 +63,7 @@ def everything(
 
 
 def _record(submission: Submission) -> list[AuditEntry]:
-    rows = AuditEntry.objects.filter(target_type="submission", target_id=str(submission.pk))
-    return list(rows.order_by("pk"))
+    return list(audit.entries_about(submission).order_by("pk"))
 
 
 def _entry(entry: AuditEntry) -> dict[str, Any]:
@@ -239,8 +241,15 @@ def moments_of(told: dict[str, Any]) -> list[Moment]:
 def _changes_told(told: dict[str, Any]) -> Iterator[Moment]:
     yield Moment(_at(told["accepted_at"]), "", "received", "")
     for one in told["history"]:
-        moved = f"{one['from']} to {one['to']}" if one["from"] else one["to"]
+        states = [_state_told(one["what"], state) for state in (one["from"], one["to"]) if state]
+        moved = " to ".join(states)
         yield Moment(_at(one["at"]), one["by"], f"{one['what']}: {moved}", one["why"])
+
+
+def _state_told(what: str, value: str) -> str:
+    """A state in words: of a batch, or of a run or a submission."""
+    stage = BatchState(value) if what.startswith("batch") else as_stage(value)
+    return f"“{stage.label}”"
 
 
 def _attempts_told(told: dict[str, Any]) -> Iterator[Moment]:
@@ -255,12 +264,13 @@ def _attempts_told(told: dict[str, Any]) -> Iterator[Moment]:
 
 def _record_told(told: dict[str, Any]) -> Iterator[Moment]:
     for one in told["record"]:
-        fields = [f"{name}: {_word(one['before'].get(name))} to {_word(value)}" for name, value in one["after"].items()]
+        after = {name: value for name, value in one["after"].items() if value != one["why"]}
+        fields = [_field_told(name, one["before"].get(name), value) for name, value in after.items()]
         yield Moment(_at(one["at"]), one["by"], "; ".join([f"record: {one['action']}", *fields]), one["why"])
 
 
-def _word(value: object) -> str:
-    return "nothing" if value in (None, "") else str(value)
+def _field_told(name: str, before: object, after: object) -> str:
+    return f"{name_in_words(name)}: {value_in_words(name, before)} to {value_in_words(name, after)}"
 
 
 def _at(text: str) -> datetime:

@@ -3,6 +3,7 @@
 Each is refused with a sentence that says what to do, and with a code of its own where it is only too early (NotReady).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -78,18 +79,23 @@ def start(phase: Phase, *, cases: CaseSet | None = None, reason: str, by: Actor)
     return rescoring
 
 
-def apply(phase: Phase, *, leave_out: bool = False, why: str = "", by: Actor) -> Rescoring:
+def apply(
+    phase: Phase, *, leave_out: bool = False, why: str = "", by: Actor, then: Callable[[], object] = lambda: None
+) -> Rescoring:
     """Rank the phase by the re-scoring from now on: all runs at once. Raises Refused, NotReady.
 
     Runs of which masks are missing keep their old numbers and are ranked no more; that has to be said: `leave_out`.
+    `then` is done in the same transaction: neither comes about without the other.
     """
     with versions.making(phase.pk) as mine:
         if not mine:
             raise NotReady(f"A board of the {phase.name} is being made at this moment. Try again in some seconds.")
-        return _apply(phase, leave_out=leave_out, why=why, by=by)
+        with transaction.atomic():
+            rescoring = _apply(phase, leave_out=leave_out, why=why, by=by)
+            then()
+        return rescoring
 
 
-@transaction.atomic
 def _apply(phase: Phase, *, leave_out: bool, why: str, by: Actor) -> Rescoring:
     phase = lock_phase(phase.pk)
     rescoring = _locked(phase)

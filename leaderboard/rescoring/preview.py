@@ -4,7 +4,7 @@ So it says what the boards will say, by the code that makes them. Nobody else se
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -13,8 +13,9 @@ from django.db.models import Q
 from leaderboard.board.disclosure import Disclosure, Reader
 from leaderboard.board.reading import unpublished_board
 from leaderboard.core import clock
-from leaderboard.models import Phase, RescoredRun, Rescoring, Submission
+from leaderboard.models import Phase, RescoredRun, Rescoring, Standing, Submission
 from leaderboard.rescoring import applying
+from leaderboard.rescoring.paired import Interval, Scored, change_intervals
 
 Place = tuple[str, str]
 """A team (its slug), and the list of the board that it is on: `Row.listed`."""
@@ -22,22 +23,31 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Standpoint:
-    """How a team stands on a board: which submission counts, its rank (None: without one), and its Dice."""
+    """How a team stands on a board: which submission counts, its rank (None: without one), its Dice with its interval.
+
+    `run` is the key of the run that the Dice is of, where the board's row says so.
+    """
 
     submission: int
     rank: int | None
     dice: float
+    dice_ci: Interval | None = None
+    run: int | None = None
 
 
 @dataclass(frozen=True)
 class Change:
-    """A team on one list of a board, before and after; None where it is not on it."""
+    """A team on one list of a board, before and after; None where it is not on it.
+
+    `interval` is the paired 95 % interval of the change of its Dice, where both are of the same cases.
+    """
 
     team: str
     name: str
     listed: str
     before: Standpoint | None
     after: Standpoint | None
+    interval: Interval | None = None
 
     @property
     def is_moved(self) -> bool:
@@ -68,6 +78,10 @@ class BoardPreview:
         """How many teams have another Dice, or came or went."""
         return sum(one.dice_change != 0 for one in self.teams)
 
+    def as_json(self) -> dict[str, Any]:
+        """For pages and scripts, and for the record."""
+        return {**asdict(self), "moved": self.moved, "changed": self.changed}
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -81,8 +95,7 @@ class Preview:
 
     def as_json(self) -> dict[str, Any]:
         """For scripts, and for the record."""
-        boards = [{**asdict(one), "moved": one.moved, "changed": one.changed} for one in self.boards]
-        return {**asdict(self), "boards": boards}
+        return {**asdict(self), "boards": [one.as_json() for one in self.boards]}
 
 
 def preview(rescoring: Rescoring) -> Preview:
@@ -100,20 +113,32 @@ def preview(rescoring: Rescoring) -> Preview:
         runs_changed=changed.count(),
         findings_changed=sum(findings for findings, _ in changes),
         largest_change=max((dice for _, dice in changes), key=abs, default=0.0),
-        boards=[BoardPreview(*of, changes_of(before[of], after[of])) for of in before],
+        boards=board_previews(before, after),
     )
 
 
 Named = tuple[str, Standpoint]
 
 
-def boards_of(phase_id: int) -> dict[tuple[str, str], dict[Place, Named]]:
+@dataclass(frozen=True)
+class ShownBoard:
+    """A board at one moment: how its teams stand, and what their numbers are over."""
+
+    teams: Mapping[Place, Named]
+    scope: str
+    evaluation_version: str
+    digest: str
+
+
+def boards_of(phase_id: int) -> dict[tuple[str, str], ShownBoard]:
     """How every team stands, by track and reader: as the public sees it, and organisers."""
     phase = Phase.objects.select_related("case_set").get(pk=phase_id)
     at = clock.now()
     readers = (Disclosure(Reader.ORGANISER, phase, at), Disclosure.to_public(phase, at))
     return {
-        (track, disclosure.reader.value): _standpoints(disclosure, track)
+        (track, disclosure.reader.value): ShownBoard(
+            _standpoints(disclosure, track), disclosure.scope or "", phase.ranked_version, phase.case_set.digest
+        )
         for track in Submission.Track.values
         for disclosure in readers
     }
@@ -127,8 +152,18 @@ def _standpoints(disclosure: Disclosure, track: str) -> dict[Place, Named]:
     found = {}
     for row in rows:
         slug, name = named[row.submission]
-        found[slug, row.listed] = name, Standpoint(row.submission, row.rank, row.dice)
+        found[slug, row.listed] = name, Standpoint(row.submission, row.rank, row.dice, row.dice_ci, row.run)
     return found
+
+
+def board_previews(
+    before: Mapping[tuple[str, str], ShownBoard], after: Mapping[tuple[str, str], ShownBoard]
+) -> list[BoardPreview]:
+    """Each board before and after."""
+    return [
+        BoardPreview(*of, _with_intervals(changes_of(before[of].teams, after[of].teams), before[of], after[of]))
+        for of in before
+    ]
 
 
 def changes_of(before: Mapping[Place, Named], after: Mapping[Place, Named]) -> list[Change]:
@@ -139,6 +174,21 @@ def changes_of(before: Mapping[Place, Named], after: Mapping[Place, Named]) -> l
         name = (new or old or ("",))[0]
         changes.append(Change(team, name, listed, old[1] if old else None, new[1] if new else None))
     return sorted(changes, key=_place)
+
+
+def _with_intervals(changes: list[Change], old: ShownBoard, new: ShownBoard) -> list[Change]:
+    """The same with the paired interval of each Dice that changes; numbers over other cases have none."""
+    changed = {place: one for place, one in enumerate(changes) if one.dice_change}
+    if not changed or old.scope != new.scope:
+        return changes
+    pairs = [
+        (Scored(one.before.run, old.evaluation_version), Scored(one.after.run, new.evaluation_version))
+        for one in changed.values()
+        if one.before and one.after
+    ]
+    ends = change_intervals(pairs, in_half=new.scope == Standing.Scope.HALF, digest=new.digest)
+    of_place = dict(zip(changed, ends, strict=True))
+    return [replace(one, interval=of_place.get(place)) for place, one in enumerate(changes)]
 
 
 def _place(change: Change) -> tuple[bool, bool, float, float, str]:

@@ -44,6 +44,7 @@ from leaderboard.models import (
     Finding,
     Host,
     Invitation,
+    Maintenance,
     Membership,
     NewsItem,
     OutgoingMail,
@@ -204,6 +205,8 @@ class _Filling:
         if not ChallengeDate.objects.exists():
             ChallengeDate.objects.create(label="Results are announced", day=self.now.date())
         Registration.objects.get_or_create(pk=1)
+        pause = self.now - timedelta(days=400)
+        Maintenance.objects.create(begins_at=pause, ends_at=pause + timedelta(hours=1), words="A larger disk.")
         PreRegistration.objects.bulk_create(
             PreRegistration(email=f"waits-{number}@example.org", asked_at=self.now, confirmed_at=self.now)
             for number in range(100)

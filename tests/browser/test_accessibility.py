@@ -28,7 +28,6 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 IS_PAGE = re.compile(r'{% extends "(?!admin/)')
 ELSEWHERE = {
     "allauth/layouts/base.html": "pages of allauth that we have none of our own for",
-    "desk/shown_once.html": "shown once, after a password: a heading, a note and a link, as other pages have them",
     "socialaccount/signup.html": "nobody gets there: who is not known by an ORCID iD is sent to register",
     **dict.fromkeys(
         ("mfa/webauthn/authenticator_confirm_delete.html", "mfa/webauthn/edit_form.html"),

@@ -14,8 +14,8 @@ from containers.host.config import from_environment
 from tests.deploy.conftest import DEPLOY, ROOT
 
 READERS = {"_text", "_number", "_flag", "get"}
-# Read by programs that are not ours: gunicorn; the engine's client.
-FOREIGN = {"server": {"GUNICORN_CMD_ARGS"}, "worker": {"DOCKER_HOST"}}
+# Read by programs that are not ours: gunicorn; the engine's client, and that of HTTP.
+FOREIGN = {"server": {"GUNICORN_CMD_ARGS"}, "worker": {"DOCKER_HOST", "REQUESTS_CA_BUNDLE"}}
 
 BY_PROCESS = {"WEB_ROLE"}  # compose and the units set it, for each process another one
 

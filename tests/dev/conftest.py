@@ -26,7 +26,7 @@ MADE_ONCE = ("postgres", "credentials.json")
 
 @contextmanager
 def make_home() -> Iterator[Path]:
-    """What /var/lib/rexg is: the folder with one state folder per clone."""
+    """What /var/lib/rexg-dev is: the folder with one state folder per clone."""
     folder = Path(tempfile.mkdtemp(prefix="rexg-test-"))
     folder.chmod(0o711)
     yield folder

@@ -43,7 +43,7 @@ class OfVersion(Exact):
 class OfRow(Exact):
     """A row of the board, with its numbers there."""
 
-    listed: Literal["ranked", "organisers", "masks", "post_challenge"]
+    listed: Literal["ranked", "organisers", "masks", "post_challenge", "unranked"]
     rank: int | None
     team: str = Field(description="Names it in addresses and in challenger.csv.")
     team_name: str

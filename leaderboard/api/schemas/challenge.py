@@ -121,7 +121,7 @@ class ReferenceRowOut(BaseModel):
 class BoardRowOut(ScoresOut):
     """A team's run on a board. Organisers' own teams, masks that stand apart, and post-challenge runs have no rank."""
 
-    listed: str = Field(description="ranked, organisers, masks, or post_challenge")
+    listed: str = Field(description="ranked, organisers, masks, post_challenge, or unranked")
     rank: int | None
     rank_interval: tuple[int, int] | None = Field(description="The ranks of the middle 95 % of resamples.")
     tied_with_the_top: bool | None = Field(description="Whether it is first, or tests can't tell it from one that is.")

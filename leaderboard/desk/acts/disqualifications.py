@@ -1,13 +1,10 @@
 """A team is disqualified in a phase, or reinstated: all its runs there, for one reason that it reads."""
 
-from typing import Any
-
-from leaderboard.core.audit import Actor
 from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.choosing import Rows
 from leaderboard.desk.kinds import PHASE, TEAM
 from leaderboard.journey import decisions
-from leaderboard.models import Phase, Team
+from leaderboard.models import Phase
 
 _IN = Value(
     "phase",
@@ -18,21 +15,13 @@ _IN = Value(
 )
 
 
-def _disqualify(team: Team, *, by: Actor, why: str, phase: Any) -> None:
-    decisions.disqualify_team(team, phase=phase, by=by, why=why)
-
-
-def _reinstate(team: Team, *, by: Actor, why: str, phase: Any) -> None:
-    decisions.reinstate_team(team, phase=phase, by=by, why=why)
-
-
 DISQUALIFY_TEAM = Act(
     "disqualify-team",
     "Disqualify the team",
     TEAM,
     "All its runs in the phase leave the board, and it can hand in nothing more there. Its runs at work go on, and may "
-    "be cancelled apart.",
-    _disqualify,
+    "be cancelled apart. The boards of an archived phase stay as they are.",
+    decisions.disqualify_team,
     values=(_IN,),
     needs_reason=True,
     is_grave=True,
@@ -44,7 +33,7 @@ REINSTATE_TEAM = Act(
     TEAM,
     "It may hand in again, and the runs that were disqualified with it may count. Those that were disqualified by "
     "themselves stay so.",
-    _reinstate,
+    decisions.reinstate_team,
     values=(_IN,),
     needs_reason=True,
     tells_team=True,

@@ -1,28 +1,17 @@
 """Pauses for maintenance: announced, begun, ended, called off."""
 
-from datetime import UTC, datetime
-
 from leaderboard.challenge import maintenance
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
+from leaderboard.core.text import read_instant
 from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.kinds import NEW_PAUSE, PAUSE
 
-_FORM = "%Y-%m-%d %H:%M"
 _MOST_CHARACTERS = 300
 PROTECTED = (
     "What runs is brought to its end, and nothing new starts. Uploads and submissions are taken all the while. A "
     "deadline in it, or within a day after it, is moved by its length."
 )
-
-
-def read_instant(text: str) -> datetime:
-    """An instant as it is written here: in UTC, to the minute. Raises Refused."""
-    written = text.strip().removesuffix("UTC").removesuffix("Z").strip().replace("T", " ")
-    try:
-        return datetime.strptime(written[:16], _FORM).replace(tzinfo=UTC)
-    except ValueError:
-        raise Refused(f"“{text[:40]}” is no date and time: write it as 2026-09-14 20:00, in UTC.") from None
 
 
 def read_words(text: str) -> str:

@@ -1,22 +1,9 @@
 """What organisers do about announcements, once they are written."""
 
-from datetime import UTC, datetime
-
-from leaderboard.core.refusal import Refused
+from leaderboard.core.text import read_instant
 from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.kinds import ANNOUNCEMENT
 from leaderboard.notices import announcing
-
-
-def read_instant(text: str) -> datetime | None:
-    """An instant as people write it, in UTC; None for nothing. Raises Refused."""
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refused(f"“{text[:40]}” is no instant. Write it like 2026-09-30 12:00, in UTC.") from None
-    return found.replace(tzinfo=found.tzinfo or UTC)
 
 
 ANNOUNCE = Act(
@@ -30,7 +17,7 @@ ANNOUNCE = Act(
             "at",
             "At (UTC)",
             "Like 2026-09-30 12:00. Empty: now.",
-            read=read_instant,
+            read=lambda text: read_instant(text) if text else None,
             is_required=False,
         ),
     ),

@@ -50,7 +50,8 @@ DISQUALIFY = Act(
     "disqualify-run",
     "Disqualify",
     RUN,
-    "It leaves the board, and another run of its team may count. The team reads the reason.",
+    "It leaves the board, and another run of its team may count. The team reads the reason. The boards of an archived "
+    "phase stay as they are.",
     decisions.disqualify,
     needs_reason=True,
     is_offered=lambda submission: submission.disqualified_at is None,
@@ -75,7 +76,7 @@ WITHDRAW = Act(
     "deadline.",
     decisions.withdraw_for_team,
     needs_reason=True,
-    is_offered=lambda submission: submission.withdrawn_at is None,
+    is_offered=lambda submission: submission.withdrawn_at is None and submission.phase.archived_at is None,
 )
 BRING_BACK = Act(
     "bring-back-run",
@@ -84,7 +85,7 @@ BRING_BACK = Act(
     "What was withdrawn may count again.",
     decisions.bring_back_for_team,
     needs_reason=True,
-    is_offered=lambda submission: submission.withdrawn_at is not None,
+    is_offered=lambda submission: submission.withdrawn_at is not None and submission.phase.archived_at is None,
 )
 GIVE_BACK = Act(
     "give-back",

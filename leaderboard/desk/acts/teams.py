@@ -1,10 +1,16 @@
 """What organisers do about teams."""
 
+from leaderboard.core.audit import Actor
 from leaderboard.desk.acting import Act
 from leaderboard.desk.kinds import APPROVAL, DOUBLE, MEMBERSHIP, TEAM
-from leaderboard.models import TeamApproval
+from leaderboard.models import Membership, TeamApproval
 from leaderboard.operations import doubles
 from leaderboard.people import approvals, captaincy, teams
+
+
+def _make_captain(membership: Membership, *, by: Actor, why: str = "") -> None:
+    captaincy.set_captain(membership.team, membership.user, by=by, why=why)
+
 
 APPROVE = Act(
     "approve-team",
@@ -29,7 +35,7 @@ MAKE_CAPTAIN = Act(
     "Make captain",
     MEMBERSHIP,
     "This member is the captain at once, and who was it is a member. Everybody in the team gets a mail.",
-    captaincy.appoint,
+    _make_captain,
     is_offered=lambda membership: not membership.is_captain,
 )
 MARK = Act(

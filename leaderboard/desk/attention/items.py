@@ -23,7 +23,8 @@ class Item:
     """What waits: in two or three words, in a sentence that begins with whom it is about, and why it matters.
 
     `level` is "bad", "warn" or "idle". `acts` are offered as buttons, each with the thing it acts on; `links` lead to
-    more (words, address). `since` is when it began to wait, where that is known.
+    more (words, address). `since` is when it began to wait, where that is known. Where `looks_first`, the first link is
+    what to press first.
     """
 
     urgency: Urgency
@@ -34,3 +35,4 @@ class Item:
     since: datetime | None = None
     acts: Sequence[tuple[Act, Model]] = ()
     links: Sequence[tuple[str, str]] = ()
+    looks_first: bool = False

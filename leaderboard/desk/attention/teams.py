@@ -1,16 +1,18 @@
 """Teams that wait for a person: to be approved, to be looked at beside another one, or without a way to reach them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Lower
 from django.urls import reverse
 
 from leaderboard.desk.acts.teams import APPROVE, NOT_A_DOUBLE, REFUSE
 from leaderboard.desk.attention.items import Item, Urgency
 from leaderboard.models import LikelyDouble, Membership, RefusedAddress, Team, TeamApproval
+from leaderboard.models.doubles import IS_OPEN
 
+APART = 3  # more pairs than that are one thing, with a page of its own
 MOST = 20  # of a kind; the page of teams shows all
 
 
@@ -32,8 +34,11 @@ def to_approve(_at: datetime) -> Iterator[Item]:
 
 def doubles(_at: datetime) -> Iterator[Item]:
     """Teams that may be one."""
-    is_open = Q(settled_at=None) | Q(weight__gt=F("settled_weight"))
-    for one in LikelyDouble.objects.filter(is_open).select_related("first", "second")[:MOST]:
+    found = list(LikelyDouble.objects.filter(IS_OPEN).select_related("first", "second"))
+    if len(found) > APART:
+        yield _many_doubles(found)
+        return
+    for one in found:
         yield Item(
             Urgency.LATER,
             "warn",
@@ -42,8 +47,22 @@ def doubles(_at: datetime) -> Iterator[Item]:
             "One group with two teams has twice the runs. Nobody is told; look at what it is before you decide.",
             since=one.found_at,
             acts=[(NOT_A_DOUBLE, one)],
-            links=[("Side by side", reverse("desk_double", args=[one.pk]))],
+            links=[("Compare them", reverse("desk_double", args=[one.pk]))],
+            looks_first=True,
         )
+
+
+def _many_doubles(found: Sequence[LikelyDouble]) -> Item:
+    return Item(
+        Urgency.LATER,
+        "warn",
+        "One group?",
+        f"{len(found)} pairs of teams have more in common than chance gives.",
+        "One group with two teams has twice the runs. Nobody is told; look at what it is before you decide.",
+        since=min(one.found_at for one in found),
+        links=[("Compare them", reverse("desk_doubles"))],
+        looks_first=True,
+    )
 
 
 def out_of_reach(_at: datetime) -> Iterator[Item]:

@@ -11,8 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.core.text import storable
-from leaderboard.desk.acts.messages import read_instant
+from leaderboard.core.text import read_instant, storable
 from leaderboard.models import Announcement, Phase, Team
 from leaderboard.notices import announcing
 
@@ -105,6 +104,6 @@ def _text(options: dict[str, Any]) -> str:
 
 def _instant(text: str | None) -> datetime | None:
     try:
-        return read_instant(text or "")
+        return read_instant(text) if text else None
     except Refused as refusal:
         raise CommandError(str(refusal)) from refusal

@@ -30,5 +30,6 @@ def tabs_of(phase: Phase, track: str, here: str, number: int | None = None) -> l
     if number is not None:
         board = reverse("board_version", args=[phase.slug, track, number])
     which, suffix = ([phase.slug, track], "") if number is None else ([phase.slug, track, number], "_version")
-    others = [Tab(label, reverse(f"{name}{suffix}", args=which), name == here) for name, label in VIEWS.items()]
+    names = [name for name in VIEWS if phase.is_ranked or name != "board_certainty"]  # of no rank nobody is sure
+    others = [Tab(VIEWS[name], reverse(f"{name}{suffix}", args=which), name == here) for name in names]
     return [Tab("Board", board, here == "board"), *others]

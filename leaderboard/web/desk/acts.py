@@ -1,21 +1,22 @@
 """The page by which anything is done at the desk: what it would change is shown first, then it is done.
 
 An act is done on one thing or on many (`on` in the address, once for each). Nothing is changed before the last press.
+What is pressed goes to the address alone, with all of it in the form: so that allauth, which asks who it is before some
+acts, goes on with what was pressed and written.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import resolve, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -24,11 +25,14 @@ from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import Act, Outcome, Value, act_on, check_values, may_act
 from leaderboard.desk.acts import ACTS
 from leaderboard.models import User
+from leaderboard.web.accounts.proof import factor_required
 from leaderboard.web.context import came_from, person_of
+from leaderboard.web.desk import ways_back
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
 
 MOST_AT_ONCE = 200
+OTHER_VALUES = "It is not what you were shown any more: you changed what stands above. This is what it would change now."
 WHY_CHARACTERS = 2000
 
 
@@ -80,7 +84,9 @@ class ActForm(forms.Form):
         )
         if act.confirms:
             self.fields["confirmed"] = forms.CharField(
-                label=f"Type “{self._name}”", required=False, help_text="So that it is not done by mistake."
+                label=f"Type “{self._name}”",
+                required=False,
+                help_text="Needed for the last press, so that it is not done by mistake.",
             )
 
     def is_confirmed(self) -> bool:
@@ -106,21 +112,22 @@ def _field(value: Value) -> forms.Field:
 
 def _is_carried_out(request: HttpRequest) -> bool:
     """Whether this is the last press of an act for which people prove once more who they are."""
-    match = request.resolver_match
-    act = ACTS.get(match.kwargs["name"]) if match else None
+    # by its address: what goes on after the question who it is comes from another one
+    act = ACTS.get(resolve(request.path_info).kwargs.get("name", ""))
     return bool(act and act.needs_factor and "do" in request.POST)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_viewers
-@reauthentication_required(enabled=_is_carried_out)  # type: ignore[untyped-decorator]  # allauth is not typed
+@factor_required(enabled=_is_carried_out)
 def act(request: HttpRequest, name: str) -> HttpResponse:
     """An act on what the address names: asked about, shown, done."""
     chosen = ACTS.get(name)
     if chosen is None or not may_act(person_of(request), chosen):
         raise Http404
-    rows = _rows(chosen, request.GET.getlist("on"))
+    keys = request.POST.getlist("on") or request.GET.getlist("on")
+    rows = _rows(chosen, keys)
     known = {value.name: request.GET[value.name] for value in chosen.values if value.name in request.GET}
     form = ActForm(chosen, rows, request.POST or None, initial=known)
     outcomes: list[Outcome] = []
@@ -129,29 +136,40 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
             outcomes = _act(request, chosen, rows, form)
         except Refused as refusal:
             form.add_error(None, str(refusal))
+        if outcomes and _is_pressed(request, chosen) and form.is_valid():
+            return _handed_over(request, chosen, rows, outcomes) or _done(request, chosen, rows, outcomes)
         if outcomes and "do" in request.POST and form.is_valid():
-            return _handed_over(request, chosen, outcomes) or _done(request, chosen, outcomes)
+            form.add_error(None, OTHER_VALUES)
     context = {
         "tabs": tabs(""),
         "act": chosen,
+        "keys": [chosen.kind.key_of(row) for row in rows],
         "things": [chosen.kind.name_of(row) for row in rows],
         "form": form,
         "outcomes": outcomes,
         "is_possible": any(not one.refused for one in outcomes),
-        "next": came_from(request, _asked_from(request)),
+        "shown": _mark_of_values(request, chosen) + "".join(f" {one.mark}" for one in outcomes),
+        "next": came_from(request, ways_back.asked_from(request)) or ways_back.page_of(chosen.kind, rows),
     }
     return render(request, "desk/act.html", context)
 
 
-def _asked_from(request: HttpRequest) -> str:
-    """The address of this site from which people came to it, by its own; nothing of an address elsewhere."""
-    target = request.GET.get("next", "")
-    return target if url_has_allowed_host_and_scheme(target, allowed_hosts=None) else ""
+def _is_pressed(request: HttpRequest, chosen: Act) -> bool:
+    """Whether it is to be done now: the last press, with the values of which it was shown what they change."""
+    shown = request.POST.get("shown", "").split()
+    return "do" in request.POST and (not shown or shown[0] == _mark_of_values(request, chosen))
+
+
+def _mark_of_values(request: HttpRequest, chosen: Act) -> str:
+    """Another one where something else is written in the form, but for the reason."""
+    written = [request.POST.get(value.name, "").strip() for value in chosen.values]
+    return hashlib.sha256(json.dumps(written).encode()).hexdigest()[:16]
 
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    if not keys or len(keys) > (1 if chosen.delivers else MOST_AT_ONCE):
+    # A name that is typed is one thing's; so is a file.
+    if not keys or len(keys) > (1 if chosen.delivers or chosen.confirms else MOST_AT_ONCE):
         raise Http404
     try:
         return [chosen.kind.find(key) for key in dict.fromkeys(keys)]
@@ -162,24 +180,32 @@ def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
 def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm) -> list[Outcome]:
     """What comes of it, or would. Raises Refused."""
     values = check_values(chosen, {value.name: form.cleaned_data[value.name] for value in chosen.values})
-    is_done = "do" in request.POST and form.is_confirmed()
+    is_done = _is_pressed(request, chosen) and form.is_confirmed()
+    shown = request.POST.get("shown", "").split()[1:] if is_done else []
+    if shown and len(shown) != len(rows):
+        raise Refused("Some of it is gone, or is new, since you looked. Nothing was done. Look again.")
     by, why = Actor.person(person_of(request)), form.cleaned_data["why"]
-    return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
+    return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done, shown=shown)
 
 
-def _handed_over(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:
+def _handed_over(
+    request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Sequence[Outcome]
+) -> HttpResponse | None:
     """What the decision returned, for acts that hand it to whoever does them."""
     if chosen.delivers and outcomes[0].entries:
         return _delivered(chosen, outcomes[0])
-    return _shown_once(request, chosen, outcomes)
+    return _shown_once(request, chosen, rows, outcomes)
 
 
-def _shown_once(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse | None:
+def _shown_once(
+    request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Sequence[Outcome]
+) -> HttpResponse | None:
     """What was made and is never shown again: on a page of its own, kept nowhere."""
     made = [one for one in outcomes if one.found and not one.refused]
     if not chosen.shows_once or not made:
         return None
-    context = {"tabs": tabs(""), "act": chosen, "outcomes": outcomes, "next": came_from(request, reverse("desk"))}
+    back = came_from(request, ways_back.page_of(chosen.kind, rows))
+    context = {"tabs": tabs(""), "act": chosen, "outcomes": outcomes, "next": back}
     return render(request, "desk/shown_once.html", context)
 
 
@@ -189,7 +215,7 @@ def _delivered(chosen: Act, outcome: Outcome) -> HttpResponse:
     return HttpResponse(json.dumps(outcome.found, indent=2, default=str), "application/json", headers=told)
 
 
-def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> HttpResponse:
+def _done(request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Sequence[Outcome]) -> HttpResponse:
     for one in outcomes:
         if one.refused:
             messages.warning(request, f"{one.name}: {one.refused}")
@@ -198,5 +224,7 @@ def _done(request: HttpRequest, chosen: Act, outcomes: Sequence[Outcome]) -> Htt
     done = [one.name for one in outcomes if one.entries]
     if done:
         what = done[0] if len(done) == 1 else f"{len(done)} {chosen.kind.plural}"
-        messages.success(request, f"{chosen.label}: done, for {what}.")
-    return redirect(came_from(request, reverse("desk")))
+        messages.success(request, f"{chosen.label}: done{'' if chosen.kind.is_new else f', for {what}'}.")
+    if ways_back.is_gone(chosen.kind, rows):
+        return redirect(ways_back.list_of(chosen.kind))
+    return redirect(came_from(request, ways_back.page_of(chosen.kind, rows)))

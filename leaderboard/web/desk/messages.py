@@ -5,19 +5,21 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from leaderboard.core.audit import Actor
 from leaderboard.core.mail_message import html_of
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import messages as acts
-from leaderboard.models import Announcement, OutgoingMail, Phase, SiteLine, Team
+from leaderboard.models import Announcement, OutgoingMail, SiteLine, Team
 from leaderboard.notices import announcing, templates
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_organisers, for_viewers
 from leaderboard.web.desk.acts import offers_of
 from leaderboard.web.desk.tabs import tabs
@@ -27,6 +29,12 @@ REFUSED_SHOWN = 50
 UNPROCESSABLE = 422
 # A message has its styles inside, and nothing else: no script runs, and its links leave the page.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation"
+_GROUPS = (
+    ("What it says", ("subject", "body")),
+    ("Where", ("by_mail", "on_site", "level", "shown_until")),
+    ("For whom", ("audience", "phase", "team", "affected_from", "affected_until")),
+    ("What it is about", ("occasion", "of_phase")),
+)
 _INSTANT = "Like 2026-09-30 12:00."
 
 
@@ -57,6 +65,17 @@ class AnnouncementForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.team:
             self.initial["team"] = self.instance.team.slug
+        self.fields["occasion"].choices = [  # type: ignore[attr-defined]
+            ("", "none of these"),
+            *Announcement.Occasion.choices,
+        ]
+        for name in ("phase", "of_phase"):
+            self.fields[name].empty_label = "no phase"  # type: ignore[attr-defined]
+
+    @property
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """Its fields as the page shows them."""
+        return [(legend, [self[name] for name in names]) for legend, names in _GROUPS]
 
     def clean_subject(self) -> str:
         """What the database can hold."""
@@ -90,7 +109,7 @@ def announcements(request: HttpRequest) -> HttpResponse:
         "page": page,
         "lines": [line for line in lines if line.shown_until is None or line.shown_until > instant_of(request)],
         "templates": Announcement.Occasion.choices,
-        "phases": Phase.objects.only("name", "slug", "closes_at"),
+        "phases": frame_of(request).phases.only("name", "slug", "closes_at"),
     }
     return render(request, "desk/messages.html", context)
 
@@ -100,7 +119,7 @@ def announcements(request: HttpRequest) -> HttpResponse:
 @for_organisers
 def new_announcement(request: HttpRequest) -> HttpResponse:
     """A draft, empty or from a template."""
-    phase = Phase.objects.filter(slug=request.GET.get("phase", "")).first()
+    phase = frame_of(request).phases.filter(slug=request.GET.get("phase", "")).first()
     draft = templates.draft(request.GET.get("template", ""), phase)
     if slug := request.GET.get("team"):
         draft.team, draft.audience = get_object_or_404(Team, slug=slug), Announcement.Audience.TEAM
@@ -110,9 +129,11 @@ def new_announcement(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_organisers
+@transaction.atomic
 def edit_announcement(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change a draft."""
-    found = get_object_or_404(Announcement.objects.select_related("phase", "team"), pk=pk)
+    """Change a draft; whoever announces it at this moment waits, or was first."""
+    rows = Announcement.objects.select_related("phase", "team").select_for_update(of=("self",))
+    found = get_object_or_404(rows, pk=pk)
     if not found.is_draft:
         messages.warning(request, "It is announced, and can’t be changed any more.")
         return redirect("desk_message", pk=pk)
@@ -120,11 +141,18 @@ def edit_announcement(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _written(request: HttpRequest, draft: Announcement) -> HttpResponse:
+    began_with = announcing.mark_of(draft)
     form = AnnouncementForm(request.POST or None, instance=draft)
     if form.is_bound and form.is_valid():
-        saved = form.save()
-        return redirect("desk_message", pk=saved.pk)
-    context = {"tabs": tabs("desk_messages"), "form": form, "draft": draft}
+        made = form.save(commit=False)
+        try:
+            by = Actor.person(person_of(request))
+            announcing.keep(made, by=by, began_with=request.POST.get("began_with", ""))
+        except Refused as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return redirect("desk_message", pk=made.pk)
+    context = {"tabs": tabs("desk_messages"), "form": form, "draft": draft, "began_with": began_with}
     return render(request, "desk/message_edit.html", context, status=UNPROCESSABLE if form.errors else 200)
 
 

@@ -58,7 +58,7 @@ def _found(words: str) -> QuerySet[User]:
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """One person, with what goes and what stays if the account is deleted."""
     found = get_object_or_404(User.objects.select_related("membership__team"), pk=pk)
-    story = AuditEntry.objects.filter(Q(target_type="user", target_id=str(pk)) | Q(user_id=pk))
+    story = AuditEntry.objects.filter(Q(target_type="user", target_id=str(pk)) | Q(user_id=pk)).defer("seals")
     context = {
         "tabs": tabs("desk_people"),
         "person": found,

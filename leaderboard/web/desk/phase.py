@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from leaderboard.challenge import changing, mid_phase
 from leaderboard.challenge.policies import GROUPS, POLICIES, Policy, unset
+from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import may_act
@@ -25,10 +27,13 @@ from leaderboard.models import AuditEntry, Phase, PhaseChanges, User
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role, SubmissionKind
 from leaderboard.web.context import frame_of, instant_of, person_of
+from leaderboard.web.desk import telling
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import WHY_CHARACTERS, Offer, button_of
+from leaderboard.web.desk.moves import shown_board
 from leaderboard.web.desk.phases import picture_of, state_of
 from leaderboard.web.desk.tabs import tabs
+from leaderboard.web.desk.telling import Told
 from leaderboard.web.guidelines import limits_that_differ
 
 MOST_CHARACTERS = 2000
@@ -81,7 +86,7 @@ def _changed(request: HttpRequest, phase: Phase) -> HttpResponse:
             changing.drop(draft)
             messages.info(request, "Your draft of changes is dropped. Nothing was changed.")
         return redirect(address)
-    if "apply" in request.POST:
+    if "apply" in request.POST or "look" in request.POST:
         return _applied(request, phase, draft)
     written = _written(request)
     try:
@@ -97,17 +102,25 @@ def _changed(request: HttpRequest, phase: Phase) -> HttpResponse:
 
 
 def _applied(request: HttpRequest, phase: Phase, draft: PhaseChanges | None) -> HttpResponse:
-    fields, why = request.POST.getlist("field"), request.POST.get("why", "")[:WHY_CHARACTERS]
+    told = telling.read(request.POST)
     if draft is None:
         messages.warning(request, "There is nothing to apply: your draft is gone.")
         return redirect("desk_phase", slug=phase.slug)
+    if "look" in request.POST:
+        return _page(request, phase, shows_preview=True, told=told)
+    if told.is_wanted and not told.fits_its_fields:
+        messages.warning(request, "The message told of other changes than are chosen: it was written anew. Read it.")
+        return _page(request, phase, shows_preview=True, told=told)
     try:
-        changing.apply(draft, fields, by=Actor.person(person_of(request)), why=why)
+        by, shown = Actor.person(person_of(request)), request.POST.get("shown", "")
+        with transaction.atomic():
+            changing.apply(draft, told.fields, by=by, why=told.why, shown=shown)
+            sent = told.send(frame_of(request).phases.get(pk=phase.pk), by=by)
     except Refused as refusal:
         messages.warning(request, str(refusal))
-        return _page(request, phase, shows_preview=True, why=why)
-    changed = ", ".join(POLICIES[name].label for name in fields if name in POLICIES)
-    messages.success(request, f"Changed: {changed}. The record has what it was.")
+        return _page(request, phase, shows_preview=True, told=told)
+    changed = ", ".join(POLICIES[name].label for name in told.fields if name in POLICIES)
+    messages.success(request, f"Changed: {changed}. The record has what it was.{sent}")
     return redirect("desk_phase", slug=phase.slug)
 
 
@@ -132,12 +145,12 @@ def _page(
     problems: Mapping[str, str] | None = None,
     *,
     shows_preview: bool = False,
-    why: str = "",
+    told: Told | None = None,
 ) -> HttpResponse:
     person, at = person_of(request), instant_of(request)
     may_change = has_role(person, Role.ORGANISER)
     draft = changing.draft_of(phase, person) if may_change else None
-    told = {**(draft.written if draft else {}), **(written or {})}
+    values = {**(draft.written if draft else {}), **(written or {})}
     edited = request.GET.getlist("edit") if may_change else []
     found = None
     if draft and (shows_preview or "preview" in request.GET):
@@ -154,18 +167,20 @@ def _page(
         "unset": [] if phase.archived_at else unset(phase),
         "picture": picture_of([phase], at, after),
         "groups": [
-            (title, slugify(title), [_row(phase, one, told, edited, problems or {}) for one in policies])
+            (title, slugify(title), [_row(phase, one, values, edited, problems or {}) for one in policies])
             for title, policies in GROUPS.items()
         ],
         "problems": problems or {},
         "draft": draft,
+        "shown": changing.mark_of(draft) if draft else "",
         "draft_lines": _draft_lines(phase, after, draft),
         "may_change": may_change,
         "offers": _offers(phase, person, at),
-        "why": why,
+        "why": told.why if told else "",
         "why_characters": WHY_CHARACTERS,
         "record": _record(phase),
         **(_shown(found, at) if found else {}),
+        **(telling.shown(found, told) if found else {}),
     }
     return render(request, "desk/phase.html", context)
 
@@ -216,18 +231,19 @@ def _counts(phase: Phase) -> dict[str, Any]:
 
 def _record(phase: Phase) -> list[AuditEntry]:
     """What was decided about it last."""
-    about = AuditEntry.objects.filter(target_type="phase", target_id=str(phase.pk))
-    return list(about.defer("before", "after")[:LATEST])
+    return list(audit.entries_about(phase).defer("before", "after")[:LATEST])
 
 
 def _shown(found: Preview, at: datetime) -> dict[str, Any]:
     """The preview as the page shows it."""
-    boards = [one for one in found.boards if one.teams]
+    boards = [shown_board(one.as_json(), ("Now", "After")) for one in found.boards if one.teams]
     return {
         "preview": found,
         "line_now": line_of(found.before, at),
         "line_after": line_of(found.after, at),
         "limits": limits_that_differ(found.before, found.after),
+        "seen": [one for one in found.sights if one.differs],
+        "seen_as_now": [one for one in found.sights if not one.differs],
         "boards": boards,
         "is_possible": not found.problems and bool(found.changes),
     }

@@ -1,28 +1,26 @@
 """Results at the desk: by which version each phase is ranked, what is scored anew, and whom that would move."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from leaderboard.charts.picture import About, Picture
-from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
-from leaderboard.core.text import sanitised
+from leaderboard.core import audit
 from leaderboard.desk.acting import may_act
-from leaderboard.desk.acts.rescorings import APPLY, DISCARD, START
-from leaderboard.models import Phase, Rescoring
+from leaderboard.desk.acts.rescorings import APPLY, DISCARD, START, words_for_teams
+from leaderboard.models import AuditEntry, Rescoring
 from leaderboard.rescoring.preview import preview
 from leaderboard.rescoring.progress import is_behind, progress_of
-from leaderboard.web.context import person_of
+from leaderboard.web.context import frame_of, person_of
 from leaderboard.web.desk.access import for_viewers
-from leaderboard.web.desk.acts import address_of, offers_of
+from leaderboard.web.desk.acts import Offer, address_of, offers_of
+from leaderboard.web.desk.moves import shown_board
 from leaderboard.web.desk.tabs import tabs
 
-DRAWN = 25  # teams of a board
-LISTED = 50  # changes of a board
 LATEST = 20
 
 
@@ -32,7 +30,7 @@ LATEST = 20
 def rescorings(request: HttpRequest) -> HttpResponse:
     """Each phase with its version, and what became of scoring its runs anew."""
     person = person_of(request)
-    phases = Phase.objects.select_related("case_set").order_by("-closes_at")
+    phases = frame_of(request).phases.select_related("case_set").order_by("-closes_at")
     anew = {one.phase_id: one for one in _all().filter(state=Rescoring.State.UNDECIDED)}
     rows = [
         (
@@ -66,47 +64,28 @@ def rescoring(request: HttpRequest, pk: int) -> HttpResponse:
     changes = found.changes
     if progress and progress.is_ready:
         changes = preview(found).as_json()
+    ways = (f"Version {found.from_version}", f"Version {found.to_version}")
     context = {
         "tabs": tabs("rescorings"),
         "found": found,
         "progress": progress,
         "changes": changes,
-        "boards": [_board(found, one) for one in (changes or {}).get("boards", ())],
-        "offers": offers_of([APPLY, DISCARD], found.phase, person_of(request)) if is_open else [],
+        "boards": [shown_board(one, ways) for one in (changes or {}).get("boards", ())],
+        "started": _started(found),
+        "offers": _offers(request, found, changes) if is_open else [],
     }
     return render(request, "desk/rescoring.html", context)
 
 
-def _board(found: Rescoring, board: Mapping[str, Any]) -> dict[str, Any]:
-    """A board's changes: the largest first, and its ranks before and after as lines."""
-    teams = [_change(one) for one in board["teams"]]
-    largest = sorted(teams, key=lambda one: (-abs(one["by"] or 0.0), not one["moved"], one["name"]))
-    changed = [one for one in largest if one["by"] or one["moved"]]
-    name = f"{board['track']}-{board['reader']}"
-    return {
-        **board,
-        "name": name,
-        "teams": teams,
-        "largest": changed[:LISTED],
-        "left_out": len(changed[LISTED:]),
-        "picture": _picture(found, name, teams),
-    }
+def _started(found: Rescoring) -> AuditEntry | None:
+    """Who began it: its entry in the record."""
+    begun = audit.entries_about(found.phase).filter(action="start re-scoring", at__gte=found.started_at)
+    return begun.defer("before", "after").order_by("at", "pk").first()
 
 
-def _change(one: Mapping[str, Any]) -> dict[str, Any]:
-    before, after = one["before"] or {}, one["after"] or {}
-    by = after["dice"] - before["dice"] if before and after else None
-    moved = before.get("rank") != after.get("rank")
-    return {"name": one["name"], "listed": one["listed"], "before": before, "after": after, "by": by, "moved": moved}
-
-
-def _picture(found: Rescoring, name: str, teams: Sequence[Mapping[str, Any]]) -> Picture | None:
-    """The ranks of the first teams, by the version before and by the new one."""
-    ranked = [
-        RankedTeam(sanitised(one["name"]), (one["before"]["rank"], one["after"].get("rank")))
-        for one in sorted(teams, key=lambda one: one["before"].get("rank") or 0)
-        if one["listed"] == "ranked" and one["before"].get("rank")
-    ]
-    ways = (f"Version {found.from_version}", f"Version {found.to_version}")
-    about = About(f"moves-{name}", "Ranks before and after")
-    return ranking_lines(about, ways, ranked[:DRAWN]) if ranked else None
+def _offers(request: HttpRequest, found: Rescoring, changes: Mapping[str, Any] | None) -> list[Offer]:
+    """What can be decided; applying it begins with words for the teams."""
+    offers = offers_of([APPLY, DISCARD], found.phase, person_of(request))
+    words = urlencode({"message": words_for_teams(found, changes)})
+    applies = address_of(APPLY, [found.phase])
+    return [one._replace(url=f"{one.url}&{words}") if one.url == applies else one for one in offers]

@@ -1,6 +1,11 @@
 """All runs at the desk: searched, listed, chosen for an act; and the full story of one."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -9,24 +14,33 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from leaderboard.board.disclosure import Reader, Viewer
+from leaderboard.core.record_words import value_in_words
 from leaderboard.desk.acting import may_act
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
 from leaderboard.desk.acts.objections import ANSWER
 from leaderboard.desk.run_search import STANDINGS, STATES, Search
 from leaderboard.desk.run_table import as_csv, lines_of, runs_listed, with_what_is_listed
+from leaderboard.journey.reasons import in_words, of_failed_run
 from leaderboard.models import Objection, Phase, Submission
 from leaderboard.progress import organiser_view
-from leaderboard.states import SubmissionKind
+from leaderboard.states import RunState, Stage, SubmissionKind
 from leaderboard.submissions import disqualified_teams
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.templatetags.show import seconds
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, address_of, offer_of, offers_of
 from leaderboard.web.desk.tabs import tabs
 
-RUNS_PER_PAGE = 50
+RUNS_PER_PAGE = 25
 LOG_CHARACTERS = 4000  # of each attempt, on the page; all that is kept of it has a page of its own
 MOST_MOMENTS = 400
+_OF_CONTAINERS = {
+    "exit_code": "Exit code",
+    "oom_killed": "Out of memory, says the engine",
+    "seconds": "Ran for",
+    "warnings": "Warnings",
+}
 
 
 @never_cache
@@ -43,7 +57,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "asked": asked,
         "page": page,
         "lines": lines_of(page),
-        "choices": _choices(asked),
+        "choices": _choices(asked, frame_of(request).phases),
         "acts": [(act, reverse("act", args=[act.name])) for act in run_acts.ACTS if may_act(person, act)],
         "csv": f"{reverse('desk_runs_csv')}?{urlencode(kept)}",
         "link_before_page": f"?{urlencode({**kept, 'page': ''})}",
@@ -52,12 +66,12 @@ def runs(request: HttpRequest) -> HttpResponse:
     return render(request, "desk/runs.html", context)
 
 
-def _choices(asked: Search) -> list[tuple[str, str, list[tuple[str, str]], str]]:
+def _choices(asked: Search, phases: QuerySet[Phase]) -> list[tuple[str, str, list[tuple[str, str]], str]]:
     """The filter's lists: name, words, what can be chosen, what is."""
     standings = [(name, words) for name, (words, _) in STANDINGS.items()]
     found: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("state", "State", list(STATES.items())),
-        ("phase", "Phase", list(Phase.objects.values_list("slug", "name"))),
+        ("phase", "Phase", list(phases.values_list("slug", "name"))),
         ("kind", "Kind", list(SubmissionKind.choices)),
         ("entry", "Entry", list(Submission.Entry.choices)),
         ("track", "Track", list(Submission.Track.choices)),
@@ -96,8 +110,9 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "tabs": tabs("desk_runs"),
         "submission": submission,
         "told": told,
-        "shown": told["runs"][0] if told["runs"] else None,
-        "line": lines_of([submission])[0],
+        "shown": _shown(told["runs"][0]) if told["runs"] else None,
+        "line": (line := lines_of([submission])[0]),
+        "code_words": _code_told(line.state, line.code),
         "moments": moments[:MOST_MOMENTS],
         "left_out": len(moments[MOST_MOMENTS:]),
         "offers": _offers(request, submission),
@@ -105,6 +120,30 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "desk/run.html", context)
+
+
+def _code_told(state: Stage, code: str) -> str:
+    """The code of a failure, a fault or a rejection in words."""
+    return of_failed_run(code).said if code and state == RunState.FAILED else in_words(code)
+
+
+def _shown(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run as the page shows it: its state, its instants and what its containers said in words."""
+    return {**run, "word": RunState(run["state"]).label, "attempts": [_attempt(one) for one in run["attempts"]]}
+
+
+def _attempt(told: Mapping[str, Any]) -> dict[str, Any]:
+    ended, container = told["ended_at"], told["container"] or {}
+    return {
+        **told,
+        "claimed_at": datetime.fromisoformat(told["claimed_at"]),
+        "ended_at": datetime.fromisoformat(ended) if ended else None,
+        "container": [(_OF_CONTAINERS.get(name, name), _of_container(name, one)) for name, one in container.items()],
+    }
+
+
+def _of_container(name: str, value: Any) -> str:
+    return seconds(value) if name == "seconds" and value is not None else value_in_words(name, value)
 
 
 def _number(request: HttpRequest, submission: Submission) -> int:

@@ -2,21 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.models import EmailAddress
 from django.core.paginator import Paginator
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from leaderboard.core import refusals
+from leaderboard.core import audit, refusals
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts import teams as acts
+from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
+from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.models import (
-    AuditEntry,
     EqualEntry,
     LikelyDouble,
     Membership,
@@ -24,13 +26,15 @@ from leaderboard.models import (
     Submission,
     Team,
     TeamApproval,
+    TeamDisqualification,
     User,
 )
+from leaderboard.models.doubles import IS_OPEN
 from leaderboard.operations import doubles
 from leaderboard.submissions.quota import quotas_of
 from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
-from leaderboard.web.desk.acts import offers_of
+from leaderboard.web.desk.acts import Offer, offer_of, offers_of
 from leaderboard.web.desk.tabs import tabs
 
 PER_PAGE = 50
@@ -38,6 +42,8 @@ RUNS_SHOWN = 50
 STORY = 50
 MOST_WORDS = 200
 _CONFIRMED = EmailAddress.objects.filter(user__membership__team=OuterRef("pk"), verified=True)
+_OUT = TeamDisqualification.objects.filter(team=OuterRef("pk"), ended_at=None)
+_WITH_A_RUN_OUT = Submission.objects.filter(team=OuterRef("pk"), disqualified_at__isnull=False)
 
 _FILTERS: Mapping[str, tuple[str, Callable[[QuerySet[Team]], QuerySet[Team]]]] = {
     "waiting": (
@@ -49,8 +55,8 @@ _FILTERS: Mapping[str, tuple[str, Callable[[QuerySet[Team]], QuerySet[Team]]]] =
     "organisers": ("of the organisers", lambda rows: rows.filter(is_of_organisers=True)),
     "unconfirmed": ("without a confirmed address", lambda rows: rows.exclude(Exists(_CONFIRMED))),
     "disqualified": (
-        "with a disqualified run",
-        lambda rows: rows.filter(Exists(Submission.objects.filter(team=OuterRef("pk"), disqualified_at__isnull=False))),
+        "disqualified, or with a disqualified run",
+        lambda rows: rows.filter(Exists(_OUT) | Exists(_WITH_A_RUN_OUT)),
     ),
 }
 
@@ -69,15 +75,12 @@ def teams(request: HttpRequest) -> HttpResponse:
         "page": page,
         "asked": asked,
         "is_filtered": any(asked.values()),
-        "phases": Phase.objects.only("name", "slug", "closes_at"),
+        "phases": frame_of(request).phases.only("name", "slug", "closes_at"),
         "states": [(name, words) for name, (words, _) in _FILTERS.items()],
         "link_before_page": f"?{parameters.urlencode()}&page=" if parameters else "?page=",
-        "doubles": LikelyDouble.objects.filter(_OPEN).count(),
+        "doubles": LikelyDouble.objects.filter(IS_OPEN).count(),
     }
     return render(request, "desk/teams.html", context)
-
-
-_OPEN = Q(settled_at=None) | Q(weight__gt=F("settled_weight"))
 
 
 def _found(asked: Mapping[str, str]) -> QuerySet[Team]:
@@ -110,7 +113,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Team, slug=slug)
     person, frame = person_of(request), frame_of(request)
     likely = LikelyDouble.objects.filter(Q(first=found) | Q(second=found)).select_related("first", "second")
-    story = AuditEntry.objects.filter(target_type="team", target_id=str(found.pk)).defer("before", "after")
+    story = audit.entries_about(found).defer("before", "after")
     context = {
         "tabs": tabs("desk_teams"),
         "team": found,
@@ -120,13 +123,27 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
             (one, offers_of((acts.APPROVE, acts.REFUSE), one, person))
             for one in found.approvals.select_related("phase", "decided_by")
         ],
+        "taking_part": _taking_part(found, frame.phases, person),
         "quotas": quotas_of(found, frame.open_phases, instant_of(request)),
-        "runs": _runs(found),
+        "lines": lines_of(with_what_is_listed(found.submissions.all())[:RUNS_SHOWN]),
         "run_count": found.submissions.count(),
         "likely": likely,
         "story": story[:STORY],
     }
     return render(request, "desk/team.html", context)
+
+
+def _taking_part(of: Team, known: QuerySet[Phase], person: User) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
+    """The phases to which it handed in: whether it is disqualified there, and the act that is possible then."""
+    out = {one.phase_id: one for one in of.disqualifications.filter(ended_at=None)}
+    theirs = Exists(Submission.objects.filter(team=of, phase=OuterRef("pk")))
+    phases = known.filter(theirs | Q(pk__in=out)).only("name", "slug", "closes_at").order_by("-closes_at")
+    return [(phase, out.get(phase.pk), _about_taking_part(of, phase, phase.pk in out, person)) for phase in phases]
+
+
+def _about_taking_part(of: Team, phase: Phase, is_out: bool, person: User) -> Offer | None:
+    offer = offer_of(REINSTATE_TEAM if is_out else DISQUALIFY_TEAM, of, person)
+    return offer._replace(url=f"{offer.url}&{urlencode({'phase': phase.slug})}") if offer else None
 
 
 def _members(of: list[Team]) -> list[Any]:
@@ -140,19 +157,12 @@ def _members(of: list[Team]) -> list[Any]:
     return found
 
 
-def _runs(of: Team) -> list[Submission]:
-    rows = of.submissions.select_related("phase").prefetch_related("runs").defer("method", "external_data")
-    return list(rows[:RUNS_SHOWN])
-
-
 @never_cache
 @require_safe
 @for_viewers
 def likely_doubles(request: HttpRequest) -> HttpResponse:
     """Pairs of teams that may be one; those that nobody settled stand first."""
-    rows = LikelyDouble.objects.select_related("first", "second", "settled_by").alias(
-        is_settled=Q(settled_at__isnull=False) & Q(weight__lte=F("settled_weight"))
-    )
+    rows = LikelyDouble.objects.select_related("first", "second", "settled_by").alias(is_settled=~IS_OPEN)
     page = Paginator(rows.order_by("is_settled", "-weight", "pk"), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "desk/doubles.html", {"tabs": tabs("desk_teams"), "page": page})
 

@@ -45,6 +45,30 @@ def test_all_runs_say_that_nobody_is_ranked(unranked, client):
     assert "counts, nobody is ranked" in page(client.get(f"/leaderboard/{unranked.slug}/main/runs/")).text
 
 
+WORDS = (
+    "tied with the top",
+    "hold a rank",
+    "holds a rank",
+    "shares a rank",
+    "Ranks have intervals",
+    "How sure",
+    "Tests are",
+)
+
+
+@pytest.mark.parametrize("path", PAGES[:-1])
+def test_no_page_of_such_a_board_speaks_of_ranks_that_nobody_has(unranked, client, path):
+    query = "?with=team-alice&with=team-charlie" if "compare" in path else ""
+    said = page(client.get(f"/leaderboard/{unranked.slug}/{path}{query}")).text
+    for words in WORDS:
+        assert words not in said.replace("How sure is this order?", ""), words
+
+
+def test_a_file_says_that_its_rows_are_not_ranked(unranked, client):
+    rows = client.get(f"/leaderboard/{unranked.slug}/board.csv").content.decode().splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == ["not ranked"] * 2
+
+
 def test_whether_a_board_ranks_stays_once_it_has_rows(unranked):
     unranked.is_ranked = True
     with pytest.raises(Refused, match="stays, too"):

@@ -86,6 +86,23 @@ class TestDeadlines:
         moved = Phase.objects.get(pk=phase.pk).closes_at - phase.closes_at
         assert abs(moved - 3 * HOUR) < timedelta(minutes=1)
 
+    def test_one_that_was_before_it_and_is_in_it_now_is_moved_by_its_whole_length(self):
+        at = clock.now()
+        phase = cast.phase(closes_at=at + HOUR)
+        maintenance.plan(Maintenance(), begins_at=at + 2 * HOUR, ends_at=at + 3 * HOUR, words=WORDS, by=BY)
+        assert Phase.objects.get(pk=phase.pk).closes_at == phase.closes_at
+        maintenance.begin_early(Maintenance.objects.get(), by=BY, why="now")
+        moved = Phase.objects.get(pk=phase.pk).closes_at - phase.closes_at
+        assert abs(moved - 3 * HOUR) < timedelta(minutes=1)
+
+    def test_post_challenge_runs_begin_no_earlier_than_it(self):
+        deadline = clock.now() + 20 * HOUR
+        cast.phase(closes_at=deadline, post_challenge_opens_at=deadline)
+        begin(hours=3)
+        phase = Phase.objects.get()
+        assert phase.post_challenge_opens_at == phase.closes_at > deadline
+        phase.full_clean()
+
 
 class TestQuotas:
     """What a pause kept a team from using of a day, it has the day after."""

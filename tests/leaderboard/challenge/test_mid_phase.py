@@ -119,6 +119,13 @@ def test_a_phase_opens_closes_and_is_revealed_at_a_press(team):
     assert actions == ["open phase", "close phase", "reveal phase"]
 
 
+def test_a_press_takes_back_nothing_that_was_changed_since_the_page_was_read():
+    as_it_was_read = cast.phase(runs_per_day=2)
+    Phase.objects.update(runs_per_day=7)
+    close_now(as_it_was_read, by=cast.OPERATOR, why="The hall closes.")
+    assert Phase.objects.get().runs_per_day == 7
+
+
 def test_a_draft_in_which_nobody_has_anything_can_be_dropped(team):
     with pytest.raises(Refused, match="Only a draft"):
         drop_phase(open_phase(), by=cast.OPERATOR)

@@ -78,4 +78,4 @@ def test_what_can_not_be_read_is_refused_with_the_policys_name(name, text):
 
 def test_what_is_not_set():
     phase = cast.phase(publication="half")
-    assert unset(phase) == ["no description", "no try-outs", "no commitment to the public half", "no reveal"]
+    assert unset(phase) == ["description", "try-outs", "commitment to the public half", "reveal"]

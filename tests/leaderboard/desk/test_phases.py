@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from leaderboard.board import versions
 from leaderboard.core import clock
 from leaderboard.desk.phases import line_of, preview
 from leaderboard.models import AuditEntry, Phase, RunCase
@@ -51,6 +52,49 @@ def test_what_a_lowered_limit_means_for_whom(team, rivals):
     assert (told["Would not pass again"].number, told["Would not pass again"].teams) == (1, [team.name])
     assert told["Teams without a run left"].teams == sorted([team.name, "Rivals"])
     assert not found.boards, "no board is made of these"
+
+
+def test_drafts_that_a_lower_limit_would_refuse_are_named(team, rivals):
+    phase = cast.phase(max_archive_bytes=15 * 10**9)
+    for of, length in ((team, 9 * 10**9), (rivals, 7 * 10**9)):
+        draft = phase.drafts.create(team=of, changed_at=clock.now())
+        draft.uploads.create(name="image.tar", file=f"file-{length}", length=length, received_at=clock.now())
+    found = preview(phase, {"max_archive_bytes": "8 GB"}, by=cast.OPERATOR)
+    [touched] = [one for one in found.touched if "too large" in one.what]
+    assert (touched.number, touched.teams) == (1, [team.name])
+    wider = preview(phase, {"max_archive_bytes": "16 GB"}, by=cast.OPERATOR)
+    assert not [one for one in wider.touched if "too large" in one.what]
+
+
+def test_who_sees_what_now_and_after():
+    phase = cast.phase(publication="half", revealed_at=None)
+    changes = {"publication": "nothing", "anonymous_until_reveal": "yes", "runs_total": "30", "runs_per_day": "3"}
+    found = preview(phase, changes, by=cast.OPERATOR)
+    told = {(one.reader, one.what): (one.before, one.after) for one in found.sights if one.differs}
+    assert told == {
+        ("everybody", "Scores on its board"): (
+            "over the public half of the cases, in three decimals",
+            "none before the reveal",
+        ),
+        ("everybody", "Whose runs they are"): ("the teams’ names", "“Team” and a number"),
+        ("a team", "Scores of its own runs"): (
+            "over the public half of the cases, in three decimals",
+            "none before the reveal",
+        ),
+        ("a team", "Runs"): (f"{phase.runs_per_day} a day, {phase.runs_total} in all", "3 a day, 30 in all"),
+    }
+    assert {one["what"] for one in found.as_json()["seen"]} == {what for _, what in told}
+
+
+def test_whether_entries_are_ranked_is_a_policy_until_a_board_has_rows(team):
+    phase = cast.phase(cases_are_public=True)
+    found = preview(phase, {"is_ranked": "no"}, by=cast.OPERATOR)
+    [ranks] = [one for one in found.sights if one.differs]
+    assert (ranks.what, ranks.after) == ("Ranks", "nobody has one")
+    scored(team, phase)
+    cast.let_a_minute_pass()
+    versions.make(phase.pk)
+    assert "stays, too" in preview(phase, {"is_ranked": "no"}, by=cast.OPERATOR).problems["is_ranked"]
 
 
 def test_what_is_refused_is_said_by_policy():

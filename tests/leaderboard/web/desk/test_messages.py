@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.models import Announcement, OutgoingMail, SiteLine
+from leaderboard.models import Announcement, NoticeKind, OutgoingMail, SiteLine, User
+from leaderboard.notices.links import stop_url
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
 from tests.mail_server import mail_server
@@ -32,6 +33,8 @@ def test_it_is_written_looked_at_announced_and_arrives(people, olga, tmp_path, s
     mail = olga.get(f"/organisers/messages/{made.pk}/mail/")
     assert "A &lt;b&gt;change&lt;/b&gt;" in mail.content.decode()
     assert "sandbox" in mail["Content-Security-Policy"]
+    own = {stop_url(person, NoticeKind.ANNOUNCEMENTS) for person in User.objects.values_list("pk", flat=True)}
+    assert not [url for url in own if url in mail.content.decode()], "whoever looks could stop somebody's messages"
     previewed = olga.post(f"/organisers/acts/announce/?on={made.pk}", {"preview": "1"}).content.decode()
     assert "recipients" in previewed
     assert not OutgoingMail.objects.exists()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from leaderboard.core import clock
-from leaderboard.models import AuditEntry, Phase, PhaseChanges
+from leaderboard.models import Announcement, AuditEntry, OutgoingMail, Phase, PhaseChanges
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page, scored
 
@@ -70,6 +70,64 @@ def test_several_changes_make_a_draft_that_is_previewed_and_applied_in_part(peop
     after = page(olga.get(ADDRESS)).text
     assert "1 change in your draft" in after
     assert "A machine was lost." in after
+
+
+@pytest.fixture
+def previewed(people, phase):
+    """The form by which Olga's draft is applied, as it is filled in."""
+    olga = people.browser["Olga"]
+    olga.post(ADDRESS, {"counting": "best", "case_seconds": "90 s", "preview": "1"})
+    shown = page(olga.get(f"{ADDRESS}?preview=1"))
+    [written_for], [subject] = shown.all("input", name="written_for"), shown.all("input", name="subject")
+    assert "Who sees what" in shown.text
+    return {
+        "apply": "1",
+        "field": ["counting", "case_seconds"],
+        "why": "Two machines were lost.",
+        "written_for": written_for["value"],
+        "subject": subject["value"],
+        "text": "From now on the best run counts.",
+        "audience": "teams",
+        "tell": ["mail", "site"],
+    }
+
+
+def _but(sent, name):
+    return {one: value for one, value in sent.items() if one != name}
+
+
+def test_teams_are_told_with_the_change(people, phase, previewed):
+    olga = people.browser["Olga"]
+    said = olga.post(ADDRESS, previewed, follow=True).content.decode()
+    assert "The message went to 3" in said
+    sent = Announcement.objects.get()
+    assert (sent.subject, sent.recipients, sent.on_site) == (f"The {phase.name}: 2 changes", 3, True)
+    assert sent.sent_at is not None
+    for mail in OutgoingMail.objects.filter(announcement=sent):
+        assert "From now on the best run counts.\n\nThe organisers write: Two machines were lost." in mail.body
+    assert Phase.objects.get().counting == "best"
+
+
+def test_nobody_is_told_of_what_is_refused_or_was_not_chosen(people, phase, previewed):
+    olga = people.browser["Olga"]
+    shown = page(olga.post(ADDRESS, {**previewed, "field": ["counting"]}))
+    assert "other changes than are chosen" in shown.text
+    assert [one["value"] for one in shown.all("input", name="written_for")] == ["counting"]
+    Phase.objects.update(closes_at=clock.now() - timedelta(seconds=1))  # from then on which run counts stays
+    assert "The deadline is over" in page(olga.post(ADDRESS, previewed)).text
+    assert not Announcement.objects.exists()
+    assert Phase.objects.get().case_seconds == 120
+
+
+def test_the_message_is_read_before_it_is_sent_and_nobody_has_to_be_told(people, phase, previewed):
+    olga = people.browser["Olga"]
+    shown = page(olga.post(ADDRESS, {**_but(previewed, "apply"), "look": "1", "why": "A machine."}))
+    assert "The organisers write: A machine." in shown.text
+    assert "From now on the best run counts." in shown.text
+    assert not Announcement.objects.exists()
+    assert olga.post(ADDRESS, _but(previewed, "tell"))["Location"] == ADDRESS
+    assert not Announcement.objects.exists()
+    assert Phase.objects.get().counting == "best"
 
 
 def test_what_can_not_be_read_stays_in_its_field(people, phase):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from leaderboard.models import Phase, Rescoring
+from leaderboard.models import Announcement, Phase, Rescoring
+from leaderboard.rescoring.preview import preview
 from leaderboard.states import Role
 from tests.leaderboard import cast, masks
 from tests.leaderboard.rescoring import trial
@@ -59,6 +60,37 @@ def test_its_progress_then_whom_it_moves_then_applied(people, phase, started):
     assert "Applied" in after.text
     assert "Team of Dora" in after.text  # as it was when it was decided
     assert not [one for one in after.all("a") if "apply-rescoring" in (one["href"] or "")]
+
+
+def test_teams_are_told_with_the_new_numbers_or_not_at_all(people, phase, started):
+    trial.work_on()
+    olga = people.browser["Olga"]
+    shown = page(olga.get(f"{RESULTS}{started.pk}/"))
+    assert "Begun" in shown.text
+    assert "by Olga" in shown.text
+    [apply] = [one["href"] for one in shown.all("a") if "apply-rescoring" in (one["href"] or "")]
+    asked = page(olga.get(apply))
+    assert "were scored again from their kept masks" in asked.text
+    sent = {"leave_out": "", "why": "Looked at.", "tell": "mail", "message": "All runs were scored again."}
+    assert "send announcement" in olga.post(apply, {**sent, "preview": "1"}).content.decode().lower()
+    assert not Announcement.objects.exists()
+    olga.post(apply, {**sent, "message": "", "do": "1"})
+    assert Phase.objects.get().ranked_version == "1"
+    olga.post(apply, {**sent, "do": "1"})
+    assert Phase.objects.get().ranked_version == "2"
+    assert Announcement.objects.get().recipients == 2
+
+
+def test_a_change_has_the_interval_of_the_pair(people, phase, started):
+    """Every case changes by as much: the interval of the change is narrow, and far from 0."""
+    trial.work_on()
+    rows = preview(started).boards
+    [anna, dora] = sorted((one for one in rows[0].teams), key=lambda one: one.name)
+    assert anna.interval is not None
+    assert anna.dice_change is not None
+    assert anna.interval[0] == pytest.approx(anna.dice_change)
+    assert dora.interval is not None
+    assert dora.interval[0] < (dora.dice_change or 0) < dora.interval[1]
 
 
 def test_discarded_with_a_reason(people, phase, started):

@@ -1,0 +1,1 @@
+"""The operators' guide, deploy/README.md, carried out on machines that last as long as a test."""
