@@ -100,7 +100,7 @@ def desk_phases(request: HttpRequest) -> HttpResponse:
 def _lines(request: HttpRequest, phases: Sequence[Phase], at: datetime) -> list[Line]:
     scored = Submission.objects.filter(kind=SubmissionKind.SCORED).order_by().values_list("phase")
     of_each = scored.annotate(Count("team", distinct=True), Count("pk"))
-    counted = {phase: (teams, runs) for phase, teams, runs in of_each}
+    counted: dict[int, tuple[int, int]] = {phase: (teams, runs) for phase, teams, runs in of_each}
     drafts = dict(Draft.objects.order_by().values_list("phase").annotate(Count("pk")))
     own = PhaseChanges.objects.filter(by=person_of(request), ended_at=None)
     with_changes = set(own.values_list("phase", flat=True))
@@ -108,7 +108,7 @@ def _lines(request: HttpRequest, phases: Sequence[Phase], at: datetime) -> list[
         Line(
             phase,
             *state_of(phase, at),
-            *(counted.get(phase.pk) or (0, 0)),
+            *counted.get(phase.pk, (0, 0)),
             drafts.get(phase.pk, 0),
             [] if phase.archived_at else unset(phase),
             phase.pk in with_changes,
