@@ -570,19 +570,14 @@ _RUNS = [
     Address("/runs/{scored_hidden}/", 25, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 19 + _ESTIMATE, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 13 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
-    Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
-    Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 26, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 32, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 27, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 33, who="organiser", reads=_PARTS),
     *(
         Address("/runs/{scored_public}/", 34, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 25, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 26, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS, state="failed"),
