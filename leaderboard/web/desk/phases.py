@@ -107,7 +107,7 @@ def _lines(request: HttpRequest, phases: Sequence[Phase], at: datetime) -> list[
         Line(
             phase,
             *state_of(phase, at),
-            *counted.get(phase.pk, (0, 0)),
+            *(counted.get(phase.pk) or (0, 0)),
             drafts.get(phase.pk, 0),
             [] if phase.archived_at else unset(phase),
             phase.pk in with_changes,
