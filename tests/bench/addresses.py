@@ -865,8 +865,6 @@ COMMANDS = [
     Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
     Command("submission {scored_public}", 12, _STORY),
     Command("submission {running_hidden} --json", 12, _STORY),
-    Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
-    Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
     Command("phase list --json", 5),
     Command("phase show {hidden_phase}", 6),
 ]
