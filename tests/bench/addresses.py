@@ -570,19 +570,14 @@ _RUNS = [
     Address("/runs/{scored_hidden}/", 25, who="organiser", reads=_RESULTS | {"summary"}),
     Address("/runs/{running_public}/", 19 + _ESTIMATE, who="runner", reads=_PARTS),
     Address("/runs/{running_hidden}/", 13 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{scored_public}/", 26, who="captain", reads=_RESULTS | {"summary"}),
-    Address("/runs/{scored_hidden}/", 14, who="captain", reads=_PAGE | {"summary"}),
-    Address("/runs/{scored_hidden}/", 24, who="organiser", reads=_RESULTS | {"summary"}),
-    Address("/runs/{running_public}/", 18 + _ESTIMATE, who="runner", reads=_PARTS),
-    Address("/runs/{running_hidden}/", 12 + _ESTIMATE, who="runner", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 26, who="waiter", reads=_PAGE),
-    Address("/runs/{waiting_hidden}/", 32, who="organiser", reads=_PARTS),
+    Address("/runs/{waiting_hidden}/", 27, who="waiter", reads=_PAGE),
+    Address("/runs/{waiting_hidden}/", 33, who="organiser", reads=_PARTS),
     *(
         Address("/runs/{scored_public}/", 34, who="captain", reads=_PARTS, state=state)
         for state in ("queued", "canary", "scoring", "halted")
     ),
     *(
-        Address("/runs/{scored_hidden}/", 25, who="captain", reads=_PAGE, state=state)
+        Address("/runs/{scored_hidden}/", 26, who="captain", reads=_PAGE, state=state)
         for state in ("scoring", "halted", "failed", "received", "rejected")
     ),
     Address("/runs/{scored_public}/", 27, who="captain", reads=_RESULTS, state="failed"),
@@ -870,8 +865,6 @@ COMMANDS = [
     Command("standings --phase {hidden_phase} --json --unrounded", 13, SHOWN),
     Command("submission {scored_public}", 12, _STORY),
     Command("submission {running_hidden} --json", 12, _STORY),
-    Command("submission {scored_public}", 9, frozenset({"summary", "result", "container", "log"})),
-    Command("submission {running_hidden} --json", 9, frozenset({"summary", "result", "container", "log"})),
     Command("phase list --json", 5),
     Command("phase show {hidden_phase}", 6),
 ]
