@@ -67,6 +67,7 @@ RECORD = [
     ("Olga", "approve team"),
     ("Olga", "approve team"),
     (COMMAND, "approve team"),
+    ("Olga", "write announcement"),
     ("Olga", "send announcement"),
     ("Olga", "add host"),
     ("Olga", "add host"),
