@@ -67,6 +67,7 @@ RECORD = [
     ("Olga", "approve team"),
     ("Olga", "approve team"),
     (COMMAND, "approve team"),
+    ("Olga", "write announcement"),
     ("Olga", "send announcement"),
     ("Olga", "add host"),
     ("Olga", "add host"),
@@ -296,7 +297,7 @@ def wrong_references_are_mended_and_all_runs_scored_anew(challenge: Challenge) -
     assert "To be decided" in olga.reads().text
     previewed = olga.reads(f"rescoring/{Rescoring.objects.get().pk}/").text
     assert "Alpha" in previewed
-    assert f"{cases.dice(SEES['Alpha'], cases.RIGHT):.4f}" in previewed
+    assert f"{cases.dice(SEES['Alpha'], cases.RIGHT):.3f}" in previewed
     assert_nobody_sees(challenge, _numbers_of_all(cases.RIGHT))
     olga.presses(olga.finds("apply-rescoring"), why="Looked at by two of us.", leave_out="")
     challenge.passes()
