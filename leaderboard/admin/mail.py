@@ -2,13 +2,14 @@
 
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
 from leaderboard import models
-from leaderboard.admin.bases import Decisions, NamedValues, ReadOnly, Recorded
+from leaderboard.admin.bases import Decisions, NamedValues, ReadOnly, Recorded, organiser_of, reason_of
 from leaderboard.core.refusal import Refused
 from leaderboard.notices import announcing
 
@@ -69,6 +70,13 @@ class AnnouncementAdmin(Decisions, Recorded):
             return "Save it first."
         return format_html("<pre>{}</pre>", announcing.preview_of(announcement))
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """As it is when it is saved: whoever sends it at this moment waits, or was first."""
+        found = super().get_object(request, object_id, from_field)
+        if found is None or request.method != "POST":
+            return found
+        return models.Announcement.objects.select_for_update().get(pk=found.pk)
+
     def has_change_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
         """Nothing that was sent, or is to be."""
         return (obj is None or obj.is_draft) and super().has_change_permission(request, obj)
@@ -76,6 +84,13 @@ class AnnouncementAdmin(Decisions, Recorded):
     def has_delete_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
         """Nothing that was sent, or is to be."""
         return (obj is None or obj.is_draft) and super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
+        """By the function that lets nobody change what was announced at this moment."""
+        try:
+            announcing.keep(cast(models.Announcement, obj), by=organiser_of(request), why=reason_of(request))
+        except Refused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without the one that deletes whatever is chosen."""

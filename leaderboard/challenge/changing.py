@@ -4,6 +4,8 @@ A draft is one person's: nobody else sees it. It is previewed (desk.phases.previ
 with a reason, or dropped.
 """
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 
 from django.core.exceptions import ValidationError
@@ -115,10 +117,22 @@ def drop(draft: PhaseChanges) -> None:
     _end(draft, PhaseChanges.End.DROPPED)
 
 
+def mark_of(draft: PhaseChanges) -> str:
+    """Another one once the phase, or the draft, is not what it was: what was previewed does not hold any more."""
+    told = {name: policy.write(draft.phase) for name, policy in POLICIES.items()}
+    return hashlib.sha256(json.dumps([told, draft.written], sort_keys=True).encode()).hexdigest()[:16]
+
+
 @transaction.atomic
-def apply(draft: PhaseChanges, fields: Collection[str], *, by: Actor, why: str) -> Phase:
-    """Change what is chosen of a draft; the others stay in it. Raises Refused."""
-    draft = PhaseChanges.objects.select_for_update().get(pk=draft.pk)
+def apply(draft: PhaseChanges, fields: Collection[str], *, by: Actor, why: str, shown: str = "") -> Phase:
+    """Change what is chosen of a draft; the others stay in it.
+
+    `shown` is the mark of what was previewed, if it was. Raises Refused.
+    """
+    lock_phase(draft.phase_id)
+    draft = PhaseChanges.objects.select_for_update(of=("self",)).select_related("phase").get(pk=draft.pk)
+    if shown and shown != mark_of(draft):
+        raise Refused("This is not what you were shown: the phase, or your draft, was changed since. Look again.")
     chosen = {name: text for name, text in draft.written.items() if name in fields}
     if draft.ended_at or not chosen:
         raise Refused("There is nothing to apply: choose what is to be changed.")

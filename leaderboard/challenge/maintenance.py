@@ -195,6 +195,7 @@ def _open_meanwhile(begins_at: datetime, ends_at: datetime) -> Sequence[Phase]:
         .select_for_update(no_key=True)
         .filter(opens_at__lt=ends_at, closes_at__gt=begins_at, closes_at__lt=ends_at + BEFORE_DEADLINE)
         .order_by("pk")
+        .select_for_update(no_key=True)
     )
 
 

@@ -108,6 +108,11 @@ def state_of(row: Model, fields: Iterable[str] | None = None) -> dict[str, Any]:
     return {name: NOT_RECORDED if name in _PRIVATE else getattr(row, name) for name in names}
 
 
+def storable_state(row: Model, fields: Iterable[str]) -> dict[str, Any]:
+    """The same as JSON holds it."""
+    return _storable(state_of(row, fields))
+
+
 NOT_RECORDED = "(not recorded)"
 _PRIVATE = frozenset({"password", "token_hash", "join_code", "link_key", "email", "username"})
 

@@ -14,13 +14,14 @@ change, and notes for whom: their digests stay, so the chain is whole, and nobod
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
 from leaderboard.core import locks
+from leaderboard.core.audit import NOT_RECORDED
 from leaderboard.models import AuditEntry
 
 AT_ONCE = 1000
@@ -28,10 +29,6 @@ LOCK = "chain of the record"
 ENDINGS = ("delete account", "delete user")
 _CHAINED = "UPDATE leaderboard_auditentry SET number = new.number, digest = new.digest, seals = new.seals::jsonb"
 _NEW = "FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS new(id, number, digest, seals)"
-_FIELDS = (
-    *("pk", "at", "user_id", "by", "action", "target_type", "target_id", "target", "before", "after", "why"),
-    *("number", "digest", "seals"),
-)
 
 
 class Link(NamedTuple):
@@ -45,11 +42,12 @@ START = Link(0, "")
 
 
 class Part(NamedTuple):
-    """What became of verifying some entries: how far they reach, and what is wrong, in sentences."""
+    """What became of verifying some entries: how far they reach, what is wrong, in sentences, and a mark of each."""
 
     reached: Link
     size: int
     problems: list[str]
+    marks: list[str]
 
 
 # --- chaining ---------------------------------------------------------------------------------------------------------
@@ -61,7 +59,8 @@ def extend(most: int = AT_ONCE) -> int:
         if not locks.try_one_at_a_time(LOCK):
             return 0
         # Not those that are being changed just now: a person is forgotten in them.
-        waiting = list(_rows().filter(number=None).order_by("pk").select_for_update(skip_locked=True)[:most])
+        unchained = AuditEntry.objects.filter(number=None).order_by("pk")
+        waiting = list(unchained.select_for_update(skip_locked=True)[:most])
         if waiting:
             _write(waiting, last())
     return len(waiting)
@@ -131,22 +130,21 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def _rows() -> Any:
-    return AuditEntry.objects.only(*_FIELDS)  # also when later versions of the table have more
-
-
 # --- verifying --------------------------------------------------------------------------------------------------------
 
 
-def verify(after: Link, most: int = AT_ONCE) -> Part:
-    """Verify the next entries of the chain after this one, so many of them."""
-    entries = list(_rows().filter(number__gt=after.number).order_by("number")[:most])
+def verify(after: Link, most: int = AT_ONCE, known: Collection[str] = ()) -> Part:
+    """Verify the next entries of the chain after this one, so many of them; but for what is `known`, by its marks."""
+    entries = list(AuditEntry.objects.filter(number__gt=after.number).order_by("number")[:most])
     ended = _ended(entries)
-    problems = []
+    problems: list[str] = []
+    marks: list[str] = []
     for entry in entries:
-        problems += _problems_of(entry, after, ended)
+        found = {mark: told for mark, told in _problems_of(entry, after, ended).items() if mark not in known}
+        problems += _in_words(entry, after, [*found.values()])
+        marks += found
         after = Link(entry.number or 0, entry.digest)
-    return Part(after, len(entries), problems)
+    return Part(after, len(entries), problems, marks)
 
 
 def _ended(entries: Sequence[AuditEntry]) -> set[str]:
@@ -158,17 +156,39 @@ def _ended(entries: Sequence[AuditEntry]) -> set[str]:
     return set(endings.values_list("target_id", flat=True))
 
 
-def _problems_of(entry: AuditEntry, before: Link, ended: set[str]) -> list[str]:
-    number, expected = entry.number or 0, before.number + 1
-    found = []
-    if number > expected:
-        gone = f"Entry {expected} is" if number - 1 == expected else f"Entries {expected} to {number - 1} are"
-        found.append(f"{gone} gone.")
-    elif entry.digest != digest_of(entry, before):
-        found.append(f"Entry {number} was changed.")
-    if changed := sorted(_changed(entry, entry.seals or {}, ended)):
-        found.append(f"Entry {number} was changed: {', '.join(changed)}.")
+_GONE, _FIXED = "gone", "fixed"
+
+
+def _problems_of(entry: AuditEntry, before: Link, ended: set[str]) -> dict[str, str]:
+    """What is wrong, by a mark that is another one once something else is wrong: a part, _FIXED or _GONE."""
+    digest = digest_of(entry, before)
+    place = [entry.number, before, entry.digest, digest]
+    found = {}
+    if (entry.number or 0) > before.number + 1:
+        found[_mark(_GONE, place)] = _GONE
+    elif entry.digest != digest:
+        found[_mark(_FIXED, place)] = _FIXED
+    parts = dict(_parts(entry))
+    for name in _changed(entry, entry.seals or {}, ended):
+        found[_mark(name, [entry.number, (entry.seals or {}).get(name), parts.get(name)])] = name
     return found
+
+
+def _mark(what: str, of: Any) -> str:
+    return hashlib.sha256(_canonical([what, of]).encode()).hexdigest()[:32]
+
+
+def _in_words(entry: AuditEntry, before: Link, found: Sequence[str]) -> list[str]:
+    number, expected = entry.number or 0, before.number + 1
+    told = []
+    if _GONE in found:
+        gone = f"Entry {expected} is" if number - 1 == expected else f"Entries {expected} to {number - 1} are"
+        told.append(f"{gone} gone.")
+    if _FIXED in found:
+        told.append(f"Entry {number} was changed.")
+    if parts := sorted(set(found) - {_GONE, _FIXED}):
+        told.append(f"Entry {number} was changed: {', '.join(parts)}.")
+    return told
 
 
 def _changed(entry: AuditEntry, seals: Mapping[str, Sequence[str]], ended: set[str]) -> Iterator[str]:
@@ -178,7 +198,12 @@ def _changed(entry: AuditEntry, seals: Mapping[str, Sequence[str]], ended: set[s
     for name in parts.keys() & seals.keys():
         salt, digest, *whom = seals[name]
         if whom:
-            if whom[0] not in ended:
+            if whom[0] not in ended or not _says_nobody(parts[name], whom[0]):
                 yield name
         elif _seal(salt, parts[name]) != digest:
             yield name
+
+
+def _says_nobody(words: Any, whom: str) -> bool:
+    """Whether words were put in place of a name: nothing else may be written where somebody was forgotten."""
+    return words == NOT_RECORDED or f"user {whom}" in _canonical(words)

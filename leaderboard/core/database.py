@@ -1,10 +1,15 @@
 """The connection that a thread works with."""
 
+import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from django.db import OperationalError, connection
 
 TRY_AGAIN_SECONDS = 1.0
+_WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.IGNORECASE)
 
 
 def let_go() -> None:
@@ -31,3 +36,17 @@ def take_hold(*, for_seconds: float) -> None:
             time.sleep(TRY_AGAIN_SECONDS)
         else:
             return
+
+
+@contextmanager
+def noting_writes() -> Iterator[set[str]]:
+    """The tables into which is written meanwhile, on this connection."""
+    tables: set[str] = set()
+
+    def note(run: Callable[..., Any], sql: str, *told: Any) -> Any:
+        if found := _WRITES.match(sql):
+            tables.add(found[1])
+        return run(sql, *told)
+
+    with connection.execute_wrapper(note):
+        yield tables

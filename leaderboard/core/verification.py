@@ -8,19 +8,22 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from leaderboard.core import chain, clock, locks
+from leaderboard.core import audit, chain, clock, locks
+from leaderboard.core.audit import Actor
 from leaderboard.core.chain import START, Link
-from leaderboard.models import RecordCheck
+from leaderboard.core.refusal import Refused
+from leaderboard.models import AuditEntry, RecordCheck
 
 logger = logging.getLogger(__name__)
 EVERY = timedelta(hours=6)  # the pause after a whole round
 MOST_PROBLEMS = 20
 LOCK = "verification of the record"
+ACKNOWLEDGE = "acknowledge break"
 
 
 def latest() -> RecordCheck:
-    """What was found last."""
-    return RecordCheck.objects.order_by("pk").first() or RecordCheck()
+    """What was found last: the one row, which the first round makes."""
+    return RecordCheck.objects.filter(pk=1).first() or RecordCheck(pk=1)
 
 
 def look(at: datetime) -> None:
@@ -47,9 +50,38 @@ def verify_all() -> RecordCheck:
     return found
 
 
+@transaction.atomic
+def acknowledge(_check: RecordCheck, *, by: Actor, why: str) -> None:
+    """Say of a record that is not whole that people know, and why: what is found again is then told no more.
+
+    The breaks stay, and the record says so for ever; what is changed after this shows as before. Raises Refused.
+    """
+    if not why.strip():
+        raise Refused("Say why the record is not whole: it is kept in it.")
+    locks.one_at_a_time(LOCK)
+    found, known, reached = latest(), acknowledged(), START
+    problems = _end_that_was_seen(found)
+    marks: list[str] = []
+    while (part := chain.verify(reached, chain.AT_ONCE, known)).size:
+        problems, marks, reached = problems + part.problems, marks + part.marks, part.reached
+    if not problems:
+        raise Refused("The record is whole, but for what was acknowledged.")
+    told = {"marks": marks, "entries": reached.number, "digest": reached.digest}
+    audit.record(by, ACKNOWLEDGE, found, before={"problems": problems}, after=told, why=why)
+    found.entries, found.digest, found.problems = reached.number, reached.digest, []
+    _begin(found)
+    found.save()
+
+
+def acknowledged() -> set[str]:
+    """The marks of all breaks of which people said that they know."""
+    entries = AuditEntry.objects.filter(action=ACKNOWLEDGE, target_type="recordcheck").values_list("after", flat=True)
+    return {mark for after in entries for mark in after.get("marks", [])}
+
+
 def _go_on(found: RecordCheck, at: datetime) -> bool:
     """Verify the next part; whether it was the last one of the round."""
-    part = chain.verify(Link(found.reached, found.reached_digest), chain.AT_ONCE)
+    part = chain.verify(Link(found.reached, found.reached_digest), chain.AT_ONCE, acknowledged())
     seen = _end_that_was_seen(found) if not found.reached else []
     found.found = [*found.found, *seen, *part.problems][:MOST_PROBLEMS]
     found.reached, found.reached_digest = part.reached

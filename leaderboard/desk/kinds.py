@@ -10,6 +10,7 @@ from leaderboard.models import (
     Membership,
     Objection,
     Phase,
+    RecordCheck,
     Submission,
     Team,
     TeamApproval,
@@ -35,3 +36,4 @@ MEMBERSHIP = Kind("member", "members", Membership)
 APPROVAL = Kind("approval", "approvals", TeamApproval)
 DOUBLE = Kind("pair", "pairs", LikelyDouble)
 ANNOUNCEMENT = Kind("announcement", "announcements", Announcement)
+RECORD = Kind("record", "records", RecordCheck)

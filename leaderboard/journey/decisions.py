@@ -50,8 +50,8 @@ def cancel_for_team(submission: Submission, *, by: Actor, why: str = "") -> None
 
 
 def _cancel(submission: Submission, by: Actor, why: str, *, as_organiser: bool) -> None:
-    """In one of two transactions: they take the locks of its rows in different orders."""
-    if not _cancel_before_its_run(submission, by, why, as_organiser):
+    """In one of two ways, which take the locks of its rows in different orders: none is taken to see which."""
+    if submission.runs.exists() or not _cancel_before_its_run(submission, by, why, as_organiser):
         _cancel_run(submission, by, why, as_organiser)
 
 

@@ -56,4 +56,4 @@ class RecordCheck(models.Model):
     found = models.JSONField(default=list, blank=True)
 
     def __str__(self) -> str:
-        return f"{self.entries} entries, {self.checked_at}"
+        return "the record of decisions"

@@ -4,6 +4,8 @@ What is sent is in the outbox in the transaction that notes that it is sent: who
 nothing, and whoever comes next sends it. A line on the pages is a row with its times, written when it is announced.
 """
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -32,7 +34,34 @@ from leaderboard.notices.writing import Notice, mail_of, write
 
 logger = logging.getLogger(__name__)
 Audience = Announcement.Audience
-_RECORDED = ("subject", "audience", "phase_id", "team_id", "by_mail", "on_site", "recipients")
+CHANGED = "Somebody changed this draft since you began. Look at it as it is now; what you wrote is below."
+_WRITTEN = (
+    *("subject", "body", "audience", "phase_id", "team_id", "affected_from", "affected_until", "by_mail", "on_site"),
+    *("level", "shown_until", "occasion", "of_phase_id"),
+)
+_RECORDED = ("subject", "body", "audience", "phase_id", "team_id", "by_mail", "on_site", "recipients")
+
+
+def mark_of(draft: Announcement) -> str:
+    """Another one for each text of a draft; empty for one that is not kept yet."""
+    told = audit.storable_state(draft, _WRITTEN)
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16] if draft.pk else ""
+
+
+@transaction.atomic
+def keep(draft: Announcement, *, by: Actor, why: str = "", began_with: str = "") -> None:
+    """Keep a draft, a new one or a changed one, and record it.
+
+    `began_with` is the mark of what was changed, if it is known. Raises Refused for what was announced meanwhile, or
+    changed by somebody else.
+    """
+    old = _locked(draft) if draft.pk else None
+    if old and not old.is_draft:
+        raise Refused("It is announced, and can’t be changed any more.")
+    if old and began_with and began_with != mark_of(old):
+        raise Refused(CHANGED)
+    draft.save(update_fields=_WRITTEN if old else None)
+    audit.record_change(by, f"{'change' if old else 'write'} announcement", old, draft, fields=_WRITTEN, why=why)
 
 
 class Reach(NamedTuple):
@@ -116,7 +145,10 @@ def send(announcement: Announcement, *, by: Actor, why: str = "") -> int:
 
 def _locked(announcement: Announcement) -> Announcement:
     rows = Announcement.objects.select_for_update(of=("self",)).select_related("phase", "team")
-    return rows.get(pk=announcement.pk)
+    found = rows.filter(pk=announcement.pk).first()
+    if found is None:
+        raise Refused("It is gone: somebody deleted it.")
+    return found
 
 
 def _check_new(row: Announcement) -> None:

@@ -28,8 +28,10 @@ from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.journey import submitting
 from leaderboard.models import Draft, Phase, ResumableUpload, User
+from leaderboard.states import Role
 from leaderboard.submissions import admission, drafts, resumable
 from leaderboard.submissions.places import Busy, upload_place
+from leaderboard.web.accounts import viewers
 from leaderboard.web.errors import RETRY_SECONDS, SPACE_SECONDS
 
 VERSION = "1.0.0"
@@ -37,6 +39,7 @@ EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
 PIECE = "application/offset+octet-stream"
 CHECKSUM_MISMATCH = 460
 MAX_METADATA_CHARACTERS = 2048
+READING = {"HEAD", "OPTIONS"}
 _keys = signing.Signer(salt="draft upload")
 
 
@@ -63,7 +66,7 @@ def speaks_tus(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callabl
         @csrf_exempt  # checked in _person, before which nothing of the body is read
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            request.method = request.headers.get("X-HTTP-Method-Override", request.method or "").upper()
+            request.method = _method(request)
             try:
                 answer = _options() if request.method == "OPTIONS" else _answer(request, *args, **kwargs)
             except TusError as error:
@@ -88,6 +91,12 @@ def speaks_tus(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callabl
     return decorate
 
 
+def _method(request: HttpRequest) -> str:
+    """What is asked for: also by who can send POST alone. Nothing else is overridden: a GET changes nothing."""
+    asked = (request.method or "").upper()
+    return request.headers.get("X-HTTP-Method-Override", asked).upper() if asked == "POST" else asked
+
+
 def _options() -> HttpResponse:
     answer = HttpResponse(status=HTTPStatus.NO_CONTENT)
     answer["Tus-Version"] = VERSION
@@ -106,15 +115,22 @@ def _person(request: HttpRequest) -> User:
             draft, _, person = _keys.unsign(token).partition(".")
             if found := User.objects.filter(pk=int(person), is_active=True).first():
                 request.draft_of_key = UUID(draft)  # type: ignore[attr-defined]
-                return found
+                return _let_change(request, found)
         raise TusError(
             401, "This key is not known here; its draft's page shows the right one.", WWW_Authenticate="Bearer"
         )
     if not request.user.is_authenticated:
         raise TusError(401, "Sign in, or send the key that the draft's page shows.", WWW_Authenticate="Bearer")
-    if request.method not in {"HEAD", "OPTIONS"} and csrf_protect(lambda _: HttpResponse())(request).status_code != 200:
+    if request.method not in READING and csrf_protect(lambda _: HttpResponse())(request).status_code != 200:
         raise TusError(403, "The request does not come from a page of this site. Load the page again.")
-    return request.user
+    return _let_change(request, request.user)
+
+
+def _let_change(request: HttpRequest, person: User) -> User:
+    """The person, if they may do what is asked for: a viewer changes nothing, by a key neither."""
+    if request.method not in READING and person.current_role == Role.VIEWER:
+        raise TusError(403, viewers.WORDS)
+    return person
 
 
 def _draft(request: HttpRequest, person: User, key: UUID) -> Draft:

@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 from types import FunctionType
@@ -16,27 +17,63 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.core.management import get_commands
+from django.test import RequestFactory
 
 from leaderboard.admin.bases import Decisions, ReadOnly, Recorded
 from leaderboard.core import audit
+from leaderboard.core.audit import Actor
+from leaderboard.desk.acting import Unrecorded, act_on
 from leaderboard.desk.acts import ACTS
 from leaderboard.management import commands
+from leaderboard.models import Host
+from leaderboard.web.desk import urls
+from tests.leaderboard import cast
 
 RECORDS = {inspect.unwrap(audit.record), inspect.unwrap(audit.record_change)}
 #: Commands that decide nothing, and why.
 DECIDE_NOTHING = {
     "backup": "makes a copy of what is there",
+    "capacity": "reads",
     "digest_masks": "writes down what masks hold, which an older server did not",
     "make_cases": "writes files for trying things out",
-    "capacity": "reads",
     "runs": "reads",
     "show_half": "reads",
     "standings": "reads",
     "status": "reads",
     "submission": "reads",
 }
-#: Actions of the administration that decide nothing.
-NO_DECISIONS = {"send_to_me"}
+#: Pages of the desk that take something and decide nothing, and why.
+DECIDE_NOTHING_HERE = {
+    "act": "each act is looked at by itself, below",
+    "desk_message": "sends a draft to oneself alone",
+}
+#: Commands that come with Django and allauth: who may run them owns the database, and could write past any of us.
+OF_OTHERS = {
+    *(
+        "account_unsetmultipleprimaryemails",
+        "remove_stale_contenttypes",
+        "clearsessions",
+        "flush",
+        "loaddata",
+        "migrate",
+    ),
+    *(
+        "check",
+        "compilemessages",
+        "createcachetable",
+        "dbshell",
+        "diffsettings",
+        "dumpdata",
+        "inspectdb",
+        "makemessages",
+    ),
+    *("makemigrations", "optimizemigration", "sendtestemail", "shell", "showmigrations", "sqlflush", "sqlmigrate"),
+    *("sqlsequencereset", "squashmigrations", "startapp", "startproject", "test", "testserver", "runserver"),
+    *("collectstatic", "findstatic"),
+}
+#: Actions of the administration that decide nothing: they lead to the desk, or send to oneself.
+NO_DECISIONS = {"send_to_me", "archive", "publish_cases", "publish_findings"}
 
 
 def reaches_the_record(start: Callable[..., object], of: type | None = None) -> bool:
@@ -67,7 +104,8 @@ def _referred(function: FunctionType, of: type | None) -> list[tuple[Any, type |
     found: list[tuple[Any, type | None]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
-            found.append((function.__globals__.get(node.id), None))
+            named = function.__globals__.get(node.id)
+            found += [(one, None) for one in (named.values() if isinstance(named, dict) else [named])]
         elif isinstance(node, ast.Attribute):
             found.append(_attribute(node, function, of))
     return [(_plain(one), cls) for one, cls in found if _is_ours(one)]
@@ -105,6 +143,40 @@ def _actions() -> Iterator[tuple[type, str]]:
 @pytest.mark.parametrize("name", [*ACTS])
 def test_every_act_writes_an_entry(name):
     assert reaches_the_record(ACTS[name].decide)
+
+
+def _pages() -> Iterator[tuple[str, Callable[..., object]]]:
+    """The pages of the desk that take something: asked in a way that there is not, they say which there are."""
+    for one in urls.urlpatterns:
+        if "POST" in one.callback(RequestFactory().generic("NOTHING", "/"))["Allow"]:
+            yield str(one.name), one.callback
+
+
+@pytest.mark.parametrize(("name", "page"), [*_pages()], ids=lambda one: one if isinstance(one, str) else "")
+def test_every_page_of_the_desk_that_takes_something_writes_an_entry(name, page):
+    assert reaches_the_record(page) is (name not in DECIDE_NOTHING_HERE)
+
+
+def test_of_every_command_is_known_whose_it_is():
+    assert set(get_commands()) - {*_commands()} == OF_OTHERS
+
+
+@pytest.mark.django_db
+def test_an_act_that_writes_and_records_nothing_is_not_carried_out(host):
+    """Whatever code looks like: what is carried out is watched."""
+
+    def decides_at_times(row: Any, *, by: Actor, why: str) -> None:
+        if why == "recorded":
+            audit.record(by, "drain", row)
+        row.draining = True
+        row.save(update_fields=["draining"])
+
+    act = replace(ACTS["drain-host"], decide=decides_at_times)
+    with pytest.raises(Unrecorded, match="leaderboard_host"):
+        act_on(act, [host], {}, by=cast.OPERATOR, why="in secret")
+    assert not Host.objects.get().draining
+    act_on(act, [host], {}, by=cast.OPERATOR, why="recorded")
+    assert Host.objects.get().draining
 
 
 @pytest.mark.parametrize(("of", "name"), [*_actions()], ids=lambda one: getattr(one, "__name__", one))

@@ -10,7 +10,7 @@ from leaderboard.web.context import person_of
 
 READING = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 # One's own account and looks. Hosts and programs say by a token who they are: there the session counts for nothing.
-OPEN = ("/account/", "/theme/", "/admin/login/", "/admin/logout/", "/admin/password_change/", "/worker/v1/", "/api/v1/")
+OPEN = ("/account/", "/theme/", "/admin/login/", "/admin/logout/", "/worker/v1/", "/api/v1/")
 WORDS = "You are a viewer here: you see everything, and change nothing but your own account."
 
 

@@ -5,7 +5,15 @@ from typing import Any
 from allauth.account import views as allauth_views
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
-from allauth.account.signals import email_confirmed, email_removed
+from allauth.account.signals import (
+    email_added,
+    email_changed,
+    email_confirmed,
+    email_removed,
+    password_changed,
+    password_reset,
+    password_set,
+)
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,7 +24,9 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from leaderboard.core import outbox, refusals
+from leaderboard.core import audit, outbox, refusals
+from leaderboard.core.audit import Actor
+from leaderboard.models import User
 from leaderboard.notices.links import works_url
 from leaderboard.people import addresses, mail_limits, sign_in
 from leaderboard.people.throttle import TooSoon
@@ -39,6 +49,25 @@ def _let_notices_go_there(email_address: EmailAddress, **_: Any) -> None:
 def _let_no_notice_go_there(email_address: EmailAddress, **_: Any) -> None:
     """What waits for a mail server would tell of runs whoever reads there now."""
     outbox.drop_notices([email_address.email], kind="", why="the address was removed")
+
+
+_RECORDED = {
+    password_changed: "change password",
+    password_set: "set password",
+    password_reset: "reset password",
+    email_added: "add address",
+    email_changed: "change address",
+    email_removed: "remove address",
+}
+
+
+@receiver([*_RECORDED])
+@transaction.atomic
+def _record(signal: Any, user: Any, **_: Any) -> None:
+    """What lets somebody in is changed by themselves: that it was is kept, no address and no password."""
+    person = User.objects.filter(pk=user.pk).first()
+    if person is not None:
+        audit.record(Actor.person(person), _RECORDED[signal], person)
 
 
 class SaysHowLong:

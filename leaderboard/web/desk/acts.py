@@ -5,12 +5,12 @@ What is pressed goes to the address alone, with all of it in the form: so that a
 acts, goes on with what was pressed and written.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.db.models import Model
@@ -25,12 +25,16 @@ from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import Act, Outcome, Value, act_on, check_values, may_act
 from leaderboard.desk.acts import ACTS
 from leaderboard.models import User
+from leaderboard.web.accounts.proof import factor_required
 from leaderboard.web.context import came_from, person_of
 from leaderboard.web.desk import ways_back
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.tabs import tabs
 
 MOST_AT_ONCE = 200
+OTHER_VALUES = (
+    "It is not what you were shown any more: you changed what stands above. This is what it would change now."
+)
 WHY_CHARACTERS = 2000
 
 
@@ -118,7 +122,7 @@ def _is_carried_out(request: HttpRequest) -> bool:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_viewers
-@reauthentication_required(enabled=_is_carried_out)  # type: ignore[untyped-decorator]  # allauth is not typed
+@factor_required(enabled=_is_carried_out)
 def act(request: HttpRequest, name: str) -> HttpResponse:
     """An act on what the address names: asked about, shown, done."""
     chosen = ACTS.get(name)
@@ -134,8 +138,10 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
             outcomes = _act(request, chosen, rows, form)
         except Refused as refusal:
             form.add_error(None, str(refusal))
-        if outcomes and "do" in request.POST and form.is_valid():
+        if outcomes and _is_pressed(request, chosen) and form.is_valid():
             return _handed_over(request, chosen, rows, outcomes) or _done(request, chosen, rows, outcomes)
+        if outcomes and "do" in request.POST and form.is_valid():
+            form.add_error(None, OTHER_VALUES)
     context = {
         "tabs": tabs(""),
         "act": chosen,
@@ -144,14 +150,27 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
         "form": form,
         "outcomes": outcomes,
         "is_possible": any(not one.refused for one in outcomes),
+        "shown": _mark_of_values(request, chosen) + "".join(f" {one.mark}" for one in outcomes),
         "next": came_from(request, ways_back.asked_from(request)) or ways_back.page_of(chosen.kind, rows),
     }
     return render(request, "desk/act.html", context)
 
 
+def _is_pressed(request: HttpRequest, chosen: Act) -> bool:
+    """Whether it is to be done now: the last press, with the values of which it was shown what they change."""
+    shown = request.POST.get("shown", "").split()
+    return "do" in request.POST and (not shown or shown[0] == _mark_of_values(request, chosen))
+
+
+def _mark_of_values(request: HttpRequest, chosen: Act) -> str:
+    """Another one where something else is written in the form, but for the reason."""
+    written = [request.POST.get(value.name, "").strip() for value in chosen.values]
+    return hashlib.sha256(json.dumps(written).encode()).hexdigest()[:16]
+
+
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    if not keys or len(keys) > (1 if chosen.delivers else MOST_AT_ONCE):
+    if not keys or len(keys) > (1 if chosen.delivers or chosen.confirms else MOST_AT_ONCE):
         raise Http404
     try:
         return [chosen.kind.find(key) for key in dict.fromkeys(keys)]
@@ -162,9 +181,12 @@ def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
 def _act(request: HttpRequest, chosen: Act, rows: Sequence[Model], form: ActForm) -> list[Outcome]:
     """What comes of it, or would. Raises Refused."""
     values = check_values(chosen, {value.name: form.cleaned_data[value.name] for value in chosen.values})
-    is_done = "do" in request.POST and form.is_confirmed()
+    is_done = _is_pressed(request, chosen) and form.is_confirmed()
+    shown = request.POST.get("shown", "").split()[1:] if is_done else []
+    if shown and len(shown) != len(rows):
+        raise Refused("Some of it is gone, or is new, since you looked. Nothing was done. Look again.")
     by, why = Actor.person(person_of(request)), form.cleaned_data["why"]
-    return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done)
+    return act_on(chosen, rows, values, by=by, why=why, dry_run=not is_done, shown=shown)
 
 
 def _handed_over(

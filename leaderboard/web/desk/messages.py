@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from leaderboard.core.audit import Actor
 from leaderboard.core.mail_message import html_of
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
@@ -140,11 +141,18 @@ def edit_announcement(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _written(request: HttpRequest, draft: Announcement) -> HttpResponse:
+    began_with = announcing.mark_of(draft)
     form = AnnouncementForm(request.POST or None, instance=draft)
     if form.is_bound and form.is_valid():
-        saved = form.save()
-        return redirect("desk_message", pk=saved.pk)
-    context = {"tabs": tabs("desk_messages"), "form": form, "draft": draft}
+        made = form.save(commit=False)
+        try:
+            by = Actor.person(person_of(request))
+            announcing.keep(made, by=by, began_with=request.POST.get("began_with", ""))
+        except Refused as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return redirect("desk_message", pk=made.pk)
+    context = {"tabs": tabs("desk_messages"), "form": form, "draft": draft, "began_with": began_with}
     return render(request, "desk/message_edit.html", context, status=UNPROCESSABLE if form.errors else 200)
 
 

@@ -13,7 +13,6 @@ from leaderboard.core.text import storable
 from leaderboard.desk.acts import people as acts
 from leaderboard.models import AuditEntry, User
 from leaderboard.people import personal_data
-from leaderboard.people.roles import role_of
 from leaderboard.web.context import person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import offers_of
@@ -62,7 +61,7 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "tabs": tabs("desk_people"),
         "person": found,
-        "role": role_of(found),
+        "role": found.current_role,
         "addresses": EmailAddress.objects.filter(user=found).order_by("-primary", "pk"),
         "refused": refusals.refused_among([found.email]),
         "offers": offers_of(acts.ACTS, found, person_of(request)),

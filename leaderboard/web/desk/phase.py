@@ -112,10 +112,10 @@ def _applied(request: HttpRequest, phase: Phase, draft: PhaseChanges | None) -> 
         messages.warning(request, "The message told of other changes than are chosen: it was written anew. Read it.")
         return _page(request, phase, shows_preview=True, told=told)
     try:
+        by, shown = Actor.person(person_of(request)), request.POST.get("shown", "")
         with transaction.atomic():
-            changing.apply(draft, told.fields, by=Actor.person(person_of(request)), why=told.why)
-            changed_phase = frame_of(request).phases.get(pk=phase.pk)
-            sent = told.send(changed_phase, by=Actor.person(person_of(request)))
+            changing.apply(draft, told.fields, by=by, why=told.why, shown=shown)
+            sent = told.send(frame_of(request).phases.get(pk=phase.pk), by=by)
     except Refused as refusal:
         messages.warning(request, str(refusal))
         return _page(request, phase, shows_preview=True, told=told)
@@ -172,6 +172,7 @@ def _page(
         ],
         "problems": problems or {},
         "draft": draft,
+        "shown": changing.mark_of(draft) if draft else "",
         "draft_lines": _draft_lines(phase, after, draft),
         "may_change": may_change,
         "offers": _offers(phase, person, at),

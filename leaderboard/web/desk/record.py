@@ -15,10 +15,12 @@ from leaderboard.core.audit import Actor
 from leaderboard.core.record_search import Search
 from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import Change
+from leaderboard.desk.acts.record import ACTS
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role
 from leaderboard.web.context import person_of
 from leaderboard.web.desk.access import for_organisers, for_viewers
+from leaderboard.web.desk.acts import offers_of
 from leaderboard.web.desk.tabs import tabs
 
 ENTRIES_PER_PAGE = 30
@@ -44,7 +46,8 @@ def record(request: HttpRequest) -> HttpResponse:
         "problem": problem,
         "page": page,
         "entries": [(entry, Change.of(entry).fields) for entry in page],
-        "checked": verification.latest(),
+        "checked": (checked := verification.latest()),
+        "offers": offers_of(ACTS, checked, person_of(request)),
         "may_export": has_role(person_of(request), Role.ORGANISER),
         "exports": [(form, f"{reverse('record_export', args=[form])}?{urlencode(parameters)}") for form in FORMS],
         "link_before_page": f"?{urlencode({**parameters, 'page': ''})}",

@@ -16,8 +16,8 @@ from leaderboard.core import audit, refusals
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts import teams as acts
-from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
+from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.models import (
     EqualEntry,
     LikelyDouble,
@@ -133,7 +133,9 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "desk/team.html", context)
 
 
-def _taking_part(of: Team, known: QuerySet[Phase], person: User) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
+def _taking_part(
+    of: Team, known: QuerySet[Phase], person: User
+) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
     """The phases to which it handed in: whether it is disqualified there, and the act that is possible then."""
     out = {one.phase_id: one for one in of.disqualifications.filter(ended_at=None)}
     theirs = Exists(Submission.objects.filter(team=of, phase=OuterRef("pk")))

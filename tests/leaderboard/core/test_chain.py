@@ -1,16 +1,15 @@
 """The chain of the record: a gap or a change shows, a rollback and a person who is forgotten leave it whole."""
 
 import threading
-from importlib import import_module
 
 import pytest
-from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 
 from leaderboard.core import audit, chain, clock, verification
 from leaderboard.core.audit import Actor
 from leaderboard.core.chain import START
-from leaderboard.desk.acting import act_on
+from leaderboard.core.refusal import Refused
+from leaderboard.desk.acting import Outcome, act_on
 from leaderboard.desk.acts import ACTS
 from leaderboard.hosts import registry
 from leaderboard.models import AuditEntry, Host, RecordCheck, User
@@ -192,13 +191,74 @@ def test_a_second_person_named_in_the_same_entry_can_go_too(alicia):
     assert "Bob" not in str(list(AuditEntry.objects.values("by", "before", "after", "why", "target")))
 
 
+def test_where_somebody_was_forgotten_nothing_else_can_be_written(alicia):
+    """By whoever owns the database: the seal says for whom it was opened, and that is not proof enough."""
+    pk = alicia.pk
+    ending.end_account(alicia)
+    assert verification.verify_all().problems == []
+    opened = f"seals = jsonb_set(seals, '{{why}}', jsonb_build_array('', seals -> 'why' -> 1, '{pk}'))"
+    by_hand(f"UPDATE leaderboard_auditentry SET {opened}, why = 'Another reason.' WHERE action = 'make captain'")
+    number = AuditEntry.objects.get(action="make captain").number
+    assert verification.verify_all().problems == [f"Entry {number} was changed: why."]
+
+
+# --- breaks that people know of ---------------------------------------------------------------------------------------
+
+
+def owner() -> User:
+    return cast.person("Otis", is_staff=True, is_superuser=True, role="owner")
+
+
+def acknowledge(by: User, *, dry_run: bool = False) -> Outcome:
+    rows, why = [RecordCheck.objects.get()], "A restored disk."
+    [outcome] = act_on(ACTS["acknowledge-break"], rows, {}, by=Actor.person(by), why=why, dry_run=dry_run)
+    return outcome
+
+
+def test_a_break_that_an_owner_acknowledged_is_told_no_more_and_another_one_is(record, host):
+    by_hand("DELETE FROM leaderboard_auditentry WHERE number = 3")
+    by_hand("UPDATE leaderboard_auditentry SET why = 'Another reason.' WHERE number = 5")
+    broken = ["Entry 3 is gone.", "Entry 5 was changed: why."]
+    assert verification.verify_all().problems == broken
+    otis = owner()
+    assert acknowledge(otis, dry_run=True).entries[0].before == {"problems": broken}
+    assert verification.verify_all().problems == broken
+    assert not acknowledge(otis).refused
+    assert verification.verify_all().problems == []
+    entry = AuditEntry.objects.get(action="acknowledge break")
+    assert (entry.user_id, entry.why, entry.before["problems"]) == (otis.pk, "A restored disk.", broken)
+    by_hand("UPDATE leaderboard_auditentry SET why = 'A third one.' WHERE number = 5")
+    assert verification.verify_all().problems == ["Entry 5 was changed: why."]
+    by_hand("DELETE FROM leaderboard_auditentry WHERE number = 4")
+    assert "Entries 3 to 4 are gone." in verification.verify_all().problems
+
+
+def test_an_end_that_was_cut_off_is_acknowledged_too_and_the_acknowledgement_is_chained(record, host):
+    by_hand("DELETE FROM leaderboard_auditentry WHERE number > 4")
+    verification.verify_all()
+    acknowledge(owner())
+    decide(host, 2)
+    assert verification.verify_all().problems == []
+    number = AuditEntry.objects.get(action="acknowledge break").number
+    by_hand(f"UPDATE leaderboard_auditentry SET after = '{{}}' WHERE number = {number}")
+    [problem] = verification.verify_all().problems
+    assert problem.startswith(f"Entry {number} was changed: ")
+
+
+def test_what_is_whole_is_not_acknowledged_nor_by_others_than_owners(record):
+    assert "is whole" in acknowledge(owner()).refused
+    olga = cast.person("Olga", is_staff=True, role="organiser")
+    with pytest.raises(Refused, match="for owners"):
+        acknowledge(olga)
+
+
 # --- upgrades, and many at once ---------------------------------------------------------------------------------------
 
 
-def test_entries_of_before_are_chained_by_the_migration(host):
+def test_entries_of_before_an_upgrade_and_of_a_server_beside_it_are_chained_by_the_sweeper(host):
     decide(host, 4)
     assert AuditEntry.objects.filter(number=None).count() == 4
-    import_module("leaderboard.migrations.0044_owners_organisers_viewers").chain_what_is_there(apps, None)
+    verification.look(clock.now())
     assert numbers() == [1, 2, 3, 4]
     decide(host, 1)  # by an older server, which knows nothing of it
     verification.look(clock.now())

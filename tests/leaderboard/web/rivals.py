@@ -77,7 +77,7 @@ class Rivals:
         team = person.membership.team
         self.own: set[Key] = {(Team, team.pk), *((User, one.user_id) for one in team.memberships.all())}
         self._before = {model: _rows(model) for model in self.models}
-        self._seen: dict[int, frozenset[str]] = {}
+        self._seen: dict[str, frozenset[str]] = {}
         self._follow_own()
 
     def _follow_own(self) -> None:
@@ -131,10 +131,19 @@ class Rivals:
         }
 
     def _words_in(self, said: str) -> frozenset[str]:
-        known = hash(said)  # most answers are one of a few: what is not there, or is not for the asker
-        if known not in self._seen:
-            self._seen[known] = frozenset(word for word in self.texts if word in said or escape(word) in said)
-        return self._seen[known]
+        """Line by line, as most lines are those of all pages; what has several lines is looked for in the whole."""
+        one_line, longer = self._spellings
+        lines = set(said.split("\n"))
+        for line in lines - self._seen.keys():
+            self._seen[line] = _standing_in(line, one_line)
+        return _standing_in(said, longer).union(*(self._seen[line] for line in lines))
+
+    @cached_property
+    def _spellings(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Each text by how it may be written: those of one line, and the others."""
+        every = {written: text for text in self.texts for written in (text, escape(text))}
+        one_line = {written: text for written, text in every.items() if "\n" not in written}
+        return one_line, {written: text for written, text in every.items() if written not in one_line}
 
     # --- what was changed ---------------------------------------------------------------------------------------------
 
@@ -161,6 +170,10 @@ class Rivals:
     def written_to(self) -> Iterator[OutgoingMail]:
         """Messages that were not there before."""
         yield from OutgoingMail.objects.exclude(pk__in=self._before[OutgoingMail])
+
+
+def _standing_in(said: str, spellings: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(text for written, text in spellings.items() if written in said)
 
 
 def _public_sets() -> set[int]:

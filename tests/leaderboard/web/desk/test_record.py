@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from leaderboard.core import audit, clock, verification
 from leaderboard.core.audit import Actor
 from leaderboard.hosts import registry
-from leaderboard.models import AuditEntry
+from leaderboard.models import AuditEntry, RecordCheck
 from tests.leaderboard import cast
 from tests.leaderboard.web.scene import page
 
@@ -134,3 +134,12 @@ def test_viewers_read_it_and_take_nothing_along_and_others_see_nothing(people, d
 
 def test_a_file_is_not_fetched_by_a_mere_link(people):
     assert people.browser["Olga"].get(f"{PAGE}record.csv").status_code == 405
+
+
+def test_an_owner_is_offered_to_acknowledge_a_break_and_nobody_else_is(people, decided):
+    RecordCheck.objects.update_or_create(pk=1, defaults={"problems": ["Entry 1 is gone."], "checked_at": clock.now()})
+    act = "/organisers/acts/acknowledge-break/?on=1"
+    assert act not in people.browser["Olga"].get("/organisers/record/").content.decode()
+    people.olga.role, people.olga.is_superuser = "owner", True
+    people.olga.save()
+    assert act in people.browser["Olga"].get("/organisers/record/").content.decode()
