@@ -31,6 +31,7 @@ from leaderboard.models import (
     Phase,
     RefusedAddress,
     Registration,
+    Rescoring,
     ResumableUpload,
     Run,
     TeamAlias,
@@ -269,6 +270,15 @@ def _changes_of_a_phase(stage: Stage) -> Any:
     return client.get(f"{path}?preview=1&edit=closes_at&edit=description&edit=memory_bytes")
 
 
+def _scored_anew(stage: Stage) -> Any:
+    """All runs of a phase are being scored anew; none is yet."""
+    phase = stage.phase()
+    cases = {"from_cases": phase.case_set, "to_cases": phase.case_set}
+    told = {"from_version": "1", "to_version": "2", "reason": "A reference was wrong.", "started_at": clock.now()}
+    found = Rescoring.objects.create(phase=phase, **cases, **told)
+    return stage.client("organiser").get(f"/organisers/rescoring/{found.pk}/")
+
+
 SCENES: dict[str, Scene] = {
     # forms, sent wrongly
     "signing in, wrongly": _post("/account/login/", None, login="nora@example.org", password="wrong"),
@@ -323,6 +333,7 @@ SCENES: dict[str, Scene] = {
     "entries side by side after the reveal": _side_by_side,
     "what a reveal changed": _revealed("/leaderboard/{hidden_phase}/main/shake-up/"),
     "a draft of a phase": _keeping("/leaderboard/{hidden_phase}/", "organiser", is_draft=True),
+    "a phase that is scored anew": _scored_anew,
     "what an act would change": _post(
         "/organisers/acts/disqualify-run/?on={scored_public}&on={scored_hidden}",
         "organiser",

@@ -100,7 +100,7 @@ def test_a_token_is_shown_once_and_kept_nowhere(people):
 
 def test_a_preview_of_a_token_makes_none(people):
     shown = people.browser["Olga"].post("/organisers/acts/add-host/?on=new", {"preview": "1", "name": "gpu-7"})
-    assert "Add a host: a new host" in page(shown).text
+    assert "Add a host" in page(shown).text
     assert not Host.objects.exists()
     refused = people.browser["Olga"].post("/organisers/acts/add-host/?on=new", {"preview": "1", "name": "GPU 7"})
     assert "small letters" in refused.content.decode()
