@@ -121,7 +121,7 @@ class PhaseAdmin(Recorded, Decisions):
             ("case_set",) if obj and models.Submission.objects.filter(Q(phase=obj) | Q(cases_of=obj)).exists() else ()
         )
 
-    # What nobody takes back is done at the desk: previewed, with the name typed, and the second factor where it is asked.
+    # What nobody takes back is done at the desk: previewed, with the name typed, and a second factor where one is due.
 
     @admin.action(description="Archive (at the desk)", permissions=["change"])
     def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:
@@ -133,7 +133,7 @@ class PhaseAdmin(Recorded, Decisions):
         """Likewise."""
         return self._at_the_desk(request, chosen, "publish-cases")
 
-    @admin.action(description="Publish numbers of single hidden cases and findings (at the desk)", permissions=["change"])
+    @admin.action(description="Publish numbers of single hidden cases, findings (at the desk)", permissions=["change"])
     def publish_findings(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:
         """Likewise."""
         return self._at_the_desk(request, chosen, "publish-findings")

@@ -70,6 +70,13 @@ class AnnouncementAdmin(Decisions, Recorded):
             return "Save it first."
         return format_html("<pre>{}</pre>", announcing.preview_of(announcement))
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """As it is when it is saved: whoever sends it at this moment waits, or was first."""
+        found = super().get_object(request, object_id, from_field)
+        if found is None or request.method != "POST":
+            return found
+        return models.Announcement.objects.select_for_update().get(pk=found.pk)
+
     def has_change_permission(self, request: HttpRequest, obj: models.Announcement | None = None) -> bool:
         """Nothing that was sent, or is to be."""
         return (obj is None or obj.is_draft) and super().has_change_permission(request, obj)

@@ -1,4 +1,4 @@
-"""Pauses for maintenance: to read, and to end or call off. They are planned at the desk, which says what comes of it."""
+"""Pauses for maintenance: to read, to end, to call off. The desk plans them, and says what comes of it."""
 
 from django.contrib import admin
 from django.db.models import QuerySet

@@ -25,7 +25,7 @@ from leaderboard.web.context import instant_of
 Run = Callable[..., HttpResponseBase]
 READING = frozenset({"GET", "HEAD"})
 JSON = "application/json"
-OWN = "/api/v1/me"
+OWN = "/api/v1/me/"
 UNKNOWN = "This token is not known here: it was mistyped, has expired, or was revoked."
 
 
@@ -105,7 +105,7 @@ def _check_scope(token: ApiToken | None, scope: str) -> None:
 
 def _check_role(request: HttpRequest, token: ApiToken | None) -> None:
     """A viewer changes nothing but what is their own."""
-    changes = request.method not in READING and not request.path_info.startswith(OWN)
+    changes = request.method not in READING and not f"{request.path_info}/".startswith(OWN)
     if token is not None and changes and token.user.current_role == Role.VIEWER:
         raise Problem(403, "You are a viewer here: you see everything, and change nothing but your own account.")
 

@@ -7,7 +7,6 @@ pictures of a set that is hidden from then on are forgotten, and their files go.
 
 import logging
 import time
-from typing import NamedTuple
 
 from django.db.models import Q, QuerySet
 
@@ -19,13 +18,6 @@ logger = logging.getLogger(__name__)
 
 DRAWING = "case pictures"  # the lock of whoever draws or forgets some
 MOST_BYTES = 4 << 20  # of a picture
-
-
-class Drawn(NamedTuple):
-    """How many cases of a set have a picture."""
-
-    done: int
-    cases: int
 
 
 def drawable() -> QuerySet[CaseSet]:
@@ -78,11 +70,6 @@ def _draw(case: Case) -> None:
         told = {"picture": blobs.pictures.put(png.file).digest, "width": png.width, "height": png.height}
     if Case.objects.filter(Q(pk=case.pk), case_set__in=drawable()).exists():  # it may have been hidden meanwhile
         CasePicture.objects.update_or_create(case=case, defaults=told)
-
-
-def drawn(case_set: CaseSet) -> Drawn:
-    """How far the pictures of a set are."""
-    return Drawn(CasePicture.objects.filter(case__case_set=case_set).count(), case_set.cases.count())
 
 
 def shown(case_set: CaseSet) -> bool:

@@ -53,7 +53,7 @@ def unconfirmed(checked: CheckedCaseSet, accepted: Collection[str]) -> list[Rema
 
 def measure(volume: Path) -> nifti.Values:
     """Read a CT to its end, or know of a file of the same content that this was done. Raises NiftiError."""
-    known = _known(volume)
+    known = _known(_digest_of(volume))
     return nifti.Values(known.low, known.high) if known else nifti.measure(volume)
 
 
@@ -167,9 +167,9 @@ def _store(checked: CheckedCaseSet, progress: Progress | None) -> list[Stored]:
     return stored
 
 
-def _known(volume: Path) -> StoredVolume | None:
-    """What is known of a file with this content, if its re-written volume is still there."""
-    known = StoredVolume.objects.filter(source=_digest_of(volume)).first()
+def _known(source: str) -> StoredVolume | None:
+    """What is known of a delivered file with this digest, if its re-written volume is still there."""
+    known = StoredVolume.objects.filter(source=source).first()
     return known if known and blobs.volumes.freshen(known.volume) else None
 
 
@@ -179,15 +179,15 @@ def _digest_of(path: Path) -> str:
 
 
 def _store_volume(volume: Path) -> blobs.Blob:
-    known = _known(volume)
-    if known:
+    source = _digest_of(volume)
+    if known := _known(source):
         return blobs.Blob(known.volume, known.volume_bytes)
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         rewritten = Path(folder) / "volume.nii.gz"
         values = nifti.rewrite_volume(volume, rewritten)
         blob = blobs.volumes.put(rewritten)
     told = {"volume": blob.digest, "volume_bytes": blob.size, "low": values.low, "high": values.high}
-    StoredVolume.objects.update_or_create(source=_digest_of(volume), defaults={**told, "stored_at": clock.now()})
+    StoredVolume.objects.update_or_create(source=source, defaults={**told, "stored_at": clock.now()})
     return blob
 
 

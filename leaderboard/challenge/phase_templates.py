@@ -82,8 +82,9 @@ _NOT_COPIED = frozenset(
 
 
 def make(template: Template, *, slug: str, name: str, cases: CaseSet, by: Actor, why: str = "") -> Phase:
-    """A draft made of a template. Raises Refused."""
-    return _made(Phase(**template.policies), template.length, slug=slug, name=name, cases=cases, by=by, why=why)
+    """A draft made of a template; on cases without categories one without ranks. Raises Refused."""
+    phase = Phase(**template.policies, is_ranked=cases.is_ranked)
+    return _made(phase, template.length, slug=slug, name=name, cases=cases, by=by, why=why)
 
 
 def copy(source: Phase, *, slug: str, name: str, by: Actor, why: str = "") -> Phase:

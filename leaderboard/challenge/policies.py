@@ -21,7 +21,7 @@ from leaderboard.core.text import instant, read_instant
 from leaderboard.models import CaseSet, Phase
 
 NOTHING = "not set"
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "": 1}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}  # by the first letter of a unit
 _SPAN = re.compile(r"\s*([0-9]{1,9})\s*(s|sec|seconds?|min|minutes?|h|hours?)?\s*")
 _YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off", "")
 
@@ -166,8 +166,7 @@ def _read_span(text: str, policy: Policy) -> int:
     written = _SPAN.fullmatch(text)
     if written is None:
         raise Refused(f"{policy.label}: write a length of time with its unit, as in 90 s, 2 min or 1 h.")
-    unit = written[2] or ""
-    return int(written[1]) * (_SECONDS["h"] if unit[:1] == "h" else _SECONDS["min"] if unit[:1] == "m" else 1)
+    return int(written[1]) * _SECONDS[(written[2] or "s")[0]]
 
 
 def _read_number(text: str, policy: Policy) -> Decimal | int:

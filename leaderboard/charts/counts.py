@@ -23,7 +23,8 @@ def counts_plot(about: About, counts: Sequence[Count], heads: tuple[str, str]) -
         for label, count in counts
     ]
     first = max(counts, key=lambda one: one[1])
-    return Picture(in_rows(about, f"Most: {first[0]}, {first[1]}.", rows, [(0.0, "")], css="hist-rows"), table)
+    said = f"Most: {first[0]}, {first[1]}."
+    return Picture(in_rows(about, said, rows, [(0.0, "")], css="hist-rows count-rows"), table)
 
 
 def binned(values: Sequence[float], edges: Sequence[float], unit: str) -> list[Count]:

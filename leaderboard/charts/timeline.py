@@ -11,6 +11,7 @@ from leaderboard.charts.scales import TimeAxis
 from leaderboard.charts.svg import at, element
 
 _TOP, _ROW, _BAR = 24, 38, 26
+_BELOW, _BELOW_MARKS = 18, 30  # of the last bar, for the word “now”
 _MARGIN = timedelta(days=7)
 _LATE_SHARE = 0.6  # of the width: a label further right stands before its bar's end
 _MOST_MONTHS = 8
@@ -44,7 +45,7 @@ def timeline(about: About, bars: Sequence[Bar], now: datetime) -> Picture:
         return nothing(about, table)
     begins = min([now, *(bar.begins for bar in bars)]) - _MARGIN
     axis = TimeAxis(begins, max([now, *(bar.last for bar in bars)]) + _MARGIN)
-    bottom = _TOP + _ROW * len(bars) + 18
+    bottom = _TOP + _ROW * len(bars) + (_BELOW_MARKS if bars[-1].marks else _BELOW)
     content = [
         *_months(axis, bottom),
         *(one for place, bar in enumerate(bars) for one in _drawn(axis, bar, _TOP + 8 + _ROW * place)),

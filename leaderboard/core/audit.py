@@ -16,7 +16,7 @@ from typing import Any, Self
 from allauth.account.models import EmailAddress
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 
 from leaderboard.core import clock
 from leaderboard.core.text import pattern_of, sanitised
@@ -68,6 +68,12 @@ def record(
     if (noted := _noted.get()) is not None:
         noted.append(entry)
     return entry
+
+
+def entries_about(target: Model) -> QuerySet[AuditEntry]:
+    """What people decided about one thing, newest first; without the seals, which only the chain reads."""
+    of_kind = AuditEntry.objects.filter(target_type=target._meta.model_name or "", target_id=str(target.pk))
+    return of_kind.defer("seals")
 
 
 @contextmanager

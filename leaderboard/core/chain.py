@@ -29,10 +29,6 @@ LOCK = "chain of the record"
 ENDINGS = ("delete account", "delete user")
 _CHAINED = "UPDATE leaderboard_auditentry SET number = new.number, digest = new.digest, seals = new.seals::jsonb"
 _NEW = "FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS new(id, number, digest, seals)"
-_FIELDS = (
-    *("pk", "at", "user_id", "by", "action", "target_type", "target_id", "target", "before", "after", "why"),
-    *("number", "digest", "seals"),
-)
 
 
 class Link(NamedTuple):
@@ -63,7 +59,8 @@ def extend(most: int = AT_ONCE) -> int:
         if not locks.try_one_at_a_time(LOCK):
             return 0
         # Not those that are being changed just now: a person is forgotten in them.
-        waiting = list(_rows().filter(number=None).order_by("pk").select_for_update(skip_locked=True)[:most])
+        unchained = AuditEntry.objects.filter(number=None).order_by("pk")
+        waiting = list(unchained.select_for_update(skip_locked=True)[:most])
         if waiting:
             _write(waiting, last())
     return len(waiting)
@@ -133,16 +130,12 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def _rows() -> Any:
-    return AuditEntry.objects.only(*_FIELDS)  # also when later versions of the table have more
-
-
 # --- verifying --------------------------------------------------------------------------------------------------------
 
 
 def verify(after: Link, most: int = AT_ONCE, known: Collection[str] = ()) -> Part:
     """Verify the next entries of the chain after this one, so many of them; but for what is `known`, by its marks."""
-    entries = list(_rows().filter(number__gt=after.number).order_by("number")[:most])
+    entries = list(AuditEntry.objects.filter(number__gt=after.number).order_by("number")[:most])
     ended = _ended(entries)
     problems: list[str] = []
     marks: list[str] = []

@@ -20,9 +20,9 @@ def name_in_words(field: str) -> str:
 
 def value_in_words(field: str, value: Any) -> str:
     """What it holds."""
+    if value in (None, "", [], {}):
+        return "nothing"
     match value:
-        case None | "" | [] | {}:
-            return "nothing"
         case bool():
             return "yes" if value else "no"
         case int() if field.endswith("_bytes"):

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.db.models import Model
 
@@ -26,6 +27,7 @@ from leaderboard.models import AuditEntry, User
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role
 
+GONE = "It is gone: somebody deleted it meanwhile."
 MOVED_ON = "This is not what you were shown: something changed since you looked. Nothing was done to it. Look again."
 NEW = "new"
 """By what is named that an act makes."""
@@ -94,8 +96,9 @@ class Act:
 
     `decide` takes the thing, `by`, `why` and the values by their names; it records what it did, and raises Refused
     with a sentence where it is not possible. `says` tells what comes of it, for whom. `is_offered` keeps an act off
-    pages of things for which it means nothing now. Where `confirms` is set, a person types the thing's name as well;
-    where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a team reads the reason.
+    pages of things for which it means nothing now. Where `confirms` is set, a person types the name of the thing as
+    well (of one at a time); where `needs_factor`, they prove on the page who they are once more. Where `tells_team`, a
+    team reads the reason.
     `shows_once` says what `decide` returns is, where that is shown once, and never again. `delivers` names the file,
     where what `decide` returns is handed to whoever does it (as JSON, of one thing at a time). `around` is held until
     what was decided is committed.
@@ -131,7 +134,7 @@ class Change(NamedTuple):
         """What this entry says."""
         names = dict.fromkeys([*entry.before, *entry.after])
         fields = [_field_in_words(name, entry.before.get(name), entry.after.get(name)) for name in names]
-        return cls(entry.action, entry.target, fields)
+        return cls(entry.action, entry.target, [one for one in fields if one[1] != one[2]])
 
 
 def _field_in_words(name: str, before: object, after: object) -> tuple[str, str, str]:
@@ -244,6 +247,10 @@ def _act_on(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str
                 found.check_is(shown)
     except Refused as refusal:
         return Outcome(row, name, refused=str(refusal))
+    except ObjectDoesNotExist:
+        if row.pk is None or type(row)._default_manager.filter(pk=row.pk).exists():
+            raise
+        return Outcome(row, name, refused=GONE)
     return found
 
 
@@ -252,7 +259,7 @@ def _outcome(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: st
     # decisions change the rows that they are given
     fresh = type(row)._default_manager.filter(pk=row.pk).first() if row.pk else type(row)()
     if fresh is None:
-        raise Refused("It is gone: somebody deleted it meanwhile.")
+        raise Refused(GONE)
     with audit.noting() as entries, database.noting_writes() as written:
         found = act.decide(fresh, by=by, why=why, **values)
     if written and not entries:

@@ -56,7 +56,9 @@ def _state(phase: Phase, at: datetime) -> str:
         return "nothing of it"
     if at < phase.opens_at:
         return f"to come, from {instant(phase.opens_at)}"
-    return f"open until {instant(phase.closes_at)}" if at < phase.closes_at else f"over since {instant(phase.closes_at)}"
+    return (
+        f"open until {instant(phase.closes_at)}" if at < phase.closes_at else f"over since {instant(phase.closes_at)}"
+    )
 
 
 def _scores(seen: Disclosure) -> str:

@@ -29,7 +29,7 @@ def add(name: str, *, by: Actor, why: str = "") -> str:
             host = Host.objects.create(name=name, token_hash=hash_token(token))
             audit.record(by, "add host", host, before={"name": ""}, after={"name": name}, why=why)
     except IntegrityError:
-        raise Refused(f"There is a host called {name}. Give that a new token: --renew.") from None
+        raise Refused(f"There is a host called {name}. Give that a new token (--renew).") from None
     return token
 
 

@@ -1,10 +1,6 @@
 from django.db import migrations
 from django.db.models import Q
 
-from leaderboard.core import chain
-
-ROUNDS = 20  # of 1000 entries
-
 
 def give_roles(apps, schema_editor):
     """What people may do by Django's flags and permissions, as a role.
@@ -21,17 +17,9 @@ def give_roles(apps, schema_editor):
     staff.filter(role="").update(role="viewer")
 
 
-def chain_what_is_there(apps, schema_editor):
-    """Entries of before, some seconds' worth; further ones, and those of an older server, are chained by the sweeper."""
-    for _ in range(ROUNDS):
-        if not chain.extend():
-            break
-
-
 class Migration(migrations.Migration):
     dependencies = [("leaderboard", "0043_record_chain")]
 
     operations = [
         migrations.RunPython(give_roles, migrations.RunPython.noop),
-        migrations.RunPython(chain_what_is_there, migrations.RunPython.noop),
     ]

@@ -56,4 +56,4 @@ class RecordCheck(models.Model):
     found = models.JSONField(default=list, blank=True)
 
     def __str__(self) -> str:
-        return "the record"
+        return "the record of decisions"

@@ -19,6 +19,7 @@ from django.urls import reverse
 from leaderboard.core import clock, locks
 from leaderboard.models import Alarm, Run, Submission, TeamApproval
 from leaderboard.operations import disturbances, health
+from leaderboard.people import approvals
 from leaderboard.people.roles import who_act
 from leaderboard.states import RunState, SubmissionState
 
@@ -49,7 +50,7 @@ def tell() -> None:
     at = clock.now()
     found = health.snapshot(at)
     disturbances.note(found.checks, at)
-    troubles = {**_failing(found), **_waiting_for_people()}
+    troubles = {**_failing(found), **_waiting_for_people(at)}
     Alarm.objects.exclude(key__in=troubles).delete()
     for key in troubles:
         Alarm.objects.get_or_create(key=key, defaults={"since": at})
@@ -70,26 +71,25 @@ def _failing(found: health.Snapshot) -> dict[str, str]:
     return {f"check {check.name}": f"{check.title}: {check.says}" for check in failing}
 
 
-def _waiting_for_people() -> dict[str, str]:
+def _waiting_for_people(at: datetime) -> dict[str, str]:
     """Runs and submissions that we interrupted so often that nothing is tried any more; teams to approve."""
-    approvals = TeamApproval.objects.filter(state=TeamApproval.State.WAITING, phase__requires_approval=True)
     runs = Run.objects.filter(state=RunState.HALTED, retry_at=None)
     submissions = Submission.objects.filter(state=SubmissionState.HALTED, retry_at=None)
     words = "was interrupted too often by our fault ({}) and waits for you: find the cause, then choose “Go on”."
     return {
         **{f"run {run.pk}": _about(run.submission_id, words.format(run.reason_code)) for run in runs},
         **{f"submission {one.pk}": _about(one.pk, words.format("the check of its image")) for one in submissions},
-        **{f"approval {one.pk}": _to_approve(one) for one in approvals.select_related("team", "phase")},
+        **{f"approval {one.pk}": _to_approve(one) for one in approvals.waiting(at)},
     }
 
 
 def _about(submission_id: int, words: str) -> str:
-    path = reverse("admin:leaderboard_submission_change", args=[submission_id])
+    path = reverse("desk_run", args=[submission_id])
     return f"Submission {submission_id} {words} {settings.SITE_URL}{path}"
 
 
 def _to_approve(approval: TeamApproval) -> str:
-    path = reverse("admin:leaderboard_teamapproval_changelist") + "?state__exact=waiting"
+    path = reverse("desk_team", args=[approval.team.slug])
     return f"The team “{approval.team}” asks to take part in the {approval.phase}: {settings.SITE_URL}{path}"
 
 

@@ -44,10 +44,10 @@ from django.db.models import F
 from psycopg import sql
 
 from leaderboard.challenge import case_files
-from leaderboard.core import audit, blobs, clock, locks
+from leaderboard.core import audit, blobs, clock, locks, verification
 from leaderboard.core.audit import Actor
 from leaderboard.journey import lifecycle
-from leaderboard.models import Attempt, Batch, CaseSet, Host, RecordCheck, ResumableUpload, Submission
+from leaderboard.models import Attempt, Batch, CaseSet, Host, ResumableUpload, Submission
 from leaderboard.operations import retention
 from leaderboard.states import OPEN_BATCH_STATES, BatchState
 from leaderboard.submissions import uploads
@@ -226,8 +226,7 @@ def restore(folder: Path, name: str | None = None) -> list[str]:
         _load(manifest, chosen / "tables")
         call_command("migrate", interactive=False, verbosity=0)  # to this version, before any code of it reads a row
         _go_on()
-        target, _ = RecordCheck.objects.get_or_create(pk=1)
-        audit.record(Actor.command_line(), "restore backup", target, after={"backup": chosen.name})
+        audit.record(Actor.command_line(), "restore backup", verification.latest(), after={"backup": chosen.name})
     missing: list[str] = manifest["missing"]
     return missing
 

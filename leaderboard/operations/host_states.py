@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 
+from leaderboard.core.once import once
 from leaderboard.hosts import gpus, slots
 from leaderboard.journey.stopping import STOPPED
 from leaderboard.models import Attempt, Host
@@ -122,6 +123,10 @@ class HostNow:
 
 def hosts_now(at: datetime, *, only: int | None = None) -> list[HostNow]:
     """All hosts, or only one, by name; those that are revoked last."""
+    return once(("hosts", at, only), lambda: _hosts_now(at, only))
+
+
+def _hosts_now(at: datetime, only: int | None) -> list[HostNow]:
     rows = Host.objects.filter(pk=only) if only else Host.objects.all()
     mute = ExpressionWrapper(slots.is_mute(at), BooleanField(null=True))
     found = sorted(rows.annotate(mute=mute), key=lambda host: (host.revoked_at is not None, host.name))

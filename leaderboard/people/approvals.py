@@ -1,6 +1,9 @@
 """Whether organisers let a team take part in a phase, where the phase asks for that."""
 
+from datetime import datetime
+
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
@@ -11,6 +14,13 @@ from leaderboard.people import team_mails
 from leaderboard.people.team_locks import lock_team, membership_of
 
 State = TeamApproval.State
+
+
+def waiting(at: datetime) -> QuerySet[TeamApproval]:
+    """What teams asked and nobody answered, of phases that may take something still; the oldest first."""
+    takes_something = Q(phase__closes_at__gt=at) | Q(phase__post_challenge_opens_at__isnull=False)
+    asked = TeamApproval.objects.filter(takes_something, state=State.WAITING, phase__requires_approval=True)
+    return asked.filter(phase__archived_at=None).select_related("team", "phase").order_by("asked_at", "pk")
 
 
 def of(team: Team, phase: Phase) -> TeamApproval | None:

@@ -28,7 +28,7 @@ def end_on_request(user: User, *, by: Actor, why: str = "") -> None:
     """
     if by.user is not None and by.user.pk == user.pk:
         raise Refused("Delete your own account on its page.")
-    if roles.role_of(user) is not None:
+    if user.current_role is not None:
         raise Refused("This person has a role at the desk: an owner takes that away first.")
     _end(user, by, why, after={"stays": sorted(set(personal_data.STAYS.values()))})
 

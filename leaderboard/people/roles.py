@@ -18,14 +18,9 @@ LAST_OWNER = "There is no other owner. Make somebody else one first."
 _LOCK = "ends of accounts"
 
 
-def role_of(user: User) -> Role | None:
-    """The person's role; None for everybody who only takes part."""
-    return user.current_role
-
-
 def has_role(user: User, least: Role) -> bool:
     """Whether the person has this role, or one that may do more."""
-    role = role_of(user)
+    role = user.current_role
     return role is not None and RANKS.index(role) >= RANKS.index(least)
 
 
@@ -35,8 +30,9 @@ def may_manage(by: User, person: User) -> bool:
 
 
 def who_act() -> QuerySet[User]:
-    """Organisers and owners."""
-    return User.objects.filter(Q(is_superuser=True) | Q(is_staff=True, role=Role.ORGANISER), is_active=True)
+    """Organisers and owners, as `User.current_role` says it of one."""
+    may_act = Q(is_superuser=True) | Q(is_staff=True, role__in=(Role.ORGANISER, Role.OWNER))
+    return User.objects.filter(may_act, is_active=True)
 
 
 @transaction.atomic

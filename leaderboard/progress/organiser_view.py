@@ -8,6 +8,7 @@ from django.db.models import F, Prefetch
 from django.db.models.functions import Right
 
 from leaderboard.board.disclosure import Disclosure, Reader
+from leaderboard.core import audit
 from leaderboard.core.record_words import name_in_words, value_in_words
 from leaderboard.models import (
     Attempt,
@@ -62,8 +63,7 @@ def everything(
 
 
 def _record(submission: Submission) -> list[AuditEntry]:
-    rows = AuditEntry.objects.filter(target_type="submission", target_id=str(submission.pk))
-    return list(rows.order_by("pk"))
+    return list(audit.entries_about(submission).order_by("pk"))
 
 
 def _entry(entry: AuditEntry) -> dict[str, Any]:

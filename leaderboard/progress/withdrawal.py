@@ -6,9 +6,10 @@ from datetime import datetime
 from django.db.models import prefetch_related_objects
 
 from leaderboard.board.disclosure import Disclosure, Reader
+from leaderboard.core import audit
 from leaderboard.journey import lifecycle
 from leaderboard.journey.decisions import AS_ORGANISER, BRING_BACK, WITHDRAW
-from leaderboard.models import AuditEntry, RunDecision, Submission, User
+from leaderboard.models import RunDecision, Submission, User
 from leaderboard.states import RunState, Stage, SubmissionState
 
 # What has come to nothing and is shown so: there is nothing to withdraw.
@@ -56,7 +57,7 @@ def decided(submission: Submission) -> list[Decided]:
     if not (submission.withdrawn_at or submission.brought_back_at):
         return []  # most are never withdrawn: then nothing is asked
     actions = [action + by for action in (WITHDRAW, BRING_BACK) for by in ("", AS_ORGANISER)]
-    entries = AuditEntry.objects.filter(target_type="submission", target_id=str(submission.pk), action__in=actions)
+    entries = audit.entries_about(submission).filter(action__in=actions)
     rows = list(entries.order_by("pk").values_list("at", "action", "user_id"))
     people = User.objects.in_bulk({user for _, _, user in rows if user}) if rows else {}
     return [

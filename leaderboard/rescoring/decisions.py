@@ -108,7 +108,7 @@ def _apply(phase: Phase, *, leave_out: bool, why: str, by: Actor) -> Rescoring:
     if now.without_masks and not leave_out:
         raise Refused(
             f"The masks of {now.without_masks} runs are not kept any more: they would keep their old numbers and have "
-            "no rank. Look at the preview, and apply it with --leave-out if that is right."
+            "no rank. Look at the preview, and say “Rank them no more” (--leave-out) if that is right."
         )
     changes = preview(rescoring).as_json()
     _forget(RescoredRun.objects.filter(rescoring__phase=phase, applied_at=None).exclude(rescoring=rescoring))

@@ -21,9 +21,7 @@ class Scored(NamedTuple):
     version: str
 
 
-def change_intervals(
-    pairs: Sequence[tuple[Scored, Scored]], *, in_half: bool, digest: str
-) -> list[Interval | None]:
+def change_intervals(pairs: Sequence[tuple[Scored, Scored]], *, in_half: bool, digest: str) -> list[Interval | None]:
     """Of each pair, before and after, the interval of the change; None where single cases are not there any more.
 
     `in_half`: over the public half alone. `digest` is that of the case set: the resamples are those of its intervals.

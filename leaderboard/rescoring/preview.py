@@ -160,8 +160,10 @@ def board_previews(
     before: Mapping[tuple[str, str], ShownBoard], after: Mapping[tuple[str, str], ShownBoard]
 ) -> list[BoardPreview]:
     """Each board before and after."""
-    return [BoardPreview(*of, _with_intervals(changes_of(before[of].teams, after[of].teams), before[of], after[of]))
-            for of in before]
+    return [
+        BoardPreview(*of, _with_intervals(changes_of(before[of].teams, after[of].teams), before[of], after[of]))
+        for of in before
+    ]
 
 
 def changes_of(before: Mapping[Place, Named], after: Mapping[Place, Named]) -> list[Change]:

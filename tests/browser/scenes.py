@@ -323,6 +323,17 @@ SCENES: dict[str, Scene] = {
     "entries side by side after the reveal": _side_by_side,
     "what a reveal changed": _revealed("/leaderboard/{hidden_phase}/main/shake-up/"),
     "a draft of a phase": _keeping("/leaderboard/{hidden_phase}/", "organiser", is_draft=True),
+    "what an act would change": _post(
+        "/organisers/acts/disqualify-run/?on={scored_public}&on={scored_hidden}",
+        "organiser",
+        preview="1",
+        why="Copied.",
+    ),
+    "an act without a reason": _post("/organisers/acts/archive-phase/?on={hidden_phase}", "organiser", preview="1"),
+    "a token that is shown once": _post(
+        "/organisers/acts/add-host/?on=new", "organiser", confirmed=True, do="1", name="gpu-new"
+    ),
+    "a message, wrongly": _post("/organisers/messages/new/", "organiser", on_site="on", team="nobody"),
     "changes of a phase": _changes_of_a_phase,
     "changes of a phase, wrongly": _post("/organisers/phases/{hidden_phase}/", "organiser", memory_bytes="much"),
     "a board under embargo": _keeping("/leaderboard/{hidden_phase}/", embargo_until=FAR),

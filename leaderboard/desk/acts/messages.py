@@ -5,7 +5,6 @@ from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.kinds import ANNOUNCEMENT
 from leaderboard.notices import announcing
 
-
 ANNOUNCE = Act(
     "announce",
     "Announce",

@@ -3,7 +3,6 @@
 from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.kinds import PERSON
 from leaderboard.people import ending, roles
-from leaderboard.people.roles import role_of
 from leaderboard.states import Role
 
 ROLES = {
@@ -42,7 +41,7 @@ DELETE = Act(
     "way back.",
     ending.end_on_request,
     needs_reason=True,
-    is_offered=lambda person: role_of(person) is None,
+    is_offered=lambda person: person.current_role is None,
     confirms=True,
     needs_factor=True,
     is_grave=True,

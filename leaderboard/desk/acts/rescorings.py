@@ -37,14 +37,12 @@ def words_for_teams(rescoring: Rescoring, changes: Mapping[str, Any] | None) -> 
     """What to begin with when teams are told: of a board as everybody sees it."""
     public = [one for one in (changes or {}).get("boards", ()) if one["reader"] == "public" and one["teams"]]
     moved = [f"{one['moved']} of {len(one['teams'])} on the {one['track'].capitalize()} track" for one in public]
-    return "\n\n".join(
-        [
-            f"All runs of the {rescoring.phase.name} were scored again from their kept masks, by evaluation version "
-            f"{rescoring.to_version}: {rescoring.reason}",
-            *([f"Other ranks: {', '.join(moved)}."] if moved else []),
-            "Boards of before stay readable at their own addresses.",
-        ]
+    anew = (
+        f"All runs of the {rescoring.phase.name} were scored again from their kept masks, by evaluation version "
+        f"{rescoring.to_version}: {rescoring.reason}"
     )
+    ranks = f"Other ranks: {', '.join(moved)}." if moved else ""
+    return "\n\n".join(filter(None, [anew, ranks, "Boards of before stay readable at their own addresses."]))
 
 
 def _case_set(name: str) -> Any:
@@ -71,12 +69,15 @@ _TELL = Value(
     "tell",
     "Tell the teams of the phase",
     "It is sent with the new numbers, and not without them; your reason stands below it.",
-    choices={"": "Nobody", "mail": "By mail", "site": "A line on every page", "mail-site": "By mail, and on every page"},
+    choices={
+        "": "Nobody",
+        "mail": "By mail",
+        "site": "A line on every page",
+        "mail-site": "By mail, and on every page",
+    },
     is_required=False,
 )
-_MESSAGE = Value(
-    "message", "What they read", "An empty line begins a paragraph.", is_required=False, is_long=True
-)
+_MESSAGE = Value("message", "What they read", "An empty line begins a paragraph.", is_required=False, is_long=True)
 START = Act(
     "start-rescoring",
     "Score anew",

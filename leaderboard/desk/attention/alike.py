@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, Max, Min, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.urls import reverse
 
 from leaderboard.desk.attention.items import Item, Urgency
@@ -24,8 +24,9 @@ WITHIN = timedelta(days=1)
 
 def failures(at: datetime) -> Iterator[Item]:
     """Each way of failing that several teams share in a phase."""
-    latest = Run.objects.annotate(newest=Max("submission__runs__number")).filter(number=F("newest"))
-    ended = latest.filter(ended_at__gt=at - WITHIN, state__in=[one for one in ENDED if one in RunState.values])
+    newer = Run.objects.filter(submission=OuterRef("submission"), number__gt=OuterRef("number"))
+    states = [one for one in ENDED if one in RunState.values]
+    ended = Run.objects.filter(~Exists(newer), ended_at__gt=at - WITHIN, state__in=states)
     failed = ended.filter(state=RunState.FAILED, submission__charged=True)
     told = failed.exclude(failure_kind__in=["", AFTER_A_MASK, DIFFERENT]).order_by()
     groups = told.values("submission__phase", "failure_kind").annotate(

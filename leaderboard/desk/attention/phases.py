@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.urls import reverse
 
 from leaderboard.challenge.policies import unset
@@ -18,18 +18,22 @@ SOON = timedelta(days=1)
 
 def unready(at: datetime) -> Iterator[Item]:
     """Phases that open or close within a day with something unset, drafts among them."""
-    soon = Phase.objects.select_related("case_set__mends").filter(archived_at=None)
-    for phase in soon.filter(opens_at__gt=at, opens_at__lte=at + SOON):
+    opening = Q(opens_at__gt=at, opens_at__lte=at + SOON)
+    closing = Q(is_draft=False, opens_at__lte=at, closes_at__gt=at, closes_at__lte=at + SOON)
+    late = Q(is_draft=True, opens_at__lte=at, closes_at__gt=at)
+    rows = Phase.objects.select_related("case_set__mends").filter(opening | closing | late, archived_at=None)
+    phases = list(rows)
+    for phase in (one for one in phases if one.opens_at > at):
         missing = unset(phase)
         if missing or phase.is_draft:
             draft = " It is still a draft." if phase.is_draft else ""
             what = f"The {phase.name} opens {instant(phase.opens_at)}.{draft}{_listed(missing)}"
             yield _item(phase, "Opens unready", what, [(OPEN, phase)] if phase.is_draft else [])
-    for phase in soon.filter(is_draft=False, opens_at__lte=at, closes_at__gt=at, closes_at__lte=at + SOON):
+    for phase in (one for one in phases if one.opens_at <= at and not one.is_draft):
         if missing := unset(phase):
             what = f"The {phase.name} closes {instant(phase.closes_at)}.{_listed(missing)}"
             yield _item(phase, "Closes unready", what, [])
-    for phase in soon.filter(is_draft=True, opens_at__lte=at, closes_at__gt=at):
+    for phase in (one for one in phases if one.opens_at <= at and one.is_draft):
         what = f"The {phase.name} was to open {instant(phase.opens_at)}, and is still a draft."
         yield _item(phase, "Not opened", what, [(OPEN, phase)])
 

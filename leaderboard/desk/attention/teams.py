@@ -9,17 +9,17 @@ from django.urls import reverse
 
 from leaderboard.desk.acts.teams import APPROVE, NOT_A_DOUBLE, REFUSE
 from leaderboard.desk.attention.items import Item, Urgency
-from leaderboard.models import LikelyDouble, Membership, RefusedAddress, Team, TeamApproval
+from leaderboard.models import LikelyDouble, Membership, RefusedAddress, Team
 from leaderboard.models.doubles import IS_OPEN
+from leaderboard.people import approvals
 
 APART = 3  # more pairs than that are one thing, with a page of its own
 MOST = 20  # of a kind; the page of teams shows all
 
 
-def to_approve(_at: datetime) -> Iterator[Item]:
+def to_approve(at: datetime) -> Iterator[Item]:
     """Teams that asked to take part in a phase for which organisers approve teams."""
-    waiting = TeamApproval.objects.filter(state=TeamApproval.State.WAITING, phase__requires_approval=True)
-    for one in waiting.select_related("team", "phase").order_by("asked_at", "pk")[:MOST]:
+    for one in approvals.waiting(at)[:MOST]:
         yield Item(
             Urgency.DEADLINE,
             "warn",

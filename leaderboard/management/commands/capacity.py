@@ -38,5 +38,5 @@ def _in_words(found: Capacity) -> str:
     of = found.foreseen
     return (
         f"{head}\n{of.verdict}: {of.hours:.0f} GPU hours foreseen ({of.low:.0f} to {of.high:.0f}), {of.there:.0f} "
-        f"there; the last runs would start {of.late_hours:.1f} h after the deadline."
+        f"there; the last runs would start {found.last_runs_start}."
     )

@@ -7,6 +7,6 @@ docs/capacity.md says how, and how far off it was in simulated seasons (`./dev b
 """
 
 from leaderboard.operations.capacity.model import Foreseen, Step, Verdict
-from leaderboard.operations.capacity.reading import Capacity, capacity_at
+from leaderboard.operations.capacity.reading import Capacity, capacities_at, capacity_at
 
-__all__ = ["Capacity", "Foreseen", "Step", "Verdict", "capacity_at"]
+__all__ = ["Capacity", "Foreseen", "Step", "Verdict", "capacities_at", "capacity_at"]

@@ -96,22 +96,54 @@ class Foreseen:
 
 
 def foresee(season: Season) -> Foreseen | None:
-    """What is foreseen; None while nobody knows what a run takes. The same facts give the same numbers."""
-    known = [team.hours for team in season.teams if team.hours is not None]
-    if not known or season.left <= 0:
-        return None
+    """What is foreseen of one alone; None while nobody knows what a run takes."""
+    return foresee_all([season])[0]
+
+
+def foresee_all(seasons: Sequence[Season]) -> list[Foreseen | None]:
+    """What is foreseen of seasons whose runs the same GPUs do: until the deadline of each, of all of them.
+
+    None while nobody knows what one of its runs takes. The same facts give the same numbers.
+    """
+    known = [team.hours for season in seasons for team in season.teams if team.hours is not None]
+    if not known:
+        return [None] * len(seasons)
     middle = float(np.median(known))
-    runs = np.array([team.runs for team in season.teams], dtype=float)
-    left = np.array([team.left for team in season.teams], dtype=float)
-    hours = np.array([middle if team.hours is None else team.hours for team in season.teams])
-    rush = _Rush(season)
-    to_come = _to_come(runs, left, rush.per_team(left), rush.share(season.left))
-    future = float(to_come @ hours)
-    low, high = _interval(season, runs, left, hours, rush)
-    steps = _steps(season, rush, future, low, high)
+    demands = [_Demand(season, middle, SEED + place) for place, season in enumerate(seasons)]
+    return [_foreseen(demand, demands) for demand in demands]
+
+
+def _foreseen(own: "_Demand", demands: Sequence["_Demand"]) -> Foreseen | None:
+    season = own.season
+    if season.left <= 0 or all(team.hours is None for team in season.teams):
+        return None
+    steps = _steps(season, demands)
     last = steps[-1]
     late = _late(season, steps)
-    return Foreseen(last.hours, last.low, last.high, last.there, float(to_come.sum()), late, steps)
+    return Foreseen(last.hours, last.low, last.high, last.there, float(own.to_come.sum()), late, steps)
+
+
+class _Demand:
+    """GPU hours of the runs of a phase that are still to come: in the middle, and of resampled teams."""
+
+    def __init__(self, season: Season, middle: float, seed: int) -> None:
+        runs = np.array([team.runs for team in season.teams], dtype=float)
+        left = np.array([team.left for team in season.teams], dtype=float)
+        known = [team.hours for team in season.teams if team.hours is not None]
+        unknown = float(np.median(known)) if known else middle
+        hours = np.array([unknown if team.hours is None else team.hours for team in season.teams])
+        self.season, self._rush = season, _Rush(season)
+        per_team, share = self._rush.per_team(left), self._rush.share(season.left)
+        self.to_come = _to_come(runs, left, per_team, share)
+        self.hours = float(self.to_come @ hours)
+        self.drawn = _drawn(season, runs, left, hours, self._rush, seed) if len(runs) else np.zeros(DRAWS)
+
+    def share(self, seconds: float) -> float:
+        """Which share of it comes within so many seconds from now: all of it until its own deadline."""
+        if seconds >= self.season.left:
+            return 1.0
+        whole = self._rush.share(self.season.left)
+        return (whole - self._rush.share(self.season.left - seconds)) / whole
 
 
 class _Rush:
@@ -141,7 +173,9 @@ class _Rush:
 
     def per_team(self, left: Numbers) -> float:
         """How many runs a team had; without an earlier season half of what teams may have."""
-        return float(len(self._all)) / len(self._teams) if len(self._all) else float(np.mean(left)) / 2
+        if len(self._all):
+            return float(len(self._all)) / len(self._teams)
+        return float(np.mean(left)) / 2 if len(left) else 0.0
 
 
 def _to_come(runs: Numbers, left: Numbers, per_team: float, share: float) -> Numbers:
@@ -163,9 +197,9 @@ def _dealt_out(expected: float, weights: Numbers, left: Numbers) -> Numbers:
     return given
 
 
-def _interval(season: Season, runs: Numbers, left: Numbers, hours: Numbers, rush: _Rush) -> tuple[float, float]:
-    """The middle 95 % of what resampled teams would still need."""
-    chance = np.random.default_rng(SEED)
+def _drawn(season: Season, runs: Numbers, left: Numbers, hours: Numbers, rush: _Rush, seed: int) -> Numbers:
+    """What each resample of the teams would still need."""
+    chance = np.random.default_rng(seed)
     found = []
     for _ in range(DRAWS):
         of = chance.integers(len(runs), size=len(runs))
@@ -173,17 +207,18 @@ def _interval(season: Season, runs: Numbers, left: Numbers, hours: Numbers, rush
         expected = _to_come(runs[of], left[of], rush.per_team(left), share) * np.exp(chance.normal(0, BETWEEN))
         came = np.minimum(left[of], chance.poisson(expected))
         found.append(float(came @ hours[of]))
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
+    return np.array(found)
 
 
-def _steps(season: Season, rush: _Rush, future: float, low: float, high: float) -> list[Step]:
-    whole = rush.share(season.left)
+def _steps(season: Season, demands: Sequence[_Demand]) -> list[Step]:
     steps = []
     for step in range(STEPS + 1):
         seconds = season.left * step / STEPS
-        share = 1.0 if step == STEPS else (whole - rush.share(season.left - seconds)) / whole
-        hours, least, most = (season.open_hours + share * one for one in (future, min(low, future), max(high, future)))
+        shares = [one.share(seconds) for one in demands]
+        middle = sum(share * one.hours for share, one in zip(shares, demands, strict=True))
+        drawn = sum(share * one.drawn for share, one in zip(shares, demands, strict=True))
+        low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
+        hours, least, most = (season.open_hours + one for one in (middle, min(low, middle), max(high, middle)))
         steps.append(Step(seconds, hours, least, most, season.there(seconds)))
     return steps
 
@@ -193,4 +228,4 @@ def _late(season: Season, steps: Sequence[Step]) -> float:
     waits = steps[0].hours
     for before, after in pairwise(steps):
         waits = max(0.0, waits + after.hours - before.hours - (after.there - before.there))
-    return waits / season.gpus if season.gpus else float("inf") if waits else 0.0
+    return waits / season.gpus if season.gpus else math.inf if waits else 0.0

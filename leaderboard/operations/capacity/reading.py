@@ -1,17 +1,19 @@
 """What the database says of a season: teams' runs and what they took, the last rush, hosts, pauses."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, Sum
 
 from leaderboard.core.minutes import found_once, minute_of
+from leaderboard.core.once import once
 from leaderboard.hosts.slots import hosts_that_take_work, slots_of
 from leaderboard.models import Attempt, Case, Maintenance, Phase, RunCase, Submission, Team, TeamApproval
-from leaderboard.operations.capacity.model import Foreseen, Season, TeamSoFar, foresee
+from leaderboard.operations.capacity.model import Foreseen, Season, TeamSoFar, foresee_all
 from leaderboard.states import ACTIVE_RUN_STATES, RunState, SubmissionKind
 
 MOST_OF_A_RUSH = 20_000  # runs that are looked at
@@ -30,6 +32,12 @@ class Capacity:
     gpus: int
     foreseen: Foreseen | None
 
+    @property
+    def last_runs_start(self) -> str:
+        """When the last runs would start, in words."""
+        late = self.foreseen.late_hours if self.foreseen else 0.0
+        return "never: no host takes work" if math.isinf(late) else f"{late:.1f} h after the deadline"
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         told: dict[str, Any] = {
@@ -47,7 +55,7 @@ class Capacity:
                 "interval": [round(found.low, 1), round(found.high, 1)],
                 "gpu_hours_there": round(found.there, 1),
                 "runs_to_come": round(found.runs, 1),
-                "last_runs_late_hours": round(found.late_hours, 1) if found.late_hours != float("inf") else None,
+                "last_runs_late_hours": round(found.late_hours, 1) if math.isfinite(found.late_hours) else None,
                 "steps": [
                     {
                         "at": self.at + timedelta(seconds=step.seconds),
@@ -63,16 +71,39 @@ class Capacity:
 
 def capacity_at(at: datetime, slug: str = "") -> Capacity | None:
     """Of the open phase that closes first, or of this one; None when none is open that takes images."""
-    phases = Phase.objects.published().filter(opens_at__lte=at, closes_at__gt=at)
-    phases = phases.filter(slug=slug) if slug else phases.exclude(takes=Phase.Takes.MASKS)
-    phase = phases.order_by("closes_at", "pk").first()
-    if phase is None:
+    if not slug:
+        return next(iter(capacities_at(at)), None)
+    open_ones = _open_phases(at)
+    chosen = next((one for one in open_ones if one.slug == slug), None)
+    if chosen is None:
         return None
-    needs = _Needs(phase)
-    gpus = sum(max(1, phase.gpus) for host in hosts_that_take_work(at) for slot in slots_of(host) if slot.takes(needs))
-    pauses = tuple(_pauses(at, phase.closes_at))
-    question = "capacity", phase.pk, phase.closes_at, phase.runs_per_day, phase.runs_total, gpus, pauses
-    return found_once(at, question, lambda: _capacity(phase, minute_of(at), gpus, pauses))
+    return next(one for one in _capacities(at, [chosen, *_of_images(open_ones)]) if one.phase.pk == chosen.pk)
+
+
+def capacities_at(at: datetime) -> list[Capacity]:
+    """Of each open phase that takes images, by their deadlines: what all of them need until then."""
+    return once(("capacities", at), lambda: _capacities(at, _of_images(_open_phases(at))))
+
+
+def _open_phases(at: datetime) -> list[Phase]:
+    return list(Phase.objects.published().filter(opens_at__lte=at, closes_at__gt=at).order_by("closes_at", "pk"))
+
+
+def _of_images(phases: Sequence[Phase]) -> list[Phase]:
+    return [one for one in phases if one.takes != Phase.Takes.MASKS]
+
+
+def _capacities(at: datetime, phases: Sequence[Phase]) -> list[Capacity]:
+    if not phases:
+        return []
+    phases = list({one.pk: one for one in phases}.values())
+    slots = [slot for host in hosts_that_take_work(at) for slot in slots_of(host)]
+    gpus = [sum(max(1, one.gpus) for slot in slots if slot.takes(_Needs(one))) for one in phases]
+    pauses = tuple(_pauses(at, max(one.closes_at for one in phases)))
+    limits = tuple((one.pk, one.closes_at, one.runs_per_day, one.runs_total) for one in phases)
+    return found_once(
+        at, ("capacity", limits, tuple(gpus), pauses), lambda: _found(phases, minute_of(at), gpus, pauses)
+    )
 
 
 @dataclass(frozen=True)
@@ -95,26 +126,33 @@ def _pauses(at: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
     return list(rows.values_list("begins_at", "ends_at"))
 
 
-def _capacity(phase: Phase, at: datetime, gpus: int, pauses: Sequence[tuple[datetime, datetime]]) -> Capacity:
-    hours = _Hours(phase)
-    teams = _teams(phase, at, hours)
-    season = Season(
-        left=(phase.closes_at - at).total_seconds(),
-        length=(phase.closes_at - phase.opens_at).total_seconds(),
-        teams=teams,
-        open_hours=_open_hours(hours),
-        gpus=gpus,
-        pauses=[((begin - at).total_seconds(), (end - at).total_seconds()) for begin, end in pauses],
-        rush=_last_rush(at, phase),
-    )
-    return Capacity(phase, at, len(teams), gpus, foresee(season))
+def _found(
+    phases: Sequence[Phase], at: datetime, gpus: Sequence[int], pauses: Sequence[tuple[datetime, datetime]]
+) -> list[Capacity]:
+    hours, rush = _Hours(), _last_rush(at)
+    open_hours, teams = _open_hours(hours), _teams(phases, at, hours)
+    seasons = [
+        Season(
+            left=(phase.closes_at - at).total_seconds(),
+            length=(phase.closes_at - phase.opens_at).total_seconds(),
+            teams=teams[phase.pk],
+            open_hours=open_hours,
+            gpus=of_phase,
+            pauses=[((begin - at).total_seconds(), (end - at).total_seconds()) for begin, end in pauses],
+            rush=rush,
+        )
+        for phase, of_phase in zip(phases, gpus, strict=True)
+    ]
+    return [
+        Capacity(phase, at, len(season.teams), season.gpus, foreseen)
+        for phase, season, foreseen in zip(phases, seasons, foresee_all(seasons), strict=True)
+    ]
 
 
 class _Hours:
-    """GPU hours that a case takes, by team and phase, as far as containers have told; in this phase for a whole run."""
+    """GPU hours that a case takes, by team and phase, as far as containers have told; and those of a whole run."""
 
-    def __init__(self, phase: Phase) -> None:
-        self._phase = phase
+    def __init__(self) -> None:
         self.cases = dict(Case.objects.order_by().values_list("case_set").annotate(Count("pk")))
         phases = Phase.objects.values_list("pk", "case_set", "gpus")
         sets, gpus = {pk: case_set for pk, case_set, _ in phases}, {pk: number for pk, _, number in phases}
@@ -132,37 +170,49 @@ class _Hours:
         found = sorted(self._of_a_case.values())
         self.middle = found[len(found) // 2] if found else None
 
-    def of_a_case(self, team: int, phase: int | None = None) -> float | None:
+    def of_a_case(self, team: int, phase: int) -> float | None:
         """Of this team: in this phase, else in whichever it was."""
-        here = self._of_a_case.get((team, phase or self._phase.pk))
+        here = self._of_a_case.get((team, phase))
         return here if here is not None else self._elsewhere.get(team)
 
-    def of_a_run(self, team: int) -> float | None:
-        """Of this team, in the phase that is looked at."""
-        case = self.of_a_case(team)
-        return None if case is None else case * self.cases.get(self._phase.case_set_id, 0)
+    def of_a_run(self, team: int, phase: Phase) -> float | None:
+        """Of this team, in this phase."""
+        case = self.of_a_case(team, phase.pk)
+        return None if case is None else case * self.cases.get(phase.case_set_id, 0)
 
 
-def _teams(phase: Phase, at: datetime, hours: _Hours) -> list[TeamSoFar]:
-    """The teams that may hand in: all, or those that are approved, where the phase asks for that."""
-    charged = Submission.objects.filter(phase=phase, kind=SubmissionKind.SCORED, charged=True).order_by()
+def _teams(phases: Sequence[Phase], at: datetime, hours: _Hours) -> dict[int, list[TeamSoFar]]:
+    """By phase, the teams that may hand in: all, or those that are approved, where the phase asks for that."""
+    charged = Submission.objects.filter(phase__in=phases, kind=SubmissionKind.SCORED, charged=True).order_by()
     today = Count("pk", filter=Q(quota_day=at.astimezone(UTC).date()))
-    used = {team: of for team, *of in charged.values_list("team").annotate(Count("pk"), today=today)}
+    used: dict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for of, team, total, of_today in charged.values_list("phase", "team").annotate(Count("pk"), today=today):
+        used[of][team] = total, of_today
+    may = _who_may(phases)
+    return {one.pk: _teams_of(one, at, hours, may[one.pk], used[one.pk]) for one in phases}
+
+
+def _teams_of(
+    phase: Phase, at: datetime, hours: _Hours, may: set[int], used: Mapping[int, tuple[int, int]]
+) -> list[TeamSoFar]:
     days = (phase.closes_at.astimezone(UTC).date() - at.astimezone(UTC).date()).days
     found = []
-    for team in sorted({*_who_may(phase), *used}):
+    for team in sorted({*may, *used}):
         total, of_today = used.get(team, (0, 0))
         of_days = max(0, phase.runs_per_day - of_today) + days * phase.runs_per_day
         left = max(0, min(phase.runs_total - total, of_days))
-        found.append(TeamSoFar(total, left, hours.of_a_run(team)))
+        found.append(TeamSoFar(total, left, hours.of_a_run(team, phase)))
     return found
 
 
-def _who_may(phase: Phase) -> QuerySet[Any, int]:
-    if phase.requires_approval:
-        approved = TeamApproval.objects.filter(phase=phase, state=TeamApproval.State.APPROVED)
-        return approved.values_list("team", flat=True)
-    return Team.objects.filter(is_of_organisers=False).values_list("pk", flat=True)
+def _who_may(phases: Sequence[Phase]) -> dict[int, set[int]]:
+    asking = [one.pk for one in phases if one.requires_approval]
+    approved: dict[int, set[int]] = {pk: set() for pk in asking}
+    rows = TeamApproval.objects.filter(phase__in=asking, state=TeamApproval.State.APPROVED)
+    for of, team in rows.values_list("phase", "team"):
+        approved[of].add(team)
+    every = set(Team.objects.filter(is_of_organisers=False).values_list("pk", flat=True))
+    return {one.pk: approved.get(one.pk, every) for one in phases}
 
 
 def _open_hours(hours: _Hours) -> float:
@@ -174,12 +224,11 @@ def _open_hours(hours: _Hours) -> float:
     return float(sum(found))
 
 
-def _last_rush(at: datetime, phase: Phase) -> list[list[float]]:
+def _last_rush(at: datetime) -> list[list[float]]:
     """The runs of the phase that closed last, by team: how many seconds before its deadline they were handed in."""
     scored = Submission.objects.filter(kind=SubmissionKind.SCORED, phase__closes_at__lte=at, phase__is_draft=False)
     last = (
-        scored.exclude(phase=phase)
-        .order_by()
+        scored.order_by()
         .values_list("phase", "phase__closes_at")
         .annotate(seen=Count("pk"))
         .filter(seen__gte=FEWEST_OF_A_RUSH)

@@ -33,4 +33,3 @@ def at_least(role: Role) -> Callable[[View], View]:
 
 for_viewers = at_least(Role.VIEWER)
 for_organisers = at_least(Role.ORGANISER)
-for_owners = at_least(Role.OWNER)

@@ -16,7 +16,7 @@ from django.contrib import messages
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -86,7 +86,9 @@ class ActForm(forms.Form):
         )
         if act.confirms:
             self.fields["confirmed"] = forms.CharField(
-                label=f"Type “{self._name}”", required=False, help_text="So that it is not done by mistake."
+                label=f"Type “{self._name}”",
+                required=False,
+                help_text="Needed for the last press, so that it is not done by mistake.",
             )
 
     def is_confirmed(self) -> bool:
@@ -112,8 +114,8 @@ def _field(value: Value) -> forms.Field:
 
 def _is_carried_out(request: HttpRequest) -> bool:
     """Whether this is the last press of an act for which people prove once more who they are."""
-    match = request.resolver_match
-    act = ACTS.get(match.kwargs["name"]) if match else None
+    # by its address: what goes on after the question who it is comes from another one
+    act = ACTS.get(resolve(request.path_info).kwargs.get("name", ""))
     return bool(act and act.needs_factor and "do" in request.POST)
 
 
@@ -168,7 +170,6 @@ def _mark_of_values(request: HttpRequest, chosen: Act) -> str:
 
 def _rows(chosen: Act, keys: Sequence[str]) -> list[Model]:
     """What the address names. Raises Http404 where it names nothing, or what is not there."""
-    # A name that is typed is one thing's; so is a file.
     if not keys or len(keys) > (1 if chosen.delivers or chosen.confirms else MOST_AT_ONCE):
         raise Http404
     try:
@@ -224,7 +225,7 @@ def _done(request: HttpRequest, chosen: Act, rows: Sequence[Model], outcomes: Se
     done = [one.name for one in outcomes if one.entries]
     if done:
         what = done[0] if len(done) == 1 else f"{len(done)} {chosen.kind.plural}"
-        messages.success(request, f"{chosen.label}: done, for {what}.")
+        messages.success(request, f"{chosen.label}: done{'' if chosen.kind.is_new else f', for {what}'}.")
     if ways_back.is_gone(chosen.kind, rows):
         return redirect(ways_back.list_of(chosen.kind))
     return redirect(came_from(request, ways_back.page_of(chosen.kind, rows)))

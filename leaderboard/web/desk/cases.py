@@ -106,11 +106,12 @@ def _pictures(request: HttpRequest, found: CaseSet, pictures: Any) -> Any:
 @for_viewers
 def picture(_request: HttpRequest, name: str, pk: int) -> HttpResponse:
     """Slices of a public case, as an image."""
-    shown = get_object_or_404(CasePicture.objects.exclude(picture=""), case__case_set__name=name, case=pk)
-    if not case_pictures.shown(CaseSet.objects.get(name=name)):
+    pictures = CasePicture.objects.exclude(picture="").select_related("case__case_set")
+    found = get_object_or_404(pictures, case__case_set__name=name, case=pk)
+    if not case_pictures.shown(found.case.case_set):
         raise Http404
     try:
-        content = blobs.pictures.path(shown.picture).read_bytes()
+        content = blobs.pictures.path(found.picture).read_bytes()
     except FileNotFoundError as error:
         raise Http404 from error
     return HttpResponse(content, content_type="image/png")

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from leaderboard.core import once
 from leaderboard.desk.attention import waiting
 from leaderboard.desk.attention.items import Item, Urgency
 from leaderboard.desk.by_itself import coming
@@ -20,7 +21,7 @@ from leaderboard.states import ACTIVE_RUN_STATES, RunState
 from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, offer_of
-from leaderboard.web.desk.capacity import shown_capacity
+from leaderboard.web.desk.capacity import shown_capacities
 from leaderboard.web.desk.tabs import tabs
 
 REFRESH_SECONDS = 15
@@ -46,6 +47,11 @@ def desk_panel(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
+    with once.remembering():
+        return _said(request)
+
+
+def _said(request: HttpRequest) -> dict[str, Any]:
     found = waiting(instant_of(request))
     by_urgency = Counter(one.urgency for one in found)
     return {
@@ -62,7 +68,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         ],
         "latest": AuditEntry.objects.defer("before", "after", "seals")[:LATEST],
         "hosts": [one for one in hosts_now(instant_of(request)) if one.host.revoked_at is None],
-        **shown_capacity(instant_of(request)),
+        "capacities": shown_capacities(instant_of(request)),
         "refresh_seconds": REFRESH_SECONDS,
     }
 

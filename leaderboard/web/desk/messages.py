@@ -17,9 +17,9 @@ from leaderboard.core.mail_message import html_of
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import messages as acts
-from leaderboard.models import Announcement, OutgoingMail, Phase, SiteLine, Team
+from leaderboard.models import Announcement, OutgoingMail, SiteLine, Team
 from leaderboard.notices import announcing, templates
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_organisers, for_viewers
 from leaderboard.web.desk.acts import offers_of
 from leaderboard.web.desk.tabs import tabs
@@ -109,7 +109,7 @@ def announcements(request: HttpRequest) -> HttpResponse:
         "page": page,
         "lines": [line for line in lines if line.shown_until is None or line.shown_until > instant_of(request)],
         "templates": Announcement.Occasion.choices,
-        "phases": Phase.objects.only("name", "slug", "closes_at"),
+        "phases": frame_of(request).phases.only("name", "slug", "closes_at"),
     }
     return render(request, "desk/messages.html", context)
 
@@ -119,7 +119,7 @@ def announcements(request: HttpRequest) -> HttpResponse:
 @for_organisers
 def new_announcement(request: HttpRequest) -> HttpResponse:
     """A draft, empty or from a template."""
-    phase = Phase.objects.filter(slug=request.GET.get("phase", "")).first()
+    phase = frame_of(request).phases.filter(slug=request.GET.get("phase", "")).first()
     draft = templates.draft(request.GET.get("template", ""), phase)
     if slug := request.GET.get("team"):
         draft.team, draft.audience = get_object_or_404(Team, slug=slug), Announcement.Audience.TEAM

@@ -53,7 +53,11 @@ def _picture(name: str, ways: tuple[str, str], teams: Sequence[Mapping[str, Any]
         for one in teams
         if one["listed"] in _DRAWN
     ]
-    return slope(About(f"moves-{name}", f"Ranks {ways[0].lower()} and {ways[1].lower()}"), ways, moving) if moving else None
+    return (
+        slope(About(f"moves-{name}", f"Ranks {ways[0].lower()} and {ways[1].lower()}"), ways, moving)
+        if moving
+        else None
+    )
 
 
 def _end(standpoint: Mapping[str, Any]) -> End | None:

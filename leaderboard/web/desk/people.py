@@ -13,7 +13,6 @@ from leaderboard.core.text import storable
 from leaderboard.desk.acts import people as acts
 from leaderboard.models import AuditEntry, User
 from leaderboard.people import personal_data
-from leaderboard.people.roles import role_of
 from leaderboard.web.context import person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import offers_of
@@ -58,11 +57,11 @@ def _found(words: str) -> QuerySet[User]:
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """One person, with what goes and what stays if the account is deleted."""
     found = get_object_or_404(User.objects.select_related("membership__team"), pk=pk)
-    story = AuditEntry.objects.filter(Q(target_type="user", target_id=str(pk)) | Q(user_id=pk))
+    story = AuditEntry.objects.filter(Q(target_type="user", target_id=str(pk)) | Q(user_id=pk)).defer("seals")
     context = {
         "tabs": tabs("desk_people"),
         "person": found,
-        "role": role_of(found),
+        "role": found.current_role,
         "addresses": EmailAddress.objects.filter(user=found).order_by("-primary", "pk"),
         "refused": refusals.refused_among([found.email]),
         "offers": offers_of(acts.ACTS, found, person_of(request)),

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from leaderboard.challenge import changing, mid_phase
 from leaderboard.challenge.policies import GROUPS, POLICIES, Policy, unset
+from leaderboard.core import audit
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
 from leaderboard.desk.acting import may_act
@@ -114,7 +115,7 @@ def _applied(request: HttpRequest, phase: Phase, draft: PhaseChanges | None) -> 
         by, shown = Actor.person(person_of(request)), request.POST.get("shown", "")
         with transaction.atomic():
             changing.apply(draft, told.fields, by=by, why=told.why, shown=shown)
-            sent = told.send(phase, by=by)
+            sent = told.send(frame_of(request).phases.get(pk=phase.pk), by=by)
     except Refused as refusal:
         messages.warning(request, str(refusal))
         return _page(request, phase, shows_preview=True, told=told)
@@ -232,8 +233,7 @@ def _counts(phase: Phase) -> dict[str, Any]:
 
 def _record(phase: Phase) -> list[AuditEntry]:
     """What was decided about it last."""
-    about = AuditEntry.objects.filter(target_type="phase", target_id=str(phase.pk))
-    return list(about.defer("before", "after")[:LATEST])
+    return list(audit.entries_about(phase).defer("before", "after")[:LATEST])
 
 
 def _shown(found: Preview, at: datetime) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The phases at the desk: all of them over time, and making one."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +7,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -24,7 +24,7 @@ from leaderboard.models.challenge import PhaseQuerySet
 from leaderboard.people.roles import has_role
 from leaderboard.states import Role, SubmissionKind
 from leaderboard.web.context import frame_of, instant_of, person_of
-from leaderboard.web.desk.access import for_viewers
+from leaderboard.web.desk.access import for_organisers, for_viewers
 from leaderboard.web.desk.tabs import tabs
 
 _TEMPLATE, _COPY = "template:", "copy:"
@@ -98,22 +98,18 @@ def desk_phases(request: HttpRequest) -> HttpResponse:
 
 
 def _lines(request: HttpRequest, phases: Sequence[Phase], at: datetime) -> list[Line]:
-    runs: Counter[int] = Counter()
-    teams: Counter[int] = Counter()
-    scored = Submission.objects.filter(kind=SubmissionKind.SCORED).order_by()
-    for phase, _ in set(scored.values_list("phase", "team").distinct()):
-        teams[phase] += 1
-    runs.update(scored.values_list("phase", flat=True))
-    drafts = Counter(Draft.objects.order_by().values_list("phase", flat=True))
+    scored = Submission.objects.filter(kind=SubmissionKind.SCORED).order_by().values_list("phase")
+    of_each = scored.annotate(Count("team", distinct=True), Count("pk"))
+    counted: dict[int, tuple[int, int]] = {phase: (teams, runs) for phase, teams, runs in of_each}
+    drafts = dict(Draft.objects.order_by().values_list("phase").annotate(Count("pk")))
     own = PhaseChanges.objects.filter(by=person_of(request), ended_at=None)
     with_changes = set(own.values_list("phase", flat=True))
     return [
         Line(
             phase,
             *state_of(phase, at),
-            teams[phase.pk],
-            runs[phase.pk],
-            drafts[phase.pk],
+            *counted.get(phase.pk, (0, 0)),
+            drafts.get(phase.pk, 0),
             [] if phase.archived_at else unset(phase),
             phase.pk in with_changes,
         )
@@ -142,11 +138,9 @@ class NewPhaseForm(forms.Form):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@for_viewers
+@for_organisers
 def desk_phase_new(request: HttpRequest) -> HttpResponse:
     """Make a phase of a template, or copy one: a draft, which nobody else sees."""
-    if not has_role(person_of(request), Role.ORGANISER):
-        raise Http404
     phases = frame_of(request).phases
     form = NewPhaseForm(phases, request.POST or None, initial={"made_of": _COPY + request.GET.get("copy", "")})
     if form.is_bound and form.is_valid():

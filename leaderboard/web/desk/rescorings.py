@@ -9,12 +9,13 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from leaderboard.core import audit
 from leaderboard.desk.acting import may_act
 from leaderboard.desk.acts.rescorings import APPLY, DISCARD, START, words_for_teams
-from leaderboard.models import AuditEntry, Phase, Rescoring
+from leaderboard.models import AuditEntry, Rescoring
 from leaderboard.rescoring.preview import preview
 from leaderboard.rescoring.progress import is_behind, progress_of
-from leaderboard.web.context import person_of
+from leaderboard.web.context import frame_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, address_of, offers_of
 from leaderboard.web.desk.moves import shown_board
@@ -29,7 +30,7 @@ LATEST = 20
 def rescorings(request: HttpRequest) -> HttpResponse:
     """Each phase with its version, and what became of scoring its runs anew."""
     person = person_of(request)
-    phases = Phase.objects.select_related("case_set").order_by("-closes_at")
+    phases = frame_of(request).phases.select_related("case_set").order_by("-closes_at")
     anew = {one.phase_id: one for one in _all().filter(state=Rescoring.State.UNDECIDED)}
     rows = [
         (
@@ -78,8 +79,7 @@ def rescoring(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _started(found: Rescoring) -> AuditEntry | None:
     """Who began it: its entry in the record."""
-    of_phase = AuditEntry.objects.filter(target_type="phase", target_id=str(found.phase_id))
-    begun = of_phase.filter(action="start re-scoring", at__gte=found.started_at)
+    begun = audit.entries_about(found.phase).filter(action="start re-scoring", at__gte=found.started_at)
     return begun.defer("before", "after").order_by("at", "pk").first()
 
 

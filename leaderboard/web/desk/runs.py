@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -26,7 +27,7 @@ from leaderboard.progress import organiser_view
 from leaderboard.states import RunState, Stage, SubmissionKind
 from leaderboard.submissions import disqualified_teams
 from leaderboard.templatetags.show import seconds
-from leaderboard.web.context import instant_of, person_of
+from leaderboard.web.context import frame_of, instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
 from leaderboard.web.desk.acts import Offer, address_of, offer_of, offers_of
 from leaderboard.web.desk.tabs import tabs
@@ -56,7 +57,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "asked": asked,
         "page": page,
         "lines": lines_of(page),
-        "choices": _choices(asked),
+        "choices": _choices(asked, frame_of(request).phases),
         "acts": [(act, reverse("act", args=[act.name])) for act in run_acts.ACTS if may_act(person, act)],
         "csv": f"{reverse('desk_runs_csv')}?{urlencode(kept)}",
         "link_before_page": f"?{urlencode({**kept, 'page': ''})}",
@@ -65,12 +66,12 @@ def runs(request: HttpRequest) -> HttpResponse:
     return render(request, "desk/runs.html", context)
 
 
-def _choices(asked: Search) -> list[tuple[str, str, list[tuple[str, str]], str]]:
+def _choices(asked: Search, phases: QuerySet[Phase]) -> list[tuple[str, str, list[tuple[str, str]], str]]:
     """The filter's lists: name, words, what can be chosen, what is."""
     standings = [(name, words) for name, (words, _) in STANDINGS.items()]
     found: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("state", "State", list(STATES.items())),
-        ("phase", "Phase", list(Phase.objects.values_list("slug", "name"))),
+        ("phase", "Phase", list(phases.values_list("slug", "name"))),
         ("kind", "Kind", list(SubmissionKind.choices)),
         ("entry", "Entry", list(Submission.Entry.choices)),
         ("track", "Track", list(Submission.Track.choices)),

@@ -12,14 +12,13 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from leaderboard.core import refusals
+from leaderboard.core import audit, refusals
 from leaderboard.core.text import storable
 from leaderboard.desk.acts import runs as run_acts
 from leaderboard.desk.acts import teams as acts
-from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.desk.acts.disqualifications import DISQUALIFY_TEAM, REINSTATE_TEAM
+from leaderboard.desk.run_table import lines_of, with_what_is_listed
 from leaderboard.models import (
-    AuditEntry,
     EqualEntry,
     LikelyDouble,
     Membership,
@@ -76,7 +75,7 @@ def teams(request: HttpRequest) -> HttpResponse:
         "page": page,
         "asked": asked,
         "is_filtered": any(asked.values()),
-        "phases": Phase.objects.only("name", "slug", "closes_at"),
+        "phases": frame_of(request).phases.only("name", "slug", "closes_at"),
         "states": [(name, words) for name, (words, _) in _FILTERS.items()],
         "link_before_page": f"?{parameters.urlencode()}&page=" if parameters else "?page=",
         "doubles": LikelyDouble.objects.filter(IS_OPEN).count(),
@@ -114,7 +113,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Team, slug=slug)
     person, frame = person_of(request), frame_of(request)
     likely = LikelyDouble.objects.filter(Q(first=found) | Q(second=found)).select_related("first", "second")
-    story = AuditEntry.objects.filter(target_type="team", target_id=str(found.pk)).defer("before", "after")
+    story = audit.entries_about(found).defer("before", "after")
     context = {
         "tabs": tabs("desk_teams"),
         "team": found,
@@ -124,7 +123,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
             (one, offers_of((acts.APPROVE, acts.REFUSE), one, person))
             for one in found.approvals.select_related("phase", "decided_by")
         ],
-        "taking_part": _taking_part(found, person),
+        "taking_part": _taking_part(found, frame.phases, person),
         "quotas": quotas_of(found, frame.open_phases, instant_of(request)),
         "lines": lines_of(with_what_is_listed(found.submissions.all())[:RUNS_SHOWN]),
         "run_count": found.submissions.count(),
@@ -134,11 +133,13 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "desk/team.html", context)
 
 
-def _taking_part(of: Team, person: User) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
+def _taking_part(
+    of: Team, known: QuerySet[Phase], person: User
+) -> list[tuple[Phase, TeamDisqualification | None, Offer | None]]:
     """The phases to which it handed in: whether it is disqualified there, and the act that is possible then."""
     out = {one.phase_id: one for one in of.disqualifications.filter(ended_at=None)}
     theirs = Exists(Submission.objects.filter(team=of, phase=OuterRef("pk")))
-    phases = Phase.objects.filter(theirs | Q(pk__in=out)).only("name", "slug", "closes_at").order_by("-closes_at")
+    phases = known.filter(theirs | Q(pk__in=out)).only("name", "slug", "closes_at").order_by("-closes_at")
     return [(phase, out.get(phase.pk), _about_taking_part(of, phase, phase.pk in out, person)) for phase in phases]
 
 

@@ -24,7 +24,7 @@ _TO = {
 
 @dataclass(frozen=True)
 class Told:
-    """What was sent with the form: which fields are to change, why, and the message that was written for some fields."""
+    """What was sent with the form: which fields are to change, why, and a message, written for some fields."""
 
     fields: Sequence[str]
     why: str
@@ -42,10 +42,13 @@ class Told:
         return self.written_for == frozenset(self.fields)
 
     def send(self, phase: Phase, *, by: Actor) -> str:
-        """Send it where anybody is to be told; what came of it, in words. Raises Refused."""
+        """Send it, with the phase as it is now, where anybody is to be told.
+
+        Returns what came of it, in words. Raises Refused.
+        """
         if not self.is_wanted:
             return ""
-        sent = telling.tell(self.message, Phase.objects.get(pk=phase.pk), why=self.why, by=by)
+        sent = telling.tell(self.message, phase, why=self.why, by=by)
         line = " It stands on every page." if sent.on_site else ""
         return f" The message went to {sent.recipients or 0}.{line}" if sent.by_mail else line
 

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
-from tests.deploy.conftest import eventually
+from deploy.local.apt import find_program
 from tests.deploy.guide import machine, text
-from tests.deploy.guide.machine import Machine
+from tests.deploy.guide.machine import Answers, Machine
 
 PASSWORD = "a new long one 4711"
+COMPOSE = "First installation, with compose"
 SYSTEMD = "First installation, with systemd"
 NEW_HOST = "Adding a GPU host"
 # What the operator puts in place of the guide's words.
 CHOSEN = {
     "broker=valkey": "broker=redis",
-    "git clone ... /opt/rexg": "git clone -q /srv/origin /opt/rexg",
+    # With the times of these tests' clone: what Python has compiled of its files is that of these.
+    "git clone ... /opt/rexg": "git clone -q /srv/origin /opt/rexg && "
+    "cp -r --attributes-only --preserve=timestamps /media/clone/{leaderboard,evaluation,containers} /opt/rexg",
     # This very installation by pip is part of tests/deploy/test_images.py; here are the packages of these tests.
     "python3 -m venv venv": "python3 -m venv --without-pip venv && ln -s /bin/true venv/bin/pip && "
-    "echo /media/packages >$(echo venv/lib/python*/site-packages)/here.pth",
+    f"echo {machine.PACKAGES} >$(echo venv/lib/python*/site-packages)/here.pth",
 }
 AS_DEBIAN_INSTALLS = """
 version=$(ls /usr/lib/postgresql | sort -n | tail -n 1)
@@ -53,6 +57,13 @@ openssl req $ec -subj /CN=challenge.example.org -keyout privkey.pem -out request
 echo subjectAltName=DNS:challenge.example.org >names
 openssl x509 -req -in request.pem -CA /srv/ca.pem -CAkey ca.key -days 2 -extfile names -out fullchain.pem
 """
+# As Debian's own unit would, but for the network, which sandboxes have none of.
+ENGINE = """
+dockerd --bridge=none --iptables=false --group=docker >/var/log/dockerd.log 2>&1 &
+for _ in $(seq 300); do grep -q "API listen on" /var/log/dockerd.log && exit; sleep 0.1; done
+cat /var/log/dockerd.log
+exit 1
+"""
 CERTIFICATE = """
 install -m 0640 -g redis /root/privkey.pem /root/fullchain.pem /etc/rexg/tls
 install -m 0644 /srv/ca.pem /etc/rexg/ca.pem
@@ -74,43 +85,92 @@ class Server:
 
     machine: Machine
     said: str = ""  # what the installation showed
-    addresses: dict[str, str] = field(default_factory=dict)  # of the broker, by user
 
     @property
     def manage(self) -> str:
         """The guide's own function."""
         return next(command for command in text.commands(SYSTEMD) if command.startswith("manage()"))
 
-    def type(self, *commands: str, answers: machine.Answers | None = None) -> str:
+    def type(self, *commands: str, answers: Answers | None = None) -> str:
         """Type commands as the guide has them, in the clone's folder."""
         return self.machine.type(["cd /opt/rexg", self.manage, *commands], answers)
 
     def ask(self, program: str) -> str:
         """What a Python program says that asks the site over TLS, as `ask(method, path)`, and trusts our authority."""
-        return self.machine.sh(SHELL + shell_quoted(ASK + program))
+        return self.machine.sh(SHELL + shlex.quote(ASK + program))
+
+    def query(self, question: str) -> str:
+        """What its database answers."""
+        return self.machine.sh(f"runuser -u postgres -- psql -qAt rexg -c {shlex.quote(question)}").strip()
 
     def is_well(self) -> bool:
         """Whether the site answers, its database included."""
         return self.ask("print(ask('GET', '/healthz').status_code)") == "200\n"
 
 
-def shell_quoted(words: str) -> str:
-    """For a shell, as one word."""
-    return "'" + words.replace("'", "'\\''") + "'"
+@dataclass
+class GpuHost:
+    """A machine with an engine of its own and the worker."""
+
+    name: str
+    machine: Machine
+
+    def log(self) -> str:
+        """What the worker has said."""
+        return self.machine.path("/var/log/units/rexg-worker.service.log").read_text()
+
+
+@pytest.fixture(scope="package")
+def hosts(server: Server) -> Iterator[list[GpuHost]]:
+    """Two, added as the guide says, with an authority of one's own between them and the server."""
+    names = ("gpu1", "gpu2")
+    tokens = {
+        name: server.type(text.said(NEW_HOST, "manage add_host").replace("gpu1", name)).split()[-1] for name in names
+    }
+    for_systemd = " " + text.said(NEW_HOST, "--file /etc/rexg")
+    users = [
+        text.said(NEW_HOST, "python3 deploy/broker_users.py").replace("gpu1", name) + for_systemd for name in names
+    ]
+    passwords = [password_in(server.type(command)) for command in users]
+    server.type(chosen("broker=valkey"), text.said(NEW_HOST, "systemctl restart $broker"))
+    with ExitStack() as stack:
+        found = [GpuHost(name, stack.enter_context(machine.running(beside=server.machine))) for name in names]
+        for host, password in zip(found, passwords, strict=True):
+            set_up(host, server, tokens[host.name], password)
+        yield found
+
+
+def set_up(host: GpuHost, server: Server, token: str, password: str) -> None:
+    """What the guide takes for granted, then its own commands."""
+    for path in ("/opt/rexg", "/srv/ca.pem"):
+        subprocess.run(["cp", "-a", server.machine.path(path), host.machine.path(path).parent], check=True)
+    host.machine.sh("install -D -m 0644 /srv/ca.pem /etc/rexg/ca.pem")
+    host.machine.sh("install -m 0600 /opt/rexg/deploy/worker.env.example /etc/rexg/worker.env")
+    broker = f"rediss://{host.name}:{password}@challenge.example.org:6380/0?ssl_cert_reqs=required"
+    fill_in(
+        host.machine,
+        "/etc/rexg/worker.env",
+        {
+            "REX_HOST_TOKEN": token,
+            "REDIS_URL": f"{broker}&ssl_ca_certs=/etc/rexg/ca.pem",
+            "REQUESTS_CA_BUNDLE": "/etc/rexg/ca.pem",
+            "REX_FREE_BYTES": "1M",
+        },
+    )
+    with host.machine.path("/etc/rexg/worker.env").open("a") as file:
+        file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
+    host.machine.sh(ENGINE)
+    host.machine.type(["cd /opt/rexg", *text.commands(NEW_HOST)[-2:]])
 
 
 @pytest.fixture(scope="package")
 def debian() -> None:
     """Where the guide's machines can be made."""
-    missing = [
-        name for name in ("redis-server", "pg_createcluster", "nginx", "git", "ip") if not shutil.which(name, path=PATHS)
-    ]
-    probe = subprocess.run(["unshare", "--mount", "--pid", "--net", "--fork", "true"], capture_output=True, check=False)
-    if missing or probe.returncode:
-        pytest.skip(f"No machine for the guide here: {', '.join(missing) or probe.stderr.decode()}")
-
-
-PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    wanted = ("dockerd", "git", "ip", "nginx", "pg_createcluster", "redis-server")
+    missing = [f"no {name}" for name in wanted if find_program(name) is None]
+    probe = subprocess.run([*machine.OWN, "true"], capture_output=True, text=True, check=False)
+    if missing or probe.returncode or sys.pycache_prefix is None:
+        pytest.skip(f"The guide is not carried out here: {', '.join(missing) or probe.stderr or 'not by ./dev'}")
 
 
 @pytest.fixture(scope="package")
@@ -132,24 +192,34 @@ def chosen(command: str) -> str:
     return command
 
 
-def answers_of(server: Server) -> machine.Answers:
+def answers_of(server: Server) -> Answers:
     """What the operator types at each prompt of the installation."""
 
     def settings(shown: str) -> str:
         server.machine.sh(CERTIFICATE)
-        fill_in(server.machine, "/etc/rexg/server.env", {
-            "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
-            "DATABASE_URL": "postgres://rexg:secret@127.0.0.1/rexg",
-            "REDIS_URL": f"redis://server:{password_in(shown)}@127.0.0.1:6379/0",
-            "GUNICORN_CMD_ARGS": "--workers=1",  # one process for pages: the machine is small
-        })
+        fill_in(
+            server.machine,
+            "/etc/rexg/server.env",
+            {
+                "SECRET_KEY": "Kq3vT9wYb2LxR7mZp5NcH8sGd4JfW6aE1uXoV0tQyB",
+                "DATABASE_URL": "postgres://rexg:secret@127.0.0.1/rexg",
+                "REDIS_URL": f"redis://server:{password_in(shown)}@127.0.0.1:6379/0",
+                "GUNICORN_CMD_ARGS": "--workers=1",  # one process for pages: the machine is small
+            },
+        )
+        with server.machine.path("/etc/rexg/server.env").open("a") as file:
+            file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
         return "yes"
+
+    def first_owner(_shown: str) -> str:
+        server.machine.sh("runuser -u postgres -- pg_dump rexg >/srv/migrated.sql")
+        return "olga"
 
     return {
         "Enter password for new role: ": lambda _: "secret",
         "Enter it again: ": lambda _: "secret",
         "/etc/rexg/server.env changed? ": settings,
-        "Username: ": lambda _: "olga",
+        "Username: ": first_owner,
         "Email address: ": lambda _: "olga@example.org",
         "Password: ": lambda _: PASSWORD,
         "Password (again): ": lambda _: PASSWORD,

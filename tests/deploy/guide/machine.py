@@ -23,25 +23,30 @@ from pathlib import Path
 
 from tests.deploy.conftest import ROOT
 
-STAND_INS = Path(__file__).with_name("systemctl.py")
+PACKAGES = sysconfig.get_path("purelib")
 PATIENCE_SECONDS = 120
+OWN = ("unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child")
 Answers = Mapping[str, Callable[[str], str]]
-# $1: a folder of this machine's; then those that are empty on the new one, as after Debian's installation.
+# $1: a folder of this machine's; then those that are empty on the new one.
 SET_UP = """
 set -euo pipefail
 room=$1 root=$1/root
 shift
 mount -t tmpfs -o mode=711,size=3g none "$room"
-mkdir "$room"/{upper,work,root}
+mkdir "$room"/{upper,work,root,compiled,compiling}
 mount -t overlay overlay -o "lowerdir=/,upperdir=$room/upper,workdir=$room/work" "$root"
 mount --rbind /dev "$root/dev"
 mount --rbind /sys "$root/sys"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=1777 none "$root/tmp"
 for folder; do mkdir -p "$root$folder" && mount -t tmpfs -o mode=755 none "$root$folder"; done
-mkdir -p "$root/media/clone" "$root/media/packages"
+mkdir -p "$root/media/clone" "$root$PACKAGES" "$root/srv/compiled"
 mount --bind -o ro "$CLONE" "$root/media/clone"
-mount --bind -o ro "$PACKAGES" "$root/media/packages"
+mount --bind -o ro "$PACKAGES" "$root$PACKAGES"
+mount -t overlay overlay -o "lowerdir=$COMPILED,upperdir=$room/compiled,workdir=$room/compiling" "$root/srv/compiled"
+mkdir -p "$root/srv/compiled/opt"
+cp -r "$root/srv/compiled$CLONE" "$root/srv/compiled/opt/rexg"
+chmod -R a+w "$root/srv/compiled/opt"
 mkdir "$root/before"
 pivot_root "$root" "$root/before"
 cd /
@@ -51,12 +56,17 @@ ip link set lo up
 ip address replace 10.77.0.1/32 dev lo
 echo 10.77.0.1 challenge.example.org >>/etc/hosts
 ln -sf ../proc/self/mounts /etc/mtab
-for name in systemctl systemd-run sudo editor; do install -m 755 /media/clone/tests/deploy/guide/systemctl.py "/usr/local/sbin/$name"; done
+for name in systemctl systemd-run sudo editor; do
+    install -m 755 /media/clone/tests/deploy/guide/stand_ins.py "/usr/local/sbin/$name"
+done
 echo ready
 while read -r _; do :; done
 """
-EMPTY = ("/run", "/srv", "/opt", "/data", "/backup", "/var/lib/rexg", "/var/lib/rexg-dev", "/var/lib/postgresql")
-EMPTY += ("/var/lib/docker", "/var/log", "/etc/postgresql", "/etc/nginx/conf.d", "/etc/nginx/sites-enabled", "/etc/rexg")
+# Empty on a new machine, as after Debian's installation.
+EMPTY = (
+    *("/run", "/srv", "/opt", "/data", "/backup", "/etc/rexg", "/etc/nginx/conf.d", "/etc/nginx/sites-enabled"),
+    *("/etc/postgresql", "/var/lib/postgresql", "/var/lib/docker", "/var/lib/rexg", "/var/lib/rexg-dev", "/var/log"),
+)
 
 
 class Failed(AssertionError):
@@ -83,12 +93,12 @@ class Machine:
 
         `answers` gives for the end of a prompt what is typed then, made of all that was shown so far.
         """
-        steps = (f"echo [$SECONDS $(times|tail -1)] {shlex.quote(chr(35)+chr(32) + command)}\n{{ {command}\n}} || exit 9" for command in commands)
+        steps = (f"echo {shlex.quote('# ' + command)}\n{{ {command}\n}} || exit 9" for command in commands)
         number, terminal = pty.fork()
         if not number:
             with suppress(OSError):
                 command = self._command("\n".join(steps))
-                os.execvp(command[0], command)  # noqa: S606 - a program of this machine
+                os.execvp(command[0], command)
             os._exit(127)
         shown = _converse(terminal, answers or {})
         code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
@@ -108,7 +118,7 @@ class Machine:
     def _command(self, script: str) -> list[str]:
         inside = ["nsenter", f"--target={self.first}", "--mount", "--pid", "--net", "--uts"]
         path = f"PATH=/usr/local/sbin:{sys.base_prefix}/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        clean = ["env", "-i", path, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "PYTHONDONTWRITEBYTECODE=1"]
+        clean = ["env", "-i", path, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "PYTHONPYCACHEPREFIX=/srv/compiled"]
         return [*inside, *clean, "bash", "-c", f"cd /root\n{script}"]
 
 
@@ -134,18 +144,19 @@ def running(beside: Machine | None = None) -> Iterator[Machine]:
     """A new machine, in the network of the one `beside` it. Raises Failed where this one has no room for others."""
     room = tempfile.mkdtemp(prefix="rexg-machine-")
     network = ["nsenter", f"--net=/proc/{beside.first}/ns/net"] if beside else []
-    own = [] if beside else ["--net"]
-    command = [*network, "unshare", "--mount", "--pid", *own, "--uts", "--fork", "--kill-child", "bash", "-c", SET_UP]
+    own = [part for part in OWN if not (beside and part == "--net")]
+    command = [*network, *own, "bash", "-c", SET_UP]
     process = subprocess.Popen(
         [*command, "bash", room, *EMPTY],
-        env={**os.environ, "CLONE": str(ROOT), "PACKAGES": sysconfig.get_path("purelib")},
+        env={**os.environ, "CLONE": str(ROOT), "PACKAGES": PACKAGES, "COMPILED": str(sys.pycache_prefix)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         if process.stdout.readline() != "ready\n":
             raise Failed(process.stderr.read())
         yield Machine(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()))

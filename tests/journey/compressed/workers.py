@@ -28,14 +28,11 @@ ALIVE = ("control@here", "scoring@here", process_heartbeat.WEB)
 QUEUES = ("control", "scoring", task_queue.QUEUE_NAME)
 MOST_ROUNDS = 100  # until no message is left: more would never end
 _PROGRAM = re.compile(rb"#!/proc/self/exe sees them begin at (\d+)")
-_LAST_LOOKS = {
-    sweeper: ("_outage_at", "_copies_asked_at", "_pictures_asked_at", "_boards_asked_at", "_arrays_looked_at")
-    + ("_rescoring_asked_at",),
-    deadlines: ("_next_look",),
-    openings: ("_next_look",),
-    doubles: ("_next_look",),
-    alarms: ("_next_look",),
-}
+_LAST_LOOKS = (
+    *((sweeper, f"_{what}_at") for what in ("outage", "copies_asked", "pictures_asked", "boards_asked")),
+    *((sweeper, f"_{what}_at") for what in ("rescoring_asked", "arrays_looked")),
+    *((module, "_next_look") for module in (deadlines, openings, doubles, alarms)),
+)
 """When the sweeper's process looked at something last, on a clock that no test sets forward."""
 
 
@@ -120,15 +117,14 @@ class Workers:
 
     def forget_messages(self) -> None:
         """Those of tests before this one."""
-        with app.connection_for_write() as connection:
+        with app.connection_for_read() as connection:
             for queue in QUEUES:
-                connection.default_channel.queue_purge(queue)
+                list(_taken(connection.default_channel, queue))
 
     def _sweep(self) -> None:
         """A round of the sweeper, as long after the one before as the clock says."""
-        for module, names in _LAST_LOOKS.items():
-            for name in names:
-                self.monkeypatch.setattr(module, name, -math.inf)
+        for module, name in _LAST_LOOKS:
+            self.monkeypatch.setattr(module, name, -math.inf)
         self.monkeypatch.setattr(sweeper, "_last_sweep", None)
         sweeper.sweep()
 

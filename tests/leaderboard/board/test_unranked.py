@@ -45,7 +45,15 @@ def test_all_runs_say_that_nobody_is_ranked(unranked, client):
     assert "counts, nobody is ranked" in page(client.get(f"/leaderboard/{unranked.slug}/main/runs/")).text
 
 
-WORDS = ("tied with the top", "hold a rank", "holds a rank", "shares a rank", "Ranks have intervals", "How sure", "Tests are")
+WORDS = (
+    "tied with the top",
+    "hold a rank",
+    "holds a rank",
+    "shares a rank",
+    "Ranks have intervals",
+    "How sure",
+    "Tests are",
+)
 
 
 @pytest.mark.parametrize("path", PAGES[:-1])

@@ -8,7 +8,7 @@ from leaderboard.challenge import changing, phase_templates
 from leaderboard.core import clock
 from leaderboard.core.audit import Actor
 from leaderboard.core.refusal import Refused
-from leaderboard.models import AuditEntry, Phase, PhaseChanges
+from leaderboard.models import AuditEntry, CaseSet, Phase, PhaseChanges
 from tests.leaderboard import cast
 
 pytestmark = pytest.mark.django_db
@@ -85,10 +85,21 @@ def test_a_draft_is_one_persons_and_ends_when_nothing_differs(olga):
 @pytest.mark.parametrize("template", phase_templates.TEMPLATES.values(), ids=phase_templates.TEMPLATES)
 def test_what_is_made_of_a_template_is_a_draft_in_order(template):
     made = phase_templates.make(template, slug="one", name="One", cases=cast.case_set(), by=cast.OPERATOR)
+    assert made.is_ranked
     assert made.is_draft
     assert made.opens_at > clock.now()
     made.full_clean()
     assert AuditEntry.objects.get(action="add phase").after["slug"] == "one"
+
+
+def test_on_cases_without_categories_it_ranks_nobody():
+    cases = cast.case_set()
+    CaseSet.objects.update(is_ranked=False)
+    cases.refresh_from_db()
+    made = phase_templates.make(
+        phase_templates.TEMPLATES["test"], slug="one", name="One", cases=cases, by=cast.OPERATOR
+    )
+    assert not made.is_ranked
 
 
 def test_a_copy_has_the_policies_and_none_of_the_instants():

@@ -11,6 +11,7 @@ from leaderboard.charts.podium import PodiumShares, podium
 from leaderboard.charts.ranking_lines import RankedTeam, ranking_lines
 from leaderboard.charts.significance import TestedTeam, Verdict, significance_map
 from leaderboard.charts.sizes import Bin, SizeLine, size_plot
+from leaderboard.charts.slope import End, Moving, slope
 from leaderboard.charts.stability import RankShares, rank_stability
 from leaderboard.charts.standings import Step, TeamLine, ranks_over_time, scores_over_time
 
@@ -117,6 +118,17 @@ def significance(about: About, names: Sequence[str]) -> Picture:
     return significance_map(about, teams)
 
 
+def moves(about: About, names: Sequence[str]) -> Picture:
+    """The first two change places, the third stays, the last one comes."""
+    last = len(names) - 1
+    after = [1, 0, *range(2, len(names))][: len(names)] if last else [0] * len(names)
+    teams = [
+        Moving(name, None if place and place == last else End(place + 1, score(place)), End(to + 1, score(place)))
+        for place, (name, to) in enumerate(zip(names, after, strict=True))
+    ]
+    return slope(about, ("Now", "After"), teams)
+
+
 KINDS: dict[str, Callable[[About, Sequence[str]], Picture]] = {
     one.__name__: one
     for one in (
@@ -130,6 +142,7 @@ KINDS: dict[str, Callable[[About, Sequence[str]], Picture]] = {
         three_first,
         other_ways,
         significance,
+        moves,
     )
 }
 

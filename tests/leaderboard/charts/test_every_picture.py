@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 
 from tests.leaderboard.charts.samples import KINDS, NAMES, picture
 
-MOST = {"sizes": 5, "significance": 50}  # what more of could not be read
+MOST = {"sizes": 5, "significance": 50, "moves": 25}  # what more of could not be read
 EVIL = "<script>alert('1')</script>&\"\u202e\x00"
 HARMLESS = "<script>alert('1')</script>&\""
 

@@ -47,7 +47,7 @@ def test_initials_titles_and_numbers_are(name):
 
 @pytest.mark.parametrize(
     "written",
-    ["2026-09-14 20:00", " 2026-09-14T20:00 UTC", "2026-09-14 20:00 Z", "2026-09-14 22:00+02:00", "2026-09-14T20:00:00Z"],
+    ["2026-09-14 20:00", " 2026-09-14T20:00 UTC", "2026-09-14 20:00 Z", "2026-09-14 22:00+02:00"],
 )
 def test_an_instant_is_in_utc_unless_it_says_another_clock(written):
     assert read_instant(written) == datetime(2026, 9, 14, 20, tzinfo=UTC)

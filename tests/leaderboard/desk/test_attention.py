@@ -82,6 +82,16 @@ class TestRunsThatFailAlike:
         decisions.run_again(ones[1], by=BY, why="Ours.")
         assert alike_now() == []
 
+    def test_go_on_to_wait_when_one_of_them_runs_again(self, phase):
+        ones = [failed(phase, name) for name in ("Ann", "Ben", "Cem", "Dan")]
+        scene.scored(cast.team_of(cast.person("Eve")), phase)
+        decisions.run_again(ones[0], by=BY, why="Ours.")
+        [item] = alike_now()
+        assert "3 runs of 3 teams, of 4" in item.what
+        scene.in_state(ones[0].runs.get(number=2), "failed", failure_kind="memory", ended_at=clock.now())
+        [item] = alike_now()
+        assert "4 runs of 4 teams, of 5" in item.what
+
 
 def test_an_objection_waits_until_it_is_answered(phase, team, alice):
     submission = cast.submit_checked(team, phase)

@@ -10,6 +10,8 @@ import pytest
 from django.core.management import call_command
 
 from leaderboard.core import clock
+from leaderboard.core.refusal import Refused
+from leaderboard.desk.acts.runs import BRING_BACK, WITHDRAW
 from leaderboard.desk.run_search import Search
 from leaderboard.desk.run_table import as_csv, lines_of, with_what_is_listed
 from leaderboard.journey import decisions, objections, pipeline
@@ -98,6 +100,19 @@ def test_by_what_was_decided(pair, alice):
     assert found(standing="not-charged") == [first]
     decisions.withdraw_for_team(submission, by=cast.OPERATOR, why="So.")
     assert found(standing="withdrawn") == [first]
+
+
+def test_of_an_archived_phase_nothing_is_withdrawn_since_its_boards_stay(pair, phase):
+    submission = Submission.objects.select_related("phase").get(pk=pair[0])
+    assert WITHDRAW.is_offered(submission)
+    decisions.withdraw_for_team(submission, by=cast.OPERATOR, why="So.")
+    type(phase).objects.update(archived_at=clock.now())
+    with pytest.raises(Refused, match="its boards stay as they are"):
+        decisions.bring_back_for_team(submission, by=cast.OPERATOR, why="So.")
+    submission = Submission.objects.select_related("phase").get(pk=pair[0])
+    assert submission.withdrawn_at is not None
+    assert not WITHDRAW.is_offered(submission)
+    assert not BRING_BACK.is_offered(submission)
 
 
 def test_by_host_fault_and_reason(pair, host):

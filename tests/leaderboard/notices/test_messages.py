@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection
 from leaderboard.challenge import site_lines
 from leaderboard.core import clock, outbox
 from leaderboard.core.refusal import Refused
+from leaderboard.journey import decisions
 from leaderboard.models import Announcement, AuditEntry, OutgoingMail, Phase, SiteLine, StateChange
 from leaderboard.notices import announcing, templates
 from tests.leaderboard import cast
@@ -125,6 +126,9 @@ def test_one_team_and_those_whose_runs_we_interrupted(teams):
     earlier = {name: then - timedelta(hours=5) for name, then in window.items()}
     with pytest.raises(Refused, match="nobody"):
         announcing.send(announced(audience="affected", **earlier), by=cast.OPERATOR)
+    decisions.give_back(phase.submissions.get(team=teams[1]), by=cast.OPERATOR, why="Its masks were lost by us.")
+    since = {"affected_from": clock.now() - timedelta(minutes=1), "affected_until": clock.now() + timedelta(minutes=1)}
+    assert announcing.reach_of(announced(audience="affected", **since)) == (1, 1)
 
 
 def test_ranks_are_told_after_the_reveal_alone(teams):

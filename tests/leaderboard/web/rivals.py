@@ -52,6 +52,8 @@ ON_BOARDS = {
     ListedRun: ("key", "name", "shown"),
     Submission: ("algorithm", "method", "external_data", "paper_url", "code_url"),
 }
+#: Names of files that the guidelines of an import give, so that pages say them as well.
+USUAL_NAMES = {"dataset.json"}
 SHORTEST = 8  # a shorter text says little, and stands in pages by chance
 WRITTEN = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"')
 
@@ -75,7 +77,7 @@ class Rivals:
         team = person.membership.team
         self.own: set[Key] = {(Team, team.pk), *((User, one.user_id) for one in team.memberships.all())}
         self._before = {model: _rows(model) for model in self.models}
-        self._seen: dict[int, frozenset[str]] = {}
+        self._seen: dict[str, frozenset[str]] = {}
         self._follow_own()
 
     def _follow_own(self) -> None:
@@ -129,10 +131,19 @@ class Rivals:
         }
 
     def _words_in(self, said: str) -> frozenset[str]:
-        known = hash(said)  # most answers are one of a few: what is not there, or is not for the asker
-        if known not in self._seen:
-            self._seen[known] = frozenset(word for word in self.texts if word in said or escape(word) in said)
-        return self._seen[known]
+        """Line by line, as most lines are those of all pages; what has several lines is looked for in the whole."""
+        one_line, longer = self._spellings
+        lines = set(said.split("\n"))
+        for line in lines - self._seen.keys():
+            self._seen[line] = _standing_in(line, one_line)
+        return _standing_in(said, longer).union(*(self._seen[line] for line in lines))
+
+    @cached_property
+    def _spellings(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Each text by how it may be written: those of one line, and the others."""
+        every = {written: text for text in self.texts for written in (text, escape(text))}
+        one_line = {written: text for written, text in every.items() if "\n" not in written}
+        return one_line, {written: text for written, text in every.items() if written not in one_line}
 
     # --- what was changed ---------------------------------------------------------------------------------------------
 
@@ -161,6 +172,10 @@ class Rivals:
         yield from OutgoingMail.objects.exclude(pk__in=self._before[OutgoingMail])
 
 
+def _standing_in(said: str, spellings: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(text for written, text in spellings.items() if written in said)
+
+
 def _public_sets() -> set[int]:
     model = apps.get_model("leaderboard.Phase")
     return set(model.objects.filter(cases_are_public=True).values_list("case_set_id", flat=True))
@@ -180,7 +195,8 @@ def _targets(model: type[Model], row: Mapping[str, Any]) -> Iterator[Key]:
 def _texts(model: type[Model], row: Mapping[str, Any]) -> Iterator[tuple["Field[Any, Any]", str]]:
     for field in model._meta.concrete_fields:
         if not field.is_relation and not field.choices:
-            yield from ((field, text) for text in _leaves(row[field.attname]) if len(text) >= SHORTEST)
+            texts = (text for text in _leaves(row[field.attname]) if text not in USUAL_NAMES)
+            yield from ((field, text) for text in texts if len(text) >= SHORTEST)
 
 
 def _leaves(value: object) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
-from leaderboard.models import AuditEntry, Draft, OutgoingMail, Submission, TeamApproval
+from leaderboard.models import AuditEntry, Draft, OutgoingMail, Phase, Submission, TeamApproval
 from leaderboard.operations import alarms
 from leaderboard.people import approvals, teams
 from leaderboard.submissions import admission
@@ -95,6 +96,14 @@ def test_organisers_are_told_once_who_waits(people, phase):
         alarms.tell()
     told = OutgoingMail.objects.filter(to="olga@example.org", body__contains="asks to take part in the Phase test")
     assert told.count() == 1
+    assert f"/organisers/teams/of/{people.team.slug}/" in told.get().body
+
+
+def test_nobody_waits_for_a_phase_that_is_over(people, phase):
+    approvals.ask(people.alice, people.team, phase)
+    assert approvals.waiting(clock.now()).count() == 1
+    Phase.objects.update(closes_at=clock.now())
+    assert not approvals.waiting(clock.now())
 
 
 def test_a_rival_sees_nothing_of_what_was_decided(people, phase):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,25 +10,38 @@ from leaderboard.board import versions
 from leaderboard.models import Phase, Submission
 from leaderboard.web.boards.columns import COLUMNS, USUAL
 from tests.leaderboard import cast
+from tests.leaderboard.web.conftest import four_people, of_now
 from tests.leaderboard.web.scene import Page, page, scored
 
 pytestmark = pytest.mark.django_db
 NAMES = ("Alice and Bob", "Rivals", "Pleura", "Septum")
 
 
-@pytest.fixture
-def phase(people) -> Phase:
+@pytest.fixture(scope="module")
+def made(made_once) -> SimpleNamespace:
     """Four teams, best first: no word of open source, a link to code, a commitment, and masks."""
-    made = cast.phase(slug="dev", cases_are_public=True, takes="both")
+    people = four_people()
+    phase = cast.phase(slug="dev", cases_are_public=True, takes="both")
     teams = [people.team, people.rivals, *(cast.team_of(cast.person(name), name=name) for name in NAMES[2:])]
-    runs = [scored(team, made, dice=0.6 - number / 10) for number, team in enumerate(teams)]
+    runs = [scored(team, phase, dice=0.6 - number / 10) for number, team in enumerate(teams)]
     for run, change in zip(
         runs[1:],
         ({"code_url": "https://code.example"}, {"commitment": "We will publish."}, {"entry": "masks"}),
         strict=True,
     ):
         Submission.objects.filter(pk=run.submission_id).update(**change)
-    return made
+    return people
+
+
+@pytest.fixture
+def people(made) -> SimpleNamespace:
+    return of_now(made)
+
+
+@pytest.fixture
+def phase(made) -> Phase:
+    """That in which they are."""
+    return Phase.objects.get()
 
 
 def shown(answer: Page) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ beside them there are the commands that print what everybody may see, and the me
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from io import StringIO
 from itertools import product
@@ -129,8 +129,18 @@ def walk(challenge, db, settings) -> Walk:
     return challenge
 
 
-#: The addresses, each once, but those of the administration: that nobody else gets in there, `test_rivals` holds.
-SITE = [one for one in ADDRESSES if not one.state and not one.path.startswith("/admin/")]
+def each_once(asked: Iterable[Address]) -> list[Address]:
+    """Without those that are the same request, meant for somebody else."""
+    found: dict[object, Address] = {}
+    for one in asked:
+        found.setdefault((one.method, one.path, one.body), one)
+    return list(found.values())
+
+
+#: The addresses, each once, but those of the administration and of the desk: that nobody else gets in there,
+#: `test_rivals` holds.
+OF_ORGANISERS = ("/admin/", "/organisers/")
+SITE = each_once(one for one in ADDRESSES if not one.state and not one.path.startswith(OF_ORGANISERS))
 PAGES = [one for one in SITE if one.method == "GET"]
 
 

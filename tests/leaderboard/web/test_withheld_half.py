@@ -21,6 +21,8 @@ from tests.leaderboard.web.test_phase_visibility import PAGES, Walk, at
 
 pytestmark = pytest.mark.django_db
 READERS = ("nobody", "captain", "rival")
+#: What a rival asks: at pages that are somebody's own they are answered as at none (`test_rivals`).
+OPEN_TO_ALL = [one for one in PAGES if one.who == "public"]
 OF_REQUEST = ("csrfmiddlewaretoken", "X-CSRFToken", "RateLimit", "Expires")
 
 
@@ -52,7 +54,7 @@ def reach(phase: Phase, dice: float, *, in_public_half: bool) -> None:
 
 
 def answers(
-    walk: Walk, readers: Sequence[str] = READERS, pages: Sequence[Address] = PAGES
+    walk: Walk, readers: Sequence[str] = READERS, pages: Sequence[Address] | None = None
 ) -> dict[tuple[str, str], Any]:
     with connection.cursor() as cursor:  # keys of rows stand in ETags
         for table in (one._meta.db_table for one in (BoardVersion, BoardRow, ListedRun)):
@@ -60,7 +62,7 @@ def answers(
     walk.make_boards_anew()
     found = {}
     for who in readers:
-        for page in pages:
+        for page in pages or (OPEN_TO_ALL if who == "rival" else PAGES):
             status, said = walk.ask(page, who)
             lines = [line for line in said.splitlines() if not any(each in line for each in OF_REQUEST)]
             found[who, page.name] = status, lines

@@ -8,9 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from leaderboard.core import clock, minutes
-from leaderboard.desk.attention import waiting
+from leaderboard.desk.attention.capacity import will_not_fit
 from leaderboard.models import Attempt, Host, Maintenance, Run, RunCase, Submission
-from leaderboard.operations.capacity import Verdict, capacity_at
+from leaderboard.operations.capacity import Verdict, capacities_at, capacity_at
 from tests.leaderboard import cast, gpu_host
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +41,7 @@ def test_before_a_run_has_ended_nothing_is_foreseen(team, host):
     found = capacity_at(clock.now())
     assert found is not None
     assert found.foreseen is None
-    assert [item.word for item in waiting(clock.now())] == []
+    assert list(will_not_fit(clock.now())) == []
 
 
 def test_runs_left_and_hours_are_those_of_the_teams(scored):
@@ -74,13 +74,13 @@ def test_what_waits_counts_by_its_teams_hours_and_hosts_and_pauses_by_what_they_
 
 
 def test_that_it_will_not_fit_wants_somebody(scored):
-    assert waiting(clock.now()) == []
+    assert list(will_not_fit(clock.now())) == []
     Host.objects.update(draining=True)
     found = capacity_at(clock.now())
     assert found is not None
     assert found.foreseen is not None
     assert found.foreseen.verdict == Verdict.SHORT
-    [item] = waiting(clock.now())
+    [item] = will_not_fit(clock.now())
     assert item.word == "Will not fit"
     assert "no host takes work" in item.what
 
@@ -95,5 +95,28 @@ def test_the_command_tells_it(scored):
     words = StringIO()
     call_command("capacity", "--phase", "test", stdout=words)
     assert "GPU hours foreseen" in words.getvalue()
+    Host.objects.update(draining=True)
+    call_command("capacity", stdout=words)
+    assert "would start never: no host takes work" in words.getvalue()
     with pytest.raises(CommandError, match="No such phase"):
         call_command("capacity", "--phase", "nothing")
+
+
+def test_phases_that_are_open_at_once_need_the_same_hosts(scored, team):
+    """Until the earlier deadline a part of what the later one needs, until the later one all of both."""
+    alone = capacity_at(clock.now())
+    later = cast.phase(
+        scored.phase.case_set, slug="later", closes_at=scored.phase.closes_at + timedelta(days=1), runs_total=9
+    )
+    first, second = capacities_at(clock.now())
+    assert (first.phase, second.phase) == (scored.phase, later)
+    assert alone is not None
+    assert alone.foreseen is not None
+    assert first.foreseen is not None
+    assert second.foreseen is not None
+    assert alone.foreseen.hours < first.foreseen.hours < second.foreseen.hours
+    assert first.foreseen.low <= first.foreseen.hours <= first.foreseen.high
+    beside = capacity_at(clock.now(), "later")
+    assert beside is not None
+    assert beside.foreseen is not None
+    assert beside.foreseen.hours == second.foreseen.hours

@@ -64,6 +64,12 @@ def test_the_name_is_typed_where_there_is_no_way_back(people, submission):
     assert phase.archived_at
 
 
+def test_of_what_has_no_way_back_one_name_does_not_stand_for_two(people, submission):
+    cast.phase(submission.phase.case_set, slug="other", name="Other phase")
+    address = f"/organisers/acts/archive-phase/?on={submission.phase.slug}&on=other"
+    assert people.browser["Olga"].get(address).status_code == 404
+
+
 def test_a_viewer_reads_the_desk_and_changes_nothing(people, host_of_desk):
     as_role(people, Role.VIEWER)
     viewer = people.browser["Olga"]

@@ -26,5 +26,5 @@ def test_it_is_drawn_once_something_is_known(people, monkeypatch):
     RunCase.objects.update(decided_at=at)
     for path in ("/organisers/", "/organisers/panel/"):
         html = olga.get(path).content.decode()
-        assert 'aria-labelledby="capacity-title capacity-said"' in html
+        assert 'aria-labelledby="capacity-test-title capacity-test-said"' in html
         assert "GPU hours are foreseen until" in page(olga.get(path)).text

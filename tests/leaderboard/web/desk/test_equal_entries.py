@@ -29,7 +29,7 @@ def test_organisers_are_led_to_both_and_note_that_they_looked(people, found):
     shown = page(people.browser["Olga"].get(ADDRESS))
     assert "The same upload" in shown.text
     assert "To be looked at" in shown.text
-    assert all(shown.all("a", href=f"/runs/{one.pk}/") for one in pair)
+    assert all(shown.all("a", href=f"/organisers/runs/{one.pk}/") for one in pair)
     assert not shown.scripts
     [seen] = shown.all("input", name="last_seen")
     sent = {"note": "One laboratory, two teams.", "last_seen": seen["value"]}
@@ -47,7 +47,9 @@ def test_of_many_entries_the_last_few_stand_in_the_list_and_all_on_pages_of_thei
         EqualEntry(equality=equality, submission=one, added_at=equality.found_at) for one in more
     )
     listed = page(olga.get(ADDRESS))
-    assert [listed.all("a", href=f"/runs/{one.pk}/") != [] for one in _entries(equality)] == [False] * 2 + [True] * 4
+    assert [listed.all("a", href=f"/organisers/runs/{one.pk}/") != [] for one in _entries(equality)] == [False] * 2 + [
+        True
+    ] * 4
     assert "All 6 entries, of 2 teams," in listed.text
     [way] = listed.all("a", href=f"{ADDRESS}{equality.pk}/")
     monkeypatch.setattr(views, "ENTRIES_PER_PAGE", 4)

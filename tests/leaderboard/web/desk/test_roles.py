@@ -7,7 +7,6 @@ from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 
 from leaderboard.models import AuditEntry, User
-from leaderboard.people.roles import role_of
 from leaderboard.states import Role
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you
@@ -57,7 +56,7 @@ def test_a_second_and_a_third_organiser_are_made_in_the_administration(owner):
     assert act in desk.get(f"{PEOPLE}{sam.pk}/change/").content.decode()
     assert desk.post(act, {"role": "organiser", "why": "Helps us.", "do": "1"}).status_code == 302
     sam.refresh_from_db()
-    assert role_of(sam) == Role.ORGANISER
+    assert sam.current_role == Role.ORGANISER
     there = Client()
     there.post("/account/login/", {"login": "second@example.org", "password": "a new long one"})
     assert there.get("/organisers/").status_code == 200
@@ -78,7 +77,7 @@ def test_a_role_is_set_after_one_has_proved_who_one_is(owner, organiser):
     desk = browser(owner)
     assert desk.post(act, sent)["Location"].startswith("/account/reauthenticate/")
     organiser.refresh_from_db()
-    assert role_of(organiser) == Role.ORGANISER
+    assert organiser.current_role == Role.ORGANISER
     assert browser(organiser).get(act).status_code == 404
 
 
@@ -92,7 +91,7 @@ def test_an_organiser_raises_nobody_in_the_administration(owner, organiser):
     assert alice.name == "Alice B."
     assert User.objects.filter(is_staff=True).count() == 2
     assert User.objects.filter(is_superuser=True).count() == 1
-    assert role_of(User.objects.get(pk=organiser.pk)) == Role.ORGANISER
+    assert User.objects.get(pk=organiser.pk).current_role == Role.ORGANISER
 
 
 def test_an_organiser_gets_into_no_account_that_may_do_more(owner, organiser):

@@ -4,6 +4,7 @@ import pytest
 from allauth.account.models import EmailAddress
 
 from leaderboard.core import clock, refusals
+from leaderboard.journey import decisions
 from leaderboard.models import LikelyDouble, Membership, Team, TeamApproval, User
 from leaderboard.states import Role
 from tests.leaderboard import cast
@@ -45,6 +46,23 @@ def test_teams_are_found_by_words_phase_and_what_they_are(people, olga):
     assert names(olga, "state=disqualified") == set()
     people.team.submissions.update(disqualified_at=clock.now())
     assert names(olga, "state=disqualified") == {"Alice and Bob"}
+    decisions.disqualify_team(people.rivals, phase=phase, by=cast.OPERATOR, why="Two accounts.")
+    assert names(olga, "state=disqualified") == {"Alice and Bob", "Rivals"}
+
+
+def test_of_disqualifying_and_reinstating_a_team_only_what_applies_is_offered(people, olga):
+    phase = cast.phase()
+    cast.submit(people.rivals, phase)
+    page_of, asked = "/organisers/teams/of/rivals/", "/organisers/acts/{}/?on=rivals&phase=test"
+    offered = {one["href"] for one in page(olga.get(page_of)).all("a")}
+    assert asked.format("disqualify-team") in offered
+    assert asked.format("reinstate-team") not in offered
+    decisions.disqualify_team(people.rivals, phase=phase, by=cast.OPERATOR, why="Two accounts.")
+    shown = page(olga.get(page_of))
+    offered = {one["href"] for one in shown.all("a")}
+    assert asked.format("reinstate-team") in offered
+    assert asked.format("disqualify-team") not in offered
+    assert "Two accounts." in shown.text
 
 
 def test_a_team_is_approved_from_the_first_page(people, olga):
@@ -65,7 +83,7 @@ def test_a_page_of_a_team_says_what_organisers_have_to_know(people, olga):
     cast.submit(people.team, cast.phase())
     shown = page(olga.get("/organisers/teams/of/alice-and-bob/"))
     assert "Refused by its mail server" in shown.text
-    assert "1 submission" in shown.text
+    assert "1 run" in shown.text
     assert "No page hands out an image" in shown.text
     assert not shown.scripts
     member = Membership.objects.get(user=people.bob)
