@@ -150,6 +150,8 @@ def _page(
     person, at = person_of(request), instant_of(request)
     may_change = has_role(person, Role.ORGANISER)
     draft = changing.draft_of(phase, person) if may_change else None
+    if draft:
+        draft.phase = phase  # with what it refers to
     values = {**(draft.written if draft else {}), **(written or {})}
     edited = request.GET.getlist("edit") if may_change else []
     found = None
