@@ -101,9 +101,7 @@ def test_every_address_of_the_site_is_measured(asked):
 
 def test_every_address_answers_as_it_should(asked):
     answers = {
-        (size.teams, one.name): (asked[size][one.name].status, one.status)
-        for size in (FEW, MANY)
-        for one in ADDRESSES
+        (size.teams, one.name): (asked[size][one.name].status, one.status) for size in (FEW, MANY) for one in ADDRESSES
     }
     assert {name: statuses for name, statuses in answers.items() if len(set(statuses)) > 1} == {}
 
