@@ -53,9 +53,8 @@ def person(name: str, *, accepts_rules: bool = True, confirmed: bool = True, **f
     """A person with an account, whose address is confirmed."""
     email = f"{name.lower()}@example.org"
     user = User.objects.create_user(username=name.lower(), email=email, password="correct horse", name=name, **fields)
-    if (
-        confirmed
-    ):  # the rows that addresses.confirm and rules.accept_rules leave of somebody new, without their questions
+    # The rows that addresses.confirm and rules.accept_rules leave of somebody new, without their questions.
+    if confirmed:
         EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
     if accepts_rules:
         RulesAcceptance.objects.create(user=user, version=settings.RULES_VERSION)

@@ -141,7 +141,7 @@ class Rivals:
     @cached_property
     def _spellings(self) -> tuple[dict[str, str], dict[str, str]]:
         """Each text by how it may be written: those of one line, and the others."""
-        every = {written: text for text in self.texts for written in (text, escape(text))}
+        every = {escape(text): text for text in self.texts} | {text: text for text in self.texts}
         one_line = {written: text for written, text in every.items() if "\n" not in written}
         return one_line, {written: text for written, text in every.items() if written not in one_line}
 
