@@ -27,6 +27,7 @@ _LISTS: Mapping[str, str] = {
     kinds.OBJECTION.name: "desk",
     kinds.CASE_SET.name: "desk_cases",
     kinds.ANNOUNCEMENT.name: "desk_messages",
+    kinds.RECORD.name: "record",
 }
 _PAGES: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     kinds.RUN.name: ("desk_run", lambda run: run.pk),

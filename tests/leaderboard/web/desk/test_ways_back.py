@@ -52,6 +52,6 @@ def test_who_deleted_an_account_is_among_people(people):
 
 
 def test_every_kind_of_thing_has_a_list(people):
-    for kind in {act.kind for act in ACTS.values()}:
+    for kind in {act.kind.name: act.kind for act in ACTS.values()}.values():
         assert people.browser["Olga"].get(ways_back.list_of(kind)).status_code == 200, kind
     assert ways_back.page_of(RUN, []) == ways_back.list_of(RUN)
