@@ -1,13 +1,14 @@
 """Phases and their policies; the case sets."""
 
-from functools import partial
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from leaderboard import models
 from leaderboard.admin.bases import (
@@ -18,8 +19,6 @@ from leaderboard.admin.bases import (
     reason_of,
 )
 from leaderboard.admin.sizes import SizeField
-from leaderboard.board.archiving import archive
-from leaderboard.challenge import published_cases
 from leaderboard.challenge.phases import CHECKS, save_phase
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
@@ -122,35 +121,29 @@ class PhaseAdmin(Recorded, Decisions):
             ("case_set",) if obj and models.Submission.objects.filter(Q(phase=obj) | Q(cases_of=obj)).exists() else ()
         )
 
-    @admin.action(
-        description="Archive: remove masks, images and weights, keep scores and pages", permissions=["change"]
-    )
-    def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> None:
-        """Nothing of an archived phase can run again; the sweeper removes its files."""
-        self.decide(request, chosen, archive, "is archived, its masks, images and weights go within minutes")
+    # What nobody takes back is done at the desk: previewed, with the name typed, and a second factor where one is due.
 
-    @admin.action(description="Publish numbers of single hidden cases (after the reveal)", permissions=["change"])
+    @admin.action(description="Archive (at the desk)", permissions=["change"])
+    def archive(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:
+        """Leads to where it is asked."""
+        return self._at_the_desk(request, chosen, "archive-phase")
+
+    @admin.action(description="Publish numbers of single hidden cases (at the desk)", permissions=["change"])
     def publish_cases(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:
-        """Asks once more; then everybody may have them."""
-        return self._publish(request, chosen, "publish_cases", findings=False)
+        """Likewise."""
+        return self._at_the_desk(request, chosen, "publish-cases")
 
-    @admin.action(description="Publish numbers of single hidden cases and findings", permissions=["change"])
+    @admin.action(description="Publish numbers of single hidden cases, findings (at the desk)", permissions=["change"])
     def publish_findings(self, request: HttpRequest, chosen: QuerySet[models.Phase]) -> HttpResponse | None:
-        """The same, with those of each finding."""
-        return self._publish(request, chosen, "publish_findings", findings=True)
+        """Likewise."""
+        return self._at_the_desk(request, chosen, "publish-findings")
 
-    def _publish(
-        self, request: HttpRequest, chosen: QuerySet[models.Phase], action: str, *, findings: bool
-    ) -> HttpResponse | None:
-        if "confirmed" in request.POST:
-            decision = partial(published_cases.publish, findings=findings)
-            self.decide(request, chosen, decision, "numbers of its single cases are published")
+    def _at_the_desk(self, request: HttpRequest, chosen: QuerySet[models.Phase], act: str) -> HttpResponse | None:
+        phases = list(chosen)
+        if len(phases) != 1:
+            self.message_user(request, "One phase at a time: there is no way back.", messages.WARNING)
             return None
-        asked = {"phases": chosen, "action": action, "findings": findings, "why": reason_of(request)}
-        title = {"title": "Publish numbers of single cases?", "opts": self.opts}
-        return TemplateResponse(
-            request, "admin/publish_cases.html", {**self.admin_site.each_context(request), **title, **asked}
-        )
+        return redirect(f"{reverse('act', args=[act])}?{urlencode({'on': phases[0].slug})}")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Sizes are written with their unit; the limits of the model go on to hold."""

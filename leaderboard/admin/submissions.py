@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, Prefetch, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,6 +12,7 @@ from django.utils.html import format_html
 
 from leaderboard import models
 from leaderboard.admin.bases import Decisions, NamedValues, ReadOnly, RecordedForm, organiser_of, reason_of
+from leaderboard.core.refusal import Refused
 from leaderboard.core.text import sanitised
 from leaderboard.journey import decisions
 from leaderboard.states import RunState, SubmissionState, as_stage
@@ -145,10 +146,13 @@ class SubmissionAdmin(ReadOnly, Decisions):
 
     def save_model(self, request: HttpRequest, obj: models.Submission, form: Any, change: bool) -> None:
         """A reason disqualifies, an empty one puts back."""
-        if obj.disqualified_reason.strip():
-            decisions.disqualify(obj, by=organiser_of(request), why=obj.disqualified_reason)
-        else:
-            decisions.reinstate(obj, by=organiser_of(request), why=reason_of(request))
+        try:
+            if obj.disqualified_reason.strip():
+                decisions.disqualify(obj, by=organiser_of(request), why=obj.disqualified_reason)
+            else:
+                decisions.reinstate(obj, by=organiser_of(request), why=reason_of(request))
+        except Refused as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
 
 
 @admin.register(models.Attempt)

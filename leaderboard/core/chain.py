@@ -137,7 +137,8 @@ def verify(after: Link, most: int = AT_ONCE, known: Collection[str] = ()) -> Par
     """Verify the next entries of the chain after this one, so many of them; but for what is `known`, by its marks."""
     entries = list(AuditEntry.objects.filter(number__gt=after.number).order_by("number")[:most])
     ended = _ended(entries)
-    problems, marks = [], []
+    problems: list[str] = []
+    marks: list[str] = []
     for entry in entries:
         found = {mark: told for mark, told in _problems_of(entry, after, ended).items() if mark not in known}
         problems += _in_words(entry, after, [*found.values()])

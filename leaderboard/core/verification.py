@@ -51,7 +51,7 @@ def verify_all() -> RecordCheck:
 
 
 @transaction.atomic
-def acknowledge(check: RecordCheck, *, by: Actor, why: str) -> None:
+def acknowledge(_check: RecordCheck, *, by: Actor, why: str) -> None:
     """Say of a record that is not whole that people know, and why: what is found again is then told no more.
 
     The breaks stay, and the record says so for ever; what is changed after this shows as before. Raises Refused.

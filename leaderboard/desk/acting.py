@@ -165,6 +165,11 @@ class Outcome:
         told = [[one.action, one.target, one.before, sorted(one.after), _chosen(one)] for one in self.entries]
         return hashlib.sha256(json.dumps([self.refused, told], sort_keys=True).encode()).hexdigest()[:16]
 
+    def check_is(self, shown: str) -> None:
+        """Raise Refused where this is not what somebody was shown."""
+        if self.mark != shown:
+            raise Refused(MOVED_ON)
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         changes = [
@@ -238,8 +243,8 @@ def _act_on(act: Act, row: Model, values: Mapping[str, Any], by: Actor, why: str
             found = _outcome(act, row, values, by, why, name)
             if dry_run:
                 transaction.set_rollback(True)
-            elif shown and found.mark != shown:
-                raise Refused(MOVED_ON)
+            elif shown:
+                found.check_is(shown)
     except Refused as refusal:
         return Outcome(row, name, refused=str(refusal))
     except ObjectDoesNotExist:

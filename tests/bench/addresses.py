@@ -719,7 +719,7 @@ def _admin_pages() -> Iterator[Address]:
     yield Address("/admin/nothing/", 5, who="organiser", status=404)
     yield Address("/admin/leaderboard/user/{pk_leaderboard_user}/password/", 3, who="organiser")
     yield Address("/admin/leaderboard/preregistration/export/", 9, who="organiser", method="POST")
-    yield Address("/admin/leaderboard/phase/", 12, who="organiser", method="POST", body=_publish_cases)
+    yield Address("/admin/leaderboard/phase/", 12, "organiser", method="POST", body=_publish_cases, status=302)
     for model, rows in admin.site._registry.items():
         yield from _pages_of(model, 403 if isinstance(rows, ReadOnly | RegistrationAdmin) else 200)
 

@@ -7,12 +7,14 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, Page
 
 STANDARDS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
-ALSO = ("best-practice",)
+ALL = (*STANDARDS, "best-practice")
 # What may be otherwise at another width, or in another theme; the other rules read what a page is built of.
-BY_LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
-RUN = """([within, options]) => axe.run(within, {...options, preload: false, resultTypes: ["violations"]}).then(
-    result => result.violations.flatMap(
-        one => one.nodes.map(node => `${one.id}: ${node.html.slice(0, 200)} ${node.failureSummary}`)))"""
+BY_COLOUR = ("color-contrast", "link-in-text-block")
+BY_LOOKS = (*BY_COLOUR, "scrollable-region-focusable", "target-size")
+RUN = """([within, options]) => axe.run(within, {
+    ...options, preload: false, selectors: false, elementRef: true, resultTypes: ["violations"]}).then(
+    result => result.violations.flatMap(one => one.nodes.map(
+        node => `${one.id}: ${(node.element?.outerHTML ?? "in a frame").slice(0, 200)} ${node.failureSummary}`)))"""
 # axe is not sure of these, but they are wrong.
 NOWHERE = """["aria-describedby", "aria-labelledby", "aria-controls", "for"].flatMap(name =>
     [...document.querySelectorAll(`[${name}]`)].flatMap(one => one.getAttribute(name).split(/\\s+/)
@@ -27,6 +29,8 @@ READ_COLOURS_ONCE = """(() => {
     return this;
   };
 })()"""
+# Of every element that a rule looks at, axe would write down the source, and its way there: ours is of what is wrong.
+WITHOUT_SOURCES = "axe.configure({noHtml: true})"
 SETTLE = "document.getAnimations().forEach(one => one.cancel())"
 # All elements in their order: the number of the one around it (or -1), what styles depend on, and what colours it has.
 PARTS = """() => {
@@ -47,15 +51,15 @@ MARK = """marks => {
 
 def bring(page: Page) -> None:
     """Load axe into a page. The site's policy does not hold for what is evaluated."""
-    page.evaluate(AXE_SCRIPT)
+    page.evaluate(f"{AXE_SCRIPT}\n{WITHOUT_SOURCES}")
 
 
 def bring_to_all(context: BrowserContext) -> None:
     """Have every page come with axe: the browser keeps it, where it would be sent half a megabyte for each."""
-    context.add_init_script(f"{AXE_SCRIPT}\n{READ_COLOURS_ONCE}")
+    context.add_init_script(f"{AXE_SCRIPT}\n{READ_COLOURS_ONCE}\n{WITHOUT_SOURCES}")
 
 
-def found(page: Page, *, tags: Sequence[str] = (*STANDARDS, *ALSO), but: Sequence[str] = ()) -> list[str]:
+def found(page: Page, *, tags: Sequence[str] = ALL, but: Sequence[str] = ()) -> list[str]:
     """What axe finds on a page as it is now, `but` by these rules: rule, element, and what is wrong with it."""
     page.evaluate(SETTLE)  # colours on their way to a theme's are nobody's
     left_out = {rule: {"enabled": False} for rule in but}
@@ -91,10 +95,10 @@ class Looks:
             is_new.append(len(self._kinds) > known)
         return is_new, [around for around, _ in parts]
 
-    def found(self, page: Page) -> list[str]:
+    def found(self, page: Page, rules: Sequence[str] = BY_LOOKS) -> list[str]:
         """What is wrong with how the marked parts look now."""
         page.evaluate(SETTLE)
-        options = {"runOnly": {"type": "rule", "values": list(BY_LOOKS)}}
+        options = {"runOnly": {"type": "rule", "values": list(rules)}}
         # Of the marks around an element the innermost counts.
         within = {"include": [["[data-look=new]"]], "exclude": [["[data-look=known]"]]}
         return cast(list[str], page.evaluate(RUN, [within, options]))

@@ -25,6 +25,7 @@ from tests.browser.scenes import SCENES, Stage
 
 IN_BRACES = re.compile(r"\{(\w+)\}")
 FRAGMENTS = "/panel/"  # parts of pages, which they ask for by themselves
+SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Kept:
     html: bytes
     policy: str
     templates: frozenset[str]
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is an email as its readers get it, in a frame of a page."""
+        return SANDBOX in self.policy
 
 
 def every_page() -> dict[str, Kept]:
@@ -74,6 +80,11 @@ def _undone(ask: Any) -> Kept | None:
     return Kept(answer.content, answer.get("Content-Security-Policy", ""), templates)
 
 
+def _open(policy: str) -> str:
+    """A policy under which axe runs: in a sandbox no script does."""
+    return "; ".join(part for part in policy.split("; ") if not part.startswith(SANDBOX))
+
+
 class _Silent(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
         """Nothing: it would be a line for each file."""
@@ -89,7 +100,8 @@ def served(pages: Mapping[str, Kept]) -> Iterator[dict[str, str]]:
         path = environ["PATH_INFO"]
         if path in paths:
             page = pages[paths[path]]
-            start("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", page.policy)])
+            policy = ("Content-Security-Policy", _open(page.policy))
+            start("200 OK", [("Content-Type", "text/html; charset=utf-8"), policy])
             return [page.html]
         if path.startswith("/static/"):
             return site(environ, start)

@@ -5,6 +5,7 @@ library. Its program runs, case by case, the Python code that a test has put int
 cases.json as "do", so one image serves every behaviour.
 """
 
+import fcntl
 import io
 import os
 import re
@@ -18,8 +19,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from docker import APIClient
+from docker.errors import NotFound
 
 REPOSITORY = "rexgrounding-tests/python"
+LOADER = "/lib64/ld-linux-x86-64.so.2"
 _LEFT_OUT = re.compile(
     r"/(test|tests|site-packages|idlelib|tkinter|turtledemo|ensurepip|lib2to3|distutils|config-[^/]*)(/|$)"
     r"|\.opt-[12]\.pyc$"
@@ -52,9 +55,13 @@ for case in json.loads((INPUT / "cases.json").read_text()):
 """
 
 
-def _libraries(binary: Path) -> set[Path]:
-    listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
-    return {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+)", listing, re.MULTILINE)}
+def libraries_of(binary: Path) -> set[Path]:
+    """What the loader here finds for a program or library, and the loader; under the names by which they are asked for.
+
+    `ldd` says the same after some shells for each file.
+    """
+    listing = subprocess.run([LOADER, "--list", binary], capture_output=True, text=True, check=False).stdout
+    return {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listing, re.MULTILINE)}
 
 
 def files() -> dict[str, Path]:
@@ -63,7 +70,7 @@ def files() -> dict[str, Path]:
     interpreter = Path(sys.executable).resolve()
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     files = {"usr/local/bin/python3": interpreter}
-    libraries = _libraries(interpreter)
+    libraries = libraries_of(interpreter)
     for path in stdlib.rglob("*"):
         inside = "/" + path.relative_to(stdlib).as_posix()
         if path.is_file() and not _LEFT_OUT.search(inside):
@@ -81,7 +88,7 @@ def files() -> dict[str, Path]:
         "_bz2",
     ):
         for module in (stdlib / "lib-dynload").glob(f"{name}.*.so"):
-            libraries |= _libraries(module)
+            libraries |= libraries_of(module)
     for library in libraries:
         folder = "lib64" if library.name.startswith("ld-linux") else "usr/local/lib"
         files[f"{folder}/{library.name}"] = library
@@ -128,6 +135,23 @@ def build(client: APIClient, tag: str, more: Iterable[Path] = ()) -> str:
         'ENTRYPOINT ["python3", "/algorithm.py"]',
     ]
     client.import_image_from_data(_archive(more), repository=REPOSITORY, tag=tag, changes=changes)
+    return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
+
+
+def shared(client: APIClient, tag: str, temporary: Path) -> str:
+    """The image under a tag of its own, and its id: made by the first of all test processes that asks for it.
+
+    `temporary` is this process's folder; where there are several, they lie side by side. Who removes a tag takes the
+    image from nobody else.
+    """
+    ours = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+    with (ours / "python-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = ours / "python-image.id"
+        try:
+            client.tag(made.read_text(), REPOSITORY, tag)
+        except (FileNotFoundError, NotFound):
+            made.write_text(build(client, tag))
     return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
 
 

@@ -92,9 +92,9 @@ def engine(docker_client: docker.APIClient) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def python_image(docker_client: docker.APIClient) -> Iterator[str]:
+def python_image(docker_client: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     tag = f"session-{uuid.uuid4().hex[:12]}"
-    yield baseimage.build(docker_client, tag)
+    yield baseimage.shared(docker_client, tag, tmp_path_factory.getbasetemp())
     docker_client.remove_image(f"{baseimage.REPOSITORY}:{tag}", force=True)
 
 

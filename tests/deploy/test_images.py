@@ -1,8 +1,9 @@
 """The Dockerfile, built on the real engine without a network and started as compose starts it.
 
 No registry is needed: the base is the Python that runs here, packed with its libraries and a shell, and with the
-pinned packages of the target at their place, so that pip checks the pins and finds each of them installed. Packages
-come with what Python has compiled of them here, as pip would leave them.
+pinned packages of the target at their place, so that pip checks the pins and finds each of them installed. All comes
+with what Python has compiled of it here: of packages as pip would leave them, and of its own library because each
+process in the image would compile the same.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any, BinaryIO
 import docker
 import pytest
 
+from tests.containers.baseimage import libraries_of
 from tests.deploy.conftest import DEPLOY, ROOT, eventually
 
 pytestmark = pytest.mark.engine
@@ -82,6 +84,17 @@ def is_left_out(file: PurePath) -> bool:
     return is_foreign or is_for_linking or not LEFT_OUT.isdisjoint(file.parts) or file.suffix in (".pyc", ".pyi")
 
 
+def compiled_of(path: Path, place: str) -> Iterator[tuple[str, Path]]:
+    """What Python has compiled of a file here: in a folder of this clone's, or beside it. None of an image would."""
+    if path.suffix != ".py":
+        return
+    here = Path(importlib.util.cache_from_source(str(path)))
+    for compiled in (here, path.parent / "__pycache__" / here.name):
+        if compiled.is_file():
+            yield f"{place.rpartition('/')[0]}/__pycache__/{compiled.name}", compiled
+            return
+
+
 def files(target: str) -> Iterator[tuple[str, Path]]:
     """(path in the image, file here) of interpreter, programs, standard library and the target's packages."""
     yield "usr/local/bin/python3", Path(sys.executable).resolve()
@@ -92,7 +105,9 @@ def files(target: str) -> Iterator[tuple[str, Path]]:
         for path in library.rglob("*"):
             inside = path.relative_to(library)
             if not is_left_out(inside) and path.is_file():
-                yield f"usr/local/lib/{VERSION}/{inside}", path
+                place = f"usr/local/lib/{VERSION}/{inside}"
+                yield place, path
+                yield from compiled_of(path, place)
     started = loaded() if target == "server" else set[str]()
     for name in pinned(target):
         try:
@@ -105,8 +120,7 @@ def files(target: str) -> Iterator[tuple[str, Path]]:
                 continue
             place = f"venv/lib/{VERSION}/site-packages/{file}"
             yield from ((place, path),) if path.is_file() else ()
-            if path.suffix == ".py" and (compiled := Path(importlib.util.cache_from_source(str(path)))).is_file():
-                yield f"{place.rpartition('/')[0]}/__pycache__/{compiled.name}", compiled
+            yield from compiled_of(path, place)
 
 
 def pack(target: str, output: BinaryIO) -> None:
@@ -131,12 +145,8 @@ def pack(target: str, output: BinaryIO) -> None:
 
 
 def libraries(binaries: list[Path]) -> set[Path]:
-    """What the loader here finds for them, and the loader; under the names by which they are asked for."""
-    found: set[Path] = set()
-    for start in range(0, len(binaries), 100):
-        names = list(map(str, binaries[start : start + 100]))
-        listing = subprocess.run(["ldd", *names], capture_output=True, text=True, check=False).stdout
-        found |= {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listing, re.MULTILINE)}
+    """What these need, under the names by which they ask for it."""
+    found = set[Path]().union(*map(libraries_of, binaries))
     return {path for path in found if "site-packages" not in path.parts}
 
 

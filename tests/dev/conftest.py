@@ -20,6 +20,8 @@ from deploy.local.processes import end_marked, marked
 from deploy.local.record import running
 
 REPOSITORY = Path(__file__).parents[2]
+# Each first start would make the same database cluster, under secrets of its own.
+MADE_ONCE = ("postgres", "credentials.json")
 
 
 @contextmanager
@@ -76,13 +78,18 @@ class Services:
 
 @dataclass
 class Start:
-    """Starts services in a state folder of this home."""
+    """Starts services in a state folder of this home. A new one begins with a copy of what a `first` start has made."""
 
     home: Path
+    first: Path | None = None
     started: list[Services] = field(default_factory=list)
 
     def __call__(self, name: str) -> Services:
         root = self.home / name
+        if self.first and not root.exists():
+            root.mkdir(mode=0o711)
+            made = [str(self.first / part) for part in MADE_ONCE]
+            subprocess.run(["cp", "-a", *made, str(root)], check=True)
         command = [sys.executable, "-m", "tests.dev.services", str(root)]
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         services = Services(State(REPOSITORY, root), process)
@@ -99,18 +106,29 @@ class Start:
                 services.process.stdout.close()
 
 
+@pytest.fixture(scope="session")
+def first() -> Iterator[Path]:
+    """The state folder of services that were started for the first time, and stopped."""
+    with make_home() as home:
+        starter = Start(home)
+        services = starter("first")
+        assert services.record["ready"]
+        starter.stop_all()
+        yield services.state.root
+
+
 @pytest.fixture
-def start(home: Path) -> Iterator[Start]:
-    starter = Start(home)
+def start(home: Path, first: Path) -> Iterator[Start]:
+    starter = Start(home, first)
     yield starter
     starter.stop_all()
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
+def services(first: Path) -> Iterator[Services]:
     """For tests that change nothing."""
     with make_home() as home:
-        starter = Start(home)
+        starter = Start(home, first)
         yield starter("one")
         starter.stop_all()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -92,3 +93,17 @@ def test_a_state_folder_that_cannot_be_made_is_told(clone: Path) -> None:
     told = run(clone / "dev", "up", REX_STATE_HOME="/proc/nowhere")
     assert told.returncode == 1
     assert "REX_STATE_HOME" in told.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others than root keep their state at home")
+def test_roots_state_is_not_in_a_folder_of_the_units(clone: Path) -> None:
+    """systemd gives /var/lib/rexg to the server's user and closes it to all others."""
+    state = state_of(clone, Path("/var/lib/rexg-dev"))
+    units = " ".join(unit.read_text() for unit in (REPOSITORY / "deploy" / "systemd").iterdir())
+    try:
+        told = run(clone / "dev", "status", REX_PYTHON="/nonexistent")
+        assert "REX_PYTHON=/nonexistent" in told.stderr
+        assert state.is_dir()
+        assert state.parent.name not in re.findall(r"/var/lib/([\w-]+)", units)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)

@@ -13,12 +13,10 @@ from leaderboard.core import blobs
 from leaderboard.models import Phase, Team
 from tests import databases
 from tests.containers import baseimage
-from tests.journey import algorithms
 from tests.journey.stack import Stack
 from tests.leaderboard import cast, masks
 
 CASES = 6
-SLOW = "time.sleep(0.7)"
 
 
 @pytest.fixture(scope="session")
@@ -30,17 +28,11 @@ def engine():
 
 
 @pytest.fixture(scope="session")
-def base(engine):
+def base(engine, tmp_path_factory):
     """An image with the interpreter of these tests."""
     tag = f"journey-{uuid.uuid4().hex[:8]}"
-    yield baseimage.build(engine, tag)
+    yield baseimage.shared(engine, tag, tmp_path_factory.getbasetemp())
     engine.remove_image(f"{baseimage.REPOSITORY}:{tag}", noprune=True)
-
-
-@pytest.fixture
-def slow_image(engine, base, tmp_path) -> Path:
-    """An algorithm that takes its time, so that there is a middle to disturb."""
-    return algorithms.archive(engine, base, SLOW, tmp_path / "slow.tar.gz")
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ class Stack:
             "REX_INSTANCE": self.instance,
             "LEASE_SECONDS": "30",  # as production's, longer than a part's start on a busy machine: none is lost here
             "NOTIFY_AGAIN_SECONDS": "2",
-            "SWEEP_SECONDS": "1",
+            "SWEEP_SECONDS": "2",
         }
 
     def _is_ready(self, part: str) -> bool:
@@ -137,7 +137,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 def _without(environment: "os._Environ[str]", *names: str) -> dict[str, str]:

@@ -1,13 +1,18 @@
-"""Submissions from the upload to the leaderboard, through one stack of real processes."""
+"""Submissions from the upload to the leaderboard, through one stack of real processes; in the end these are shot.
+
+A run that is disturbed shares with an undisturbed one everything that matters.
+"""
 
 import json
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.test import override_settings
 
 from leaderboard.demo import cases as demo_cases
 from leaderboard.demo import demonstration
@@ -18,10 +23,11 @@ from leaderboard.models import Attempt, BoardVersion, CaseSet, Phase, Run, RunCa
 from tests.journey import algorithms
 from tests.journey.conftest import CASES, World
 from tests.journey.stack import Stack, wait_for
-from tests.journey.steps import PATIENCE_SECONDS, assert_nothing_is_left, finish, hand_in, scores
+from tests.journey.steps import PATIENCE_SECONDS, assert_nothing_is_left, finish, hand_in, has_begun, scores
 from tests.leaderboard import cast
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine, pytest.mark.timeout(600)]
+SLOW = "time.sleep(0.7)"
 
 
 @pytest.fixture
@@ -39,6 +45,21 @@ def team(world: World) -> Team:
     return world.team
 
 
+@pytest.fixture(scope="module")
+def slow_image(engine, base, tmp_path_factory) -> Path:
+    """An algorithm that takes its time, so that there is a middle to disturb."""
+    return algorithms.archive(engine, base, SLOW, tmp_path_factory.mktemp("slow") / "slow.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: World, slow_image: Path, django_db_blocker) -> Submission:
+    """A run of that algorithm which nobody disturbed."""
+    with django_db_blocker.unblock(), override_settings(STORE_DIR=world.store):
+        submission = hand_in(world.team, world.phase, slow_image)
+        finish(submission)
+    return submission
+
+
 @pytest.fixture
 def public_cases(phase: Phase) -> Iterator[None]:
     Phase.objects.filter(pk=phase.pk).update(cases_are_public=True)
@@ -53,9 +74,8 @@ def store(world: World, settings) -> Path:
     return world.store
 
 
-def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, team, phase, slow_image):
-    submission = hand_in(team, phase, slow_image)
-    finish(submission)
+def test_a_submission_travels_from_the_upload_to_the_leaderboard(stack, engine, team, phase, undisturbed):
+    submission = undisturbed
     assert cast.stage_of(submission) == "scored", stack.log("control")
     assert len(scores(submission)) == CASES
     assert all(result["status"] == "scored" for result in scores(submission).values())
@@ -157,3 +177,31 @@ def test_the_demonstration_hands_in_runs_scores_and_ranks_and_finds_it_all_a_sec
         assert cast.stage_of(submission) == "scored", stack.log("control")
         assert submission.weights
         assert submission.runs.get().cases.count() == demo_cases.CASES
+
+
+def test_a_run_whose_machines_are_shot_ends_like_an_undisturbed_one(
+    stack, engine, team, phase, slow_image, undisturbed
+):
+    """Each case's score, each case scored once, nothing lost, nothing charged twice, nothing left in the engine."""
+    killed = hand_in(team, phase, slow_image)
+    wait_for(lambda: killed.runs.filter(batches__done__gte=1, batches__is_canary=False).exists(), "the middle", 60)
+    stack.kill("sandbox")
+    stack.start_part("sandbox")
+    finish(killed)
+    assert scores(killed) == scores(undisturbed)
+    assert not RunCase.objects.filter(run__submission=killed, tries__gt=1).exists(), "the container was not adopted"
+
+    flushed = hand_in(team, phase, slow_image)
+    wait_for(partial(has_begun, flushed), "the canary", PATIENCE_SECONDS)
+    stack.flush_broker()
+    finish(flushed)
+    assert scores(flushed) == scores(undisturbed)
+
+    for part in ("scoring", "web", "sweeper"):
+        disturbed = hand_in(team, phase, slow_image)
+        wait_for(partial(has_begun, disturbed), "the canary", PATIENCE_SECONDS)
+        stack.kill(part)
+        stack.start_part(part)
+        finish(disturbed)
+        assert scores(disturbed) == scores(undisturbed), part
+    assert_nothing_is_left(engine, stack)

@@ -35,6 +35,7 @@ class Machine:
     def __init__(self, folder: Path, template: str = "") -> None:
         self.store = folder / "second-store"
         self._database = f"restored_{uuid.uuid4().hex[:8]}"
+        self._session: psycopg.Connection[Any] | None = None
         databases.at_server(f'CREATE DATABASE "{self._database}"' + (f' TEMPLATE "{template}"' if template else ""))
 
     @property
@@ -69,12 +70,15 @@ class Machine:
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Rows of its database."""
-        with psycopg.connect(self.database_url.replace("postgres://", "postgresql://"), autocommit=True) as there:
-            answer = there.execute(query)
-            return list(answer.fetchall()) if answer.description else []
+        if self._session is None:  # one for all: who waits for something asks again and again
+            self._session = psycopg.connect(self.database_url, autocommit=True, prepare_threshold=None)
+        answer = self._session.execute(query.encode())
+        return list(answer.fetchall()) if answer.description else []
 
     def remove(self) -> None:
         """Drop its database."""
+        if self._session is not None:
+            self._session.close()
         databases.at_server(f'DROP DATABASE "{self._database}" WITH (FORCE)')
 
     @contextmanager

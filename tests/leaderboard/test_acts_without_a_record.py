@@ -72,8 +72,8 @@ OF_OTHERS = {
     *("sqlsequencereset", "squashmigrations", "startapp", "startproject", "test", "testserver", "runserver"),
     *("collectstatic", "findstatic"),
 }
-#: Actions of the administration that decide nothing.
-NO_DECISIONS = {"send_to_me"}
+#: Actions of the administration that decide nothing: they lead to the desk, or send to oneself.
+NO_DECISIONS = {"send_to_me", "archive", "publish_cases", "publish_findings"}
 
 
 def reaches_the_record(start: Callable[..., object], of: type | None = None) -> bool:
@@ -149,7 +149,7 @@ def _pages() -> Iterator[tuple[str, Callable[..., object]]]:
     """The pages of the desk that take something: asked in a way that there is not, they say which there are."""
     for one in urls.urlpatterns:
         if "POST" in one.callback(RequestFactory().generic("NOTHING", "/"))["Allow"]:
-            yield one.name, one.callback
+            yield str(one.name), one.callback
 
 
 @pytest.mark.parametrize(("name", "page"), [*_pages()], ids=lambda one: one if isinstance(one, str) else "")

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +31,42 @@ def recording(request: pytest.FixtureRequest) -> Recording:
     return found
 
 
-def made(stack: ExitStack, recording: Recording, folder: Path, blocker: Any) -> Upgraded:
-    """The recorded database, upgraded, until `stack` is closed, and the files that its rows need."""
+@dataclass(frozen=True)
+class Migrated:
+    """The recorded database, moved to an instant and migrated then: to be copied by who needs one."""
+
+    recording: Recording
+    database: Database
+    at: datetime
+
+    def upgraded(self, stack: ExitStack, folder: Path) -> Upgraded:
+        """A copy, moved on to now, until `stack` is closed, and the files that its rows need."""
+        database = self.database.copy(new_name())
+        stack.callback(database.remove)
+        now = database.move_to_now(self.at)
+        self.recording.unpack_files(folder)
+        return Upgraded(self.recording, database, now - self.recording.recorded_at, folder)
+
+
+@pytest.fixture(scope="session")
+def migrated(recording: Recording, django_db_blocker: Any) -> Iterator[Migrated]:
+    """It is migrated once."""
     database = Database(os.environ["DATABASE_URL"], new_name()).create()
-    stack.callback(database.remove)
-    database.load(recording.dump)
-    now = database.move_to_now(recording.recorded_at)
-    with using(database, blocker):
-        call_command("migrate", interactive=False, verbosity=0)
-    recording.unpack_files(folder)
-    return Upgraded(recording, database, now - recording.recorded_at, folder)
+    try:
+        database.load(recording.dump)
+        now = database.move_to_now(recording.recorded_at)
+        with using(database, django_db_blocker):
+            call_command("migrate", interactive=False, verbosity=0)
+        yield Migrated(recording, database, now)
+    finally:
+        database.remove()
 
 
 @pytest.fixture(scope="module")
-def upgraded(
-    recording: Recording, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
-) -> Iterator[Upgraded]:
+def upgraded(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     """An upgraded database for a module."""
     with ExitStack() as stack:
-        yield made(stack, recording, tmp_path_factory.mktemp("upgraded"), django_db_blocker)
+        yield migrated.upgraded(stack, tmp_path_factory.mktemp("upgraded"))
 
 
 @pytest.fixture
@@ -60,17 +79,17 @@ def site(upgraded: Upgraded, store: Path, settings: Any, django_db_blocker: Any)
 
 
 @pytest.fixture(scope="package")
-def ended(recording: Recording, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[World]:
+def ended(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[World]:
     """The present server on another one, when everything that was under way has ended."""
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("world")
-        upgraded = made(stack, recording, folder, django_db_blocker)
+        upgraded = migrated.upgraded(stack, folder)
         processes = Processes(REPOSITORY, folder)
         mails = stack.enter_context(mail_server(folder / "mails"))
         server = Server(processes, upgraded.database, upgraded.store, os.environ, SETTINGS | mails.environment)
         stack.callback(remove_from_engine, server)
         stack.enter_context(processes)
-        old = stack.enter_context(Processes(recording.unpack_host(folder / "old"), folder))
+        old = stack.enter_context(Processes(migrated.recording.unpack_host(folder / "old"), folder))
         world = World(server, folder, mails, upgraded, old, django_db_blocker)
         world.go_on_until_the_end()
         yield world

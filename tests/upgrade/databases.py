@@ -40,6 +40,7 @@ class Database:
     def __init__(self, address: str, name: str) -> None:
         self._address = address
         self.name = name
+        self._session: psycopg.Connection[Any] | None = None
 
     @property
     def url(self) -> str:
@@ -53,10 +54,20 @@ class Database:
             yield connection
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows of a query; none of a statement that has none."""
-        with self.connected() as connection:
-            answer = connection.execute(query.encode(), values or None)
-            return list(answer.fetchall()) if answer.description else []
+        """The rows of a query; none of a statement that has none.
+
+        One session for all: to begin one costs more than to ask, and who waits for something asks again and again.
+        """
+        if self._session is None:
+            self._session = psycopg.connect(self.url, autocommit=True, prepare_threshold=None)
+        answer = self._session.execute(query.encode(), values or None)
+        return list(answer.fetchall()) if answer.description else []
+
+    def leave(self) -> None:
+        """End that session; the next question begins another."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     def value(self, query: str, *values: object) -> Any:
         """The one value of a query; None without a row."""
@@ -77,12 +88,19 @@ class Database:
 
     def remove(self) -> None:
         """Drop it, with whoever is connected."""
+        self.leave()
         self._at_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)
 
     def create(self) -> "Database":
         """Make it, empty."""
         self._at_server("CREATE DATABASE {}", self.name)
         return self
+
+    def copy(self, name: str) -> "Database":
+        """Make another one that holds the same. Nobody may be connected to this one."""
+        self.leave()
+        self._at_server("CREATE DATABASE {} TEMPLATE {}", name, self.name)
+        return Database(self._address, name)
 
     def _at_server(self, statement: LiteralString, *names: str) -> None:
         address = urlsplit(self._address)._replace(path="/postgres").geturl()

@@ -17,6 +17,8 @@ from leaderboard.board import versions
 from leaderboard.core import clock
 from tests.upgrade.upgraded import Upgraded, sorted_attempts, told, using, without_news
 
+# With those that need the server: the recorded database is migrated once for all.
+pytestmark = pytest.mark.xdist_group("upgrade")
 LEFT_OUT = ("/static/", "/admin/logout/")  # files; a button
 ACTS = "/organisers/acts/"
 OF_A_KIND = 3  # pages that differ in a number only

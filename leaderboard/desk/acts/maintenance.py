@@ -1,11 +1,15 @@
 """Pauses for maintenance: announced, begun, ended, called off."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from leaderboard.challenge import maintenance
 from leaderboard.core import clock
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import read_instant
 from leaderboard.desk.acting import Act, Value
 from leaderboard.desk.kinds import NEW_PAUSE, PAUSE
+from leaderboard.models import Maintenance
 
 _MOST_CHARACTERS = 300
 PROTECTED = (
@@ -23,6 +27,19 @@ def read_words(text: str) -> str:
 
 _UNTIL = Value("ends_at", "Until (UTC)", "As 2026-09-14 20:00.", read_instant)
 _WORDS = Value("words", "Words", "What is done, for every page: “The server gets a larger disk.”", read_words)
+
+
+def meant(pause: Maintenance, at: datetime) -> set[str]:
+    """The names of the acts that mean something for a pause at an instant."""
+    if pause.is_to_come(at):
+        return {"begin-planned-pause", "cancel-pause"}
+    return {"end-pause"} if pause.is_on(at) else set()
+
+
+def _offered(name: str) -> Callable[[Maintenance], bool]:
+    return lambda pause: name in meant(pause, clock.now())
+
+
 PLAN = Act(
     "plan-pause",
     "Plan a pause",
@@ -48,7 +65,7 @@ BEGIN_EARLY = Act(
     f"It begins earlier than teams were told. {PROTECTED}",
     maintenance.begin_early,
     needs_reason=True,
-    is_offered=lambda pause: pause.is_to_come(clock.now()),
+    is_offered=_offered("begin-planned-pause"),
     is_grave=True,
 )
 END = Act(
@@ -57,7 +74,7 @@ END = Act(
     PAUSE,
     "Runs start again with the next round. Deadlines that were moved stay where they are.",
     maintenance.end,
-    is_offered=lambda pause: pause.is_on(clock.now()),
+    is_offered=_offered("end-pause"),
 )
 CANCEL = Act(
     "cancel-pause",
@@ -65,7 +82,7 @@ CANCEL = Act(
     PAUSE,
     "It goes from all pages. Deadlines that were moved stay where they are: teams were told.",
     maintenance.cancel,
-    is_offered=lambda pause: pause.is_to_come(clock.now()),
+    is_offered=_offered("cancel-pause"),
 )
 OF_ONE = (BEGIN_EARLY, END, CANCEL)
 ACTS = (PLAN, BEGIN_NOW, *OF_ONE)

@@ -9,8 +9,8 @@ ACKNOWLEDGE = Act(
     "acknowledge-break",
     "Acknowledge the break",
     RECORD,
-    "You looked, and know why the record is not whole: say it. It is told no more of these breaks, and goes on to be of "
-    "others. They stay what they are, and this stays in the record.",
+    "You looked, and know why the record is not whole: say it. These breaks are told no more, others are. They stay "
+    "what they are, and this stays in the record.",
     verification.acknowledge,
     role=Role.OWNER,
     needs_reason=True,

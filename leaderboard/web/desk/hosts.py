@@ -1,6 +1,7 @@
 """Hosts and the queue: what each does, what waits, pauses for maintenance, and a page for each host."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -8,18 +9,19 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from leaderboard.desk.acting import may_act
 from leaderboard.desk.acts import maintenance as pauses
 from leaderboard.desk.acts.hosts import ACTS, ADD, DRAIN, END_DRAINING, STOP
 from leaderboard.desk.acts.queue import IN_TURN, RUN_NEXT
 from leaderboard.desk.acts.runs import CANCEL
 from leaderboard.journey.reasons import in_words
-from leaderboard.models import Attempt, Host, Maintenance, Run
+from leaderboard.models import Attempt, Host, Maintenance, Run, User
 from leaderboard.operations.host_states import hosts_now
 from leaderboard.operations.waiting_runs import queue_at
 from leaderboard.states import RunState
 from leaderboard.web.context import instant_of, person_of
 from leaderboard.web.desk.access import for_viewers
-from leaderboard.web.desk.acts import offers_of
+from leaderboard.web.desk.acts import Offer, button_of, offers_of
 from leaderboard.web.desk.tabs import tabs
 
 PER_PAGE = 50
@@ -41,7 +43,7 @@ def hosts(request: HttpRequest) -> HttpResponse:
         "tabs": tabs("desk_hosts"),
         "hosts": [(one, offers_of((DRAIN, END_DRAINING, STOP), one.host, person)) for one in hosts_now(at)],
         "add_host": offers_of([ADD], Host(), person),
-        "pauses": [(one, offers_of(pauses.OF_ONE, one, person)) for one in planned],
+        "pauses": [(one, _about_pause(one, at, person)) for one in planned],
         "plan_pause": offers_of([pauses.PLAN, pauses.BEGIN_NOW], Maintenance(), person),
         "page": page,
         "queued": len(queue),
@@ -52,6 +54,12 @@ def hosts(request: HttpRequest) -> HttpResponse:
         "halted": Run.objects.filter(state=RunState.HALTED).count(),
     }
     return render(request, "desk/hosts.html", context)
+
+
+def _about_pause(pause: Maintenance, at: datetime, person: User) -> list[Offer]:
+    """What this person can do about it now; the clock is not read again for each."""
+    names = pauses.meant(pause, at)
+    return [button_of(act, pause) for act in pauses.OF_ONE if act.name in names and may_act(person, act)]
 
 
 @never_cache

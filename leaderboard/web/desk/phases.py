@@ -99,7 +99,8 @@ def desk_phases(request: HttpRequest) -> HttpResponse:
 
 def _lines(request: HttpRequest, phases: Sequence[Phase], at: datetime) -> list[Line]:
     scored = Submission.objects.filter(kind=SubmissionKind.SCORED).order_by().values_list("phase")
-    counted = {phase: of for phase, *of in scored.annotate(Count("team", distinct=True), Count("pk"))}
+    of_each = scored.annotate(Count("team", distinct=True), Count("pk"))
+    counted: dict[int, tuple[int, int]] = {phase: (teams, runs) for phase, teams, runs in of_each}
     drafts = dict(Draft.objects.order_by().values_list("phase").annotate(Count("pk")))
     own = PhaseChanges.objects.filter(by=person_of(request), ended_at=None)
     with_changes = set(own.values_list("phase", flat=True))

@@ -42,7 +42,10 @@ class Told:
         return self.written_for == frozenset(self.fields)
 
     def send(self, phase: Phase, *, by: Actor) -> str:
-        """Send it, with the phase as it is now, where anybody is to be told; what came of it, in words. Raises Refused."""
+        """Send it, with the phase as it is now, where anybody is to be told.
+
+        Returns what came of it, in words. Raises Refused.
+        """
         if not self.is_wanted:
             return ""
         sent = telling.tell(self.message, phase, why=self.why, by=by)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
+from deploy.local.apt import find_program
 from tests.deploy.guide import machine, text
-from tests.deploy.guide.machine import Machine
+from tests.deploy.guide.machine import Answers, Machine
 
 PASSWORD = "a new long one 4711"
+COMPOSE = "First installation, with compose"
 SYSTEMD = "First installation, with systemd"
 NEW_HOST = "Adding a GPU host"
 # What the operator puts in place of the guide's words.
@@ -57,8 +60,9 @@ openssl x509 -req -in request.pem -CA /srv/ca.pem -CAkey ca.key -days 2 -extfile
 # As Debian's own unit would, but for the network, which sandboxes have none of.
 ENGINE = """
 dockerd --bridge=none --iptables=false --group=docker >/var/log/dockerd.log 2>&1 &
-for _ in $(seq 100); do docker --host=unix:///var/run/docker.sock version >/dev/null 2>&1 && exit; sleep 0.1; done
-cat /var/log/dockerd.log; exit 1
+for _ in $(seq 300); do grep -q "API listen on" /var/log/dockerd.log && exit; sleep 0.1; done
+cat /var/log/dockerd.log
+exit 1
 """
 CERTIFICATE = """
 install -m 0640 -g redis /root/privkey.pem /root/fullchain.pem /etc/rexg/tls
@@ -81,20 +85,23 @@ class Server:
 
     machine: Machine
     said: str = ""  # what the installation showed
-    addresses: dict[str, str] = field(default_factory=dict)  # of the broker, by user
 
     @property
     def manage(self) -> str:
         """The guide's own function."""
         return next(command for command in text.commands(SYSTEMD) if command.startswith("manage()"))
 
-    def type(self, *commands: str, answers: machine.Answers | None = None) -> str:
+    def type(self, *commands: str, answers: Answers | None = None) -> str:
         """Type commands as the guide has them, in the clone's folder."""
         return self.machine.type(["cd /opt/rexg", self.manage, *commands], answers)
 
     def ask(self, program: str) -> str:
         """What a Python program says that asks the site over TLS, as `ask(method, path)`, and trusts our authority."""
-        return self.machine.sh(SHELL + shell_quoted(ASK + program))
+        return self.machine.sh(SHELL + shlex.quote(ASK + program))
+
+    def query(self, question: str) -> str:
+        """What its database answers."""
+        return self.machine.sh(f"runuser -u postgres -- psql -qAt rexg -c {shlex.quote(question)}").strip()
 
     def is_well(self) -> bool:
         """Whether the site answers, its database included."""
@@ -137,9 +144,8 @@ def set_up(host: GpuHost, server: Server, token: str, password: str) -> None:
     """What the guide takes for granted, then its own commands."""
     for path in ("/opt/rexg", "/srv/ca.pem"):
         subprocess.run(["cp", "-a", server.machine.path(path), host.machine.path(path).parent], check=True)
-    host.machine.sh(
-        "install -D -m 0644 /srv/ca.pem /etc/rexg/ca.pem; install -m 0600 /opt/rexg/deploy/worker.env.example /etc/rexg/worker.env"
-    )
+    host.machine.sh("install -D -m 0644 /srv/ca.pem /etc/rexg/ca.pem")
+    host.machine.sh("install -m 0600 /opt/rexg/deploy/worker.env.example /etc/rexg/worker.env")
     broker = f"rediss://{host.name}:{password}@challenge.example.org:6380/0?ssl_cert_reqs=required"
     fill_in(
         host.machine,
@@ -157,25 +163,14 @@ def set_up(host: GpuHost, server: Server, token: str, password: str) -> None:
     host.machine.type(["cd /opt/rexg", *text.commands(NEW_HOST)[-2:]])
 
 
-def shell_quoted(words: str) -> str:
-    """For a shell, as one word."""
-    return "'" + words.replace("'", "'\\''") + "'"
-
-
 @pytest.fixture(scope="package")
 def debian() -> None:
     """Where the guide's machines can be made."""
-    missing = [
-        name
-        for name in ("redis-server", "pg_createcluster", "nginx", "git", "ip")
-        if not shutil.which(name, path=PATHS)
-    ]
-    probe = subprocess.run(["unshare", "--mount", "--pid", "--net", "--fork", "true"], capture_output=True, check=False)
-    if missing or probe.returncode:
-        pytest.skip(f"No machine for the guide here: {', '.join(missing) or probe.stderr.decode()}")
-
-
-PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    wanted = ("dockerd", "git", "ip", "nginx", "pg_createcluster", "redis-server")
+    missing = [f"no {name}" for name in wanted if find_program(name) is None]
+    probe = subprocess.run([*machine.OWN, "true"], capture_output=True, text=True, check=False)
+    if missing or probe.returncode or sys.pycache_prefix is None:
+        pytest.skip(f"The guide is not carried out here: {', '.join(missing) or probe.stderr or 'not by ./dev'}")
 
 
 @pytest.fixture(scope="package")
@@ -197,7 +192,7 @@ def chosen(command: str) -> str:
     return command
 
 
-def answers_of(server: Server) -> machine.Answers:
+def answers_of(server: Server) -> Answers:
     """What the operator types at each prompt of the installation."""
 
     def settings(shown: str) -> str:
@@ -216,11 +211,15 @@ def answers_of(server: Server) -> machine.Answers:
             file.write("PYTHONPYCACHEPREFIX=/srv/compiled\n")
         return "yes"
 
+    def first_owner(_shown: str) -> str:
+        server.machine.sh("runuser -u postgres -- pg_dump rexg >/srv/migrated.sql")
+        return "olga"
+
     return {
         "Enter password for new role: ": lambda _: "secret",
         "Enter it again: ": lambda _: "secret",
         "/etc/rexg/server.env changed? ": settings,
-        "Username: ": lambda _: "olga",
+        "Username: ": first_owner,
         "Email address: ": lambda _: "olga@example.org",
         "Password: ": lambda _: PASSWORD,
         "Password (again): ": lambda _: PASSWORD,

@@ -23,11 +23,11 @@ from pathlib import Path
 
 from tests.deploy.conftest import ROOT
 
-STAND_INS = Path(__file__).with_name("systemctl.py")
 PACKAGES = sysconfig.get_path("purelib")
 PATIENCE_SECONDS = 120
+OWN = ("unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child")
 Answers = Mapping[str, Callable[[str], str]]
-# $1: a folder of this machine's; then those that are empty on the new one, as after Debian's installation.
+# $1: a folder of this machine's; then those that are empty on the new one.
 SET_UP = """
 set -euo pipefail
 room=$1 root=$1/root
@@ -56,18 +56,16 @@ ip link set lo up
 ip address replace 10.77.0.1/32 dev lo
 echo 10.77.0.1 challenge.example.org >>/etc/hosts
 ln -sf ../proc/self/mounts /etc/mtab
-for name in systemctl systemd-run sudo editor; do install -m 755 /media/clone/tests/deploy/guide/systemctl.py "/usr/local/sbin/$name"; done
+for name in systemctl systemd-run sudo editor; do
+    install -m 755 /media/clone/tests/deploy/guide/stand_ins.py "/usr/local/sbin/$name"
+done
 echo ready
 while read -r _; do :; done
 """
-EMPTY = ("/run", "/srv", "/opt", "/data", "/backup", "/var/lib/rexg", "/var/lib/rexg-dev", "/var/lib/postgresql")
-EMPTY += (
-    "/var/lib/docker",
-    "/var/log",
-    "/etc/postgresql",
-    "/etc/nginx/conf.d",
-    "/etc/nginx/sites-enabled",
-    "/etc/rexg",
+# Empty on a new machine, as after Debian's installation.
+EMPTY = (
+    *("/run", "/srv", "/opt", "/data", "/backup", "/etc/rexg", "/etc/nginx/conf.d", "/etc/nginx/sites-enabled"),
+    *("/etc/postgresql", "/var/lib/postgresql", "/var/lib/docker", "/var/lib/rexg", "/var/lib/rexg-dev", "/var/log"),
 )
 
 
@@ -95,10 +93,7 @@ class Machine:
 
         `answers` gives for the end of a prompt what is typed then, made of all that was shown so far.
         """
-        steps = (
-            f"times; echo [$SECONDS] {shlex.quote(chr(35) + chr(32) + command)}\n{{ {command}\n}} || exit 9"
-            for command in commands
-        )
+        steps = (f"echo {shlex.quote('# ' + command)}\n{{ {command}\n}} || exit 9" for command in commands)
         number, terminal = pty.fork()
         if not number:
             with suppress(OSError):
@@ -149,8 +144,8 @@ def running(beside: Machine | None = None) -> Iterator[Machine]:
     """A new machine, in the network of the one `beside` it. Raises Failed where this one has no room for others."""
     room = tempfile.mkdtemp(prefix="rexg-machine-")
     network = ["nsenter", f"--net=/proc/{beside.first}/ns/net"] if beside else []
-    own = [] if beside else ["--net"]
-    command = [*network, "unshare", "--mount", "--pid", *own, "--uts", "--fork", "--kill-child", "bash", "-c", SET_UP]
+    own = [part for part in OWN if not (beside and part == "--net")]
+    command = [*network, *own, "bash", "-c", SET_UP]
     process = subprocess.Popen(
         [*command, "bash", room, *EMPTY],
         env={**os.environ, "CLONE": str(ROOT), "PACKAGES": PACKAGES, "COMPILED": str(sys.pycache_prefix)},
@@ -160,7 +155,8 @@ def running(beside: Machine | None = None) -> Iterator[Machine]:
         text=True,
     )
     try:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         if process.stdout.readline() != "ready\n":
             raise Failed(process.stderr.read())
         yield Machine(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()))

@@ -25,14 +25,21 @@ def commands(heading: str) -> list[str]:
 
 
 def said(heading: str, start: str) -> str:
-    """The one command within a section's words that begins like this; AssertionError where the guide says it no more."""
-    (found,) = {
-        " ".join(code.split()) for code in re.findall(r"`([^`]+)`", sections()[heading]) if code.startswith(start)
-    }
-    return found
+    """The one command within a section's words that begins like this; AssertionError where it is not one."""
+    found = {code for code in _codes(sections()[heading]) if code.startswith(start)}
+    assert len(found) == 1, f'"{heading}" of the guide says {found} for {start}'
+    return found.pop()
 
 
 def said_in_point(heading: str, beginning: str) -> list[str]:
-    """All that stands as code in the point of a list that begins like this, in its order."""
-    (point,) = re.findall(rf"^\* {re.escape(beginning)}(.*?)(?=^\* |^$)", sections()[heading], re.MULTILINE | re.DOTALL)
-    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", point) if " " in code]
+    """The commands in the point of a list that begins like this, in its order."""
+    points = [
+        point for point in re.split(r"^\* ", sections()[heading], flags=re.MULTILINE) if point.startswith(beginning)
+    ]
+    assert len(points) == 1, f'"{heading}" of the guide has {len(points)} points that begin with {beginning}'
+    return [code for code in _codes(points[0].partition("\n\n")[0]) if " " in code]
+
+
+def _codes(words: str) -> list[str]:
+    """What stands as code in words, past the blocks, each in one line."""
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", _BLOCK.sub("", words))]

@@ -370,3 +370,13 @@ def test_hostile_words_are_kept_without_what_is_not_text(host):
 def test_a_record_without_a_transaction_is_a_mistake(host):
     with pytest.raises(transaction.TransactionManagementError):
         audit.record(cast.OPERATOR, "drain", host)
+
+
+def test_what_is_refused_in_the_administration_is_said(submission, olga, desk):
+    decisions.disqualify_team(submission.team, phase=submission.phase, by=Actor.person(olga), why="Two accounts.")
+    address = f"/admin/leaderboard/submission/{submission.pk}/change/"
+    runs = {"runs-TOTAL_FORMS": "0", "runs-INITIAL_FORMS": "0"}
+    answer = desk.post(address, {"disqualified_reason": "", "why": "One of them left.", **runs}, follow=True)
+    assert "whole team is disqualified" in answer.content.decode()
+    submission.refresh_from_db()
+    assert submission.disqualified_at

@@ -88,7 +88,7 @@ class TestRunsThatFailAlike:
         decisions.run_again(ones[0], by=BY, why="Ours.")
         [item] = alike_now()
         assert "3 runs of 3 teams, of 4" in item.what
-        scene.in_state(ones[0].runs.last(), "failed", failure_kind="memory", ended_at=clock.now())
+        scene.in_state(ones[0].runs.get(number=2), "failed", failure_kind="memory", ended_at=clock.now())
         [item] = alike_now()
         assert "4 runs of 4 teams, of 5" in item.what
 

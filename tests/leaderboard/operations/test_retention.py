@@ -212,14 +212,15 @@ def test_a_phase_with_a_run_that_may_go_on_is_not_archived(state):
         archive(submission.phase)
 
 
-def test_an_organiser_archives_in_the_admin(client):
+def test_in_the_admin_an_organiser_is_led_to_where_a_phase_is_archived(client):
     _, _, submission = scored("Alice", cast.phase())
     Phase.objects.update(closes_at=clock.now(), revealed_at=clock.now())
     versions.make(submission.phase_id)
     client.force_login(cast.person("Olga", is_staff=True, is_superuser=True))
     chosen = {"action": "archive", "_selected_action": [submission.phase_id]}
-    page = client.post("/admin/leaderboard/phase/", chosen, follow=True)
-    assert "is archived" in page.content.decode()
+    asked = client.post("/admin/leaderboard/phase/", chosen)
+    assert asked["Location"] == f"/organisers/acts/archive-phase/?on={submission.phase.slug}"
+    client.post(asked["Location"], {"why": "It is over.", "confirmed": str(submission.phase), "do": "1"})
     assert Phase.objects.get().archived_at
 
 

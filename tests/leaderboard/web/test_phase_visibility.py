@@ -137,8 +137,10 @@ def each_once(asked: Iterable[Address]) -> list[Address]:
     return list(found.values())
 
 
-#: The addresses, each once, but those of the administration: that nobody else gets in there, `test_rivals` holds.
-SITE = each_once(one for one in ADDRESSES if not one.state and not one.path.startswith("/admin/"))
+#: The addresses, each once, but those of the administration and of the desk: that nobody else gets in there,
+#: `test_rivals` holds.
+OF_ORGANISERS = ("/admin/", "/organisers/")
+SITE = each_once(one for one in ADDRESSES if not one.state and not one.path.startswith(OF_ORGANISERS))
 PAGES = [one for one in SITE if one.method == "GET"]
 
 

@@ -19,7 +19,9 @@ from tests.bench.measuring import Queries, Site
 from tests.bench.plan import Size
 
 pytestmark = pytest.mark.django_db  # gives this file its database; what is written there is rolled back
-FEW, MANY = 3, 30
+#: More than a page of what is paged, and more than few of everything else.
+PAGED, REST = ("teams", "runs", "cases"), ("phases", "members", "hosts", "findings", "reruns")
+MOST_MEMBERS = 60  # so that places are left
 EVERYTHING: list[Address | Command] = [*ADDRESSES, *COMMANDS]
 CLOCK = "SELECT clock_timestamp()"
 WHOLE_COLUMN = re.compile(r'\."(\w+)"(?=,| AS | FROM )')
@@ -36,22 +38,25 @@ class Asked(NamedTuple):
     queries: list[str]
 
 
-def size(count: int) -> Size:
+def so_many(paged: int, rest: int) -> Size:
     """So many of everything."""
-    axes = dict.fromkeys(("teams", "runs", "cases", "phases", "members", "hosts", "findings", "reruns"), count)
+    axes = dict.fromkeys(PAGED, paged) | dict.fromkeys(REST, rest)
     return Size(**axes, busy=2, slots=1, batch_size=1, kinds=2, distinct=1)
 
 
+FEW, MANY = so_many(3, 3), so_many(30, 10)
+
+
 @pytest.fixture(scope="module")
-def asked(django_db_setup, django_db_blocker, module_store) -> dict[int, dict[str, Asked]]:
+def asked(django_db_setup, django_db_blocker, module_store) -> dict[Size, dict[str, Asked]]:
     """What everything asks with few and with many of everything, by its name."""
-    with django_db_blocker.unblock(), override_settings(TEAM_MOST_MEMBERS=2 * MANY):  # so that places are left
-        return {count: _ask_all(count) for count in (FEW, MANY)}
+    with django_db_blocker.unblock(), override_settings(TEAM_MOST_MEMBERS=MOST_MEMBERS):
+        return {size: _ask_all(size) for size in (FEW, MANY)}
 
 
-def _ask_all(count: int) -> dict[str, Asked]:
+def _ask_all(size: Size) -> dict[str, Asked]:
     with transaction.atomic():
-        population.fill(size(count))
+        population.fill(size)
         watched = addresses.watched()
         ContentType.objects.get_for_models(*apps.get_models())  # read once a process
         site = Site()
@@ -96,14 +101,14 @@ def test_every_address_of_the_site_is_measured(asked):
 
 def test_every_address_answers_as_it_should(asked):
     answers = {
-        (count, one.name): (asked[count][one.name].status, one.status) for count in (FEW, MANY) for one in ADDRESSES
+        (size.teams, one.name): (asked[size][one.name].status, one.status) for size in (FEW, MANY) for one in ADDRESSES
     }
     assert {name: statuses for name, statuses in answers.items() if len(set(statuses)) > 1} == {}
 
 
 def test_nothing_asks_more_the_more_there_is(asked):
     steady = [one.name for one in EVERYTHING if isinstance(one, Command) or not one.grows]
-    counts = {name: [len(asked[count][name].queries) for count in (FEW, MANY)] for name in steady}
+    counts = {name: [len(asked[size][name].queries) for size in (FEW, MANY)] for name in steady}
     assert {name: asks for name, asks in counts.items() if asks[0] != asks[1]} == {}
 
 

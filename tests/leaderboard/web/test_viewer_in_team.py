@@ -4,6 +4,7 @@ What somebody did as a captain stays; as a viewer they see it, and the rest of t
 """
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -33,7 +34,7 @@ def viewer(people) -> SimpleNamespace:
     return SimpleNamespace(browser=browser, run=run, draft=draft, upload=upload, key=key)
 
 
-def everything() -> dict[str, list]:
+def everything() -> dict[str, list[Any]]:
     models = [one for one in apps.get_models(include_auto_created=True) if one._meta.label not in OF_ASKING]
     return {one._meta.label: list(one._default_manager.order_by("pk").values()) for one in models}
 
@@ -61,7 +62,7 @@ def test_an_upload_is_neither_begun_nor_continued_nor_ended(viewer, method, by_k
     """Also where the method is said in a header, which the page's own guard does not read."""
     browser = Client() if by_key else viewer.browser
     headers = TUS | ({"Authorization": f"Bearer {viewer.key}"} if by_key else {})
-    piece = {"data": b"123456789", "content_type": "application/offset+octet-stream"}
+    piece: dict[str, Any] = {"data": b"123456789", "content_type": "application/offset+octet-stream"}
     before = everything()
     for path, meant in (
         (f"/uploads/drafts/{viewer.draft.pk}/", "POST"),

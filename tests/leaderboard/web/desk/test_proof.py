@@ -5,7 +5,6 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 
 from leaderboard.models import AuditEntry, User
-from leaderboard.people.roles import role_of
 from leaderboard.states import Role
 from tests.leaderboard import cast
 from tests.leaderboard.web.accounts.conftest import confirm_it_is_you
@@ -27,7 +26,7 @@ def alice() -> User:
 
 
 def role_now(person: User) -> Role | None:
-    return role_of(User.objects.get(pk=person.pk))
+    return User.objects.get(pk=person.pk).current_role
 
 
 def test_a_password_does_not_do_for_who_has_a_second_factor(owner, alice):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Stands in for systemd where none runs: `systemctl` and `systemd-run`, `sudo` and `editor`, as far as the guide uses them.
+"""Stands in for systemd where none runs (`systemctl`, `systemd-run`), for sudo, an editor and compose.
 
 It reads real units, and starts what they name as the user, in the folder and with the environment, folders and sockets
 that they say. It knows no dependencies but a target's `Wants`, starts nothing again that has ended, and none of the
 walls (ProtectSystem, SystemCallFilter, ...) stands; `tests/deploy/test_systemd.py` has systemd itself read those.
+Of compose it only looks whether files, services and commands are those that there are.
 Plain Python: it is copied to the machine that it serves.
 """
 
@@ -218,6 +219,29 @@ def systemd_run(*arguments: str) -> None:
     execute(shlex.join(rest), settings, {"PATH": "/usr/bin:/bin"})
 
 
+def compose(*arguments: str) -> None:
+    """End with a fault where a command of compose names a file, a service or a management command that is not there."""
+    words, files = list(arguments[1:]), list[Path]()
+    while words[0] in ("--env-file", "-f"):
+        files.append(Path(words[1]))
+        del words[:2]
+    text = "\n".join(file.read_text() for file in files)
+    verb, rest = words[0], words[1:]
+    if verb in ("exec", "run"):
+        while rest[0].startswith("--"):
+            del rest[: 2 if rest[0] in ("--volume", "--env") else 1]
+        service, *command = rest
+        if not re.search(rf"^  {service}:", text, re.MULTILINE):
+            raise SystemExit(f"no such service: {service}")
+        if (
+            command[:2] != ["python", "manage.py"]
+            or not Path(f"leaderboard/management/commands/{command[2]}.py").exists()
+        ):
+            raise SystemExit(f"no such command: {command}")
+    elif verb != "up":
+        raise SystemExit(f"compose {verb} is not known here")
+
+
 def main() -> None:
     """By the name under which it was called."""
     called, *arguments = sys.argv
@@ -227,6 +251,8 @@ def main() -> None:
             systemctl(verb, *names)
         case "systemd-run":
             systemd_run(*arguments)
+        case "docker":
+            compose(*arguments)
         case "editor":  # whoever plays the operator changes the file meanwhile
             input(f"{arguments[0]} changed? ")
         case "sudo":
