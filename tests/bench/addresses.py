@@ -605,8 +605,8 @@ _RUNS = [
 ]
 _STORY = frozenset({"summary", "result", "container", "log", "before", "after"})
 _ORGANISERS = [
-    Address("/organisers/", 36, who="organiser", grows="of what waits more is asked, once anything does"),
-    Address("/organisers/panel/", 34, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/", 37, who="organiser", grows="of what waits more is asked, once anything does"),
+    Address("/organisers/panel/", 35, who="organiser", grows="of what waits more is asked, once anything does"),
     Address("/organisers/hosts/", 23 + _ESTIMATE, who="organiser"),
     Address("/organisers/hosts/{host}/", 13, who="organiser"),
     Address("/organisers/acts/cancel-run/?on={running_public}", 8, who="organiser"),

@@ -6,10 +6,22 @@ Each module here finds things of one kind; `waiting` asks all of them. What sett
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from leaderboard.desk.attention import alike, capacity, hosts, messages, objections, phases, rescorings, runs, teams
+from leaderboard.desk.attention import (
+    alike,
+    capacity,
+    hosts,
+    messages,
+    objections,
+    phases,
+    record,
+    rescorings,
+    runs,
+    teams,
+)
 from leaderboard.desk.attention.items import Item
 
 SOURCES: Sequence[Callable[[datetime], Iterator[Item]]] = (
+    record.broken,
     runs.interrupted,
     alike.failures,
     objections.unanswered,
