@@ -706,7 +706,7 @@ def _admin_pages() -> Iterator[Address]:
     yield Address("/admin/leaderboard/", 2, who="organiser")
     yield Address("/admin/login/", 0, status=302)
     yield Address("/admin/logout/", 4, who="organiser", status=302, method="POST")
-    yield Address("/admin/password_change/", 2, who="organiser")
+    yield Address("/admin/password_change/", 2, who="organiser", status=302)
     yield Address("/admin/password_change/done/", 2, who="organiser")
     yield Address("/admin/jsi18n/", 2, who="organiser")
     yield Address("/admin/autocomplete/", 5, who="organiser", status=403)

@@ -47,14 +47,13 @@ def test_of_many_entries_the_last_few_stand_in_the_list_and_all_on_pages_of_thei
         EqualEntry(equality=equality, submission=one, added_at=equality.found_at) for one in more
     )
     listed = page(olga.get(ADDRESS))
-    assert [listed.all("a", href=f"/organisers/runs/{one.pk}/") != [] for one in _entries(equality)] == [False] * 2 + [
-        True
-    ] * 4
+    leads_to = [listed.all("a", href=f"/organisers/runs/{one.pk}/") != [] for one in _entries(equality)]
+    assert leads_to == [False] * 2 + [True] * 4
     assert "All 6 entries, of 2 teams," in listed.text
     [way] = listed.all("a", href=f"{ADDRESS}{equality.pk}/")
     monkeypatch.setattr(views, "ENTRIES_PER_PAGE", 4)
     pages = [page(olga.get(f"{way['href']}?page={number}")) for number in (1, 2)]
-    links = [f"/runs/{one.pk}/" for one in reversed(_entries(equality))]
+    links = [f"/organisers/runs/{one.pk}/" for one in reversed(_entries(equality))]
     assert [[one["href"] for one in each.all("a") if one["href"] in links] for each in pages] == [links[:4], links[4:]]
     [seen] = pages[1].all("input", name="last_seen")
     olga.post(way["href"], {"last_seen": seen["value"], "note": "Six."})
