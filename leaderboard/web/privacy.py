@@ -32,7 +32,7 @@ def _kept() -> list[Kept]:
         Kept(
             "Sessions",
             "Since when and from which network address and browser you are signed in, so that you can end what is not "
-            "yours. A cookie names the session.",
+            "yours; and so that organisers see two teams of one group. A cookie names the session.",
             f"Until you sign out, at most {settings.SESSION_COOKIE_AGE // DAY} days.",
         ),
         Kept(
@@ -44,6 +44,12 @@ def _kept() -> list[Kept]:
             "Tries of passwords and codes",
             "How often, as hashes of addresses, so that nobody guesses.",
             f"{throttle.KEPT.days * 24} hours after the last try.",
+        ),
+        Kept(
+            "What two teams have in common",
+            "Entries, names, network addresses, institutions: one group takes part once. Organisers alone see it, and "
+            "a person decides. How much it is stays, what it is does not.",
+            "As long as both teams are there.",
         ),
         Kept("Which rules you accepted, and when", "It is the condition for taking part.", ACCOUNT),
         Kept(
