@@ -4,6 +4,7 @@ Nothing here knows of the server; teams run the same code on their own files wit
 each of which uses only those above it, as do the modules within each (`./dev lint` makes sure):
 
     errors, categories, results   what can go wrong; the table of the categories; the types of all results
+    kernel      the loops that are compiled, where there is a compiler
     masks       a NIfTI file that may be hostile -> the runs of voxels of each finding
     metrics     runs -> lesions, which of them are found -> one case's result -> summary, groups, intervals
     isolation   the same in a child process with limits

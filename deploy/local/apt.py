@@ -20,6 +20,7 @@ from deploy.local.paths import State, current_state
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 ENGINE: dict[str, tuple[str, ...]] = {"docker.io": ("dockerd",)}
+COMPILER: dict[str, tuple[str, ...]] = {"gcc": ("cc", "gcc"), "python3-dev": ("python3-config",)}
 BROWSER = "chromium-headless-shell"
 # Programs that tests use for real.
 TEST_PROGRAMS: dict[str, tuple[str, ...]] = {
@@ -42,8 +43,8 @@ TEST_PROGRAMS: dict[str, tuple[str, ...]] = {
 }
 # By the commands of `./dev` that need them, in the order in which they are said.
 WANTED: dict[str, dict[str, tuple[str, ...]]] = {
-    "test": TEST_PROGRAMS | ENGINE,
-    **dict.fromkeys(("demo", "up", "bench", "chaos"), ENGINE),
+    "test": TEST_PROGRAMS | ENGINE | COMPILER,
+    **dict.fromkeys(("demo", "up", "bench", "chaos"), ENGINE | COMPILER),
 }
 
 

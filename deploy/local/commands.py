@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from deploy.local import LocalError, apt, linting
+from deploy.local import LocalError, apt, kernel, linting
 from deploy.local.leftovers import remove_abandoned
 from deploy.local.mounts import unmount_below
 from deploy.local.paths import State
@@ -179,6 +179,7 @@ def test(state: State, arguments: Sequence[str]) -> int:
     for package in () if apt.can_install() else missing:
         say(f"{package} was not found: install it, or the tests that use it will fail.")
     cache = state.root / "cache"
+    kernel.ensure_built(state, say)
     with _services(state, "test", SERVICES, lasting=False) as (stack, run):
         collect_static(state, stack.environment(), say)
         # Each process takes a database of the broker for itself; of somebody else's broker only the one that is named.
@@ -193,6 +194,7 @@ def bench(state: State, arguments: Sequence[str]) -> int:
     """A benchmark of tests/bench, with real services."""
     if not arguments:
         raise LocalError("name a benchmark: ./dev bench NAME, where tests/bench has them.")
+    kernel.ensure_built(state, say)
     with _services(state, "bench", SERVICES) as (stack, run):
         collect_static(state, stack.environment(), say)
         return run([sys.executable, "-m", "tests.bench", *arguments], stack.test_environment(), cwd=state.clone)
@@ -200,6 +202,7 @@ def bench(state: State, arguments: Sequence[str]) -> int:
 
 def chaos(state: State, arguments: Sequence[str]) -> int:
     """Runs under random disturbances, on services of its own in a folder of its own."""
+    kernel.ensure_built(state, say)
     os.chdir(state.clone)
     return _become(sys.executable, "-P", "-m", "tests.chaos", *arguments)
 
@@ -257,6 +260,7 @@ COMMANDS = {function.__name__: function for function in (*_STACK, *_WORKSHOP)}
 
 
 def _start_services(supervisor: Supervisor) -> Stack:
+    kernel.ensure_built(supervisor.state, supervisor.say)
     stack = find_stack(supervisor.state, os.environ, SERVICES, supervisor.say)
     start_services(supervisor, stack, SERVICES)
     return stack

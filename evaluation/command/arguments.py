@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation import kernel
 from evaluation.command.files import is_writable
 from evaluation.command.progress import tell
 from evaluation.command.report import OutputFormat
@@ -137,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     for setting in OFFICIAL:
         parser.add_argument(f"--{setting}", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--global_only", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--version", action="version", version=f"evaluation version {VERSION}")
+    parser.add_argument("--version", action="version", version=f"evaluation version {VERSION}, {kernel.description}")
     return parser
 
 

@@ -86,6 +86,8 @@ def _process(facts: Facts, role: str) -> Check:
     alive = sum(age <= SILENT_SECONDS for age in ages)
     if alive:
         says = f"{_number(alive, 'is', 'are')} alive; the last sign of life was {_age(min(ages))} ago."
+        if role == "scoring":
+            says += f" Masks are scored by: {facts.scorer}."
         return Check(role, title, Level.OK, says)
     since = f"has shown no sign of life for {_age(min(ages))}" if ages else "has never shown a sign of life"
     cost = {

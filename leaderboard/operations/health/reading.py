@@ -16,6 +16,7 @@ from django.db import Error as DatabaseError
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from evaluation import kernel
 from leaderboard.board import versions
 from leaderboard.challenge import downloads
 from leaderboard.challenge.phases import offers_try_outs, taking_phases
@@ -128,6 +129,7 @@ class Facts:
     oldest_image: float | None = None
     oldest_run: float | None = None
     oldest_score: float | None = None
+    scorer: str = kernel.description  # of this process, which is installed as those that score are
     boards: dict[str, float] = field(default_factory=dict)  # since when they were not looked at, by the phase's name
     run_waits_beside_free_slot: bool = False
     run_fits_no_host: bool = False  # though some take work
