@@ -17,7 +17,7 @@ from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.masks.run_lengths import Runs, Shape
 from evaluation.metrics import matching
-from evaluation.metrics.cases import Assessment, Case, finding_result, lost_case
+from evaluation.metrics.cases import Assessment, Case, finding_result, lost_case, mean_dice
 from evaluation.metrics.distances import match_focal, match_non_focal
 from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
 from evaluation.results import CaseResult, CaseStatus, FindingResult
@@ -80,8 +80,9 @@ def _compare(case: Case, reference: Reference, prediction: Path, correction: Cor
         digest.add(key, runs)
         findings.append(_score_finding(case, key, known, predicted_instances(runs)))
         voxels.append(known.voxels)
-    mean = sum(finding["dice"] for finding in findings) / len(findings)
-    result = CaseResult(name=case.name, status=CaseStatus.SCORED, reason=None, dice=mean, findings=findings)
+    result = CaseResult(
+        name=case.name, status=CaseStatus.SCORED, reason=None, dice=mean_dice(findings), findings=findings
+    )
     return Assessment(result, tuple(voxels), digest.value())
 
 
