@@ -8,6 +8,7 @@ each of which uses only those above it, as do the modules within each (`./dev li
     metrics     runs -> lesions, which of them are found -> one case's result -> summary, groups, intervals
     isolation   the same in a child process with limits
     hints       why a score may be lower than the model deserves
+    notebook    one case after the other, as arrays or files: `score`, and `summarise` for a table
     command     from the arguments of the command line to its exit code
 
 Who only wants numbers needs nothing but the names listed here.
@@ -26,6 +27,7 @@ from evaluation.metrics.aggregate import (
     PERCENTILES,
     RESAMPLES,
     Difference,
+    aggregate,
     intervals_of,
     paired_differences,
     resample_counts,
@@ -34,9 +36,9 @@ from evaluation.metrics.aggregate import (
     seed_from,
     size_group,
     size_limits,
-    summarise,
 )
 from evaluation.metrics.cases import VERSION, Assessment, Case, lost_case
+from evaluation.notebook import CaseScore, FindingScore, score, summarise
 from evaluation.results import (
     Aggregates,
     CaseResult,
@@ -65,11 +67,13 @@ __all__ = [
     "Assessment",
     "Case",
     "CaseResult",
+    "CaseScore",
     "CaseStatus",
     "Category",
     "Difference",
     "EvaluationError",
     "FindingResult",
+    "FindingScore",
     "Group",
     "Hint",
     "Interval",
@@ -84,6 +88,7 @@ __all__ = [
     "SizeGroup",
     "Summary",
     "WithinBudget",
+    "aggregate",
     "assess_isolated",
     "inspect_mask",
     "intervals_of",
@@ -95,6 +100,7 @@ __all__ = [
     "resample_counts",
     "resampled_means",
     "resampled_numbers",
+    "score",
     "score_case",
     "seed_from",
     "size_group",

@@ -21,7 +21,7 @@ from evaluation.errors import EvaluationError
 from evaluation.hints import Hint
 from evaluation.isolation import fork_server
 from evaluation.isolation.scorer import Job
-from evaluation.metrics.aggregate import seed_from, size_limits, summarise
+from evaluation.metrics.aggregate import aggregate, seed_from, size_limits
 from evaluation.metrics.cases import Assessment
 from evaluation.results import CaseResult, CaseStatus
 
@@ -57,7 +57,7 @@ def _run(options: Options) -> int:
     sizes = _sizes(dataset, assessments)
     limits = size_limits(list(sizes.values()))
     seed = seed_from("\n".join(sorted(case.name for case in dataset.cases)))
-    aggregates = summarise(results, seed=seed, sizes=sizes, limits=limits)
+    aggregates = aggregate(results, seed=seed, sizes=sizes, limits=limits)
     _say("\n".join([table(aggregates), *_lost_lines(results), *_hint_lines(hints)]))
     if options.format == OutputFormat.NATIVE:
         document: Mapping[str, object] = native(results, aggregates, params(seed, limits, options.split), hints)

@@ -62,7 +62,7 @@ def size_group(fraction: float, limits: Limits) -> SizeGroup:
     return SizeGroup.MEDIUM if fraction <= limits[1] else SizeGroup.LARGE
 
 
-def summarise(
+def aggregate(
     cases: Sequence[CaseResult],
     *,
     seed: int,
@@ -92,7 +92,7 @@ def summarise(
 def resample_counts(cases: int, *, seed: int, resamples: int = RESAMPLES) -> Floats:
     """How often each case, in the order of their names, counts in each resample: (resamples, cases) whole numbers.
 
-    Behind every interval that `summarise` gives for this seed. Raises `EvaluationError` without any case.
+    Behind every interval that `aggregate` gives for this seed. Raises `EvaluationError` without any case.
     """
     if not cases:
         raise EvaluationError("there are no cases to resample")
@@ -103,7 +103,7 @@ def resampled_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) ->
     """The means over cases of `values` (..., cases), as (..., 1 + resamples).
 
     The first is that of the cases themselves, each further one that of a resample of them: the same resamples, to the
-    bit, as behind every interval that `summarise` gives for this seed, if the cases are in the order of their names.
+    bit, as behind every interval that `aggregate` gives for this seed, if the cases are in the order of their names.
     Raises `EvaluationError` without any case.
     """
     cases = values.shape[-1]
@@ -133,7 +133,7 @@ def paired_differences(
     limits: Limits | None = None,
     resamples: int = RESAMPLES,
 ) -> list[dict[str, Difference]]:
-    """Each of `others` minus `base` in one of `COMPARED`: over all cases (`OVERALL`), and in the groups of `summarise`.
+    """Each of `others` minus `base` in one of `COMPARED`: over all cases (`OVERALL`), and in the groups of `aggregate`.
 
     All are results of the same cases. Each resample is drawn once and counts for both, so that a case is compared with
     itself: such an interval is narrower than those of the two numbers let expect. Dice over all cases is the one that

@@ -5,7 +5,7 @@ A prediction that is missing or unreadable never raises: it is a result too, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from evaluation.metrics.instances import Instances, entities, overlaps, predicte
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
 _Channel = TypeVar("_Channel")
+Prediction = Path | Sequence[Runs]  # a file, or the runs of each finding of a mask that was checked
 
 
 def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResult:
@@ -35,7 +36,7 @@ def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResu
 
 
 def assess(
-    case: Case, open_it: Callable[[], Reference], prediction: Path | None, correction: Correction | None = None
+    case: Case, open_it: Callable[[], Reference], prediction: Prediction | None, correction: Correction | None = None
 ) -> Assessment:
     """`score_case` together with the sizes of the findings; `open_it` gives the reference from its beginning.
 
@@ -71,7 +72,7 @@ def _lost(case: Case, reference: Reference, status: CaseStatus, reason: str) -> 
     return Assessment(result, tuple(finding.voxels for finding in wanted))
 
 
-def _compare(case: Case, reference: Reference, prediction: Path, correction: Correction) -> Assessment:
+def _compare(case: Case, reference: Reference, prediction: Prediction, correction: Correction) -> Assessment:
     findings, voxels, digest = [], [], MaskDigest()
     predicted = _chosen(case, correction.apply(_predicted(prediction, reference.shape)))
     wanted = _chosen(case, reference.findings)
@@ -86,9 +87,9 @@ def _compare(case: Case, reference: Reference, prediction: Path, correction: Cor
     return Assessment(result, tuple(voxels), digest.value())
 
 
-def _predicted(prediction: Path, shape: Shape) -> Iterator[Runs]:
+def _predicted(prediction: Prediction, shape: Shape) -> Iterator[Runs]:
     try:
-        yield from read_prediction(prediction, shape)
+        yield from read_prediction(prediction, shape) if isinstance(prediction, Path) else prediction
     except InvalidMask as error:
         raise _BadPrediction(str(error)) from error
 
