@@ -197,9 +197,9 @@ def summarise(results: Iterable[CaseScore]) -> list[dict[str, Any]]:
 
     The first row, "overall", is the whole set; its `dice` is the ranking number, the mean over cases of the mean over
     a case's findings. The others are the groups that have findings: focal and non_focal, the categories, and small,
-    medium and large. There `dice` is the mean over the `n` findings, which overall is `dice_per_finding`. `dice_low` and
-    `dice_high` are the ends of the 95 % interval, and so on. Of the same cases, under the same names, all numbers are
-    those of the command line.
+    medium and large. There `dice` is the mean over the `n` findings, which overall is `dice_per_finding`. `dice_low`
+    and `dice_high` are the ends of the 95 % interval, and so on. Of the same cases, under the same names, all numbers
+    are those of the command line.
 
     Raises `EvaluationError` without any result, or with two for one case. Results without a name are each another case.
 

@@ -15,6 +15,7 @@ from evaluation.errors import EvaluationError
 from evaluation.metrics.cases import VERSION
 from evaluation.metrics.instances import MIN_VOXELS
 
+PROGRAM = "python -m evaluation"
 MAX_WORKERS = 16
 # Options of the organisers' script for what the challenge has settled; taken as long as they say the same.
 OFFICIAL = {"min_size": MIN_VOXELS, "cc_connectivity": 2}
@@ -74,13 +75,13 @@ class Options:
     quiet: bool
 
 
-def parse(arguments: Sequence[str] | None) -> Options:
-    """The options; of the process itself without `arguments`.
+def parse(arguments: Sequence[str] | None, program: str = PROGRAM) -> Options:
+    """The options; of the process itself without `arguments`. Texts call the program as it is called.
 
     Ends the process with an explanation when it cannot make sense of them. Raises `EvaluationError` when what they name
     cannot be used, and makes the folder `cache_dir`, which may raise `OSError`.
     """
-    given = _parser().parse_args(arguments)
+    given = _parser(program).parse_args(arguments)
     _check_settings(given)
     for name in ("gt_dir", "pred_dir", "ct_dir"):
         _check_folder(name, getattr(given, name))
@@ -102,11 +103,11 @@ def parse(arguments: Sequence[str] | None) -> Options:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m evaluation",
+        prog=program,
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.replace(PROGRAM, program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--gt_dir", metavar="DIR", type=Path, required=True, help="folder of reference masks")

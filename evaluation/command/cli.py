@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from evaluation.command.arguments import Options, parse
+from evaluation.command.arguments import PROGRAM, Options, parse
 from evaluation.command.dataset import Dataset, load_dataset
 from evaluation.command.files import write
 from evaluation.command.names import folder_warnings, same_folder_warnings
@@ -30,10 +30,10 @@ MAX_LOST_SHOWN = 20
 WIDTH = 80
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
+    """Run the command line of a program that is called so; returns the exit code."""
     try:
-        return _run(parse(arguments))
+        return _run(parse(arguments, program))
     except EvaluationError as error:
         tell(f"error: {error}")
         return EXIT_NO_RESULTS
