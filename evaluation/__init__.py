@@ -4,6 +4,7 @@ Nothing here knows of the server; teams run the same code on their own files wit
 each of which uses only those above it, as do the modules within each (`./dev lint` makes sure):
 
     errors, categories, results   what can go wrong; the table of the categories; the types of all results
+    system      what only some operating systems can do
     masks       a NIfTI file that may be hostile -> the runs of voxels of each finding
     metrics     runs -> lesions, which of them are found -> one case's result -> summary, groups, intervals
     isolation   the same in a child process with limits
@@ -51,6 +52,7 @@ from evaluation.results import (
     SizeGroup,
     Summary,
 )
+from evaluation.system import isolation_lacks
 
 if TYPE_CHECKING:
     from evaluation.metrics.scoring import score_case
@@ -92,6 +94,7 @@ __all__ = [
     "assess_isolated",
     "inspect_mask",
     "intervals_of",
+    "isolation_lacks",
     "kind_of",
     "look",
     "lost_case",

@@ -14,6 +14,7 @@ from evaluation.command.report import OutputFormat
 from evaluation.errors import EvaluationError
 from evaluation.metrics.cases import VERSION
 from evaluation.metrics.instances import MIN_VOXELS
+from evaluation.system import processors
 
 PROGRAM = "python -m evaluation"
 MAX_WORKERS = 16
@@ -98,7 +99,7 @@ def parse(arguments: Sequence[str] | None, program: str = PROGRAM) -> Options:
         cache_dir=given.cache_dir,
         split=given.split,
         format=OutputFormat(given.format),
-        workers=min(max(1, given.num_workers if given.num_workers is not None else _processors()), MAX_WORKERS),
+        workers=min(max(1, given.num_workers if given.num_workers is not None else processors()), MAX_WORKERS),
         quiet=given.quiet,
     )
 
@@ -173,7 +174,3 @@ def _check_outputs(given: argparse.Namespace) -> None:
             raise EvaluationError(f"--{name}: {path} is --{other} already")
         if not is_writable(path):
             raise EvaluationError(f"--{name}: cannot write {path}")
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from evaluation import score_case
-from tests.evaluation import builders
+from tests.evaluation import builders, uneven
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "evaluation"
@@ -74,37 +74,9 @@ def test_what_counts_is_told_from_what_adds_up_fractions(line, is_counting):
     assert counts(call) is is_counting
 
 
-def uneven_case(folder: Path, name: str, findings: int, seed: int) -> None:
-    """Masks of some findings whose Dice are uneven numbers, with a volume beside them."""
-    rng = np.random.default_rng(seed)
-    reference = np.zeros((findings, 12, 13, 14), np.uint8)
-    prediction = np.zeros_like(reference)
-    for channel in range(findings):
-        h, w, d = rng.integers(3, 9, 3)
-        reference[channel, :h, :w, :d] = 1 + (np.arange(h) > 2)[:, None, None]
-        prediction[channel, int(rng.integers(0, 3)) : h, : w - 1, int(rng.integers(0, 2)) : d] = 1
-    builders.mask_file(folder / "gt" / name, reference)
-    builders.mask_file(folder / "pred" / name, prediction)
-    volume = np.zeros(reference.shape[1:], np.int16)
-    builders.mask_file(folder / "ct" / name, volume, pixdim=[1, 0.7, 0.8, 2.5, 0, 0, 0, 0])
-
-
 @pytest.fixture(scope="module")
 def challenge(tmp_path_factory):
-    """Folders of cases with up to nine findings each, and the arguments that score them."""
-    root = tmp_path_factory.mktemp("uneven")
-    for folder in ("gt", "pred", "ct"):
-        (root / folder).mkdir()
-    entries = []
-    for number in range(40):
-        findings, name = 2 + number % 8, f"case_{number:04d}.nii.gz"
-        uneven_case(root, name, findings, number)
-        keys = [str(key) for key in range(findings)]
-        categories = {key: ("1a", "2c", "2d")[int(key) % 3] for key in keys}
-        entries.append({"name": name, "findings": dict.fromkeys(keys, "x"), "categories": categories})
-    (root / "dataset.json").write_text(str({"val": entries}).replace("'", '"'))
-    folders = (f"--{name}={root / folder}" for name, folder in (("gt_dir", "gt"), ("pred_dir", "pred")))
-    return [*folders, f"--ct_dir={root / 'ct'}", f"--dataset_json={root / 'dataset.json'}", "--num_workers=1"]
+    return uneven.challenge(tmp_path_factory.mktemp("uneven"), cases=40)
 
 
 def scored_by(python: str, challenge: list[str], folder: Path) -> dict[str, bytes]:
@@ -114,7 +86,7 @@ def scored_by(python: str, challenge: list[str], folder: Path) -> dict[str, byte
         files = {form: folder / "results.json", f"{form} CSV": folder / "results.csv"}
         outputs = [f"--output_json={files[form]}", f"--output_csv={files[f'{form} CSV']}", f"--format={form}"]
         subprocess.run(
-            [python, "-m", "evaluation", *challenge, *outputs, "--quiet"],
+            [python, "-m", "evaluation", *challenge, *outputs, "--num_workers=1", "--quiet"],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.DEVNULL,
