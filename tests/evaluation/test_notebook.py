@@ -407,3 +407,9 @@ def test_score_case_is_there_as_ever(tmp_path):
     assert evaluation.score_case is score_case
     result = builders.score(tmp_path, reference, prediction)
     assert evaluation.score(reference, prediction, name="case.nii.gz").as_dict() == result
+
+
+def test_the_example_of_the_readme_is_true():
+    tried = doctest.testfile(str(Path(evaluation.__file__).parent / "README.md"), module_relative=False)
+    assert tried.attempted > 5
+    assert tried.failed == 0
