@@ -1,12 +1,10 @@
 """Masks that lie in memory as arrays, by the rules of files and in their words, to the runs that a file would give.
 
 An array is laid out like a mask: (F, H, W, D), findings first, or (H, W, D) for one finding. It may lie in memory in
-any order, and is gone through in pieces of whole slices.
+any order. Rows along H that are all zero, nearly all in most masks, are only looked at once.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +13,8 @@ from evaluation.errors import InvalidMask
 from evaluation.masks.nifti import Header
 from evaluation.masks.prepared import Reference
 from evaluation.masks.reading import Real, check_prediction_values, check_shape, mask_shape, whole_numbers
-from evaluation.masks.run_lengths import Grid, Integers, Runs, Shape, ValuedRuns, Values, position_dtype
+from evaluation.masks.run_lengths import BLOCK_VOXELS, Grid, Runs, Shape, ValuedRuns, Values, blocks, position_dtype
 
-PIECE_BYTES = 1 << 24  # of the array as it is
-
-_Part = tuple[Integers, Integers, Values]  # starts, stops and values of some runs
 # Stored values that are the meant ones.
 _UNSCALED = Header(b"", "<", (), np.dtype("u1"), slope=1.0, inter=0.0, data_offset=0, pixdim=(), unit_mm=1.0)
 
@@ -51,47 +46,41 @@ def prediction_of(array: NDArray[Real], shape: Shape) -> list[Runs]:
 
 def _scan(array: NDArray[Real], shape: Shape, *, binarise: bool) -> list[ValuedRuns]:
     """The runs of each finding, all of them looked at before any is given."""
-    findings, grid = array.reshape(shape), shape[1:]
-    parts: list[list[_Part]] = [[] for _ in findings]
-    for corner, piece in _pieces(findings):
-        values = whole_numbers(piece, _UNSCALED)
-        if binarise:
-            check_prediction_values(values)
-            values = (values != 0).view(np.uint8)
-        for found, channel in zip(parts, values, strict=True):
-            found.append(_runs(channel, corner, grid))
-    return [_joined(grid, found) for found in parts]
+    findings = array.reshape(shape)
+    try:
+        return [_finding(channel, shape[1:], binarise=binarise) for channel in findings]
+    except InvalidMask:
+        # Of a file the first thing wrong is said, in the order of its voxels: it may lie in another finding.
+        for d in range(shape[3]):
+            _meant(findings[..., d].ravel(order="F"), binarise=binarise)
+        raise
 
 
-def _pieces(findings: NDArray[Real]) -> Iterator[tuple[Grid, NDArray[Real]]]:
-    """What is not zero, some slices at once: the first voxel of a box around it, and the box in the order of a file."""
-    depth = findings.shape[3]
-    at_once = max(1, PIECE_BYTES * depth // findings.nbytes)
-    for first in range(0, depth, at_once):
-        piece = findings[..., first : first + at_once]
-        filled: NDArray[np.bool_] = np.any(piece, axis=(0, 3))
-        along_h, along_w = (np.flatnonzero(filled.any(axis=other)) for other in (1, 0))
-        if len(along_h):
-            h, w = (slice(int(used[0]), int(used[-1]) + 1) for used in (along_h, along_w))
-            yield (h.start, w.start, first), np.asfortranarray(piece[:, h, w])
+def _meant(stored: NDArray[Real], *, binarise: bool) -> Values:
+    """The whole numbers that these are; of a prediction, only whether they are not 0."""
+    values = whole_numbers(stored, _UNSCALED)
+    if not binarise:
+        return values
+    check_prediction_values(values)
+    foreground: Values = (values != 0).view(np.uint8)
+    return foreground
 
 
-def _runs(box: Values, corner: Grid, grid: Grid) -> _Part:
-    """Starts, stops and values of the runs in a box (h, w, d) that lies in the volume from the voxel `corner` on."""
-    rows = box.T.reshape(-1, box.shape[0])
-    used = np.flatnonzero(rows.any(axis=1))
-    d, w = np.divmod(used, box.shape[1])
-    first = corner[0] + grid[0] * (w + corner[1] + grid[1] * (d + corner[2]))
-    framed = np.zeros((len(used), box.shape[0] + 2), box.dtype)  # a run begins and ends in its row
-    framed[:, 1:-1] = rows[used]
-    before, after = framed[:, :-1], framed[:, 1:]
-    begins, ends = (before != after) & (after != 0), (before != after) & (before != 0)
-    start, stop = (first[row] + h for row, h in (np.nonzero(begins), np.nonzero(ends)))
+def _finding(channel: NDArray[Real], grid: Grid, *, binarise: bool) -> ValuedRuns:
+    """The runs of one finding (H, W, D)."""
     dtype = position_dtype(grid)
-    return start.astype(dtype), stop.astype(dtype), after[begins]
-
-
-def _joined(grid: Grid, parts: list[_Part]) -> ValuedRuns:
-    none = np.empty(0, position_dtype(grid))
-    start, stop, values = (np.concatenate(column) for column in zip(*(parts or [(none, none, none)]), strict=True))
-    return ValuedRuns(Runs(grid, start, stop), values)
+    start, stop, values = [np.empty(0, dtype)], [np.empty(0, dtype)], [np.empty(0, np.uint8)]
+    d, w = np.nonzero(channel.any(axis=0).T)  # of the rows that are not all zero, in a file's order
+    first = grid[0] * (w + grid[1] * d)
+    for block in blocks(len(first), max(1, BLOCK_VOXELS // grid[0])):
+        rows = np.ascontiguousarray(channel[:, w[block], d[block]].T)
+        found = _meant(rows, binarise=binarise)
+        framed = np.zeros((len(found), grid[0] + 2), found.dtype)  # a run begins and ends in its row
+        framed[:, 1:-1] = found
+        before, after = framed[:, :-1], framed[:, 1:]
+        begins, ends = (before != after) & (after != 0), (before != after) & (before != 0)
+        for positions, places in ((start, begins), (stop, ends)):
+            row, h = np.nonzero(places)
+            positions.append((first[block][row] + h).astype(dtype))
+        values.append(after[begins])
+    return ValuedRuns(Runs(grid, np.concatenate(start), np.concatenate(stop)), np.concatenate(values))

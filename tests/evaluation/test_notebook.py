@@ -18,7 +18,7 @@ import evaluation
 from evaluation import CaseScore, CaseStatus, EvaluationError, FindingScore, InvalidMask, score_case, summarise
 from evaluation import notebook as notebooks
 from evaluation.command import cli
-from evaluation.masks import arrays
+from evaluation.masks import arrays, run_lengths
 from tests.evaluation import builders
 from tests.evaluation.metrics.test_against_reference import masks
 
@@ -67,12 +67,12 @@ ORDERS = ("C", "F", "every second voxel", "backwards", "other byte order", "tens
 
 
 @slow
-@given(masks(), st.sampled_from(TYPES), st.sampled_from(ORDERS), st.sampled_from([1, 200, arrays.PIECE_BYTES]))
-def test_arrays_have_the_numbers_of_the_files_that_hold_them(drawn, dtype, order, piece_bytes):
+@given(masks(), st.sampled_from(TYPES), st.sampled_from(ORDERS), st.sampled_from([1, 20, run_lengths.BLOCK_VOXELS]))
+def test_arrays_have_the_numbers_of_the_files_that_hold_them(drawn, dtype, order, block_voxels):
     reference, prediction, categories, spacing = drawn
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         expected = builders.score(Path(folder), reference.astype(np.int16), prediction, categories, spacing)
-        patch.setattr(arrays, "PIECE_BYTES", piece_bytes)
+        patch.setattr(arrays, "BLOCK_VOXELS", block_voxels)
         found = evaluation.score(
             in_memory(reference, order),
             in_memory(prediction.astype(dtype), order),
@@ -159,6 +159,15 @@ def test_what_is_no_array_of_numbers_is_said(wrong, words):
     for masks_given in ((reference, wrong), (wrong, reference)):
         with pytest.raises(InvalidMask, match=words):
             evaluation.score(*masks_given)
+
+
+def test_of_several_wrong_values_the_one_is_named_that_comes_first_in_a_file(tmp_path):
+    reference, prediction = lesions()
+    wrong = prediction.astype(np.float64)
+    wrong[0, 4, 5, 3], wrong[1, 2, 3, 2], wrong[1, 1, 2, 3] = 0.125, 0.5, 0.25
+    with pytest.raises(InvalidMask, match=r"found 0\.5;") as refusal:
+        evaluation.score(reference, wrong)
+    assert str(refusal.value) == builders.score(tmp_path, reference, wrong)["reason"]
 
 
 def test_a_reference_of_fractions_is_refused():
