@@ -43,12 +43,22 @@ SUMS = ("n", "dice", "dice_raw", "hits", "hits_05", "tp", "fp", "fn", *DISTANCE_
 
 
 def seed_from(digest: str) -> int:
-    """A bootstrap seed from a case set's digest (any text), the same for all runs on that case set."""
+    """A bootstrap seed from a case set's digest (any text), the same for all runs on that case set.
+
+    >>> import evaluation
+    >>> evaluation.seed_from("case_0001.nii.gz")
+    7502778948002162415
+    """
     return int.from_bytes(hashlib.sha256(digest.encode()).digest()[:8], "big")
 
 
 def size_limits(fractions: Sequence[float]) -> Limits:
-    """The 50th and 75th percentile of a case set's finding sizes (reference voxels / voxels of the volume)."""
+    """The 50th and 75th percentile of a case set's finding sizes (reference voxels / voxels of the volume).
+
+    >>> import evaluation
+    >>> evaluation.size_limits([0.125, 0.25, 0.5, 0.75, 1.0])
+    (0.5, 0.75)
+    """
     if len(fractions) == 0:
         raise EvaluationError("there are no findings to take size limits from")
     p50, p75 = np.percentile(np.asarray(fractions, np.float64), [50, 75])
@@ -56,7 +66,12 @@ def size_limits(fractions: Sequence[float]) -> Limits:
 
 
 def size_group(fraction: float, limits: Limits) -> SizeGroup:
-    """Small <= p50 < medium <= p75 < large."""
+    """Small <= p50 < medium <= p75 < large.
+
+    >>> import evaluation
+    >>> [str(evaluation.size_group(fraction, (0.5, 0.75))) for fraction in (0.5, 0.75, 1.0)]
+    ['small', 'medium', 'large']
+    """
     if fraction <= limits[0]:
         return SizeGroup.SMALL
     return SizeGroup.MEDIUM if fraction <= limits[1] else SizeGroup.LARGE
@@ -75,6 +90,13 @@ def aggregate(
     Groups are focal, non_focal, each category that occurs, and, given `sizes` (per case name and finding key, as a
     fraction of the volume) and `limits`, small, medium and large. The order of `cases` does not matter.
     Raises `EvaluationError` without any case, or with two results for one.
+
+    >>> import evaluation
+    >>> case = evaluation.Case("case_0001.nii.gz", ("0",), {"0": "2d"}, (512, 512, 300))
+    >>> lost = evaluation.lost_case(case, [3], evaluation.CaseStatus.MISSING, "no file of this name was found")
+    >>> found = evaluation.aggregate([lost], seed=1)
+    >>> found["summary"]["dice"], found["summary"]["fn"], list(found["groups"])
+    (0.0, 3, ['focal', '2d'])
     """
     if not cases:
         raise EvaluationError("there are no cases to summarise")

@@ -72,6 +72,12 @@ def lost_case(case: Case, n_reference: Sequence[int], status: CaseStatus, reason
     """The result of a case without a usable prediction: Dice 0 and no hit whatever the reference, all entities missed.
 
     `n_reference` are the entity counts of the findings, in their order; `status` is any but `SCORED`.
+
+    >>> import evaluation
+    >>> case = evaluation.Case("case_0001.nii.gz", ("0",), {"0": "2d"}, (512, 512, 300))
+    >>> lost = evaluation.lost_case(case, [3], evaluation.CaseStatus.MISSING, "no file of this name was found")
+    >>> lost["dice"], lost["findings"][0]["fn"]
+    (0.0, 3)
     """
     findings = []
     for key, count in zip(case.findings, n_reference, strict=True):

@@ -15,10 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import evaluation
-from evaluation import CaseScore, CaseStatus, EvaluationError, FindingScore, InvalidMask, score_case, summarise
+from evaluation import (
+    CaseScore,
+    CaseStatus,
+    EvaluationError,
+    FindingScore,
+    InvalidMask,
+    categories,
+    errors,
+    score_case,
+    summarise,
+    system,
+)
 from evaluation import notebook as notebooks
 from evaluation.command import cli
 from evaluation.masks import arrays, run_lengths
+from evaluation.metrics import aggregate, cases
 from tests.evaluation import builders
 from tests.evaluation.metrics.test_against_reference import masks
 
@@ -392,11 +404,22 @@ def test_a_set_without_distances_has_none_in_the_table():
 # --- the package itself -----------------------------------------------------------------------------------------------
 
 
-def test_every_example_of_the_documentation_is_true():
-    tried = doctest.testmod(notebooks)
-    assert tried.failed == 0
-    examples = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(notebooks) if test.examples}
-    assert examples == {"score", "summarise", "rows", "as_dict"}
+@pytest.mark.parametrize(
+    ("module", "functions"),
+    [
+        (notebooks, {"score", "summarise", "rows", "as_dict"}),
+        (categories, {"kind_of"}),
+        (errors, {"mask_problem"}),
+        (aggregate, {"aggregate", "seed_from", "size_group", "size_limits"}),
+        (cases, {"lost_case"}),
+        (system, {"isolation_lacks"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_every_example_of_the_documentation_is_true(module, functions):
+    assert doctest.testmod(module).failed == 0
+    examples = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(module) if test.examples}
+    assert examples == functions
 
 
 @pytest.mark.parametrize("name", ["score", "summarise", "CaseScore", "FindingScore"])
