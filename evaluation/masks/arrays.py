@@ -13,7 +13,8 @@ from evaluation.errors import InvalidMask
 from evaluation.masks.nifti import Header
 from evaluation.masks.prepared import Reference
 from evaluation.masks.reading import Real, check_prediction_values, check_shape, mask_shape, whole_numbers
-from evaluation.masks.run_lengths import BLOCK_VOXELS, Grid, Runs, Shape, ValuedRuns, Values, blocks, position_dtype
+from evaluation.masks.run_lengths import BLOCK_VOXELS, Channel, Grid, Shape, ValuedRuns, Values, blocks, position_dtype
+from evaluation.masks.scan import RunsOfFinding
 
 # Stored values that are the meant ones.
 _UNSCALED = Header(b"", "<", (), np.dtype("u1"), slope=1.0, inter=0.0, data_offset=0, pixdim=(), unit_mm=1.0)
@@ -38,7 +39,7 @@ def reference_of(array: NDArray[Real]) -> Reference:
     return Reference(shape, _scan(array, shape, binarise=False))
 
 
-def prediction_of(array: NDArray[Real], shape: Shape) -> list[Runs]:
+def prediction_of(array: NDArray[Real], shape: Shape) -> list[Channel]:
     """Each finding of a prediction, binarised (> 0). Raises `InvalidMask` unless it is one of this shape."""
     check_shape(array.shape, shape)
     return [finding.runs for finding in _scan(array, shape, binarise=True)]
@@ -68,19 +69,16 @@ def _meant(stored: NDArray[Real], *, binarise: bool) -> Values:
 
 def _finding(channel: NDArray[Real], grid: Grid, *, binarise: bool) -> ValuedRuns:
     """The runs of one finding (H, W, D)."""
-    dtype = position_dtype(grid)
-    start, stop, values = [np.empty(0, dtype)], [np.empty(0, dtype)], [np.empty(0, np.uint8)]
+    found, dtype = RunsOfFinding(grid), position_dtype(grid)
     d, w = np.nonzero(channel.any(axis=0).T)  # of the rows that are not all zero, in a file's order
     first = grid[0] * (w + grid[1] * d)
     for block in blocks(len(first), max(1, BLOCK_VOXELS // grid[0])):
         rows = np.ascontiguousarray(channel[:, w[block], d[block]].T)
-        found = _meant(rows, binarise=binarise)
-        framed = np.zeros((len(found), grid[0] + 2), found.dtype)  # a run begins and ends in its row
-        framed[:, 1:-1] = found
+        meant = _meant(rows, binarise=binarise)
+        framed = np.zeros((len(meant), grid[0] + 2), meant.dtype)  # a run begins and ends in its row
+        framed[:, 1:-1] = meant
         before, after = framed[:, :-1], framed[:, 1:]
         begins, ends = (before != after) & (after != 0), (before != after) & (before != 0)
-        for positions, places in ((start, begins), (stop, ends)):
-            row, h = np.nonzero(places)
-            positions.append((first[block][row] + h).astype(dtype))
-        values.append(after[begins])
-    return ValuedRuns(Runs(grid, np.concatenate(start), np.concatenate(stop)), np.concatenate(values))
+        start, stop = (first[block][row] + h for row, h in (np.nonzero(begins), np.nonzero(ends)))
+        found.add(start.astype(dtype), stop.astype(dtype), after[begins])
+    return found.result()

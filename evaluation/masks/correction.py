@@ -12,7 +12,7 @@ from itertools import permutations, product
 
 import numpy as np
 
-from evaluation.masks.run_lengths import Coordinates, Grid, Integers, Runs, coordinates, expand, position_dtype
+from evaluation.masks.run_lengths import Channel, Coordinates, Grid, Integers, Runs, coordinates, expand, position_dtype
 
 AXES = "HWD"
 AS_SAVED = "HWD"
@@ -39,7 +39,7 @@ class Correction:
     channels: Order | tuple[int, ...] = ()
     inverted: bool = False
 
-    def apply(self, findings: Iterable[Runs]) -> Iterator[Runs]:
+    def apply(self, findings: Iterable[Channel]) -> Iterator[Channel]:
         """The findings of the corrected mask, from those of the saved one; ValueError for an order of another mask."""
         if self.channels:
             saved = list(findings)
@@ -47,9 +47,12 @@ class Correction:
             if sorted(channels) != list(range(len(saved))):
                 raise ValueError(f"{channels} is no order of {len(saved)} channels")
             findings = [saved[channel] for channel in channels]
-        for runs in findings:
-            inverted = invert(runs) if self.inverted else runs
-            yield turn_runs(inverted, self.turn)
+        if self.turn == AS_SAVED and not self.inverted:
+            yield from findings
+            return
+        for channel in findings:
+            runs = channel.unpacked()
+            yield turn_runs(invert(runs) if self.inverted else runs, self.turn)
 
 
 def _channels(order: Order | tuple[int, ...], count: int) -> Sequence[int]:

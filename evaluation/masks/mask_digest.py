@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
-from evaluation.masks.run_lengths import Runs, blocks
+from evaluation.masks.run_lengths import BLOCK_RUNS, Channel, Runs
 
 
 class MaskDigest:
@@ -16,14 +17,27 @@ class MaskDigest:
         self._hash = hashlib.sha256()
         self._is_empty = True
 
-    def add(self, finding: str, runs: Runs) -> None:
+    def add(self, finding: str, channel: Channel) -> None:
         """The next finding, by its key."""
-        self._is_empty = self._is_empty and not len(runs)
-        self._hash.update(f"{finding} {runs.grid} {len(runs)}\n".encode())
-        for block in blocks(len(runs)):
-            for ends in (runs.start[block], runs.stop[block]):
+        self._is_empty = self._is_empty and not len(channel)
+        self._hash.update(f"{finding} {channel.grid} {len(channel)}\n".encode())
+        for runs in _in_blocks(channel):
+            for ends in (runs.start, runs.stop):
                 self._hash.update(np.ascontiguousarray(ends, dtype="<i8").data)
 
     def value(self) -> str:
         """`sha256:` and the hash; empty where no voxel of any finding is set, for empty masks are equal by chance."""
         return "" if self._is_empty else f"sha256:{self._hash.hexdigest()}"
+
+
+def _in_blocks(channel: Channel) -> Iterator[Runs]:
+    """All runs, `BLOCK_RUNS` at a time, whatever the slabs: the digest tells where a block ends."""
+    start, stop = np.empty((2, 0), np.int64)
+    for slab in channel.slabs():
+        runs = slab.runs[slab.low :]
+        start, stop = np.concatenate([start, runs.start]), np.concatenate([stop, runs.stop])
+        while len(start) >= BLOCK_RUNS:
+            yield Runs(channel.grid, start[:BLOCK_RUNS], stop[:BLOCK_RUNS])
+            start, stop = start[BLOCK_RUNS:], stop[BLOCK_RUNS:]
+    if len(start):
+        yield Runs(channel.grid, start, stop)

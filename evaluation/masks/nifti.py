@@ -19,10 +19,12 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -38,6 +40,8 @@ NIFTI_1_SIZE, NIFTI_2_SIZE = 348, 540  # of the header, which begins with this n
 _ORDERS: tuple[Literal["<"], Literal[">"]] = ("<", ">")
 _STARTS = {struct.pack(order + "i", size): (order, size) for order in _ORDERS for size in (NIFTI_1_SIZE, NIFTI_2_SIZE)}
 MAX_DATA_OFFSET = 16 << 20  # header extensions beyond 16 MiB are not a mask's
+PIECE_BYTES = 1 << 19  # so many that the processor still has them at hand when they are looked at
+ENDS_EARLY = "the file is truncated: it ends before the last voxel that its header announces"
 PACKING_SLACK = 1 << 20  # what a gzip file may take beyond its content and a quarter of it
 
 VOXEL_TYPES = {
@@ -118,8 +122,9 @@ class Header:
 class NiftiStream:
     """A NIfTI file opened for one pass over its voxels; use it as a context manager.
 
-    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `finish()` makes sure that the file ends
-    there. Everything that is wrong with the file is raised as `InvalidMask`, a failing disk as `EvaluationError`.
+    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `pieces(n)` the same bit by bit, `finish()`
+    makes sure that the file ends there. Everything that is wrong with the file is raised as `InvalidMask`, a failing
+    disk as `EvaluationError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,7 +133,7 @@ class NiftiStream:
         try:
             self._raw = raw
             self._stream = raw
-            compressed = self._read_some(2) == GZIP_MAGIC
+            compressed = self._read_up_to(2) == GZIP_MAGIC
             raw.seek(0)
             self._metered = _Metered(raw)
             self._stream = _inflating(self._metered) if compressed else raw
@@ -146,26 +151,52 @@ class NiftiStream:
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes of voxel data, all of them."""
-        gap, self._gap = self._gap, 0
-        if gap:  # only now: whoever reads voxels has looked at the shape
-            self._read_all(gap)
+        self._pass_gap()
         return self._read_all(size)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The next `size` bytes of voxel data, in pieces of `PIECE_BYTES` at most, as they are inflated: no copies."""
+        self._pass_gap()
+        metered, read = self._metered, self._stream.read1
+        with self._guarded():
+            while size:
+                at_most = min(size, PIECE_BYTES)
+                metered.left += at_most + at_most // 4
+                piece = read(at_most)
+                if len(piece) < at_most:
+                    if not piece:
+                        raise Truncated(ENDS_EARLY)
+                    metered.left -= (at_most - len(piece)) * 5 // 4
+                size -= len(piece)
+                yield piece
+
+    def _pass_gap(self) -> None:
+        """Only now: whoever reads voxels has looked at the shape."""
+        gap, self._gap = self._gap, 0
+        if gap:
+            self._read_all(gap)
 
     def _read_all(self, size: int) -> bytes:
         self._metered.left += size + size // 4
-        data = self._read_some(size)
+        data = self._read_up_to(size)
         if len(data) < size:
-            raise Truncated("the file is truncated: it ends before the last voxel that its header announces")
+            raise Truncated(ENDS_EARLY)
         return data
 
     def finish(self) -> None:
         """Check that the file ends here; in a gzip file this also verifies the checksum."""
-        if self._read_some(1):
+        if self._read_up_to(1):
             raise InvalidMask("the file holds more bytes than the shape and data type in its header allow")
 
-    def _read_some(self, size: int) -> bytes:
-        try:
+    def _read_up_to(self, size: int) -> bytes:
+        with self._guarded():
             return self._stream.read(size)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """What reading raises, as what it means."""
+        try:
+            yield
         except EOFError:
             reason = "its gzip stream has no proper end: the file is truncated, or bytes that are not gzip follow"
             raise InvalidMask(reason) from None
@@ -180,7 +211,7 @@ class NiftiStream:
             raise EvaluationError(f"{self._name} cannot be read: {error.strerror or 'input/output error'}") from None
 
     def _read_header(self) -> Header:
-        start = self._read_some(4)
+        start = self._read_up_to(4)
         if not start:
             raise InvalidMask("the file is empty")
         if start.startswith(GZIP_MAGIC):
@@ -188,7 +219,7 @@ class NiftiStream:
         if start not in _STARTS:
             raise NotNifti("not a NIfTI file")
         order, size = _STARTS[start]
-        rest = self._read_some(size - 4)
+        rest = self._read_up_to(size - 4)
         if len(rest) < size - 4:
             raise Truncated("the file is truncated: it ends inside the NIfTI header")
         header = parse_header(start + rest, order)
@@ -203,9 +234,9 @@ class _Metered(RawIOBase):
     processor busy for a quarter of a minute.
     """
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BufferedReader) -> None:
         super().__init__()
-        self._raw = cast("BufferedReader", raw)
+        self._raw = raw
         self.left = PACKING_SLACK
 
     def readinto(self, buffer: WriteableBuffer) -> int:
@@ -217,7 +248,7 @@ class _Metered(RawIOBase):
         return count
 
 
-def _open_regular_file(path: Path) -> BinaryIO:
+def _open_regular_file(path: Path) -> BufferedReader:
     """Open without ever blocking on a FIFO or reading from a device."""
     try:
         descriptor = os.open(path, READ_ONLY)
@@ -238,8 +269,8 @@ def _bad_gzip(message: str) -> str:
     return "the file is damaged: its gzip checksum does not match its content"
 
 
-def _inflating(raw: _Metered) -> BinaryIO:
-    return cast("BinaryIO", igzip.open(raw, "rb"))
+def _inflating(raw: _Metered) -> BufferedReader:
+    return cast("BufferedReader", igzip.open(raw, "rb"))
 
 
 def parse_header(raw: bytes, order: Literal["<", ">"]) -> Header:

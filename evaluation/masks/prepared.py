@@ -66,7 +66,7 @@ def open_prepared(path: Path) -> Reference:
 
 
 def _save(target: Path, reference: Reference) -> None:
-    findings = list(reference.findings)
+    findings = [_unpacked(finding) for finding in reference.findings]
     arrays = {
         "shape": np.array(reference.shape, np.int64),
         "counts": np.array([len(finding.runs) for finding in findings], np.int64),
@@ -81,6 +81,11 @@ def _save(target: Path, reference: Reference) -> None:
         Path(name).replace(target)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _unpacked(finding: ValuedRuns) -> ValuedRuns:
+    runs = finding.runs.unpacked()
+    return ValuedRuns(runs, np.broadcast_to(finding.values, (len(runs),)))
 
 
 def _load(path: Path) -> Reference:

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from evaluation.errors import InvalidMask
 from evaluation.masks.nifti import Header, NiftiStream
-from evaluation.masks.run_lengths import Runs, Shape, ValuedRuns, Values
-from evaluation.masks.scan import WORD, RunScanner
+from evaluation.masks.run_lengths import Channel, Shape, ValuedRuns, Values
+from evaluation.masks.scan import RunScanner, scanner
 from evaluation.masks.shape_hints import shape_hint
 
 Real = np.integer | np.floating | np.bool_
@@ -80,7 +80,7 @@ def read_reference(path: Path, shape: Shape) -> Iterator[ValuedRuns]:
     return _read(path, shape, binarise=False)
 
 
-def read_prediction(path: Path, shape: Shape) -> Iterator[Runs]:
+def read_prediction(path: Path, shape: Shape) -> Iterator[Channel]:
     """Each finding of a prediction in order, binarised (> 0). Whole numbers from 0 to 255 only.
 
     The file is checked to its last byte before the first finding is given.
@@ -100,38 +100,40 @@ def inspect_mask(path: Path) -> MaskSummary:
     entities = []
     for finding in read_reference(path, shape):
         values, index = np.unique(finding.values, return_inverse=True)
-        voxels = np.bincount(index, weights=finding.runs.lengths(), minlength=len(values))
+        lengths = [finding.runs.voxels] if len(values) == 1 else finding.runs.unpacked().lengths()
+        voxels = np.bincount(index[: len(lengths)], weights=lengths, minlength=len(values))
         entities.append({int(value): int(count) for value, count in zip(values, voxels, strict=True)})
     return MaskSummary(shape, tuple(entities))
 
 
 def _read(path: Path, shape: Shape, *, binarise: bool) -> Iterator[ValuedRuns]:
-    scanner = _scan(path, shape, range(shape[0]), binarise=binarise)
-    if not scanner.overflowed:
-        yield from scanner.result()
-        return
-    for findings in scanner.portions():
-        yield from _scan(path, shape, findings, binarise=binarise).result()
-
-
-def _scan(path: Path, shape: Shape, findings: range, *, binarise: bool) -> RunScanner:
-    """A scanner that has seen the whole file, which was checked to its end."""
-    scanner = RunScanner(shape, findings, binarise=binarise)
+    """The findings of a file, once it was read and checked to its end."""
     with NiftiStream(path) as stream:
         header = stream.header
         check_shape(header.dims, shape)
-        total, at_once = math.prod(shape), CHUNK_BYTES // header.dtype.itemsize
-        background = _background(header, at_once)
-        for first in range(0, total, at_once):
-            count = min(at_once, total - first)
-            data = stream.read(count * header.dtype.itemsize)
-            if data == background[: len(data)]:
-                scanner.skip(count)
-            else:
-                scanner.feed(_voxels(data, header, binarise=binarise))
+        are_plain_bytes = header.dtype == np.uint8 and not header.scaled
+        found = scanner(shape, of_bytes=binarise or are_plain_bytes, binarise=binarise)
+        if are_plain_bytes:
+            for piece in stream.pieces(math.prod(shape)):
+                found.feed_bytes(piece)
+        else:
+            _feed_numbers(found, stream, math.prod(shape), binarise=binarise)
         stream.finish()
-    scanner.finish()
-    return scanner
+    yield from found.result()
+
+
+def _feed_numbers(found: RunScanner, stream: NiftiStream, total: int, *, binarise: bool) -> None:
+    header = stream.header
+    size = header.dtype.itemsize
+    at_once = CHUNK_BYTES // size
+    background = _background(header, at_once)
+    for first in range(0, total, at_once):
+        count = min(at_once, total - first)
+        data = stream.read(count * size)
+        if data == background[: len(data)]:
+            found.skip(count)
+        else:
+            found.feed(_voxels(data, header, binarise=binarise))
 
 
 def _background(header: Header, count: int) -> bytes:
@@ -143,13 +145,12 @@ def _background(header: Header, count: int) -> bytes:
 
 
 def _voxels(data: bytes, header: Header, *, binarise: bool) -> Values:
-    """The whole numbers that the data means, padded to whole words; of a prediction, only whether they are not 0."""
+    """The whole numbers that the data means; of a prediction, only whether they are not 0."""
     voxels = whole_numbers(np.frombuffer(data, header.dtype), header)
-    if binarise and voxels.dtype != np.uint8:
+    if binarise:
         check_prediction_values(voxels)
-        voxels = (voxels != 0).view(np.uint8)
-    missing = -len(voxels) % WORD
-    return np.concatenate([voxels, np.zeros(missing, voxels.dtype)]) if missing else voxels
+        return (voxels != 0).view(np.uint8)
+    return voxels
 
 
 def whole_numbers(stored: NDArray[Real], header: Header) -> Values:

@@ -6,16 +6,23 @@ bounding boxes, overlaps, surfaces. Voxels are numbered as they lie in the file,
 are sorted and disjoint. "C order", where a rule speaks of it, is the other way round: D fastest, H slowest.
 (In the server a "run" is something else: one execution of an algorithm on a case set.)
 
-Random noise can have tens of millions of runs. Loops over `blocks` keep the temporary arrays small even then.
+A checkerboard has tens of millions of runs. Where they would take more memory than a bit for each voxel, there are bits
+(`PackedRuns`), and whoever wants runs gets them slab by slab: so all work on a channel is done in loops over `slabs`,
+and adds up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evaluation import kernel
 
 Grid = tuple[int, int, int]  # H, W, D
 Shape = tuple[int, int, int, int]  # F, H, W, D
@@ -24,15 +31,29 @@ Integers = NDArray[np.signedinteger]
 Coordinates = NDArray[np.signedinteger]  # (3, n): rows h, w, d
 Values = NDArray[np.integer]  # what voxels hold
 Floats = NDArray[np.float64]
+Words = NDArray[np.uint64]  # of bits
 
 BLOCK_RUNS = 1 << 20
 BLOCK_VOXELS = 1 << 22
+WORD_BITS = 64
 
 
 def position_dtype(grid: Grid) -> type[np.signedinteger]:
     """The smallest of int32 and int64 that numbers all voxels, with one blank row per slice (see `surface`)."""
     height, width, depth = grid
     return np.int32 if height * (width + 1) * (depth + 2) < 2**31 else np.int64
+
+
+def kernel_for(grid: Grid) -> ModuleType | None:
+    """The compiled kernel, where there is one and it can number the voxels of such a volume."""
+    return kernel.compiled if position_dtype(grid) is np.int32 else None
+
+
+class Slab(NamedTuple):
+    """Some consecutive slices of a channel: `runs` are theirs from index `low` on; before it, the slice before them."""
+
+    runs: Runs
+    low: int
 
 
 @dataclass(frozen=True)
@@ -59,16 +80,138 @@ class Runs:
         """(h, w, d) of the first voxel of each run."""
         return coordinates(self.start[block], self.grid)
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Runs:
+    def __getitem__(self, chosen: NDArray[np.bool_] | slice) -> Runs:
         return Runs(self.grid, self.start[chosen], self.stop[chosen])
+
+    def unpacked(self) -> Runs:
+        """These runs: see `PackedRuns`."""
+        return self
+
+    def slabs(self, max_voxels: int | None = None) -> Iterator[Slab]:
+        """All runs at once or, with `max_voxels`, in slabs of about that size."""
+        height, width, depth = self.grid
+        slices = depth if max_voxels is None else max(1, max_voxels // (height * width))
+        if slices >= depth:
+            yield Slab(self, 0)
+            return
+        borders = np.arange(depth + 1) * (height * width)
+        first = np.searchsorted(self.start, borders.astype(self.start.dtype)).tolist()
+        for d in range(0, depth, slices):
+            before, low, high = first[max(d - 1, 0)], first[d], first[min(d + slices, depth)]
+            if low < high:
+                yield Slab(self[before:high], low - before)
+
+
+@dataclass(frozen=True)
+class PackedRuns:
+    """So many runs on a grid that a bit for each voxel takes less memory.
+
+    `words` (W * D, words of a row): the lowest bit of a word is the voxel of the lowest h.
+    """
+
+    grid: Grid
+    words: Words
+
+    @cached_property
+    def _length(self) -> int:
+        return sum(len(slab.runs) - slab.low for slab in self.slabs())
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of all runs together."""
+        return sum(slab.runs[slab.low :].voxels for slab in self.slabs())
+
+    def unpacked(self) -> Runs:
+        """All runs at once: eight bytes or more for each."""
+        return self._runs_of_slices(0, self.grid[2])
+
+    def slabs(self, max_voxels: int | None = None) -> Iterator[Slab]:
+        """The runs in slabs of a million runs at most, where there are so many in more than one slice."""
+        height, width, depth = self.grid
+        slices = max(1, min(2 * BLOCK_RUNS, max_voxels or 2 * BLOCK_RUNS) // (height * width))
+        for d in range(0, depth, slices):
+            before = max(d - 1, 0)
+            runs = self._runs_of_slices(before, min(d + slices, depth))
+            low = int(np.searchsorted(runs.start, runs.start.dtype.type(d * height * width)))
+            if low < len(runs):
+                yield Slab(runs, low)
+
+    def voxels_of(self, first: int, end: int) -> NDArray[np.uint8]:
+        """The voxels (H, W, slices) of some slices, 0 or 1, h fastest."""
+        height, width, _ = self.grid
+        bits = self.words[first * width : end * width].astype("<u8", copy=False).view(np.uint8)
+        rows = np.unpackbits(bits, axis=1, count=height, bitorder="little")
+        return rows.reshape(end - first, width, height).T
+
+    def _runs_of_slices(self, first: int, end: int) -> Runs:
+        height, width, _ = self.grid
+        rows = slice(first * width, end * width)
+        if (compiled := kernel_for(self.grid)) is not None:
+            return self._runs_by_kernel(compiled, rows)
+        padded = np.zeros((rows.stop - rows.start, height + 2), np.int8)
+        padded[:, 1:-1] = self.voxels_of(first, end).T.reshape(-1, height)
+        change = np.diff(padded, axis=1)  # (rows, height + 1): where a run starts, or has stopped
+        dtype = position_dtype(self.grid)
+        row, h = np.nonzero(change == 1)
+        start = ((rows.start + row) * height + h).astype(dtype)
+        row, h = np.nonzero(change == -1)
+        return Runs(self.grid, start, ((rows.start + row) * height + h).astype(dtype))
+
+    def _runs_by_kernel(self, compiled: ModuleType, rows: slice) -> Runs:
+        most = (rows.stop - rows.start) * ((self.grid[0] + 1) // 2)
+        start, stop = np.empty((2, most), np.int32)  # what is not written to takes no memory
+        count = compiled.runs_of(self.words, self.grid[0], rows.start, rows.stop - rows.start, start, stop)
+        return Runs(self.grid, start[:count], stop[:count])
+
+
+Channel = Runs | PackedRuns
+
+
+def words_of_box(size: Grid) -> int:
+    """How many words the voxels of a grid or a box are packed into: each row begins with a new one."""
+    height, width, depth = size
+    return -(-height // WORD_BITS) * width * depth
+
+
+class Packer:
+    """Takes the runs of a channel in pieces, in order, and packs them."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._packed = PackedRuns(grid, np.zeros(words_of_box(grid), np.uint64).reshape(grid[1] * grid[2], -1))
+
+    def add(self, start: Integers, stop: Integers) -> None:
+        """The next runs."""
+        grid, words = self._packed.grid, self._packed.words
+        if (compiled := kernel_for(grid)) is not None:
+            box = np.array([(0, length - 1) for length in grid], np.int64)
+            compiled.draw(start, stop, *grid[:2], box, words)
+            return
+        for piece, positions in expand(start, stop - start):
+            first = int(start[piece][0]) // grid[0]
+            rows = int(stop[piece][-1] - 1) // grid[0] + 1 - first
+            bits = np.zeros((rows, words.shape[1] * WORD_BITS), np.bool_)
+            row, h = np.divmod(positions, grid[0])
+            bits[row - first, h] = True
+            packed = np.packbits(bits, axis=1, bitorder="little").view("<u8")
+            words[first : first + rows] |= packed.astype(np.uint64)
+
+    def result(self) -> PackedRuns:
+        """All of them."""
+        return self._packed
 
 
 @dataclass(frozen=True)
 class ValuedRuns:
-    """The runs of one finding; all voxels of a run share its non-zero value (1 in a binarised mask)."""
+    """The runs of one finding; all voxels of a run share its non-zero value (1 in a binarised mask).
 
-    runs: Runs
-    values: NDArray[np.integer]
+    `values` has one for each run, or, of packed runs, the one that all have.
+    """
+
+    runs: Channel
+    values: Values
 
 
 def coordinates(positions: Integers, grid: Grid) -> tuple[Integers, Integers, Integers]:
@@ -110,32 +253,50 @@ def intersect(
     return mine, theirs, np.maximum(start[mine], other_start[theirs]), np.minimum(stop[mine], other_stop[theirs])
 
 
-def surface(runs: Runs, labels: Integers) -> tuple[Runs, Integers]:
+def surface(runs: Runs, labels: Integers, wanted: NDArray[np.bool_], chosen: slice) -> tuple[Runs, Integers]:
     """The voxels with a face neighbour outside their own label (outside the grid is outside), and their labels.
 
-    An interior voxel is in the middle of its run and has the same label in the rows above, below, before and behind:
-    an intersection of the run list with four shifted copies of itself. Rows are numbered with a blank one after each
-    slice, so that a shift by a row never reaches into the next slice.
+    Of the `chosen` runs with a label that is `wanted` (one truth for each label); the other runs are what they may have
+    as neighbours.
     """
+    if (compiled := kernel_for(runs.grid)) is not None:
+        return _surface_by_kernel(compiled, runs, labels, wanted, chosen)
+    # An interior voxel is in the middle of its run and has the same label in the rows above, below, before and behind:
+    # an intersection of the run list with four shifted copies of itself. Rows are numbered with a blank one after each
+    # slice, so that a shift by a row never reaches into the next slice.
     height, width, _ = runs.grid
     pad = runs.start // (height * width) * height
     start, stop = runs.start + pad, runs.stop + pad
     slice_step = height * (width + 1)
+    mine = np.flatnonzero(wanted[labels[chosen]]) + chosen.start
     inner_start, inner_stop = [], []
-    for block in blocks(len(runs)):
-        s, e, label = start[block] + 1, stop[block] - 1, labels[block]
+    for block in blocks(len(mine)):
+        these = mine[block]
+        s, e, label = start[these] + 1, stop[these] - 1, labels[these]
         s, e, label = s[s < e], e[s < e], label[s < e]
         for shift in (height, -height, slice_step, -slice_step):
-            mine, theirs, s, e = intersect(s + shift, e + shift, start, stop)
-            same = label[mine] == labels[theirs]
-            s, e, label = s[same] - shift, e[same] - shift, label[mine][same]
+            own, theirs, s, e = intersect(s + shift, e + shift, start, stop)
+            same = label[own] == labels[theirs]
+            s, e, label = s[same] - shift, e[same] - shift, label[own][same]
         inner_start.append(s)
         inner_stop.append(e)
     # What is left of a run after its interior pieces are cut out lies between consecutive ends: each piece opens where
     # a run starts or an interior ends, and closes where an interior starts or a run stops.
-    opens = np.sort(np.concatenate([start, *inner_stop]))
-    closes = np.sort(np.concatenate([stop, *inner_start]))
+    opens = np.sort(np.concatenate([start[mine], *inner_stop]))
+    closes = np.sort(np.concatenate([stop[mine], *inner_start]))
     opens, closes = opens[opens < closes], closes[opens < closes]
-    owner = np.searchsorted(start, opens, side="right") - 1
-    pieces = Runs(runs.grid, opens - pad[owner], closes - pad[owner])
-    return pieces, labels[owner]
+    owner = mine[np.searchsorted(start[mine], opens, side="right") - 1]
+    return Runs(runs.grid, opens - pad[owner], closes - pad[owner]), labels[owner]
+
+
+def _surface_by_kernel(
+    compiled: ModuleType, runs: Runs, labels: Integers, wanted: NDArray[np.bool_], chosen: slice
+) -> tuple[Runs, Integers]:
+    capacity, found = 4 * (chosen.stop - chosen.start) + 16, 0
+    while True:
+        start, stop, label = np.empty((3, capacity), np.int32)
+        arguments = (runs.start, runs.stop, labels, chosen.start, chosen.stop, wanted, *runs.grid[:2])
+        found = compiled.surface(*arguments, start, stop, label)
+        if found <= capacity:
+            return Runs(runs.grid, start[:found], stop[:found]), label[:found]
+        capacity = found

@@ -1,13 +1,15 @@
-"""18-connected components (face or edge neighbours, not corners) of a run list.
+"""18-connected components (face or edge neighbours, not corners) of a channel.
 
-All voxels of a run are connected, so a component is a set of runs. Two ways lead there, with equal results. In a sparse
-mask, the runs are the nodes of a graph, joined where two of neighbouring rows touch. In a dense or ragged one there
-would be too many nodes, and cc3d labels the voxels themselves, at five bytes a voxel: so the volume is cut into slabs
-of slices, the bounding box of each slab's foreground is filled in and labelled by itself, and what touches across a cut
-is joined afterwards, which bounds the memory however large the volume is.
+All voxels of a run are connected, so a component is a set of runs, and the compiled kernel joins those of neighbouring
+rows that touch. Of packed runs there are too many for that, and without the kernel it would take too long: then cc3d
+labels the voxels themselves, at five bytes a voxel, slab by slab, and what touches across a cut is joined afterwards,
+which bounds the memory however large the volume is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cc3d
 import numpy as np
@@ -15,109 +17,159 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from evaluation.masks.run_lengths import Integers, Runs, blocks, expand, intersect
+from evaluation import kernel
+from evaluation.masks.run_lengths import Channel, Integers, PackedRuns, Runs, Slab, expand, kernel_for
 
-SLAB_VOXELS = 1 << 24
-DENSE_VOXELS_PER_RUN = 100  # of the bounding box; where the two ways take equally long
-
-# Rows that come before a voxel's own in the file and hold neighbours of it, as steps along (W, D). In a row one step
-# away these lie up to one voxel further along H; in a row two steps away they have the same h: the rest are corners.
-BESIDE = ((-1, 0),)
-BEHIND = ((0, -1), (-1, -1), (1, -1))
+SLAB_VOXELS = 1 << 23
 
 
-def label_components(runs: Runs) -> tuple[Integers, int]:
-    """The component 1..n of each run, in no particular order, and n."""
-    if len(runs) == 0:
-        return np.zeros(0, np.int32), 0
-    low, high = _bounding_box(runs)
-    if np.prod(high - low) > DENSE_VOXELS_PER_RUN * len(runs):
-        return label_sparse(runs)
-    return label_dense(runs)
+@dataclass(frozen=True)
+class Components:
+    """The components 1..n of a channel.
+
+    `sizes` and `first` have, of each in turn, its voxels and the C-order number (H slowest, D fastest) of its first
+    voxel. `of_slabs` has the component that each label 1, 2, ... of a slab stands for.
+    """
+
+    channel: Channel
+    sizes: NDArray[np.int64]
+    first: NDArray[np.int64]
+    of_slabs: tuple[Integers, ...]
+    labels: Integers | None  # of each run, unless they are packed
+
+    def numbered(self, number: Integers) -> Iterator[tuple[Runs, Integers]]:
+        """All runs in order, slab by slab, and number[its component] of each; number[0] stands for none."""
+        if self.labels is not None:
+            yield self.channel.unpacked(), number[self.labels]
+            return
+        for slab, component in zip(_slabs(self.channel), self.of_slabs, strict=True):
+            runs, numbers = slab.runs[slab.low :], number[component]
+            if (numbers == numbers[0]).all():
+                yield runs, np.full(len(runs), numbers[0])
+            else:
+                yield runs, numbers[_label(self.channel, slab)[slab.low :] - 1]
 
 
-def label_sparse(runs: Runs) -> tuple[Integers, int]:
-    """`label_components`, over the graph of touching runs."""
-    return _joined(len(runs), *_touching(runs, slice(None), BESIDE + BEHIND))
+def components(channel: Channel) -> Components:
+    """The components of a channel, in no particular order."""
+    found = _Found(keeps_labels=isinstance(channel, Runs))
+    for slab in _slabs(channel):
+        found.add(slab, _label(channel, slab))
+    return found.result(channel)
 
 
-def label_dense(runs: Runs, slab_voxels: int = SLAB_VOXELS) -> tuple[Integers, int]:
-    """`label_components`, over voxels, slab by slab."""
-    height, width, depth = runs.grid
-    slices = max(1, slab_voxels // (height * width))
-    borders = np.arange(0, depth + 1) * height * width
-    slice_starts = np.searchsorted(runs.start, borders.astype(runs.start.dtype)).tolist()
-    labels = np.zeros(len(runs), np.int32)
-    count = 0
-    for d in range(0, depth, slices):
-        first, last = slice_starts[d], slice_starts[min(d + slices, depth)]
-        if first < last:
-            found, number = _label_box(Runs(runs.grid, runs.start[first:last], runs.stop[first:last]))
-            labels[first:last] = found + count
-            count += number
-    touching = [
-        _touching(runs, slice(slice_starts[d], slice_starts[d + 1]), BEHIND) for d in range(slices, depth, slices)
-    ]
-    if not touching:
-        return labels, count
-    one, other = (labels[np.concatenate(side)] - 1 for side in zip(*touching, strict=True))
-    group, number = _joined(count, one, other)
-    return group[labels - 1], number
+class _Found:
+    """What is known of the slabs so far; their labels are counted on from one slab to the next."""
+
+    def __init__(self, *, keeps_labels: bool) -> None:
+        self._keeps_labels = keeps_labels
+        self._count = 0
+        self._counts: list[int] = []
+        self._labels: list[Integers] = []  # of the runs, from 0 on
+        self._seams: list[tuple[Integers, Integers]] = []  # two labels of each run that two slabs have in common
+        self._sizes: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        self._first: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+
+    def add(self, slab: Slab, labels: Integers) -> None:
+        """The next slab, and the component 1..n within it of each of its runs."""
+        count = int(labels.max())
+        sizes, first = _measured(slab.runs[slab.low :], labels[slab.low :], count)
+        self._sizes.append(sizes)
+        self._first.append(first)
+        labels = labels + np.int32(self._count - 1)
+        if slab.low:
+            self._seams.append((self._labels[-1][-slab.low :], labels[: slab.low]))
+        if self._labels and not self._keeps_labels:
+            self._labels.pop()
+        self._labels.append(labels[slab.low :])
+        self._counts.append(count)
+        self._count += count
+
+    def result(self, channel: Channel) -> Components:
+        """All slabs were added: what belongs together is one component."""
+        sizes, first = np.concatenate(self._sizes), np.concatenate(self._first)
+        group, count = np.arange(1, self._count + 1, dtype=np.int32), self._count
+        if self._seams:
+            one, other = (np.concatenate(side) for side in zip(*self._seams, strict=True))
+            group, count = _joined(self._count, one, other)
+            sizes = np.bincount(group - 1, weights=sizes, minlength=count).astype(np.int64)
+            apart, first = first, np.full(count, np.iinfo(np.int64).max)
+            np.minimum.at(first, group - 1, apart)
+        known = group[np.concatenate([np.zeros(0, np.int32), *self._labels])] if self._keeps_labels else None
+        ends = np.cumsum(self._counts)
+        of_slabs = tuple(group[end - of_slab : end] for end, of_slab in zip(ends, self._counts, strict=True))
+        return Components(channel, sizes, first, of_slabs, known)
 
 
-def _joined(nodes: int, one: Integers, other: Integers) -> tuple[Integers, int]:
-    """The connected component 1..n of each node, and n, of the graph in which one[i] and other[i] are joined."""
-    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(nodes, nodes))
-    number, group = connected_components(graph, directed=False)
-    return group + 1, int(number)
+def _slabs(channel: Channel) -> Iterator[Slab]:
+    """All runs at once for the kernel; for cc3d, slabs of so many voxels."""
+    by_kernel = isinstance(channel, Runs) and kernel_for(channel.grid) is not None
+    return (slab for slab in channel.slabs(None if by_kernel else SLAB_VOXELS) if len(slab.runs))
 
 
-def _touching(runs: Runs, chosen: slice, steps: tuple[tuple[int, int], ...]) -> tuple[Integers, Integers]:
-    """Indices of the chosen runs and of the runs these steps away that are 18-connected with them, pair by pair."""
-    height, width, _ = runs.grid
-    start, stop = runs.start[chosen], runs.stop[chosen]
-    index = np.arange(len(runs))[chosen]
-    row = start // height
-    w = row % width
-    wide_start, wide_stop = np.maximum(start - 1, row * height), np.minimum(stop + 1, (row + 1) * height)
-    pairs = []
-    for along_w, along_d in steps:
-        one_step = abs(along_w) + abs(along_d) == 1
-        low, high = (wide_start, wide_stop) if one_step else (start, stop)
-        inside = (w + along_w >= 0) & (w + along_w < width)
-        shift = height * (along_w + width * along_d)
-        mine, theirs, _, _ = intersect(low[inside] + shift, high[inside] + shift, runs.start, runs.stop)
-        pairs.append((index[inside][mine], theirs))
-    one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return one, other
-
-
-def _label_box(runs: Runs) -> tuple[Integers, int]:
-    low, high = _bounding_box(runs)
-    box = (high - low).tolist()
-    crop = np.zeros(box, np.uint8, order="F")
-    flat = crop.reshape(-1, order="F")
-    for block in blocks(len(runs)):
-        for _, positions in expand(_crop_positions(runs, block, low, box), runs.lengths(block)):
-            flat[positions] = 1
-    labelled, count = cc3d.connected_components(crop, connectivity=18, binary_image=True, return_N=True)
-    found = labelled.reshape(-1, order="F")
+def _label(channel: Channel, slab: Slab) -> Integers:
+    """The component 1..n within a slab of each of its runs."""
+    runs = slab.runs
+    if isinstance(channel, PackedRuns):
+        first = int(runs.start[0]) // (runs.grid[0] * runs.grid[1])
+        last = int(runs.stop[-1] - 1) // (runs.grid[0] * runs.grid[1])
+        return _label_voxels(
+            runs.start - runs.start.dtype.type(first * runs.grid[0] * runs.grid[1]), channel.voxels_of(first, last + 1)
+        )
+    compiled = kernel_for(runs.grid)
+    if compiled is None:
+        return _label_box(runs)
     labels = np.empty(len(runs), np.int32)
-    for block in blocks(len(runs)):
-        labels[block] = found[_crop_positions(runs, block, low, box)]
-    return labels, int(count)
+    compiled.components(runs.start, runs.stop, *runs.grid[:2], labels)
+    return labels
+
+
+def _label_box(runs: Runs) -> Integers:
+    low, high = _bounding_box(runs)
+    crop = np.zeros(high - low, np.uint8, order="F")
+    flat = crop.reshape(-1, order="F")
+    start = _positions_in_box(runs, low, crop.shape)
+    for _, positions in expand(start, runs.lengths()):
+        flat[positions] = 1
+    return _label_voxels(start, crop)
+
+
+def _label_voxels(start: Integers, voxels: NDArray[np.uint8]) -> Integers:
+    """The component of each run, by the place where it starts in these voxels (h, w, d), h fastest."""
+    labelled = cc3d.connected_components(voxels, connectivity=18, binary_image=True)
+    return labelled.reshape(-1, order="F")[start].astype(np.int32, copy=False)
 
 
 def _bounding_box(runs: Runs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    lows, highs = [], []
-    for block in blocks(len(runs)):
-        h, w, d = runs.coordinates(block)
-        lows.append((h.min(), w.min(), d.min()))
-        highs.append(((h + runs.lengths(block)).max(), w.max() + 1, d.max() + 1))
-    return np.min(np.array(lows, np.int64), axis=0), np.max(np.array(highs, np.int64), axis=0)
+    h, w, d = runs.coordinates()
+    ends = (h + runs.lengths(), w + 1, d + 1)
+    return np.array([axis.min() for axis in (h, w, d)], np.int64), np.array([axis.max() for axis in ends], np.int64)
 
 
-def _crop_positions(runs: Runs, block: slice, low: NDArray[np.int64], box: list[int]) -> NDArray[np.int64]:
-    h, w, d = runs.coordinates(block)
+def _positions_in_box(runs: Runs, low: NDArray[np.int64], box: Sequence[int]) -> NDArray[np.int64]:
+    h, w, d = runs.coordinates()
     position: NDArray[np.int64] = (h - low[0]) + box[0] * ((w - low[1]) + box[1] * (d - low[2]))
     return position
+
+
+def _measured(runs: Runs, labels: Integers, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each component, from 1 on, its voxels and the C-order number of its first voxel."""
+    sizes, first = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
+    if (compiled := kernel_for(runs.grid)) is not None:
+        compiled.measure(runs.start, runs.stop, labels, *runs.grid, sizes, first)
+        return sizes, first
+    _, width, depth = runs.grid
+    h, w, d = runs.coordinates()
+    # Along H, the slowest axis of C order, a run's own first voxel is its earliest.
+    np.minimum.at(first, labels - 1, (h.astype(np.int64) * width + w) * depth + d)
+    return np.bincount(labels - 1, weights=runs.lengths(), minlength=count).astype(np.int64), first
+
+
+def _joined(nodes: int, one: Integers, other: Integers) -> tuple[Integers, int]:
+    """The component 1..n of each node 0, 1, ... of the graph in which one[i] and other[i] are joined, and n."""
+    if kernel.compiled is not None:
+        groups = np.empty(nodes, np.int32)
+        return groups, kernel.compiled.joined(one, other, groups)
+    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(nodes, nodes))
+    number, group = connected_components(graph, directed=False)
+    return group + 1, int(number)

@@ -14,7 +14,7 @@ from statistics import fmean
 import numpy as np
 
 from evaluation.masks.correction import AS_SAVED, Order, channels_of, orientations, turn_voxels
-from evaluation.masks.run_lengths import Coordinates, Runs, coordinates
+from evaluation.masks.run_lengths import Channel, Coordinates, Runs, coordinates
 from evaluation.metrics.matching import dice
 
 SAMPLE_VOXELS = 10_000  # per finding: a Dice estimated from them is off by 0.01 at most, nearly always
@@ -40,12 +40,16 @@ class Fit:
     channels: int
 
 
-def fit(findings: Mapping[str, tuple[Runs, Runs]], channels: int | None = None) -> Fit | None:
+def fit(findings: Mapping[str, tuple[Channel, Channel]], channels: int | None = None) -> Fit | None:
     """`Fit` of one case from (prediction, reference) of each finding; None if there is none with both.
 
     `channels`: how many the mask has, if it has more than these findings.
     """
-    pairs = {key: (mine, theirs) for key, (mine, theirs) in findings.items() if len(mine) and len(theirs)}
+    pairs = {
+        key: (mine.unpacked(), theirs.unpacked())
+        for key, (mine, theirs) in findings.items()
+        if len(mine) and len(theirs)
+    }
     if not pairs:
         return None
     grid = next(iter(pairs.values()))[0].grid

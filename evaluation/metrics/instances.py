@@ -2,114 +2,148 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.masks.run_lengths import Integers, Runs, ValuedRuns, blocks, intersect
-from evaluation.metrics.components import label_components
+from evaluation.masks.run_lengths import Channel, Floats, Integers, Runs, ValuedRuns, intersect, kernel_for
+from evaluation.metrics.components import components
 
 MIN_VOXELS = 10
 MAX_INSTANCES = 50
 
 
+class Extents(NamedTuple):
+    """Of each instance, its first and last index along h, w and d (n, 3, 2), and its centroid (n, 3), as indices."""
+
+    boxes: NDArray[np.int64]
+    centroids: Floats
+
+
 @dataclass(frozen=True)
 class Instances:
-    """Runs, each labelled with its instance 1..n, or 0 for foreground that belongs to none (a dropped component)."""
+    """The instances 1..n of a channel; `sizes` are the voxels of 0..n, 0 being foreground that belongs to none.
 
-    runs: Runs
-    labels: Integers
-    sizes: NDArray[np.int64]  # voxels of label 0..n
+    `blocks` gives all runs, in order and piece by piece, each with the number of its instance.
+    """
+
+    channel: Channel
+    sizes: NDArray[np.int64]
+    blocks: Callable[[], Iterator[tuple[Runs, Integers]]]
 
     @property
     def count(self) -> int:
         """How many there are."""
         return len(self.sizes) - 1
 
-    @cached_property
-    def boxes(self) -> NDArray[np.int64]:
-        """Per instance 1..n, (first, last) index along h, w and d: shape (n, 3, 2)."""
-        low = np.full((3, self.count + 1), np.iinfo(np.int64).max)
-        high = np.full((3, self.count + 1), -1)
-        for block in blocks(len(self.runs)):
-            order = by_label(self.labels[block], self.count)
-            labels = self.labels[block][order]
-            first = np.flatnonzero(np.diff(labels, prepend=-1))
-            present = labels[first]
-            h, w, d = (axis[order] for axis in self.runs.coordinates(block))
-            ends = ((h, h + self.runs.lengths(block)[order] - 1), (w, w), (d, d))
-            for axis, (lowest, highest) in enumerate(ends):
-                low[axis, present] = np.minimum(low[axis, present], np.minimum.reduceat(lowest, first))
-                high[axis, present] = np.maximum(high[axis, present], np.maximum.reduceat(highest, first))
-        return np.stack([low, high], axis=2)[:, 1:].swapaxes(0, 1)
-
     @property
     def voxels(self) -> int:
         """Voxels of all instances together, without label 0."""
         return int(self.sizes[1:].sum())
 
+    @cached_property
+    def extents(self) -> Extents:
+        """Where they lie; the sums behind the centroids are exact."""
+        boxes = np.empty((self.count + 1, 3, 2), np.int64)
+        boxes[..., 0], boxes[..., 1] = np.iinfo(np.int64).max, -1
+        sums = np.zeros((self.count + 1, 3), np.int64)
+        for runs, labels in self.blocks():
+            if (compiled := kernel_for(runs.grid)) is not None:
+                compiled.extents(runs.start, runs.stop, labels, *runs.grid[:2], boxes, sums)
+            else:
+                _extend(boxes, sums, runs, labels)
+        return Extents(boxes[1:], sums[1:] / self.sizes[1:, None])
 
-def by_label(labels: Integers, count: int) -> NDArray[np.intp]:
-    """A stable order by label, all of them from 0 to `count`."""
-    # NumPy sorts integers of up to 16 bits in linear time.
-    small = np.uint16 if count < 1 << 16 else np.int64
-    return np.argsort(labels.astype(small), kind="stable")
+
+def _extend(boxes: NDArray[np.int64], sums: NDArray[np.int64], runs: Runs, labels: Integers) -> None:
+    h, w, d = (axis.astype(np.int64) for axis in runs.coordinates())
+    length = runs.lengths().astype(np.int64)
+    for axis, (low, high) in enumerate(((h, h + length - 1), (w, w), (d, d))):
+        np.minimum.at(boxes[:, axis, 0], labels, low)
+        np.maximum.at(boxes[:, axis, 1], labels, high)
+    for axis, contribution in enumerate((length * (2 * h + length - 1) // 2, length * w, length * d)):
+        sums[:, axis] += totals(labels, contribution, len(sums))
 
 
 def entities(finding: ValuedRuns) -> Instances:
     """Every distinct value is one entity, in however many pieces and of whatever size; label k has the k-th value."""
-    values = np.unique(finding.values)
-    labels = (np.searchsorted(values, finding.values) + 1).astype(np.int32)
-    return Instances(finding.runs, labels, totals(labels, finding.runs.lengths(), len(values) + 1))
+    channel = finding.runs
+    if not isinstance(channel, Runs):
+        sizes = np.array([0, channel.voxels], np.int64)
+        return Instances(channel, sizes, lambda: _all_of_one(channel))
+    values, labels = _numbered(finding.values)
+    sizes = totals(labels, channel.lengths(), len(values) + 1)
+    return Instances(channel, sizes, lambda: iter([(channel, labels)]))
 
 
-def predicted_instances(runs: Runs) -> Instances:
+def _all_of_one(channel: Channel) -> Iterator[tuple[Runs, Integers]]:
+    for slab in channel.slabs():
+        runs = slab.runs[slab.low :]
+        yield runs, np.ones(len(runs), np.int32)
+
+
+def _numbered(values: NDArray[np.integer]) -> tuple[NDArray[np.integer], Integers]:
+    """The distinct values in order, and the place of each value among them, from 1 on."""
+    if values.dtype == np.uint8:
+        present = np.bincount(values, minlength=256) > 0
+        return np.flatnonzero(present), np.cumsum(present, dtype=np.int32)[values]
+    distinct, place = np.unique(values, return_inverse=True)
+    return distinct, (place + 1).astype(np.int32)
+
+
+def predicted_instances(channel: Channel) -> Instances:
     """18-connected components of 10 voxels or more, the 50 largest, numbered in C order of their first voxel.
 
     Of two equally large components at the cut, the one whose first voxel comes first in C order stays.
     """
-    components, count = label_components(runs)
-    sizes = totals(components, runs.lengths(), count + 1)
-    first = _first_voxels(runs, components, count + 1)
-    kept = np.flatnonzero(sizes[1:] >= MIN_VOXELS) + 1
+    found = components(channel)
+    sizes, first = found.sizes, found.first
+    kept = np.flatnonzero(sizes >= MIN_VOXELS)
     if len(kept) > MAX_INSTANCES:
         kept = kept[np.lexsort((first[kept], -sizes[kept]))][:MAX_INSTANCES]
     kept = kept[np.argsort(first[kept])]
-    number = np.zeros(count + 1, np.int32)
-    number[kept] = np.arange(1, len(kept) + 1)
+    number = np.zeros(len(sizes) + 1, np.int32)
+    number[kept + 1] = np.arange(1, len(kept) + 1)
     dropped = int(sizes.sum() - sizes[kept].sum())
-    return Instances(runs, number[components], np.array([dropped, *sizes[kept]], np.int64))
+    kept_sizes = np.array([dropped, *sizes[kept]], np.int64)
+    return Instances(channel, kept_sizes, lambda: found.numbered(number))
 
 
 def totals(labels: Integers, weights: Integers, count: int) -> NDArray[np.int64]:
     """Sum of the weights of each label 0..count-1. Exact: every sum of voxel numbers stays far below 2^53."""
-    sums = np.zeros(count)
-    for block in blocks(len(labels)):
-        sums += np.bincount(labels[block], weights=weights[block], minlength=count)
-    return sums.astype(np.int64)
+    return np.bincount(labels, weights=weights, minlength=count).astype(np.int64)
 
 
 def overlaps(reference: Instances, prediction: Instances) -> NDArray[np.int64]:
     """Common voxels of every pair: a table [reference label 0..n, predicted label 0..m]."""
     columns = prediction.count + 1
-    table = np.zeros((reference.count + 1) * columns)
-    for block in blocks(len(reference.runs)):
-        mine, theirs, start, stop = intersect(
-            reference.runs.start[block], reference.runs.stop[block], prediction.runs.start, prediction.runs.stop
-        )
-        pair = reference.labels[block][mine].astype(np.int64) * columns + prediction.labels[theirs]
-        table += np.bincount(pair, weights=stop - start, minlength=len(table))
-    return table.astype(np.int64).reshape(-1, columns)
+    table = np.zeros((reference.count + 1, columns), np.int64)
+    for (ours, our_labels), (theirs, their_labels) in _side_by_side(reference.blocks(), prediction.blocks()):
+        if (compiled := kernel_for(ours.grid)) is not None:
+            mine, others = (ours.start, ours.stop, our_labels), (theirs.start, theirs.stop, their_labels)
+            compiled.overlaps(*mine, *others, columns, table)
+        else:
+            one, other, start, stop = intersect(ours.start, ours.stop, theirs.start, theirs.stop)
+            pair = our_labels[one].astype(np.int64) * columns + their_labels[other]
+            table += totals(pair, stop - start, table.size).reshape(table.shape)
+    return table
 
 
-def _first_voxels(runs: Runs, components: Integers, count: int) -> NDArray[np.int64]:
-    """C-order number (H slowest, D fastest) of the first voxel of each component 0..count-1."""
-    _, width, depth = runs.grid
-    first = np.full(count, np.iinfo(np.int64).max)
-    for block in blocks(len(runs)):
-        h, w, d = runs.coordinates(block)
-        # Along H, the slowest axis of C order, a run's own first voxel is its earliest.
-        np.minimum.at(first, components[block], (h.astype(np.int64) * width + w) * depth + d)
-    return first
+_Block = tuple[Runs, Integers]
+
+
+def _side_by_side(ours: Iterator[_Block], theirs: Iterator[_Block]) -> Iterator[tuple[_Block, _Block]]:
+    """All pairs of blocks that can have voxels in common."""
+    one, other = next(ours, None), next(theirs, None)
+    while one is not None and other is not None:
+        if len(one[0]) and len(other[0]):
+            yield one, other
+        ends = one[0].stop[-1:].sum(), other[0].stop[-1:].sum()
+        if ends[0] <= ends[1]:
+            one = next(ours, None)
+        else:
+            other = next(theirs, None)

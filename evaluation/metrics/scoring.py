@@ -15,15 +15,15 @@ from evaluation.masks.correction import Correction
 from evaluation.masks.mask_digest import MaskDigest
 from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
-from evaluation.masks.run_lengths import Runs, Shape
+from evaluation.masks.run_lengths import Channel, Shape
 from evaluation.metrics import matching
 from evaluation.metrics.cases import Assessment, Case, finding_result, lost_case, mean_dice
 from evaluation.metrics.distances import match_focal, match_non_focal
 from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
-_Channel = TypeVar("_Channel")
-Prediction = Path | Sequence[Runs]  # a file, or the runs of each finding of a mask that was checked
+_Item = TypeVar("_Item")
+Prediction = Path | Sequence[Channel]  # a file, or the findings of a mask that was checked
 
 
 def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResult:
@@ -87,14 +87,14 @@ def _compare(case: Case, reference: Reference, prediction: Prediction, correctio
     return Assessment(result, tuple(voxels), digest.value())
 
 
-def _predicted(prediction: Prediction, shape: Shape) -> Iterator[Runs]:
+def _predicted(prediction: Prediction, shape: Shape) -> Iterator[Channel]:
     try:
         yield from read_prediction(prediction, shape) if isinstance(prediction, Path) else prediction
     except InvalidMask as error:
         raise _BadPrediction(str(error)) from error
 
 
-def _chosen(case: Case, channels: Iterable[_Channel]) -> Iterator[tuple[str, _Channel]]:
+def _chosen(case: Case, channels: Iterable[_Item]) -> Iterator[tuple[str, _Item]]:
     """The channels that the case lists as findings; the dataset may leave some of a mask's channels out."""
     wanted = {int(key): key for key in case.findings}
     return ((wanted[index], channel) for index, channel in enumerate(channels) if index in wanted)

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 REQUIREMENTS = ("connected-components-3d", "isal", "numpy", "scipy")  # of the scorer, as in pyproject.toml
-SCORER_SUFFIXES = (".py", ".md", ".toml", ".typed")
+SCORER_SUFFIXES = (".c", ".py", ".md", ".toml", ".typed")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows: the same files make the same archive
 _FILE = 0o644 << 16
 

@@ -86,7 +86,7 @@ def test_the_wheel_holds_the_scoring_and_nothing_of_the_server(wheel):
         [metadata] = [archive.read(name).decode() for name in names if name.endswith("METADATA")]
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"evaluation"}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "evaluation").rglob("*.py")}
-    assert {*modules, "evaluation/py.typed"} <= set(names)
+    assert {*modules, "evaluation/py.typed", "evaluation/kernel/kernel.c"} <= set(names)
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert needed == [re.split("[>=]", one)[0] for one in project["dependencies"]]

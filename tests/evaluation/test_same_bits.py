@@ -28,7 +28,8 @@ COUNTING_CALLS = {"bool", "int", "len", "islower", "isupper"}
 WHOLE = {
     "sum((finding['hit'] for case in results for finding in case['findings']))": "yes or no",
     "sum((finding[name] for finding in findings))": "counts",
-    "sum(self._counts.values())": "runs",
+    "sum((len(slab.runs) - slab.low for slab in self.slabs()))": "runs",
+    "sum((slab.runs[slab.low:].voxels for slab in self.slabs()))": "voxels",
 }
 
 

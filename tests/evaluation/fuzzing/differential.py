@@ -8,10 +8,11 @@ from unittest import mock
 
 import numpy as np
 
-from evaluation import InvalidMask, score_case
+from evaluation import InvalidMask, kernel, score_case
 from evaluation.masks.reading import read_prediction, read_reference
 from tests.evaluation import builders
 from tests.evaluation.fuzzing import oracle
+from tests.evaluation.ways import WAYS, way
 
 SECONDS_PER_INPUT = 5.0  # a hundred times what the largest takes
 
@@ -47,7 +48,16 @@ class Differential:
         return expected is not None
 
     def _read(self, reader, sample):
-        """The dense volume, or None if it was refused with a fit reason."""
+        """The dense volume, or None if it was refused with a fit reason; the same with the kernel and without."""
+        found = []
+        for name in WAYS if kernel.compiled is not None else WAYS[1:]:
+            with way(name):
+                found.append(self._read_one_way(reader, sample))
+        if any((one is None) != (found[0] is None) or not np.array_equal(one, found[0]) for one in found):
+            raise Disagreement(f"{reader.__name__} finds something else without the kernel")
+        return found[0]
+
+    def _read_one_way(self, reader, sample):
         try:
             channels = list(reader(self.path, sample.shape))
         except InvalidMask as error:
@@ -89,6 +99,7 @@ def smaller_pieces(sample):
     """Small files are read in as many pieces as large ones."""
     together = ExitStack()
     together.enter_context(mock.patch("evaluation.masks.reading.CHUNK_BYTES", sample.piece_bytes))
+    together.enter_context(mock.patch("evaluation.masks.nifti.PIECE_BYTES", sample.piece_bytes))
     together.enter_context(mock.patch("isal.igzip.READ_BUFFER_SIZE", sample.buffer_bytes))
     return together
 
@@ -99,13 +110,16 @@ def dense(channels, shape):
         raise Disagreement(f"{len(channels)} findings instead of {shape[0]}")
     flat = np.zeros((shape[0], int(np.prod(shape[1:]))), np.int64)
     for row, channel in zip(flat, channels, strict=True):
-        runs, values = (channel.runs, channel.values) if hasattr(channel, "values") else (channel, None)
+        packed, values = (channel.runs, channel.values) if hasattr(channel, "values") else (channel, None)
+        runs = packed.unpacked()
         start, stop = runs.start.astype(np.int64), runs.stop.astype(np.int64)
         good = tuple(runs.grid) == shape[1:] and (start < stop).all() and (stop[:-1] <= start[1:]).all()
         if not good or not (start // shape[1] == (stop - 1) // shape[1]).all():
             raise Disagreement("the runs are not sorted, disjoint and within their rows")
         covered = np.repeat(start - np.cumsum(stop - start) + stop - start, stop - start)
-        row[covered + np.arange(len(covered))] = 1 if values is None else np.repeat(values, stop - start)
+        row[covered + np.arange(len(covered))] = (
+            1 if values is None else np.repeat(np.broadcast_to(values, len(start)), stop - start)
+        )
     return np.stack([row.reshape(shape[1:], order="F") for row in flat])
 
 

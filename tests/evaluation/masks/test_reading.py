@@ -21,7 +21,8 @@ MASK = (np.random.default_rng(0).random(SHAPE) < 0.4).astype(np.uint8)
 def dense(path, shape=SHAPE):
     """The binarised prediction, dense again."""
     volume = np.zeros((shape[0], np.prod(shape[1:])), bool)
-    for channel, runs in zip(volume, read_prediction(path, shape), strict=True):
+    for channel, found in zip(volume, read_prediction(path, shape), strict=True):
+        runs = found.unpacked()
         for start, stop in zip(runs.start, runs.stop, strict=True):
             channel[start:stop] = True
     return np.stack([channel.reshape(shape[1:], order="F") for channel in volume])
@@ -172,13 +173,9 @@ def test_a_reference_of_another_kind_of_shape_is_refused(tmp_path, shape):
         inspect_mask(builders.mask_file(tmp_path / "reference.nii", np.zeros(shape, np.uint8)))
 
 
-def test_a_mask_of_too_many_runs_is_read_finding_by_finding(tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluation.masks.scan.MAX_RUNS_AT_ONCE", 3)
-    assert np.array_equal(dense(builders.mask_file(tmp_path / "mask.nii.gz", MASK)), MASK > 0)
-
-
 def test_chunks_may_end_anywhere(tmp_path, monkeypatch):
     monkeypatch.setattr("evaluation.masks.reading.CHUNK_BYTES", 64)
+    monkeypatch.setattr("evaluation.masks.nifti.PIECE_BYTES", 50)
     assert np.array_equal(dense(builders.mask_file(tmp_path / "mask.nii.gz", MASK)), MASK > 0)
 
 
