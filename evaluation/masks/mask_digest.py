@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
 import numpy as np
 
-from evaluation.masks.run_lengths import BLOCK_RUNS, Channel, Runs
+from evaluation.masks.run_lengths import Channel, PackedRuns, blocks
 
 
 class MaskDigest:
@@ -18,26 +17,17 @@ class MaskDigest:
         self._is_empty = True
 
     def add(self, finding: str, channel: Channel) -> None:
-        """The next finding, by its key."""
+        """The next finding, by its key. Whether its runs are packed depends on nothing but the runs."""
         self._is_empty = self._is_empty and not len(channel)
         self._hash.update(f"{finding} {channel.grid} {len(channel)}\n".encode())
-        for runs in _in_blocks(channel):
-            for ends in (runs.start, runs.stop):
+        if isinstance(channel, PackedRuns):
+            self._hash.update(np.ascontiguousarray(channel.words, dtype="<u8").data)
+            return
+        for block in blocks(len(channel)):
+            for ends in (channel.start[block], channel.stop[block]):
                 self._hash.update(np.ascontiguousarray(ends, dtype="<i8").data)
 
     def value(self) -> str:
         """`sha256:` and the hash; empty where no voxel of any finding is set, for empty masks are equal by chance."""
         return "" if self._is_empty else f"sha256:{self._hash.hexdigest()}"
 
-
-def _in_blocks(channel: Channel) -> Iterator[Runs]:
-    """All runs, `BLOCK_RUNS` at a time, whatever the slabs: the digest tells where a block ends."""
-    start, stop = np.empty((2, 0), np.int64)
-    for slab in channel.slabs():
-        runs = slab.runs[slab.low :]
-        start, stop = np.concatenate([start, runs.start]), np.concatenate([stop, runs.stop])
-        while len(start) >= BLOCK_RUNS:
-            yield Runs(channel.grid, start[:BLOCK_RUNS], stop[:BLOCK_RUNS])
-            start, stop = start[BLOCK_RUNS:], stop[BLOCK_RUNS:]
-    if len(start):
-        yield Runs(channel.grid, start, stop)

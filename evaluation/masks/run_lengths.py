@@ -7,15 +7,14 @@ are sorted and disjoint. "C order", where a rule speaks of it, is the other way 
 (In the server a "run" is something else: one execution of an algorithm on a case set.)
 
 A checkerboard has tens of millions of runs. Where they would take more memory than a bit for each voxel, there are bits
-(`PackedRuns`), and whoever wants runs gets them slab by slab: so all work on a channel is done in loops over `slabs`,
-and adds up.
+(`PackedRuns`), and whoever wants runs gets them piece by piece: so all work on a channel is done in loops over its
+`blocks` or `slabs`, and adds up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from types import ModuleType
 from typing import NamedTuple
 
@@ -35,6 +34,7 @@ Words = NDArray[np.uint64]  # of bits
 
 BLOCK_RUNS = 1 << 20
 BLOCK_VOXELS = 1 << 22
+BLOCK_VOXELS_AT_HAND = 1 << 19
 WORD_BITS = 64
 
 
@@ -87,13 +87,14 @@ class Runs:
         """These runs: see `PackedRuns`."""
         return self
 
-    def slabs(self, max_voxels: int | None = None) -> Iterator[Slab]:
-        """All runs at once or, with `max_voxels`, in slabs of about that size."""
+    def blocks(self) -> Iterator[Runs]:
+        """All runs at once: see `PackedRuns`."""
+        yield self
+
+    def slabs(self, max_voxels: int) -> Iterator[Slab]:
+        """The runs in slabs of about so many voxels, of a slice or more."""
         height, width, depth = self.grid
-        slices = depth if max_voxels is None else max(1, max_voxels // (height * width))
-        if slices >= depth:
-            yield Slab(self, 0)
-            return
+        slices = max(1, max_voxels // (height * width))
         borders = np.arange(depth + 1) * (height * width)
         first = np.searchsorted(self.start, borders.astype(self.start.dtype)).tolist()
         for d in range(0, depth, slices):
@@ -106,38 +107,43 @@ class Runs:
 class PackedRuns:
     """So many runs on a grid that a bit for each voxel takes less memory.
 
-    `words` (W * D, words of a row): the lowest bit of a word is the voxel of the lowest h.
+    `words` (W * D, words of a row): the lowest bit of a word is the voxel of the lowest h. `count` runs are packed.
     """
 
     grid: Grid
     words: Words
-
-    @cached_property
-    def _length(self) -> int:
-        return sum(len(slab.runs) - slab.low for slab in self.slabs())
+    count: int
 
     def __len__(self) -> int:
-        return self._length
+        return self.count
 
     @property
     def voxels(self) -> int:
         """Voxels of all runs together."""
-        return sum(slab.runs[slab.low :].voxels for slab in self.slabs())
+        return int(np.bitwise_count(self.words).sum(dtype=np.int64))
 
     def unpacked(self) -> Runs:
         """All runs at once: eight bytes or more for each."""
         return self._runs_of_slices(0, self.grid[2])
 
-    def slabs(self, max_voxels: int | None = None) -> Iterator[Slab]:
-        """The runs in slabs of a million runs at most, where there are so many in more than one slice."""
-        height, width, depth = self.grid
-        slices = max(1, min(2 * BLOCK_RUNS, max_voxels or 2 * BLOCK_RUNS) // (height * width))
-        for d in range(0, depth, slices):
-            before = max(d - 1, 0)
-            runs = self._runs_of_slices(before, min(d + slices, depth))
+    def blocks(self) -> Iterator[Runs]:
+        """The runs in order, in pieces that stay in the processor's cache: those of a slice or more."""
+        for d, end in self._slabs_of(BLOCK_VOXELS_AT_HAND):
+            yield self._runs_of_slices(d, end)
+
+    def slabs(self, max_voxels: int) -> Iterator[Slab]:
+        """The runs in slabs of about so many voxels, of a slice or more."""
+        height, width, _ = self.grid
+        for d, end in self._slabs_of(max_voxels):
+            runs = self._runs_of_slices(max(d - 1, 0), end)
             low = int(np.searchsorted(runs.start, runs.start.dtype.type(d * height * width)))
             if low < len(runs):
                 yield Slab(runs, low)
+
+    def _slabs_of(self, max_voxels: int) -> Iterator[tuple[int, int]]:
+        height, width, depth = self.grid
+        slices = max(1, max_voxels // (height * width))
+        return ((d, min(d + slices, depth)) for d in range(0, depth, slices))
 
     def voxels_of(self, first: int, end: int) -> NDArray[np.uint8]:
         """The voxels (H, W, slices) of some slices, 0 or 1, h fastest."""
@@ -180,11 +186,13 @@ class Packer:
     """Takes the runs of a channel in pieces, in order, and packs them."""
 
     def __init__(self, grid: Grid) -> None:
-        self._packed = PackedRuns(grid, np.zeros(words_of_box(grid), np.uint64).reshape(grid[1] * grid[2], -1))
+        self._grid, self._count = grid, 0
+        self._words = np.zeros(words_of_box(grid), np.uint64).reshape(grid[1] * grid[2], -1)
 
     def add(self, start: Integers, stop: Integers) -> None:
         """The next runs."""
-        grid, words = self._packed.grid, self._packed.words
+        grid, words = self._grid, self._words
+        self._count += len(start)
         if (compiled := kernel_for(grid)) is not None:
             box = np.array([(0, length - 1) for length in grid], np.int64)
             compiled.draw(start, stop, *grid[:2], box, words)
@@ -200,7 +208,7 @@ class Packer:
 
     def result(self) -> PackedRuns:
         """All of them."""
-        return self._packed
+        return PackedRuns(self._grid, self._words, self._count)
 
 
 @dataclass(frozen=True)

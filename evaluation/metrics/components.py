@@ -14,13 +14,11 @@ from dataclasses import dataclass
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from evaluation import kernel
 from evaluation.masks.run_lengths import Channel, Integers, PackedRuns, Runs, Slab, expand, kernel_for
 
-SLAB_VOXELS = 1 << 23
+SLAB_VOXELS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,14 @@ class Components:
     labels: Integers | None  # of each run, unless they are packed
 
     def numbered(self, number: Integers) -> Iterator[tuple[Runs, Integers]]:
-        """All runs in order, slab by slab, and number[its component] of each; number[0] stands for none."""
+        """All runs in order, piece by piece, and number[its component] of each; number[0] stands for none."""
         if self.labels is not None:
             yield self.channel.unpacked(), number[self.labels]
-            return
-        for slab, component in zip(_slabs(self.channel), self.of_slabs, strict=True):
-            runs, numbers = slab.runs[slab.low :], number[component]
-            if (numbers == numbers[0]).all():
-                yield runs, np.full(len(runs), numbers[0])
-            else:
-                yield runs, numbers[_label(self.channel, slab)[slab.low :] - 1]
+        elif (number[1:] == number[-1]).all():
+            yield from ((runs, np.full(len(runs), number[-1])) for runs in self.channel.blocks())
+        else:
+            for slab, component in zip(_slabs(self.channel), self.of_slabs, strict=True):
+                yield slab.runs[slab.low :], number[component[_label(self.channel, slab)[slab.low :] - 1]]
 
 
 def components(channel: Channel) -> Components:
@@ -103,8 +99,9 @@ class _Found:
 
 def _slabs(channel: Channel) -> Iterator[Slab]:
     """All runs at once for the kernel; for cc3d, slabs of so many voxels."""
-    by_kernel = isinstance(channel, Runs) and kernel_for(channel.grid) is not None
-    return (slab for slab in channel.slabs(None if by_kernel else SLAB_VOXELS) if len(slab.runs))
+    if isinstance(channel, Runs) and kernel_for(channel.grid) is not None:
+        return iter([Slab(channel, 0)] if len(channel) else [])
+    return channel.slabs(SLAB_VOXELS)
 
 
 def _label(channel: Channel, slab: Slab) -> Integers:
@@ -136,8 +133,9 @@ def _label_box(runs: Runs) -> Integers:
 
 def _label_voxels(start: Integers, voxels: NDArray[np.uint8]) -> Integers:
     """The component of each run, by the place where it starts in these voxels (h, w, d), h fastest."""
-    labelled = cc3d.connected_components(voxels, connectivity=18, binary_image=True)
-    return labelled.reshape(-1, order="F")[start].astype(np.int32, copy=False)
+    labelled = cc3d.connected_components(voxels, connectivity=18, binary_image=True, out_dtype=np.uint32)
+    labels: Integers = labelled.reshape(-1, order="F")[start].view(np.int32)
+    return labels
 
 
 def _bounding_box(runs: Runs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -170,6 +168,9 @@ def _joined(nodes: int, one: Integers, other: Integers) -> tuple[Integers, int]:
     if kernel.compiled is not None:
         groups = np.empty(nodes, np.int32)
         return groups, kernel.compiled.joined(one, other, groups)
+    from scipy.sparse import coo_array  # takes memory that the kernel does without
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(nodes, nodes))
     number, group = connected_components(graph, directed=False)
     return group + 1, int(number)

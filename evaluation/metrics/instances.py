@@ -81,9 +81,7 @@ def entities(finding: ValuedRuns) -> Instances:
 
 
 def _all_of_one(channel: Channel) -> Iterator[tuple[Runs, Integers]]:
-    for slab in channel.slabs():
-        runs = slab.runs[slab.low :]
-        yield runs, np.ones(len(runs), np.int32)
+    return ((runs, np.ones(len(runs), np.int32)) for runs in channel.blocks())
 
 
 def _numbered(values: NDArray[np.integer]) -> tuple[NDArray[np.integer], Integers]:

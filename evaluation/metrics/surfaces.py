@@ -41,8 +41,8 @@ def _slice(block: Block | None, end: int) -> Block | None:
         return None
     runs, labels = block
     size = runs.grid[0] * runs.grid[1]
-    slices = runs.start // size
-    chosen = slices == slices[end]
+    first = runs.start[end] // size * size
+    chosen = slice(*np.searchsorted(runs.start, np.array([first, first + size], runs.start.dtype)))
     return runs[chosen], labels[chosen]
 
 
