@@ -5,10 +5,12 @@ each of which uses only those above it, as do the modules within each (`./dev li
 
     errors, categories, results   what can go wrong; the table of the categories; the types of all results
     kernel      the loops that are compiled, where there is a compiler
+    system      what only some operating systems can do
     masks       a NIfTI file that may be hostile -> the runs of voxels of each finding
     metrics     runs -> lesions, which of them are found -> one case's result -> summary, groups, intervals
     isolation   the same in a child process with limits
     hints       why a score may be lower than the model deserves
+    notebook    one case after the other, as arrays or files: `score`, and `summarise` for a table
     command     from the arguments of the command line to its exit code
 
 Who only wants numbers needs nothing but the names listed here.
@@ -27,6 +29,7 @@ from evaluation.metrics.aggregate import (
     PERCENTILES,
     RESAMPLES,
     Difference,
+    aggregate,
     intervals_of,
     paired_differences,
     resample_counts,
@@ -35,9 +38,9 @@ from evaluation.metrics.aggregate import (
     seed_from,
     size_group,
     size_limits,
-    summarise,
 )
 from evaluation.metrics.cases import VERSION, Assessment, Case, lost_case
+from evaluation.notebook import CaseScore, FindingScore, score, summarise
 from evaluation.results import (
     Aggregates,
     CaseResult,
@@ -50,6 +53,7 @@ from evaluation.results import (
     SizeGroup,
     Summary,
 )
+from evaluation.system import isolation_lacks
 
 if TYPE_CHECKING:
     from evaluation.metrics.scoring import score_case
@@ -66,11 +70,13 @@ __all__ = [
     "Assessment",
     "Case",
     "CaseResult",
+    "CaseScore",
     "CaseStatus",
     "Category",
     "Difference",
     "EvaluationError",
     "FindingResult",
+    "FindingScore",
     "Group",
     "Hint",
     "Interval",
@@ -85,9 +91,11 @@ __all__ = [
     "SizeGroup",
     "Summary",
     "WithinBudget",
+    "aggregate",
     "assess_isolated",
     "inspect_mask",
     "intervals_of",
+    "isolation_lacks",
     "kind_of",
     "look",
     "lost_case",
@@ -96,6 +104,7 @@ __all__ = [
     "resample_counts",
     "resampled_means",
     "resampled_numbers",
+    "score",
     "score_case",
     "seed_from",
     "size_group",

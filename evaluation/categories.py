@@ -57,5 +57,9 @@ def kind_of(code: str | None) -> Kind | None:
     """The kind of a category, also of a code 1x or 2x that the table lacks: a team's own data may have others.
 
     None for any other code, and without one.
+
+    >>> import evaluation
+    >>> str(evaluation.kind_of("2d")), str(evaluation.kind_of("1c")), evaluation.kind_of(None)
+    ('focal', 'non_focal', None)
     """
     return _KINDS[code[0]] if code is not None and re.fullmatch(r"[12][a-z]", code) else None

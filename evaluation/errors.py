@@ -29,6 +29,11 @@ _BEGINNINGS = {
 
 
 def mask_problem(reason: str) -> MaskProblem:
-    """The problem that the reason of an invalid case tells of, whichever version gave it."""
+    """The problem that the reason of an invalid case tells of, whichever version gave it.
+
+    >>> import evaluation
+    >>> str(evaluation.mask_problem("values are negative: found -1; save 0 for background and 1 for the finding"))
+    'values'
+    """
     found = (problem for beginning, problem in _BEGINNINGS.items() if reason.startswith(beginning))
     return next(found, MaskProblem.FILE)

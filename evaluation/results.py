@@ -128,7 +128,7 @@ class Summary(Numbers):
 
 
 class Aggregates(TypedDict):
-    """What `summarise` gives: the whole set, and the groups that have findings, by their code ("focal", "2d", ...)."""
+    """What `aggregate` gives: the whole set, and the groups that have findings, by their code ("focal", "2d", ...)."""
 
     summary: Summary
     groups: dict[str, Group]

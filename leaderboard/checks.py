@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+import evaluation
+
 MIN_SECRET_CHARACTERS = 40
 OWN_STATIC_FILES = Path(__file__).parent / "static"
 
@@ -16,6 +18,8 @@ def unsafe() -> Iterator[str]:
     """Each reason why this process must not serve the public, with what to do about it."""
     if not settings.IS_HTTPS:
         return
+    if lacks := evaluation.isolation_lacks():
+        yield f"Masks cannot be scored in isolation: this system has no {', '.join(lacks)}. Use Linux 5.3 or newer."
     secret = settings.SECRET_KEY
     if len(secret) < MIN_SECRET_CHARACTERS or len(set(secret)) < 10 or "change" in secret.lower():
         make = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"

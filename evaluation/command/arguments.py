@@ -15,7 +15,9 @@ from evaluation.command.report import OutputFormat
 from evaluation.errors import EvaluationError
 from evaluation.metrics.cases import VERSION
 from evaluation.metrics.instances import MIN_VOXELS
+from evaluation.system import processors
 
+PROGRAM = "python -m evaluation"
 MAX_WORKERS = 16
 # Options of the organisers' script for what the challenge has settled; taken as long as they say the same.
 OFFICIAL = {"min_size": MIN_VOXELS, "cc_connectivity": 2}
@@ -75,13 +77,13 @@ class Options:
     quiet: bool
 
 
-def parse(arguments: Sequence[str] | None) -> Options:
-    """The options; of the process itself without `arguments`.
+def parse(arguments: Sequence[str] | None, program: str = PROGRAM) -> Options:
+    """The options; of the process itself without `arguments`. Texts call the program as it is called.
 
     Ends the process with an explanation when it cannot make sense of them. Raises `EvaluationError` when what they name
     cannot be used, and makes the folder `cache_dir`, which may raise `OSError`.
     """
-    given = _parser().parse_args(arguments)
+    given = _parser(program).parse_args(arguments)
     _check_settings(given)
     for name in ("gt_dir", "pred_dir", "ct_dir"):
         _check_folder(name, getattr(given, name))
@@ -98,16 +100,16 @@ def parse(arguments: Sequence[str] | None) -> Options:
         cache_dir=given.cache_dir,
         split=given.split,
         format=OutputFormat(given.format),
-        workers=min(max(1, given.num_workers if given.num_workers is not None else _processors()), MAX_WORKERS),
+        workers=min(max(1, given.num_workers if given.num_workers is not None else processors()), MAX_WORKERS),
         quiet=given.quiet,
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m evaluation",
+        prog=program,
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.replace(PROGRAM, program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--gt_dir", metavar="DIR", type=Path, required=True, help="folder of reference masks")
@@ -173,7 +175,3 @@ def _check_outputs(given: argparse.Namespace) -> None:
             raise EvaluationError(f"--{name}: {path} is --{other} already")
         if not is_writable(path):
             raise EvaluationError(f"--{name}: cannot write {path}")
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

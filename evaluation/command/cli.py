@@ -10,18 +10,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from evaluation.command.arguments import Options, parse
+from evaluation.command.arguments import PROGRAM, Options, parse
 from evaluation.command.dataset import Dataset, load_dataset
 from evaluation.command.files import write
 from evaluation.command.names import folder_warnings, same_folder_warnings
-from evaluation.command.parallel import score_all
+from evaluation.command.parallel import children, score_all
 from evaluation.command.progress import Progress, tell
 from evaluation.command.report import OutputFormat, csv_text, native, params, rexrank, table
 from evaluation.errors import EvaluationError
 from evaluation.hints import Hint
-from evaluation.isolation import fork_server
 from evaluation.isolation.scorer import Job
-from evaluation.metrics.aggregate import seed_from, size_limits, summarise
+from evaluation.metrics.aggregate import aggregate, seed_from, size_limits
 from evaluation.metrics.cases import Assessment
 from evaluation.results import CaseResult, CaseStatus
 
@@ -30,10 +29,10 @@ MAX_LOST_SHOWN = 20
 WIDTH = 80
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
+    """Run the command line of a program that is called so; returns the exit code."""
     try:
-        return _run(parse(arguments))
+        return _run(parse(arguments, program))
     except EvaluationError as error:
         tell(f"error: {error}")
         return EXIT_NO_RESULTS
@@ -46,18 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Options) -> int:
-    fork_server.shared.start()  # it takes a second, in which there are headers to read
+    source = children()
+    source.start()  # it takes a second, in which there are headers to read
     reading = Progress("headers read", quiet=options.quiet)
     dataset = load_dataset(options.dataset_json, options.split, options.gt_dir, options.ct_dir, reading.show)
     _warn(dataset, options)
     jobs = [Job(case, options.gt_dir / case.name, _existing(options.pred_dir / case.name)) for case in dataset.cases]
-    assessments, hints = score_all(jobs, workers=options.workers, cache_dir=options.cache_dir, quiet=options.quiet)
+    assessments, hints = score_all(
+        jobs, children=source, workers=options.workers, cache_dir=options.cache_dir, quiet=options.quiet
+    )
     results = [assessment.result for assessment in assessments]
 
     sizes = _sizes(dataset, assessments)
     limits = size_limits(list(sizes.values()))
     seed = seed_from("\n".join(sorted(case.name for case in dataset.cases)))
-    aggregates = summarise(results, seed=seed, sizes=sizes, limits=limits)
+    aggregates = aggregate(results, seed=seed, sizes=sizes, limits=limits)
     _say("\n".join([table(aggregates), *_lost_lines(results), *_hint_lines(hints)]))
     if options.format == OutputFormat.NATIVE:
         document: Mapping[str, object] = native(results, aggregates, params(seed, limits, options.split), hints)

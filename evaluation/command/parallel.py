@@ -10,13 +10,23 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from evaluation.command.progress import Progress
+from evaluation.command.progress import Progress, tell
 from evaluation.hints import Hint, look
+from evaluation.isolation import fork_server
+from evaluation.isolation.fork_server import ForkServer
+from evaluation.isolation.plain import PlainChildren
 from evaluation.isolation.scorer import IsolatedScorer, Job
 from evaluation.masks.correction import Correction
 from evaluation.metrics.cases import Assessment
 from evaluation.metrics.fit import Fit
 from evaluation.results import CaseResult
+from evaluation.system import isolation_lacks
+
+WITHOUT_LIMITS = (
+    "this system has no {}: scores are the same, but nothing limits the memory and time that a damaged file may take"
+)
+
+Children = ForkServer | PlainChildren
 
 LOOK_SECONDS = 1.0  # between two looks at the progress while a case takes long
 
@@ -24,15 +34,24 @@ _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
 
+def children() -> Children:
+    """Where children come from: with limits if this system can give any, else without, and then that is said."""
+    if lacks := isolation_lacks():
+        tell(f"warning: {WITHOUT_LIMITS.format(', '.join(lacks))}")
+        return PlainChildren()
+    return fork_server.shared
+
+
 def score_all(
-    jobs: Sequence[Job], *, workers: int, cache_dir: Path | None, quiet: bool
+    jobs: Sequence[Job], *, children: Children, workers: int, cache_dir: Path | None, quiet: bool
 ) -> tuple[list[Assessment], list[Hint]]:
     """The assessment of each job, in their order, and what a look at the poorly scored ones found."""
     with ExitStack() as stack:
         workers = max(1, min(workers, len(jobs)))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         # Closed before the pool waits for its threads: that ends the children, and with them what the threads wait for.
-        scorers = [stack.enter_context(IsolatedScorer(prepared=cache_dir)) for _ in range(workers)]
+        each = (IsolatedScorer(prepared=cache_dir, fork_server=children) for _ in range(workers))
+        scorers = [stack.enter_context(scorer) for scorer in each]
         progress = Progress("cases scored", quiet=quiet)
         assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
         results = [assessment.result for assessment in assessments]

@@ -2,6 +2,7 @@
 
 In reading order: `scorer` (one case after the other, and whose fault it is when there is no result), `child` (one
 process: asked, timed, killed), `fork_server` (where children come from), `forking` (the process that forks them),
-`worker` (what a child does), `messages` (what goes through its pipes). May import `evaluation.metrics`,
-`evaluation.masks` and what lies directly in `evaluation`.
+`interpreter` (how a Python of ours is started), `worker` (what a child does), `messages` (what goes through its pipes).
+`plain` has children without limits, for systems that cannot give any; only the command line uses it. May import
+`evaluation.metrics`, `evaluation.masks` and what lies directly in `evaluation`.
 """

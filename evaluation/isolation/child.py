@@ -7,14 +7,12 @@ is the clock that stops waiting for it.
 from __future__ import annotations
 
 import os
-import select
-import signal
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
+from evaluation import system
 from evaluation.errors import EvaluationError
 from evaluation.isolation.messages import READY
 
@@ -63,7 +61,7 @@ class Child:
 
     def idle(self) -> bool:
         """Whether it lives, and says nothing unasked."""
-        return not _is_readable(self._held.answers, 0)
+        return not system.is_readable(self._held.answers, 0)
 
     def ask(self, line: bytes, seconds: float) -> bytes:
         """Send a request and wait so long for the answer, one line if the child is sound. Raises `Ended`."""
@@ -77,12 +75,7 @@ class Child:
 
     def processor_seconds(self) -> float | None:
         """Processor time that it has taken so far, by the kernel's account; None of one that is gone."""
-        try:
-            after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        user, system = after_name[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return system.processor_seconds(self.pid)
 
     def kill(self) -> None:
         """End it now; a thread that waits for an answer gets `Ended`."""
@@ -90,7 +83,7 @@ class Child:
             if self._closed:
                 return
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._held.process, signal.SIGKILL)
+                system.kill_process(self._held.process)
             with self._asking:  # until that thread has seen it
                 self._wait()
                 self._closed = True
@@ -102,7 +95,7 @@ class Child:
         line = bytearray()
         while b"\n" not in line and len(line) < MAX_ANSWER_BYTES:
             left = deadline - time.monotonic()
-            if left <= 0 or not _is_readable(self._held.answers, left):
+            if left <= 0 or not system.is_readable(self._held.answers, left):
                 raise Ended(None)
             piece = os.read(self._held.answers, 1 << 20)
             if not piece:
@@ -113,13 +106,6 @@ class Child:
 
     def _wait(self) -> None:
         """Learn the exit code of a process that closed its pipe or was killed; no code if it still does not end."""
-        if self._exit_code is None and _is_readable(self._held.exit_code, END_SECONDS):
+        if self._exit_code is None and system.is_readable(self._held.exit_code, END_SECONDS):
             # Nothing is said by a fork server that ended, and then its children were killed.
-            self._exit_code = int(os.read(self._held.exit_code, 16) or -signal.SIGKILL)
-
-
-def _is_readable(descriptor: int, seconds: float) -> bool:
-    """Whether it has something to read, or is at its end, within so many seconds."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+            self._exit_code = int(os.read(self._held.exit_code, 16) or system.KILLED)

@@ -8,21 +8,20 @@ up with all its children, and another one started.
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import select
 import socket
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Self
 
+from evaluation import system
 from evaluation.errors import EvaluationError
 from evaluation.isolation.child import END_SECONDS, Child, Descriptors, Ended
+from evaluation.isolation.interpreter import ONE_THREAD, command
 from evaluation.isolation.messages import ORDER_BYTES
 
 START_SECONDS = 60.0
@@ -30,10 +29,8 @@ FORK_SECONDS = 20.0
 TRIES = 2  # the second with another server
 
 PROGRAM = "from evaluation.isolation.forking import main; main(orders)"
-_PROLOGUE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); orders = int(sys.argv[2])"
-# Threads of a maths library would only compete with the other children, each reserves memory of its own, and a process
-# that has them must not fork.
-ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_PROLOGUE = "orders = int(sys.argv[2])"
+ENVIRONMENT = {"LC_ALL": "C.UTF-8", **ONE_THREAD}
 
 
 class ForkServer:
@@ -123,8 +120,10 @@ class _Process:
     """One process, from its start to its end."""
 
     def __init__(self, program: str) -> None:
-        here = str(Path(__file__).resolve().parents[2])
-        paths = json.dumps([here, *(str(Path(path).absolute()) for path in sys.path if path != here)])
+        if lacks := system.isolation_lacks():
+            raise EvaluationError(
+                f"masks are scored in processes with limits, and this system has no {', '.join(lacks)}: use Linux"
+            )
         environment = dict(ENVIRONMENT)
         if "LD_LIBRARY_PATH" in os.environ:  # without it, some Python builds do not start
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
@@ -133,7 +132,7 @@ class _Process:
         self._owes_reply = False
         try:
             self._process = subprocess.Popen(
-                [*_interpreter(), "-c", f"{_PROLOGUE}\n{program}", paths, str(theirs.fileno())],
+                command(f"{_PROLOGUE}\n{program}", str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -191,7 +190,7 @@ class _Process:
         self._process.returncode = 0  # or else Popen would miss it
 
     def _receive(self, seconds: float) -> tuple[bytes, list[int]]:
-        poll = select.poll()
+        poll = system.poller()
         poll.register(self._orders, select.POLLIN)
         if not poll.poll(seconds * 1000):
             raise Ended(None)
@@ -207,12 +206,6 @@ class _Process:
         return None
 
 
-def _interpreter() -> list[str]:
-    """This Python, deaf to the environment and to where it is started; it finds, but does not write, compiled code."""
-    prefix = ["-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else []
-    return [sys.executable, "-I", "-B", *prefix]
-
-
 def _close(*descriptors: int) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
@@ -226,7 +219,7 @@ def _forget_all() -> None:
         instance._forget()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+system.in_each_forked_process(_forget_all)
 
 shared = ForkServer()
 """The one that is used unless another is given: one for each process that scores, however many batches."""

@@ -17,25 +17,21 @@ one that is stuck cannot be replaced.)
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import select
-import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
+from evaluation import system
 from evaluation.isolation import worker
 from evaluation.isolation.messages import ORDER_BYTES
 
 Work = Callable[[BinaryIO, BinaryIO, int], None]  # requests, answers, bytes of memory
 
-_PR_SET_PDEATHSIG = 1
 _MAX_DESCRIPTORS = 1 << 20
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Order(NamedTuple):
@@ -49,7 +45,7 @@ class _Order(NamedTuple):
 
 def main(descriptor: int, work: Work = worker.main) -> None:
     """Fork a child that does `work` for each order that comes through the socket, until that ends."""
-    threads = len(list(Path("/proc/self/task").iterdir()))
+    threads = system.threads()
     if threads != 1:
         raise RuntimeError(f"this process must not fork, for it has {threads} threads")
     gc.freeze()  # collections would write into, and so copy, the memory that children share with this process
@@ -62,7 +58,7 @@ class _Server:
     def __init__(self, orders: socket.socket, work: Work) -> None:
         self._orders = orders
         self._work = work
-        self._events = select.poll()
+        self._events = system.poller()
         self._events.register(orders, select.POLLIN)
         self._running: dict[int, tuple[int, int]] = {}  # process id and pipe for the exit code, by process descriptor
 
@@ -91,7 +87,7 @@ class _Server:
         else:
             if pid == 0:
                 _become_child(order, self._work, server)
-            process = os.pidfd_open(pid)
+            process = system.open_process(pid)
             self._running[process] = pid, order.exit_code
             self._events.register(process, select.POLLIN)  # readable when it has ended
             socket.send_fds(self._orders, [str(pid).encode()], [process])
@@ -112,7 +108,7 @@ def _become_child(order: _Order, work: Work, server: int) -> NoReturn:
     """Do the work as a process that has lost everything of the server but its memory; never returns to its caller."""
     code = 1
     try:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        system.end_with_parent()
         if os.getppid() == server:  # else it ended before that took effect
             os.setsid()
             os.dup2(order.requests, 0)

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, cast
 
 from evaluation.masks.correction import Correction, Order, orientations
 from evaluation.masks.reading import MAX_FINDINGS
-from evaluation.metrics.cases import Assessment, Case, lost_case
+from evaluation.metrics.cases import Assessment, Case, lost_case, mean_dice
 from evaluation.metrics.fit import Fit
 from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
 from evaluation.results import CaseResult, CaseStatus, FindingResult
@@ -219,10 +219,9 @@ def _case_result(value: Any, request: Request, reference_voxels: list[int]) -> C
             case.findings, _list(value["findings"], len(case.findings)), reference_voxels, strict=True
         )
     ]
-    mean = sum(finding["dice"] for finding in findings) / len(findings)
     dice, reason = value["dice"], value["reason"]
     _require_number(dice, 1.0)
-    _require(abs(dice - mean) <= MEAN_TOLERANCE, "a Dice that is not the mean of the findings'")
+    _require(abs(dice - mean_dice(findings)) <= MEAN_TOLERANCE, "a Dice that is not the mean of the findings'")
     if request.prediction is not None and value["status"] == CaseStatus.SCORED:
         _require(reason is None, "a scored case with a reason")
         return CaseResult(name=case.name, status=CaseStatus.SCORED, reason=None, dice=dice, findings=findings)

@@ -19,7 +19,6 @@ whatever becomes of these can cost no case; what they take is bounded by whoever
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -27,6 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
+from evaluation import system
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.isolation import fork_server as fork_servers
 from evaluation.isolation.child import Child, Ended
@@ -43,6 +43,7 @@ from evaluation.isolation.messages import (
     decode_fit,
     encode_request,
 )
+from evaluation.isolation.plain import PlainChild, PlainChildren
 from evaluation.masks.correction import Correction
 from evaluation.masks.prepared import prepare
 from evaluation.metrics.cases import Assessment, Case, lost_case
@@ -112,13 +113,13 @@ class IsolatedScorer:
         memory_bytes: int = MEMORY_BYTES,
         seconds_per_case: float = SECONDS_PER_CASE,
         prepared: Path | None = None,
-        fork_server: ForkServer | None = None,
+        fork_server: ForkServer | PlainChildren | None = None,
     ) -> None:
         self._fork_server = fork_server or fork_servers.shared
         self._prepared = prepared
         self._memory_bytes = memory_bytes
         self._seconds = seconds_per_case
-        self._child: Child | None = None
+        self._child: Child | PlainChild | None = None
         self._closed = threading.Event()
         self.spent_seconds = 0.0  # of processor time, in `fit` and `corrected`
 
@@ -295,9 +296,9 @@ class IsolatedScorer:
 
 
 def _meaning(end: Ended) -> _Lost | _BrokeDown | _Stopped:
-    if end.code == -signal.SIGXCPU:
+    if end.code == system.OUT_OF_PROCESSOR_TIME:
         return _Lost(f"{TAKES_TOO_LONG}; is it noise? Remove small fragments before saving")
-    if end.code == -signal.SIGKILL:
+    if end.code == system.KILLED:
         return _Stopped("the scoring process was killed")
     if end.code is None:
         return _Stopped("the scoring process stalled")

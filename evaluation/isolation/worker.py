@@ -6,12 +6,11 @@ interpret.
 
 from __future__ import annotations
 
-import math
-import resource
 import traceback
 from collections.abc import Callable
 from typing import BinaryIO
 
+from evaluation import system
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.isolation.messages import (
     READY,
@@ -32,15 +31,16 @@ from evaluation.metrics.scoring import assess
 
 def main(requests: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:
     """Serve requests until there are no more."""
-    _limit(memory_bytes)
+    system.limit(memory_bytes)
     answers.write(READY)
     for line in requests:
         request = decode_request(line)
-        _limit_cpu(request.seconds)
-        answers.write(encode_answer(_answer(request)))
+        system.limit_processor_time(request.seconds)
+        answers.write(encode_answer(answer(request)))
 
 
-def _answer(request: Request) -> Assessment | Checked | Fit | Failure | None:
+def answer(request: Request) -> Assessment | Checked | Fit | Failure | None:
+    """What is said to a request, whatever comes of it."""
     try:
         return _WORK[request.task](request)
     except EvaluationError as error:
@@ -90,28 +90,3 @@ _WORK: dict[Task, Callable[[Request], Assessment | Checked | Fit | None]] = {
     Task.CHECK: _check,
     Task.FIT: _fit,
 }
-
-
-def _limit(memory_bytes: int) -> None:
-    """No more memory than this, no core dumps, no files written, few files open."""
-    for limit, value in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 64),
-    ):
-        _, hard = resource.getrlimit(limit)
-        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (allowed, allowed))
-
-
-def _limit_cpu(seconds: float) -> None:
-    """End this process by SIGXCPU after so much more processor time, rounded up to a whole second of its total.
-
-    Only the soft limit does that; at the hard one, which is the machine's, the signal is SIGKILL.
-    """
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    wanted = math.ceil(usage.ru_utime + usage.ru_stime + seconds)
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))

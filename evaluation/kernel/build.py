@@ -18,7 +18,16 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("kernel.c")
 FILE_NAME = "rexg_kernel.abi3.so"
 # No rounding but that of each single operation, so that all machines find the same bits.
-FLAGS = ("-std=c11", "-shared", "-fPIC", "-fno-math-errno", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra")
+FLAGS = (
+    "-std=c11",
+    "-shared",
+    "-fPIC",
+    "-fno-math-errno",
+    "-ffp-contract=off",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+)
 FAST = ("-O3", "-DNDEBUG")
 SANITIZED = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 

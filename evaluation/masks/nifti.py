@@ -30,6 +30,7 @@ import numpy as np
 from isal import igzip, isal_zlib
 
 from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.system import READ_ONLY
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -250,7 +251,7 @@ class _Metered(RawIOBase):
 def _open_regular_file(path: Path) -> BufferedReader:
     """Open without ever blocking on a FIFO or reading from a device."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor = os.open(path, READ_ONLY)
     except OSError as error:
         raise InvalidMask(f"the file cannot be opened: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

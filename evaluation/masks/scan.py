@@ -158,7 +158,7 @@ class _Found:
     """The runs of each finding, as they are found."""
 
     def __init__(self, shape: Shape) -> None:
-        self._findings = [_OfFinding(shape[1:]) for _ in range(shape[0])]
+        self._findings = [RunsOfFinding(shape[1:]) for _ in range(shape[0])]
 
     def add(self, finding: int, start: Integers, stop: Integers, values: Values) -> None:
         """The next runs of a finding, which end with their rows."""
@@ -172,7 +172,7 @@ class _Found:
             yield self._findings.pop().result()
 
 
-class _OfFinding:
+class RunsOfFinding:
     """The runs of one finding: as numbers, or packed once these would take more memory than a bit for each voxel."""
 
     def __init__(self, grid: Grid) -> None:
@@ -183,6 +183,7 @@ class _OfFinding:
         self._packer: Packer | None = None
 
     def add(self, start: Integers, stop: Integers, values: Values) -> None:
+        """The next runs, at least one, which end with their rows."""
         first = int(values[0])
         if self._value is None:
             self._value = first
@@ -198,6 +199,7 @@ class _OfFinding:
             self._pack()
 
     def result(self) -> ValuedRuns:
+        """All of them."""
         if self._packer is not None:
             return ValuedRuns(self._packer.result(), np.array([self._value]))
         dtype = position_dtype(self._grid)

@@ -43,12 +43,22 @@ SUMS = ("n", "dice", "dice_raw", "hits", "hits_05", "tp", "fp", "fn", *DISTANCE_
 
 
 def seed_from(digest: str) -> int:
-    """A bootstrap seed from a case set's digest (any text), the same for all runs on that case set."""
+    """A bootstrap seed from a case set's digest (any text), the same for all runs on that case set.
+
+    >>> import evaluation
+    >>> evaluation.seed_from("case_0001.nii.gz")
+    7502778948002162415
+    """
     return int.from_bytes(hashlib.sha256(digest.encode()).digest()[:8], "big")
 
 
 def size_limits(fractions: Sequence[float]) -> Limits:
-    """The 50th and 75th percentile of a case set's finding sizes (reference voxels / voxels of the volume)."""
+    """The 50th and 75th percentile of a case set's finding sizes (reference voxels / voxels of the volume).
+
+    >>> import evaluation
+    >>> evaluation.size_limits([0.125, 0.25, 0.5, 0.75, 1.0])
+    (0.5, 0.75)
+    """
     if len(fractions) == 0:
         raise EvaluationError("there are no findings to take size limits from")
     p50, p75 = np.percentile(np.asarray(fractions, np.float64), [50, 75])
@@ -56,13 +66,18 @@ def size_limits(fractions: Sequence[float]) -> Limits:
 
 
 def size_group(fraction: float, limits: Limits) -> SizeGroup:
-    """Small <= p50 < medium <= p75 < large."""
+    """Small <= p50 < medium <= p75 < large.
+
+    >>> import evaluation
+    >>> [str(evaluation.size_group(fraction, (0.5, 0.75))) for fraction in (0.5, 0.75, 1.0)]
+    ['small', 'medium', 'large']
+    """
     if fraction <= limits[0]:
         return SizeGroup.SMALL
     return SizeGroup.MEDIUM if fraction <= limits[1] else SizeGroup.LARGE
 
 
-def summarise(
+def aggregate(
     cases: Sequence[CaseResult],
     *,
     seed: int,
@@ -75,6 +90,13 @@ def summarise(
     Groups are focal, non_focal, each category that occurs, and, given `sizes` (per case name and finding key, as a
     fraction of the volume) and `limits`, small, medium and large. The order of `cases` does not matter.
     Raises `EvaluationError` without any case, or with two results for one.
+
+    >>> import evaluation
+    >>> case = evaluation.Case("case_0001.nii.gz", ("0",), {"0": "2d"}, (512, 512, 300))
+    >>> lost = evaluation.lost_case(case, [3], evaluation.CaseStatus.MISSING, "no file of this name was found")
+    >>> found = evaluation.aggregate([lost], seed=1)
+    >>> found["summary"]["dice"], found["summary"]["fn"], list(found["groups"])
+    (0.0, 3, ['focal', '2d'])
     """
     if not cases:
         raise EvaluationError("there are no cases to summarise")
@@ -92,7 +114,7 @@ def summarise(
 def resample_counts(cases: int, *, seed: int, resamples: int = RESAMPLES) -> Floats:
     """How often each case, in the order of their names, counts in each resample: (resamples, cases) whole numbers.
 
-    Behind every interval that `summarise` gives for this seed. Raises `EvaluationError` without any case.
+    Behind every interval that `aggregate` gives for this seed. Raises `EvaluationError` without any case.
     """
     if not cases:
         raise EvaluationError("there are no cases to resample")
@@ -103,7 +125,7 @@ def resampled_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) ->
     """The means over cases of `values` (..., cases), as (..., 1 + resamples).
 
     The first is that of the cases themselves, each further one that of a resample of them: the same resamples, to the
-    bit, as behind every interval that `summarise` gives for this seed, if the cases are in the order of their names.
+    bit, as behind every interval that `aggregate` gives for this seed, if the cases are in the order of their names.
     Raises `EvaluationError` without any case.
     """
     cases = values.shape[-1]
@@ -133,7 +155,7 @@ def paired_differences(
     limits: Limits | None = None,
     resamples: int = RESAMPLES,
 ) -> list[dict[str, Difference]]:
-    """Each of `others` minus `base` in one of `COMPARED`: over all cases (`OVERALL`), and in the groups of `summarise`.
+    """Each of `others` minus `base` in one of `COMPARED`: over all cases (`OVERALL`), and in the groups of `aggregate`.
 
     All are results of the same cases. Each resample is drawn once and counts for both, so that a case is compared with
     itself: such an interval is narrower than those of the two numbers let expect. Dice over all cases is the one that

@@ -6,6 +6,7 @@ which takes half a second and 40 MB.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,12 @@ def lost_case(case: Case, n_reference: Sequence[int], status: CaseStatus, reason
     """The result of a case without a usable prediction: Dice 0 and no hit whatever the reference, all entities missed.
 
     `n_reference` are the entity counts of the findings, in their order; `status` is any but `SCORED`.
+
+    >>> import evaluation
+    >>> case = evaluation.Case("case_0001.nii.gz", ("0",), {"0": "2d"}, (512, 512, 300))
+    >>> lost = evaluation.lost_case(case, [3], evaluation.CaseStatus.MISSING, "no file of this name was found")
+    >>> lost["dice"], lost["findings"][0]["fn"]
+    (0.0, 3)
     """
     findings = []
     for key, count in zip(case.findings, n_reference, strict=True):
@@ -78,6 +85,11 @@ def lost_case(case: Case, n_reference: Sequence[int], status: CaseStatus, reason
         distance = missed if case.measures_distance(key) else None
         findings.append(finding_result(case, key, 0.0, 0.0, missed, distance))
     return {"name": case.name, "status": status, "reason": reason, "dice": 0.0, "findings": findings}
+
+
+def mean_dice(findings: Sequence[FindingResult]) -> float:
+    """A case's Dice. Added up exactly and rounded once: what Python's `sum` gives depends on its version."""
+    return math.fsum(finding["dice"] for finding in findings) / len(findings)
 
 
 def finding_result(

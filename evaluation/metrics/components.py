@@ -110,7 +110,9 @@ def _label(channel: Channel, slab: Slab) -> Integers:
     if isinstance(channel, PackedRuns):
         first = int(runs.start[0]) // (runs.grid[0] * runs.grid[1])
         last = int(runs.stop[-1] - 1) // (runs.grid[0] * runs.grid[1])
-        return _label_voxels(runs.start - runs.start.dtype.type(first * runs.grid[0] * runs.grid[1]), channel.voxels_of(first, last + 1))
+        return _label_voxels(
+            runs.start - runs.start.dtype.type(first * runs.grid[0] * runs.grid[1]), channel.voxels_of(first, last + 1)
+        )
     compiled = kernel_for(runs.grid)
     if compiled is None:
         return _label_box(runs)

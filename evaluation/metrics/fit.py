@@ -46,7 +46,9 @@ def fit(findings: Mapping[str, tuple[Channel, Channel]], channels: int | None = 
     `channels`: how many the mask has, if it has more than these findings.
     """
     pairs = {
-        key: (mine.unpacked(), theirs.unpacked()) for key, (mine, theirs) in findings.items() if len(mine) and len(theirs)
+        key: (mine.unpacked(), theirs.unpacked())
+        for key, (mine, theirs) in findings.items()
+        if len(mine) and len(theirs)
     }
     if not pairs:
         return None

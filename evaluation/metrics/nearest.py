@@ -104,5 +104,7 @@ class _Tree:
 
 def _points(runs: Runs) -> Integers:
     """All voxels of some runs, (n, 3)."""
-    pieces = [np.stack(coordinates(positions, runs.grid), axis=1) for _, positions in expand(runs.start, runs.lengths())]
+    pieces = [
+        np.stack(coordinates(positions, runs.grid), axis=1) for _, positions in expand(runs.start, runs.lengths())
+    ]
     return np.concatenate([np.empty((0, 3), np.int64), *pieces])

@@ -5,7 +5,7 @@ A prediction that is missing or unreadable never raises: it is a result too, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,12 +17,13 @@ from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.masks.run_lengths import Channel, Shape
 from evaluation.metrics import matching
-from evaluation.metrics.cases import Assessment, Case, finding_result, lost_case
+from evaluation.metrics.cases import Assessment, Case, finding_result, lost_case, mean_dice
 from evaluation.metrics.distances import match_focal, match_non_focal
 from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
 _Item = TypeVar("_Item")
+Prediction = Path | Sequence[Channel]  # a file, or the findings of a mask that was checked
 
 
 def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResult:
@@ -35,7 +36,7 @@ def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResu
 
 
 def assess(
-    case: Case, open_it: Callable[[], Reference], prediction: Path | None, correction: Correction | None = None
+    case: Case, open_it: Callable[[], Reference], prediction: Prediction | None, correction: Correction | None = None
 ) -> Assessment:
     """`score_case` together with the sizes of the findings; `open_it` gives the reference from its beginning.
 
@@ -71,7 +72,7 @@ def _lost(case: Case, reference: Reference, status: CaseStatus, reason: str) -> 
     return Assessment(result, tuple(finding.voxels for finding in wanted))
 
 
-def _compare(case: Case, reference: Reference, prediction: Path, correction: Correction) -> Assessment:
+def _compare(case: Case, reference: Reference, prediction: Prediction, correction: Correction) -> Assessment:
     findings, voxels, digest = [], [], MaskDigest()
     predicted = _chosen(case, correction.apply(_predicted(prediction, reference.shape)))
     wanted = _chosen(case, reference.findings)
@@ -80,14 +81,15 @@ def _compare(case: Case, reference: Reference, prediction: Path, correction: Cor
         digest.add(key, runs)
         findings.append(_score_finding(case, key, known, predicted_instances(runs)))
         voxels.append(known.voxels)
-    mean = sum(finding["dice"] for finding in findings) / len(findings)
-    result = CaseResult(name=case.name, status=CaseStatus.SCORED, reason=None, dice=mean, findings=findings)
+    result = CaseResult(
+        name=case.name, status=CaseStatus.SCORED, reason=None, dice=mean_dice(findings), findings=findings
+    )
     return Assessment(result, tuple(voxels), digest.value())
 
 
-def _predicted(prediction: Path, shape: Shape) -> Iterator[Channel]:
+def _predicted(prediction: Prediction, shape: Shape) -> Iterator[Channel]:
     try:
-        yield from read_prediction(prediction, shape)
+        yield from read_prediction(prediction, shape) if isinstance(prediction, Path) else prediction
     except InvalidMask as error:
         raise _BadPrediction(str(error)) from error
 

@@ -14,7 +14,7 @@ through BLAS. (Another kind of processor may differ in the last bits of a p-valu
 holds for as long as the runs' scores do, so that it need not be found again.
 
 Scores are (teams, cases): mean Dice of a case, in [0, 1], higher is better, a lost case 0. Cases are in the order of
-their names, which is what makes the resamples those of `evaluation.summarise`.
+their names, which is what makes the resamples those of `evaluation.aggregate`.
 
 The methods are those of challengeR (Wiesenfarth et al. 2021, "Methods and open-source toolkit for analyzing and
 visualizing challenge results", Sci Rep 11:2369); where one differs, its module says so. Code and words are ours.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import fmean
 
 from django.utils.safestring import SafeString
 
@@ -149,7 +150,7 @@ def _said(categories: Sequence[Category], columns: Sequence[int], teams: Sequenc
     for category, column in zip(categories, columns, strict=True):
         means = [mean for team in teams if (mean := team.means[column]) is not None]
         if means:
-            overall[category] = sum(means) / len(means)
+            overall[category] = fmean(means)
     hidden = len(categories) - len(overall)
     beside = f" {counted(hidden, 'category is', 'categories are')} not shown." if hidden else ""
     if not overall:

@@ -1,5 +1,6 @@
 """How often each team takes the first three ranks when the cases are drawn anew."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -28,7 +29,7 @@ class PodiumShares:
     @property
     def total(self) -> float:
         """How often it is among the first three."""
-        return min(1.0, sum(self.shares))
+        return min(1.0, math.fsum(self.shares))
 
 
 def podium(about: About, teams: Sequence[PodiumShares]) -> Picture:

@@ -36,9 +36,9 @@ Run your container as the server does:
         --cap-drop ALL --security-opt no-new-privileges --memory 16g \\
         -v "$PWD/input:{contract.INPUT_DIR}:ro" -v "$PWD/output:{contract.OUTPUT_DIR}" my-algorithm
 
-Score what it wrote, with the scorer that the site offers (unpacked beside this folder):
+Score what it wrote, with the scorer that the site offers (unpacked beside this folder, and installed as it says):
 
-    PYTHONPATH=../rexgrounding-scorer python -m evaluation --gt_dir masks --pred_dir output \\
+    ../rexgrounding-scorer/venv/bin/rexg score --gt_dir masks --pred_dir output \\
         --ct_dir input/images --dataset_json dataset.json --output_json scores.json
 """
 

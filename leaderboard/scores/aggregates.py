@@ -41,7 +41,7 @@ def _standing(
     results: Collection[CaseResult], case_set: CaseSet, sizes: dict[tuple[str, str], float]
 ) -> dict[str, Any]:
     limits = evaluation.size_limits(list(sizes.values()))
-    numbers = evaluation.summarise(
+    numbers = evaluation.aggregate(
         list(results), seed=evaluation.seed_from(case_set.digest), sizes=sizes, limits=limits
     )
     return {

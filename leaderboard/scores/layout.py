@@ -1,6 +1,6 @@
 """How the scores of all findings of a run lie in some kilobytes: pure functions, which know no database.
 
-Cases are in the order of their names, as `evaluation.summarise` sorts them; findings by case, and within a case by
+Cases are in the order of their names, as `evaluation.aggregate` sorts them; findings by case, and within a case by
 channel, as in its result. Layout 1 is two runs of bytes, little-endian and without gaps:
 
     cases       for each case its status (uint8, a place in STATUSES) and the number of its findings (uint16)
@@ -107,7 +107,7 @@ def cases_of_findings(cases: Table | Sequence[tuple[int, int]]) -> Integers:
 
 
 def means_of_cases(dice: Floats, case_of: Integers, cases: int) -> Floats:
-    """The mean over each case's findings (cases,), to the bit the one of which `evaluation.summarise` takes the mean.
+    """The mean over each case's findings (cases,), to the bit the one of which `evaluation.aggregate` takes the mean.
 
     `dice` and the case of each are (findings,). It is added up in order, as there; NumPy's own means are not.
     """

@@ -12,13 +12,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 REQUIREMENTS = ("connected-components-3d", "isal", "numpy", "scipy")  # of the scorer, as in pyproject.toml
+SCORER_SUFFIXES = (".c", ".py", ".md", ".toml", ".typed")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows: the same files make the same archive
 _FILE = 0o644 << 16
 
 
 @require_safe
 def download(_request: HttpRequest, name: str) -> HttpResponse:
-    """`template.zip`: an algorithm to start from. `scorer.zip`: `python -m evaluation`, at this server's version."""
+    """`template.zip`: an algorithm to start from. `scorer.zip`: `rexg score`, at this server's version."""
     if name not in ("template", "scorer"):
         raise Http404
     headers = {"Content-Disposition": f'attachment; filename="rexgrounding-{name}.zip"'}
@@ -44,8 +45,9 @@ def _template() -> Iterator[tuple[str, bytes]]:
 
 
 def _scorer() -> Iterator[tuple[str, bytes]]:
-    folder: Path = settings.BASE_DIR / "evaluation"
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".py", ".md"):
-            yield f"evaluation/{path.relative_to(folder)}", path.read_bytes()
+    """What `pip install .` needs, and what it brings."""
+    base: Path = settings.BASE_DIR
+    for path in (base / "pyproject.toml", base / "LICENSE", *sorted((base / "evaluation").rglob("*"))):
+        if path.suffix in SCORER_SUFFIXES or path.name == "LICENSE":
+            yield str(path.relative_to(base)), path.read_bytes()
     yield "requirements.txt", "".join(f"{name}=={version(name)}\n" for name in REQUIREMENTS).encode()

@@ -136,7 +136,7 @@ def run_results(cases: Sequence[tuple[str, Kind, bool]], digest: str, rng: rando
     limits = evaluation.size_limits(list(sizes.values()))
     scopes = {"all": treated, "half": [one for one, (_, _, half) in zip(treated, cases, strict=True) if half]}
     numbers = {
-        scope: evaluation.summarise(
+        scope: evaluation.aggregate(
             [one.result for one in members], seed=evaluation.seed_from(digest), sizes=sizes, limits=limits
         )
         for scope, members in scopes.items()

@@ -303,7 +303,7 @@ def measure_aggregates() -> None:
     seconds = []
     for _ in range(5):
         start = time.perf_counter()
-        summarised = aggregate.summarise(results, seed=0, sizes=sizes, limits=(0.5, 0.75))
+        summarised = aggregate.aggregate(results, seed=0, sizes=sizes, limits=(0.5, 0.75))
         seconds.append(time.perf_counter() - start)
     print(
         f"\nsummary and {len(summarised['groups'])} groups of 300 cases, {aggregate.RESAMPLES} resamples: "

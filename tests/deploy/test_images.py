@@ -310,8 +310,8 @@ def test_the_server_passes_its_checks_with_a_new_volume_as_case_store_and_holds_
     assert checks == ["System check identified no issues (0 silenced)."] * 2
     assert found["mode"] == "0o40700"
     assert found["files"] == [
-        *("containers", "deploy", "evaluation", "gunicorn_settings.py", "healthcheck.py", "leaderboard", "manage.py"),
-        "templates",
+        *("LICENSE", "containers", "deploy", "evaluation", "gunicorn_settings.py", "healthcheck.py", "leaderboard"),
+        *("manage.py", "pyproject.toml", "templates"),
     ]
     assert re.fullmatch(r"site/base\.[0-9a-f]{12}\.css", found["static"]), "static files have hashed names"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation import Case, score_case
+from evaluation.metrics.cases import mean_dice
 
 CODES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768, "i8": 1024, "u8": 1280}
 
@@ -104,5 +105,4 @@ def finding_result(category="2a", dice=0.5, tp=1, fp=0, fn=0, key="0", **fields)
 
 def case_result(name, *findings):
     """A scored case's result."""
-    mean = sum(finding["dice"] for finding in findings) / len(findings)
-    return {"name": name, "status": "scored", "reason": None, "dice": mean, "findings": list(findings)}
+    return {"name": name, "status": "scored", "reason": None, "dice": mean_dice(findings), "findings": list(findings)}

@@ -7,7 +7,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 import numpy as np
 import pytest
 
-from evaluation import Aggregates, CaseResult, CaseStatus, Hint, lost_case, score_case, summarise
+from evaluation import Aggregates, CaseResult, CaseStatus, Hint, aggregate, lost_case, score_case
 from evaluation.command.report import NativeDocument, native, params
 from tests.evaluation import builders
 
@@ -58,21 +58,21 @@ def test_a_case_result_of_every_status_is_what_its_type_says(tmp_path):
 @pytest.mark.parametrize("resamples", [0, 20])
 def test_the_aggregates_are_what_their_types_say(tmp_path, resamples):
     sizes = {(str(case), str(finding)): 0.1 * finding for case in range(4) for finding in range(3)}
-    found = summarise(results(tmp_path), seed=1, sizes=sizes, limits=(0.1, 0.15), resamples=resamples)
+    found = aggregate(results(tmp_path), seed=1, sizes=sizes, limits=(0.1, 0.15), resamples=resamples)
     assert misfit(found, Aggregates) == ""
     assert list(found["groups"]) == ["focal", "non_focal", "1a", "2a", "small", "large"]
 
 
 def test_so_are_those_of_findings_without_distances(tmp_path):
     bare = [case for case in results(tmp_path) if case["findings"].pop(0) and case["findings"].pop(0)]
-    found = summarise(bare, seed=1)
+    found = aggregate(bare, seed=1)
     assert misfit(found, Aggregates) == ""
     assert (found["summary"]["distance_tp"], found["summary"]["distance_f1"]) == (None, None)
 
 
 def test_the_native_document_is_what_its_type_says(tmp_path):
     found = results(tmp_path)
-    document = native(found, summarise(found, seed=1, resamples=5), params(1, (0.1, 0.2), None), [HINT])
+    document = native(found, aggregate(found, seed=1, resamples=5), params(1, (0.1, 0.2), None), [HINT])
     assert misfit(document, NativeDocument) == ""
 
 

@@ -1,5 +1,6 @@
 """How sure the order of a board is: ranks over resamples, who can't be told from whom, other ways to rank."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,7 +99,7 @@ class _View:
     @cached_property
     def _first(self) -> list[int]:
         """The places that are most often among the first three, best first."""
-        shares = {place: sum(self._podium_shares(place)) for place in self.order.on_podium(PODIUM_PLACES)}
+        shares = {place: math.fsum(self._podium_shares(place)) for place in self.order.on_podium(PODIUM_PLACES)}
         return sorted(sorted(shares, key=lambda place: (-shares[place], place))[:PODIUM])
 
     @cached_property

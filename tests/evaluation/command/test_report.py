@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from evaluation import CaseStatus, lost_case, summarise
+from evaluation import CaseStatus, aggregate, lost_case
 from evaluation.command.report import CSV_COLUMNS, TITLES, csv_text, table
 from tests.evaluation import builders
 
@@ -59,7 +59,7 @@ def the_table(**options):
         for number in range(3)
     ]
     sizes = {(case["name"], f["finding"]): float(f["finding"]) for case in results for f in case["findings"]}
-    return table(summarise(results, seed=0, sizes=sizes, limits=(5.0, 9.0))).splitlines()
+    return table(aggregate(results, seed=0, sizes=sizes, limits=(5.0, 9.0))).splitlines()
 
 
 def test_the_table_fits_into_80_columns():
@@ -87,4 +87,4 @@ def test_the_legend_says_which_number_ranks():
 
 def test_an_unknown_category_has_a_row_too():
     results = [builders.case_result("case", builders.finding_result("a category of one's own"))]
-    assert "\na category of one    1 " in table(summarise(results, seed=0))
+    assert "\na category of one    1 " in table(aggregate(results, seed=0))

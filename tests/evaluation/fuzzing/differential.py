@@ -117,7 +117,9 @@ def dense(channels, shape):
         if not good or not (start // shape[1] == (stop - 1) // shape[1]).all():
             raise Disagreement("the runs are not sorted, disjoint and within their rows")
         covered = np.repeat(start - np.cumsum(stop - start) + stop - start, stop - start)
-        row[covered + np.arange(len(covered))] = 1 if values is None else np.repeat(np.broadcast_to(values, len(start)), stop - start)
+        row[covered + np.arange(len(covered))] = (
+            1 if values is None else np.repeat(np.broadcast_to(values, len(start)), stop - start)
+        )
     return np.stack([row.reshape(shape[1:], order="F") for row in flat])
 
 

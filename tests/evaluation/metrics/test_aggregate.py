@@ -10,13 +10,13 @@ from evaluation import (
     COMPARED,
     OVERALL,
     EvaluationError,
+    aggregate,
     intervals_of,
     paired_differences,
     resampled_means,
     resampled_numbers,
     seed_from,
     size_limits,
-    summarise,
 )
 from tests.evaluation.builders import case_result, finding_result
 
@@ -29,7 +29,7 @@ CASES = [
 
 
 def test_dice_is_the_mean_of_case_means_and_dice_per_finding_the_plain_mean():
-    summary = summarise(CASES, seed=1)["summary"]
+    summary = aggregate(CASES, seed=1)["summary"]
     assert summary["dice"] == pytest.approx((1.0 + 0.125) / 2)
     assert summary["dice_per_finding"] == pytest.approx(1.25 / 3)
     assert (summary["total_cases"], summary["total_findings"]) == (2, 3)
@@ -38,19 +38,19 @@ def test_dice_is_the_mean_of_case_means_and_dice_per_finding_the_plain_mean():
 def test_dice_raw_is_averaged_as_dice_is():
     one = finding_result(dice=0.2, dice_raw=0.1)
     two = [finding_result(dice=0.5, dice_raw=0.4, key="0"), finding_result(dice=0.7, dice_raw=1.0, key="1")]
-    result = summarise([case_result("a", one), case_result("b", *two)], seed=1)
+    result = aggregate([case_result("a", one), case_result("b", *two)], seed=1)
     assert result["summary"]["dice_raw"] == pytest.approx((0.1 + 0.7) / 2)
     assert result["groups"]["focal"]["dice_raw"] == pytest.approx(0.5)
 
 
 def test_hit_rates_are_over_findings():
-    summary = summarise(CASES, seed=1)["summary"]
+    summary = aggregate(CASES, seed=1)["summary"]
     assert summary["hit_rate"] == pytest.approx(2 / 3)
     assert summary["hit_rate_05"] == 1.0
 
 
 def test_counts_are_pooled_before_ratios():
-    summary = summarise(CASES, seed=1)["summary"]
+    summary = aggregate(CASES, seed=1)["summary"]
     assert (summary["tp"], summary["fp"], summary["fn"]) == (3, 4, 4)
     assert summary["instance_precision"] == summary["instance_recall"] == pytest.approx(3 / 7)
     assert summary["instance_f1"] == pytest.approx(3 / 7)
@@ -59,7 +59,7 @@ def test_counts_are_pooled_before_ratios():
 
 
 def test_groups_are_plain_means_and_absent_categories_are_left_out():
-    groups = summarise(CASES, seed=1)["groups"]
+    groups = aggregate(CASES, seed=1)["groups"]
     assert list(groups) == ["focal", "non_focal", "1a", "2a"]
     assert (groups["2a"]["n"], groups["2a"]["hit_rate"]) == (2, 0.5)
     assert groups["2a"]["dice"] == pytest.approx(0.525)
@@ -72,16 +72,16 @@ def test_size_groups_include_their_upper_limit():
     sizes = {(str(k), "0"): k / 100 for k in range(5)}
     limits = size_limits(list(sizes.values()))
     assert limits == (0.02, 0.03)
-    groups = summarise(cases, seed=1, sizes=sizes, limits=limits)["groups"]
+    groups = aggregate(cases, seed=1, sizes=sizes, limits=limits)["groups"]
     assert {name: groups[name]["n"] for name in ("small", "medium", "large")} == {"small": 3, "medium": 1, "large": 1}
 
 
 def test_a_finding_without_category_is_in_no_category_group():
-    assert summarise([case_result("a", finding_result(None))], seed=1)["groups"] == {}
+    assert aggregate([case_result("a", finding_result(None))], seed=1)["groups"] == {}
 
 
 def test_without_distances_their_numbers_are_null():
-    summary = summarise([case_result("a", finding_result(distance=None))], seed=1)["summary"]
+    summary = aggregate([case_result("a", finding_result(distance=None))], seed=1)["summary"]
     assert (summary["distance_tp"], summary["distance_f1"]) == (None, None)
     assert summary["confidence_intervals"]["distance_f1"] is None
     assert summary["instance_f1"] == 1.0
@@ -89,7 +89,7 @@ def test_without_distances_their_numbers_are_null():
 
 def test_findings_without_distance_are_left_out_of_the_pooled_distances():
     case = case_result("a", finding_result("2a", tp=1, fn=1), finding_result("3a", distance=None, key="1"))
-    assert summarise([case], seed=1)["summary"]["distance_recall"] == 0.5
+    assert aggregate([case], seed=1)["summary"]["distance_recall"] == 0.5
 
 
 def random_cases(n, seed=0):
@@ -135,7 +135,7 @@ def group_dice(cases, category):
 
 def test_confidence_intervals_are_those_of_the_definition():
     cases = random_cases(17)
-    result = summarise(cases, seed=99)
+    result = aggregate(cases, seed=99)
     summary, rare = result["summary"], result["groups"]["2h"]
     expected, _ = slow_bootstrap(cases, 99, lambda drawn: np.mean([case["dice"] for case in drawn]))
     assert summary["confidence_intervals"]["dice"] == pytest.approx(expected, abs=1e-12)
@@ -147,7 +147,7 @@ def test_confidence_intervals_are_those_of_the_definition():
 
 
 def test_a_resample_without_the_group_is_skipped_and_counted():
-    result = summarise(CASES, seed=5)["groups"]["1a"]
+    result = aggregate(CASES, seed=5)["groups"]["1a"]
     expected, skipped = slow_bootstrap(CASES, 5, lambda drawn: group_dice(drawn, "1a"))
     assert skipped > 100
     assert result["resamples_skipped"]["dice"] == result["resamples_skipped"]["instance_f1"] == skipped
@@ -155,7 +155,7 @@ def test_a_resample_without_the_group_is_skipped_and_counted():
 
 
 def test_every_headline_number_has_an_interval():
-    result = summarise(CASES, seed=1)
+    result = aggregate(CASES, seed=1)
     headline = {"dice", "dice_raw", "hit_rate", "hit_rate_05"} | {
         f"{kind}_{name}" for kind in ("instance", "distance") for name in ("precision", "recall", "f1")
     }
@@ -165,13 +165,13 @@ def test_every_headline_number_has_an_interval():
 
 def test_the_order_of_cases_does_not_matter():
     cases = random_cases(9)
-    assert summarise(cases, seed=3) == summarise(cases[::-1], seed=3)
+    assert aggregate(cases, seed=3) == aggregate(cases[::-1], seed=3)
 
 
 def test_three_hundred_cases_are_quick():
     cases = random_cases(300)
     started = time.perf_counter()
-    summarise(cases, seed=1)
+    aggregate(cases, seed=1)
     assert time.perf_counter() - started < 1
 
 
@@ -183,13 +183,13 @@ def test_the_seed_depends_on_the_digest_alone():
 @pytest.mark.parametrize("cases", [[], [CASES[0], CASES[0]]])
 def test_no_cases_or_the_same_case_twice_is_refused(cases):
     with pytest.raises(EvaluationError):
-        summarise(cases, seed=1)
+        aggregate(cases, seed=1)
 
 
 def test_means_over_resamples_are_those_behind_the_intervals():
     cases = [case_result(f"{number:02}", finding_result(dice=number / 13)) for number in range(12)]
     dice = np.array([one["dice"] for one in cases])
-    summary = summarise(cases, seed=1)["summary"]
+    summary = aggregate(cases, seed=1)["summary"]
     means = resampled_means(np.stack([dice, 1 - dice]), seed=1)
     assert means.shape == (2, 1001)
     assert means[0, 0] == summary["dice"]
@@ -223,7 +223,7 @@ def better(result, by):
 def test_a_paired_difference_is_that_of_the_two_numbers(metric):
     others = [better(one, 0.2) for one in reversed(CASES)]
     [found] = paired_differences(CASES, [others], metric, seed=1)
-    ours, theirs = (cast(dict[str, Any], summarise(cases, seed=1)) for cases in (CASES, others))
+    ours, theirs = (cast(dict[str, Any], aggregate(cases, seed=1)) for cases in (CASES, others))
     assert found[OVERALL].value == pytest.approx(theirs["summary"][metric] - ours["summary"][metric])
     assert set(found) == {OVERALL, *ours["groups"]}
     for code, group in ours["groups"].items():
@@ -260,7 +260,7 @@ def test_numbers_of_groups_are_those_of_the_summary():
     assert (found[OVERALL] == resampled_means(dice, seed=3)).all()
     assert found["one"][0] == pytest.approx(0.2)
     assert 0.2 < np.isnan(found["one"]).mean() < 0.5
-    said = summarise(cases, seed=3)["summary"]["confidence_intervals"]["dice"]
+    said = aggregate(cases, seed=3)["summary"]["confidence_intervals"]["dice"]
     assert said is not None
     assert intervals_of(found[OVERALL][None, 1:]) == [tuple(said)]
 

@@ -40,7 +40,7 @@ def test_the_withheld_dice_is_what_the_evaluation_says_of_those_cases():
     ]
 
     def dice(of: slice) -> float:
-        return evaluation.summarise(results[of], seed=1)["summary"]["dice"]
+        return evaluation.aggregate(results[of], seed=1)["summary"]["dice"]
 
     [move] = shake_up([OfHalves(1, dice(slice(None)), 5, dice(slice(2)), 2)])
     assert move.withheld_dice == pytest.approx(dice(slice(2, None)), abs=1e-12)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from scipy.stats import kendalltau
 
-from evaluation import RESAMPLES, seed_from, summarise
+from evaluation import RESAMPLES, aggregate, seed_from
 from leaderboard.certainty.ranking import ranks
 from leaderboard.certainty.stability import rank_stability
 from tests.evaluation.builders import case_result, finding_result
@@ -64,7 +64,7 @@ def test_means_are_to_the_bit_those_that_the_board_shows():
         [case_result(f"{case:03}", finding_result(dice=float(value))) for case, value in enumerate(row)]
         for row in SCORES
     ]
-    shown = [summarise(cases, seed=SEED)["summary"]["dice"] for cases in results]
+    shown = [aggregate(cases, seed=SEED)["summary"]["dice"] for cases in results]
     found = rank_stability(SCORES, seed=SEED)
     assert found.means.tolist() == shown
     assert found.ranks.tolist() == ranks(shown).tolist()

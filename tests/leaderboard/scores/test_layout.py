@@ -49,7 +49,7 @@ def test_the_mean_of_cases_is_to_the_bit_the_one_that_the_evaluation_makes_of_th
     packed = layout.pack(results)
     cases, findings = layout.unpack_cases(packed.cases), layout.unpack_findings(packed.findings)
     means = layout.means_of_cases(findings["dice"], layout.cases_of_findings(cases), len(cases))
-    made = evaluation.summarise(results, seed=1, resamples=20)["summary"]
+    made = evaluation.aggregate(results, seed=1, resamples=20)["summary"]
     found = evaluation.resampled_means(means, seed=1, resamples=20)
     assert found[0] == made["dice"]
     assert np.percentile(found[1:], evaluation.PERCENTILES).tolist() == made["confidence_intervals"]["dice"]

@@ -308,9 +308,9 @@ def test_the_examples_run_in_the_template_and_are_scored_by_the_scorer(tmp_path)
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     readme = (folder / "README.md").read_text()
-    command = readme[readme.index("python -m evaluation") :].replace("\\\n", " ").split()
+    command = readme[readme.index("rexg score") :].replace("\\\n", " ").split()
     done = subprocess.run(
-        [sys.executable, *command[1:]],
+        [sys.executable, "-m", "evaluation", *command[2:]],
         cwd=folder,
         env={"PYTHONPATH": str(TEMPLATE.parents[1]), "PATH": "/usr/bin:/bin"},
         capture_output=True,

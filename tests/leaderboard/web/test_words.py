@@ -97,6 +97,8 @@ def test_the_scorer_that_is_handed_out_runs_by_itself(client, tmp_path):
     )
     assert told.returncode == 0, told.stderr
     assert "Score a folder of predicted masks" in told.stdout
+    packaging = [(folder / name).read_bytes() for name in ("pyproject.toml", "LICENSE", "evaluation/py.typed")]
+    assert packaging == [(ROOT / name).read_bytes() for name in ("pyproject.toml", "LICENSE", "evaluation/py.typed")]
     named = re.findall(r"^[\w-]+==[\d.]+$", (folder / "requirements.txt").read_text(), re.MULTILINE)
     pinned = re.findall(
         r'"([\w-]+)>=', (ROOT / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("]")[0]
