@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.command.files import is_writable
+from evaluation.command.files import obstacle
 from evaluation.command.progress import tell
 from evaluation.command.report import OutputFormat
 from evaluation.errors import EvaluationError
@@ -46,6 +46,9 @@ output:
   Progress, warnings and errors go to standard error. When a poor score looks
   like masks that were saved wrongly (flipped, transposed, empty, ...), a hint
   below the table says so. Hints never change a score.
+  Until a run is finished, its scored cases are kept beside the output, in
+  FILE.partial: after an interruption, the same command with --resume goes on
+  from there and writes what an uninterrupted run would have written.
 
 exit codes:
   0    every case was scored
@@ -70,7 +73,9 @@ class Options:
     cache_dir: Path | None
     split: str | None
     format: OutputFormat
+    global_only: bool
     workers: int
+    resume: bool
     quiet: bool
 
 
@@ -97,7 +102,9 @@ def parse(arguments: Sequence[str] | None) -> Options:
         cache_dir=given.cache_dir,
         split=given.split,
         format=OutputFormat(given.format),
+        global_only=given.global_only,
         workers=min(max(1, given.num_workers if given.num_workers is not None else _processors()), MAX_WORKERS),
+        resume=given.resume,
         quiet=given.quiet,
     )
 
@@ -125,6 +132,11 @@ def _parser() -> argparse.ArgumentParser:
         help="form of the JSON: all numbers with intervals and groups, or the fields of the organisers' script",
     )
     parser.add_argument(
+        "--global_only",
+        action="store_true",
+        help="with --format rexrank: only Dice and hits of the masks as saved, as the organisers' script has it",
+    )
+    parser.add_argument(
         "--num_workers",
         metavar="N",
         type=int,
@@ -133,10 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cache_dir", metavar="DIR", type=Path, help="keep what is needed of the references there, for the next run"
     )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a run that was interrupted: score only the cases that it left"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     for setting in OFFICIAL:
         parser.add_argument(f"--{setting}", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--global_only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"evaluation version {VERSION}")
     return parser
 
@@ -147,10 +161,8 @@ def _check_settings(given: argparse.Namespace) -> None:
     for setting, value in OFFICIAL.items():
         if getattr(given, setting) not in (None, value):
             raise EvaluationError(f"--{setting}: the challenge is scored with {value}, and so is everything here")
-    if given.global_only:
-        tell(
-            "warning: --global_only has no effect: all metrics are computed; its Dice is `dice_raw` in the native form"
-        )
+    if given.global_only and given.format == OutputFormat.NATIVE:
+        tell("warning: --global_only has no effect on the native form, whose `dice_raw` is its Dice")
 
 
 def _check_folder(name: str, folder: Path | None) -> None:
@@ -170,8 +182,8 @@ def _check_outputs(given: argparse.Namespace) -> None:
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
             raise EvaluationError(f"--{name}: {path} is --{other} already")
-        if not is_writable(path):
-            raise EvaluationError(f"--{name}: cannot write {path}")
+        if problem := obstacle(path):
+            raise EvaluationError(f"--{name}: {problem}")
 
 
 def _processors() -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
+from evaluation.command.journal import Journal
 from evaluation.command.progress import Progress
-from evaluation.hints import Hint, look
+from evaluation.hints import Hint, about_repeated_masks, look
 from evaluation.isolation.scorer import IsolatedScorer, Job
 from evaluation.masks.correction import Correction
 from evaluation.metrics.cases import Assessment
@@ -25,19 +26,30 @@ _Answer = TypeVar("_Answer")
 
 
 def score_all(
-    jobs: Sequence[Job], *, workers: int, cache_dir: Path | None, quiet: bool
+    jobs: Sequence[Job], journal: Journal, *, workers: int, cache_dir: Path | None, quiet: bool
 ) -> tuple[list[Assessment], list[Hint]]:
-    """The assessment of each job, in their order, and what a look at the poorly scored ones found."""
+    """The assessment of each job, in their order, and what a look at the poorly scored ones found.
+
+    What the journal knows is not scored again, and the rest goes into it.
+    """
     with ExitStack() as stack:
         workers = max(1, min(workers, len(jobs)))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         # Closed before the pool waits for its threads: that ends the children, and with them what the threads wait for.
         scorers = [stack.enter_context(IsolatedScorer(prepared=cache_dir)) for _ in range(workers)]
-        progress = Progress("cases scored", quiet=quiet)
-        assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
+        known = journal.known
+
+        def score(scorer: IsolatedScorer, job: Job) -> Assessment:
+            assessment = scorer.assess(job)
+            journal.add(job, assessment)
+            return assessment
+
+        left = [job for job in jobs if job.case.name not in known]
+        scored = iter(_shared_out(left, score, scorers, pool, Progress("cases scored", quiet=quiet)))
+        assessments = [known[name] if (name := job.case.name) in known else next(scored) for job in jobs]
         results = [assessment.result for assessment in assessments]
         hints = look(jobs, results, _SharedOut(scorers, pool, quiet))
-    return assessments, hints
+    return assessments, [*hints, *about_repeated_masks(assessments)]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ class Instances:
     runs: Runs
     labels: Integers
     sizes: NDArray[np.int64]  # voxels of label 0..n
+    names: tuple[
+        int, ...
+    ]  # of label 1..n, ascending: an entity's value, a component's number before the largest stayed
 
     @property
     def count(self) -> int:
@@ -62,7 +65,8 @@ def entities(finding: ValuedRuns) -> Instances:
     """Every distinct value is one entity, in however many pieces and of whatever size; label k has the k-th value."""
     values = np.unique(finding.values)
     labels = (np.searchsorted(values, finding.values) + 1).astype(np.int32)
-    return Instances(finding.runs, labels, totals(labels, finding.runs.lengths(), len(values) + 1))
+    sizes = totals(labels, finding.runs.lengths(), len(values) + 1)
+    return Instances(finding.runs, labels, sizes, tuple(values.tolist()))
 
 
 def predicted_instances(runs: Runs) -> Instances:
@@ -74,13 +78,14 @@ def predicted_instances(runs: Runs) -> Instances:
     sizes = totals(components, runs.lengths(), count + 1)
     first = _first_voxels(runs, components, count + 1)
     kept = np.flatnonzero(sizes[1:] >= MIN_VOXELS) + 1
-    if len(kept) > MAX_INSTANCES:
-        kept = kept[np.lexsort((first[kept], -sizes[kept]))][:MAX_INSTANCES]
     kept = kept[np.argsort(first[kept])]
+    largest = np.sort(np.argsort(-sizes[kept], kind="stable")[:MAX_INSTANCES])
+    kept = kept[largest]
     number = np.zeros(count + 1, np.int32)
     number[kept] = np.arange(1, len(kept) + 1)
     dropped = int(sizes.sum() - sizes[kept].sum())
-    return Instances(runs, number[components], np.array([dropped, *sizes[kept]], np.int64))
+    sizes_kept = np.array([dropped, *sizes[kept]], np.int64)
+    return Instances(runs, number[components], sizes_kept, tuple((largest + 1).tolist()))
 
 
 def totals(labels: Integers, weights: Integers, count: int) -> NDArray[np.int64]:
