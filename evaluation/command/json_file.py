@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import EvaluationError
-from evaluation.masks.foreign import what_it_is
+from evaluation.masks.foreign import ENOUGH, SAVE_AS_MASK, what_it_is
 
 MAX_SHOWN = 72  # characters of the line in question
 SHOWN_BEFORE = 48  # of these, at most, before the place
@@ -39,8 +39,7 @@ def read_json(path: Path, expected: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        foreign = what_it_is(content[:1024])
-        if foreign and not text.lstrip("\ufeff \t\r\n").startswith(("{", "[", "/", "#")):
+        if foreign := _foreign(content):
             raise EvaluationError(f"{path} is not JSON but {foreign}; expected {expected}") from None
         at, what = _explained(text, error, expected)
         raise EvaluationError(f"{path} is not JSON: {_place(text, at)}: {what}\n{_shown(text, at)}") from None
@@ -58,9 +57,16 @@ def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     return made
 
 
+def _foreign(content: bytes) -> str | None:
+    """What it is if it is not meant as JSON."""
+    kind = what_it_is(content[:ENOUGH])
+    if kind is None or content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[", b"/", b"#", b"'")):
+        return None
+    return kind.removesuffix(f"; {SAVE_AS_MASK}")
+
+
 def _no_text(path: Path, content: bytes, error: UnicodeDecodeError) -> str:
-    foreign = what_it_is(content[:1024])
-    if foreign:
+    if foreign := _foreign(content):
         return f"{path} is not JSON but {foreign}"
     before = content[: error.start]
     line = before.count(b"\n") + 1

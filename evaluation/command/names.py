@@ -194,5 +194,7 @@ def _numbers(stem: str) -> tuple[str, ...]:
 
 def _may_be_of_one_split(name: str, other: str) -> bool:
     """Not `train_1_a_2` for `valid_1_a_2`, which are two patients."""
-    of_name, of_other = ({_SPLITS[word] for word in _WORD.findall(_stem(one)) if word in _SPLITS} for one in (name, other))
+    of_name, of_other = (
+        {_SPLITS[word] for word in _WORD.findall(_stem(one)) if word in _SPLITS} for one in (name, other)
+    )
     return not of_name or not of_other or of_name == of_other

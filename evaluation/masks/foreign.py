@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 ENOUGH = 1024  # bytes from the beginning
-_SAVE = "save the mask as .nii.gz"
+SAVE_AS_MASK = "save the mask as .nii.gz"
 _UNPACK = "unpack it"
 
 # What files begin with.
@@ -17,19 +17,19 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file that it stands for: git lfs pull"),
     (b"version https://git-annex", "a git-annex pointer; fetch the file that it stands for: git annex get"),
     (b"/annex/objects/", "a git-annex pointer; fetch the file that it stands for: git annex get"),
-    (b"\x93NUMPY", f"a NumPy array (.npy); {_SAVE}"),
-    (b"NRRD", f"an NRRD file; {_SAVE}"),
-    (b"ObjectType", f"a MetaImage (.mha, .mhd); {_SAVE}"),
-    (b"NDims", f"a MetaImage (.mha, .mhd); {_SAVE}"),
-    (b"\x89HDF\r\n\x1a\n", f"an HDF5 file; {_SAVE}"),
-    (b"CDF\x01", f"a NetCDF or MINC file; {_SAVE}"),
-    (b"MATLAB 5.0", f"a MATLAB file; {_SAVE}"),
-    (b"\x89PNG", f"a PNG picture; {_SAVE}"),
-    (b"\xff\xd8\xff", f"a JPEG picture; {_SAVE}"),
-    (b"II*\0", f"a TIFF picture; {_SAVE}"),
-    (b"MM\0*", f"a TIFF picture; {_SAVE}"),
-    (b"%PDF", f"a PDF document; {_SAVE}"),
-    (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", f"a PyTorch file; {_SAVE}"),
+    (b"\x93NUMPY", f"a NumPy array (.npy); {SAVE_AS_MASK}"),
+    (b"NRRD", f"an NRRD file; {SAVE_AS_MASK}"),
+    (b"ObjectType", f"a MetaImage (.mha, .mhd); {SAVE_AS_MASK}"),
+    (b"NDims", f"a MetaImage (.mha, .mhd); {SAVE_AS_MASK}"),
+    (b"\x89HDF\r\n\x1a\n", f"an HDF5 file; {SAVE_AS_MASK}"),
+    (b"CDF\x01", f"a NetCDF or MINC file; {SAVE_AS_MASK}"),
+    (b"MATLAB 5.0", f"a MATLAB file; {SAVE_AS_MASK}"),
+    (b"\x89PNG", f"a PNG picture; {SAVE_AS_MASK}"),
+    (b"\xff\xd8\xff", f"a JPEG picture; {SAVE_AS_MASK}"),
+    (b"II*\0", f"a TIFF picture; {SAVE_AS_MASK}"),
+    (b"MM\0*", f"a TIFF picture; {SAVE_AS_MASK}"),
+    (b"%PDF", f"a PDF document; {SAVE_AS_MASK}"),
+    (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", f"a PyTorch file; {SAVE_AS_MASK}"),
     (b"\x1f\x8b", "a gzip file"),
     (b"BZh", "compressed with bzip2; compress it with gzip"),
     (b"\xfd7zXZ\0", "compressed with xz; compress it with gzip"),
@@ -59,7 +59,7 @@ def what_it_is(start: bytes) -> str | None:
     if start[257:262] == b"ustar":
         return f"a tar archive; {_UNPACK}"
     if start[128:132] == b"DICM":
-        return f"a DICOM file; {_SAVE}"
+        return f"a DICOM file; {SAVE_AS_MASK}"
     if not start.strip(b"\0"):
         return "nothing but zeros at its beginning: it was never written to its end, or not copied; save it again"
     return _text(start) or _other(start)
@@ -69,9 +69,9 @@ def _zip(start: bytes) -> str:
     """The name of the first file inside tells whose zip it is."""
     inside = start[30 : 30 + int.from_bytes(start[26:28], "little")]
     if inside.endswith(b".npy"):
-        return f"a NumPy archive (.npz); {_SAVE}"
+        return f"a NumPy archive (.npz); {SAVE_AS_MASK}"
     if inside.endswith((b"data.pkl", b".format_version", b".storage_alignment", b"byteorder")):
-        return f"a PyTorch file; {_SAVE}"
+        return f"a PyTorch file; {SAVE_AS_MASK}"
     return f"a zip archive; {_UNPACK}"
 
 
@@ -87,11 +87,15 @@ def _text(start: bytes) -> str | None:
         start[: start.rfind(b"\n") + 1 or len(start)].decode()
     except UnicodeDecodeError:
         return None
-    return f"JSON; {_SAVE}" if text.startswith((b"{", b"[")) else "a text file, such as an error message; save it again"
+    return (
+        f"JSON; {SAVE_AS_MASK}"
+        if text.startswith((b"{", b"["))
+        else "a text file, such as an error message; save it again"
+    )
 
 
 def _other(start: bytes) -> str | None:
     """By two bytes alone, so these come last."""
     if _PICKLE.match(start):
-        return f"a Python pickle; {_SAVE}"
+        return f"a Python pickle; {SAVE_AS_MASK}"
     return "compressed with zlib, not gzip; compress it with gzip" if _ZLIB.match(start) else None
