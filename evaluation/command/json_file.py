@@ -105,7 +105,7 @@ _INSIDE = {
 }
 # By what stands where the parser stopped.
 _HERE = {
-    r"//|/\*|#": "a comment, of which JSON has none; expected a value, a key or a closing bracket: take the comment out",
+    r"//|/\*|#": "a comment, of which JSON has none; take the comment out: expected a value, a key or a bracket",
     "'": 'a single quote; expected a double quote (")',
     r"(None|NULL|nan)\b": "a word that JSON has not; expected null",
     r"(True|TRUE)\b": "a word that JSON has not; expected true",

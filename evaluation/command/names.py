@@ -133,8 +133,9 @@ _ENDINGS = re.compile(
 _COPY = re.compile(r"\s*\(\d+\)")
 # What programs and people add behind a case's own name. Numbers alone are no addition but nnU-Net's, of four digits.
 _ADDED = re.compile(
-    r"[ ._-]+(0000|v\d+|ver\d+|(fold|epoch|ep|iter|step|thr|th|seed|run|ens|model|finding|channel)[ ._-]?\d+([._]\d+)?|\d+([._]\d+)?mm"
-    r"|pred(iction)?s?\d*|seg(mentation)?s?\d*|masks?\d*|labels?\d*|out(put)?s?\d*|results?\d*|final\d*|gt|image|ct)$"
+    r"[ ._-]+(0000|v\d+|ver\d+|\d+([._]\d+)?mm|gt|image|ct"
+    r"|(pred(iction)?|seg(mentation)?|mask|label|out(put)?|result|final)s?\d*"
+    r"|(fold|epoch|ep|iter|step|thr|th|seed|run|ens|model|finding|channel)[ ._-]?\d+([._]\d+)?)$"
 )
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
