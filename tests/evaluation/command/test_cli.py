@@ -233,6 +233,39 @@ def test_an_output_that_cannot_be_written_is_an_error_before_the_work(challenge,
     assert "mkdir -p" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "not a NIfTI file but a Git LFS pointer"),
+        ("\n<!doctype html><title>Sign in</title>", "not a NIfTI file but a web page: the download went wrong"),
+        ("", "the file is empty"),
+    ],
+)
+def test_a_prediction_that_is_no_mask_is_called_what_it_is(challenge, capsys, name, words):
+    (challenge.root / "pred" / challenge.names[0]).write_text(name)
+    assert challenge.run() == 3
+    assert f"  {challenge.names[0]}: invalid: {words}" in capsys.readouterr().out
+
+
+def test_a_reference_that_is_no_mask_is_called_what_it_is(challenge, capsys):
+    (challenge.root / "gt" / challenge.names[0]).write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert challenge.run() == 2
+    said = f"{challenge.names[0]}: the reference is unusable: not a NIfTI file but a Git LFS pointer; fetch the file"
+    assert said in capsys.readouterr().err
+
+
+def test_volumes_in_nested_folders_are_found_and_a_damaged_one_is_only_warned_of(challenge, capsys):
+    for name in challenge.names:
+        folder = challenge.root / "ct" / name[:6] / name[:9]
+        folder.mkdir(parents=True)
+        (challenge.root / "ct" / name).rename(folder / name)
+    (folder / name).write_bytes(b"damaged")
+    assert challenge.run("--ct_dir", challenge.root / "ct") == 0
+    assert [case["findings"][0]["distance_tp"] for case in challenge.output()["cases"]] == [1, 1, None]
+    said = f"warning: the CT volume is unusable, so its spacing is not known: {name}: not a NIfTI file"
+    assert said in capsys.readouterr().err
+
+
 def test_warnings_about_names_are_shown(challenge, capsys):
     (challenge.root / "pred" / challenge.names[0]).rename(challenge.root / "pred" / "case_0001.nii")
     assert challenge.run() == 3
@@ -313,6 +346,16 @@ class TestHints:
     def test_good_masks_are_not_looked_at(self, challenge, monkeypatch):
         monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
         assert challenge.run() == 0
+
+    def test_one_mask_for_all_findings_is_recognised_and_changes_no_score(self, challenge, capsys):
+        for name in challenge.names:
+            mask = np.zeros(SHAPE, np.uint8)
+            mask[:, :3] = 1
+            builders.mask_file(challenge.root / "pred" / name, mask)
+        assert challenge.run() == 0
+        hint = challenge.output()["hints"][-1]
+        assert (hint["kind"], hint["cases"], hint["dice"], hint["corrected_dice"]) == ("repeated", 3, None, None)
+        assert "every channel holds the same mask" in " ".join(capsys.readouterr().out.split())
 
     def test_a_failure_to_look_costs_nothing(self, challenge, monkeypatch, capsys):
         self.flip(challenge, 3)

@@ -227,7 +227,9 @@ class TestAsAProcess:
         assert ended == code
         assert not run.output.exists()
         if sent != signal.SIGKILL:
-            said = f"{kept} of {CASES} cases are scored and kept in {run.partial}; the same command with --resume goes on"
+            said = (
+                f"{kept} of {CASES} cases are scored and kept in {run.partial}; the same command with --resume goes on"
+            )
             assert said in errors
             assert "Traceback" not in errors
         more = ("--output_csv", run.root / "out.csv")
