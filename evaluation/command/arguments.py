@@ -32,14 +32,14 @@ example:
                        --dataset_json dataset.json --output_json scores.json
 
 input:
-  A mask is one NIfTI file per case, named exactly like its CT volume, of shape
-  (F, H, W, D): findings first, then the CT's own three axes in the order of
-  its file. Channel 0 is the finding with key "0" in the dataset file. Values
-  are whole numbers from 0 to 255, and everything but 0 is foreground;
-  gzip-compressed uint8 is best.
+  A mask is one NIfTI file per case, of the base name of `seg_path` or else the
+  `name` in the dataset file, of shape (F, H, W, D): findings first, then the
+  CT's own three axes in the order of its file. Channel 0 is the finding with
+  key "0". Values are whole numbers from 0 to 255, and everything but 0 is
+  foreground; gzip-compressed uint8 is best.
   The voxel spacing, which only the distance metrics need, comes from the CT
-  volumes or from a field `spacing` of the dataset file (three numbers in mm,
-  for H, W, D), never from a mask.
+  volumes (also those in folders below --ct_dir) or from a field `spacing` of
+  the dataset file (three numbers in mm, for H, W, D), never from a mask.
 
 output:
   A table on standard output; the results as JSON and, if wanted, as CSV.

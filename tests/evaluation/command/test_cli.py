@@ -444,6 +444,43 @@ class TestOutputFiles:
         assert "overall" in captured.out
 
 
+class TestResults:
+    """Of a run whose results could not be written: its scored cases are kept (see test_resume for more)."""
+
+    @pytest.fixture
+    def unfinished(self, challenge, capsys):
+        """A run that scored all of its cases."""
+        assert challenge.run("--output_csv", "/dev/full") == 2
+        kept = (
+            f"3 of 3 cases are scored and kept in {challenge.root / 'out.json.partial'}; the same command with --resume"
+        )
+        assert f"error: /dev/full cannot be written: No space left on device\n{kept}" in capsys.readouterr().err
+        return challenge
+
+    def test_they_are_not_scored_again(self, unfinished, monkeypatch, capsys):
+        monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.assess", lambda *_: pytest.fail("scored"))
+        assert unfinished.run("--resume") == 0
+        assert unfinished.output()["summary"]["dice"] == 1
+        assert "resumed: 3 of 3 cases were scored before\n" in capsys.readouterr().err
+        assert not (unfinished.root / "out.json.partial").exists()
+
+    def test_a_changed_prediction_is_scored_again_and_the_form_may_be_another(self, unfinished, capsys):
+        builders.mask_file(unfinished.root / "pred" / unfinished.names[0], np.zeros(SHAPE))
+        assert unfinished.run("--resume", "--format", "rexrank") == 0
+        assert "resumed: 2 of 3 cases were scored before; 1 kept results are of other" in capsys.readouterr().err
+        resumed = (unfinished.root / "out.json").read_bytes()
+        assert unfinished.run("--format", "rexrank") == 0
+        assert (unfinished.root / "out.json").read_bytes() == resumed
+
+    def test_without_resume_they_are_scored_again(self, unfinished, capsys):
+        assert unfinished.run() == 0
+        assert "they are scored again, since --resume is not given" in capsys.readouterr().err
+
+    def test_with_nothing_to_go_on_from_all_is_scored(self, challenge, capsys):
+        assert challenge.run("--resume") == 0
+        assert "resumed: 0 of 3 cases were scored before\n" in capsys.readouterr().err
+
+
 def children_of(pid):
     """The process ids of a process's children, whichever of its threads started them."""
     tasks = Path(f"/proc/{pid}/task").iterdir()

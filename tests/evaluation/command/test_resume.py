@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +50,7 @@ class TestJournal:
         return tmp_path / "scores.json"
 
     def assessments(self, jobs):
-        return {
-            job.case.name: assess(job.case, lambda job=job: open_reference(job.reference), job.prediction)
-            for job in jobs
-        }
+        return {job.case.name: assess(job.case, partial(open_reference, job.reference), job.prediction) for job in jobs}
 
     def interrupted(self, output, jobs, *, resume=False):
         """A run that scored all of the jobs and came to no end."""
@@ -88,7 +86,7 @@ class TestJournal:
             builders.mask_file(job.prediction, a_mask(3))
         elif change == "same size":
             content = job.prediction.read_bytes()
-            times = os.stat(job.prediction)
+            times = job.prediction.stat()
             job.prediction.write_bytes(content[:-1] + b"\1")
             os.utime(job.prediction, ns=(times.st_atime_ns, times.st_mtime_ns))
         elif change == "reference":
@@ -189,7 +187,7 @@ class Run:
         return subprocess.run(self.words(*more), capture_output=True, text=True, check=False)
 
     def interrupted(self, sent, *more, after):
-        """The exit code, the errors and the number of cases kept, of a run that is sent a signal once it has so many."""
+        """Exit code, errors and the number of cases kept, of a run that is sent a signal once it has so many."""
         process = subprocess.Popen(
             self.words(*more),
             stdout=subprocess.DEVNULL,
@@ -248,22 +246,3 @@ class TestAsAProcess:
         run.interrupted(signal.SIGKILL, "--resume", after=12)
         assert run.finished("--resume").returncode == 3
         assert run.output.read_bytes() == uninterrupted.output.read_bytes()
-
-    def test_the_other_form_and_a_changed_prediction_are_right_too(self, tmp_path):
-        run = Run(tmp_path)
-        _, _, kept = run.interrupted(signal.SIGINT, after=5)
-        builders.mask_file(run.root / "pred" / "case_3.nii.gz", run.flat(3))
-        done = run.finished("--resume", "--format", "rexrank")
-        assert f"resumed: {kept - 1} of {CASES} cases were scored before; 1 kept results are of other" in done.stderr
-        resumed = run.output.read_bytes()
-        assert run.finished("--format", "rexrank").returncode == 3
-        assert run.output.read_bytes() == resumed
-
-    def test_a_result_that_could_not_be_written_needs_no_scoring_again(self, tmp_path):
-        run = Run(tmp_path)
-        done = run.finished("--output_csv", "/dev/full")
-        assert done.returncode == 2
-        assert "error: /dev/full cannot be written: No space left on device\n40 of 40 cases are scored" in done.stderr
-        done = run.finished("--resume")
-        assert done.returncode == 3
-        assert "resumed: 40 of 40 cases were scored before" in done.stderr
