@@ -10,8 +10,9 @@ import math
 import os
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from evaluation.command.names import near_misses
@@ -20,6 +21,7 @@ from evaluation.masks.nifti import Header, NiftiStream
 
 MAX_ENTRIES = 1_000_000  # of a folder and all below it; CT-RATE has about 150,000
 MAX_DEPTH = 8
+MAX_OTHERS = 20_000  # that are compared with the names of those that are missing
 TOLERANCE = 1e-3  # relative; a header stores single precision
 _SFORM = {1: (254, "h", 280, "12f"), 2: (348, "i", 400, "12d")}  # by NIfTI version: where its code and its rows lie
 
@@ -46,14 +48,14 @@ class CTFolder:
                 break
             if path.name in wanted:
                 self._found[path.name].append(path)
-            elif len(self._others) < len(wanted) * 4 + 1000:
+            elif len(self._others) < MAX_OTHERS:
                 self._others.append(path.name)
-        missing = sorted(wanted - self._found.keys())
-        self._near = near_misses(missing, self._others)
+        self._missing = sorted(wanted - self._found.keys())
 
-    def near(self, name: str) -> str | None:
-        """The file that was probably meant where there is none of the name."""
-        return self._near.get(name)
+    @cached_property
+    def near(self) -> Mapping[str, str]:
+        """The file that was probably meant, for names of which there is none."""
+        return near_misses(self._missing, self._others)
 
     def volume(self, name: str) -> Volume | None:
         """The volume of this name, of several the one that lies highest; None if there is none.

@@ -76,10 +76,15 @@ def load_dataset(
     folders = _Folders(gt_dir, None if ct_dir is None else CTFolder(ct_dir, _all_names(entries)), ct_dir)
     cases: dict[str, Case] = {}
     problems: list[str] = []
+    missing: dict[str, str] = {}  # by name, what is said of it
     for done, entry in enumerate(entries):
         on_progress(done, len(entries))
         try:
             case = _case(entry, folders, notes)
+        except _MissingReference as error:
+            missing[error.name] = str(error)
+            problems.append(str(error))
+            continue
         except EvaluationError as error:
             problems.append(str(error))
             continue
@@ -89,11 +94,21 @@ def load_dataset(
             notes.add("these entries stand in the dataset file more than once, and are scored once", case.name)
     on_progress(len(entries), len(entries))
     if problems:
+        meant = {missing[name]: file for name, file in near_misses(missing, _files(gt_dir)).items()}
+        problems = [problem + (f", but there is {meant[problem]}" if problem in meant else "") for problem in problems]
         raise EvaluationError(_listed(f"{path.name} and the reference files do not fit together:", problems))
     found = list(cases.values())
     warnings += [*folders.warnings, *notes.lines(), *_spacing_warnings(found), *_category_warnings(found)]
     others = {name: other for other in splits if other not in chosen for e in splits[other] for name in _names(e)}
     return Dataset(tuple(found), tuple(warnings), {name: other for name, other in others.items() if name not in cases})
+
+
+class _MissingReference(EvaluationError):
+    """There is no file of this name in the folder of references."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -259,10 +274,7 @@ def _require_reference(entry: Entry, name: str, gt_dir: Path) -> None:
         return
     others = [other for other in dict.fromkeys(_names(entry)) if other != name]
     neither = f" (nor is there {others[0]}, by its {PATHS[0]})" if others and entry.get(PATHS[0]) else ""
-    near = near_misses([name], _files(gt_dir)).get(name)
-    raise EvaluationError(
-        f"{name}: the reference file is missing{neither}" + (f", but there is {near}" if near else "")
-    )
+    raise _MissingReference(name, f"{name}: the reference file is missing{neither}")
 
 
 def _spacing(entry: Entry, name: str, shape: tuple[int, int, int], folders: _Folders, notes: _Notes) -> Spacing | None:
@@ -278,7 +290,7 @@ def _spacing(entry: Entry, name: str, shape: tuple[int, int, int], folders: _Fol
         notes.add("the CT volume is unusable, so its spacing is not known", f"{name}: {error}")
         return stated
     if volume is None:
-        near = folders.volumes.near(name)
+        near = folders.volumes.near.get(name)
         notes.add(f"no CT volume in {folders.ct_dir}", name + (f" (but there is {near})" if near else ""))
         return stated
     for remark in volume.remarks:
