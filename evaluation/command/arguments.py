@@ -182,6 +182,10 @@ def _check_outputs(given: argparse.Namespace) -> None:
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
             raise EvaluationError(f"--{name}: {path} is --{other} already")
+        if path.name.endswith((".nii", ".nii.gz")):
+            raise EvaluationError(
+                f"--{name}: {path} has the name of a mask; name a .{name.removeprefix('output_')} file"
+            )
         if problem := obstacle(path):
             raise EvaluationError(f"--{name}: {problem}")
 

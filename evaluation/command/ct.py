@@ -35,13 +35,13 @@ class Volume:
 
 
 class CTFolder:
-    """Looks through a folder once, for files of certain names."""
+    """Looks through a folder once, for files of certain names, each of a case, and of `more` names of these cases."""
 
-    def __init__(self, folder: Path, names: Collection[str]) -> None:
+    def __init__(self, folder: Path, names: Collection[str], more: Collection[str] = ()) -> None:
         self._found: defaultdict[str, list[Path]] = defaultdict(list)
         self._others: list[str] = []
         self.warnings: tuple[str, ...] = ()
-        wanted = set(names)
+        wanted = {*names, *more}
         for count, path in enumerate(_files(folder)):
             if count == MAX_ENTRIES:
                 self.warnings = (f"--ct_dir: {folder} holds more than {MAX_ENTRIES} files; the rest was not looked at",)
@@ -50,7 +50,7 @@ class CTFolder:
                 self._found[path.name].append(path)
             elif len(self._others) < MAX_OTHERS:
                 self._others.append(path.name)
-        self._missing = sorted(wanted - self._found.keys())
+        self._missing = sorted(set(names) - self._found.keys())
 
     @cached_property
     def near(self) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 from evaluation.categories import kind_of
 from evaluation.command.ct import CTFolder
 from evaluation.command.json_file import JsonObject, read_json
-from evaluation.command.names import near_misses
+from evaluation.command.names import files_below, near_misses
 from evaluation.errors import EvaluationError, InvalidMask
 from evaluation.masks.reading import reference_shape
 from evaluation.masks.run_lengths import Shape, Spacing
@@ -73,7 +73,7 @@ def load_dataset(
     for repeated in splits.repeated:
         notes.add("these splits stand in the dataset file more than once, and only the last of each counts", repeated)
     entries = [entry for name in chosen for entry in splits[name]]
-    folders = _Folders(gt_dir, None if ct_dir is None else CTFolder(ct_dir, _all_names(entries)), ct_dir)
+    folders = _Folders(gt_dir, None if ct_dir is None else _volumes(ct_dir, entries), ct_dir)
     cases: dict[str, Case] = {}
     problems: list[str] = []
     missing: dict[str, str] = {}  # by name, what is said of it
@@ -94,7 +94,7 @@ def load_dataset(
             notes.add("these entries stand in the dataset file more than once, and are scored once", case.name)
     on_progress(len(entries), len(entries))
     if problems:
-        meant = {missing[name]: file for name, file in near_misses(missing, _files(gt_dir)).items()}
+        meant = {missing[name]: file for name, file in near_misses(missing, files_below(gt_dir)).items()}
         problems = [problem + (f", but there is {meant[problem]}" if problem in meant else "") for problem in problems]
         raise EvaluationError(_listed(f"{path.name} and the reference files do not fit together:", problems))
     found = list(cases.values())
@@ -182,12 +182,19 @@ def _file_name(entry: Entry, gt_dir: Path) -> str:
         raise EvaluationError(
             f"an entry has no name: expected a field `{NAME}` or `{PATHS[0]}`, found {', '.join(entry) or 'nothing'}"
         )
+    return next((name for name in names if _is_file(gt_dir / name)), _called(entry) or names[0])
+
+
+def _called(entry: Entry) -> str | None:
+    """The name to call it by."""
+    names = list(_names(entry))
     called = entry.get(NAME)
-    return next((name for name in names if _is_file(gt_dir / name)), called if called in names else names[0])
+    return str(called) if called in names else next(iter(names), None)
 
 
-def _all_names(entries: list[Entry]) -> set[str]:
-    return {name for entry in entries for name in _names(entry)}
+def _volumes(ct_dir: Path, entries: list[Entry]) -> CTFolder:
+    called = {name for entry in entries if (name := _called(entry)) is not None}
+    return CTFolder(ct_dir, called, {name for entry in entries for name in _names(entry)})
 
 
 def _select(splits: JsonObject, split: str | None, gt_dir: Path) -> tuple[list[str], list[str]]:
@@ -200,9 +207,9 @@ def _select(splits: JsonObject, split: str | None, gt_dir: Path) -> tuple[list[s
         return [split], []
     chosen = [name for name, entries in splits.items() if any(_has_reference(entry, gt_dir) for entry in entries)]
     if not chosen:
-        listed = [name for entries in splits.values() for entry in entries for name in _names(entry)]
+        listed = [name for entries in splits.values() for entry in entries if (name := _called(entry)) is not None]
         named = f", for example {listed[0]}" if listed else ""
-        meant = near_misses(listed, _files(gt_dir))
+        meant = near_misses(listed, files_below(gt_dir))
         near = "".join(f"; is {file} meant as {name}?" for name, file in list(meant.items())[:1])
         raise EvaluationError(
             f"no case to score: {gt_dir} holds no reference file that the dataset file names{named}{near}"
@@ -212,13 +219,6 @@ def _select(splits: JsonObject, split: str | None, gt_dir: Path) -> tuple[list[s
 
 def _has_reference(entry: Entry, gt_dir: Path) -> bool:
     return any(_is_file(gt_dir / name) for name in _names(entry))
-
-
-def _files(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError:
-        return []
 
 
 def _is_file(path: Path) -> bool:
@@ -290,7 +290,7 @@ def _spacing(entry: Entry, name: str, shape: tuple[int, int, int], folders: _Fol
         notes.add("the CT volume is unusable, so its spacing is not known", f"{name}: {error}")
         return stated
     if volume is None:
-        near = folders.volumes.near.get(name)
+        near = next((folders.volumes.near[one] for one in names if one in folders.volumes.near), None)
         notes.add(f"no CT volume in {folders.ct_dir}", name + (f" (but there is {near})" if near else ""))
         return stated
     for remark in volume.remarks:

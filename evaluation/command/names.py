@@ -11,6 +11,7 @@ from pathlib import Path
 
 MAX_SHOWN = 5
 MAX_ENTRIES = 100_000  # after which no further folder is listed; one with more is not one of predictions
+MAX_DEPTH = 2  # folders below; who mirrors CT-RATE's folders writes into valid_1/valid_1_a
 MIN_IDENTICAL = 3
 
 
@@ -20,7 +21,7 @@ def folder_warnings(names: Collection[str], elsewhere: Mapping[str, str], pred_d
     `elsewhere` are the names of cases that are not scored, and the split that each belongs to.
     """
     expected = set(names)
-    present = _files(pred_dir)
+    present = files_below(pred_dir)
     extra = sorted(present - expected)
     if not expected & present:
         yield f"none of the {len(expected)} cases has a prediction in {pred_dir}"
@@ -38,8 +39,8 @@ def same_folder_warnings(gt_dir: Path, pred_dir: Path, ct_dir: Path | None) -> I
         yield "--pred_dir is --ct_dir: CT volumes are no masks"
 
 
-def _files(folder: Path) -> set[str]:
-    """The files in a folder and in the folders directly in it, as far as these can be listed."""
+def files_below(folder: Path) -> set[str]:
+    """The files in a folder and in those not far below it, as far as these can be listed."""
     found: set[str] = set()
     entries = 0
     for place, folders, files in os.walk(folder):
@@ -48,7 +49,7 @@ def _files(folder: Path) -> set[str]:
         entries += len(folders) + len(files)
         if entries > MAX_ENTRIES:
             break
-        if inside.parts:
+        if len(inside.parts) == MAX_DEPTH:
             folders.clear()
     return found
 

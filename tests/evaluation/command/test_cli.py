@@ -429,6 +429,11 @@ class TestOutputFiles:
         assert challenge.run(option, challenge.root / "dataset.json") == 2
         assert "is --dataset_json already" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(("option", "kind"), [("--output_json", "json"), ("--output_csv", "csv")])
+    def test_no_mask_is_overwritten(self, challenge, capsys, option, kind):
+        assert challenge.run(option, challenge.root / "gt" / challenge.names[0]) == 2
+        assert f"has the name of a mask; name a .{kind} file" in capsys.readouterr().err
+
     def test_the_two_outputs_are_two_files(self, challenge, capsys):
         assert challenge.run("--output_csv", challenge.root / "out.json") == 2
         assert "is --output_json already" in capsys.readouterr().err

@@ -88,9 +88,16 @@ class TestNames:
         ):
             load([entry(name=NAMES[0]), entry(name="x.nii.gz", seg_path="masks/y.nii.gz")])
 
+    def test_references_in_folders_of_their_own_are_pointed_out(self, load, references):
+        for name in NAMES:
+            (references / name[:6] / name[:9]).mkdir(parents=True)
+            (references / name).rename(references / name[:6] / name[:9] / name)
+        with pytest.raises(EvaluationError, match=r"is case_0/case_0001/case_0001.nii.gz meant as case_0001.nii.gz\?"):
+            load([entry(name=NAMES[0])])
+
     def test_without_any_reference_the_nearest_name_is_told(self, load):
         with pytest.raises(EvaluationError, match=r"is case_0001.nii.gz meant as CASE_1.nii\?"):
-            load([entry(name="CASE_1.nii")])
+            load([entry(name="CASE_1.nii", seg_path="masks/case_1_mask.nii.gz")])
 
     def test_a_case_of_another_split_is_known_by_all_of_its_names(self, load):
         found = load({"val": [entry(name=NAMES[0])], "test": [entry(name="x.nii.gz", seg_path="masks/y.nii.gz")]})
@@ -218,6 +225,14 @@ class TestVolumes:
         path.rename(path.with_name("case_0001_0000.nii.gz"))
         found = self.load_both(load, ct_dir)
         assert found.warnings[0] == f"no CT volume in {ct_dir}: {NAMES[0]} (but there is case_0001_0000.nii.gz)"
+
+    def test_so_it_does_where_the_mask_is_found_by_its_path(self, load, ct_dir, references):
+        path = ct_dir / "case_0" / "case_0001" / NAMES[0]
+        path.rename(path.with_name("case_0001_0000.nii.gz"))
+        (references / NAMES[0]).rename(references / "case_1_mask.nii.gz")
+        found = load([entry(name=NAMES[0], seg_path="masks/case_1_mask.nii.gz")], ct_dir=ct_dir)
+        said = f"no CT volume in {ct_dir}: case_1_mask.nii.gz (but there is case_0001_0000.nii.gz)"
+        assert found.warnings[0] == said
 
     def test_of_two_volumes_the_one_that_lies_highest_is_used(self, load, ct_dir):
         self.volume(ct_dir / NAMES[0], (1, 1, 5))

@@ -42,9 +42,11 @@ def test_a_folder_with_a_file_for_each_case_is_fine(folder):
         "case_0001.npz",
         "case_0001.nii.gz.nii.gz",
         "sub/case_0001.nii.gz",
+        "valid_1/valid_1_a/case_0001.nii.gz",
     ],
 )
 def test_a_name_that_almost_matches_is_pointed_out(folder, name):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / CASES[0]).rename(folder / name)
     pointed_out, extra = warnings(folder)
     assert f"{CASES[0]}  is missing, but there is  {name}" in pointed_out
@@ -162,8 +164,8 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(folder, monkeypatch):
 
 
 def test_a_whole_disk_given_as_folder_is_not_searched(folder, monkeypatch):
-    deep = folder / "sub" / "deeper"
-    deep.mkdir()
+    deep = folder / "sub" / "deeper" / "deepest"
+    deep.mkdir(parents=True)
     (deep / "case_0004.nii.gz").touch()
     assert warnings(folder) == []
     monkeypatch.setattr(names, "MAX_ENTRIES", 1)
