@@ -63,7 +63,7 @@ def _near_miss_warnings(missing: list[str], extra: list[str]) -> Iterator[str]:
     if len(found) > len(first):
         lines.append(f"  ... and {len(found) - len(first)} more")
     yield "\n".join(
-        ["these files may be meant as predictions; each must lie in the folder, named exactly like its CT:", *lines]
+        ["these files may be meant as predictions; each must lie in the folder, with the name that is missing:", *lines]
     )
 
 

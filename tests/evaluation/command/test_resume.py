@@ -15,6 +15,7 @@ import pytest
 
 from evaluation.command import journal as journals
 from evaluation.command.journal import Journal
+from evaluation.isolation.messages import Cause, Failure, encode_answer
 from evaluation.isolation.scorer import Job
 from evaluation.masks.prepared import open_reference
 from evaluation.metrics.scoring import assess
@@ -132,6 +133,15 @@ class TestJournal:
         first, *rest = path.read_bytes().splitlines(keepends=True)
         assert lie[0] in first
         path.write_bytes(b"".join([first.replace(*lie), *rest]))
+        del found["case_0.nii"]
+        assert Journal(output, jobs, resume=True).known == found
+
+    def test_a_failure_is_no_result(self, output, jobs):
+        found = self.interrupted(output, jobs)
+        path = Path(f"{output}.partial")
+        first, *rest = path.read_bytes().splitlines(keepends=True)
+        failure = encode_answer(Failure(Cause.EXCEPTION, "as it happened"))
+        path.write_bytes(b"".join([first.partition(b" ")[0] + b" " + failure, *rest]))
         del found["case_0.nii"]
         assert Journal(output, jobs, resume=True).known == found
 
