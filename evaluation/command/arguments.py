@@ -166,6 +166,8 @@ def _check_settings(given: argparse.Namespace) -> None:
 
 
 def _check_folder(name: str, folder: Path | None) -> None:
+    if folder is not None and folder.is_file():
+        raise EvaluationError(f"--{name}: {folder} is a file, not a folder; unpack it if it is an archive")
     if folder is not None and not folder.is_dir():
         raise EvaluationError(f"--{name}: there is no folder {folder}")
     if folder is not None and not os.access(folder, os.R_OK | os.X_OK):

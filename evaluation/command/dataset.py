@@ -146,7 +146,7 @@ def _read_splits(path: Path) -> JsonObject:
     if not isinstance(splits, JsonObject):
         raise EvaluationError(f"{path.name}: expected {EXPECTED}, not {_kind(content)}")
     found = JsonObject({name: entries for name, entries in splits.items() if isinstance(entries, list)})
-    found.repeated = splits.repeated
+    found.repeated = tuple(name for name in splits.repeated if name in found)
     if splits and not found:
         raise EvaluationError(f"{path.name}: expected {EXPECTED}, but no key of it holds a list of entries")
     for name, entries in found.items():
@@ -246,7 +246,10 @@ def _case(entry: Entry, folders: _Folders, notes: _Notes) -> Case:
     _require_reference(entry, name, gt_dir)
     shape = _reference_shape(name, gt_dir)
     if int(keys[-1]) >= shape[0]:
-        raise EvaluationError(f"{name}: the reference has {shape[0]} findings, the dataset file lists key {keys[-1]}")
+        first = "" if keys[0] == "0" else "; the first key is 0"
+        raise EvaluationError(
+            f"{name}: the reference has {shape[0]} findings, the dataset file lists key {keys[-1]}{first}"
+        )
     if shape[0] != len(keys):
         notes.add("only the listed findings are scored", f"{name} lists {len(keys)}, its reference has {shape[0]}")
     stated = entry.get("shape")

@@ -207,6 +207,11 @@ def test_a_folder_that_is_not_there_is_an_error(challenge, capsys):
     assert "there is no folder" in capsys.readouterr().err
 
 
+def test_an_archive_in_place_of_a_folder_is_an_error(challenge, capsys):
+    assert challenge.run("--pred_dir", challenge.root / "dataset.json") == 2
+    assert "dataset.json is a file, not a folder; unpack it if it is an archive" in capsys.readouterr().err
+
+
 def test_a_folder_that_may_not_be_read_is_an_error(challenge, monkeypatch, capsys):
     monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "pred")
     assert challenge.run() == 2

@@ -122,6 +122,10 @@ class TestEntries:
         with pytest.raises(EvaluationError, match=f"{NAMES[0]}: {said}"):
             load([{**entry(name=NAMES[0]), **fields}])
 
+    def test_keys_that_start_at_1_are_recognised(self, load):
+        with pytest.raises(EvaluationError, match=r"has 2 findings, the dataset file lists key 2; the first key is 0"):
+            load([{"name": NAMES[0], "findings": {"1": "a", "2": "b"}}])
+
     def test_the_same_entry_twice_is_scored_once(self, load):
         found = load([entry(name=NAMES[0]), entry(name=NAMES[1]), entry(name=NAMES[0])])
         assert names(found) == list(NAMES)
