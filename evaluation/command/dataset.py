@@ -74,6 +74,19 @@ def load_dataset(
         notes.add("these splits stand in the dataset file more than once, and only the last of each counts", repeated)
     entries = [entry for name in chosen for entry in splits[name]]
     folders = _Folders(gt_dir, None if ct_dir is None else _volumes(ct_dir, entries), ct_dir)
+    cases, problems = _cases(entries, folders, notes, on_progress)
+    if problems:
+        raise EvaluationError(_listed(f"{path.name} and the reference files do not fit together:", problems))
+    found = list(cases.values())
+    warnings += [*folders.warnings, *notes.lines(), *_spacing_warnings(found), *_category_warnings(found)]
+    others = {name: other for other in splits if other not in chosen for e in splits[other] for name in _names(e)}
+    return Dataset(tuple(found), tuple(warnings), {name: other for name, other in others.items() if name not in cases})
+
+
+def _cases(
+    entries: list[Entry], folders: _Folders, notes: _Notes, on_progress: Callable[[int, int], None]
+) -> tuple[dict[str, Case], list[str]]:
+    """The cases by their names, and what is wrong with the other entries."""
     cases: dict[str, Case] = {}
     problems: list[str] = []
     missing: dict[str, str] = {}  # by name, what is said of it
@@ -81,26 +94,19 @@ def load_dataset(
         on_progress(done, len(entries))
         try:
             case = _case(entry, folders, notes)
-        except _MissingReference as error:
-            missing[error.name] = str(error)
-            problems.append(str(error))
-            continue
         except EvaluationError as error:
             problems.append(str(error))
+            if isinstance(error, _MissingReference):
+                missing[error.name] = str(error)
             continue
         if cases.setdefault(case.name, case) != case:
             problems.append(f"{case.name}: listed twice, with other findings, categories or spacing")
         elif cases[case.name] is not case:
             notes.add("these entries stand in the dataset file more than once, and are scored once", case.name)
     on_progress(len(entries), len(entries))
-    if problems:
-        meant = {missing[name]: file for name, file in near_misses(missing, files_below(gt_dir)).items()}
-        problems = [problem + (f", but there is {meant[problem]}" if problem in meant else "") for problem in problems]
-        raise EvaluationError(_listed(f"{path.name} and the reference files do not fit together:", problems))
-    found = list(cases.values())
-    warnings += [*folders.warnings, *notes.lines(), *_spacing_warnings(found), *_category_warnings(found)]
-    others = {name: other for other in splits if other not in chosen for e in splits[other] for name in _names(e)}
-    return Dataset(tuple(found), tuple(warnings), {name: other for name, other in others.items() if name not in cases})
+    meant = near_misses(missing, files_below(folders.references)) if missing else {}
+    near = {missing[name]: f", but there is {file}" for name, file in meant.items()}
+    return cases, [problem + near.get(problem, "") for problem in problems]
 
 
 class _MissingReference(EvaluationError):

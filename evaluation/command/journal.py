@@ -48,9 +48,8 @@ class Journal:
         self._is_usable = self.path is not None
         self._starts_again = not resume
         lines = _lines(self.path)
-        found = {job.case.name: line for job in jobs if (line := lines.get(self._keys[job.case.name])) is not None}
-        decoded = {job.case.name: _assessment(found[job.case.name], job) for job in jobs if job.case.name in found}
-        fitting = {name: assessment for name, assessment in decoded.items() if assessment is not None}
+        found = {job.case.name: _assessment(lines.get(self._keys[job.case.name]), job) for job in jobs}
+        fitting = {name: assessment for name, assessment in found.items() if assessment is not None}
         self.known: Mapping[str, Assessment] = fitting if resume else {}
         self._count = len(self.known)
         self._say_what_was_there(len(fitting), len(lines) - len(fitting))
@@ -147,7 +146,10 @@ def _lines(path: Path | None) -> dict[str, bytes]:
     return {key.decode("ascii", "replace"): answer for key, _, answer in parts if answer}
 
 
-def _assessment(answer: bytes, job: Job) -> Assessment | None:
+def _assessment(answer: bytes | None, job: Job) -> Assessment | None:
+    """What a line says of a job; None if there is none, or it cannot be true."""
+    if answer is None:
+        return None
     request = Request(Task.SCORE, job.case, job.reference, job.prediction, seconds=0.0)
     try:
         found = decode_assessment(answer + b"\n", request)
