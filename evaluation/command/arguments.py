@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation import kernel
-from evaluation.command.files import is_writable
+from evaluation.command.files import obstacle
 from evaluation.command.progress import tell
 from evaluation.command.report import OutputFormat
 from evaluation.errors import EvaluationError
@@ -35,20 +35,23 @@ example:
                        --dataset_json dataset.json --output_json scores.json
 
 input:
-  A mask is one NIfTI file per case, named exactly like its CT volume, of shape
-  (F, H, W, D): findings first, then the CT's own three axes in the order of
-  its file. Channel 0 is the finding with key "0" in the dataset file. Values
-  are whole numbers from 0 to 255, and everything but 0 is foreground;
-  gzip-compressed uint8 is best.
+  A mask is one NIfTI file per case, of the base name of `seg_path` or else the
+  `name` in the dataset file, of shape (F, H, W, D): findings first, then the
+  CT's own three axes in the order of its file. Channel 0 is the finding with
+  key "0". Values are whole numbers from 0 to 255, and everything but 0 is
+  foreground; gzip-compressed uint8 is best.
   The voxel spacing, which only the distance metrics need, comes from the CT
-  volumes or from a field `spacing` of the dataset file (three numbers in mm,
-  for H, W, D), never from a mask.
+  volumes (also those in folders below --ct_dir) or from a field `spacing` of
+  the dataset file (three numbers in mm, for H, W, D), never from a mask.
 
 output:
   A table on standard output; the results as JSON and, if wanted, as CSV.
   Progress, warnings and errors go to standard error. When a poor score looks
   like masks that were saved wrongly (flipped, transposed, empty, ...), a hint
   below the table says so. Hints never change a score.
+  Until a run is finished, its scored cases are kept beside the output, in
+  FILE.partial: after an interruption, the same command with --resume goes on
+  from there and writes what an uninterrupted run would have written.
 
 exit codes:
   0    every case was scored
@@ -73,7 +76,9 @@ class Options:
     cache_dir: Path | None
     split: str | None
     format: OutputFormat
+    global_only: bool
     workers: int
+    resume: bool
     quiet: bool
 
 
@@ -100,7 +105,9 @@ def parse(arguments: Sequence[str] | None, program: str = PROGRAM) -> Options:
         cache_dir=given.cache_dir,
         split=given.split,
         format=OutputFormat(given.format),
+        global_only=given.global_only,
         workers=min(max(1, given.num_workers if given.num_workers is not None else processors()), MAX_WORKERS),
+        resume=given.resume,
         quiet=given.quiet,
     )
 
@@ -128,6 +135,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="form of the JSON: all numbers with intervals and groups, or the fields of the organisers' script",
     )
     parser.add_argument(
+        "--global_only",
+        action="store_true",
+        help="with --format rexrank: only Dice and hits of the masks as saved, as the organisers' script has it",
+    )
+    parser.add_argument(
         "--num_workers",
         metavar="N",
         type=int,
@@ -136,10 +148,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--cache_dir", metavar="DIR", type=Path, help="keep what is needed of the references there, for the next run"
     )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a run that was interrupted: score only the cases that it left"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     for setting in OFFICIAL:
         parser.add_argument(f"--{setting}", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--global_only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"evaluation version {VERSION}, {kernel.description}")
     return parser
 
@@ -150,13 +164,13 @@ def _check_settings(given: argparse.Namespace) -> None:
     for setting, value in OFFICIAL.items():
         if getattr(given, setting) not in (None, value):
             raise EvaluationError(f"--{setting}: the challenge is scored with {value}, and so is everything here")
-    if given.global_only:
-        tell(
-            "warning: --global_only has no effect: all metrics are computed; its Dice is `dice_raw` in the native form"
-        )
+    if given.global_only and given.format == OutputFormat.NATIVE:
+        tell("warning: --global_only has no effect on the native form, whose `dice_raw` is its Dice")
 
 
 def _check_folder(name: str, folder: Path | None) -> None:
+    if folder is not None and folder.is_file():
+        raise EvaluationError(f"--{name}: {folder} is a file, not a folder; unpack it if it is an archive")
     if folder is not None and not folder.is_dir():
         raise EvaluationError(f"--{name}: there is no folder {folder}")
     if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
@@ -173,5 +187,9 @@ def _check_outputs(given: argparse.Namespace) -> None:
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
             raise EvaluationError(f"--{name}: {path} is --{other} already")
-        if not is_writable(path):
-            raise EvaluationError(f"--{name}: cannot write {path}")
+        if path.name.endswith((".nii", ".nii.gz")):
+            raise EvaluationError(
+                f"--{name}: {path} has the name of a mask; name a .{name.removeprefix('output_')} file"
+            )
+        if problem := obstacle(path):
+            raise EvaluationError(f"--{name}: {problem}")

@@ -13,10 +13,12 @@ from pathlib import Path
 from evaluation.command.arguments import PROGRAM, Options, parse
 from evaluation.command.dataset import Dataset, load_dataset
 from evaluation.command.files import write
+from evaluation.command.journal import Journal
 from evaluation.command.names import folder_warnings, same_folder_warnings
-from evaluation.command.parallel import children, score_all
+from evaluation.command.parallel import Children, children, score_all
 from evaluation.command.progress import Progress, tell
-from evaluation.command.report import OutputFormat, csv_text, native, params, rexrank, table
+from evaluation.command.report import OutputFormat, csv_text, native, params, table
+from evaluation.command.rexrank import rexrank, rexrank_global_only
 from evaluation.errors import EvaluationError
 from evaluation.hints import Hint
 from evaluation.isolation.scorer import Job
@@ -34,14 +36,23 @@ def main(arguments: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     try:
         return _run(parse(arguments, program))
     except EvaluationError as error:
-        tell(f"error: {error}")
+        _tell(f"error: {error}", error)
         return EXIT_NO_RESULTS
     except OSError as error:  # a folder of somebody else's, a disk that fails, no process left to start
-        tell(f"error: {error.strerror}: {error.filename}" if error.filename else f"error: {error}")
+        _tell(f"error: {error.strerror}: {error.filename}" if error.filename else f"error: {error}", error)
         return EXIT_NO_RESULTS
-    except KeyboardInterrupt:
-        tell("\ninterrupted, nothing was written")
+    except KeyboardInterrupt as error:
+        _tell("\ninterrupted", error, otherwise="nothing was written")
         return EXIT_INTERRUPTED
+    except SystemExit as error:  # terminated, or told what is wrong with the arguments
+        if hasattr(error, "__notes__"):
+            _tell("terminated", error)
+        raise
+
+
+def _tell(what: str, error: BaseException, otherwise: str = "") -> None:
+    """What ended the run, and how to go on, where it got that far."""
+    tell("\n".join([what, *getattr(error, "__notes__", [otherwise] if otherwise else [])]))
 
 
 def _run(options: Options) -> int:
@@ -51,8 +62,20 @@ def _run(options: Options) -> int:
     dataset = load_dataset(options.dataset_json, options.split, options.gt_dir, options.ct_dir, reading.show)
     _warn(dataset, options)
     jobs = [Job(case, options.gt_dir / case.name, _existing(options.pred_dir / case.name)) for case in dataset.cases]
+    journal = Journal(options.output_json, jobs, resume=options.resume)
+    try:
+        code = _score(options, dataset, jobs, journal, source)
+    except BaseException as error:
+        journal.close()
+        error.add_note(journal.how_to_go_on())
+        raise
+    journal.remove()
+    return code
+
+
+def _score(options: Options, dataset: Dataset, jobs: Sequence[Job], journal: Journal, source: Children) -> int:
     assessments, hints = score_all(
-        jobs, children=source, workers=options.workers, cache_dir=options.cache_dir, quiet=options.quiet
+        jobs, journal, children=source, workers=options.workers, cache_dir=options.cache_dir, quiet=options.quiet
     )
     results = [assessment.result for assessment in assessments]
 
@@ -63,8 +86,10 @@ def _run(options: Options) -> int:
     _say("\n".join([table(aggregates), *_lost_lines(results), *_hint_lines(hints)]))
     if options.format == OutputFormat.NATIVE:
         document: Mapping[str, object] = native(results, aggregates, params(seed, limits, options.split), hints)
+    elif options.global_only:
+        document = rexrank_global_only(assessments, aggregates)
     else:
-        document = rexrank(results, aggregates)
+        document = rexrank(assessments, aggregates)
     _write(options, document, results)
     return EXIT_OK if all(case["status"] == CaseStatus.SCORED for case in results) else EXIT_LOST_CASES
 

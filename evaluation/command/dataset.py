@@ -5,17 +5,17 @@ All problems are collected and reported together: who prepares 300 files wants o
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PureWindowsPath
 
 from evaluation.categories import kind_of
+from evaluation.command.ct import CTFolder
+from evaluation.command.json_file import JsonObject, read_json
+from evaluation.command.names import files_below, near_misses
 from evaluation.errors import EvaluationError, InvalidMask
-from evaluation.masks.nifti import Header, NiftiStream
 from evaluation.masks.reading import reference_shape
 from evaluation.masks.run_lengths import Shape, Spacing
 from evaluation.metrics.cases import Case
@@ -23,7 +23,13 @@ from evaluation.metrics.cases import Case
 MAX_PROBLEMS_SHOWN = 20
 SPACING_TOLERANCE = 1e-3  # relative; a header stores single precision
 
-Entry = dict[str, Any]
+EXPECTED = '{"<split>": [{"name": "case_0001.nii.gz", "findings": {"0": "..."}}, ...]}'
+# Fields that give the name of a case's files, which is the same for its mask and its CT, in the order in which they are
+# asked: first the one that the organisers' script takes. Of a path it is the last part.
+NAME = "name"
+PATHS = ("seg_path", "mask_path", "label_path", "image_path", "img_path", "ct_path", "file_name", "VolumeName")
+
+Entry = JsonObject
 
 
 @dataclass(frozen=True)
@@ -62,28 +68,66 @@ def load_dataset(
 
     Without `split`, every split that has reference files in `gt_dir`. Raises `EvaluationError` with all problems.
     """
-    splits = _read_splits(path)
+    splits, notes = _read_splits(path), _Notes()
     chosen, warnings = _select(splits, split, gt_dir)
+    for repeated in splits.repeated:
+        notes.add("these splits stand in the dataset file more than once, and only the last of each counts", repeated)
     entries = [entry for name in chosen for entry in splits[name]]
-    cases, problems, notes = [], [], _Notes()
-    seen: set[str] = set()
+    folders = _Folders(gt_dir, None if ct_dir is None else _volumes(ct_dir, entries), ct_dir)
+    cases, problems = _cases(entries, folders, notes, on_progress)
+    if problems:
+        raise EvaluationError(_listed(f"{path.name} and the reference files do not fit together:", problems))
+    found = list(cases.values())
+    warnings += [*folders.warnings, *notes.lines(), *_spacing_warnings(found), *_category_warnings(found)]
+    others = {name: other for other in splits if other not in chosen for e in splits[other] for name in _names(e)}
+    return Dataset(tuple(found), tuple(warnings), {name: other for name, other in others.items() if name not in cases})
+
+
+def _cases(
+    entries: list[Entry], folders: _Folders, notes: _Notes, on_progress: Callable[[int, int], None]
+) -> tuple[dict[str, Case], list[str]]:
+    """The cases by their names, and what is wrong with the other entries."""
+    cases: dict[str, Case] = {}
+    problems: list[str] = []
+    missing: dict[str, str] = {}  # by name, what is said of it
     for done, entry in enumerate(entries):
         on_progress(done, len(entries))
         try:
-            case = _case(entry, gt_dir, ct_dir, notes)
+            case = _case(entry, folders, notes)
         except EvaluationError as error:
             problems.append(str(error))
+            if isinstance(error, _MissingReference):
+                missing[error.name] = str(error)
             continue
-        if case.name in seen:
-            problems.append(f"{case.name}: listed twice")
-        seen.add(case.name)
-        cases.append(case)
+        if cases.setdefault(case.name, case) != case:
+            problems.append(f"{case.name}: listed twice, with other findings, categories or spacing")
+        elif cases[case.name] is not case:
+            notes.add("these entries stand in the dataset file more than once, and are scored once", case.name)
     on_progress(len(entries), len(entries))
-    if problems:
-        raise EvaluationError(_listed(f"{path.name} and the reference files do not fit together:", problems))
-    warnings += [*notes.lines(), *_spacing_warnings(cases), *_category_warnings(cases)]
-    others = {str(entry.get("name")): name for name in splits if name not in chosen for entry in splits[name]}
-    return Dataset(tuple(cases), tuple(warnings), {name: other for name, other in others.items() if name not in seen})
+    meant = near_misses(missing, files_below(folders.references)) if missing else {}
+    near = {missing[name]: f", but there is {file}" for name, file in meant.items()}
+    return cases, [problem + near.get(problem, "") for problem in problems]
+
+
+class _MissingReference(EvaluationError):
+    """There is no file of this name in the folder of references."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+@dataclass(frozen=True)
+class _Folders:
+    """Where references and CT volumes are."""
+
+    references: Path
+    volumes: CTFolder | None
+    ct_dir: Path | None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.volumes.warnings if self.volumes is not None else ()
 
 
 def _spacing_warnings(cases: list[Case]) -> list[str]:
@@ -101,23 +145,65 @@ def _category_warnings(cases: list[Case]) -> list[str]:
     return [f"{others} findings have no category 1x or 2x and are left out of the distance metrics"] if others else []
 
 
-def _read_splits(path: Path) -> dict[str, list[Entry]]:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise EvaluationError(f"{path} is not JSON") from None
-    splits = {"": content} if isinstance(content, list) else content
-    if not isinstance(splits, dict):
-        raise EvaluationError(f'{path.name}: expected {{"<split>": [entry, ...]}}')
-    found = {str(name): entries for name, entries in splits.items() if isinstance(entries, list)}
-    if not all(isinstance(entry, dict) for entries in found.values() for entry in entries):
-        raise EvaluationError(f"{path.name}: an entry is not an object")
+def _read_splits(path: Path) -> JsonObject:
+    """The entries of each split."""
+    content = read_json(path, EXPECTED)
+    splits = JsonObject({"": content}) if isinstance(content, list) else content
+    if not isinstance(splits, JsonObject):
+        raise EvaluationError(f"{path.name}: expected {EXPECTED}, not {_kind(content)}")
+    found = JsonObject({name: entries for name, entries in splits.items() if isinstance(entries, list)})
+    found.repeated = tuple(name for name in splits.repeated if name in found)
+    if splits and not found:
+        raise EvaluationError(f"{path.name}: expected {EXPECTED}, but no key of it holds a list of entries")
+    for name, entries in found.items():
+        for number, entry in enumerate(entries, 1):
+            if not isinstance(entry, JsonObject):
+                where = f"entry {number}" + (f" of split {name!r}" if name else "")
+                raise EvaluationError(f"{path.name}: {where} is not an object but {_kind(entry)}; expected {EXPECTED}")
     return found
 
 
-def _select(splits: dict[str, list[Entry]], split: str | None, gt_dir: Path) -> tuple[list[str], list[str]]:
+def _kind(value: object) -> str:
+    kinds = {bool: "a truth value", str: "a text", list: "a list", dict: "an object"}
+    if value is None:
+        return "null"
+    return next((kind for type_, kind in kinds.items() if isinstance(value, type_)), "a number")
+
+
+# --- which file -------------------------------------------------------------------------------------------------------
+
+
+def _names(entry: Entry) -> Iterator[str]:
+    """The file names that an entry gives, the one that the organisers' script takes first."""
+    for field in (PATHS[0], NAME, *PATHS[1:]):
+        value = entry.get(field)
+        if isinstance(value, str) and value:
+            yield value if field == NAME else PureWindowsPath(value).name  # which takes both kinds of slashes
+
+
+def _file_name(entry: Entry, gt_dir: Path) -> str:
+    """The first of its names that has a reference file; if none has, the one that is called so."""
+    names = list(_names(entry))
+    if not names:
+        raise EvaluationError(
+            f"an entry has no name: expected a field `{NAME}` or `{PATHS[0]}`, found {', '.join(entry) or 'nothing'}"
+        )
+    return next((name for name in names if _is_file(gt_dir / name)), _called(entry) or names[0])
+
+
+def _called(entry: Entry) -> str | None:
+    """The name to call it by."""
+    names = list(_names(entry))
+    called = entry.get(NAME)
+    return str(called) if called in names else next(iter(names), None)
+
+
+def _volumes(ct_dir: Path, entries: list[Entry]) -> CTFolder:
+    called = {name for entry in entries if (name := _called(entry)) is not None}
+    return CTFolder(ct_dir, called, {name for entry in entries for name in _names(entry)})
+
+
+def _select(splits: JsonObject, split: str | None, gt_dir: Path) -> tuple[list[str], list[str]]:
     """The names of the splits to score, and a warning for each that is not."""
     if split is not None:
         if split not in splits:
@@ -127,15 +213,18 @@ def _select(splits: dict[str, list[Entry]], split: str | None, gt_dir: Path) -> 
         return [split], []
     chosen = [name for name, entries in splits.items() if any(_has_reference(entry, gt_dir) for entry in entries)]
     if not chosen:
-        first = next((str(entry.get("name")) for entries in splits.values() for entry in entries), None)
-        named = f", for example {first}" if first else ""
-        raise EvaluationError(f"no case to score: {gt_dir} holds no reference file that the dataset file names{named}")
+        listed = [name for entries in splits.values() for entry in entries if (name := _called(entry)) is not None]
+        named = f", for example {listed[0]}" if listed else ""
+        meant = near_misses(listed, files_below(gt_dir))
+        near = "".join(f"; is {file} meant as {name}?" for name, file in list(meant.items())[:1])
+        raise EvaluationError(
+            f"no case to score: {gt_dir} holds no reference file that the dataset file names{named}{near}"
+        )
     return chosen, [f"no reference files for split {name!r}: left out" for name in splits if name not in chosen]
 
 
 def _has_reference(entry: Entry, gt_dir: Path) -> bool:
-    name = entry.get("name")
-    return isinstance(name, str) and _is_file(gt_dir / name)
+    return any(_is_file(gt_dir / name) for name in _names(entry))
 
 
 def _is_file(path: Path) -> bool:
@@ -145,43 +234,77 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _case(entry: Entry, gt_dir: Path, ct_dir: Path | None, notes: _Notes) -> Case:
-    name, findings, categories = entry.get("name"), entry.get("findings"), entry.get("categories") or {}
-    if not isinstance(name, str) or not name:
-        raise EvaluationError("an entry has no name")
+def _case(entry: Entry, folders: _Folders, notes: _Notes) -> Case:
+    gt_dir = folders.references
+    name, findings, categories = _file_name(entry, gt_dir), entry.get("findings"), entry.get("categories") or {}
     if not name.isprintable():
         raise EvaluationError(f"{name!r} is not a plain file name")
-    if not isinstance(findings, dict) or not isinstance(categories, dict):
-        raise EvaluationError(f"{name}: findings and categories must be objects")
+    for field, value in (("findings", findings), ("categories", categories)):
+        if not isinstance(value, dict) and not (field == "findings" and value is None):
+            raise EvaluationError(f'{name}: {field} must be an object {{"0": "...", "1": "..."}}, not {_kind(value)}')
+    _note_repeated_keys(entry, name, notes)
+    if findings is None:
+        findings = _every_channel(entry, name, gt_dir)
+        notes.add("an entry without findings: every channel of the reference is scored", name)
     keys = sorted(findings, key=lambda key: (len(key), key))
     codes = {key: str(code) for key, code in categories.items() if key in findings and code is not None}
     Case(name, tuple(keys), codes, (1, 1, 1))  # refuses a name that would lead out of the folders below
-    if not _is_file(gt_dir / name):
-        raise EvaluationError(f"{name}: the reference file is missing")
+    _require_reference(entry, name, gt_dir)
     shape = _reference_shape(name, gt_dir)
     if int(keys[-1]) >= shape[0]:
-        raise EvaluationError(f"{name}: the reference has {shape[0]} findings, the dataset file lists key {keys[-1]}")
+        first = "" if keys[0] == "0" else "; the first key is 0"
+        raise EvaluationError(
+            f"{name}: the reference has {shape[0]} findings, the dataset file lists key {keys[-1]}{first}"
+        )
     if shape[0] != len(keys):
         notes.add("only the listed findings are scored", f"{name} lists {len(keys)}, its reference has {shape[0]}")
     stated = entry.get("shape")
     if stated is not None and stated != list(shape[1:]):
         raise EvaluationError(f"{name}: the reference is {shape[1:]}, the dataset file states {stated}")
-    return Case(name, tuple(keys), codes, shape[1:], _spacing(entry, name, shape[1:], ct_dir, notes))
+    return Case(name, tuple(keys), codes, shape[1:], _spacing(entry, name, shape[1:], folders, notes))
 
 
-def _spacing(
-    entry: Entry, name: str, shape: tuple[int, int, int], ct_dir: Path | None, notes: _Notes
-) -> Spacing | None:
-    """Spacing in mm of H, W, D: of the CT where there is one, else of the entry."""
+def _note_repeated_keys(entry: Entry, name: str, notes: _Notes) -> None:
+    for what, part in (("an entry", entry), *((field, entry.get(field)) for field in ("findings", "categories"))):
+        if isinstance(part, JsonObject):
+            for key in part.repeated:
+                notes.add(f"a key stands more than once in {what}, and only the last counts", f"{key!r} of {name}")
+
+
+def _every_channel(entry: Entry, name: str, gt_dir: Path) -> dict[str, None]:
+    """What the organisers' script scores."""
+    Case(name, ("0",), {}, (1, 1, 1))
+    _require_reference(entry, name, gt_dir)
+    return {str(channel): None for channel in range(_reference_shape(name, gt_dir)[0])}
+
+
+def _require_reference(entry: Entry, name: str, gt_dir: Path) -> None:
+    if _is_file(gt_dir / name):
+        return
+    others = [other for other in dict.fromkeys(_names(entry)) if other != name]
+    neither = f" (nor is there {others[0]}, by its {PATHS[0]})" if others and entry.get(PATHS[0]) else ""
+    raise _MissingReference(name, f"{name}: the reference file is missing{neither}")
+
+
+def _spacing(entry: Entry, name: str, shape: tuple[int, int, int], folders: _Folders, notes: _Notes) -> Spacing | None:
+    """Spacing in mm of H, W, D: of the CT where there is one that can be used, else of the entry."""
     field = entry.get("spacing")
     stated = None if field is None else _stated_spacing(name, field)
-    if ct_dir is None:
+    if folders.volumes is None:
         return stated
-    path = ct_dir / name
-    if not _is_file(path):
-        notes.add(f"no CT volume in {ct_dir}", name)
+    names = dict.fromkeys((name, *_names(entry)))
+    try:
+        volume = next((found for one in names if (found := folders.volumes.volume(one)) is not None), None)
+    except InvalidMask as error:
+        notes.add("the CT volume is unusable, so its spacing is not known", f"{name}: {error}")
         return stated
-    header = _ct_header(name, path)
+    if volume is None:
+        near = next((folders.volumes.near[one] for one in names if one in folders.volumes.near), None)
+        notes.add(f"no CT volume in {folders.ct_dir}", name + (f" (but there is {near})" if near else ""))
+        return stated
+    for remark in volume.remarks:
+        notes.add(remark, name)
+    header = volume.header
     if header.dims[:3] != shape or any(size != 1 for size in header.dims[3:]):
         raise EvaluationError(f"{name}: the CT volume is {header.dims}, the reference {shape}")
     measured = header.spacing_mm
@@ -198,14 +321,6 @@ def _reference_shape(name: str, gt_dir: Path) -> Shape:
         return reference_shape(gt_dir / name)
     except InvalidMask as error:
         raise EvaluationError(f"{name}: the reference is unusable: {error}") from error
-
-
-def _ct_header(name: str, path: Path) -> Header:
-    try:
-        with NiftiStream(path) as stream:
-            return stream.header
-    except InvalidMask as error:
-        raise EvaluationError(f"{name}: the CT volume is unusable: {error}") from error
 
 
 def _stated_spacing(name: str, field: object) -> Spacing:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from hashlib import file_digest
 from pathlib import Path
 
 MAX_SHOWN = 5
 MAX_ENTRIES = 100_000  # after which no further folder is listed; one with more is not one of predictions
+MAX_DEPTH = 2  # folders below; who mirrors CT-RATE's folders writes into valid_1/valid_1_a
 MIN_IDENTICAL = 3
 
 
@@ -20,7 +21,7 @@ def folder_warnings(names: Collection[str], elsewhere: Mapping[str, str], pred_d
     `elsewhere` are the names of cases that are not scored, and the split that each belongs to.
     """
     expected = set(names)
-    present = _files(pred_dir)
+    present = files_below(pred_dir)
     extra = sorted(present - expected)
     if not expected & present:
         yield f"none of the {len(expected)} cases has a prediction in {pred_dir}"
@@ -38,8 +39,8 @@ def same_folder_warnings(gt_dir: Path, pred_dir: Path, ct_dir: Path | None) -> I
         yield "--pred_dir is --ct_dir: CT volumes are no masks"
 
 
-def _files(folder: Path) -> set[str]:
-    """The files in a folder and in the folders directly in it, as far as these can be listed."""
+def files_below(folder: Path) -> set[str]:
+    """The files in a folder and in those not far below it, as far as these can be listed."""
     found: set[str] = set()
     entries = 0
     for place, folders, files in os.walk(folder):
@@ -48,7 +49,7 @@ def _files(folder: Path) -> set[str]:
         entries += len(folders) + len(files)
         if entries > MAX_ENTRIES:
             break
-        if inside.parts:
+        if len(inside.parts) == MAX_DEPTH:
             folders.clear()
     return found
 
@@ -62,7 +63,7 @@ def _near_miss_warnings(missing: list[str], extra: list[str]) -> Iterator[str]:
     if len(found) > len(first):
         lines.append(f"  ... and {len(found) - len(first)} more")
     yield "\n".join(
-        ["these files may be meant as predictions; each must lie in the folder, named exactly like its CT:", *lines]
+        ["these files may be meant as predictions; each must lie in the folder, with the name that is missing:", *lines]
     )
 
 
@@ -97,21 +98,105 @@ def _digest(path: Path) -> bytes:
         return file_digest(file, "sha256").digest()
 
 
+# --- near misses ------------------------------------------------------------------------------------------------------
+
+
 def near_misses(missing: Iterable[str], others: Iterable[str]) -> dict[str, str]:
     """For names that are missing, the file among `others` that was probably meant, where there is one.
 
-    A file that has the same numbers in its name, but another ending, folder, capitals, separators or words.
+    A file that has the same numbers in its name, but another ending, folder, capitals, separators or words; or has
+    them without what programs add at the end (nnU-Net's `_0000`, `_v2`, ` (1)`), or lies in a folder that has them. A
+    file is meant as one case only: where several would do, none is named.
     """
-    meant = {_numbers(other): other for other in sorted(others, key=len, reverse=True)}  # of several, the shortest name
-    return {name: meant[_numbers(name)] for name in missing if _numbers(name) in meant}
+    wanted = defaultdict(list)
+    for name in missing:
+        wanted[_numbers(_stem(name))].append(name)
+    words = {word for names in wanted.values() for name in names for word in _words(_stem(name))}
+    readings = [
+        (rank, len(other), other, key)
+        for other in others
+        if not _is_hidden(other)
+        for rank, key in enumerate(_readings(other, words))
+    ]
+    found: dict[str, str] = {}
+    meant: set[str] = set()
+    for _, _, other, key in sorted(readings):  # the surest reading first; of several files, the shortest name
+        fitting = [name for name in wanted.get(key, ()) if _may_be_of_one_split(name, other)]
+        if len(fitting) == 1 and fitting[0] not in found and other not in meant:
+            found[fitting[0]] = other
+            meant.add(other)
+    return {name: found[name] for names in wanted.values() for name in names if name in found}
 
 
-def _numbers(name: str) -> tuple[str, ...]:
+_ENDINGS = re.compile(
+    r"(\.(nii|gz|img|hdr|mha|mhd|nrrd|npy|npz|h5|hdf5|mat|pt|pth|pkl|dcm|zip|tar|7z|bz2|xz|json|txt|bak|tmp|part))+$"
+)
+_COPY = re.compile(r"\s*\(\d+\)")
+# What programs and people add behind a case's own name. Numbers alone are no addition but nnU-Net's, of four digits.
+_ADDED = re.compile(
+    r"[ ._-]+(0000|v\d+|ver\d+|\d+([._]\d+)?mm|gt|image|ct"
+    r"|(pred(iction)?|seg(mentation)?|mask|label|out(put)?|result|final)s?\d*"
+    r"|(fold|epoch|ep|iter|step|thr|th|seed|run|ens|model|finding|channel)[ ._-]?\d+([._]\d+)?)$"
+)
+_SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def _stem(name: str) -> str:
+    """The last part of a path, in small letters, without endings and the number of a copy."""
+    return _ENDINGS.sub("", _COPY.sub("", name.rsplit("/", 1)[-1].lower()))
+
+
+def _without_additions(stem: str) -> list[str]:
+    """It, and what is left when one more addition is taken from its end."""
+    stems = [stem]
+    while (shorter := _ADDED.sub("", stems[-1])) != stems[-1]:
+        stems.append(shorter)
+    return stems
+
+
+def _readings(name: str, words: Set[str]) -> list[tuple[str, ...]]:
+    """The numbers that a file may be called by, the surest first; `words` stand in the names that are looked for.
+
+    Of a file in a folder per case (`case_0001/seg_0.nii.gz`), those of the folder.
+    """
+    folder = name.lower().rpartition("/")[0].rpartition("/")[2]
+    stem = _stem(name)
+    if _NUMBER.search(folder) and not words & _words(stem):
+        own = _NUMBER.search(_without_additions(stem)[-1])
+        if words & _words(folder) or not own:
+            return [_numbers(folder)]
+        if not _words(folder):
+            return []
+    return list(dict.fromkeys(_numbers(one) for one in _without_additions(stem)))
+
+
+def _is_hidden(name: str) -> bool:
+    """What systems keep beside files (`._case_0001.nii.gz`)."""
+    base = name.rsplit("/", 1)[-1]
+    return base.startswith(".") or ":" in base
+
+
+_NUMBER = re.compile(r"\d")
+_WORD = re.compile(r"\d+|[^\W\d_]+")
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in _WORD.findall(text) if len(word) > 1 and not word.isdecimal()}
+
+
+def _numbers(stem: str) -> tuple[str, ...]:
     """What tells cases apart in a file's name: its numbers and single letters, as in case_0001 and train_1_a_2.
 
-    Where there are none, all its letters before the ending.
+    Where there are none, all its letters.
     """
-    base = name.rsplit("/", 1)[-1].lower()
-    words = re.findall(r"\d+|[^\W\d_]+", base)
-    numbers = tuple(word.lstrip("0") for word in words if word.isdecimal() or len(word) == 1)
-    return numbers or ("".join(re.findall(r"[^\W_]+", base.split(".")[0])),)
+    words = _WORD.findall(stem)
+    numbers = tuple(word.lstrip("0") or "0" for word in words if word.isdecimal() or len(word) == 1)
+    return numbers or ("".join(words),)
+
+
+def _may_be_of_one_split(name: str, other: str) -> bool:
+    """Not `train_1_a_2` for `valid_1_a_2`, which are two patients."""
+    of_name, of_other = (
+        {_SPLITS[word] for word in _WORD.findall(_stem(one)) if word in _SPLITS} for one in (name, other)
+    )
+    return not of_name or not of_other or of_name == of_other

@@ -10,8 +10,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
+from evaluation.command.journal import Journal
 from evaluation.command.progress import Progress, tell
-from evaluation.hints import Hint, look
+from evaluation.hints import Hint, about_repeated_masks, look
 from evaluation.isolation import fork_server
 from evaluation.isolation.fork_server import ForkServer
 from evaluation.isolation.plain import PlainChildren
@@ -43,20 +44,31 @@ def children() -> Children:
 
 
 def score_all(
-    jobs: Sequence[Job], *, children: Children, workers: int, cache_dir: Path | None, quiet: bool
+    jobs: Sequence[Job], journal: Journal, *, children: Children, workers: int, cache_dir: Path | None, quiet: bool
 ) -> tuple[list[Assessment], list[Hint]]:
-    """The assessment of each job, in their order, and what a look at the poorly scored ones found."""
+    """The assessment of each job, in their order, and what a look at the poorly scored ones found.
+
+    What the journal knows is not scored again, and the rest goes into it.
+    """
     with ExitStack() as stack:
         workers = max(1, min(workers, len(jobs)))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         # Closed before the pool waits for its threads: that ends the children, and with them what the threads wait for.
         each = (IsolatedScorer(prepared=cache_dir, fork_server=children) for _ in range(workers))
         scorers = [stack.enter_context(scorer) for scorer in each]
-        progress = Progress("cases scored", quiet=quiet)
-        assessments = _shared_out(jobs, IsolatedScorer.assess, scorers, pool, progress)
+        known = journal.known
+
+        def score(scorer: IsolatedScorer, job: Job) -> Assessment:
+            assessment = scorer.assess(job)
+            journal.add(job, assessment)
+            return assessment
+
+        left = [job for job in jobs if job.case.name not in known]
+        scored = iter(_shared_out(left, score, scorers, pool, Progress("cases scored", quiet=quiet)))
+        assessments = [known[name] if (name := job.case.name) in known else next(scored) for job in jobs]
         results = [assessment.result for assessment in assessments]
         hints = look(jobs, results, _SharedOut(scorers, pool, quiet))
-    return assessments, hints
+    return assessments, [*hints, *about_repeated_masks(assessments)]
 
 
 @dataclass(frozen=True)

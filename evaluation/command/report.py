@@ -1,4 +1,4 @@
-"""The forms that results leave in: the two JSON documents, the CSV, and the table at the end of a run."""
+"""The forms that results leave in: the native JSON, the CSV, and the table at the end of a run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from evaluation.hints import Hint
 from evaluation.metrics import instances, matching
 from evaluation.metrics.aggregate import PERCENTILES, RESAMPLES
 from evaluation.metrics.cases import VERSION
-from evaluation.metrics.matching import precision_recall_f1
-from evaluation.results import Aggregates, CaseResult, FindingResult, Group, SizeGroup, Summary
+from evaluation.results import Aggregates, CaseResult, Group, SizeGroup, Summary
 
 CSV_COLUMNS = (
     *("case", "status", "reason", "case_dice", "finding", "category", "dice", "dice_raw", "hit", "hit_05"),
@@ -101,79 +100,6 @@ def native(
         **aggregates,
         "hints": list(hints),
         "cases": list(results),
-    }
-
-
-def rexrank(results: Sequence[CaseResult], aggregates: Aggregates) -> dict[str, Any]:
-    """The field names of the organisers' published script, for notebooks that read its output.
-
-    Other than there, a case without a usable prediction is listed with its zeros and counts in every number.
-    """
-    summary = aggregates["summary"]
-    hits = sum(finding["hit"] for case in results for finding in case["findings"])
-    tp, fp, fn = summary["tp"], summary["fp"], summary["fn"]
-    return {
-        "summary": {
-            "total_cases": summary["total_cases"],
-            "total_findings": summary["total_findings"],
-            "total_hits": hits,
-            "total_misses": summary["total_findings"] - hits,
-            "hit_rate": summary["hit_rate"],
-            "total_tp": tp,
-            "total_fp": fp,
-            "total_fn": fn,
-            "total_gt_instances": tp + fn,
-            "total_pred_instances": tp + fp,
-            "overall_instance_precision": summary["instance_precision"],
-            "overall_instance_recall": summary["instance_recall"],
-            "overall_instance_f1": summary["instance_f1"],
-            "mean_global_dice_per_finding": summary["dice_per_finding"],
-            "mean_global_dice_per_case": summary["dice"],
-        },
-        "cases": [_rexrank_case(case) for case in results],
-    }
-
-
-def _rexrank_case(case: CaseResult) -> dict[str, Any]:
-    findings = case["findings"]
-    tp, fp, fn, hits = (sum(finding[name] for finding in findings) for name in ("tp", "fp", "fn", "hit"))
-    precision, recall, f1 = precision_recall_f1(tp, fp, fn)
-    return {
-        "file": case["name"],
-        "status": case["status"],
-        "reason": case["reason"],
-        "findings": {f"finding_{finding['finding']}": _rexrank_finding(finding) for finding in findings},
-        "case_stats": {
-            "tp": tp,
-            "fp": fp,
-            "fn": fn,
-            "gt_instances": tp + fn,
-            "pred_instances": tp + fp,
-            "mean_global_dice": case["dice"],
-            "instance_precision": precision,
-            "instance_recall": recall,
-            "instance_f1": f1,
-            "hits": hits,
-            "misses": len(findings) - hits,
-            "hit_rate": hits / len(findings),
-            "finding_global_dice_list": [finding["dice"] for finding in findings],
-        },
-    }
-
-
-def _rexrank_finding(finding: FindingResult) -> dict[str, Any]:
-    precision, recall, f1 = precision_recall_f1(finding["tp"], finding["fp"], finding["fn"])
-    return {
-        "global_dice": finding["dice"],
-        "global_hit": finding["hit"],
-        "tp": finding["tp"],
-        "fp": finding["fp"],
-        "fn": finding["fn"],
-        "instance_precision": precision,
-        "instance_recall": recall,
-        "instance_f1": f1,
-        "num_gt_instances": finding["n_reference"],
-        "num_pred_instances": finding["n_predicted"],
     }
 
 

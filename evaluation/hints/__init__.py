@@ -10,7 +10,7 @@ gives that score or is not given.
 """
 
 from evaluation.hints.budget import WithinBudget
-from evaluation.hints.judging import Hint, HintKind
+from evaluation.hints.judging import Hint, HintKind, about_repeated_masks
 from evaluation.hints.look import look
 
-__all__ = ["Hint", "HintKind", "WithinBudget", "look"]
+__all__ = ["Hint", "HintKind", "WithinBudget", "about_repeated_masks", "look"]

@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import TypedDict
 
 from evaluation.masks.correction import AS_SAVED, AXES, Correction, Order
+from evaluation.metrics.cases import Assessment
 from evaluation.metrics.fit import Fit
 from evaluation.results import CaseResult, CaseStatus
 
@@ -27,6 +28,7 @@ EQUAL_DICE = 0.02  # estimates that differ by less are equal
 SAME_DICE = 0.0005  # scores that differ by less read alike
 NOTHING_PREDICTED = 0.9  # of the findings that have something to find
 INVERTED = 0.5  # of the volume; findings of lung and pleura fill far less
+FITTING = 0.5  # Dice from which a mask may rightly stand in several channels: so do the findings of its reference
 
 
 AS_IS = Correction()
@@ -39,6 +41,7 @@ class HintKind(StrEnum):
     INVERTED = "inverted"
     TURNED = "turned"
     REORDERED = "reordered"
+    REPEATED = "repeated"
 
 
 class Hint(TypedDict):
@@ -219,6 +222,24 @@ def correction_of(suspicion: Suspicion, result: CaseResult) -> Correction | None
         return None
     correction = suspicion.correction(result["name"])
     return AS_IS if correction is not None and result["status"] != CaseStatus.SCORED else correction
+
+
+def about_repeated_masks(assessments: Sequence[Assessment]) -> list[Hint]:
+    """What is said if most cases with several findings have one mask for all of them."""
+    several = [one for one in assessments if one.mask_digest and len(one.result["findings"]) > 1]
+    repeated = [one for one in several if one.same_channels and not _fits_all(one.result)]
+    if 2 * len(repeated) <= len(several):
+        return []
+    what = (
+        f"on {len(repeated)} of the {len(several)} cases with several findings, every channel holds the same mask. Was "
+        "one text used for all findings, or one array saved in every channel? Each finding needs a mask of its own: "
+        f"{_CHANNELS}."
+    )
+    return [_hint(Suspicion(HintKind.REPEATED, len(several), what), what, len(several))]
+
+
+def _fits_all(result: CaseResult) -> bool:
+    return all(finding["dice"] >= FITTING for finding in result["findings"])
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

@@ -17,14 +17,15 @@ from typing import Any, NoReturn, cast
 
 from evaluation.masks.correction import Correction, Order, orientations
 from evaluation.masks.reading import MAX_FINDINGS
-from evaluation.metrics.cases import Assessment, Case, lost_case, mean_dice
+from evaluation.metrics.cases import Assessment, Case, Matching, lost_case, mean_dice
 from evaluation.metrics.fit import Fit
-from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE
+from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE, MATCH_DICE, Match
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
 READY = b"ready\n"  # a child's first line
 ORDER_BYTES = 4096  # at most, of an order to the fork server or its reply
 MAX_REASON = 2000  # characters
+MAX_ENTITY = 2**63  # the value of a reference's entity, or the negative of it
 MEAN_TOLERANCE = 1e-12
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
@@ -133,13 +134,17 @@ def decode_assessment(line: bytes, request: Request) -> Assessment | Failure:
     answer = _object(line)
     if "failure" in answer:
         return _failure(answer, request)
-    _require_fields(answer, {"result", "reference_voxels", "mask_digest"})
+    _require_fields(answer, {"result", "reference_voxels", "matchings", "mask_digest", "same_channels"})
     volume = math.prod(request.case.shape)
     voxels = _list(answer["reference_voxels"], len(request.case.findings))
     for count in voxels:
         _require_count(count, volume)
     result = _case_result(answer["result"], request, voxels)
-    return Assessment(result, tuple(voxels), _mask_digest(answer["mask_digest"], result))
+    found = zip(_list(answer["matchings"], len(result["findings"])), result["findings"], strict=True)
+    matchings = tuple(_matching(value, finding, volume) for value, finding in found)
+    digest, same = _mask_digest(answer["mask_digest"], result), answer["same_channels"]
+    _require(same is False or (same is True and digest and len(matchings) > 1), "equal channels that there are not")
+    return Assessment(result, tuple(voxels), matchings, digest, same)
 
 
 def decode_checked(line: bytes, request: Request) -> Checked | Failure:
@@ -207,6 +212,30 @@ def _mask_digest(value: Any, result: CaseResult) -> str:
     _require(isinstance(value, str) and (not value or DIGEST.fullmatch(value)), "no digest")
     _require(not value or result["status"] == CaseStatus.SCORED, "a digest without a usable prediction")
     return str(value)
+
+
+def _matching(value: Any, finding: FindingResult, volume: int) -> Matching:
+    pairs, entities, instances = _list(value, 3)
+    matches = tuple(_match(pair) for pair in _list(pairs, finding["tp"]))
+    _require(list(matches) == sorted(matches, key=lambda match: -match.dice), "pairs that are not best first")
+    _require_names(_list(entities, finding["fn"]), [match.entity for match in matches], -MAX_ENTITY, MAX_ENTITY)
+    _require_names(_list(instances, finding["fp"]), [match.instance for match in matches], 1, volume)
+    return Matching(matches, tuple(entities), tuple(instances))
+
+
+def _match(value: Any) -> Match:
+    match = Match(*_list(value, 3))
+    _require_number(match.dice, 1.0)
+    _require(match.dice >= MATCH_DICE, "a pair that does not match")
+    return match
+
+
+def _require_names(left_over: list[Any], matched: list[Any], lowest: int, highest: int) -> None:
+    """Whole numbers but 0, each once, those left over in order."""
+    names = [*left_over, *matched]
+    possible = all(type(name) is int and name and lowest <= name <= highest for name in names)
+    _require(possible, "an impossible name")
+    _require(len(set(names)) == len(names) and left_over == sorted(left_over), "names that are not one to one")
 
 
 def _case_result(value: Any, request: Request, reference_voxels: list[int]) -> CaseResult:

@@ -156,7 +156,9 @@ class IsolatedScorer:
         except _Lost as error:
             raise EvaluationError(f"the reference of {job.case.name} cannot be read: {error}") from error
         counts = [finding["n_reference"] for finding in known.result["findings"]]
-        return Assessment(lost_case(job.case, counts, CaseStatus.INVALID, reason), known.reference_voxels)
+        return Assessment(
+            lost_case(job.case, counts, CaseStatus.INVALID, reason), known.reference_voxels, known.matchings
+        )
 
     def check(self, job: Job) -> str | None:
         """What keeps the prediction of a case from being scored; None if it can be read to its last byte.

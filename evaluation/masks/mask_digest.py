@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from evaluation.masks.run_lengths import Channel, PackedRuns, blocks
+from evaluation.masks.run_lengths import Channel, PackedRuns, Runs, blocks
 
 
 class MaskDigest:
@@ -15,9 +15,21 @@ class MaskDigest:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self._is_empty = True
+        self._first: Channel | None = None
+        self._repeated = self._differs = False
+
+    @property
+    def same_channels(self) -> bool:
+        """Whether there are several findings and all hold the same voxels, at least one."""
+        return self._repeated and not self._differs and not self._is_empty
 
     def add(self, finding: str, channel: Channel) -> None:
         """The next finding, by its key. Whether its runs are packed depends on nothing but the runs."""
+        if self._first is None:
+            self._first = channel
+        else:
+            self._repeated = True
+            self._differs = self._differs or not _are_equal(self._first, channel)
         self._is_empty = self._is_empty and not len(channel)
         self._hash.update(f"{finding} {channel.grid} {len(channel)}\n".encode())
         if isinstance(channel, PackedRuns):
@@ -31,3 +43,9 @@ class MaskDigest:
         """`sha256:` and the hash; empty where no voxel of any finding is set, for empty masks are equal by chance."""
         return "" if self._is_empty else f"sha256:{self._hash.hexdigest()}"
 
+
+
+def _are_equal(one: Channel, other: Channel) -> bool:
+    if isinstance(one, Runs) and isinstance(other, Runs):
+        return np.array_equal(one.start, other.start) and np.array_equal(one.stop, other.stop)
+    return isinstance(one, PackedRuns) and isinstance(other, PackedRuns) and np.array_equal(one.words, other.words)

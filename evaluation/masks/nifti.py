@@ -20,7 +20,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -30,6 +30,7 @@ import numpy as np
 from isal import igzip, isal_zlib
 
 from evaluation.errors import EvaluationError, InvalidMask
+from evaluation.masks.foreign import ENOUGH, what_it_is
 from evaluation.system import READ_ONLY
 
 if TYPE_CHECKING:
@@ -210,6 +211,12 @@ class NiftiStream:
             # Not the file's fault but that of the disk below it, so no verdict about the mask.
             raise EvaluationError(f"{self._name} cannot be read: {error.strerror or 'input/output error'}") from None
 
+    def _not_nifti(self, start: bytes) -> str:
+        with suppress(InvalidMask):  # one that cannot be inflated further is known well enough by now
+            start += self._read_up_to(ENOUGH)
+        kind = what_it_is(start)
+        return "not a NIfTI file" + (f" but {kind}" if kind else "")
+
     def _read_header(self) -> Header:
         start = self._read_up_to(4)
         if not start:
@@ -217,7 +224,7 @@ class NiftiStream:
         if start.startswith(GZIP_MAGIC):
             raise InvalidMask("the file is compressed twice")
         if start not in _STARTS:
-            raise NotNifti("not a NIfTI file")
+            raise NotNifti(self._not_nifti(start))
         order, size = _STARTS[start]
         rest = self._read_up_to(size - 4)
         if len(rest) < size - 4:
@@ -254,9 +261,10 @@ def _open_regular_file(path: Path) -> BufferedReader:
         descriptor = os.open(path, READ_ONLY)
     except OSError as error:
         raise InvalidMask(f"the file cannot be opened: {error.strerror}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise InvalidMask("not a regular file")
+        raise InvalidMask("a folder, not a file" if stat.S_ISDIR(mode) else "not a regular file")
     return os.fdopen(descriptor, "rb")
 
 

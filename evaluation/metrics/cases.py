@@ -10,11 +10,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from evaluation.categories import kind_of
 from evaluation.errors import EvaluationError
 from evaluation.masks.run_lengths import Spacing
-from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE, Counts
+from evaluation.metrics.matching import HIT_DICE, LENIENT_HIT_DICE, Counts, Match
 from evaluation.results import CaseResult, CaseStatus, FindingResult
 
 VERSION = "1"
@@ -56,16 +57,31 @@ class Case:
         return self.spacing_mm is not None and kind_of(self.categories.get(key)) is not None
 
 
+class Matching(NamedTuple):
+    """Which entities and predicted instances of a finding were matched by Dice, best first, and which are left over.
+
+    An entity is named by its value in the reference. An instance has its number, in C order of the first voxels, among
+    all components of 10 voxels or more, also where only the 50 largest of them count.
+    """
+
+    pairs: tuple[Match, ...] = ()
+    entities: tuple[int, ...] = ()
+    instances: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True)
 class Assessment:
-    """A case's result and, for the size groups, the reference voxels of each of its findings.
+    """A case's result and, of each of its findings, the reference voxels (for the size groups) and the matching.
 
     `mask_digest` names what the prediction holds (see evaluation.masks.mask_digest); empty where it holds nothing.
+    `same_channels`: it holds the same, and something, in the channel of each of its findings, of which it has several.
     """
 
     result: CaseResult
     reference_voxels: tuple[int, ...]
+    matchings: tuple[Matching, ...]
     mask_digest: str = ""
+    same_channels: bool = False
 
 
 def lost_case(case: Case, n_reference: Sequence[int], status: CaseStatus, reason: str) -> CaseResult:

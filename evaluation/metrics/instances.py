@@ -28,11 +28,13 @@ class Extents(NamedTuple):
 class Instances:
     """The instances 1..n of a channel; `sizes` are the voxels of 0..n, 0 being foreground that belongs to none.
 
-    `blocks` gives all runs, in order and piece by piece, each with the number of its instance.
+    `names` has, of 1..n in order, an entity's value, or a component's number among those that are large enough. `blocks`
+    gives all runs, in order and piece by piece, each with the number of its instance.
     """
 
     channel: Channel
     sizes: NDArray[np.int64]
+    names: tuple[int, ...]
     blocks: Callable[[], Iterator[tuple[Runs, Integers]]]
 
     @property
@@ -74,10 +76,10 @@ def entities(finding: ValuedRuns) -> Instances:
     channel = finding.runs
     if not isinstance(channel, Runs):
         sizes = np.array([0, channel.voxels], np.int64)
-        return Instances(channel, sizes, lambda: _all_of_one(channel))
+        return Instances(channel, sizes, (int(finding.values[0]),), lambda: _all_of_one(channel))
     values, labels = _numbered(finding.values)
     sizes = totals(labels, channel.lengths(), len(values) + 1)
-    return Instances(channel, sizes, lambda: iter([(channel, labels)]))
+    return Instances(channel, sizes, tuple(values.tolist()), lambda: iter([(channel, labels)]))
 
 
 def _all_of_one(channel: Channel) -> Iterator[tuple[Runs, Integers]]:
@@ -101,14 +103,14 @@ def predicted_instances(channel: Channel) -> Instances:
     found = components(channel)
     sizes, first = found.sizes, found.first
     kept = np.flatnonzero(sizes >= MIN_VOXELS)
-    if len(kept) > MAX_INSTANCES:
-        kept = kept[np.lexsort((first[kept], -sizes[kept]))][:MAX_INSTANCES]
     kept = kept[np.argsort(first[kept])]
+    largest = np.sort(np.argsort(-sizes[kept], kind="stable")[:MAX_INSTANCES])
+    kept = kept[largest]
     number = np.zeros(len(sizes) + 1, np.int32)
     number[kept + 1] = np.arange(1, len(kept) + 1)
     dropped = int(sizes.sum() - sizes[kept].sum())
     kept_sizes = np.array([dropped, *sizes[kept]], np.int64)
-    return Instances(channel, kept_sizes, lambda: found.numbered(number))
+    return Instances(channel, kept_sizes, tuple((largest + 1).tolist()), lambda: found.numbered(number))
 
 
 def totals(labels: Integers, weights: Integers, count: int) -> NDArray[np.int64]:

@@ -25,6 +25,14 @@ class Counts(NamedTuple):
     fn: int
 
 
+class Match(NamedTuple):
+    """An entity and a predicted instance that belong together, as labels 1..n, and their Dice."""
+
+    entity: int
+    instance: int
+    dice: float
+
+
 class Pair(NamedTuple):
     """An entity and a predicted instance, as labels 1..n, at a distance in mm."""
 
@@ -40,16 +48,18 @@ def dice(common: int, size_a: int, size_b: int) -> float:
 
 def match_by_dice(
     common: NDArray[np.int64], entity_sizes: NDArray[np.int64], instance_sizes: NDArray[np.int64]
-) -> Counts:
+) -> list[Match]:
     """Greedy one-to-one matching, highest Dice first, down to 0.2; not the assignment with the most pairs.
 
-    `common[i, j]` are the voxels that entity i and instance j share; ties go to the lower i, then the lower j.
+    `common[i, j]` are the voxels that entity i + 1 and instance j + 1 share; ties go to the lower i, then the lower j.
+    The pairs are in the order in which they were matched.
     """
     scores = (2 * common + EPSILON) / (entity_sizes[:, None] + instance_sizes[None, :] + EPSILON)
     entity, instance = np.nonzero(scores >= MATCH_DICE)
-    best_first = np.lexsort((instance, entity, -scores[entity, instance]))
-    taken = _greedy(zip(entity[best_first].tolist(), instance[best_first].tolist(), strict=True))
-    return _counts(taken, len(entity_sizes), len(instance_sizes))
+    found = scores[entity, instance]
+    best_first = np.lexsort((instance, entity, -found))
+    columns = (entity[best_first] + 1, instance[best_first] + 1, found[best_first])
+    return _greedy(map(Match, *(column.tolist() for column in columns)))
 
 
 def match_by_distance(pairs: Iterable[Pair], n_entities: int, n_instances: int, *, threshold_mm: float) -> Counts:
@@ -66,7 +76,7 @@ def match_by_distance(pairs: Iterable[Pair], n_entities: int, n_instances: int, 
         chosen = min((pair for pair in free if pair.distance_mm <= nearest + tie), key=lambda pair: pair[1:])
         free = [pair for pair in free if pair.entity != chosen.entity and pair.instance != chosen.instance]
         matched += 1
-    return _counts(matched, n_entities, n_instances)
+    return counted(matched, n_entities, n_instances)
 
 
 def precision_recall_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -86,15 +96,19 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike, *, otherwise: float) -> 
     return result[()]
 
 
-def _greedy(pairs: Iterable[tuple[int, int]]) -> int:
+def counted(matched: int, n_entities: int, n_instances: int) -> Counts:
+    """The counts of so many pairs among so many entities and instances."""
+    return Counts(matched, n_instances - matched, n_entities - matched)
+
+
+def _greedy(candidates: Iterable[Match]) -> list[Match]:
+    """Each candidate in turn whose entity and instance are both still free."""
     entities: set[int] = set()
     instances: set[int] = set()
-    for entity, instance in pairs:
-        if entity not in entities and instance not in instances:
-            entities.add(entity)
-            instances.add(instance)
-    return len(entities)
-
-
-def _counts(matched: int, n_entities: int, n_instances: int) -> Counts:
-    return Counts(matched, n_instances - matched, n_entities - matched)
+    matches = []
+    for match in candidates:
+        if match.entity not in entities and match.instance not in instances:
+            entities.add(match.entity)
+            instances.add(match.instance)
+            matches.append(match)
+    return matches

@@ -17,7 +17,7 @@ from evaluation.masks.prepared import Reference, open_reference
 from evaluation.masks.reading import read_prediction
 from evaluation.masks.run_lengths import Channel, Shape
 from evaluation.metrics import matching
-from evaluation.metrics.cases import Assessment, Case, finding_result, lost_case, mean_dice
+from evaluation.metrics.cases import Assessment, Case, Matching, finding_result, lost_case, mean_dice
 from evaluation.metrics.distances import match_focal, match_non_focal
 from evaluation.metrics.instances import Instances, entities, overlaps, predicted_instances
 from evaluation.results import CaseResult, CaseStatus, FindingResult
@@ -69,22 +69,25 @@ def _check_reference(case: Case, shape: Shape) -> None:
 def _lost(case: Case, reference: Reference, status: CaseStatus, reason: str) -> Assessment:
     wanted = [entities(finding) for _, finding in _chosen(case, reference.findings)]
     result = lost_case(case, [finding.count for finding in wanted], status, reason)
-    return Assessment(result, tuple(finding.voxels for finding in wanted))
+    voxels = tuple(finding.voxels for finding in wanted)
+    return Assessment(result, voxels, tuple(Matching(entities=finding.names) for finding in wanted))
 
 
 def _compare(case: Case, reference: Reference, prediction: Prediction, correction: Correction) -> Assessment:
-    findings, voxels, digest = [], [], MaskDigest()
+    findings, voxels, matchings, digest = [], [], [], MaskDigest()
     predicted = _chosen(case, correction.apply(_predicted(prediction, reference.shape)))
     wanted = _chosen(case, reference.findings)
     for (key, runs), (_, finding) in zip(predicted, wanted, strict=True):
         known = entities(finding)
         digest.add(key, runs)
-        findings.append(_score_finding(case, key, known, predicted_instances(runs)))
+        result, matched = _score_finding(case, key, known, predicted_instances(runs))
+        findings.append(result)
+        matchings.append(matched)
         voxels.append(known.voxels)
-    result = CaseResult(
+    scored = CaseResult(
         name=case.name, status=CaseStatus.SCORED, reason=None, dice=mean_dice(findings), findings=findings
     )
-    return Assessment(result, tuple(voxels), digest.value())
+    return Assessment(scored, tuple(voxels), tuple(matchings), digest.value(), digest.same_channels)
 
 
 def _predicted(prediction: Prediction, shape: Shape) -> Iterator[Channel]:
@@ -100,12 +103,25 @@ def _chosen(case: Case, channels: Iterable[_Item]) -> Iterator[tuple[str, _Item]
     return ((wanted[index], channel) for index, channel in enumerate(channels) if index in wanted)
 
 
-def _score_finding(case: Case, key: str, reference: Instances, prediction: Instances) -> FindingResult:
+def _score_finding(case: Case, key: str, reference: Instances, prediction: Instances) -> tuple[FindingResult, Matching]:
     common = overlaps(reference, prediction)
     kept = matching.dice(int(common[1:, 1:].sum()), reference.voxels, prediction.voxels)
     raw = matching.dice(int(common[1:].sum()), reference.voxels, int(prediction.sizes.sum()))
-    counts = matching.match_by_dice(common[1:, 1:], reference.sizes[1:], prediction.sizes[1:])
-    return finding_result(case, key, kept, raw, counts, _distance_counts(case, key, reference, prediction))
+    matches = matching.match_by_dice(common[1:, 1:], reference.sizes[1:], prediction.sizes[1:])
+    counts = matching.counted(len(matches), reference.count, prediction.count)
+    distance = _distance_counts(case, key, reference, prediction)
+    return finding_result(case, key, kept, raw, counts, distance), _named(matches, reference, prediction)
+
+
+def _named(matches: Sequence[matching.Match], reference: Instances, prediction: Instances) -> Matching:
+    """The matches by the names of the instances, and the names of those that are left over."""
+    pairs = [matching.Match(reference.names[i - 1], prediction.names[j - 1], dice) for i, j, dice in matches]
+    entities, instances = {pair.entity for pair in pairs}, {pair.instance for pair in pairs}
+    return Matching(
+        tuple(pairs),
+        tuple(name for name in reference.names if name not in entities),
+        tuple(name for name in prediction.names if name not in instances),
+    )
 
 
 def _distance_counts(case: Case, key: str, reference: Instances, prediction: Instances) -> matching.Counts | None:

@@ -35,12 +35,12 @@ def score_finding(reference, prediction, category, spacing_mm):
     np.add.at(table, (entities.ravel(), instances.ravel()), 1)
     common, entity_sizes, instance_sizes = table[1:, 1:], table.sum(axis=1)[1:], table.sum(axis=0)[1:]
     dice = matching.dice(common.sum(), entity_sizes.sum(), instance_sizes.sum())
-    counts = matching.match_by_dice(common, entity_sizes, instance_sizes)
+    matches = matching.match_by_dice(common, entity_sizes, instance_sizes)
     limit = 2 * max(spacing_mm)
     measure = centroid_distances if category.startswith("2") else surface_distances
     distance = measure(entities, len(entity_sizes), instances, len(instance_sizes), np.array(spacing_mm))
     pairs = [Pair(float(distance[i, j]), i + 1, j + 1) for i, j in np.argwhere(distance <= limit * (1 + 1e-9)).tolist()]
-    return dice, counts.tp, matching.match_by_distance(pairs, *distance.shape, threshold_mm=limit).tp
+    return dice, len(matches), matching.match_by_distance(pairs, *distance.shape, threshold_mm=limit).tp
 
 
 def centroid_distances(entities, n_entities, instances, n_instances, spacing_mm):

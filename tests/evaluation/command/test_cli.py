@@ -207,6 +207,11 @@ def test_a_folder_that_is_not_there_is_an_error(challenge, capsys):
     assert "there is no folder" in capsys.readouterr().err
 
 
+def test_an_archive_in_place_of_a_folder_is_an_error(challenge, capsys):
+    assert challenge.run("--pred_dir", challenge.root / "dataset.json") == 2
+    assert "dataset.json is a file, not a folder; unpack it if it is an archive" in capsys.readouterr().err
+
+
 def test_a_folder_that_may_not_be_read_is_an_error(challenge, monkeypatch, capsys):
     monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "pred")
     assert challenge.run() == 2
@@ -229,28 +234,47 @@ def test_a_cache_that_cannot_be_made_is_an_error_before_the_work(challenge, caps
 
 def test_an_output_that_cannot_be_written_is_an_error_before_the_work(challenge, capsys):
     assert challenge.run("--output_json", challenge.root / "nowhere" / "out.json") == 2
-    assert "cannot write" in capsys.readouterr().err
+    assert "there is no folder" in (said := capsys.readouterr().err)
+    assert "mkdir -p" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "not a NIfTI file but a Git LFS pointer"),
+        ("\n<!doctype html><title>Sign in</title>", "not a NIfTI file but a web page: the download went wrong"),
+        ("", "the file is empty"),
+    ],
+)
+def test_a_prediction_that_is_no_mask_is_called_what_it_is(challenge, capsys, name, words):
+    (challenge.root / "pred" / challenge.names[0]).write_text(name)
+    assert challenge.run() == 3
+    assert f"  {challenge.names[0]}: invalid: {words}" in capsys.readouterr().out
+
+
+def test_a_reference_that_is_no_mask_is_called_what_it_is(challenge, capsys):
+    (challenge.root / "gt" / challenge.names[0]).write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert challenge.run() == 2
+    said = f"{challenge.names[0]}: the reference is unusable: not a NIfTI file but a Git LFS pointer; fetch the file"
+    assert said in capsys.readouterr().err
+
+
+def test_volumes_in_nested_folders_are_found_and_a_damaged_one_is_only_warned_of(challenge, capsys):
+    for name in challenge.names:
+        folder = challenge.root / "ct" / name[:6] / name[:9]
+        folder.mkdir(parents=True)
+        (challenge.root / "ct" / name).rename(folder / name)
+    (folder / name).write_bytes(b"damaged")
+    assert challenge.run("--ct_dir", challenge.root / "ct") == 0
+    assert [case["findings"][0]["distance_tp"] for case in challenge.output()["cases"]] == [1, 1, None]
+    said = f"warning: the CT volume is unusable, so its spacing is not known: {name}: not a NIfTI file"
+    assert said in capsys.readouterr().err
 
 
 def test_warnings_about_names_are_shown(challenge, capsys):
     (challenge.root / "pred" / challenge.names[0]).rename(challenge.root / "pred" / "case_0001.nii")
     assert challenge.run() == 3
     assert "case_0001.nii.gz  is missing, but there is  case_0001.nii\n" in capsys.readouterr().err
-
-
-def test_rexrank_has_the_names_of_the_organisers_script(challenge):
-    (challenge.root / "pred" / challenge.names[0]).unlink()
-    assert challenge.run("--format", "rexrank") == 3
-    result = challenge.output()
-    assert list(result["summary"]) == [
-        *("total_cases", "total_findings", "total_hits", "total_misses", "hit_rate", "total_tp", "total_fp"),
-        *("total_fn", "total_gt_instances", "total_pred_instances", "overall_instance_precision"),
-        *("overall_instance_recall", "overall_instance_f1", "mean_global_dice_per_finding"),
-        "mean_global_dice_per_case",
-    ]
-    assert (result["summary"]["total_hits"], result["summary"]["total_misses"]) == (4, 2)
-    assert result["summary"]["mean_global_dice_per_case"] == pytest.approx(2 / 3)
-    assert result["cases"][1]["findings"]["finding_0"]["global_dice"] == 1
 
 
 def test_a_negative_number_of_workers_is_an_error(challenge):
@@ -328,6 +352,16 @@ class TestHints:
         monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
         assert challenge.run() == 0
 
+    def test_one_mask_for_all_findings_is_recognised_and_changes_no_score(self, challenge, capsys):
+        for name in challenge.names:
+            mask = np.zeros(SHAPE, np.uint8)
+            mask[:, :3] = 1
+            builders.mask_file(challenge.root / "pred" / name, mask)
+        assert challenge.run() == 0
+        hint = challenge.output()["hints"][-1]
+        assert (hint["kind"], hint["cases"], hint["dice"], hint["corrected_dice"]) == ("repeated", 3, None, None)
+        assert "every channel holds the same mask" in " ".join(capsys.readouterr().out.split())
+
     def test_a_failure_to_look_costs_nothing(self, challenge, monkeypatch, capsys):
         self.flip(challenge, 3)
         monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: None)
@@ -389,7 +423,7 @@ class TestOptionsOfTheOrganisersScript:
         assert challenge.run(option, value) == 2
         assert "the challenge is scored with" in capsys.readouterr().err
 
-    def test_global_only_changes_nothing_and_says_so(self, challenge, capsys):
+    def test_global_only_changes_nothing_in_the_native_form_and_says_so(self, challenge, capsys):
         assert challenge.run("--global_only") == 0
         assert "--global_only has no effect" in capsys.readouterr().err
 
@@ -399,6 +433,11 @@ class TestOutputFiles:
     def test_no_input_is_overwritten(self, challenge, capsys, option):
         assert challenge.run(option, challenge.root / "dataset.json") == 2
         assert "is --dataset_json already" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(("option", "kind"), [("--output_json", "json"), ("--output_csv", "csv")])
+    def test_no_mask_is_overwritten(self, challenge, capsys, option, kind):
+        assert challenge.run(option, challenge.root / "gt" / challenge.names[0]) == 2
+        assert f"has the name of a mask; name a .{kind} file" in capsys.readouterr().err
 
     def test_the_two_outputs_are_two_files(self, challenge, capsys):
         assert challenge.run("--output_csv", challenge.root / "out.json") == 2
@@ -413,6 +452,43 @@ class TestOutputFiles:
         captured = capsys.readouterr()
         assert "out.json cannot be written: No space left on device" in captured.err
         assert "overall" in captured.out
+
+
+class TestResults:
+    """Of a run whose results could not be written: its scored cases are kept (see test_resume for more)."""
+
+    @pytest.fixture
+    def unfinished(self, challenge, capsys):
+        """A run that scored all of its cases."""
+        assert challenge.run("--output_csv", "/dev/full") == 2
+        kept = (
+            f"3 of 3 cases are scored and kept in {challenge.root / 'out.json.partial'}; the same command with --resume"
+        )
+        assert f"error: /dev/full cannot be written: No space left on device\n{kept}" in capsys.readouterr().err
+        return challenge
+
+    def test_they_are_not_scored_again(self, unfinished, monkeypatch, capsys):
+        monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.assess", lambda *_: pytest.fail("scored"))
+        assert unfinished.run("--resume") == 0
+        assert unfinished.output()["summary"]["dice"] == 1
+        assert "resumed: 3 of 3 cases were scored before\n" in capsys.readouterr().err
+        assert not (unfinished.root / "out.json.partial").exists()
+
+    def test_a_changed_prediction_is_scored_again_and_the_form_may_be_another(self, unfinished, capsys):
+        builders.mask_file(unfinished.root / "pred" / unfinished.names[0], np.zeros(SHAPE))
+        assert unfinished.run("--resume", "--format", "rexrank") == 0
+        assert "resumed: 2 of 3 cases were scored before; 1 kept results are of other" in capsys.readouterr().err
+        resumed = (unfinished.root / "out.json").read_bytes()
+        assert unfinished.run("--format", "rexrank") == 0
+        assert (unfinished.root / "out.json").read_bytes() == resumed
+
+    def test_without_resume_they_are_scored_again(self, unfinished, capsys):
+        assert unfinished.run() == 0
+        assert "they are scored again, since --resume is not given" in capsys.readouterr().err
+
+    def test_with_nothing_to_go_on_from_all_is_scored(self, challenge, capsys):
+        assert challenge.run("--resume") == 0
+        assert "resumed: 0 of 3 cases were scored before\n" in capsys.readouterr().err
 
 
 def children_of(pid):

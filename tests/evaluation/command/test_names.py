@@ -42,13 +42,58 @@ def test_a_folder_with_a_file_for_each_case_is_fine(folder):
         "case_0001.npz",
         "case_0001.nii.gz.nii.gz",
         "sub/case_0001.nii.gz",
+        "valid_1/valid_1_a/case_0001.nii.gz",
     ],
 )
 def test_a_name_that_almost_matches_is_pointed_out(folder, name):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / CASES[0]).rename(folder / name)
     pointed_out, extra = warnings(folder)
     assert f"{CASES[0]}  is missing, but there is  {name}" in pointed_out
     assert extra == f"1 file in {folder} belongs to no case, for example {name}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("case_0001_0000.nii.gz", "case_1_0000.nii.gz", "CASE-1.nii.gz", "case_001.nii.gz", "case0001.nii.gz"),
+        *("case_0001_seg.nii.gz", "case_0001_pred_v2.nii.gz", "case_0001_seg0.nii.gz", "case_0001_fold0.nii.gz"),
+        *("case_0001 (1).nii.gz", "case_0001.nii (1).gz", "case_0001.h5", "case_0001.nii.gz.part"),
+        *("case_0001_thr0.5.nii.gz", "case_0001_1.5mm.nii.gz", "case_0001_finding_0.nii.gz"),
+        *("case_0001/mask.nii.gz", "case_0001/0.nii.gz", "case_0001/seg_0000.nii.gz", "1/pred.nii.gz"),
+        *("fold0/0001.nii.gz", "fold_2/case_0001.nii.gz"),
+    ],
+)
+def test_what_programs_make_of_a_name_is_recognised(name):
+    cases = ["case_0000.nii.gz", *CASES]
+    assert near_misses(cases, [name]) == {"case_0001.nii.gz": name}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("case_0003_0000.nii.gz", "case_0001_0001.nii.gz", "case_0001_1.nii.gz", "case_00010000.nii.gz"),
+        *("._case_0001.nii.gz", "case_0001.nii.gz:Zone.Identifier", "1/0.nii.gz"),
+    ],
+)
+def test_nothing_is_guessed_where_another_case_may_be_meant(name):
+    assert near_misses(["case_0000.nii.gz", "case_0001.nii.gz", "case_0002.nii.gz"], [name]) == {}
+
+
+def test_the_suffix_of_nnunet_is_no_number_of_a_case():
+    cases = ["case_0000.nii.gz", "case_0001.nii.gz", "case_0002.nii.gz"]
+    others = ["case_1_0000.nii.gz", "case_0000_0000.nii.gz", "case_0002_0000.nii.gz"]
+    assert near_misses(cases, others) == dict(zip(cases, [others[1], others[0], others[2]], strict=True))
+    assert near_misses(["thorax.nii.gz"], ["thorax_0000.nii.gz"]) == {"thorax.nii.gz": "thorax_0000.nii.gz"}
+    assert near_misses(["case_0001_0000.nii.gz"], ["case_0001.nii.gz"]) == {}
+
+
+def test_two_splits_number_different_patients():
+    missing = ["train_1_a_2.nii.gz", "valid_1_a_2.nii.gz"]
+    assert near_misses(missing[1:], [missing[0]]) == {}
+    assert near_misses(missing, ["validation_1_a_2.nii"]) == {missing[1]: "validation_1_a_2.nii"}
+    assert near_misses(missing, ["1_a_2.nii.gz"]) == {}
+    assert near_misses(missing[:1], ["1_a_2.nii.gz"]) == {missing[0]: "1_a_2.nii.gz"}
 
 
 @pytest.mark.parametrize("name", ["case_0011.nii.gz", "case_00012.nii.gz", "case_10001.nii.gz", "notes.txt"])
@@ -119,8 +164,8 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(folder, monkeypatch):
 
 
 def test_a_whole_disk_given_as_folder_is_not_searched(folder, monkeypatch):
-    deep = folder / "sub" / "deeper"
-    deep.mkdir()
+    deep = folder / "sub" / "deeper" / "deepest"
+    deep.mkdir(parents=True)
     (deep / "case_0004.nii.gz").touch()
     assert warnings(folder) == []
     monkeypatch.setattr(names, "MAX_ENTRIES", 1)

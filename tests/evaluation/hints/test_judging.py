@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from evaluation.hints import judging
-from evaluation.hints.judging import describe, prove, suspicions, worth_a_look
+from evaluation.hints.judging import about_repeated_masks, describe, prove, suspicions, worth_a_look
+from evaluation.metrics.cases import Assessment, Matching
 from tests.evaluation import builders
 from tests.evaluation.volumes import CUBE, GRID, blob, fitted
 
@@ -212,3 +213,33 @@ class TestWhichCasesAreLookedAt:
 )
 def test_orientations_have_words(code, words):
     assert describe(code) == words
+
+
+class TestOneMaskForAllFindings:
+    def assessments(self, *cases):
+        """Each of some Dice, and whether its channels are equal."""
+        return [
+            Assessment(result(*dices), (1,) * len(dices), (Matching(),) * len(dices), "sha256:0", same)
+            for dices, same in cases
+        ]
+
+    def said(self, *cases):
+        return [hint["text"] for hint in about_repeated_masks(self.assessments(*cases))]
+
+    def test_it_is_said_where_most_cases_with_several_findings_are_so(self):
+        (text,) = self.said(((0.7, 0.1), True), ((0.6, 0.0), True), ((0.5, 0.4), False), ((0.3,), False))
+        assert text.startswith(
+            "on 2 of the 3 cases with several findings, every channel holds the same mask. Was one text"
+        )
+
+    def test_half_of_the_cases_are_not_most(self):
+        assert self.said(((0.7, 0.1), True), ((0.5, 0.4), False)) == []
+
+    def test_masks_that_fit_each_of_their_findings_may_be_equal(self):
+        assert self.said(((0.7, 0.5), True)) == []
+        assert len(self.said(((0.7, 0.49), True))) == 1
+
+    def test_without_several_findings_or_without_masks_there_is_nothing_to_say(self):
+        assert self.said() == self.said(((0.1,), False)) == []
+        lost = Assessment(result(0.0, 0.0), (1, 1), (Matching(),) * 2)
+        assert about_repeated_masks([lost]) == []

@@ -20,8 +20,9 @@ from evaluation.isolation.messages import (
     encode_request,
 )
 from evaluation.masks.correction import Correction, Order, orientations
-from evaluation.metrics.cases import Assessment, lost_case
+from evaluation.metrics.cases import Assessment, Matching, lost_case
 from evaluation.metrics.fit import Fit
+from evaluation.metrics.matching import Match
 from evaluation.results import CaseStatus
 from tests.evaluation import builders
 
@@ -34,14 +35,21 @@ RESULT = builders.case_result(
     builders.finding_result(None, 0.07, tp=0, fp=1, fn=1, key="1", distance=None),
 )
 VOXELS = (100, 7)
-INVALID = lost_case(CASE, [4, 1], CaseStatus.INVALID, "it is damaged")
+MATCHINGS = (Matching((Match(7, 2, 0.25),), (-1, 3, 9), (1, 3)), Matching((), (1,), (1,)))
+ASSESSMENT = Assessment(RESULT, VOXELS, MATCHINGS)
+DIGEST = "sha256:" + "0" * 64
+INVALID = Assessment(
+    lost_case(CASE, [4, 1], CaseStatus.INVALID, "it is damaged"),
+    VOXELS,
+    (Matching(entities=(-1, 3, 7, 9)), Matching(entities=(1,))),
+)
 LOOK = replace(SCORE, task=Task.FIT)
 ORDERS = dict.fromkeys(map(str, Order), 0.5)
 FIT = Fit(dict.fromkeys(orientations(CASE.shape), 0.25), {"0": "1", "1": "0"}, 0.5, ORDERS, 0.125, 2)
 
 
-def answer(result=RESULT, voxels=VOXELS):
-    return json.loads(encode_answer(Assessment(result, voxels)))
+def answer(assessment=ASSESSMENT):
+    return json.loads(encode_answer(assessment))
 
 
 def line(value):
@@ -86,12 +94,17 @@ class TestRequests:
 
 class TestTrueAnswers:
     def test_a_scored_case(self):
-        assert decode_assessment(line(answer()), SCORE) == Assessment(RESULT, VOXELS)
+        assert decode_assessment(line(answer()), SCORE) == ASSESSMENT
+
+    @pytest.mark.parametrize("same", [False, True])
+    def test_what_is_known_of_the_prediction(self, same):
+        known = replace(ASSESSMENT, mask_digest=DIGEST, same_channels=same)
+        assert decode_assessment(line(answer(known)), SCORE) == known
 
     def test_an_invalid_and_a_missing_case(self):
-        assert decode_assessment(line(answer(INVALID)), SCORE) == Assessment(INVALID, VOXELS)
-        missing = lost_case(CASE, [4, 1], CaseStatus.MISSING, "no file")
-        assert decode_assessment(line(answer(missing)), MISSING) == Assessment(missing, VOXELS)
+        assert decode_assessment(line(answer(INVALID)), SCORE) == INVALID
+        missing = replace(INVALID, result=lost_case(CASE, [4, 1], CaseStatus.MISSING, "no file"))
+        assert decode_assessment(line(answer(missing)), MISSING) == missing
 
     @pytest.mark.parametrize("cause", Cause)
     def test_a_failure(self, cause):
@@ -106,6 +119,10 @@ class TestTrueAnswers:
 
 def finding(index, name):
     return ("result", "findings", index, name)
+
+
+def matching(*way):
+    return ("matchings", *way)
 
 
 LIES = {
@@ -155,7 +172,31 @@ LIES = {
     "fewer voxels than entities": (("reference_voxels", 0), 3),
     "a digest that is a number": (("mask_digest",), 7),
     "a digest that is none": (("mask_digest",), "sha256:" + "0" * 63),
-    "a digest with more behind it": (("mask_digest",), "sha256:" + "0" * 64 + "\n"),
+    "a digest with more behind it": (("mask_digest",), DIGEST + "\n"),
+    "equal channels of nothing": (("same_channels",), True),
+    "equal channels as a number": (("same_channels",), 0),
+    "a matching too few": (("matchings", 1), ...),
+    "matchings that are no list": (("matchings",), None),
+    "a matching without instances": (matching(0, 2), ...),
+    "a pair too few": (matching(0, 0), []),
+    "a pair too many": (matching(1, 0), [[1, 1, 0.5]]),
+    "a pair that is no pair": (matching(0, 0, 0, 2), ...),
+    "a pair below the threshold": (matching(0, 0, 0, 2), 0.19),
+    "a pair of more than all": (matching(0, 0, 0, 2), 1.25),
+    "a pair as text": (matching(0, 0, 0, 2), "0.25"),
+    "a pair that is a whole number": (matching(0, 0, 0, 2), 1),
+    "an entity 0": (matching(0, 0, 0, 0), 0),
+    "an entity that is a truth": (matching(0, 0, 0, 0), True),
+    "an enormous entity": (matching(0, 1, 2), 2**63 + 1),
+    "an entity both matched and left over": (matching(0, 0, 0, 0), 9),
+    "entities twice": (matching(0, 1, 1), 9),
+    "entities out of order": (matching(0, 1), [3, -1, 9]),
+    "an entity too few": (matching(0, 1), [3, 9]),
+    "an instance below 1": (matching(0, 2, 0), -1),
+    "an instance beyond the volume": (matching(0, 2, 1), 8 * 9 * 9 + 1),
+    "an instance with a fraction": (matching(0, 2, 1), 3.0),
+    "an instance both matched and left over": (matching(0, 0, 0, 1), 3),
+    "an instance too many": (matching(0, 2), [1, 3, 4]),
 }
 
 
@@ -175,6 +216,8 @@ class TestLies:
             (("result", "reason"), "two\nlines"),
             (("result", "reason"), "\0"),
             (finding(0, "dice_raw"), 0.5),
+            (matching(0, 2), [1]),
+            (("mask_digest",), DIGEST),
             (("result", "status"), "scored"),
             (("result", "status"), "failed"),
         ],

@@ -217,7 +217,7 @@ def test_a_fifo_does_not_block(tmp_path):
 
 def test_a_folder_is_not_a_file(tmp_path):
     reference = builders.mask_file(tmp_path / "reference.nii.gz", MASK)
-    assert score_case(builders.a_case(SHAPE), reference, tmp_path)["reason"] == "not a regular file"
+    assert score_case(builders.a_case(SHAPE), reference, tmp_path)["reason"] == "a folder, not a file"
 
 
 def test_a_dangling_link_is_invalid(tmp_path):

@@ -57,3 +57,27 @@ def test_other_voxels_or_the_same_ones_of_another_finding_have_another(tmp_path,
 
 def test_an_empty_mask_has_none(tmp_path):
     assert digest(builders.mask_file(tmp_path / "empty.nii", MASK * 0)) == ""
+
+
+ONE = MASK[:1]
+
+
+@pytest.mark.parametrize(
+    ("mask", "same"),
+    [
+        (np.concatenate([ONE, ONE]), True),
+        (np.concatenate([ONE, ONE * 3]), True),
+        (MASK, False),
+        (np.concatenate([ONE, ONE * 0]), False),
+        (MASK * 0, False),
+        (np.concatenate([ONE, ONE, MASK[1:]]), False),
+        (np.concatenate([MASK[1:], ONE, ONE]), False),
+        (np.concatenate([ONE, ONE, ONE]), True),
+        (ONE, False),
+    ],
+)
+def test_equal_channels_are_known_where_there_are_several_and_something_in_them(tmp_path, mask, same):
+    made = MaskDigest()
+    for channel, runs in enumerate(read_prediction(builders.mask_file(tmp_path / "mask.nii", mask), mask.shape)):
+        made.add(str(channel), runs)
+    assert made.same_channels is same

@@ -162,18 +162,29 @@ def test_a_pair_just_below_the_threshold_does_not_match(score):
     assert counts(score(reference, prediction)) == (0, 1, 1)
 
 
+def matched(*sizes):
+    return [(match.entity, match.instance) for match in match_by_dice(*sizes)]
+
+
 def test_matching_is_greedy_even_where_that_matches_fewer():
     common = np.array([[60, 40], [40, 0]])
-    assert match_by_dice(common, np.array([100, 100]), np.array([100, 100])) == Counts(1, 1, 1)
+    assert matched(common, np.array([100, 100]), np.array([100, 100])) == [(1, 1)]
 
 
 def test_ties_go_to_the_lower_entity_then_the_lower_instance():
     # All of the four pairs tie. Entity 1 takes instance 1, so entity 2 is left with instance 2, which also ties;
     # without that pair, it is left with nothing.
     sizes = np.array([100, 100])
-    assert match_by_dice(np.array([[50, 50], [50, 50]]), sizes, sizes) == Counts(2, 0, 0)
-    assert match_by_dice(np.array([[50, 50], [50, 0]]), sizes, sizes) == Counts(1, 1, 1)
-    assert match_by_dice(np.array([[50, 50], [0, 50]]), sizes, sizes) == Counts(2, 0, 0)
+    assert matched(np.array([[50, 50], [50, 50]]), sizes, sizes) == [(1, 1), (2, 2)]
+    assert matched(np.array([[50, 50], [50, 0]]), sizes, sizes) == [(1, 1)]
+    assert matched(np.array([[50, 50], [0, 50]]), sizes, sizes) == [(1, 1), (2, 2)]
+
+
+def test_the_best_pair_is_matched_first_and_keeps_its_dice():
+    sizes = np.array([100, 100])
+    found = match_by_dice(np.array([[50, 0], [0, 75]]), sizes, sizes)
+    assert [match[:2] for match in found] == [(2, 2), (1, 1)]
+    assert [match.dice for match in found] == pytest.approx([0.75, 0.5])
 
 
 def test_an_instance_matches_only_one_entity(score):
@@ -184,9 +195,9 @@ def test_an_instance_matches_only_one_entity(score):
 
 def test_nothing_to_match_on_either_side():
     none, one = np.zeros(0, np.int64), np.array([10])
-    assert match_by_dice(np.zeros((0, 1), np.int64), none, one) == Counts(0, 1, 0)
-    assert match_by_dice(np.zeros((1, 0), np.int64), one, none) == Counts(0, 0, 1)
-    assert match_by_dice(np.zeros((0, 0), np.int64), none, none) == Counts(0, 0, 0)
+    assert matched(np.zeros((0, 1), np.int64), none, one) == []
+    assert matched(np.zeros((1, 0), np.int64), one, none) == []
+    assert matched(np.zeros((0, 0), np.int64), none, none) == []
 
 
 # Matching by distance -------------------------------------------------------------------------------------------------
