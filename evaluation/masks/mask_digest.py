@@ -44,7 +44,6 @@ class MaskDigest:
         return "" if self._is_empty else f"sha256:{self._hash.hexdigest()}"
 
 
-
 def _are_equal(one: Channel, other: Channel) -> bool:
     if isinstance(one, Runs) and isinstance(other, Runs):
         return np.array_equal(one.start, other.start) and np.array_equal(one.stop, other.stop)

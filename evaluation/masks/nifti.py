@@ -123,9 +123,9 @@ class Header:
 class NiftiStream:
     """A NIfTI file opened for one pass over its voxels; use it as a context manager.
 
-    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `pieces(n)` the same bit by bit, `finish()`
-    makes sure that the file ends there. Everything that is wrong with the file is raised as `InvalidMask`, a failing
-    disk as `EvaluationError`.
+    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `pieces(n)` the same bit by bit,
+    `finish()` makes sure that the file ends there. Everything that is wrong with the file is raised as `InvalidMask`, a
+    failing disk as `EvaluationError`.
     """
 
     def __init__(self, path: Path) -> None:

@@ -66,13 +66,13 @@ def open_prepared(path: Path) -> Reference:
 
 
 def _save(target: Path, reference: Reference) -> None:
-    findings = [_unpacked(finding) for finding in reference.findings]
+    findings = [(finding.runs.unpacked(), finding.values) for finding in reference.findings]
     arrays = {
         "shape": np.array(reference.shape, np.int64),
-        "counts": np.array([len(finding.runs) for finding in findings], np.int64),
-        "start": np.concatenate([finding.runs.start for finding in findings]),
-        "stop": np.concatenate([finding.runs.stop for finding in findings]),
-        "values": np.concatenate([finding.values for finding in findings]),
+        "counts": np.array([len(runs) for runs, _ in findings], np.int64),
+        "start": np.concatenate([runs.start for runs, _ in findings]),
+        "stop": np.concatenate([runs.stop for runs, _ in findings]),
+        "values": np.concatenate([np.broadcast_to(values, len(runs)) for runs, values in findings]),
     }
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
     try:
@@ -81,11 +81,6 @@ def _save(target: Path, reference: Reference) -> None:
         Path(name).replace(target)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def _unpacked(finding: ValuedRuns) -> ValuedRuns:
-    runs = finding.runs.unpacked()
-    return ValuedRuns(runs, np.broadcast_to(finding.values, (len(runs),)))
 
 
 def _load(path: Path) -> Reference:

@@ -149,7 +149,7 @@ def _voxels(data: bytes, header: Header, *, binarise: bool) -> Values:
     voxels = whole_numbers(np.frombuffer(data, header.dtype), header)
     if binarise:
         check_prediction_values(voxels)
-        return (voxels != 0).view(np.uint8)
+        return cast("Values", (voxels != 0).view(np.uint8))
     return voxels
 
 

@@ -97,8 +97,10 @@ class _ByKernel:
         return self._found.result()
 
     def _distribute(self) -> None:
+        start, stop, value = self._columns
         for finding, used in enumerate(self._used.tolist()):
-            self._found.add(finding, *(column[finding, :used].copy() for column in self._columns))
+            of_finding = (finding, slice(used))
+            self._found.add(finding, start[of_finding].copy(), stop[of_finding].copy(), value[of_finding].copy())
         self._used[:] = 0
 
 

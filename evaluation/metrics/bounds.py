@@ -43,7 +43,8 @@ class Histograms:
     def voxels(self) -> NDArray[np.int64]:
         """The voxels of each label."""
         depth = self._grid[2]
-        return self._table[1:, -depth:].sum(axis=1)
+        voxels: NDArray[np.int64] = self._table[1:, -depth:].sum(axis=1)
+        return voxels
 
     def summed_gaps_mm(self, boxes: Boxes, spacing_mm: Spacing) -> Floats:
         """For each label and box, a lower bound of the summed distances of the label's voxels to the box, in mm.

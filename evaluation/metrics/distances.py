@@ -66,11 +66,12 @@ def assd_pairs(reference: Instances, prediction: Instances, spacing_mm: Spacing)
     a = _Surface(reference, np.any(near, axis=1), spacing_mm)
     b = _Surface(prediction, np.any(near, axis=0), spacing_mm)
     voxels = a.voxels[:, None] + b.voxels[None, :]
-    near &= a.summed_gaps_mm(boxes_b) + b.summed_gaps_mm(boxes_a).T <= limit * voxels
-    total = a.summed_distances_mm(b, near, limit * voxels)
-    near &= total <= limit * voxels  # the way back can only add to it
-    total += b.summed_distances_mm(a, near.T, (limit * voxels - total).T).T
-    return _pairs(total / np.maximum(voxels, 1), near & (total <= limit * voxels))
+    most: Floats = limit * voxels.astype(np.float64)
+    near &= a.summed_gaps_mm(boxes_b) + b.summed_gaps_mm(boxes_a).T <= most
+    total = a.summed_distances_mm(b, near, most)
+    near &= total <= most  # the way back can only add to it
+    total += b.summed_distances_mm(a, near.T, (most - total).T).T
+    return _pairs(total / np.maximum(voxels, 1), near & (total <= most))
 
 
 def _pairs(distance: Floats, chosen: Booleans) -> list[Pair]:
@@ -103,9 +104,9 @@ class _Surface:
         Where it is beyond the pair's limit, any number beyond that.
         """
         sums = np.zeros(chosen.shape)
-        for j in np.flatnonzero(chosen.any(axis=0)):
+        for j in map(int, np.flatnonzero(chosen.any(axis=0))):
             nearest = nearest_voxel(other.of(j), other._instances.extents.boxes[j], self._spacing_mm)
-            for i in np.flatnonzero(chosen[:, j]):
+            for i in map(int, np.flatnonzero(chosen[:, j])):
                 sums[i, j] = nearest.summed_mm(self.of(i), float(limits[i, j]))
         return sums
 

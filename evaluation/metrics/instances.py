@@ -28,8 +28,8 @@ class Extents(NamedTuple):
 class Instances:
     """The instances 1..n of a channel; `sizes` are the voxels of 0..n, 0 being foreground that belongs to none.
 
-    `names` has, of 1..n in order, an entity's value, or a component's number among those that are large enough. `blocks`
-    gives all runs, in order and piece by piece, each with the number of its instance.
+    `names` has, of 1..n in order, an entity's value, or a component's number among those that are large enough.
+    `blocks` gives all runs, in order and piece by piece, each with the number of its instance.
     """
 
     channel: Channel

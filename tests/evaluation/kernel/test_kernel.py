@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def told(program, **environment):
 
 
 def test_the_build_of_this_source_is_used():
-    assert built().SOURCE == kernel.source_digest()
+    assert kernel.source_digest() == built().SOURCE
     assert kernel.description == "compiled kernel"
 
 
@@ -61,7 +62,10 @@ def test_a_compiler_that_fails_leaves_nothing(monkeypatch, tmp_path):
 def test_one_build_serves_every_python(tmp_path):
     """It uses nothing but Python's limited API, whose names are listed in Python's own manual."""
     names = subprocess.run(
-        ["nm", "--dynamic", "--undefined-only", str(builder.build(tmp_path))], capture_output=True, text=True, check=True
+        ["nm", "--dynamic", "--undefined-only", str(builder.build(tmp_path))],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     used = {line.split()[-1] for line in names.stdout.splitlines() if "Py" in line}
     assert used == {
@@ -92,7 +96,7 @@ def calls(draw):
     """A function and arguments that do not fit together, or do by chance."""
     name = draw(st.sampled_from(sorted(CALLS)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    arguments = []
+    arguments: list[object] = []
     size = int(rng.choice([0, 1, 2, 3, 6, 24]))
     for kind in CALLS[name]:
         if kind == "n":
@@ -101,7 +105,7 @@ def calls(draw):
             count = size if rng.random() < 0.8 else int(rng.choice([0, 1, 5, 17]))
             high = int(rng.choice([2, 9, 100, 2**31 - 1]))
             numbers = rng.integers(-1 if rng.random() < 0.3 else 0, high, count)
-            arguments.append(np.sort(numbers).astype(rng.choice([np.uint8, np.int32, np.int64, np.float64])))
+            arguments.append(np.sort(numbers).astype(str(rng.choice(["u1", "i4", "i8", "f8"]))))
     return name, arguments
 
 
@@ -109,10 +113,8 @@ def calls(draw):
 @given(calls())
 def test_arguments_that_do_not_fit_together_are_refused_and_leave_no_array(called):
     name, arguments = called
-    try:
+    with suppress(ValueError, OverflowError):
         getattr(built(), name)(*arguments)
-    except (ValueError, OverflowError):
-        pass
 
 
 SANITIZED = """

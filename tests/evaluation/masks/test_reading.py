@@ -158,7 +158,8 @@ def test_runs_of_a_reference_end_where_the_value_changes(tmp_path):
     volume[0, :, 0, 0] = [1, 1, 2, 0]
     volume[0, :, 1, 0] = [2, 0, 2, 2]
     first, second = read_reference(builders.mask_file(tmp_path / "reference.nii", volume), volume.shape)
-    assert (first.runs.start.tolist(), first.runs.stop.tolist()) == ([0, 2, 4, 6], [2, 3, 5, 8])
+    runs = first.runs.unpacked()
+    assert (runs.start.tolist(), runs.stop.tolist()) == ([0, 2, 4, 6], [2, 3, 5, 8])
     assert first.values.tolist() == [1, 2, 2, 2]
     assert len(second.runs) == 0
 
