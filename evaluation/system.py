@@ -27,6 +27,10 @@ PROC = Path("/proc")
 READ_ONLY = os.O_RDONLY
 for _flag in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
     READ_ONLY |= getattr(os, _flag, 0)
+# For a file that only grows.
+APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
+for _flag in ("O_CLOEXEC", "O_BINARY"):
+    APPEND |= getattr(os, _flag, 0)
 
 # Exit codes of processes that a signal ended.
 KILLED = -getattr(signal, "SIGKILL", 9)

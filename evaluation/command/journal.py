@@ -28,6 +28,7 @@ from evaluation.isolation.messages import (
 )
 from evaluation.isolation.scorer import Job
 from evaluation.metrics.cases import VERSION, Assessment
+from evaluation.system import APPEND
 
 SUFFIX = ".partial"
 FORM = 1  # of a line; the number changes whenever what is in it does
@@ -87,10 +88,11 @@ class Journal:
     def _opened(self) -> int:
         assert self.path is not None
         mode = os.O_TRUNC if self._starts_again else 0
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | mode, 0o666)
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":  # whoever wrote the last line did not get to its end
-            os.write(descriptor, b"\n")
+        descriptor = os.open(self.path, APPEND | mode, 0o666)
+        if os.fstat(descriptor).st_size:
+            os.lseek(descriptor, -1, os.SEEK_END)
+            if os.read(descriptor, 1) != b"\n":  # whoever wrote the last line did not get to its end
+                os.write(descriptor, b"\n")
         return descriptor
 
     def how_to_go_on(self) -> str:

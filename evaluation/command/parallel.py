@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import TypeVar
 from evaluation.command.journal import Journal
 from evaluation.command.progress import Progress, tell
 from evaluation.hints import Hint, about_repeated_masks, look
+from evaluation.hints.judging import MAX_CASES, is_poor
 from evaluation.isolation import fork_server
 from evaluation.isolation.fork_server import ForkServer
 from evaluation.isolation.plain import PlainChildren
@@ -58,16 +59,21 @@ def score_all(
         scorers = [stack.enter_context(scorer) for scorer in each]
         known = journal.known
 
+        fits: dict[str, Fit | None] = {}
+        early = {job.case.name for job in jobs[:MAX_CASES]}
+
         def score(scorer: IsolatedScorer, job: Job) -> Assessment:
             assessment = scorer.assess(job)
             journal.add(job, assessment)
+            if job.case.name in early and is_poor(assessment.result):
+                fits[job.case.name] = scorer.fit(job)  # while the child has the masks at hand
             return assessment
 
         left = [job for job in jobs if job.case.name not in known]
         scored = iter(_shared_out(left, score, scorers, pool, Progress("cases scored", quiet=quiet)))
         assessments = [known[name] if (name := job.case.name) in known else next(scored) for job in jobs]
         results = [assessment.result for assessment in assessments]
-        hints = look(jobs, results, _SharedOut(scorers, pool, quiet))
+        hints = look(jobs, results, _SharedOut(scorers, pool, fits, quiet), max_cases=MAX_CASES)
     return assessments, [*hints, *about_repeated_masks(assessments)]
 
 
@@ -77,11 +83,14 @@ class _SharedOut:
 
     scorers: Sequence[IsolatedScorer]
     pool: ThreadPoolExecutor
+    known: Mapping[str, Fit | None]
     quiet: bool
 
     def fits(self, jobs: Sequence[Job]) -> list[Fit | None]:
         progress = Progress("poorly scored cases looked at", quiet=self.quiet)
-        return _shared_out(jobs, IsolatedScorer.fit, self.scorers, self.pool, progress)
+        left = [job for job in jobs if job.case.name not in self.known]
+        found = iter(_shared_out(left, IsolatedScorer.fit, self.scorers, self.pool, progress))
+        return [self.known[name] if (name := job.case.name) in self.known else next(found) for job in jobs]
 
     def corrected(self, masks: Sequence[tuple[Job, Correction]]) -> list[CaseResult | None]:
         def score(scorer: IsolatedScorer, mask: tuple[Job, Correction]) -> CaseResult | None:

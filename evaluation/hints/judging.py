@@ -90,6 +90,12 @@ def worth_a_look(results: Sequence[CaseResult]) -> list[int]:
     return list(several)[:MAX_CASES] if _are_mostly_poor(several.values()) else []
 
 
+def is_poor(result: CaseResult) -> bool:
+    """Whether a run of such cases is `worth_a_look`."""
+    dices = _dices_of_content(result)
+    return bool(dices) and fmean(dices) < POOR_DICE
+
+
 def _are_mostly_poor(cases: Iterable[Sequence[float]]) -> bool:
     means = [fmean(dices) for dices in cases]
     return bool(means) and 2 * sum(mean < POOR_DICE for mean in means) >= len(means)

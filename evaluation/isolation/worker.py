@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 from evaluation import system
@@ -24,9 +25,13 @@ from evaluation.isolation.messages import (
 )
 from evaluation.masks.prepared import Damaged, Reference, open_prepared, open_reference
 from evaluation.masks.reading import read_prediction
+from evaluation.masks.run_lengths import Channel
 from evaluation.metrics.cases import Assessment
 from evaluation.metrics.fit import Fit, fit
 from evaluation.metrics.scoring import assess
+
+# The (prediction, reference) of each finding of the case that was scored last, by its files: a fit is asked for next.
+_at_hand: dict[tuple[Path, Path | None], dict[str, tuple[Channel, Channel]]] = {}
 
 
 def main(requests: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:
@@ -54,10 +59,21 @@ def answer(request: Request) -> Assessment | Checked | Fit | Failure | None:
 
 
 def _assess(request: Request) -> Assessment:
+    _at_hand.clear()
+    compared: dict[str, tuple[Channel, Channel]] = {}
+    arguments = (request.prediction, request.correction, compared)
     if request.prepared:
         loaded = open_prepared(request.reference)
-        return assess(request.case, lambda: loaded, request.prediction, request.correction)
-    return assess(request.case, lambda: open_reference(request.reference), request.prediction, request.correction)
+        assessment = assess(request.case, lambda: loaded, *arguments)
+    else:
+        assessment = assess(request.case, lambda: open_reference(request.reference), *arguments)
+    if request.correction is None:
+        _at_hand[_files(request)] = compared
+    return assessment
+
+
+def _files(request: Request) -> tuple[Path, Path | None]:
+    return request.reference, request.prediction
 
 
 def _check(request: Request) -> Checked:
@@ -80,9 +96,12 @@ def _fit(request: Request) -> Fit | None:
     if request.prediction is None:
         return None
     opened = _opened(request)
-    wanted = [finding.runs for finding in opened.findings]
-    pairs = list(zip(read_prediction(request.prediction, opened.shape), wanted, strict=True))
-    return fit({key: pairs[int(key)] for key in request.case.findings}, channels=opened.shape[0])
+    known = _at_hand.get(_files(request))
+    if known is None:
+        wanted = [finding.runs for finding in opened.findings]
+        pairs = list(zip(read_prediction(request.prediction, opened.shape), wanted, strict=True))
+        known = {key: pairs[int(key)] for key in request.case.findings}
+    return fit(known, channels=opened.shape[0])
 
 
 _WORK: dict[Task, Callable[[Request], Assessment | Checked | Fit | None]] = {

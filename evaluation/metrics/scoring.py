@@ -36,11 +36,16 @@ def score_case(case: Case, reference: Path, prediction: Path | None) -> CaseResu
 
 
 def assess(
-    case: Case, open_it: Callable[[], Reference], prediction: Prediction | None, correction: Correction | None = None
+    case: Case,
+    open_it: Callable[[], Reference],
+    prediction: Prediction | None,
+    correction: Correction | None = None,
+    compared: dict[str, tuple[Channel, Channel]] | None = None,
 ) -> Assessment:
     """`score_case` together with the sizes of the findings; `open_it` gives the reference from its beginning.
 
-    With a `correction` it is the score of the mask as it would be when saved that way.
+    With a `correction` it is the score of the mask as it would be when saved that way. `compared` gets the (prediction,
+    reference) of each finding.
     """
     try:
         reference = open_it()
@@ -48,7 +53,9 @@ def assess(
         if prediction is None:
             return _lost(case, reference, CaseStatus.MISSING, "no file of this name was found")
         try:
-            return _compare(case, reference, prediction, correction or Correction())
+            return _compare(
+                case, reference, prediction, correction or Correction(), {} if compared is None else compared
+            )
         except _BadPrediction as error:  # some of the reference may have been read by then
             return _lost(case, open_it(), CaseStatus.INVALID, str(error))
     except InvalidMask as error:
@@ -73,11 +80,18 @@ def _lost(case: Case, reference: Reference, status: CaseStatus, reason: str) -> 
     return Assessment(result, voxels, tuple(Matching(entities=finding.names) for finding in wanted))
 
 
-def _compare(case: Case, reference: Reference, prediction: Prediction, correction: Correction) -> Assessment:
+def _compare(
+    case: Case,
+    reference: Reference,
+    prediction: Prediction,
+    correction: Correction,
+    compared: dict[str, tuple[Channel, Channel]],
+) -> Assessment:
     findings, voxels, matchings, digest = [], [], [], MaskDigest()
     predicted = _chosen(case, correction.apply(_predicted(prediction, reference.shape)))
     wanted = _chosen(case, reference.findings)
     for (key, runs), (_, finding) in zip(predicted, wanted, strict=True):
+        compared[key] = runs, finding.runs
         known = entities(finding)
         digest.add(key, runs)
         result, matched = _score_finding(case, key, known, predicted_instances(runs))

@@ -28,8 +28,10 @@ COUNTING_CALLS = {"bool", "int", "len", "islower", "isupper"}
 WHOLE = {
     "sum((finding['hit'] for case in results for finding in case['findings']))": "yes or no",
     "sum((finding[name] for finding in findings))": "counts",
-    "sum((len(slab.runs) - slab.low for slab in self.slabs()))": "runs",
-    "sum((slab.runs[slab.low:].voxels for slab in self.slabs()))": "voxels",
+    "sum((finding['hit'] for finding in _findings(assessments)))": "yes or no",
+    "sum((finding[name] for finding in case['findings']))": "counts",
+    "sum((_is_raw_hit(finding) for finding in findings))": "yes or no",
+    "sum(map(_is_raw_hit, findings))": "yes or no",
 }
 
 

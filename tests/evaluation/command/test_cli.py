@@ -349,7 +349,7 @@ class TestHints:
         assert 0.3 < hint["corrected_dice"] < 0.8
 
     def test_good_masks_are_not_looked_at(self, challenge, monkeypatch):
-        monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
+        monkeypatch.setattr("evaluation.isolation.scorer.IsolatedScorer.fit", lambda *_: pytest.fail("looked at"))
         assert challenge.run() == 0
 
     def test_one_mask_for_all_findings_is_recognised_and_changes_no_score(self, challenge, capsys):
@@ -364,7 +364,7 @@ class TestHints:
 
     def test_a_failure_to_look_costs_nothing(self, challenge, monkeypatch, capsys):
         self.flip(challenge, 3)
-        monkeypatch.setattr("evaluation.command.parallel.IsolatedScorer.fit", lambda *_: None)
+        monkeypatch.setattr("evaluation.isolation.scorer.IsolatedScorer.fit", lambda *_: None)
         assert challenge.run() == 0
         assert "hint" not in capsys.readouterr().out
 
@@ -524,7 +524,7 @@ class TestAsAProcess:
 
     def test_it_states_the_version_of_the_metrics(self):
         run = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=False)
-        assert (run.returncode, run.stdout) == (0, f"evaluation version {VERSION}\n")
+        assert (run.returncode, run.stdout) == (0, f"evaluation version {VERSION}, compiled kernel\n")
 
     def test_a_wrong_option_is_explained(self):
         run = subprocess.run([*COMMAND, "--x"], capture_output=True, text=True, check=False)

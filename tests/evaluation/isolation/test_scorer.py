@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,14 @@ def noise_job(tmp_path, shape):
     )
 
 
+def dust_job(tmp_path, shape):
+    """Millions of components of one voxel: what makes most to be known."""
+    noise = noise_job(tmp_path, shape)
+    dust = np.zeros(shape, np.uint8)
+    dust[:, ::2, ::2, ::2] = 1
+    return replace(noise, prediction=builders.mask_file(tmp_path / "dust.nii", dust))
+
+
 class TestResults:
     def test_they_are_what_scoring_in_this_process_gives(self, job):
         jobs = [job(0), job(1), job(2)]
@@ -87,7 +96,7 @@ class TestResults:
 
 class TestLimits:
     def test_a_case_that_needs_too_much_memory_is_invalid_and_the_next_goes_on(self, job, tmp_path):
-        hungry = noise_job(tmp_path, (1, 200, 200, 200))
+        hungry = dust_job(tmp_path, (1, 360, 360, 360))
         results = [one.result for one in assess_isolated([job(0), hungry, job(1)], memory_bytes=300 << 20)]
         assert [result["status"] for result in results] == ["scored", "invalid", "scored"]
         assert "takes more than 0.3 GiB of memory" in str(results[1]["reason"])
