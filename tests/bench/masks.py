@@ -53,6 +53,25 @@ def shifted(folder: Path, seed: int = 0, grid=GRID) -> Files:
     return _write(folder, f"shifted-{seed}", reference, prediction, ["1a", "1b", "1f"])
 
 
+def checkerboard(folder: Path, grid=(512, 512, 256)) -> Files:
+    """Every second voxel of three findings: as many runs as there can be."""
+    board = (np.indices(grid, np.int16).sum(axis=0) % 2).astype(np.uint8)
+    return _write(folder, "checkerboard", _lesions(grid), np.broadcast_to(board, (3, *grid)), ["1a", "1b", "2a"])
+
+
+def noise(folder: Path, seed: int = 0, grid=(512, 512, 256)) -> Files:
+    """Every voxel of three findings by a coin."""
+    coins = np.random.default_rng(seed).integers(0, 2, (3, *grid), np.uint8)
+    return _write(folder, "noise", _lesions(grid), coins, ["1a", "1b", "2a"])
+
+
+def _lesions(grid):
+    reference = np.zeros((3, *grid), np.uint8)
+    reference[:, 100:200, 100:200, 50:90] = 1
+    reference[:, 250:290, 100:200, 50:90] = 2
+    return reference
+
+
 def _scatter(rng, reference, prediction, lesions: int, radius: float) -> None:
     """Ragged blobs, numbered in the reference; the prediction finds most of them, and some that are not there."""
     for lesion in range(lesions):

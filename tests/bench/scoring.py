@@ -1,9 +1,10 @@
-"""What scoring costs: a heavy, a typical and a distance-stress case, against the least that any scorer must do.
+"""What scoring costs: heavy, typical, distance-stress and dense cases, against the least that any scorer must do.
 
 Each contender is a process of its own on one core. They take turns for some rounds on the same files, the first turn
-uncounted; the median seconds, their ratio to the floor (inflating both files once with ISA-L) and the peak memory are
-printed. Then sets of heavy cases are scored by `python -m evaluation` on one core and on all, and 300 made-up results
-are summarised.
+uncounted. Printed are the median CPU seconds, the median over the rounds of the ratio to the floor in the same round
+(inflating both files once with ISA-L), and the peak memory; for files of gzip level 1, as nibabel writes them, and of
+level 6. Then what hints add to poor cases, sets of heavy cases through `python -m evaluation` on one core and on all,
+the aggregates of 300 made-up results, and what scoring a whole season again would take.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evaluation import kernel
 from tests.bench import masks
 from tests.evaluation import builders
 
@@ -29,22 +31,51 @@ MIB = 1 << 20
 CHUNK = 1 << 20
 
 
+LEVELS = (1, 6)
+SEASON = (500, 20, 300)  # teams, runs of each, cases of each
+HEAVY_SHARE = 0.1  # of a season's cases; the others are typical
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="./dev bench scoring", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cases", type=int, default=300, help="heavy cases in the large set (0: no sets)")
-    parser.add_argument("--level", type=int, default=masks.GZIP_LEVEL, help="compression of the files, 1 to 9")
+    parser.add_argument("--levels", type=int, nargs="*", default=LEVELS, help="compression of the files, 1 to 9")
     parser.add_argument("--no-dense", action="store_true", help="leave out the dense implementation (minutes, 3 GB)")
     options = parser.parse_args()
-    masks.GZIP_LEVEL = options.level
-    with tempfile.TemporaryDirectory(prefix="rexg-bench-") as name:
-        folder = Path(name)
-        for make in (masks.heavy, masks.typical, masks.shifted):
-            compare(make(folder), folder, options.rounds, dense=not options.no_dense and make is not masks.shifted)
-        if options.cases:
-            measure_sets(folder, options.cases)
+    print(f"masks are scored by: {kernel.description}")
+    for level in options.levels:
+        masks.GZIP_LEVEL = level
+        with tempfile.TemporaryDirectory(prefix="rexg-bench-") as name:
+            folder = Path(name)
+            seconds = {
+                make.__name__: compare(make(folder), folder, options.rounds, dense=_wants_dense(options, make, level))
+                for make in (masks.heavy, masks.typical, masks.shifted)
+            }
+            for make in (masks.checkerboard, masks.noise):
+                compare(make(folder), folder, 1, dense=False)
+            show_season(seconds)
+            measure_hints(folder, options.rounds)
+            if options.cases:
+                measure_sets(folder, options.cases)
     measure_aggregates()
+
+
+def _wants_dense(options: argparse.Namespace, make: Callable[..., masks.Files], level: int) -> bool:
+    return not options.no_dense and make is not masks.shifted and level == options.levels[0]
+
+
+def show_season(seconds: dict[str, dict[str, float]]) -> None:
+    """What it takes to score again all that a season brought."""
+    teams, runs, cases = SEASON
+    count = teams * runs * cases
+    for title in (OURS, PREPARED):
+        mean = HEAVY_SHARE * seconds["heavy"][title] + (1 - HEAVY_SHARE) * seconds["typical"][title]
+        print(
+            f"\na season of {teams} teams x {runs} runs x {cases} cases, {HEAVY_SHARE:.0%} of them heavy, "
+            f"{title}: {count * mean / 3600:.0f} core-hours"
+        )
 
 
 class Contender(NamedTuple):
@@ -96,6 +127,15 @@ def ours(files: masks.Files, folder: Path) -> object:
     return score_case(files.case, files.reference, files.prediction)
 
 
+def ours_without_kernel(files: masks.Files, folder: Path) -> object:
+    """All metrics from both files, by NumPy, SciPy and cc3d."""
+    from evaluation import score_case
+    from tests.evaluation.ways import way
+
+    with way("NumPy"):
+        return score_case(files.case, files.reference, files.prediction)
+
+
 def ours_prepared(files: masks.Files, folder: Path) -> object:
     """All metrics, with the reference's runs from the cache."""
     from evaluation.masks.prepared import open_prepared, prepare
@@ -105,18 +145,20 @@ def ours_prepared(files: masks.Files, folder: Path) -> object:
     return assess(files.case, lambda: prepared, files.prediction).result
 
 
+OURS, PREPARED, WITHOUT = "ours", "ours, prepared reference", "ours, without the kernel"
 CONTENDERS = (
     Contender("floor: inflate both", floor),
     Contender("read with SimpleITK", read_with_simpleitk),
     Contender("read with nibabel", read_with_nibabel),
     Contender("dense, numpy and scipy", dense, once=True),
-    Contender("ours", ours),
-    Contender("ours, prepared reference", ours_prepared),
+    Contender(OURS, ours),
+    Contender(PREPARED, ours_prepared),
+    Contender(WITHOUT, ours_without_kernel),
 )
 
 
-def compare(files: masks.Files, folder: Path, rounds: int, *, dense: bool) -> None:
-    """One case, all contenders in turns."""
+def compare(files: masks.Files, folder: Path, rounds: int, *, dense: bool) -> dict[str, float]:
+    """One case, all contenders in turns; the median seconds of each."""
     chosen = [contender for contender in CONTENDERS if dense or not contender.once]
     seconds: dict[str, list[float]] = {contender.title: [] for contender in chosen}
     peaks: dict[str, float] = {}
@@ -136,6 +178,7 @@ def compare(files: masks.Files, folder: Path, rounds: int, *, dense: bool) -> No
             seconds[contender.title], peaks[contender.title] = [elapsed], host.end()
     _check_agreement(results)
     _show(files, seconds, peaks)
+    return {title: statistics.median(values) for title, values in seconds.items()}
 
 
 def _show(files: masks.Files, seconds: dict[str, list[float]], peaks: dict[str, float]) -> None:
@@ -144,19 +187,19 @@ def _show(files: masks.Files, seconds: dict[str, list[float]], peaks: dict[str, 
         f"\n{files.case.name}: {len(files.case.findings)} findings of {files.case.shape}, files of "
         f"{sizes[0]:.1f} and {sizes[1]:.1f} MiB, gzip level {masks.GZIP_LEVEL}"
     )
-    print(f"  {'':26}{'seconds':>9}{'x floor':>9}{'peak MB':>9}")
-    least = statistics.median(seconds[CONTENDERS[0].title])
+    print(f"  {'':26}{'CPU s':>9}{'x floor':>9}{'peak MB':>9}")
+    floors = seconds[CONTENDERS[0].title]
     for title, values in seconds.items():
-        median = statistics.median(values)
-        print(f"  {title:26}{median:9.3f}{median / least:9.2f}{peaks[title]:9.0f}")
+        ratio = statistics.median(value / floor for value, floor in zip(values, floors, strict=False))
+        print(f"  {title:26}{statistics.median(values):9.3f}{ratio:9.2f}{peaks[title]:9.0f}")
 
 
 def _check_agreement(results: dict[str, object]) -> None:
     """A fast wrong answer is no answer."""
-    if results["ours"] != results["ours, prepared reference"]:
-        raise SystemExit("the prepared reference gives other numbers")
+    if not results[OURS] == results[PREPARED] == results[WITHOUT]:
+        raise SystemExit("the prepared reference, or NumPy, gives other numbers")
     slow = results.get("dense, numpy and scipy")
-    findings = results["ours"]["findings"]  # type: ignore[index]
+    findings = results[OURS]["findings"]  # type: ignore[index]
     for finding, (dice, tp, distance_tp) in zip(findings, slow or (), strict=slow is not None):  # type: ignore[call-overload]
         if (finding["tp"], finding["distance_tp"]) != (tp, distance_tp) or abs(finding["dice"] - dice) > 1e-9:
             raise SystemExit(f"the dense implementation disagrees: {finding} and {dice, tp, distance_tp}")
@@ -188,9 +231,9 @@ class _Host:
 def _serve(pipe, run, files: masks.Files, folder: Path) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     while pipe.recv() == "run":
-        start = time.perf_counter()
+        start = time.process_time()
         result = run(files, folder)
-        pipe.send((time.perf_counter() - start, result))
+        pipe.send((time.process_time() - start, result))
     pipe.send(_peak_mb())
 
 
@@ -198,6 +241,32 @@ def _peak_mb(pid: str = "self") -> float:
     # Not ru_maxrss: a new process inherits its parent's. One that has ended but is not yet waited for has none.
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return max((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")), default=0.0)
+
+
+def measure_hints(folder: Path, rounds: int) -> None:
+    """What finding out why cases are poor adds to scoring them, in a child as the command line has it."""
+    from evaluation.isolation.scorer import IsolatedScorer, Job
+
+    files = masks.heavy(folder, 1)
+    other = masks.heavy(folder, 2)  # its prediction fits this reference nowhere
+    job = Job(files.case, files.reference, other.prediction)
+    ratios = []
+    with IsolatedScorer() as scorer:
+        for _ in range(rounds + 1):
+            spent = [_child_seconds(scorer)]
+            scorer.assess(job)
+            spent.append(_child_seconds(scorer))
+            scorer.fit(job)
+            spent.append(_child_seconds(scorer))
+            ratios.append((spent[2] - spent[1]) / (spent[1] - spent[0]))
+    print(f"\nhints: a poor heavy case costs {statistics.median(ratios[1:]):.0%} more CPU time than scoring it takes")
+
+
+def _child_seconds(scorer) -> float:
+    """Its CPU time so far; the kernel's account of it is too coarse."""
+    if scorer.pid is None:
+        return 0.0
+    return int(Path(f"/proc/{scorer.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def measure_sets(folder: Path, count: int) -> None:
