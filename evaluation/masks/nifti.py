@@ -19,7 +19,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
@@ -123,8 +123,8 @@ class Header:
 class NiftiStream:
     """A NIfTI file opened for one pass over its voxels; use it as a context manager.
 
-    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `pieces(n)` the same bit by bit,
-    `finish()` makes sure that the file ends there. Everything that is wrong with the file is raised as `InvalidMask`, a
+    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `pass_on(n)` hands them on
+    bit by bit, `finish()` makes sure that the file ends there. Everything that is wrong with the file is raised as `InvalidMask`, a
     failing disk as `EvaluationError`.
     """
 
@@ -155,21 +155,24 @@ class NiftiStream:
         self._pass_gap()
         return self._read_all(size)
 
-    def pieces(self, size: int) -> Iterator[bytes]:
-        """The next `size` bytes of voxel data, in pieces of `PIECE_BYTES` at most, as they are inflated: no copies."""
+    def pass_on(self, size: int, consume: Callable[[bytes], None]) -> None:
+        """Hand the next `size` bytes of voxel data on as they are inflated, in pieces of `PIECE_BYTES` at most.
+
+        Each piece is gone before the next one is made, so that this takes its place, also in the processor's cache.
+        """
         self._pass_gap()
         metered, read = self._metered, self._stream.read1
-        with self._guarded():
-            while size:
-                at_most = min(size, PIECE_BYTES)
-                metered.left += at_most + at_most // 4
+        while size:
+            at_most = min(size, PIECE_BYTES)
+            metered.left += at_most + at_most // 4
+            with self._guarded():
                 piece = read(at_most)
-                if len(piece) < at_most:
-                    if not piece:
-                        raise Truncated(ENDS_EARLY)
-                    metered.left -= (at_most - len(piece)) * 5 // 4
-                size -= len(piece)
-                yield piece
+            if not piece:
+                raise Truncated(ENDS_EARLY)
+            metered.left -= (at_most - len(piece)) * 5 // 4
+            size -= len(piece)
+            consume(piece)
+            del piece
 
     def _pass_gap(self) -> None:
         """Only now: whoever reads voxels has looked at the shape."""

@@ -114,8 +114,7 @@ def _read(path: Path, shape: Shape, *, binarise: bool) -> Iterator[ValuedRuns]:
         are_plain_bytes = header.dtype == np.uint8 and not header.scaled
         found = scanner(shape, of_bytes=binarise or are_plain_bytes, binarise=binarise)
         if are_plain_bytes:
-            for piece in stream.pieces(math.prod(shape)):
-                found.feed_bytes(piece)
+            stream.pass_on(math.prod(shape), found.feed_bytes)
         else:
             _feed_numbers(found, stream, math.prod(shape), binarise=binarise)
         stream.finish()
