@@ -259,7 +259,8 @@ def without_column(table: Path, columns: list[str], column: str) -> None:
 
 
 # What came after 0004: migrations, tables, columns of older tables.
-NEWER = tuple(path.stem for path in Path(migrations.__file__).parent.glob("0*.py") if path.stem >= "0005")
+NAMES = sorted(path.stem for path in Path(migrations.__file__).parent.glob("0*.py"))
+NEWER = tuple(name for name in NAMES if name >= "0005" or "_squashed_" in name)
 NEWER_TABLES = (
     *("auditentry", "draft", "imageprovenance", "outgoingmail", "resumableupload", "throttle", "turn", "weights"),
     "runscores",
