@@ -1,4 +1,4 @@
-"""The tables as migrations 0001 to 0054 make them, at once: a new database takes this one, in a fifth of the time.
+"""The tables as migrations 0001 to 0054 make them, at once: a new database takes this one, in half the time.
 
 A database in which some of those ran goes on with them, and is then taken for one that has this (Django's `replaces`).
 What they wrote by hand, functions of the database and first rows, is said there and used here. What they did to rows

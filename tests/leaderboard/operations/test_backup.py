@@ -335,6 +335,15 @@ def as_of_before(made: Path) -> None:
     applied.write_text("".join(line for line in applied.open() if not any(name in line for name in NEWER)))
 
 
+def test_a_backup_of_a_newer_version_is_refused_by_the_name_of_its_migration(team, folder, bare_machine):
+    made = backup.make(folder).folder / "manifest.json"
+    manifest = json.loads(made.read_text())
+    manifest["migrations"].append(["leaderboard", "9999_what_is_to_come"])
+    made.write_text(json.dumps(manifest))
+    said = bare_machine.manage("restore", str(folder))
+    assert (said.returncode, "has no migration leaderboard 9999_what_is_to_come" in said.stderr) == (1, True)
+
+
 def test_a_backup_of_an_older_version_is_brought_up_to_date(team, phase, host, folder, bare_machine):
     """As if it had been made before the last migrations: they run after the rows are there."""
     run_to_the_end(accepted(team, phase), host)
