@@ -1,12 +1,15 @@
 #!/usr/bin/env python
 """Django's command line for the challenge server."""
 
+import gc
 import os
 import select
 import signal
 import sys
 
-from django.core.management import execute_from_command_line
+gc.disable()  # until all is imported (leaderboard/apps.py): it stays, and to look through it takes a seventh of a start
+
+from django.core.management import execute_from_command_line  # noqa: E402
 
 
 def main() -> int:

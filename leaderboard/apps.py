@@ -25,5 +25,7 @@ class LeaderboardConfig(AppConfig):
         blobs.prepare()
         # Every form's: Django's own lets through what no mail can be sent to; the mail would fail then, not the form.
         forms.EmailField.default_validators = [*forms.EmailField.default_validators, text.check_address]
-        # What was imported stays to the end: Python need not look through it again and again, nor when it ends.
+        # What was imported stays to the end: Python need not look through it again and again, nor when it ends. The
+        # processes' first lines have kept it from looking meanwhile (manage.py, celery.py, wsgi.py).
         gc.freeze()
+        gc.enable()

@@ -5,12 +5,14 @@ time (leaderboard/processes/sweeper.py sends it again). GPU hosts have an app of
 which knows neither these tasks nor this database.
 """
 
+import gc
 import os
 
 from celery import Celery
 
 from containers.protocol.task_queue import survive_lost_acknowledgements
 
+gc.disable()  # until all is imported (apps.py)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 # Django's checks, which Celery would repeat in each worker, load every page and the whole API: no task needs them, and
 # `manage.py migrate` checks.

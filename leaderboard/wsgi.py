@@ -1,5 +1,6 @@
 """WSGI entry point, for gunicorn."""
 
+import gc
 import os
 import socket
 
@@ -9,6 +10,7 @@ from leaderboard import checks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
 checks.stop_if_uncollected()
+gc.disable()  # until all is imported (apps.py)
 django.setup(set_prefix=False)
 
 from leaderboard.core import process_heartbeat  # noqa: E402 - they need the settings

@@ -164,6 +164,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         give_up = time.monotonic() + COMPILING_SECONDS
         while not compiled.exists() and time.monotonic() < give_up:
             time.sleep(0.1)
+    gc.disable()  # Django, once it is set up, lets it work
     try:
         return (yield)
     finally:

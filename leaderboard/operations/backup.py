@@ -40,6 +40,7 @@ from typing import IO, Any, NamedTuple
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.db.models import F
 from psycopg import sql
 
@@ -276,9 +277,21 @@ def _remake_schema(manifest: dict[str, Any]) -> None:
             return  # a database that this version migrated, for a backup of this version
         for table in there:
             cursor.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
-    newest = dict(manifest["migrations"])  # in the order in which they ran: the last of each app stays
-    for app, name in newest.items():
-        call_command("migrate", app, name, interactive=False, verbosity=0)
+    _migrate({(app, name) for app, name in manifest["migrations"]})
+
+
+def _migrate(wanted: set[tuple[str, str]]) -> None:
+    """Carry out these migrations, and no other, on a database without tables."""
+    executor = MigrationExecutor(connection)
+    loader = executor.loader
+    if unknown := wanted - loader.disk_migrations.keys():
+        raise BackupError(f"This version of the server has no migration {' '.join(min(unknown))}.")
+    if not wanted >= loader.replacements.keys():  # a backup of before they were put together: one by one, as then
+        wanted -= loader.replacements.keys()
+        loader.replace_migrations = False  # type: ignore[attr-defined]  # Django has it
+        loader.build_graph()
+    everything = executor.migration_plan(loader.graph.leaf_nodes())
+    executor.migrate([], [step for step in everything if (step[0].app_label, step[0].name) in wanted])
 
 
 def _load(manifest: dict[str, Any], folder: Path) -> None:

@@ -7,6 +7,7 @@ while it waits.
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
+gc.disable()  # until all is imported (apps.py)
 django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - they need the settings

@@ -1,5 +1,6 @@
 """What axe finds on a page: the rules of WCAG 2.2 AA, and what it calls best practice."""
 
+import json
 from collections.abc import Sequence
 from typing import cast
 
@@ -11,10 +12,14 @@ ALL = (*STANDARDS, "best-practice")
 # What may be otherwise at another width, or in another theme; the other rules read what a page is built of.
 BY_COLOUR = ("color-contrast", "link-in-text-block")
 BY_LOOKS = (*BY_COLOUR, "scrollable-region-focusable", "target-size")
-RUN = """([within, options]) => axe.run(within, {
+# Colours on their way to a theme's are nobody's.
+RUN = """([within, options]) => {
+  document.getAnimations().forEach(one => one.cancel());
+  return axe.run(within, {
     ...options, preload: false, selectors: false, elementRef: true, resultTypes: ["violations"]}).then(
     result => result.violations.flatMap(one => one.nodes.map(
-        node => `${one.id}: ${(node.element?.outerHTML ?? "in a frame").slice(0, 200)} ${node.failureSummary}`)))"""
+        node => `${one.id}: ${(node.element?.outerHTML ?? "in a frame").slice(0, 200)} ${node.failureSummary}`)));
+}"""
 # axe is not sure of these, but they are wrong.
 NOWHERE = """["aria-describedby", "aria-labelledby", "aria-controls", "for"].flatMap(name =>
     [...document.querySelectorAll(`[${name}]`)].flatMap(one => one.getAttribute(name).split(/\\s+/)
@@ -31,16 +36,16 @@ READ_COLOURS_ONCE = """(() => {
 })()"""
 # Of every element that a rule looks at, axe would write down the source, and its way there: ours is of what is wrong.
 WITHOUT_SOURCES = "axe.configure({noHtml: true})"
-SETTLE = "document.getAnimations().forEach(one => one.cancel())"
 # All elements in their order: the number of the one around it (or -1), what styles depend on, and what colours it has.
+# As one text: of what is not, each value is looked at on its way here.
 PARTS = """() => {
   const kept = /^(class|type|role|scope|hidden|disabled|open|aria-(?!label|describedby|controls).*|data-(?!look$).*)$/;
   const said = ({name, value}) => name.startsWith("data-") ? name : `${name}=${value}`;
   const colours = ({color, backgroundColor, backgroundImage}) => [color, backgroundColor, backgroundImage];
   const all = [...document.querySelectorAll("*")], numbers = new Map(all.map((one, number) => [one, number]));
-  return all.map(one => [numbers.get(one.parentElement) ?? -1, [
+  return JSON.stringify(all.map(one => [numbers.get(one.parentElement) ?? -1, [
     one.tagName, one.checkVisibility(), one.checked, ...colours(getComputedStyle(one)),
-    ...[...one.attributes].filter(one => kept.test(one.name)).map(said).sort()].join(" ")]);
+    ...[...one.attributes].filter(one => kept.test(one.name)).map(said).sort()].join(" ")]));
 }"""
 MARK = """marks => {
   const all = document.querySelectorAll("*");
@@ -61,7 +66,6 @@ def bring_to_all(context: BrowserContext) -> None:
 
 def found(page: Page, *, tags: Sequence[str] = ALL, but: Sequence[str] = ()) -> list[str]:
     """What axe finds on a page as it is now, `but` by these rules: rule, element, and what is wrong with it."""
-    page.evaluate(SETTLE)  # colours on their way to a theme's are nobody's
     left_out = {rule: {"enabled": False} for rule in but}
     return cast(list[str], page.evaluate(RUN, ["html", {"runOnly": list(tags), "rules": left_out}]))
 
@@ -79,10 +83,11 @@ class Looks:
 
     def mark_new(self, page: Page) -> bool:
         """Mark the outermost parts of a page that were on none before, and in them what is. Whether there are any."""
-        is_new, around = self._new(page.evaluate(PARTS))
+        is_new, around = self._new(json.loads(page.evaluate(PARTS)))
         begins = [number for number, one in enumerate(around) if is_new[number] != (one >= 0 and is_new[one])]
         new, known = ([number for number in begins if is_new[number] == wanted] for wanted in (True, False))
-        page.evaluate(MARK, {"new": new, "known": known})
+        if new:
+            page.evaluate(MARK, {"new": new, "known": known})
         return bool(new)
 
     def _new(self, parts: Sequence[tuple[int, str]]) -> tuple[list[bool], list[int]]:
@@ -97,7 +102,6 @@ class Looks:
 
     def found(self, page: Page, rules: Sequence[str] = BY_LOOKS) -> list[str]:
         """What is wrong with how the marked parts look now."""
-        page.evaluate(SETTLE)
         options = {"runOnly": {"type": "rule", "values": list(rules)}}
         # Of the marks around an element the innermost counts.
         within = {"include": [["[data-look=new]"]], "exclude": [["[data-look=known]"]]}

@@ -33,6 +33,19 @@ BEGIN
 END $$
 """
 
+# Whatever a migration can make, whatever the order of a table's columns.
+SCHEMA = """
+SELECT concat_ws(' ', table_name, column_name, udt_name, character_maximum_length, is_nullable, column_default,
+                 is_identity, generation_expression) FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'
+UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT concat_ws(' ', app, name) FROM django_migrations
+"""
+
 
 class Database:
     """A database of the server at `address` (postgres://user:password@host:port/any)."""
@@ -73,6 +86,10 @@ class Database:
         """The one value of a query; None without a row."""
         rows = self.ask(query, *values)
         return rows[0][0] if rows else None
+
+    def schema(self) -> set[str]:
+        """Its columns, constraints, indexes, triggers and functions, and which migrations it has."""
+        return {line for (line,) in self.ask(SCHEMA)}
 
     def load(self, dump: str) -> None:
         """Fill it from a dump that holds statements only."""

@@ -1,5 +1,6 @@
 """A database of an earlier commit, with much under way, as the present code reads it once it is migrated."""
 
+import os
 import random
 import re
 from collections import Counter
@@ -15,6 +16,7 @@ from django.test import Client, override_settings
 
 from leaderboard.board import versions
 from leaderboard.core import clock
+from tests.upgrade.databases import Database
 from tests.upgrade.upgraded import Upgraded, sorted_attempts, told, using, without_news
 
 # With those that need the server: the recorded database is migrated once for all.
@@ -79,6 +81,15 @@ def boards(upgraded: Upgraded, django_db_blocker: Any) -> None:
 @pytest.fixture(autouse=True)
 def boards_keep_up() -> None:
     """Nor need they be made anew."""
+
+
+def test_it_is_like_a_new_one(upgraded: Upgraded, template_database: str) -> None:
+    """Which takes all that its migrations made, up to 0054, at once."""
+    new = Database(os.environ["DATABASE_URL"], template_database)
+    there = new.schema()
+    new.leave()  # others copy it
+    assert upgraded.database.schema() ^ there == set()
+    assert len(there) > 1000
 
 
 def browser_of(site: Upgraded, name: str) -> Client:
