@@ -47,7 +47,12 @@ def _template() -> Iterator[tuple[str, bytes]]:
 def _scorer() -> Iterator[tuple[str, bytes]]:
     """What `pip install .` needs, and what it brings."""
     base: Path = settings.BASE_DIR
-    for path in (base / "pyproject.toml", base / "setup.py", base / "LICENSE", *sorted((base / "evaluation").rglob("*"))):
+    for path in (
+        base / "pyproject.toml",
+        base / "setup.py",
+        base / "LICENSE",
+        *sorted((base / "evaluation").rglob("*")),
+    ):
         if path.suffix in SCORER_SUFFIXES or path.name == "LICENSE":
             yield str(path.relative_to(base)), path.read_bytes()
     yield "requirements.txt", "".join(f"{name}=={version(name)}\n" for name in REQUIREMENTS).encode()

@@ -22,19 +22,26 @@ from tests.evaluation import builders
 ROOT = Path(__file__).parents[2]
 HERE = sysconfig.get_path("purelib")  # where the packages are that scoring needs
 PACKAGES = ("evaluation", "leaderboard", "containers", "deploy", "tests")
+KERNEL = "rexg_kernel.abi3.so"
 TRAP = "raise SystemExit('a file of the working directory was run')"
 
 
-def built(folder: Path) -> Path:
+def built(folder: Path, **environment: str) -> Path:
     """The wheel of a copy of this clone."""
     source = folder / "clone"
     for name in PACKAGES:
         ignored = shutil.ignore_patterns("*.pyc", "__pycache__", "static", "corpus")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "LICENSE", "README.md"):
+    for name in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source)
     program = f"from setuptools import build_meta; build_meta.build_wheel({str(folder)!r})"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=source, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=source,
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+    )
     [wheel] = folder.glob("*.whl")
     return wheel
 
@@ -84,12 +91,25 @@ def test_the_wheel_holds_the_scoring_and_nothing_of_the_server(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         [metadata] = [archive.read(name).decode() for name in names if name.endswith("METADATA")]
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"evaluation"}
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"evaluation", KERNEL}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "evaluation").rglob("*.py")}
     assert {*modules, "evaluation/py.typed", "evaluation/kernel/kernel.c"} <= set(names)
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert needed == [re.split("[>=]", one)[0] for one in project["dependencies"]]
+
+
+def test_the_compiled_kernel_comes_with_it_and_serves_every_python_from_3_11_on(wheel, rexg, hostile):
+    assert "-cp311-abi3-" in wheel.name
+    told = run(rexg, "score", "--version", cwd=hostile)
+    assert told.stdout == f"evaluation version {VERSION}, compiled kernel\n"
+
+
+def test_without_a_compiler_it_comes_without_a_kernel(tmp_path):
+    with zipfile.ZipFile(built(tmp_path, CC="/bin/false")) as archive:
+        names = archive.namelist()
+    assert "evaluation/kernel/kernel.c" in names
+    assert KERNEL not in names
 
 
 def test_it_scores_where_a_folder_is_called_evaluation(rexg, hostile, tmp_path):
