@@ -1,0 +1,68 @@
+"""What tests write by themselves, to be quick, are the rows that the server leaves."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import transaction
+from django.utils import timezone
+
+from leaderboard.core import clock
+from leaderboard.journey import pipeline
+from leaderboard.models import AuditEntry, Submission
+from leaderboard.people import teams
+from leaderboard.states import SubmissionState
+from tests.leaderboard import cast
+
+pytestmark = pytest.mark.django_db
+#: Of rows that were made alike: what is drawn at random, or numbered anew.
+DRAWN = {"id", "join_code", "token", "position", "upload_file", "upload_name", "digest", "number"}
+NUMBERED = {"team_id", "submission_id", "run_id", "image_id"}
+
+
+@pytest.fixture(autouse=True)
+def _still(monkeypatch):
+    at = clock.now()
+    for module in (clock, timezone):
+        monkeypatch.setattr(module, "now", lambda: at)
+
+
+def left_by(act: Callable[[], Any]) -> dict[str, list[str]]:
+    """All rows that there are after it, by table; then it is undone."""
+    with transaction.atomic():
+        act()
+        rows = {
+            model._meta.label: sorted(
+                str({name: value for name, value in row.items() if name not in DRAWN | NUMBERED})
+                for row in model._default_manager.values()
+            )
+            for model in apps.get_models()
+        }
+        transaction.set_rollback(True)
+    return rows
+
+
+def test_a_team_is_one_that_was_founded_but_for_the_record():
+    alice = cast.person("Alice")
+    ours = left_by(lambda: cast.team_of(alice, name="Some Team"))
+    theirs = left_by(lambda: teams.create_team(alice, name="Some Team"))
+    assert len(theirs.pop(AuditEntry._meta.label)) == 1
+    del ours[AuditEntry._meta.label]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("shows_submitters", [True, False])
+def test_a_checked_submission_is_one_that_was_received_and_checked(shows_submitters):
+    alice = cast.person("Alice")
+    team, phase = cast.team_of(alice), cast.phase(show_submitters=shows_submitters)
+
+    def received_and_checked() -> None:
+        submission = cast.submit(team, phase, user=alice, track="overall")
+        Submission.objects.update(state=SubmissionState.VALIDATING)
+        pipeline.accept(submission, cast.image())
+
+    ours = left_by(lambda: cast.submit_checked(team, phase, user=alice, track="overall"))
+    assert ours == left_by(received_and_checked)
+    assert len(ours["leaderboard.RunCase"]) == 3
+    assert len(ours["leaderboard.StateChange"]) == 2
