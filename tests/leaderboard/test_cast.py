@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
 from leaderboard.core import clock
@@ -41,6 +43,17 @@ def left_by(act: Callable[[], Any]) -> dict[str, list[str]]:
         }
         transaction.set_rollback(True)
     return rows
+
+
+def test_a_browser_is_one_that_signed_in_by_django():
+    alice, browser = cast.person("Alice"), Client()
+    browser.force_login(alice)
+    ours, theirs = (dict(one.session.items()) for one in (cast.browser_of(alice), browser))
+    assert ours == theirs
+    ours, theirs = left_by(lambda: cast.browser_of(alice)), left_by(lambda: Client().force_login(alice))
+    label = Session._meta.label  # its data are signed as of now
+    assert len(ours.pop(label)) == len(theirs.pop(label)) == 3
+    assert ours == theirs
 
 
 def test_a_team_is_one_that_was_founded_but_for_the_record():
