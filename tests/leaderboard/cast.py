@@ -24,7 +24,7 @@ from django.utils.text import slugify
 
 from leaderboard.board import versions
 from leaderboard.challenge.halves import kept
-from leaderboard.core import clock, locks
+from leaderboard.core import audit, clock, locks
 from leaderboard.core.audit import Actor
 from leaderboard.hosts.registry import hash_token
 from leaderboard.journey import lifecycle, pipeline, planning, submitting
@@ -81,6 +81,7 @@ def browser_of(person: User) -> Client:
     return client
 
 
+@transaction.atomic
 def team_of(captain: User, *members: User, name: str = "") -> Team:
     """A team with its captain and members: the rows that teams.create_team leaves, without its questions."""
     name = name or f"Team of {captain.name}"
@@ -92,6 +93,7 @@ def team_of(captain: User, *members: User, name: str = "") -> Team:
         join_link_made_at=clock.now(),
     )
     Membership.objects.create(team=team, user=captain, is_captain=True)
+    audit.record(Actor.person(captain), "create team", team)
     for member in members:
         Membership.objects.create(team=team, user=member)
     return team
