@@ -16,7 +16,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 def the_one(rows: QuerySet[Row]) -> Row | None:
-    """The one row that there is, or None; `first` would have it ordered, which takes Django long where rows are wide."""
+    """The one row that there is, or None. `first` would order it, which takes Django long where rows are wide."""
     return next(iter(rows.order_by()[:1]), None)
 
 

@@ -69,7 +69,7 @@ def person(name: str, *, accepts_rules: bool = True, confirmed: bool = True, **f
 
 
 def browser_of(person: User) -> Client:
-    """A browser in which somebody has signed in: Client.force_login leaves the same, and asks three times more for it."""
+    """A browser in which somebody has signed in. Client.force_login leaves the same, and asks three times more."""
     session = SessionStore()
     session[SESSION_KEY] = str(person.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -77,7 +77,7 @@ def browser_of(person: User) -> Client:
     session.create()
     update_last_login(User, person)
     client = Client()
-    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
     return client
 
 
