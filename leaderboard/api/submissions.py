@@ -16,6 +16,7 @@ from leaderboard.api.schemas.drafts import DraftOut
 from leaderboard.api.schemas.submissions import AgainIn, NoteIn, SubmissionLine, SubmissionOut, WhyIn
 from leaderboard.board.disclosure import Disclosure, Reader, Viewer
 from leaderboard.core.audit import Actor
+from leaderboard.core.database import the_one
 from leaderboard.core.refusal import Refused
 from leaderboard.journey import decisions, submitting
 from leaderboard.models import Submission
@@ -191,7 +192,7 @@ def _decide(
 def _of_own_team(request: HttpRequest, pk: int) -> Submission:
     team = frame_of(request).team
     rows = Submission.objects.select_related("team", "image", "phase")
-    found = rows.filter(pk=pk, team=team).first() if team else None
+    found = the_one(rows.filter(pk=pk, team=team)) if team else None
     if found is None:
         raise Http404
     return found

@@ -10,6 +10,7 @@ second at which they ended; what people decided, a reveal among it, shows at onc
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -176,19 +177,23 @@ def _make_once(phase_id: int) -> bool:
     phase = Phase.objects.select_related("case_set").get(pk=phase_id)
     if phase.is_draft or (phase.archived_at and phase.board_versions.exists()):
         return False  # there is none of a draft; of an archived phase it stays
-    made = [_make_now(phase, track) | _make_next(phase, track) for track in Submission.Track.values]
+    look = _Look(phase, clock.now())
+    made = [_make_now(look, track) | _make_next(look, track) for track in Submission.Track.values]
     return any(made)
 
 
 @transaction.atomic
-def _make_now(phase: Phase, track: str) -> bool:
+def _make_now(look: "_Look", track: str) -> bool:
     """Have a version that says what is so now; on hidden cases, of the runs of the version before.
 
     Where that one showed none, of those until the present minute.
     """
-    now = clock.now()
-    before, disclosure = _present(phase, track, now)
-    unsaved = _described(disclosure, track)
+    phase, now = look.phase, clock.now()
+    before = latest(phase, track, now)
+    disclosure = Disclosure.to_public(phase, look.at)
+    if before and before.scope and not disclosure.shows_cases:
+        disclosure = replace(disclosure, until=before.runs_until)
+    unsaved = look.described(disclosure, track)
     if before and before.digest == unsaved.digest:
         return False
     _take_back(_of(phase, track).filter(visible_from__gt=now))  # made of what is not so any more
@@ -196,32 +201,25 @@ def _make_now(phase: Phase, track: str) -> bool:
     return True
 
 
-def _present(phase: Phase, track: str, at: datetime) -> tuple[BoardVersion | None, Disclosure]:
-    before = latest(phase, track, at)
-    disclosure = Disclosure.to_public(phase, at)
-    if before and before.scope and not disclosure.shows_cases:
-        disclosure = replace(disclosure, until=before.runs_until)
-    return before, disclosure
-
-
 def stand(phase: Phase, at: datetime) -> bool:
     """Whether the boards that everybody sees say all that there is to say: nothing is still to be made."""
+    look = _Look(phase, at)
     for track in Submission.Track.values:
-        before, _ = _present(phase, track, at)
-        if before is None or before.digest != _described(Disclosure.to_public(phase, at), track).digest:
+        before = latest(phase, track, at)
+        if before is None or before.digest != look.described(Disclosure.to_public(phase, at), track).digest:
             return False
     return True
 
 
 @transaction.atomic
-def _make_next(phase: Phase, track: str) -> bool:
+def _make_next(look: "_Look", track: str) -> bool:
     """On hidden cases: have a version for the next full minute, if it will say anything else."""
-    now = clock.now()
+    phase, at = look.phase, look.at
     # Of the runs until now: one that ends later is in a version after it, and not in one of the middle of its minute.
-    disclosure = replace(Disclosure.to_public(phase, next_minute(now + LEAD)), until=now + timedelta.resolution)
+    disclosure = replace(Disclosure.to_public(phase, next_minute(at + LEAD)), until=at + timedelta.resolution)
     if disclosure.shows_cases:
         return False
-    unsaved = _described(disclosure, track)
+    unsaved = look.described(disclosure, track)
     others = _of(phase, track).order_by("-visible_from", "-number")
     before = others.filter(visible_from__lt=disclosure.at).first()
     planned = others.filter(visible_from__gte=disclosure.at)
@@ -232,6 +230,7 @@ def _make_next(phase: Phase, track: str) -> bool:
         _save(unsaved, disclosure, visible_from=disclosure.at)
     if clock.now() >= disclosure.at:  # it took too long: nobody may have seen it
         transaction.set_rollback(True)
+        look.forget()  # its rows are not there
     return True
 
 
@@ -260,10 +259,32 @@ class _Unsaved(NamedTuple):
         return self.version.digest
 
 
-def _described(disclosure: Disclosure, track: str) -> _Unsaved:
-    """What a version would say."""
-    lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
-    return _Unsaved(all_runs.noted(describe(disclosure, track, lists), runs), lists[0], runs)
+class _Look:
+    """What versions would say of a phase, looked up at one instant: once for boards on which the same runs compete.
+
+    Main entries compete in Overall too: where nothing was handed in for Overall, both boards list the same.
+    """
+
+    def __init__(self, phase: Phase, at: datetime) -> None:
+        self.phase, self.at = phase, at
+        self._are_same = not Submission.objects.filter(phase=phase, track=Submission.Track.OVERALL).exists()
+        self._found: dict[tuple[Disclosure, str], _Unsaved] = {}
+
+    def described(self, disclosure: Disclosure, track: str) -> _Unsaved:
+        """What a version would say."""
+        key = disclosure, Submission.Track.MAIN if self._are_same else track
+        if key not in self._found:
+            lists, runs = gather(disclosure, track, _stored_rows), all_runs.find(disclosure, track)
+            version = all_runs.noted(describe(disclosure, track, lists), runs)
+            self._found[key] = _Unsaved(version, lists[0], runs)
+        found = self._found[key]
+        version = copy(found.version)  # of each board its own, to be saved
+        version.track = track
+        return found._replace(version=version)
+
+    def forget(self) -> None:
+        """Look anew."""
+        self._found.clear()
 
 
 def _save(unsaved: _Unsaved, disclosure: Disclosure, *, visible_from: datetime) -> None:
@@ -280,9 +301,12 @@ def _save(unsaved: _Unsaved, disclosure: Disclosure, *, visible_from: datetime) 
 
 def _stored_rows(disclosure: Disclosure, made_of: Mapping[str, Source]) -> list[BoardRow]:
     """The rows, with what they are ranked by; those that are not there yet are made."""
-    stored = BoardRow.objects.filter(basis__in=made_of)
-    missing = made_of.keys() - set(stored.values_list("basis", flat=True))
-    if missing:
+    if not made_of:
+        return []
+    stored = BoardRow.objects.filter(basis__in=made_of).only("basis", "accepted_at", "name", "numbers")
+    found = list(stored)
+    if missing := made_of.keys() - {row.basis for row in found}:
         new = rows(disclosure, {basis: made_of[basis] for basis in sorted(missing)})
         BoardRow.objects.bulk_create(new, ignore_conflicts=True)
-    return list(stored.only("basis", "accepted_at", "name", "numbers"))
+        return list(stored.all())
+    return found

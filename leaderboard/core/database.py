@@ -4,12 +4,20 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import OperationalError, connection
+from django.db.models import Model, QuerySet
 
 TRY_AGAIN_SECONDS = 1.0
 _WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.IGNORECASE)
+
+Row = TypeVar("Row", bound=Model)
+
+
+def the_one(rows: QuerySet[Row]) -> Row | None:
+    """The one row that there is, or None. `first` would order it, which takes Django long where rows are wide."""
+    return next(iter(rows.order_by()[:1]), None)
 
 
 def let_go() -> None:

@@ -46,8 +46,7 @@ class User(Powers):
     @property
     def team(self) -> "Team | None":
         """The person's team; a person is in at most one."""
-        membership = Membership.objects.filter(user=self).select_related("team").first()
-        return membership.team if membership else None
+        return next(iter(Team.objects.filter(memberships__user=self)[:1]), None)
 
 
 class Team(models.Model):

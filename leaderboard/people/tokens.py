@@ -17,6 +17,7 @@ from django.db import transaction
 
 from leaderboard.core import audit, clock
 from leaderboard.core.audit import Actor
+from leaderboard.core.database import the_one
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import one_line
 from leaderboard.models import ApiAnswer, ApiToken, User
@@ -77,7 +78,7 @@ def find(text: str, at: datetime) -> ApiToken | None:
     form = _FORM.fullmatch(text)
     if form is None or compose(form[1]) != text:
         return None
-    known = ApiToken.objects.select_related("user").filter(token_hash=hash_of(text), user__is_active=True).first()
+    known = the_one(ApiToken.objects.select_related("user").filter(token_hash=hash_of(text), user__is_active=True))
     return None if known is None or is_over(known, at) or lacks_second_factor(known.user) else known
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leaderboard.board.disclosure import Disclosure, Viewer, reader_of
+from leaderboard.core.database import the_one
 from leaderboard.models import Submission, User
 from leaderboard.progress.submission_view import SubmissionView, submission_view
 
@@ -27,7 +28,7 @@ def find(person: User, pk: int, at: datetime, *, with_method: bool = False) -> t
         "team", "phase__case_set", "cases_of", "image", "provenance", "submitted_by"
     )
     unread = ("image__config", "provenance__diff_ids", *(() if with_method else ("method",)))
-    found = rows.defer(*unread).prefetch_related("runs").filter(pk=pk).first()
+    found = the_one(rows.defer(*unread).prefetch_related("runs").filter(pk=pk))
     reader = reader_of(person, found) if found else None
     return (found, Viewer(reader, at).of_submission(found)) if found and reader else None
 

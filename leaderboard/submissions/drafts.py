@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from leaderboard.core import clock
+from leaderboard.core.database import the_one
 from leaderboard.core.refusal import Refused
 from leaderboard.core.text import storable
 from leaderboard.models import Draft, Phase, ResumableUpload, Submission, Team, User
@@ -157,7 +158,7 @@ def find(key: UUID, team: Team | None) -> Draft | None:
     """The team's draft; for everybody else there is none."""
     rows = Draft.objects.select_related("phase", "team", "source").prefetch_related("uploads")
     known = rows.defer("source__method", "source__external_data")
-    return known.filter(pk=key, team=team).first() if team else None
+    return the_one(known.filter(pk=key, team=team)) if team else None
 
 
 def save(draft: Draft, words: Mapping[str, str]) -> None:

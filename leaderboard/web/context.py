@@ -78,7 +78,8 @@ class Frame:
 
     @cached_property
     def _phases_to_come(self) -> list[Phase]:
-        return list(phases_to_come(self.now).annotate(told_pause=maintenance.told(self.now)))
+        # In no order, as `stretches` sorts them: Django takes long to order by something among so many columns.
+        return list(phases_to_come(self.now).annotate(told_pause=maintenance.told(self.now)).order_by())
 
     @cached_property
     def stretches(self) -> list[Stretch]:

@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from leaderboard.board.disclosure import Reader, Viewer
+from leaderboard.core.database import the_one
 from leaderboard.core.record_words import value_in_words
 from leaderboard.desk.acting import may_act
 from leaderboard.desk.acts import runs as run_acts
@@ -99,7 +100,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     rows = rows.defer("method", "external_data", "image__config", "provenance__diff_ids").prefetch_related(
         runs_listed()
     )
-    submission = rows.filter(pk=pk).first()
+    submission = the_one(rows.filter(pk=pk))
     if submission is None:
         raise Http404
     number = _number(request, submission)

@@ -20,13 +20,14 @@ def scored(team: Team, phase: Phase, dice: ArrayLike = 0.5, **fields: Any) -> Ru
     """A run that ended a minute ago; `dice` is that of its findings, by case and channel, or of all of them."""
     run = cast.submit_checked(team, phase, **fields).runs.get()
     left = repeat(dice) if isinstance(dice, float) else iter(np.asarray(dice).tolist())
-    for row in run.cases.select_related("case").prefetch_related("case__findings").order_by("case__name"):
+    rows = list(run.cases.select_related("case").prefetch_related("case__findings").order_by("case__name"))
+    for row in rows:
         findings = [
             builders.finding_result(one.category, dice=next(left), tp=1, key=str(one.channel))
             for one in row.case.findings.all()
         ]
-        result = builders.case_result(row.case.name, *findings)
-        RunCase.objects.filter(pk=row.pk).update(outcome="finished", result=result)
+        row.outcome, row.result = "finished", builders.case_result(row.case.name, *findings)
+    RunCase.objects.bulk_update(rows, ["outcome", "result"])
     aggregates.aggregate(run)
     ended_at = clock.now() - timedelta(minutes=1)
     return in_state(run, "scored", evaluation_version=evaluation.VERSION, ended_at=ended_at)

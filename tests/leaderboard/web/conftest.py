@@ -18,8 +18,7 @@ class Browsers(dict[str, Client]):
         self._people = {person.name: person for person in people}
 
     def __missing__(self, name: str) -> Client:
-        self[name] = Client()
-        self[name].force_login(self._people[name])
+        self[name] = cast.browser_of(self._people[name])
         return self[name]
 
 

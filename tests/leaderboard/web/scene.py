@@ -21,27 +21,29 @@ def scored(
     submission = cast.submit_checked(team, phase, **fields)
     if at:
         Submission.objects.filter(pk=submission.pk).update(accepted_at=at)
-    run = submission.runs.get()
-    for scope, value in ((Standing.Scope.ALL, dice), (Standing.Scope.HALF, dice - 0.1)):
-        Standing.objects.create(
+    run, cases = submission.runs.get(), phase.case_set.cases.count()
+    Standing.objects.bulk_create(
+        Standing(
             run=run,
             scope=scope,
             evaluation_version="1",
             dice=value,
-            cases=phase.case_set.cases.count(),
+            cases=cases,
             lost_cases=lost,
             summary=cast.numbers(value, 60, hit_rate=min(1.0, 2 * value)),
             groups={
                 code: cast.numbers(value, size, hit_rate=min(1.0, 2 * value)) for code, size in GROUP_SIZES.items()
             },
         )
+        for scope, value in ((Standing.Scope.ALL, dice), (Standing.Scope.HALF, dice - 0.1))
+    )
     return in_state(run, "scored", ended_at=clock.now() - timedelta(minutes=1))
 
 
 def in_state(run: Run, state: str, **fields: Any) -> Run:
     """The run, put into a state with a line of history, a minute ago: then it is seen on hidden cases, too."""
     origin, at = run.state, clock.now() - timedelta(minutes=1)
-    Run.objects.filter(pk=run.pk).update(state=state, **{"started_at": clock.now() - timedelta(minutes=5), **fields})
+    Run.objects.filter(pk=run.pk).update(state=state, **{"started_at": at - timedelta(minutes=4), **fields})
     StateChange.objects.create(
         submission=run.submission, run=run, from_state=origin, to_state=state, at=at, by="server"
     )

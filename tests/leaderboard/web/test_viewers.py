@@ -7,14 +7,17 @@ token, a program sends something once.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
 from django.test import TestCase
+from django.views import defaults
 
+from leaderboard import urls
 from leaderboard.models import User
 from leaderboard.people import tokens
 from leaderboard.states import Role
@@ -39,10 +42,25 @@ LINKS = ("/pre-registration/", "/account/notices/stop/")
 Rows = Mapping[Any, Mapping[str, Any]]
 
 
+class Once:
+    """The page of a refusal, which is made once: it is the same wherever a viewer is refused, and changes nothing."""
+
+    def __init__(self, page: Callable[..., HttpResponse]) -> None:
+        self._page = page
+        self._made: HttpResponse | None = None
+
+    def __call__(self, request: HttpRequest, exception: Exception) -> HttpResponse:
+        if self._made is None:
+            self._made = self._page(request, exception)
+        return HttpResponse(self._made.content, status=self._made.status_code)
+
+
 @pytest.fixture(scope="module")
 def changed(django_db_setup, django_db_blocker, module_store) -> dict[str, set[str]]:
     """The tables in which each request changed what is not the viewer's."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch, transaction.atomic():
+        patch.setattr(urls, "handler403", Once(defaults.permission_denied), raising=False)
+        patch.setattr(urls, "handler404", Once(defaults.page_not_found), raising=False)
         axes = dict.fromkeys(("teams", "runs", "cases", "phases", "members", "hosts", "findings", "reruns"), 3)
         population.fill(Size(**axes, busy=2, slots=1, batch_size=1, kinds=2, distinct=1))
         found = _ask_all(addresses.watched())
