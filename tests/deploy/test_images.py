@@ -311,7 +311,7 @@ def test_the_server_passes_its_checks_with_a_new_volume_as_case_store_and_holds_
     assert found["mode"] == "0o40700"
     assert found["files"] == [
         *("LICENSE", "containers", "deploy", "evaluation", "gunicorn_settings.py", "healthcheck.py", "leaderboard"),
-        *("manage.py", "pyproject.toml", "templates"),
+        *("manage.py", "pyproject.toml", "setup.py", "templates"),
     ]
     assert re.fullmatch(r"site/base\.[0-9a-f]{12}\.css", found["static"]), "static files have hashed names"
 
