@@ -123,8 +123,8 @@ class Header:
 class NiftiStream:
     """A NIfTI file opened for one pass over its voxels; use it as a context manager.
 
-    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `pass_on(n)` hands them on
-    bit by bit, `finish()` makes sure that the file ends there. Everything that is wrong with the file is raised as `InvalidMask`, a
+    `header` is there at once, `read(n)` gives the next n bytes of voxel data, `pass_on(n)` hands them on bit by bit,
+    `finish()` makes sure that the file ends there. Everything that is wrong with the file is raised as `InvalidMask`, a
     failing disk as `EvaluationError`.
     """
 
