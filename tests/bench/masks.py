@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from evaluation import Case
 from tests.evaluation import builders
@@ -74,6 +73,8 @@ def _lesions(grid):
 
 def _scatter(rng, reference, prediction, lesions: int, radius: float) -> None:
     """Ragged blobs, numbered in the reference; the prediction finds most of them, and some that are not there."""
+    from scipy import ndimage  # not in the processes whose memory is measured
+
     for lesion in range(lesions):
         center = [
             rng.integers(low * size // full, high * size // full)
@@ -90,6 +91,8 @@ def _scatter(rng, reference, prediction, lesions: int, radius: float) -> None:
 
 def _blob(rng, radius: float):
     """An ellipsoid with a rough border."""
+    from scipy import ndimage
+
     axes = radius * rng.uniform(0.6, 1.3, 3)
     half = np.ceil(axes * 1.4).astype(int)
     grids = np.meshgrid(*(np.arange(-h, h + 1) / a for h, a in zip(half, axes, strict=True)), indexing="ij")
