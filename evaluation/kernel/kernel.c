@@ -15,15 +15,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Each function is compiled twice where the linker can choose between the two when the module is loaded. The second is
-   not for its wider registers alone: the library that inflates uses these and leaves them in a state in which older
-   instructions on registers take twice as long. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-#define TWICE __attribute__((flatten, target_clones("avx2", "default")))
-#else
-#define TWICE
-#endif
-
 #ifndef KERNEL_SOURCE
 #define KERNEL_SOURCE ""
 #endif
@@ -45,6 +36,19 @@ static PyObject *refuse(Py_buffer *buffers, int count, const char *why)
     PyErr_SetString(PyExc_ValueError, why);
     return NULL;
 }
+
+/* The library that inflates leaves the upper halves of wide registers in use, and until somebody says that they are not,
+   all older instructions on registers take twice as long. */
+static inline int release_registers(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx"))
+        __asm__ volatile("vzeroupper");
+#endif
+    return 1;
+}
+
+#define PARSE(...) (release_registers() && PyArg_ParseTuple(__VA_ARGS__))
 
 static inline uint64_t word_at(const uint8_t *bytes)
 {
@@ -170,13 +174,13 @@ PyDoc_STRVAR(scan_doc,
     "full, the rest of the bytes is not consumed. `open_start` and `open_value` keep the F runs that are still open; F\n"
     "zeros at the end close all.");
 
-TWICE static PyObject *scan(PyObject *self, PyObject *args)
+static PyObject *scan(PyObject *self, PyObject *args)
 {
     Py_buffer b[8];
     Py_ssize_t height;
     unsigned long long first;
     int binarise;
-    if (!PyArg_ParseTuple(args, "y*w*w*w*w*w*w*w*Knp", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &b[7], &first,
+    if (!PARSE(args, "y*w*w*w*w*w*w*w*Knp", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &b[7], &first,
                           &height, &binarise))
         return NULL;
     const uint8_t *data = b[0].buf;
@@ -293,11 +297,11 @@ PyDoc_STRVAR(components_doc,
     "components(start, stop, height, width, labels) -> count\n\n"
     "The 18-connected component 1..count of each run.");
 
-TWICE static PyObject *components(PyObject *self, PyObject *args)
+static PyObject *components(PyObject *self, PyObject *args)
 {
     Py_buffer b[3];
     Py_ssize_t height, width;
-    if (!PyArg_ParseTuple(args, "y*y*nnw*", &b[0], &b[1], &height, &width, &b[2]))
+    if (!PARSE(args, "y*y*nnw*", &b[0], &b[1], &height, &width, &b[2]))
         return NULL;
     Runs runs = {b[0].buf, b[1].buf, COUNT(b[0], int32_t), (int32_t)height, (int32_t)width};
     int32_t *parent = b[2].buf;
@@ -338,11 +342,11 @@ PyDoc_STRVAR(measure_doc,
     "Of each label 1..n, adds the voxels of its runs to its size, and lowers `first` to the C-order number (H slowest, D\n"
     "fastest) of its first voxel.");
 
-TWICE static PyObject *measure(PyObject *self, PyObject *args)
+static PyObject *measure(PyObject *self, PyObject *args)
 {
     Py_buffer b[5];
     Py_ssize_t height, width, depth;
-    if (!PyArg_ParseTuple(args, "y*y*y*nnnw*w*", &b[0], &b[1], &b[2], &height, &width, &depth, &b[3], &b[4]))
+    if (!PARSE(args, "y*y*y*nnnw*w*", &b[0], &b[1], &b[2], &height, &width, &depth, &b[3], &b[4]))
         return NULL;
     const int32_t *start = b[0].buf, *stop = b[1].buf, *labels = b[2].buf;
     int64_t *sizes = b[3].buf, *first = b[4].buf;
@@ -366,10 +370,10 @@ PyDoc_STRVAR(joined_doc,
     "joined(one, other, groups) -> count\n\n"
     "The connected component 1..count of each node of the graph in which one[i] and other[i] (from 0 on) are joined.");
 
-TWICE static PyObject *joined(PyObject *self, PyObject *args)
+static PyObject *joined(PyObject *self, PyObject *args)
 {
     Py_buffer b[3];
-    if (!PyArg_ParseTuple(args, "y*y*w*", &b[0], &b[1], &b[2]))
+    if (!PARSE(args, "y*y*w*", &b[0], &b[1], &b[2]))
         return NULL;
     const int32_t *one = b[0].buf, *other = b[1].buf;
     int32_t *parent = b[2].buf;
@@ -394,11 +398,11 @@ PyDoc_STRVAR(overlaps_doc,
     "overlaps(start, stop, labels, other_start, other_stop, other_labels, columns, table)\n\n"
     "Adds to table[label * columns + other_label] the voxels that runs of both have in common.");
 
-TWICE static PyObject *overlaps(PyObject *self, PyObject *args)
+static PyObject *overlaps(PyObject *self, PyObject *args)
 {
     Py_buffer b[7];
     Py_ssize_t columns;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*nw*", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &columns, &b[6]))
+    if (!PARSE(args, "y*y*y*y*y*y*nw*", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &columns, &b[6]))
         return NULL;
     const int32_t *start = b[0].buf, *stop = b[1].buf, *label = b[2].buf;
     const int32_t *other_start = b[3].buf, *other_stop = b[4].buf, *other_label = b[5].buf;
@@ -431,11 +435,11 @@ PyDoc_STRVAR(extents_doc,
     "Of each label 0..n, widens its box (first and last h, w, d: six numbers) to hold its runs, and adds the h, w and d\n"
     "of its voxels to its three sums.");
 
-TWICE static PyObject *extents(PyObject *self, PyObject *args)
+static PyObject *extents(PyObject *self, PyObject *args)
 {
     Py_buffer b[5];
     Py_ssize_t height, width;
-    if (!PyArg_ParseTuple(args, "y*y*y*nnw*w*", &b[0], &b[1], &b[2], &height, &width, &b[3], &b[4]))
+    if (!PARSE(args, "y*y*y*nnw*w*", &b[0], &b[1], &b[2], &height, &width, &b[3], &b[4]))
         return NULL;
     const int32_t *start = b[0].buf, *stop = b[1].buf, *labels = b[2].buf;
     Py_ssize_t n = COUNT(b[0], int32_t), count = COUNT(b[4], int64_t) / 3;
@@ -471,11 +475,11 @@ PyDoc_STRVAR(surface_doc,
     "The voxels with a face neighbour outside their own label (outside the grid is outside), of those runs low..high - 1\n"
     "whose label is `wanted`: not 0 there. What does not fit into the three columns is only counted.");
 
-TWICE static PyObject *surface(PyObject *self, PyObject *args)
+static PyObject *surface(PyObject *self, PyObject *args)
 {
     Py_buffer b[7];
     Py_ssize_t low, high, height, width;
-    if (!PyArg_ParseTuple(args, "y*y*y*nny*nnw*w*w*", &b[0], &b[1], &b[2], &low, &high, &b[3], &height, &width, &b[4],
+    if (!PARSE(args, "y*y*y*nny*nnw*w*w*", &b[0], &b[1], &b[2], &low, &high, &b[3], &height, &width, &b[4],
                           &b[5], &b[6]))
         return NULL;
     const int32_t *start = b[0].buf, *stop = b[1].buf, *labels = b[2].buf;
@@ -552,11 +556,11 @@ PyDoc_STRVAR(histograms_doc,
     "Adds to the table how many voxels of each label lie at each h, w and d: a row for each label, of height + 1, width\n"
     "and depth numbers, the first of them as the differences of each from the one before.");
 
-TWICE static PyObject *histograms(PyObject *self, PyObject *args)
+static PyObject *histograms(PyObject *self, PyObject *args)
 {
     Py_buffer b[4];
     Py_ssize_t height, width, depth;
-    if (!PyArg_ParseTuple(args, "y*y*y*nnnw*", &b[0], &b[1], &b[2], &height, &width, &depth, &b[3]))
+    if (!PARSE(args, "y*y*y*nnnw*", &b[0], &b[1], &b[2], &height, &width, &depth, &b[3]))
         return NULL;
     const int32_t *start = b[0].buf, *stop = b[1].buf, *labels = b[2].buf;
     int64_t *table = b[3].buf;
@@ -585,11 +589,11 @@ PyDoc_STRVAR(gaps_doc,
     "d): a lower bound of the summed distances in mm of the label's voxels to the box, the largest of those along one\n"
     "axis alone.");
 
-TWICE static PyObject *gaps(PyObject *self, PyObject *args)
+static PyObject *gaps(PyObject *self, PyObject *args)
 {
     Py_buffer b[4];
     Py_ssize_t height, width, depth;
-    if (!PyArg_ParseTuple(args, "w*nnny*y*w*", &b[0], &height, &width, &depth, &b[1], &b[2], &b[3]))
+    if (!PARSE(args, "w*nnny*y*w*", &b[0], &height, &width, &depth, &b[1], &b[2], &b[3]))
         return NULL;
     int64_t *table = b[0].buf;
     const int64_t *boxes = b[1].buf;
@@ -798,11 +802,11 @@ PyDoc_STRVAR(draw_doc,
     "Sets a bit for each voxel of some runs in a box (first and last h, w, d): the lowest bit of a word is the voxel of\n"
     "the lowest h, and each row of the box begins with a new word.");
 
-TWICE static PyObject *draw(PyObject *self, PyObject *args)
+static PyObject *draw(PyObject *self, PyObject *args)
 {
     Py_buffer b[4];
     Py_ssize_t height, width;
-    if (!PyArg_ParseTuple(args, "y*y*nny*w*", &b[0], &b[1], &height, &width, &b[2], &b[3]))
+    if (!PARSE(args, "y*y*nny*w*", &b[0], &b[1], &height, &width, &b[2], &b[3]))
         return NULL;
     Runs runs = {b[0].buf, b[1].buf, COUNT(b[0], int32_t), (int32_t)height, (int32_t)width};
     Map map;
@@ -820,12 +824,12 @@ PyDoc_STRVAR(distances_doc,
     "`limit`, the sum so far. `along_w`, `along_d` are the rows around a voxel in the order of their squared distance in\n"
     "mm, `distance2`: all of less than `reach2`.");
 
-TWICE static PyObject *distances(PyObject *self, PyObject *args)
+static PyObject *distances(PyObject *self, PyObject *args)
 {
     Py_buffer b[8];
     Py_ssize_t height, width;
     double reach2, limit;
-    if (!PyArg_ParseTuple(args, "y*y*nny*w*y*y*y*y*dd", &b[0], &b[1], &height, &width, &b[2], &b[3], &b[4], &b[5],
+    if (!PARSE(args, "y*y*nny*w*y*y*y*y*dd", &b[0], &b[1], &height, &width, &b[2], &b[3], &b[4], &b[5],
                           &b[6], &b[7], &reach2, &limit))
         return NULL;
     Runs runs = {b[0].buf, b[1].buf, COUNT(b[0], int32_t), (int32_t)height, (int32_t)width};
@@ -865,11 +869,11 @@ PyDoc_STRVAR(runs_of_doc,
     "runs_of(bits, height, first_row, rows, out_start, out_stop) -> count\n\n"
     "The runs that are drawn on a map of the whole grid, of so many of its rows. What does not fit is only counted.");
 
-TWICE static PyObject *runs_of(PyObject *self, PyObject *args)
+static PyObject *runs_of(PyObject *self, PyObject *args)
 {
     Py_buffer b[3];
     Py_ssize_t height, first_row, rows;
-    if (!PyArg_ParseTuple(args, "y*nnnw*w*", &b[0], &height, &first_row, &rows, &b[1], &b[2]))
+    if (!PARSE(args, "y*nnnw*w*", &b[0], &height, &first_row, &rows, &b[1], &b[2]))
         return NULL;
     const uint64_t *bits = b[0].buf;
     int32_t *start = b[1].buf, *stop = b[2].buf;
