@@ -19,8 +19,8 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -69,6 +69,7 @@ _UNSUPPORTED = {
 }
 _MILLIMETRES_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 _DAMAGED = (cast("type[Exception]", isal_zlib.error), zlib.error, ValueError)
+_UNREADABLE = (EOFError, OverflowError, OSError, *_DAMAGED)
 
 
 class NotNifti(InvalidMask):
@@ -165,11 +166,14 @@ class NiftiStream:
         while size:
             at_most = min(size, PIECE_BYTES)
             metered.left += at_most + at_most // 4
-            with self._guarded():
+            try:
                 piece = read(at_most)
-            if not piece:
-                raise Truncated(ENDS_EARLY)
-            metered.left -= (at_most - len(piece)) * 5 // 4
+            except _UNREADABLE as error:
+                raise self._meaning(error) from None
+            if len(piece) < at_most:
+                if not piece:
+                    raise Truncated(ENDS_EARLY)
+                metered.left -= (at_most - len(piece)) * 5 // 4
             size -= len(piece)
             consume(piece)
             del piece
@@ -193,26 +197,26 @@ class NiftiStream:
             raise InvalidMask("the file holds more bytes than the shape and data type in its header allow")
 
     def _read_up_to(self, size: int) -> bytes:
-        with self._guarded():
-            return self._stream.read(size)
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """What reading raises, as what it means."""
         try:
-            yield
-        except EOFError:
-            reason = "its gzip stream has no proper end: the file is truncated, or bytes that are not gzip follow"
-            raise InvalidMask(reason) from None
-        except gzip.BadGzipFile as error:
-            raise InvalidMask(_bad_gzip(str(error))) from None
-        except OverflowError:  # igzip has to hold all of it at once, 512 KiB at most
-            raise InvalidMask("a gzip header in the file is far too long") from None
-        except _DAMAGED:
-            raise InvalidMask("the file is damaged: it cannot be decompressed") from None
-        except OSError as error:
-            # Not the file's fault but that of the disk below it, so no verdict about the mask.
-            raise EvaluationError(f"{self._name} cannot be read: {error.strerror or 'input/output error'}") from None
+            return self._stream.read(size)
+        except _UNREADABLE as error:
+            raise self._meaning(error) from None
+
+    def _meaning(self, error: Exception) -> EvaluationError:
+        """What is to be said of something that reading raised."""
+        if isinstance(error, EOFError):
+            return InvalidMask(
+                "its gzip stream has no proper end: the file is truncated, or bytes that are not gzip follow"
+            )
+        if isinstance(error, gzip.BadGzipFile):
+            return InvalidMask(_bad_gzip(str(error)))
+        if isinstance(error, OverflowError):  # igzip has to hold all of it at once, 512 KiB at most
+            return InvalidMask("a gzip header in the file is far too long")
+        if isinstance(error, _DAMAGED):
+            return InvalidMask("the file is damaged: it cannot be decompressed")
+        # Not the file's fault but that of the disk below it, so no verdict about the mask.
+        why = error.strerror if isinstance(error, OSError) else None
+        return EvaluationError(f"{self._name} cannot be read: {why or 'input/output error'}")
 
     def _not_nifti(self, start: bytes) -> str:
         with suppress(InvalidMask):  # one that cannot be inflated further is known well enough by now

@@ -49,12 +49,12 @@ class Histograms:
     def summed_gaps_mm(self, boxes: Boxes, spacing_mm: Spacing) -> Floats:
         """For each label and box, a lower bound of the summed distances of the label's voxels to the box, in mm.
 
-        Along one axis alone no distance is overestimated; the axis with the largest sum is the best of three bounds.
+        It can be asked once, and uses the counts up. Along one axis alone no distance is overestimated; the axis with
+        the largest sum is the best of three bounds.
         """
         best = np.zeros((len(self._table) - 1, len(boxes)))
         if (compiled := kernel_for(self._grid)) is not None:
-            boxes = np.ascontiguousarray(boxes)
-            compiled.gaps(self._table[1:].copy(), *self._grid, boxes, np.array(spacing_mm), best)
+            compiled.gaps(self._table[1:], *self._grid, np.ascontiguousarray(boxes), np.array(spacing_mm), best)
             return best
         height, width, _ = self._grid
         along_h = np.cumsum(self._table[1:, :height], axis=1)
