@@ -5,6 +5,7 @@ All problems are collected and reported together: who prepares 300 files wants o
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -105,7 +106,7 @@ def _cases(
             notes.add("these entries stand in the dataset file more than once, and are scored once", case.name)
     on_progress(len(entries), len(entries))
     meant = near_misses(missing, files_below(folders.references)) if missing else {}
-    near = {missing[name]: f", but there is {file}" for name, file in meant.items()}
+    near = {missing[name]: f", but there is {file}" for name, file in meant.items() if file != name}
     return cases, [problem + near.get(problem, "") for problem in problems]
 
 
@@ -216,7 +217,9 @@ def _select(splits: JsonObject, split: str | None, gt_dir: Path) -> tuple[list[s
         listed = [name for entries in splits.values() for entry in entries if (name := _called(entry)) is not None]
         named = f", for example {listed[0]}" if listed else ""
         meant = near_misses(listed, files_below(gt_dir))
-        near = "".join(f"; is {file} meant as {name}?" for name, file in list(meant.items())[:1])
+        near = next((f"; is {file} meant as {name}?" for name, file in meant.items() if file != name), "")
+        if not near and (there := next((name for name in listed if os.path.lexists(gt_dir / name)), None)):
+            near = f"; the {there} in it {_no_file(gt_dir / there)}"
         raise EvaluationError(
             f"no case to score: {gt_dir} holds no reference file that the dataset file names{named}{near}"
         )
@@ -283,7 +286,16 @@ def _require_reference(entry: Entry, name: str, gt_dir: Path) -> None:
         return
     others = [other for other in dict.fromkeys(_names(entry)) if other != name]
     neither = f" (nor is there {others[0]}, by its {PATHS[0]})" if others and entry.get(PATHS[0]) else ""
-    raise _MissingReference(name, f"{name}: the reference file is missing{neither}")
+    raise _MissingReference(name, f"{name}: the reference file {_no_file(gt_dir / name)}{neither}")
+
+
+def _no_file(path: Path) -> str:
+    """Why there is no file to read at a path, which may be one that no file can have."""
+    if not os.path.lexists(path):
+        return "is missing"
+    if not os.path.exists(path):  # noqa: PTH110  (that of Path raises for some)
+        return "is a link whose target is missing (data that was not fetched?)"
+    return "is a folder" if path.is_dir() else "is not a regular file"
 
 
 def _spacing(entry: Entry, name: str, shape: tuple[int, int, int], folders: _Folders, notes: _Notes) -> Spacing | None:

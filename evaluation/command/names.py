@@ -113,14 +113,16 @@ def near_misses(missing: Iterable[str], others: Iterable[str]) -> dict[str, str]
         wanted[_numbers(_stem(name))].append(name)
     words = {word for names in wanted.values() for name in names for word in _words(_stem(name))}
     readings = [
-        (rank, len(other), other, key)
+        (not other.lower().endswith(_OF_MASKS), rank, len(other), other, key)
         for other in others
         if not _is_hidden(other)
         for rank, key in enumerate(_readings(other, words))
     ]
     found: dict[str, str] = {}
     meant: set[str] = set()
-    for _, _, other, key in sorted(readings):  # the surest reading first; of several files, the shortest name
+    # What may be a mask first (nnU-Net leaves case_0001.npz beside case_0001_0000.nii.gz), then the surest reading; of
+    # several files, the shortest name.
+    for *_, other, key in sorted(readings):
         fitting = [name for name in wanted.get(key, ()) if _may_be_of_one_split(name, other)]
         if len(fitting) == 1 and fitting[0] not in found and other not in meant:
             found[fitting[0]] = other
@@ -131,6 +133,7 @@ def near_misses(missing: Iterable[str], others: Iterable[str]) -> dict[str, str]
 _ENDINGS = re.compile(
     r"(\.(nii|gz|img|hdr|mha|mhd|nrrd|npy|npz|h5|hdf5|mat|pt|pth|pkl|dcm|zip|tar|7z|bz2|xz|json|txt|bak|tmp|part))+$"
 )
+_OF_MASKS = (".nii", ".nii.gz")
 _COPY = re.compile(r"\s*\(\d+\)")
 # What programs and people add behind a case's own name. Numbers alone are no addition but nnU-Net's, of four digits.
 _ADDED = re.compile(

@@ -31,7 +31,7 @@ def _load() -> tuple[ModuleType | None, str]:
         module = import_module(MODULE)
     except ImportError:
         return None, "NumPy (the compiled kernel is not installed)"
-    if source_digest() != module.SOURCE:
+    if source_digest() != getattr(module, "SOURCE", None):  # which any other module or folder of this name has not
         return None, "NumPy (the compiled kernel that is installed was made of another source)"
     return module, "compiled kernel"
 

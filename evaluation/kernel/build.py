@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ FLAGS = (
     "-fvisibility=hidden",
     "-Wall",
     "-Wextra",
+    "-Wno-unused-parameter",  # each function gets the module, and none needs it
 )
 FAST = ("-O3", "-DNDEBUG")
 SANITIZED = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -38,19 +40,23 @@ class CannotBuild(Exception):
 
 def build(folder: Path, *, sanitize: bool = False) -> Path:
     """The compiled module, made anew in a folder. Raises `CannotBuild`."""
-    compiler = shutil.which(os.environ.get("CC", "cc"))
+    name, *options = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    compiler = shutil.which(name)
     if compiler is None:
-        raise CannotBuild("there is no C compiler: install gcc, or name one in the environment variable CC")
+        raise CannotBuild(f"there is no C compiler {name}: install gcc, or name one in the environment variable CC")
     headers = sysconfig.get_path("include")
     if not Path(headers, "Python.h").is_file():
         raise CannotBuild(f"{headers} has no Python.h: install Python's headers (on Debian the package python3-dev)")
+    if not os.access(folder, os.W_OK | os.X_OK):  # also where the file system is mounted to be read only
+        raise CannotBuild(f"cannot write in {folder}")
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
     unresolved = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()  # Python itself has the rest
     target = folder / FILE_NAME
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     done = subprocess.run(
         [
-            *(compiler, *FLAGS, *(SANITIZED if sanitize else FAST), f'-DKERNEL_SOURCE="{digest}"', f"-I{headers}"),
+            *(compiler, *options, *FLAGS, *(SANITIZED if sanitize else FAST)),
+            *(f'-DKERNEL_SOURCE="{digest}"', f"-I{headers}"),
             *(str(SOURCE), "-o", str(temporary), "-lm", *unresolved),
         ],
         capture_output=True,

@@ -82,6 +82,25 @@ class TestNames:
         ):
             load([entry(name=NAMES[0]), entry(name=NAMES[1])])
 
+    def test_a_link_to_data_that_was_not_fetched_is_no_reference(self, load, references):
+        (references / NAMES[1]).unlink()
+        (references / NAMES[1]).symlink_to("annex/objects/none")
+        with pytest.raises(EvaluationError, match=r"0002.nii.gz: the reference file is a link whose target is missing"):
+            load([entry(name=NAMES[0]), entry(name=NAMES[1])])
+        with pytest.raises(EvaluationError, match=r"names, .*0002.nii.gz; the case_0002.nii.gz in it is a link whose"):
+            load([entry(name=NAMES[1])])
+
+    def test_a_folder_is_no_reference(self, load, references):
+        (references / NAMES[1]).unlink()
+        (references / NAMES[1]).mkdir()
+        with pytest.raises(EvaluationError, match=r"0002.nii.gz: the reference file is a folder$"):
+            load([entry(name=NAMES[0]), entry(name=NAMES[1])])
+
+    @pytest.mark.parametrize("name", ["x" * 300 + ".nii.gz", "\udcff.nii.gz"])
+    def test_a_name_that_no_file_can_have_is_that_of_a_missing_one(self, load, name):
+        with pytest.raises(EvaluationError, match=r"the reference file is missing$|is not a plain file name"):
+            load([entry(name=NAMES[0]), entry(name=name)])
+
     def test_a_missing_reference_that_has_two_names_is_called_by_both(self, load):
         with pytest.raises(
             EvaluationError, match=r"x.nii.gz: the reference file is missing \(nor is there y.nii.gz, by its"

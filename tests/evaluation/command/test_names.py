@@ -116,6 +116,12 @@ def test_of_several_candidates_the_shortest_is_pointed_out():
     assert near_misses(CASES[:1], others) == {CASES[0]: "case_0001.nii"}
 
 
+def test_a_mask_is_pointed_out_before_what_a_program_leaves_beside_it():
+    others = ["case_0001.npz", "case_0001.pkl", "case_0001_0000.nii.gz"]
+    assert near_misses(["case_0001.nii.gz"], others) == {"case_0001.nii.gz": "case_0001_0000.nii.gz"}
+    assert near_misses(["case_0001.nii.gz"], others[:1]) == {"case_0001.nii.gz": "case_0001.npz"}
+
+
 def test_a_missing_file_without_a_candidate_is_no_near_miss(folder):
     (folder / CASES[0]).unlink()
     assert warnings(folder) == []

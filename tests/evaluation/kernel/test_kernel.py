@@ -16,6 +16,7 @@ from tests.evaluation.ways import built
 
 CLONE = Path(__file__).parents[3]
 STALE = "import types, sys; sys.modules['rexg_kernel'] = types.SimpleNamespace(SOURCE='of yesterday')\n"
+FOREIGN = "import types, sys; sys.modules['rexg_kernel'] = types.ModuleType('rexg_kernel')\n"
 HIDDEN = "import sys; sys.modules['rexg_kernel'] = None\n"
 TELL = "from evaluation import kernel; print(kernel.compiled is None, kernel.description)"
 
@@ -36,6 +37,11 @@ def test_a_build_of_another_source_is_not_used():
     assert told(STALE + TELL) == "True NumPy (the compiled kernel that is installed was made of another source)"
 
 
+def test_another_module_of_the_name_is_not_used():
+    """An empty folder is one, too."""
+    assert told(FOREIGN + TELL) == "True NumPy (the compiled kernel that is installed was made of another source)"
+
+
 def test_without_a_build_numpy_does_its_work():
     assert told(HIDDEN + TELL) == "True NumPy (the compiled kernel is not installed)"
 
@@ -44,6 +50,19 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(builder.CannotBuild, match="install gcc"):
         builder.build(tmp_path)
+
+
+def test_a_compiler_may_be_named_with_options(monkeypatch, tmp_path):
+    monkeypatch.setenv("CC", "cc -O0 -no-such-option")
+    with pytest.raises(builder.CannotBuild, match="no-such-option"):
+        builder.build(tmp_path)
+    monkeypatch.setenv("CC", "cc -O0")
+    assert builder.build(tmp_path).stat().st_size
+
+
+def test_where_nothing_can_be_written_it_says_so(tmp_path):
+    with pytest.raises(builder.CannotBuild, match=r"cannot write in .*/none"):
+        builder.build(tmp_path / "none")
 
 
 def test_without_pythons_headers_it_says_what_to_install(monkeypatch, tmp_path):
