@@ -14,7 +14,8 @@ setup(
             "rexg_kernel",
             [SOURCE],
             define_macros=[("KERNEL_SOURCE", f'"{DIGEST}"')],
-            extra_compile_args=["-std=c11", "-O3", "-fno-math-errno", "-ffp-contract=off"],
+            # The first says that the numbers are to be exact, whatever the environment's CFLAGS say.
+            extra_compile_args=["-fno-fast-math", "-std=c11", "-O3", "-fno-math-errno", "-ffp-contract=off"],
             py_limited_api=True,
             optional=True,  # without a compiler NumPy does its work
         )
