@@ -48,17 +48,44 @@ class Instances:
         return int(self.sizes[1:].sum())
 
     @cached_property
+    def _extents(self) -> _Extents:
+        return _Extents(self.sizes)
+
+    def measured_blocks(self) -> Iterator[tuple[Runs, Integers]]:
+        """All `blocks`; whoever takes them to the end has `extents` without another pass."""
+        extents = self.__dict__["_extents"] = _Extents(self.sizes)
+        for runs, labels in self.blocks():
+            extents.add(runs, labels)
+            yield runs, labels
+        extents.is_complete = True
+
+    @property
     def extents(self) -> Extents:
         """Where they lie; the sums behind the centroids are exact."""
-        boxes = np.empty((self.count + 1, 3, 2), np.int64)
-        boxes[..., 0], boxes[..., 1] = np.iinfo(np.int64).max, -1
-        sums = np.zeros((self.count + 1, 3), np.int64)
-        for runs, labels in self.blocks():
-            if (compiled := kernel_for(runs.grid)) is not None:
-                compiled.extents(runs.start, runs.stop, labels, *runs.grid[:2], boxes, sums)
-            else:
-                _extend(boxes, sums, runs, labels)
-        return Extents(boxes[1:], sums[1:] / self.sizes[1:, None])
+        if not self._extents.is_complete:
+            for _ in self.measured_blocks():
+                pass
+        return self._extents.result()
+
+
+class _Extents:
+    """What `Extents` are made of, as far as the runs were seen."""
+
+    def __init__(self, sizes: NDArray[np.int64]) -> None:
+        self._sizes = sizes
+        self._boxes = np.empty((len(sizes), 3, 2), np.int64)
+        self._boxes[..., 0], self._boxes[..., 1] = np.iinfo(np.int64).max, -1
+        self._sums = np.zeros((len(sizes), 3), np.int64)
+        self.is_complete = False
+
+    def add(self, runs: Runs, labels: Integers) -> None:
+        if (compiled := kernel_for(runs.grid)) is not None:
+            compiled.extents(runs.start, runs.stop, labels, *runs.grid[:2], self._boxes, self._sums)
+        else:
+            _extend(self._boxes, self._sums, runs, labels)
+
+    def result(self) -> Extents:
+        return Extents(self._boxes[1:], self._sums[1:] / self._sizes[1:, None])
 
 
 def _extend(boxes: NDArray[np.int64], sums: NDArray[np.int64], runs: Runs, labels: Integers) -> None:
@@ -122,7 +149,8 @@ def overlaps(reference: Instances, prediction: Instances) -> NDArray[np.int64]:
     """Common voxels of every pair: a table [reference label 0..n, predicted label 0..m]."""
     columns = prediction.count + 1
     table = np.zeros((reference.count + 1, columns), np.int64)
-    for (ours, our_labels), (theirs, their_labels) in _side_by_side(reference.blocks(), prediction.blocks()):
+    blocks = reference.measured_blocks(), prediction.measured_blocks()
+    for (ours, our_labels), (theirs, their_labels) in _side_by_side(*blocks):
         if (compiled := kernel_for(ours.grid)) is not None:
             mine, others = (ours.start, ours.stop, our_labels), (theirs.start, theirs.stop, their_labels)
             compiled.overlaps(*mine, *others, columns, table)
@@ -130,6 +158,9 @@ def overlaps(reference: Instances, prediction: Instances) -> NDArray[np.int64]:
             one, other, start, stop = intersect(ours.start, ours.stop, theirs.start, theirs.stop)
             pair = our_labels[one].astype(np.int64) * columns + their_labels[other]
             table += totals(pair, stop - start, table.size).reshape(table.shape)
+    for left in blocks:
+        for _ in left:
+            pass
     return table
 
 
