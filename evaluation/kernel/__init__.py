@@ -1,7 +1,7 @@
 """The compiled loops of the scoring: `compiled`, where a build of kernel.c is installed.
 
 They are a faster way to the same numbers, and optional: each caller does the same with NumPy, SciPy and cc3d without
-them, in about six times the processor time (`./dev bench scoring` shows both). The kernel is one file of C
+them, in three to nine times the processor time (`./dev bench scoring` shows both). The kernel is one file of C
 without dependencies, for Python's limited API, so one build serves every Python from 3.11 on: `build` makes it, and so
 do `./dev`, the images of deploy/Dockerfile and `pip install`, where there is a compiler. It is a module of its own,
 `rexg_kernel`, so that it may lie wherever Python finds modules; a build of another kernel.c than this one is not used.
