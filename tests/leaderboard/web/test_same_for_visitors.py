@@ -1,5 +1,6 @@
 """Pages that all visitors see alike: made once a minute, and never anybody else's."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -21,13 +22,16 @@ PAGES = ["/", "/leaderboard/test/", "/leaderboard/test/main/certainty/", "/leade
 
 
 @pytest.fixture(autouse=True)
-def settled(monkeypatch) -> None:
+def settled(monkeypatch) -> Iterator[None]:
     """In the middle of a minute, in a process that keeps pages."""
     now = clock.now().replace(second=30, microsecond=0) + timedelta(minutes=1)
     monkeypatch.setattr(clock, "now", lambda: now)
     monkeypatch.setattr(minutes, "MOST", 32)
     monkeypatch.setattr(conditional, "SECONDS", 0.0)
     conditional._pages.clear()
+    conditional._asked.clear()
+    yield
+    conditional._pages.clear()  # the tests of other files ask for the same addresses
     conditional._asked.clear()
 
 
