@@ -7,7 +7,6 @@ undefined operation is checked (AddressSanitizer and UndefinedBehaviorSanitizer)
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shlex
 import shutil
@@ -16,7 +15,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("kernel.c")
+from evaluation.kernel import SOURCE, source_digest
+
 FILE_NAME = "rexg_kernel.abi3.so"
 # No rounding but that of each single operation, so that all machines find the same bits.
 FLAGS = (
@@ -49,14 +49,13 @@ def build(folder: Path, *, sanitize: bool = False) -> Path:
         raise CannotBuild(f"{headers} has no Python.h: install Python's headers (on Debian the package python3-dev)")
     if not os.access(folder, os.W_OK | os.X_OK):  # also where the file system is mounted to be read only
         raise CannotBuild(f"cannot write in {folder}")
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
     unresolved = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()  # Python itself has the rest
     target = folder / FILE_NAME
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     done = subprocess.run(
         [
             *(compiler, *options, *FLAGS, *(SANITIZED if sanitize else FAST)),
-            *(f'-DKERNEL_SOURCE="{digest}"', f"-I{headers}"),
+            *(f'-DKERNEL_SOURCE="{source_digest()}"', f"-I{headers}"),
             *(str(SOURCE), "-o", str(temporary), "-lm", *unresolved),
         ],
         capture_output=True,
